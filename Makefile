@@ -1,0 +1,61 @@
+# What a user runs. Each target sets up what it needs, in .venv.
+#   make repro             install, run the pipeline, print the comparison     (PROFILE=name takes another profile)
+#   make ui                open MLflow on the runs
+#   make test              install and run all tests, a real run of the pipeline from a clean clone among them
+#   make check             style, types, and that generated documents are up to date
+#   make lock              resolve the dependencies again
+
+PYTHON ?= python3.11
+PROFILE ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# torch and the libraries of its CUDA build are not in the lock: which build is right depends on the machine.
+# Its version is pinned in pyproject.toml.
+TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)",/\1/p' pyproject.toml)
+CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
+        nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
+        nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
+
+export PATH := $(abspath $(BIN)):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro ui test check lock install
+
+repro: install
+ifneq ($(PROFILE),)
+	lidr profile use $(PROFILE)
+endif
+	dvc repro
+	lidr track
+	@lidr compare --show
+
+ui: install
+	lidr ui
+
+test: install
+	python -m pytest
+
+check: install
+	ruff check .
+	ruff format --check .
+	mypy
+	python docs/generate.py --check
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --no-deps --require-hashes -r requirements.lock
+	$(PIP) install $(TORCH)
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@# Compiled once here, imports are faster in every stage; a file that does not compile is its package's own affair.
+	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null 2>&1 || true
+	@touch $@
+
+lock: install
+	$(PIP) install uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command 'make lock' \
+	  $(foreach package,torch $(CUDA),--no-emit-package $(package)) --output-file requirements.lock
