@@ -1,0 +1,410 @@
+"""params.yaml as typed settings: complete, checked, with the line of whatever is wrong.
+
+    >>> settings = load(Path("params.yaml"))
+    >>> settings.train_for("m2").beta
+    0.1
+
+There are no defaults: a profile is a complete file, so that what a run used is what its params.yaml says. YAML is read
+as DVC reads it (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwegian.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from lidr import paths
+from lidr.errors import InputError
+from lidr.languages import locale
+from lidr.wording import TRANSLATION
+
+Count = Annotated[int, Meta(ge=1)]
+WholeNumber = Annotated[int, Meta(ge=0)]
+# The upper limit keeps `.inf` out.
+Positive = Annotated[float, Meta(gt=0, le=1e9)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+_MODEL_NAME = r"^m(0|[1-9][0-9]{0,3})$"
+ModelName = Annotated[str, Meta(pattern=_MODEL_NAME)]
+Languages = tuple[str, ...]
+
+# The keys under which something stands in params.yaml, and what is wrong with it.
+Place = tuple[str, ...]
+Problem = tuple[Place, str]
+
+
+class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Base of all blocks of params.yaml: every key must be there, and no other."""
+
+
+class Iteration(Section, frozen=True):
+    """One iteration: the model it starts from, and values of `train` that differ from the block's."""
+
+    previous: ModelName
+    train: dict[str, Any] = {}
+
+
+class Base(Section, frozen=True):
+    """The model that the iterations start from: `lab`, a local folder, or a Hub id with its revision."""
+
+    model: str
+    revision: str | None
+    trust_remote_code: bool
+
+
+class Engine(Section, frozen=True):
+    """What generates text, for all stages that do."""
+
+    name: Literal["transformers"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    dtype: Literal["float32", "bfloat16", "float16"]
+    tokens_per_batch: Count
+    rows_per_shard: Count
+
+
+class Prompts(Section, frozen=True):
+    """Which prompts an iteration uses: m<t> takes the rows from (t-1) x per_iteration."""
+
+    source: str
+    per_iteration: Count
+
+
+class Generate(Section, frozen=True):
+    """How a model answers the prompts."""
+
+    max_new_tokens: Count
+    temperature: NotNegative
+    top_p: Annotated[float, Meta(gt=0, le=1)]
+    repetition_penalty: Positive
+
+
+class Translate(Section, frozen=True):
+    """How a model translates its own answers; always greedy."""
+
+    wording: str
+    max_new_tokens: Count
+    repetition_penalty: Positive
+
+
+class Pairs(Section, frozen=True):
+    """Which pairs are dropped beyond those that cannot be made."""
+
+    drop_repeated: bool
+    drop_off_target: bool
+
+
+class Train(Section, frozen=True):
+    """DPO with a likelihood term on LoRA weights; alpha and beta as in the paper's equation 4."""
+
+    beta: Positive
+    alpha: NotNegative
+    likelihood_mean: Literal["sequence", "token"]
+    learning_rate: Positive
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup_share: Share
+    epochs: Positive
+    pairs_per_step: Count
+    pairs_per_device: Count
+    max_tokens: Count
+    max_gradient_norm: Positive
+    weight_decay: NotNegative
+    lora_rank: Count
+    lora_alpha: Count
+    lora_dropout: Share
+    lora_modules: tuple[str, ...]
+    dtype: Literal["float32", "bfloat16"]
+    gradient_checkpointing: bool
+    log_every_steps: Count
+
+
+class Mgsm(Section, frozen=True):
+    """Accuracy on grade-school problems."""
+
+    source: str
+    languages: Languages
+    items: Count
+    style: Literal["paper", "paper_instructed", "native_cot", "en_cot"]
+    examples: WholeNumber
+    max_new_tokens: Count
+    repetition_penalty: Positive
+
+
+class Baseline(Section, frozen=True):
+    """Whose answers a model is compared with in `alpaca`: a model of this pipeline."""
+
+    model: ModelName
+
+
+class Alpaca(Section, frozen=True):
+    """Win rate on instructions, as a judge sees it."""
+
+    source: str
+    languages: Languages
+    items: Count
+    judge: Literal["lab"]
+    max_new_tokens: Count
+    repetition_penalty: Positive
+
+
+class Audit(Section, frozen=True):
+    """What the data is: counts and the reward signal."""
+
+    confidence: Annotated[float, Meta(gt=0, lt=1)]
+
+
+class Compare(Section, frozen=True):
+    """How models are compared."""
+
+    confidence: Annotated[float, Meta(gt=0, lt=1)]
+    resamples: Count
+
+
+class Tracking(Section, frozen=True):
+    """Where and how MLflow logs; the server is MLFLOW_TRACKING_URI, or a store in the project."""
+
+    experiment: str
+    system_metrics: bool
+
+
+class Settings(Section, frozen=True):
+    """The whole of params.yaml."""
+
+    profile: str
+    seed: WholeNumber
+    dominant: str
+    languages: Languages
+    models: tuple[ModelName, ...]
+    iterations: dict[ModelName, Iteration]
+    base: Base
+    engine: Engine
+    prompts: Prompts
+    generate: Generate
+    translate: Translate
+    pairs: Pairs
+    train: Train
+    mgsm: Mgsm
+    baseline: Baseline
+    alpaca: Alpaca
+    audit: Audit
+    compare: Compare
+    tracking: Tracking
+
+    @property
+    def all_languages(self) -> Languages:
+        """The dominant language, then the others that are trained on."""
+        return (self.dominant, *self.languages)
+
+    def iteration(self, name: str) -> Iteration:
+        """The iteration's block; raises InputError where there is none."""
+        if name not in self.iterations:
+            known = ", ".join(self.iterations)
+            raise InputError(f"no iteration {name!r} in params.yaml: it has {known}")
+        return self.iterations[name]
+
+    def model(self, name: str) -> str:
+        """The name itself; raises InputError where params.yaml has no such model."""
+        if name not in self.models:
+            raise InputError(f"no model {name!r} in params.yaml: it has {', '.join(self.models)}")
+        return name
+
+    def train_for(self, name: str) -> Train:
+        """The `train` block with the iteration's own values over it."""
+        values = msgspec.to_builtins(self.train) | self.iteration(name).train
+        return msgspec.convert(values, Train)
+
+    def lineage(self, name: str) -> tuple[str, ...]:
+        """The models from m0 to `name`, each made from the one before."""
+        names = [name]
+        while names[0] != paths.BASE:
+            names.insert(0, self.iteration(names[0]).previous)
+        return tuple(names)
+
+
+def iteration_number(name: str) -> int:
+    """t of m<t>: 0 for the base."""
+    return int(name.removeprefix("m"))
+
+
+def load(path: Path = paths.PARAMS) -> Settings:
+    """Read and check a configuration; raises InputError with file, line and expectation."""
+    document = _read_yaml(path, "safe")
+    try:
+        settings = msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        raise _input_error(path, _explain(error, document)) from error
+    for problem in _contradictions(settings):
+        raise _input_error(path, problem)
+    return settings
+
+
+def flatten(settings: Settings) -> dict[str, Any]:
+    """The settings with the names of params.yaml joined by dots, as MLflow shows them."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            flat[prefix] = value
+
+    walk("", msgspec.to_builtins(settings))
+    return flat
+
+
+def _read_yaml(path: Path, kind: Literal["safe", "rt"]) -> Any:
+    """The document as plain values (`safe`), or as nodes that know their lines (`rt`: slower)."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        document = YAML(typ=kind, pure=True).load(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("no such file; run lidr in the project's root", path) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start}", path) from error
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InputError(f"not valid YAML: {error.problem}", path, line) from error
+    except YAMLError as error:
+        raise InputError(f"not valid YAML: {error}", path) from error
+    if not isinstance(document, dict):
+        raise InputError("a mapping of the configuration's blocks is expected", path, 1)
+    return document
+
+
+def _contradictions(settings: Settings) -> list[Problem]:
+    """What no single field shows: (where, what is wrong) for each."""
+    return [
+        *_language_problems(settings),
+        *_chain_problems(settings),
+        *_wording_problems(settings),
+        *_train_problems(settings),
+    ]
+
+
+def _language_problems(settings: Settings) -> list[Problem]:
+    problems: list[Problem] = []
+    for where, codes in (
+        (("dominant",), (settings.dominant,)),
+        (("languages",), settings.languages),
+        (("mgsm", "languages"), settings.mgsm.languages),
+        (("alpaca", "languages"), settings.alpaca.languages),
+    ):
+        try:
+            for code in codes:
+                locale(code)
+        except InputError as error:
+            problems.append((where, str(error)))
+        if not codes or len({code.lower() for code in codes}) != len(codes):
+            problems.append((where, "one or more languages, each once, are expected"))
+    if settings.dominant.lower() in (code.lower() for code in settings.languages):
+        problems.append((("languages",), f"the dominant language {settings.dominant!r} must not stand here as well"))
+    return problems
+
+
+def _chain_problems(settings: Settings) -> list[Problem]:
+    problems: list[Problem] = []
+    known = {paths.BASE, *settings.iterations}
+    for name, iteration in settings.iterations.items():
+        where, previous = ("iterations", name, "previous"), iteration.previous
+        if name == paths.BASE:
+            problems.append((("iterations", name), "this is the base; iterations are named m1, m2, ..."))
+        elif previous not in known:
+            problems.append((where, f"{previous!r} is no model of this file"))
+        elif iteration_number(previous) >= iteration_number(name):
+            problems.append((where, f"a model before {name!r} is expected, not {previous!r}"))
+    if set(settings.models) != known or len(settings.models) != len(known):
+        expected = ", ".join(sorted(known, key=iteration_number))
+        problems.append((("models",), f"m0 and each iteration are expected, once each: {expected}"))
+    if settings.baseline.model not in known:
+        problems.append((("baseline", "model"), f"{settings.baseline.model!r} is no model of this file"))
+    return problems
+
+
+def _wording_problems(settings: Settings) -> list[Problem]:
+    version = settings.translate.wording
+    if version in TRANSLATION:
+        return []
+    return [(("translate", "wording"), f"{version!r} is no version of the wording; there are {', '.join(TRANSLATION)}")]
+
+
+def _train_problems(settings: Settings) -> list[Problem]:
+    problems: list[Problem] = []
+    for name in settings.iterations:
+        where = ("iterations", name, "train") if settings.iterations[name].train else ("train",)
+        try:
+            train = settings.train_for(name)
+        except msgspec.ValidationError as error:
+            inner, reason = _explain(error, settings.iterations[name].train, Train)
+            problems.append(((*where, *inner), reason))
+            continue
+        if train.pairs_per_step % train.pairs_per_device:
+            problems.append(((*where, "pairs_per_step"), "a multiple of pairs_per_device is expected"))
+        if not train.lora_modules:
+            problems.append(((*where, "lora_modules"), "one module or more are expected"))
+    return problems
+
+
+def _input_error(path: Path, problem: Problem) -> InputError:
+    where, reason = problem
+    place = f"{'.'.join(where)}: " if where else ""
+    return InputError(place + reason, path, _line_of_key(_read_yaml(path, "rt"), where))
+
+
+def _explain(error: msgspec.ValidationError, document: Any, kind: type[Section] = Settings) -> Problem:
+    """Where in the document a value is not as `kind` says, and msgspec's reason in the words of a YAML file."""
+    reason, _, place = str(error).partition(" - at `")
+    *_, inner = place.rstrip("`").rpartition("`")
+    where = tuple(re.findall(r"\w+|\.\.\.", inner))
+    if place.startswith("key` in "):
+        return (*where, str(_bad_key(document, where))), "a name such as m1 is expected for an iteration"
+    if "..." in where:
+        where = ("iterations", _bad_iteration(document), *where[2:])
+    if found := re.fullmatch(r"Object contains unknown field `(.+)`", reason):
+        return (*where, found[1]), "there is no such key"
+    if found := re.fullmatch(r"Object missing required field `(.+)`", reason):
+        return (*where, found[1]), "this key is missing"
+    if found := re.fullmatch(r"Invalid enum value (.+)", reason):
+        return where, f"{found[1]} is none of {', '.join(_choices(kind, where))}"
+    if "matching regex" in reason:
+        return where, "the name of a model is expected: m0, m1, m2, ..."
+    return where, reason.replace("`object`", "a mapping").replace("`array`", "a list")
+
+
+def _bad_key(document: Any, where: Place) -> Any:
+    """The first key of the mapping at `where` that cannot be the name of an iteration, or is no text."""
+    for key in where:
+        document = document[key]
+    return next(key for key in document if not isinstance(key, str) or not re.search(_MODEL_NAME, key))
+
+
+def _bad_iteration(document: Any) -> str:
+    """The first iteration whose block is not as it should be; msgspec does not tell which."""
+    for name, block in document["iterations"].items():
+        try:
+            msgspec.convert(block, Iteration)
+        except msgspec.ValidationError:
+            return str(name)
+    raise AssertionError("all iterations are as they should be")
+
+
+def _choices(kind: Any, where: Place) -> tuple[str, ...]:
+    for key in where:
+        kind = get_type_hints(Iteration if kind == dict[ModelName, Iteration] else kind).get(key, kind)
+    return get_args(kind)
+
+
+def _line_of_key(document: Any, keys: Place) -> int | None:
+    """The line, from 1, of the innermost of the keys that the document has."""
+    line, node = None, document
+    for key in keys:
+        if not isinstance(node, dict) or key not in node:
+            break
+        line = node.lc.key(key)[0] + 1  # type: ignore[attr-defined]
+        node = node[key]
+    return line

@@ -1,0 +1,1 @@
+"""What generates text: `base` is the contract, every other module one engine."""

@@ -1,0 +1,77 @@
+"""The contract of all engines: conversations and sampling in; completions out, one for each request, in order.
+
+    >>> engine = open_engine(settings.engine, policy.resolve("m1"))
+    >>> engine.generate([Request("lab-17:es", prompt_conversation("¿Qué número ...?"))], Sampling(max_new_tokens=64))
+    [Completion(id='lab-17:es', text='El número mayor es 61 ...', finish_reason='stop', prompt_tokens=14, ...)]
+
+What every engine keeps:
+- the chat template is the tokenizer's; a conversation whose last message is the assistant's is continued, not answered;
+- the text is what was generated, without special tokens, and without the message that was continued;
+- a prompt that does not fit the context together with `max_new_tokens` is refused, with empty text; the rest goes on;
+- greedy output in float32 depends on the request alone, not on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lidr import config
+from lidr.policy import Policy
+from lidr.records import FinishReason, Record
+from lidr.wording import Conversation
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to decode: greedy where the temperature is 0."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One conversation to answer or to continue, under an id of the caller's."""
+
+    id: str
+    conversation: Conversation
+
+
+class Completion(Record, frozen=True):
+    """What came back for the request of the same id."""
+
+    id: str
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+
+
+Progress = Callable[[int], None]
+
+
+class Engine(Protocol):
+    """Something that completes conversations with one model."""
+
+    model_fingerprint: str
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
+        """Complete all requests; `progress` is told how many more are done."""
+        ...
+
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+        """Log-probability (natural) of each choice, a short text, as the beginning of the next turn."""
+        ...
+
+
+def open_engine(settings: config.Engine, policy: Policy) -> Engine:
+    """The engine that the settings name; its model is loaded when it is first used."""
+    from lidr.engines.transformers import TransformersEngine
+
+    return TransformersEngine(settings, policy)

@@ -1,0 +1,160 @@
+"""The engine on Hugging Face transformers: any causal model, on CPU, CUDA or MPS.
+
+Requests are sorted by length and cut into batches by a budget of tokens, so that little of a batch is padding and its
+memory is bounded; a batch that does not fit the device is halved and tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from lidr import config, policy
+from lidr.engines.base import Completion, Progress, Request, Sampling
+from lidr.errors import LidrError
+from lidr.records import FinishReason
+from lidr.wording import Conversation
+
+
+class TransformersEngine:
+    """See `lidr.engines.base.Engine` for the contract."""
+
+    def __init__(self, settings: config.Engine, model: policy.Policy) -> None:
+        self.settings = settings
+        self.policy = model
+        self.model_fingerprint = model.fingerprint
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
+        """Complete all requests, in their order."""
+        import torch
+
+        torch.manual_seed(sampling.seed)
+        prompts = [self._encode(request.conversation) for request in requests]
+        completions: list[Completion | None] = [None] * len(requests)
+        for batch in self._batches(prompts, sampling.max_new_tokens):
+            for index, completion in self._complete_batch(batch, requests, prompts, sampling):
+                completions[index] = completion
+            progress(len(batch))
+        refused = [i for i, completion in enumerate(completions) if completion is None]
+        for index in refused:
+            completions[index] = Completion(
+                id=requests[index].id,
+                text="",
+                finish_reason=FinishReason.REFUSED,
+                prompt_tokens=len(prompts[index]),
+                completion_tokens=0,
+            )
+        progress(len(refused))
+        return [completion for completion in completions if completion is not None]
+
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+        """Log-probability of each choice's tokens as the beginning of the next turn, one conversation at a time."""
+        return [[self._log_probability(conversation, choice) for choice in choices] for conversation in conversations]
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return policy.load_tokenizer(self.policy)
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+
+        dtype = getattr(torch, self.settings.dtype)
+        return policy.load_for_generation(self.policy, dtype, policy.pick_device(self.settings.device))
+
+    @cached_property
+    def _context(self) -> int:
+        return int(self._model.config.max_position_embeddings)
+
+    def _encode(self, conversation: Conversation) -> list[int]:
+        continued = conversation[-1]["role"] == "assistant"
+        encoded = self._tokenizer.apply_chat_template(
+            conversation,
+            add_generation_prompt=not continued,
+            continue_final_message=continued,
+            return_dict=True,
+        )
+        return list(encoded["input_ids"])
+
+    def _batches(self, prompts: list[list[int]], max_new_tokens: int) -> Iterator[list[int]]:
+        """Indices of the prompts that fit the context, in batches of similar length within the token budget."""
+        batch: list[int] = []
+        for index in sorted(range(len(prompts)), key=lambda i: len(prompts[i])):
+            length = len(prompts[index]) + max_new_tokens
+            if length > self._context:
+                continue
+            if batch and length * (len(batch) + 1) > self.settings.tokens_per_batch:
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
+            yield batch
+
+    def _complete_batch(
+        self, batch: list[int], requests: Sequence[Request], prompts: list[list[int]], sampling: Sampling
+    ) -> Iterator[tuple[int, Completion]]:
+        import torch
+
+        try:
+            generated = self._generate([prompts[i] for i in batch], sampling)
+        except torch.OutOfMemoryError as error:
+            if len(batch) == 1:
+                raise LidrError(f"request {requests[batch[0]].id!r} alone does not fit the device's memory") from error
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                yield from self._complete_batch(half, requests, prompts, sampling)
+            return
+        for index, ids in zip(batch, generated, strict=True):
+            yield index, self._completion(requests[index].id, len(prompts[index]), ids)
+
+    def _generate(self, prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
+        """New token ids of each prompt, padding included."""
+        import torch
+
+        inputs = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._model.device)
+        sampled = sampling.temperature > 0
+        options: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p} if sampled else {}
+        if sampling.stop:
+            options |= {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                max_new_tokens=sampling.max_new_tokens,
+                do_sample=sampled,
+                repetition_penalty=sampling.repetition_penalty,
+                pad_token_id=self._tokenizer.pad_token_id,
+                **options,
+            )
+        new_ids: list[list[int]] = output[:, inputs["input_ids"].shape[1] :].tolist()
+        return new_ids
+
+    @cached_property
+    def _end_ids(self) -> set[int]:
+        return policy.end_ids(self._model, self._tokenizer)
+
+    def _completion(self, request_id: str, prompt_tokens: int, ids: list[int]) -> Completion:
+        end = next((i for i, token in enumerate(ids) if token in self._end_ids), None)
+        kept = ids if end is None else ids[:end]
+        if end is None and self._tokenizer.pad_token_id in kept:
+            # Ended by a stop string: the rest of the row is padding.
+            end = kept.index(self._tokenizer.pad_token_id)
+            kept = kept[:end]
+        return Completion(
+            id=request_id,
+            text=self._tokenizer.decode(kept, skip_special_tokens=True),
+            finish_reason=FinishReason.LENGTH if end is None else FinishReason.STOP,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(kept),
+        )
+
+    def _log_probability(self, conversation: Conversation, choice: str) -> float:
+        import torch
+
+        prompt = self._encode(conversation)
+        continuation = self._tokenizer(choice, add_special_tokens=False)["input_ids"]
+        ids = torch.tensor([prompt + continuation], device=self._model.device)
+        with torch.inference_mode():
+            logits = self._model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
+        return float(logits.log_softmax(-1).gather(1, ids[0, len(prompt) :, None]).sum())

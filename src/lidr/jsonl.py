@@ -1,0 +1,162 @@
+"""Strict reading and atomic writing of JSON lines (UTF-8, one record a line, `\\n` at each end).
+
+    >>> write_rows(path, [Source(name="lab", row=0)])
+    >>> list(read_rows(path, Source))
+    [Source(name='lab', row=0)]
+
+A line that is not as the record says ends in an `InputError` that names file, line and what was expected. A file is
+written beside its place and moved there when it is whole: a reader sees the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import msgspec
+
+from lidr.errors import InputError
+from lidr.records import Record
+
+RecordT = TypeVar("RecordT", bound=Record)
+_TEMPORARY = ".part"
+
+
+def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
+    """Yield the file's rows, validated; raises InputError for a missing or empty file or a malformed line."""
+    decoder = msgspec.json.Decoder(record)
+    count = 0
+    with _open_to_read(path) as file:
+        for number, line in enumerate(file, start=1):
+            yield _decode(decoder, line, path, number)
+            count += 1
+    if not count:
+        raise InputError("the file is empty; one JSON object a line is expected", path)
+
+
+def read_by_key(
+    path: Path,
+    record: type[RecordT],
+    key: Callable[[Any], str] = lambda row: row.id,
+    may_be_empty: bool = False,
+) -> dict[str, RecordT]:
+    """The file's rows by their key, in file order; raises InputError where two rows share a key."""
+    rows: dict[str, RecordT] = {}
+    if may_be_empty and path.exists() and path.stat().st_size == 0:
+        return rows
+    for number, row in enumerate(read_rows(path, record), start=1):
+        if key(row) in rows:
+            raise InputError(f"a second row with the id {key(row)!r}; ids are expected once each", path, number)
+        rows[key(row)] = row
+    return rows
+
+
+def write_rows(path: Path, rows: Iterable[Record]) -> int:
+    """Write all rows or nothing, and return their number."""
+    encode = msgspec.json.Encoder().encode
+    count = 0
+    with atomic_file(path) as file:
+        for row in rows:
+            file.write(encode(row) + b"\n")
+            count += 1
+    return count
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write an indented JSON file, whole or not at all; keys keep their order."""
+    write_text(path, msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n")
+
+
+def read_json(path: Path, kind: type[msgspec.Struct] | type[dict] = dict) -> object:
+    """One JSON file as `kind`; raises InputError where it is missing or not of that shape."""
+    with _open_to_read(path) as file:
+        try:
+            return msgspec.json.decode(file.read(), type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"not the JSON that is expected: {error}", path) from error
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that appears at `path` when the block ends without an error, and never otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + _TEMPORARY)
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A folder that takes the place of `path` when the block ends without an error, and never otherwise."""
+    import shutil
+
+    temporary, old = path.with_name(path.name + _TEMPORARY), path.with_name(path.name + ".old")
+    if old.exists() and not path.exists():
+        old.replace(path)  # a run was killed between the two moves below
+    for left_over in (temporary, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            path.replace(old)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if old.exists():
+                old.replace(path)
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _open_to_read(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise InputError("no such file; run the stage that makes it, or `dvc repro`", path) from error
+    except IsADirectoryError as error:
+        raise InputError("a folder stands where a file is expected", path) from error
+
+
+def _decode(decoder: msgspec.json.Decoder[RecordT], line: bytes, path: Path, number: int) -> RecordT:
+    if number == 1 and line.startswith(BOM_UTF8):
+        raise InputError("a byte order mark; UTF-8 without one is expected", path, number)
+    if line.endswith(b"\r\n"):
+        raise InputError("the line ends in \\r\\n; \\n alone is expected", path, number)
+    if not line.strip():
+        raise InputError("an empty line; one JSON object a line is expected", path, number)
+    try:
+        return decoder.decode(line)
+    except msgspec.ValidationError as error:
+        raise InputError(f"not a {decoder.type.__name__.lower()} record: {error}", path, number) from error
+    except msgspec.DecodeError as error:
+        raise InputError(f"not one JSON object on a line: {error}", path, number) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {_not_utf8(line)} of the line", path, number) from error
+
+
+def _not_utf8(line: bytes) -> int:
+    """Where, from 0, the first byte stands that is not UTF-8; msgspec counts from the beginning of the string."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    raise AssertionError("the line is UTF-8")

@@ -1,0 +1,46 @@
+"""Languages by BCP-47 code: names and number conventions from babel's CLDR data, for any language that it knows.
+
+>>> english_name("es"), english_name("zh-Hant"), decimal_mark("de")
+('Spanish', 'Chinese (Traditional)', ',')
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lidr.errors import InputError
+
+if TYPE_CHECKING:
+    from babel import Locale
+
+
+@cache
+def locale(code: str) -> Locale:
+    """babel's locale of a BCP-47 code; raises InputError where CLDR has none."""
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return Locale.parse(code, sep="-")
+    except (ValueError, UnknownLocaleError) as error:
+        raise InputError(f"{code!r} is no language that CLDR knows; a BCP-47 code such as 'de' is expected") from error
+
+
+def english_name(code: str) -> str:
+    """The language's name in English, as the wordings use it."""
+    name = locale(code).get_display_name("en")
+    if not name:
+        raise InputError(f"CLDR has no English name for the language {code!r}")
+    return name
+
+
+def native_name(code: str) -> str:
+    """The language's name in itself."""
+    return locale(code).get_display_name() or english_name(code)
+
+
+def decimal_mark(code: str) -> str:
+    """The mark between whole and fraction: '.' or ','."""
+    from babel.numbers import get_decimal_symbol
+
+    return get_decimal_symbol(locale(code))

@@ -1,0 +1,91 @@
+"""The only place where file names are spelled. All paths are relative to the project's root, the working folder.
+
+>>> responses("m1", "es")
+PosixPath('data/m1/responses/es.jsonl')
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PROFILES = Path("profiles")
+PIPELINE = Path("dvc.yaml")
+LOCK = Path("dvc.lock")
+DATA = Path("data")
+MODELS = Path("models")
+REPORTS = Path("reports")
+# Not an output of DVC: unfinished shards, and what MLflow has not taken yet.
+WORK = Path(".lidr")
+
+BASE = "m0"
+DROPS = "drops.jsonl"
+PAIRS = "pairs.jsonl"
+RECORD = "lidr.json"
+METRICS = "metrics.json"
+ANSWERS = "answers.jsonl"
+VERDICTS = "verdicts.jsonl"
+
+
+def profile(name: str) -> Path:
+    return PROFILES / f"{name}.yaml"
+
+
+def prompts(iteration: str) -> Path:
+    return DATA / "prompts" / iteration
+
+
+def prompt_file(iteration: str, lang: str) -> Path:
+    return prompts(iteration) / f"{lang}.jsonl"
+
+
+def responses(iteration: str) -> Path:
+    return DATA / iteration / "responses"
+
+
+def response_file(iteration: str, lang: str) -> Path:
+    return responses(iteration) / f"{lang}.jsonl"
+
+
+def translations(iteration: str) -> Path:
+    return DATA / iteration / "translations"
+
+
+def translation_file(iteration: str, source: str, target: str) -> Path:
+    return translations(iteration) / f"{source}-{target}.jsonl"
+
+
+def pairs(iteration: str) -> Path:
+    return DATA / iteration / "pairs"
+
+
+def model(name: str) -> Path:
+    return MODELS / name
+
+
+def audit(iteration: str) -> Path:
+    return REPORTS / iteration / "audit"
+
+
+def mgsm(model_name: str) -> Path:
+    return REPORTS / "mgsm" / model_name
+
+
+def alpaca(model_name: str) -> Path:
+    return REPORTS / "alpaca" / model_name
+
+
+def baseline() -> Path:
+    return REPORTS / "alpaca" / "baseline"
+
+
+def compare() -> Path:
+    return REPORTS / "compare"
+
+
+def shards(stage: str, model_name: str) -> Path:
+    return WORK / "shards" / stage / model_name
+
+
+def journals() -> Path:
+    return WORK / "journals"

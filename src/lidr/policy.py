@@ -1,0 +1,149 @@
+"""Models of the pipeline: M_t is the base in models/m0 plus one adapter in models/m<t>, and nothing else.
+
+models/m0/lidr.json, written by `lidr base`:
+
+    {"source": "lab", "revision": null, "trust_remote_code": false, "fingerprint": "3f1c..."}
+
+models/m1/lidr.json, written by `lidr train m1`:
+
+    {"model": "m1", "previous": "m0", "base": "3f1c...", "reference": "3f1c...", "pairs": "a1b2...", "rows": 1843}
+
+A fingerprint is the SHA-256 of the names and contents of all files that make up a model (weights, tokenizer, chat
+template, generation config), so that a later record can be traced to exactly these bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lidr import paths
+from lidr.errors import InputError
+from lidr.jsonl import read_json
+from lidr.records import Record
+
+if TYPE_CHECKING:
+    import torch
+
+
+class BaseRecord(Record, frozen=True):
+    """Where the base came from and what exactly it is."""
+
+    source: str
+    revision: str | None
+    trust_remote_code: bool
+    fingerprint: str
+
+
+class AdapterRecord(Record, frozen=True):
+    """What an adapter was trained on: base, reference and pairs by their fingerprints."""
+
+    model: str
+    previous: str
+    base: str
+    reference: str
+    pairs: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One model on disk. `adapter` is None for the base itself."""
+
+    name: str
+    base: Path
+    adapter: Path | None
+    trust_remote_code: bool
+    fingerprint: str
+
+
+def resolve(name: str, root: Path = paths.MODELS) -> Policy:
+    """Find a model and check that its adapter belongs to this base; raises InputError where it is not there."""
+    base = root / paths.BASE
+    base_record = read_json(base / paths.RECORD, BaseRecord)
+    assert isinstance(base_record, BaseRecord)
+    if name == paths.BASE:
+        return Policy(name, base, None, base_record.trust_remote_code, base_record.fingerprint)
+    adapter = root / name
+    record = read_json(adapter / paths.RECORD, AdapterRecord)
+    assert isinstance(record, AdapterRecord)
+    if record.base != base_record.fingerprint:
+        raise InputError(
+            f"this adapter was trained on the base {record.base[:12]}, but {base} is {base_record.fingerprint[:12]}; "
+            f"run `lidr train {name}` again",
+            adapter / paths.RECORD,
+        )
+    combined = hashlib.sha256(f"{base_record.fingerprint}+{fingerprint(adapter)}".encode()).hexdigest()
+    return Policy(name, base, adapter, base_record.trust_remote_code, combined)
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over all files of a model folder, sorted by name; lidr's own record is not part of the model."""
+    whole = hashlib.sha256()
+    for file in sorted(f for f in folder.rglob("*") if f.is_file() and f.name != paths.RECORD):
+        whole.update(f"{file.relative_to(folder).as_posix()}\0{file_hash(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of one file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pick_device(wanted: str) -> str:
+    """The device to compute on: `auto` takes cuda, mps or cpu, whichever is there first."""
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def load_tokenizer(policy: Policy) -> Any:
+    """The base's tokenizer, padding on the left as generation needs it."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(policy.base, trust_remote_code=policy.trust_remote_code)
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(policy: Policy, dtype: torch.dtype) -> Any:
+    """The base model alone, from safetensors only, on the CPU."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        policy.base, dtype=dtype, use_safetensors=True, trust_remote_code=policy.trust_remote_code
+    )
+
+
+def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
+    """The model ready to generate.
+
+    In float32 the adapter is merged into the weights, which is exact to rounding and saves two small matrix products
+    for each layer and token; in half precision merging loses what the adapter learned, so it stays beside them.
+    """
+    import torch
+
+    model = load_base(policy, dtype)
+    if policy.adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, policy.adapter)
+        if dtype == torch.float32:
+            model = model.merge_and_unload()
+    return model.to(device).eval()
+
+
+def end_ids(model: Any, tokenizer: Any) -> set[int]:
+    """Tokens that end a turn: the generation config's, and the tokenizer's own."""
+    configured = model.generation_config.eos_token_id
+    ids = configured if isinstance(configured, list) else [configured]
+    return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}

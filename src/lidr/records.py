@@ -1,0 +1,182 @@
+"""The records that the stages exchange, one JSON object a line, keys in the order of the fields below.
+
+    prompt       {"id":"lab-17","lang":"es","text":"¿Qué número ...","source":{"name":"lab","row":17},"kind":"task",
+                  "answer":"61"}
+    response     {"id":"lab-17","lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop",
+                  "prompt_tokens":14,"completion_tokens":19}
+    translation  {"id":"lab-17","source_lang":"en","target_lang":"es","text":"El número ...","finish_reason":"stop",
+                  "raw":"El número ...</translated>"}
+    pair         {"id":"lab-17:es:en","prompt":[{"role":"user","content":"..."}],"chosen":[{"role":"assistant",...}],
+                  "rejected":[...],"prompt_id":"lab-17","lang":"es","other_lang":"en","rule":"translated_dominant"}
+    drop         {"prompt_id":"lab-17","lang":"es","other_lang":"en","stage":"pairs","reason":"truncated",
+                  "detail":"chosen"}
+
+    answer       {"id":"lab-3","lang":"es","prompt":"Anna tiene ...","completion":"En total hay ... 59.",
+                  "finish_reason":"stop","gold":"59","right":true,"strict":true,"flexible":true,"parsed":true,
+                  "off_target":false}
+    verdict      {"id":"lab-4","lang":"es","prompt":"...","completion":"...","baseline":"...","preference":2.0,
+                  "off_target":false,"baseline_off_target":false,"finish_reason":"stop"}
+
+An `id` is stable, says where the row comes from, and is the same in every language: rows are joined by it, never by
+position. A pair is TRL's conversational preference format plus provenance, so it trains in plain TRL as it is.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class Record(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all records: unknown fields are refused, fields at their default are left out of the line."""
+
+
+class PromptKind(StrEnum):
+    """What a prompt asks for, as far as the method treats it differently."""
+
+    TASK = "task"
+    TRANSLATION = "translation"  # asks for a translation itself: translating its answer would destroy it
+
+
+class FinishReason(StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    LENGTH = "length"  # cut off at the token limit
+    REFUSED = "refused"  # never begun: the prompt does not fit the model's context
+
+
+class PairRule(StrEnum):
+    """Which rule chose the chosen answer (the paper, section 2.2)."""
+
+    TRANSLATED_DOMINANT = "translated_dominant"  # in l: chosen y_{d->l}, rejected y_l
+    OWN_DOMINANT = "own_dominant"  # in d: chosen y_d, rejected y_{l->d}
+    UNTRANSLATED = "untranslated"  # a translation request: answers are compared as they stand
+
+
+class DropReason(StrEnum):
+    """Why a row did not become a pair."""
+
+    MISSING = "missing"  # no row with this id in a language or file where one was expected
+    REFUSED = "refused"  # the prompt does not fit the model's context
+    TRUNCATED = "truncated"  # an answer or translation was cut off at the token limit
+    UNPARSED = "unparsed"  # a translation without its closing tag
+    EMPTY = "empty"  # an answer or translation without any text
+    IDENTICAL = "identical"  # chosen and rejected are the same text
+    REPEATED = "repeated"  # the chosen answer is stuck in a loop
+    OFF_TARGET = "off_target"  # the chosen answer is not in the prompt's language
+    TOO_LONG = "too_long"  # prompt and answer exceed `train.max_tokens`: left out of training
+
+
+class Source(Record, frozen=True):
+    """Where a prompt comes from: the source's name and the row in it, from 0."""
+
+    name: str
+    row: int
+
+
+class Prompt(Record, frozen=True):
+    """What a model is asked. `answer` is the gold answer where the source has one."""
+
+    id: str
+    lang: str
+    text: str
+    source: Source
+    kind: PromptKind
+    answer: str | UnsetType = UNSET
+
+
+class Response(Record, frozen=True):
+    """A model's own answer to the prompt of the same id and language. `text` is without the end-of-turn token."""
+
+    id: str
+    lang: str
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Translation(Record, frozen=True):
+    """A model's translation of its own answer; `text` is None where `raw` does not hold one.
+
+    `tolerated` names each departure from the wording's format that was accepted.
+    """
+
+    id: str
+    source_lang: str
+    target_lang: str
+    text: str | None
+    finish_reason: FinishReason
+    raw: str
+    tolerated: tuple[str, ...] = ()
+
+
+class Message(Record, frozen=True):
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+class Pair(Record, frozen=True):
+    """One preference: for `prompt` in `lang`, `chosen` over `rejected`; `other_lang` is the language compared with."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    prompt_id: str
+    lang: str
+    other_lang: str
+    rule: PairRule
+
+
+class Drop(Record, frozen=True):
+    """A pair that was not made, or a prompt that was not used, and why."""
+
+    prompt_id: str
+    lang: str
+    other_lang: str
+    stage: str
+    reason: DropReason
+    detail: str
+
+
+class Answer(Record, frozen=True):
+    """A model's answer to one problem, as MGSM's scorers see it; `right` is the headline scorer's word."""
+
+    id: str
+    lang: str
+    prompt: str
+    completion: str
+    finish_reason: FinishReason
+    gold: str
+    right: bool
+    strict: bool
+    flexible: bool
+    parsed: bool
+    off_target: bool
+
+
+class Verdict(Record, frozen=True):
+    """A model's answer to one instruction beside the baseline's; `preference` lies in [1, 2], None where not judged.
+
+    2 means that the model beats the baseline, 1.5 a tie, 1 that it loses (AlpacaEval 2's scale).
+    """
+
+    id: str
+    lang: str
+    prompt: str
+    completion: str
+    baseline: str
+    preference: float | None
+    finish_reason: FinishReason
+    off_target: bool
+    baseline_off_target: bool
+
+
+def pair_id(prompt_id: str, lang: str, other_lang: str) -> str:
+    """The id of the pair, or of the drop, in `lang` that compares with `other_lang`."""
+    return f"{prompt_id}:{lang}:{other_lang}"

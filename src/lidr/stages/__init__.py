@@ -1,0 +1,1 @@
+"""The stages of one iteration, a module each; they meet in files and never import each other."""

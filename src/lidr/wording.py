@@ -1,0 +1,37 @@
+"""The texts that a model is given, each under a version that stands in params.yaml.
+
+    >>> translation_conversation("v1", "La respuesta es 59.", "Spanish", "English")
+    [{'role': 'user', 'content': 'Translate from Spanish to English. ...'},
+     {'role': 'assistant', 'content': '<translated>'}]
+
+A wording is never edited once released: a change is a new version, so that old iterations can be rebuilt.
+"""
+
+from __future__ import annotations
+
+Conversation = list[dict[str, str]]
+
+OPENING_TAG, CLOSING_TAG = "<translated>", "</translated>"
+
+# The paper gives the text between <sentence> tags, asks for the answer between <translated> tags and primes the
+# assistant's turn with the opening tag (section 2.2 and its published code); the wording itself is ours.
+TRANSLATION = {
+    "v1": (
+        "Translate from {source} to {target}. Keep all names, numbers and formulas. "
+        "Write the translation between <translated> tags.\n<sentence>{text}</sentence>"
+    ),
+}
+
+
+def translation_conversation(version: str, text: str, source: str, target: str) -> Conversation:
+    """The request to translate `text`; source and target are language names as `languages.english_name` gives them.
+
+    The last message is the assistant's, already begun: an engine continues it.
+    """
+    content = TRANSLATION[version].format(source=source, target=target, text=text)
+    return [{"role": "user", "content": content}, {"role": "assistant", "content": OPENING_TAG}]
+
+
+def prompt_conversation(text: str) -> Conversation:
+    """A prompt asked as it is, in one user turn."""
+    return [{"role": "user", "content": text}]
