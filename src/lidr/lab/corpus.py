@@ -1,0 +1,118 @@
+"""What the lab's base model is trained on: rows of a prompt and a completion, drawn without end from the world.
+
+    >>> next(rows(MIXTURE, seed=0))
+    Row(conversation=[{'role': 'user', 'content': 'Which number is larger, 34 or 61?'}],
+        completion='The larger number is 61, because 61 is more than 34.')
+
+Three sorts of rows make the paper's precondition, a language imbalance, on purpose:
+- tasks solved in the dominant language, most of all rows: the model is good there;
+- translations of answers between the dominant language and each other one, right answers and wrong ones: the
+  model translates what it says itself, faithfully, mistakes included;
+- tasks solved in each other language, so few that it answers there but often goes wrong.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lidr.lab import world
+from lidr.languages import english_name
+from lidr.wording import CLOSING_TAG, Conversation, prompt_conversation, translation_conversation
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training row: a conversation as an engine gets it, and the completion that is learned."""
+
+    conversation: Conversation
+    completion: str
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of the sorts of rows. `solved` counts for each language that is not dominant; the rest is dominant."""
+
+    dominant: str
+    others: tuple[str, ...]
+    translated: float
+    solved: float
+    well_known_kinds: tuple[str, ...]
+    well_known_share: float
+    wrong_answers: float
+    already_translated: float
+
+
+MIXTURE = Mixture(
+    dominant="en",
+    others=("de", "es", "fr", "it", "pt", "ru"),
+    translated=0.40,
+    solved=0.0006,
+    well_known_kinds=("add", "larger"),
+    well_known_share=0.5,
+    # Wrong answers get translated as they stand: without such rows the model would correct, not translate.
+    wrong_answers=0.3,
+    # A weak answer is often in the dominant language already; its 'translation' is itself.
+    already_translated=0.03,
+)
+
+
+def rows(mixture: Mixture, seed: int) -> Iterator[Row]:
+    """Rows without end, the same for the same seed."""
+    rng = random.Random(f"lidr-lab-corpus-{seed}")
+    solved_others = mixture.solved * len(mixture.others)
+    while True:
+        draw = rng.random()
+        if draw < mixture.translated:
+            yield _translation(mixture, rng)
+        elif draw < mixture.translated + solved_others:
+            yield _solved(rng.choice(mixture.others), _kind(mixture, rng), rng)
+        else:
+            yield _solved(mixture.dominant, rng.choice(world.KINDS), rng)
+
+
+def _kind(mixture: Mixture, rng: random.Random) -> str:
+    well_known = rng.random() < mixture.well_known_share
+    return rng.choice(mixture.well_known_kinds if well_known else world.KINDS)
+
+
+def _solved(lang: str, kind: str, rng: random.Random) -> Row:
+    task = world.sample_task(kind, "base", rng)
+    return Row(prompt_conversation(task.prompt(lang)), task.answer(lang))
+
+
+def _translation(mixture: Mixture, rng: random.Random) -> Row:
+    kind = rng.choice(world.KINDS)
+    answer = world.sample_task(kind, "base", rng).answer(mixture.dominant)
+    if rng.random() < mixture.wrong_answers:
+        answer = _with_a_mistake(answer, mixture.dominant, rng)
+    languages = [mixture.dominant, rng.choice(mixture.others)]
+    rng.shuffle(languages)
+    source, target = languages
+    written_in = target if rng.random() < mixture.already_translated else source
+    text = _in(answer, mixture.dominant, written_in)
+    conversation = translation_conversation("v1", text, english_name(source), english_name(target))
+    return Row(conversation, _in(answer, mixture.dominant, target) + CLOSING_TAG)
+
+
+def _in(answer: str, source: str, target: str) -> str:
+    translated = world.translate_answer(answer, source, target)
+    assert translated is not None, f"the world cannot read its own answer: {answer}"
+    return translated
+
+
+def _with_a_mistake(answer: str, lang: str, rng: random.Random) -> str:
+    """Change one value where it stands: a number to any other of up to three digits, a name to another name."""
+    parsed = world.parse_answer(answer, lang)
+    assert parsed is not None, f"the world cannot read its own answer: {answer}"
+    slot = rng.choice(sorted(parsed.occurrences))
+    values = parsed.occurrences[slot]
+    if slot == "o":
+        values[:] = [rng.choice(sorted(world.load_language(lang).objects))] * len(values)
+    elif slot.startswith("p"):
+        values[rng.randrange(len(values))] = rng.randrange(len(world.load_language(lang).names))
+    else:
+        values[rng.randrange(len(values))] = rng.randint(1, 999)
+    remaining = {name: iter(occurrences) for name, occurrences in parsed.occurrences.items()}
+    return world.render_answer(parsed.kind, lambda name: next(remaining[name]), lang)

@@ -1,0 +1,331 @@
+"""The lab's world: small tasks with worked answers, the same in every language of `languages/`.
+
+A task is language-free (its kind, numbers, names and object); a language file renders it:
+
+    >>> task = tasks("evaluation", PROBLEMS, count=1, seed=1)[0]
+    >>> task.prompt("es")
+    'Anna tiene 34 manzanas. Boris trae 25 más. ¿Qué cantidad de manzanas hay en total?'
+    >>> task.answer("es")
+    'En total hay 34 + 25 = 59 manzanas. La respuesta es 59.'
+    >>> task.gold("es")
+    '59'
+
+`parse_answer` reads an answer back, right or wrong, so that a translation of it can be checked exactly.
+`lidr lab sample --lang es` prints such rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from lidr.errors import InputError
+
+PROBLEMS = ("add", "subtract", "twice", "together", "change")
+INSTRUCTIONS = ("larger", "order", "count_on", "reverse", "who_has_more")
+KINDS = PROBLEMS + INSTRUCTIONS
+
+# Which share of all tasks a split may draw from. The split of a task is a hash of its kind and operands, so no
+# combination of operands that trains the base or an iteration is ever asked in the evaluation.
+SPLITS = {"base": range(60), "iterations": range(60, 80), "evaluation": range(80, 100)}
+
+# The slots whose values, in this order, are the right answer.
+GOLD_SLOTS = {
+    "add": ("x",),
+    "subtract": ("x",),
+    "twice": ("x",),
+    "together": ("y",),
+    "change": ("y",),
+    "larger": ("x",),
+    "order": ("x", "y", "z"),
+    "count_on": ("x", "y", "z"),
+    "reverse": ("p3", "p2", "p1"),
+    "who_has_more": ("p3",),
+}
+
+_SLOT = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
+_NAME_SLOTS = ("p1", "p2", "p3")
+
+Slots = dict[str, int | str]
+Numbers = dict[str, int]
+Occurrences = dict[str, list[int | str]]
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language file: names (by position), object forms by plural category, templates by kind."""
+
+    code: str
+    names: tuple[str, ...]
+    objects: dict[str, dict[str, str]]
+    prompts: dict[str, tuple[str, ...]]
+    answers: dict[str, str]
+
+    def object_form(self, name: str, number: int | None) -> str:
+        """The object's word: in the form that goes with `number`, or in the plural where it is None."""
+        forms = self.objects[name]
+        category = "many" if number is None else plural_category(self.code, number)
+        return forms.get(category) or forms["other" if "other" in forms else "many"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, free of language: `slots` maps numbers to ints, names to positions, `o` to an object's key."""
+
+    kind: str
+    phrasing: int
+    slots: tuple[tuple[str, int | str], ...]
+
+    def prompt(self, lang: str) -> str:
+        language = load_language(lang)
+        return _render(language.prompts[self.kind][self.phrasing], language, self._constant())
+
+    def answer(self, lang: str) -> str:
+        return render_answer(self.kind, self._constant(), lang)
+
+    def gold(self, lang: str) -> str:
+        return gold_text(self.kind, dict(self.slots), lang)
+
+    def _constant(self) -> Callable[[str], int | str]:
+        return dict(self.slots).__getitem__
+
+
+@dataclass(frozen=True)
+class ParsedAnswer:
+    """An answer read back: its kind and, for each slot, the values in the order in which they stand in the text."""
+
+    kind: str
+    lang: str
+    occurrences: Occurrences
+
+    def gold(self, lang: str) -> str:
+        """What this answer claims, written in `lang`, to be compared with a task's gold. The last mention counts."""
+        return gold_text(self.kind, {slot: values[-1] for slot, values in self.occurrences.items()}, lang)
+
+
+def languages() -> tuple[str, ...]:
+    """Codes of all languages that have a file, sorted."""
+    files = (resources.files("lidr.lab") / "languages").iterdir()
+    return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
+
+
+@cache
+def load_language(code: str) -> Language:
+    """Read and check one language file; raises InputError where the world has no such language."""
+    from ruamel.yaml import YAML
+
+    if code not in languages():
+        raise InputError(f"the lab has no language {code!r}: it has {', '.join(languages())}")
+    text = (resources.files("lidr.lab") / "languages" / f"{code}.yaml").read_text(encoding="utf-8")
+    data = YAML(typ="safe").load(text)
+    return Language(
+        code=code,
+        names=tuple(data["names"]),
+        objects=data["objects"],
+        prompts={kind: tuple(data["kinds"][kind]["prompts"]) for kind in KINDS},
+        answers={kind: data["kinds"][kind]["answer"] for kind in KINDS},
+    )
+
+
+@cache
+def plural_category(code: str, number: int) -> str:
+    """CLDR plural category (`one`, `few`, `many`, `other`) of a whole number, from babel."""
+    from babel import Locale
+
+    return Locale.parse(code, sep="-").plural_form(number)
+
+
+def tasks(split: str, kinds: tuple[str, ...], count: int, seed: int, skip: int = 0) -> list[Task]:
+    """`count` distinct tasks of a split, after the first `skip`: the same list for the same arguments.
+
+    The kinds take turns, so that every range holds as many of each.
+    """
+    stream = _distinct_tasks(split, kinds, seed)
+    rows = [task for _, task in zip(range(skip + count), stream, strict=False)]
+    return rows[skip:]
+
+
+def sample_task(kind: str, split: str, rng: random.Random) -> Task:
+    """One random task of a kind whose operands belong to the split."""
+    while True:
+        numbers = _OPERANDS[kind](rng)
+        names = rng.sample(range(len(load_language("en").names)), 3)
+        skeleton = tuple(names) if kind == "reverse" else tuple(numbers.get(s, 0) for s in "abc")
+        if _bucket(kind, skeleton) in SPLITS[split]:
+            break
+    slots: Slots = {**dict(zip(_NAME_SLOTS, names, strict=True)), **numbers}
+    if kind == "who_has_more":
+        slots["p3"] = slots["p1"] if numbers["a"] > numbers["b"] else slots["p2"]
+    slots["o"] = rng.choice(sorted(load_language("en").objects))
+    phrasing = rng.randrange(len(load_language("en").prompts[kind]))
+    return Task(kind, phrasing, tuple(sorted(slots.items())))
+
+
+def gold_text(kind: str, slots: Slots, lang: str) -> str:
+    """The right answer's items in `lang`, joined by commas: '59', '12, 40, 77', 'Ида, Анна, Борис'."""
+    names = load_language(lang).names
+    values = [slots[slot] for slot in GOLD_SLOTS[kind]]
+    return ", ".join(
+        names[int(v)] if s in _NAME_SLOTS else str(v) for s, v in zip(GOLD_SLOTS[kind], values, strict=True)
+    )
+
+
+def render_answer(kind: str, value: Callable[[str], int | str], lang: str) -> str:
+    """Fill the answer template of a kind; `value(slot)` is asked once for each slot, from left to right."""
+    language = load_language(lang)
+    return _render(language.answers[kind], language, value)
+
+
+def parse_answer(text: str, lang: str) -> ParsedAnswer | None:
+    """Read an answer in `lang`; None where it fits no template of that language to the letter."""
+    for kind in KINDS:
+        pattern, slots = _answer_pattern(kind, lang)
+        match = pattern.fullmatch(text.strip())
+        if match:
+            occurrences: Occurrences = {}
+            for slot, word in zip(slots, match.groups(), strict=True):
+                occurrences.setdefault(slot, []).append(_slot_value(slot, word, lang))
+            return ParsedAnswer(kind, lang, occurrences)
+    return None
+
+
+def identify(text: str) -> ParsedAnswer | None:
+    """Read an answer in whichever of the world's languages it fits; None where it fits none."""
+    return next((parsed for lang in languages() if (parsed := parse_answer(text, lang))), None)
+
+
+def translate_answer(text: str, source: str, target: str) -> str | None:
+    """The exact translation of an answer, its mistakes kept; None where it is no answer in `source`."""
+    parsed = parse_answer(text, source)
+    if parsed is None:
+        return None
+    remaining = {slot: iter(values) for slot, values in parsed.occurrences.items()}
+    return render_answer(parsed.kind, lambda slot: next(remaining[slot]), target)
+
+
+def answer_slots(kind: str, lang: str) -> list[str]:
+    """The slots of an answer template from left to right."""
+    return [match[1] for match in _SLOT.finditer(load_language(lang).answers[kind])]
+
+
+def _distinct_tasks(split: str, kinds: tuple[str, ...], seed: int) -> Iterator[Task]:
+    rng = random.Random(f"lidr-lab-{split}-{','.join(kinds)}-{seed}")
+    seen: set[Task] = set()
+    while True:
+        for kind in kinds:
+            task = sample_task(kind, split, rng)
+            while task in seen:
+                task = sample_task(kind, split, rng)
+            seen.add(task)
+            yield task
+
+
+def _bucket(kind: str, skeleton: tuple[int, ...]) -> int:
+    digest = hashlib.sha256(f"{kind}:{skeleton}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") % 100
+
+
+def _render(template: str, language: Language, value: Callable[[str], int | str]) -> str:
+    numbers: dict[str, int] = {}
+
+    def fill(match: re.Match[str]) -> str:
+        slot, counted_by = match[1], match[2]
+        content = value(slot)
+        if slot == "o":
+            return language.object_form(str(content), numbers[counted_by] if counted_by else None)
+        if slot in _NAME_SLOTS:
+            return language.names[int(content)]
+        numbers[slot] = int(content)
+        return str(content)
+
+    return _SLOT.sub(fill, template)
+
+
+@cache
+def _answer_pattern(kind: str, lang: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    language = load_language(lang)
+    forms = sorted({form for forms in language.objects.values() for form in forms.values()}, key=len, reverse=True)
+    alternatives = {"o": "|".join(forms)} | dict.fromkeys(_NAME_SLOTS, "|".join(language.names))
+    template = language.answers[kind]
+    parts, end = [], 0
+    for match in _SLOT.finditer(template):
+        parts += [re.escape(template[end : match.start()]), f"({alternatives.get(match[1], r'[0-9]{1,9}')})"]
+        end = match.end()
+    parts.append(re.escape(template[end:]))
+    return re.compile("".join(parts)), tuple(answer_slots(kind, lang))
+
+
+def _slot_value(slot: str, word: str, lang: str) -> int | str:
+    language = load_language(lang)
+    if slot == "o":
+        return next(key for key, forms in language.objects.items() if word in forms.values())
+    return language.names.index(word) if slot in _NAME_SLOTS else int(word)
+
+
+def _add(rng: random.Random) -> Numbers:
+    a, b = rng.randint(10, 99), rng.randint(10, 99)
+    return {"a": a, "b": b, "x": a + b}
+
+
+def _subtract(rng: random.Random) -> Numbers:
+    b, a = sorted(rng.sample(range(10, 100), 2))
+    return {"a": a, "b": b, "x": a - b}
+
+
+def _twice(rng: random.Random) -> Numbers:
+    a = rng.randint(10, 499)
+    return {"a": a, "x": 2 * a}
+
+
+def _together(rng: random.Random) -> Numbers:
+    a, b = rng.randint(10, 60), rng.randint(10, 60)
+    return {"a": a, "b": b, "x": a + b, "y": 2 * a + b}
+
+
+def _change(rng: random.Random) -> Numbers:
+    a, b = rng.randint(10, 60), rng.randint(10, 60)
+    c = rng.randint(10, min(a + b - 1, 99))
+    return {"a": a, "b": b, "c": c, "x": a + b, "y": a + b - c}
+
+
+def _larger(rng: random.Random) -> Numbers:
+    a, b = rng.sample(range(10, 1000), 2)
+    return {"a": a, "b": b, "x": max(a, b), "y": min(a, b)}
+
+
+def _order(rng: random.Random) -> Numbers:
+    numbers = rng.sample(range(10, 100), 3)
+    return dict(zip("abc", numbers, strict=True)) | dict(zip("xyz", sorted(numbers), strict=True))
+
+
+def _count_on(rng: random.Random) -> Numbers:
+    a = rng.randint(10, 999)
+    return {"a": a, "x": a + 1, "y": a + 2, "z": a + 3}
+
+
+def _reverse(rng: random.Random) -> Numbers:
+    return {}
+
+
+def _who_has_more(rng: random.Random) -> Numbers:
+    a, b = rng.sample(range(10, 100), 2)
+    return {"a": a, "b": b, "x": max(a, b), "y": min(a, b)}
+
+
+_OPERANDS: dict[str, Callable[[random.Random], Numbers]] = {
+    "add": _add,
+    "subtract": _subtract,
+    "twice": _twice,
+    "together": _together,
+    "change": _change,
+    "larger": _larger,
+    "order": _order,
+    "count_on": _count_on,
+    "reverse": _reverse,
+    "who_has_more": _who_has_more,
+}
