@@ -362,7 +362,9 @@ def _explain(error: msgspec.ValidationError, document: Any, kind: type[Section] 
     *_, inner = place.rstrip("`").rpartition("`")
     where = tuple(re.findall(r"\w+|\.\.\.", inner))
     if place.startswith("key` in "):
-        return (*where, str(_bad_key(document, where))), "a name such as m1 is expected for an iteration"
+        if where == ("iterations",):
+            return (*where, _bad_name(document)), "iterations are named m1, m2, ..."
+        return where, "keys are expected to be text"
     if "..." in where:
         where = ("iterations", _bad_iteration(document), *where[2:])
     if found := re.fullmatch(r"Object contains unknown field `(.+)`", reason):
@@ -376,11 +378,9 @@ def _explain(error: msgspec.ValidationError, document: Any, kind: type[Section] 
     return where, reason.replace("`object`", "a mapping").replace("`array`", "a list")
 
 
-def _bad_key(document: Any, where: Place) -> Any:
-    """The first key of the mapping at `where` that cannot be the name of an iteration, or is no text."""
-    for key in where:
-        document = document[key]
-    return next(key for key in document if not isinstance(key, str) or not re.search(_MODEL_NAME, key))
+def _bad_name(document: Any) -> str:
+    """The first key of `iterations` that cannot be the name of one."""
+    return next(str(key) for key in document["iterations"] if not re.search(_MODEL_NAME, str(key)))
 
 
 def _bad_iteration(document: Any) -> str:
@@ -395,7 +395,7 @@ def _bad_iteration(document: Any) -> str:
 
 def _choices(kind: Any, where: Place) -> tuple[str, ...]:
     for key in where:
-        kind = get_type_hints(Iteration if kind == dict[ModelName, Iteration] else kind).get(key, kind)
+        kind = get_type_hints(kind)[key]
     return get_args(kind)
 
 
@@ -403,8 +403,10 @@ def _line_of_key(document: Any, keys: Place) -> int | None:
     """The line, from 1, of the innermost of the keys that the document has."""
     line, node = None, document
     for key in keys:
+        if isinstance(node, list):
+            return int(node.lc.item(int(key))[0]) + 1
         if not isinstance(node, dict) or key not in node:
             break
-        line = node.lc.key(key)[0] + 1  # type: ignore[attr-defined]
+        line = node.lc.key(key)[0] + 1
         node = node[key]
     return line

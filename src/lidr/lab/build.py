@@ -46,7 +46,7 @@ class Settings:
     heads: int = 4
     feed_forward: int = 352
     positions: int = 512
-    steps: int = 4000
+    steps: int = 4600
     rows_per_step: int = 64
     learning_rate: float = 3e-3
     warmup_steps: int = 100

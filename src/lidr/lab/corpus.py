@@ -47,10 +47,10 @@ class Mixture:
 MIXTURE = Mixture(
     dominant="en",
     others=("de", "es", "fr", "it", "pt", "ru"),
-    translated=0.40,
-    solved=0.0006,
+    translated=0.34,
+    solved=0.0013,
     well_known_kinds=("add", "larger"),
-    well_known_share=0.5,
+    well_known_share=0.35,
     # Wrong answers get translated as they stand: without such rows the model would correct, not translate.
     wrong_answers=0.3,
     # A weak answer is often in the dominant language already; its 'translation' is itself.

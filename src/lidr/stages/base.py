@@ -41,6 +41,11 @@ def run(settings: config.Settings, target: Path | None = None) -> BaseRecord:
     return record
 
 
+def write_empty_audit() -> None:
+    """What the first iteration's audit goes on from: no data was made for m0."""
+    write_json(paths.audit(paths.BASE) / paths.METRICS, {"iteration": paths.BASE, "pairs": 0})
+
+
 def locate(base: config.Base) -> Path:
     """The folder with the model's files: the lab's own, a local one, or the Hub's snapshot of the pinned revision."""
     if base.model == "lab":

@@ -1,0 +1,79 @@
+"""Writes the documents that are made from the code and the results: docs/commands.md and the README's tables.
+
+    python docs/generate.py           write them
+    python docs/generate.py --check   exit 1 where one is not up to date, and name it
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
+
+
+def main(check: bool) -> int:
+    """Write or check all documents; returns the exit code."""
+    stale = []
+    for path, text in {**commands_document(), **readme()}.items():
+        if (path.read_text("utf-8") if path.exists() else "") != text:
+            stale.append(path.relative_to(ROOT))
+            if not check:
+                path.write_text(text, "utf-8")
+    for path in stale:
+        print(f"{path}: {'not up to date; run `python docs/generate.py`' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+def commands_document() -> dict[Path, str]:
+    """The help of every command, as `lidr COMMAND --help` prints it."""
+    from lidr.cli import main as group
+
+    parts = ["# Commands\n\nMade from the commands themselves by `python docs/generate.py`.\n"]
+    parts += _help(group, ["lidr"])
+    return {ROOT / "docs" / "commands.md": "\n".join(parts)}
+
+
+def readme() -> dict[Path, str]:
+    """The README with the result tables of reports/compare/report.md, which the stage `compare` writes."""
+    path, report = ROOT / "README.md", ROOT / "reports" / "compare" / "report.md"
+    text = path.read_text("utf-8")
+    if report.exists():
+        text = _replace(text, "results", _result_tables(report.read_text("utf-8")))
+    return {path: text}
+
+
+def _result_tables(report: str) -> str:
+    """The report's headline and, of each benchmark, its title and table of all models by language."""
+    headline, *sections = report.split("\n## ")
+    parts = [headline.partition("\n")[2].strip()]
+    for section in sections:
+        opening = section.partition("\n### ")[0]
+        if "\n| language |" in opening:
+            lines = [line for line in opening.splitlines() if not line.startswith("![")]
+            parts.append("**" + lines[0] + "**\n" + "\n".join(lines[1:]).rstrip())
+    return re.sub(r"\n{3,}", "\n\n", "\n\n".join(parts))
+
+
+def _help(command: click.Command, names: list[str]) -> list[str]:
+    context = click.Context(command, info_name=" ".join(names), max_content_width=100, terminal_width=100)
+    parts = [f"## {' '.join(names)}\n\n```\n{command.get_help(context)}\n```\n"]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            parts += _help(command.commands[name], [*names, name])
+    return parts
+
+
+def _replace(text: str, block: str, content: str) -> str:
+    start, end = START.format(block), END.format(block)
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    return f"{before}{start}\n\n{content}\n\n{end}{after}" if rest else text
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

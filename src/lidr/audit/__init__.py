@@ -1,0 +1,138 @@
+"""Stage `audit`: what the data of one iteration is, and whether its pairs still teach anything.
+
+    $ lidr audit m1
+    audit m1: 2,214 pairs + 186 drops = 300 prompts x 8 directions
+      reward accuracy 0.962 [0.950, 0.971] · en 0.951 · es 0.973 · de 0.958 · fr 0.967 · ru 0.969
+      Go on: counting each prompt once, the chosen side is better for 241 prompts and worse for 12.
+      The page: reports/m1/audit/index.html
+
+Written to reports/m1/audit/, the same bytes for the same data: metrics.json (all figures), report.md, index.html (to
+look at, with a sample of pairs and drops), contamination.jsonl, and the plots. The data are read once, a prompt at a
+time (`stories`); each text is looked at once (`examine`); what is found is counted by one room each (`counts`,
+`reward`, `lengths`, `language`, `text_quality`, `fidelity`, `contamination`) and put into words in `sections`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lidr import config, paths
+from lidr.audit import drift, markdown, page, plots, reward
+from lidr.audit.contamination import Contamination, Evaluations, evaluation_items
+from lidr.audit.counts import Counts
+from lidr.audit.examine import Examiner
+from lidr.audit.fidelity import Fidelity
+from lidr.audit.language import Languages
+from lidr.audit.lengths import DropsByLength, Lengths
+from lidr.audit.report import Report, rounded, warnings
+from lidr.audit.reward import Reward
+from lidr.audit.sample import Sample
+from lidr.audit.stories import read
+from lidr.audit.text_quality import TextQuality
+from lidr.jsonl import atomic_file, write_json, write_rows, write_text
+from lidr.progress import bar
+
+__all__ = ["Report", "headline", "measure", "run", "summary", "write"]
+
+STAGE = "audit"
+REPORT, PAGE, OVERLAPS = "report.md", "index.html", "contamination.jsonl"
+
+
+def run(settings: config.Settings, iteration: str) -> Report:
+    """Measure and write; raises InputError where the iteration's files contradict each other."""
+    previous = drift.previous_metrics(settings, iteration)
+    report = measure(settings, iteration, previous, evaluation_items(settings))
+    write(report, paths.audit(iteration))
+    return report
+
+
+def headline(report: Report) -> dict[str, float]:
+    """The figures that go to MLflow: 'pairs', 'drops/truncated', 'reward accuracy/es' ..."""
+    return {name: float(value) for name, value in drift.key_figures(report.figures).items()}
+
+
+def summary(report: Report) -> list[str]:
+    """The lines for the terminal."""
+    counts, by_language = report.figures["counts"], report.figures["reward"]["by_language"]
+    whole = report.figures["reward"]["all"]
+    lines = [
+        f"audit {report.iteration}: {counts['pairs']:,} pairs + {counts['drops']:,} drops = "
+        f"{counts['prompts']:,} prompts x {counts['directions']} directions"
+    ]
+    if "accuracy" in whole:
+        each = [f"{lang} {row['accuracy']:.3f}" for lang, row in by_language.items() if "accuracy" in row]
+        overall = f"reward accuracy {whole['accuracy']:.3f} [{whole['low']:.3f}, {whole['high']:.3f}]"
+        lines.append("  " + " · ".join([overall, *each]))
+    lines += [f"  {report.recommendation}"] + [f"  warning: {warning}" for warning in report.warnings]
+    return [*lines, f"  The page: {paths.audit(report.iteration) / PAGE}"]
+
+
+def measure(
+    settings: config.Settings, iteration: str, previous_metrics: Path | None, evaluations: Evaluations
+) -> Report:
+    """Read the iteration once and count; nothing is written."""
+    previous = drift.read(previous_metrics)
+    examiner, sample = Examiner(settings), Sample(settings)
+    counts, signal, fidelity = Counts(), Reward(), Fidelity()
+    lengths, drops = Lengths(), DropsByLength(settings)
+    languages, quality, overlap = Languages(), TextQuality(), Contamination(evaluations)
+    total = _line_count(paths.prompt_file(iteration, settings.dominant))
+    with bar(f"audit {iteration}", total, "prompt") as advance:
+        for story in read(settings, iteration):
+            found = examiner.facts(story)
+            for by_story in (counts, fidelity, drops):
+                by_story.add(story)
+            lengths.add_story(story)
+            signal.add(found)
+            overlap.add(story, found)
+            sample.add(story, found)
+            for facts in found:
+                lengths.add(facts)
+                languages.add(facts)
+                quality.add(facts)
+            advance(1)
+    codes = settings.all_languages
+    signal_figures = signal.figures(settings)
+    figures = {
+        "iteration": iteration,
+        "counts": counts.figures(settings),
+        "reward": signal_figures,
+        "lengths": lengths.figures(codes) | {"drops": drops.figures()},
+        "languages": languages.figures(codes),
+        "quality": quality.figures(codes),
+        "fidelity": fidelity.figures(settings),
+        "contamination": overlap.figures(),
+    }
+    figures = rounded(figures | {"history": drift.history(iteration, signal_figures, previous)})
+    not_checked = [name for name, items in evaluations.items() if not items]
+    return Report(
+        iteration=iteration,
+        settings=settings,
+        figures=figures,
+        previous=previous,
+        recommendation=reward.recommendation(figures["reward"], settings),
+        warnings=warnings(settings, figures, examiner.unsupported, not_checked),
+        overlaps=overlap.overlaps(),
+        histograms=lengths.characters,
+        pairs=sample.pairs(),
+        drops=sample.drops(),
+    )
+
+
+def write(report: Report, folder: Path) -> None:
+    """Write all files of the report, each whole or not at all."""
+    light, dark = plots.draw(report, plots.LIGHT), plots.draw(report, plots.DARK)
+    for name, content in light.items():
+        with atomic_file(folder / f"{name}.png") as file:
+            file.write(content)
+    write_rows(folder / OVERLAPS, report.overlaps)
+    write_text(folder / PAGE, page.html(report, light, dark))
+    write_text(folder / REPORT, markdown.markdown(report))
+    write_json(folder / paths.METRICS, report.figures)
+
+
+def _line_count(path: Path) -> int:
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        return sum(1 for _ in file)

@@ -1,0 +1,239 @@
+"""What the page brings along for a browser: its style, and the script that shows and searches the sample.
+
+The script builds everything with `textContent`, so that no text of a model or a prompt is ever read as HTML; characters
+that cannot be seen (right-to-left marks, controls) are shown by their code. The address holds the search, so that one
+can be linked: `index.html#q=lab-17&kind=pair&lang=es`.
+"""
+
+from __future__ import annotations
+
+STYLE = """
+:root { color-scheme: light dark;
+  --page: #f6f7f9; --card: #fff; --text: #1c2430; --soft: #5d6878; --line: #e2e6ec; --code: #f3f5f8;
+  --better: #0a6b58; --better-tint: #e0f3ee; --worse: #a8401a; --worse-tint: #fcebe2; --accent: #2f5fb3; }
+@media (prefers-color-scheme: dark) { :root {
+  --page: #12161c; --card: #1b2129; --text: #e4e8ee; --soft: #98a3b3; --line: #2d3542; --code: #141920;
+  --better: #55d3b4; --better-tint: #12372f; --worse: #ff9d6c; --worse-tint: #452618; --accent: #8fb4f5; } }
+* { box-sizing: border-box; }
+html { scroll-padding-top: 56px; }
+body { margin: 0; background: var(--page); color: var(--text);
+  font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }
+main { max-width: 1120px; margin: 0 auto; padding: 28px 20px 64px; }
+h1 { font-size: 28px; line-height: 1.25; margin: 0 0 14px; letter-spacing: -.01em; }
+h2 { font-size: 20px; margin: 0 0 4px; }
+p { margin: 0 0 10px; }
+a { color: var(--accent); }
+.eyebrow, .soft { color: var(--soft); }
+.eyebrow { font-size: 13px; margin-bottom: 6px; }
+nav { position: sticky; top: 0; z-index: 2; background: var(--page); border-bottom: 1px solid var(--line); }
+nav div { max-width: 1120px; margin: 0 auto; padding: 10px 20px; display: flex; gap: 18px; overflow-x: auto;
+  font-size: 13px; white-space: nowrap; }
+nav a { color: var(--soft); text-decoration: none; }
+nav a:hover { color: var(--text); }
+.verdict { border-radius: 12px; padding: 16px 20px; margin: 0 0 18px; font-size: 17px; background: var(--code);
+  border: 1px solid var(--line); }
+.verdict.better { background: var(--better-tint); color: var(--better); border-color: transparent; }
+.verdict.worse { background: var(--worse-tint); color: var(--worse); border-color: transparent; }
+.warnings { margin: 0 0 20px; padding: 0; list-style: none; }
+.warnings li { padding: 7px 14px; border-left: 3px solid var(--worse); background: var(--card); margin-bottom: 6px;
+  border-radius: 0 8px 8px 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(160px, 1fr)); gap: 14px; margin: 0 0 24px; }
+.tile { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 14px 18px; }
+.tile b { display: block; font-size: 26px; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.3; }
+.tile span { color: var(--soft); font-size: 13px; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 22px 24px;
+  margin: 0 0 22px; }
+.card > p { max-width: 62em; color: var(--soft); }
+picture img { display: block; width: 100%; max-width: 980px; height: auto; margin: 16px 0 8px; }
+.wide { overflow-x: auto; margin: 14px 0 0; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
+th { font-weight: 600; font-size: 12.5px; color: var(--soft); text-align: right; padding: 6px 10px;
+  vertical-align: bottom; }
+td { text-align: right; padding: 6px 10px; border-top: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+td:last-child, th:last-child { padding-right: 0; }
+.filters { display: flex; flex-wrap: wrap; gap: 10px; margin: 16px 0 8px; }
+.filters input, .filters select, button { font: inherit; font-size: 14px; color: var(--text); background: var(--code);
+  border: 1px solid var(--line); border-radius: 8px; padding: 7px 10px; max-width: 100%; }
+.filters input { flex: 1 1 240px; }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
+button { cursor: pointer; }
+#more { display: block; margin: 18px auto 0; }
+.row { border-top: 1px solid var(--line); padding: 18px 0 16px; }
+.row header { display: flex; flex-wrap: wrap; gap: 8px; align-items: baseline; margin-bottom: 10px; }
+.row header b { font-size: 15px; overflow-wrap: anywhere; }
+.chip { font-size: 12px; border: 1px solid var(--line); border-radius: 99px; padding: 1px 9px; color: var(--soft); }
+.chip.better { color: var(--better); background: var(--better-tint); border-color: transparent; }
+.chip.worse { color: var(--worse); background: var(--worse-tint); border-color: transparent; }
+.panes { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 10px;
+  margin-bottom: 10px; }
+.pane { background: var(--code); border-radius: 8px; padding: 8px 12px 10px; border-left: 3px solid var(--line);
+  min-width: 0; }
+.pane.chosen { border-left-color: var(--better); } .pane.rejected { border-left-color: var(--worse); }
+.pane h4 { margin: 0 0 3px; font-size: 12.5px; font-weight: 600; display: flex; gap: 8px; flex-wrap: wrap;
+  align-items: baseline; }
+.pane h4 span.soft { font-weight: 400; }
+.text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; max-height: 70vh; overflow-y: auto; }
+.text .code { font: 11px ui-monospace, monospace; color: var(--worse); border: 1px solid var(--line);
+  border-radius: 4px; padding: 0 3px; unicode-bidi: isolate; direction: ltr; }
+.pane button { font-size: 12px; padding: 2px 9px; margin-top: 6px; }
+details summary { cursor: pointer; color: var(--soft); font-size: 13px; margin-bottom: 8px; }
+footer { color: var(--soft); font-size: 13px; }
+@media print { nav, .filters, #more { display: none; } }
+"""
+
+SCRIPT = r"""
+"use strict";
+(() => {
+  const entries = JSON.parse(document.getElementById("data").textContent);
+  const PAGE = 20, FOLDED = 700;
+  const UNSEEN = new RegExp("[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b-\\u200f" +
+    "\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb]", "g");
+  const fields = ["kind", "lang", "reason", "outcome", "note"];
+  const search = document.getElementById("q"), list = document.getElementById("rows");
+  const more = document.getElementById("more"), found = document.getElementById("found");
+  const menus = Object.fromEntries(fields.map((name) => [name, document.getElementById(name)]));
+  let matching = [], shown = 0;
+
+  function element(tag, className, text) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  function values(entry, field) {
+    return field === "note" ? entry.notes : entry[field] ? [entry[field]] : [];
+  }
+
+  function haystack(entry) {
+    const texts = [...entry.prompts, ...entry.panes].map((pane) => pane.text.slice(0, 2000));
+    return [entry.id, entry.reason, entry.detail || "", ...entry.notes, ...texts].join("\n").toLowerCase();
+  }
+
+  // Text as text; what cannot be seen is shown by its code.
+  function write(target, text) {
+    let end = 0;
+    for (const match of text.matchAll(UNSEEN)) {
+      target.append(text.slice(end, match.index));
+      const code = match[0].codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
+      target.append(element("span", "code", "U+" + code));
+      end = match.index + 1;
+    }
+    target.append(text.slice(end));
+  }
+
+  function pane(data) {
+    const box = element("div", "pane " + data.role);
+    const heading = element("h4", "", data.title);
+    heading.append(element("span", "soft", data.source));
+    if (data.right !== null) {
+      heading.append(element("span", "chip " + (data.right ? "better" : "worse"), data.right ? "right" : "wrong"));
+    }
+    const body = element("div", "text");
+    body.dir = "auto";
+    body.lang = data.lang;
+    box.append(heading, body);
+    const folded = data.text.length > FOLDED;
+    write(body, folded ? data.text.slice(0, FOLDED) + " …" : data.text || "(no text)");
+    if (!data.text) body.classList.add("soft");
+    if (folded) box.append(unfold(body, data));
+    return box;
+  }
+
+  function unfold(body, data) {
+    const cut = data.cut ? " (" + data.cut.toLocaleString("en") + " more are not on this page)" : "";
+    const label = "Show all " + data.text.length.toLocaleString("en") + " characters" + cut;
+    const button = element("button", "", label);
+    button.type = "button";
+    let open = false;
+    button.addEventListener("click", () => {
+      open = !open;
+      body.replaceChildren();
+      write(body, open ? data.text : data.text.slice(0, FOLDED) + " …");
+      button.textContent = open ? "Show less" : label;
+    });
+    return button;
+  }
+
+  function chips(entry) {
+    const made = [element("span", "chip", entry.lang + " against " + entry.other_lang)];
+    made.push(element("span", "chip" + (entry.kind === "drop" ? " worse" : ""), entry.reason.replaceAll("_", " ")));
+    if (entry.outcome) {
+      const tone = { chosen_only: " better", rejected_only: " worse" }[entry.outcome] || "";
+      made.push(element("span", "chip" + tone, OUTCOMES[entry.outcome]));
+    }
+    for (const note of entry.notes) made.push(element("span", "chip worse", note));
+    if (entry.gold !== null) made.push(element("span", "chip", "gold: " + entry.gold));
+    return made;
+  }
+
+  const OUTCOMES = { chosen_only: "chosen right only", both: "both right", neither: "neither right",
+    rejected_only: "rejected right only", unjudged: "not judged" };
+
+  function row(entry) {
+    const box = element("article", "row");
+    const header = element("header");
+    header.append(element("b", "", entry.id), ...chips(entry), element("span", "soft", entry.source));
+    box.append(header);
+    if (entry.detail) box.append(element("p", "soft", entry.detail));
+    const groups = [entry.prompts, entry.panes.slice(0, 2), entry.panes.slice(2)];
+    for (const group of groups) {
+      if (!group.length) continue;
+      const panes = element("div", "panes");
+      panes.append(...group.map(pane));
+      box.append(panes);
+    }
+    return box;
+  }
+
+  function showMore() {
+    const next = matching.slice(shown, shown + PAGE);
+    list.append(...next.map(row));
+    shown += next.length;
+    more.hidden = shown >= matching.length;
+    more.textContent = "Show " + Math.min(PAGE, matching.length - shown) + " more";
+  }
+
+  function apply() {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    matching = entries.filter((entry) =>
+      words.every((word) => entry.haystack.includes(word)) &&
+      fields.every((field) => !menus[field].value || values(entry, field).includes(menus[field].value)));
+    found.textContent = matching.length + " of " + entries.length + " rows of the sample";
+    list.replaceChildren();
+    shown = 0;
+    showMore();
+  }
+
+  function remember() {
+    const state = new URLSearchParams();
+    if (search.value) state.set("q", search.value);
+    for (const field of fields) if (menus[field].value) state.set(field, menus[field].value);
+    history.replaceState(null, "", "#" + (state.size ? state : "look"));
+  }
+
+  function recall() {
+    const state = new URLSearchParams(location.hash.slice(1));
+    search.value = state.get("q") || "";
+    for (const field of fields) menus[field].value = state.get(field) || "";
+  }
+
+  for (const entry of entries) entry.haystack = haystack(entry);
+  for (const field of fields) {
+    const names = [...new Set(entries.flatMap((entry) => values(entry, field)))].sort();
+    for (const name of names) {
+      const option = element("option", "", OUTCOMES[name] || name.replaceAll("_", " "));
+      option.value = name;
+      menus[field].append(option);
+    }
+    menus[field].addEventListener("change", () => { apply(); remember(); });
+  }
+  search.addEventListener("input", () => { apply(); remember(); });
+  more.addEventListener("click", showMore);
+  window.addEventListener("hashchange", () => { if (location.hash.includes("=")) { recall(); apply(); } });
+  recall();
+  apply();
+  if (location.hash.includes("=")) document.getElementById("look").scrollIntoView();
+})();
+"""

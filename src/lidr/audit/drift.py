@@ -1,0 +1,84 @@
+"""One number for each thing that matters, of this iteration and of the one before, side by side.
+
+    >>> key_figures(figures)["reward accuracy/es"]
+    0.918033
+    >>> table(figures, previous)[0]
+    ('pairs', 2214, 2196)
+
+The names are those of MLflow's metrics, so that a chart over iterations and this table show the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lidr import config, paths
+from lidr.errors import InputError
+from lidr.jsonl import read_json
+
+Row = tuple[str, float | None, float | None]
+
+
+def previous_metrics(settings: config.Settings, iteration: str) -> Path | None:
+    """The audit's metrics of the iteration before, where there is one and it was audited."""
+    previous = settings.iteration(iteration).previous
+    path = paths.audit(previous) / paths.METRICS
+    return path if previous in settings.iterations and path.is_file() else None
+
+
+def read(path: Path | None) -> dict[str, Any] | None:
+    """Figures as `lidr audit` wrote them; raises InputError where they are not."""
+    if path is None:
+        return None
+    figures = read_json(path)
+    if not isinstance(figures, dict) or not {"iteration", "counts", "reward", "history"} <= set(figures):
+        raise InputError("not the metrics of an audit; run `lidr audit` of that iteration again", path)
+    return figures
+
+
+def key_figures(figures: dict[str, Any]) -> dict[str, float]:
+    """The headline of an audit as flat names; what was not measured has no name."""
+    counts, pairs = figures["counts"], figures["counts"]["pairs"]
+    flat: dict[str, float] = {name: counts[name] for name in ("prompts", "pairs", "drops")}
+    flat |= {f"drops/{reason}": n for reason, n in counts["by_reason"].items()}
+    flat |= _by_language("reward accuracy", figures["reward"]["by_language"], "accuracy")
+    flat |= {"reward accuracy": figures["reward"]["all"]["accuracy"]} if "accuracy" in figures["reward"]["all"] else {}
+    for side in ("chosen", "rejected"):
+        flat |= _by_language(f"{side} right", figures["reward"]["by_language"], f"{side}_accuracy")
+    for lang, by_side in figures["languages"].items():
+        shares = {f"{lang} {side}": by_side[side] for side in ("chosen", "rejected")}
+        flat |= _by_language("off target", shares, "off_target_share")
+    for lang, lengths in figures["lengths"]["by_language"].items():
+        flat |= {f"length difference/{lang}": lengths["difference"]["mean"]} if "mean" in lengths["difference"] else {}
+    if pairs:
+        near = sum(quality["near_identical"] for quality in figures["quality"]["by_language"].values())
+        flat["near-identical"] = near / pairs
+    flat |= _by_language("numbers kept", figures["fidelity"], "numbers_share")
+    flat |= _by_language("exact translation", figures["fidelity"], "exact_share")
+    for name, evaluation in figures["contamination"].items():
+        for kind in ("prompt", "chosen"):
+            flat[f"contaminated exactly/{name} {kind}"] = evaluation[kind]["exact"]
+    return flat
+
+
+def table(figures: dict[str, Any], previous: dict[str, Any] | None) -> list[Row]:
+    """(name, before, now) of every key figure that either has."""
+    now = key_figures(figures)
+    before = key_figures(previous) if previous else {}
+    return [(name, before.get(name), now.get(name)) for name in [*now, *(n for n in before if n not in now)]]
+
+
+def history(iteration: str, reward: dict[str, Any], previous: dict[str, Any] | None) -> dict[str, Any]:
+    """Reward accuracy by iteration and language, from the first of the chain to this one."""
+    names = ("accuracy", "low", "high")
+    entries = {
+        lang: {name: figures[name] for name in names}
+        for lang, figures in reward["by_language"].items()
+        if "low" in figures
+    }
+    return dict(previous["history"] if previous else {}) | {iteration: entries}
+
+
+def _by_language(name: str, figures: dict[str, Any], key: str) -> dict[str, float]:
+    return {f"{name}/{lang}": by_key[key] for lang, by_key in figures.items() if key in by_key}

@@ -1,0 +1,73 @@
+"""Whether a model's translation of its own answer says the same, by direction.
+
+    >>> fidelity.figures(settings)["en-es"]
+    {'translations': 298, 'with_numbers': 240, 'numbers_kept': 236, 'numbers_share': 0.983333, ...,
+     'world': 298, 'exact': 290, 'exact_share': 0.973154, ...}
+
+Two measures: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
+order; marks inside a number are ignored, since languages differ about them); and for answers in the lab's world,
+whether the translation is the exact one, mistakes of the answer kept.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from typing import Any
+
+from lidr import config
+from lidr.audit.reward import LAB, share
+from lidr.audit.stories import Direction, Story, translation_directions
+
+# Digits of any script, with marks between them that group or divide.
+_NUMBER = re.compile(r"\d+(?:[.,'’\u00a0\u202f\u066b\u066c]\d+)*")
+
+
+def numbers(text: str) -> Counter[str]:
+    """The numbers in a text as bare digits: '1,200 + 3.5' gives 1200 and 35, as does '1.200 + 3,5'."""
+    return Counter(
+        "".join(str(unicodedata.decimal(digit)) for digit in found if digit.isdecimal())
+        for found in _NUMBER.findall(text)
+    )
+
+
+class Fidelity:
+    """Counts faithful translations by direction."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[Direction, str]] = Counter()
+
+    def add(self, story: Story) -> None:
+        """Compare the translations of one prompt's answers with the answers."""
+        for direction, translation in story.translations.items():
+            answer = story.responses.get(direction[0])
+            if translation.text is None or answer is None:
+                continue
+            columns = ["translations"]
+            expected = numbers(answer.text)
+            if expected:
+                columns += ["with_numbers"] + ["numbers_kept"] * (numbers(translation.text) == expected)
+            if story.prompts[direction[0]].source.name.startswith(LAB):
+                exact = _lab_translation(answer.text, direction)
+                if exact is not None:
+                    columns += ["world"] + ["exact"] * (translation.text.strip() == exact)
+            self._counts.update((direction, column) for column in columns)
+
+    def figures(self, settings: config.Settings) -> dict[str, Any]:
+        """By direction: translations, those with numbers, those that keep them, those that are exact."""
+        confidence = settings.audit.confidence
+        return {f"{a}-{b}": self._of((a, b), confidence) for a, b in translation_directions(settings)}
+
+    def _of(self, direction: Direction, confidence: float) -> dict[str, Any]:
+        names = ("translations", "with_numbers", "numbers_kept", "world", "exact")
+        counts = {name: self._counts[direction, name] for name in names}
+        kept = share(counts["numbers_kept"], counts["with_numbers"], confidence, "numbers_share")
+        exact = share(counts["exact"], counts["world"], confidence, "exact_share")
+        return counts | kept | exact
+
+
+def _lab_translation(text: str, direction: Direction) -> str | None:
+    from lidr.lab.world import translate_answer
+
+    return translate_answer(text, *direction)

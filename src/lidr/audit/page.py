@@ -1,0 +1,167 @@
+"""The audit as one HTML page that needs nothing beside itself: plots as data, style and script inline.
+
+    >>> html(report, plots, dark_plots)[:15]
+    '<!doctype html>'
+
+Whatever comes from a model, a prompt or the configuration is shown as text: the template escapes what is put into it,
+the sample's data hold no character that could end their script element, and the page forbids itself (by its content
+security policy) to load or send anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from lidr.audit import reward
+from lidr.audit.browser import SCRIPT, STYLE
+from lidr.audit.report import Report
+from lidr.audit.sample import cut
+from lidr.audit.sections import Section, build
+
+# Characters that HTML cannot hold.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_IN_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+_TONES = {reward.GO_ON: "better", reward.STOP: "worse", reward.REVERSED: "worse"}
+
+
+def html(report: Report, plots: Mapping[str, bytes], dark_plots: Mapping[str, bytes]) -> str:
+    """The page; both mappings hold the PNG bytes of each plot by its name."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment.filters["shown"] = lambda text: _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return environment.from_string(_PAGE).render(
+        iteration=report.iteration,
+        profile=report.settings.profile,
+        recommendation=report.recommendation,
+        tone=_TONES.get(report.figures["reward"]["all"]["verdict"], "none"),
+        warnings=report.warnings,
+        tiles=_tiles(report),
+        sections=[_section(section, plots, dark_plots) for section in build(report)],
+        pairs=len(report.pairs),
+        drops=len(report.drops),
+        data=Markup(embedded(cut(report.pairs + report.drops))),
+        style=Markup(STYLE),
+        script=Markup(SCRIPT),
+    )
+
+
+def embedded(data: object) -> str:
+    """JSON that can stand in a script element: no text in it can end the element or open a comment."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_IN_SCRIPT)
+
+
+def _tiles(report: Report) -> list[tuple[str, str]]:
+    """(number, what it is) of what matters most."""
+    figures = report.figures
+    counts, whole = figures["counts"], figures["reward"]["all"]
+    rows = counts["pairs"] + counts["drops"]
+    tiles = [
+        (f"{counts['prompts']:,}", f"prompts x {counts['directions']} directions"),
+        (f"{counts['pairs']:,}", "pairs"),
+    ]
+    tiles.append((f"{counts['drops'] / rows:.1%}" if rows else "–", f"dropped ({counts['drops']:,})"))
+    if "accuracy" in whole:
+        tiles.append((f"{whole['accuracy']:.3f}", f"reward accuracy [{whole['low']:.3f}, {whole['high']:.3f}]"))
+    if whole["judged"]:
+        right = f"{whole['chosen_accuracy']:.1%} / {whole['rejected_accuracy']:.1%}"
+        tiles.append((right, "chosen / rejected answers right"))
+    return tiles
+
+
+def _section(section: Section, plots: Mapping[str, bytes], dark_plots: Mapping[str, bytes]) -> dict[str, Any]:
+    plot = section.plot
+    return {
+        "title": section.title,
+        "anchor": re.sub(r"[^a-z]+", "-", section.title.lower()),
+        "text": section.text,
+        "tables": section.tables,
+        "light": b64encode(plots[plot]).decode() if plot else "",
+        "dark": b64encode(dark_plots[plot]).decode() if plot else "",
+    }
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
+script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>lidr: audit of {{ iteration }}</title>
+<style>{{ style }}</style>
+</head>
+<body>
+<nav><div>
+<a href="#look">Look at the data</a>
+{% for section in sections %}
+<a href="#{{ section.anchor }}">{{ section.title }}</a>
+{% endfor %}
+</div></nav>
+<main>
+<p class="eyebrow">lidr · profile {{ profile | shown }}</p>
+<h1>Audit of {{ iteration }}: what the pairs are</h1>
+<p class="verdict {{ tone }}">{{ recommendation | shown }}</p>
+<div class="tiles">
+{% for number, what in tiles %}
+<div class="tile"><b>{{ number }}</b><span>{{ what }}</span></div>
+{% endfor %}
+</div>
+{% if warnings %}
+<ul class="warnings">
+{% for warning in warnings %}
+<li>{{ warning | shown }}</li>
+{% endfor %}
+</ul>
+{% endif %}
+{% for section in sections %}
+<section class="card" id="{{ section.anchor }}">
+<h2>{{ section.title }}</h2>
+<p>{{ section.text | shown }}</p>
+{% if section.light %}
+<picture>
+<source media="(prefers-color-scheme: dark)" srcset="data:image/png;base64,{{ section.dark }}">
+<img alt="{{ section.title }}, as a plot of the table below" src="data:image/png;base64,{{ section.light }}">
+</picture>
+{% endif %}
+{% for table in section.tables %}
+<div class="wide"><table>
+<thead><tr>{% for cell in table.heading %}<th>{{ cell | shown }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in table.rows %}
+<tr>{% for cell in row %}<td>{{ cell | shown }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table></div>
+{% endfor %}
+</section>
+{% endfor %}
+<section class="card" id="look">
+<h2>Look at the data</h2>
+<p>A sample of {{ pairs }} pairs and {{ drops }} drops, the same for the same data. Rare kinds are shown more often than
+they occur. The search takes words of an id, a reason or a text.</p>
+<div class="filters">
+<input id="q" type="search" placeholder="Search by id, reason or text" aria-label="Search" autocomplete="off">
+<select id="kind" aria-label="Pairs or drops"><option value="">pairs and drops</option></select>
+<select id="lang" aria-label="Language"><option value="">all languages</option></select>
+<select id="reason" aria-label="Rule or reason"><option value="">all rules and reasons</option></select>
+<select id="outcome" aria-label="Which answer is right"><option value="">all outcomes</option></select>
+<select id="note" aria-label="Remarks"><option value="">with or without remarks</option></select>
+</div>
+<p class="soft" id="found" role="status"><noscript>The sample needs JavaScript; all else here does not.</noscript></p>
+<div id="rows"></div>
+<button id="more" type="button" hidden>Show more</button>
+</section>
+<footer><p>Made by <code>lidr audit {{ iteration }}</code>; the same data give the same bytes.</p></footer>
+</main>
+<script type="application/json" id="data">{{ data }}</script>
+<script>{{ script }}</script>
+</body>
+</html>
+"""

@@ -1,0 +1,165 @@
+"""The reward signal itself: on prompts with a gold answer, is the chosen text right and the rejected one wrong?
+
+    >>> reward.figures(settings)["by_language"]["es"]
+    {'pairs': 280, 'judged': 280, 'chosen_only': 112, 'both': 150, 'neither': 8, 'rejected_only': 10, ...,
+     'accuracy': 0.918033, 'low': 0.8556, 'high': 0.9548, 'verdict': 'go on', 'p': 0.0}
+
+*Reward accuracy* is chosen-only / (chosen-only + rejected-only): of the pairs that say anything about which answer is
+right, how many say it the right way round. 0.5 is a coin.
+
+The verdict on saturation is an exact binomial test against that coin. A prompt counts once however many pairs it
+gives, since they share answers: as better, where its pairs are right more often the right way round than the wrong
+way; as worse in the reverse case.
+
+A text is right where it says the gold answer of the prompt in the language of the pair. For prompts of the lab that is
+the world's own checker, which also wants the right language; for others the number that a worked answer arrives at
+(`evals.numbers`), in whatever language, where the gold answer is a number. All else is not judged, and counted so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from lidr import config
+from lidr.audit.facts import Facts, Outcome
+from lidr.audit.stories import Direction, pair_directions
+from lidr.records import Prompt, PromptKind
+
+LAB = "lab/"
+GO_ON, STOP, REVERSED, TOO_FEW, NO_GOLD = "go on", "stop", "stop: reversed", "too few", "no gold answers"
+
+
+def is_right(text: str, prompt: Prompt) -> bool | None:
+    """Whether a text is a right answer to a prompt in the prompt's language; None where nothing can tell."""
+    if not isinstance(prompt.answer, str) or prompt.kind is PromptKind.TRANSLATION:
+        return None
+    if prompt.source.name.startswith(LAB):
+        return _is_right_in_lab(text, prompt.answer, prompt.lang)
+    gold = _number(prompt.answer)
+    if gold is None:
+        return None
+    from lidr.evals.numbers import extract_answer
+
+    return extract_answer(text, prompt.lang) == gold
+
+
+class Reward:
+    """Counts outcomes by direction, and prompts by which way their pairs point."""
+
+    def __init__(self) -> None:
+        self._outcomes: Counter[tuple[Direction, Outcome]] = Counter()
+        self._right: Counter[tuple[Direction, str]] = Counter()
+        self._better: Counter[str] = Counter()
+        self._worse: Counter[str] = Counter()
+
+    def add(self, story_facts: Sequence[Facts]) -> None:
+        """Count the pairs of one prompt."""
+        balance: Counter[str] = Counter()
+        for facts in story_facts:
+            direction = (facts.pair.lang, facts.pair.other_lang)
+            self._outcomes[direction, facts.outcome] += 1
+            if facts.outcome is not Outcome.UNJUDGED:
+                self._right.update(((direction, "chosen"),) * bool(facts.chosen.right))
+                self._right.update(((direction, "rejected"),) * bool(facts.rejected.right))
+            points = (facts.outcome is Outcome.CHOSEN_ONLY) - (facts.outcome is Outcome.REJECTED_ONLY)
+            balance[facts.pair.lang] += points
+            balance["all"] += points
+        self._better.update(group for group, points in balance.items() if points > 0)
+        self._worse.update(group for group, points in balance.items() if points < 0)
+
+    def figures(self, settings: config.Settings) -> dict[str, Any]:
+        """The table of outcomes with reward accuracy and its interval: all, by language, by direction."""
+        directions, confidence = pair_directions(settings), settings.audit.confidence
+        by_language = {
+            lang: self._table([d for d in directions if d[0] == lang], confidence)
+            | self._verdict(lang, [d for d in directions if d[0] == lang], confidence)
+            for lang in settings.all_languages
+        }
+        return {
+            "all": self._table(directions, confidence) | self._verdict("all", directions, confidence),
+            "by_language": by_language,
+            "by_direction": {f"{a}:{b}": self._table([(a, b)], confidence) for a, b in directions},
+        }
+
+    def _table(self, directions: list[Direction], confidence: float) -> dict[str, Any]:
+        counts = {o: sum(self._outcomes[d, o] for d in directions) for o in Outcome}
+        judged = sum(counts.values()) - counts[Outcome.UNJUDGED]
+        figures: dict[str, Any] = {"pairs": sum(counts.values()), "judged": judged}
+        figures |= {outcome.value: count for outcome, count in counts.items()}
+        for side in ("chosen", "rejected"):
+            right = sum(self._right[d, side] for d in directions)
+            figures |= {f"{side}_right": right} | share(right, judged, confidence, f"{side}_accuracy")
+        decided = counts[Outcome.CHOSEN_ONLY] + counts[Outcome.REJECTED_ONLY]
+        return figures | share(counts[Outcome.CHOSEN_ONLY], decided, confidence, "accuracy")
+
+    def _verdict(self, group: str, directions: list[Direction], confidence: float) -> dict[str, Any]:
+        judged = sum(self._outcomes[d, o] for d in directions for o in Outcome if o is not Outcome.UNJUDGED)
+        better, worse = self._better[group], self._worse[group]
+        figures: dict[str, Any] = {"prompts_better": better, "prompts_worse": worse}
+        if not judged:
+            return figures | {"verdict": NO_GOLD}
+        word, p = verdict(better, worse, confidence)
+        return figures | {"verdict": word, "p": p}
+
+
+def verdict(better: int, worse: int, confidence: float) -> tuple[str, float]:
+    """Whether the chosen side is still better, and the probability of such a lead if it were not (one-sided, exact)."""
+    from scipy.stats import binom
+
+    n, level = better + worse, 1 - confidence
+    p_better = float(binom.sf(better - 1, n, 0.5)) if n else 1.0
+    p_worse = float(binom.sf(worse - 1, n, 0.5)) if n else 1.0
+    if p_better <= level:
+        return GO_ON, p_better
+    if p_worse <= level:
+        return REVERSED, p_better
+    return (TOO_FEW if 0.5**n > level else STOP), p_better
+
+
+def recommendation(figures: dict[str, Any], settings: config.Settings) -> str:
+    """What the verdicts advise, in words."""
+    whole, by_language = figures["all"], figures["by_language"]
+    counts = (
+        f"counting each prompt once, the chosen side is better for {whole['prompts_better']:,} prompts and worse for "
+        f"{whole['prompts_worse']:,}"
+    )
+    if whole["verdict"] == NO_GOLD:
+        return "No verdict on saturation: no prompt of this iteration has a gold answer that can be compared."
+    if whole["verdict"] == TOO_FEW:
+        return f"No verdict on saturation: {counts}, too few to tell. Use more prompts with gold answers."
+    if whole["verdict"] == REVERSED:
+        return f"Stop: the signal points the wrong way ({counts}). Training on these pairs teaches mistakes."
+    if whole["verdict"] == STOP:
+        return f"Stop: the signal is saturated, chosen answers are not measurably better ({counts})."
+    spent = [lang for lang in settings.languages if by_language[lang]["verdict"] in (STOP, REVERSED)]
+    if not spent:
+        return f"Go on: {counts}."
+    return f"Go on, though no longer for {', '.join(spent)}, where chosen answers are not measurably better: {counts}."
+
+
+def share(successes: int, n: int, confidence: float, name: str) -> dict[str, float]:
+    """A share with its Wilson interval, under names for a table; nothing where there is nothing to divide by."""
+    if not n:
+        return {}
+    from lidr.evals.statistics import wilson
+
+    interval = wilson(successes, n, confidence)
+    prefix = "" if name == "accuracy" else f"{name}_"
+    return {name: interval.estimate, f"{prefix}low": interval.low, f"{prefix}high": interval.high}
+
+
+def _is_right_in_lab(text: str, gold: str, lang: str) -> bool:
+    from lidr.lab.source import quality
+
+    return quality(text, gold, lang) == 1.0
+
+
+def _number(gold: str) -> Decimal | None:
+    try:
+        value = Decimal(gold.strip().replace(",", ""))
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None

@@ -1,0 +1,185 @@
+"""A bounded sample of pairs and drops to look at, the same for the same data.
+
+    >>> sample.pairs()[0]["id"], sample.pairs()[0]["reason"]
+    ('lab-17:es:en', 'translated_dominant')
+
+Rows are drawn by the hash of their id within strata (language, language compared with, rule or reason, and for pairs
+the first thing that is wrong with them), and the strata take turns: rare kinds are shown more often than they occur.
+An entry holds all texts of its story that matter, as panes to be shown side by side; a text longer than `LONGEST` is
+cut, and says so.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from functools import partial
+from hashlib import sha256
+from itertools import chain, zip_longest
+from typing import Any
+
+from lidr import config
+from lidr.audit.facts import Facts, Outcome
+from lidr.audit.stories import Origins, Story, origins
+from lidr.records import Drop, PairRule, Prompt, PromptKind, Response, Translation, pair_id
+
+SIZE = 200
+IN_STRATUM = 25
+LONGEST = 100_000
+# Of the texts of one page: beyond it, texts are cut to `SHORT`, so that a page of long answers still opens.
+BUDGET, SHORT = 6_000_000, 2_000
+
+Entry = dict[str, Any]
+Strata = dict[tuple[str, ...], list[tuple[int, str, Entry]]]
+
+
+class Sample:
+    """Keeps the rows with the smallest hashes of each stratum."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self._dominant = settings.dominant
+        self._pairs: Strata = {}
+        self._drops: Strata = {}
+
+    def add(self, story: Story, story_facts: Iterable[Facts]) -> None:
+        """Offer the pairs and drops of one prompt."""
+        for facts in story_facts:
+            pair = facts.pair
+            stratum: tuple[str, ...] = (pair.lang, pair.other_lang, pair.rule.value, [*notes(facts), ""][0])
+            self._offer(self._pairs, stratum, pair.id, partial(self._pair, story, facts))
+        for drop in story.drops:
+            stratum = (drop.reason.value, drop.lang, drop.other_lang)
+            row_id = pair_id(drop.prompt_id, drop.lang, drop.other_lang)
+            self._offer(self._drops, stratum, row_id, partial(self._drop, story, drop))
+
+    def pairs(self) -> list[Entry]:
+        """At most `SIZE` pairs, the strata in turn."""
+        return _in_turn(self._pairs)
+
+    def drops(self) -> list[Entry]:
+        """At most `SIZE` drops, the strata in turn."""
+        return _in_turn(self._drops)
+
+    def _offer(self, kept: Strata, stratum: tuple[str, ...], row_id: str, make: Callable[[], Entry]) -> None:
+        heap = kept.setdefault(stratum, [])
+        # Negated: the heap's first row is the one to give way.
+        rank = -int.from_bytes(sha256(row_id.encode()).digest()[:8], "big")
+        if len(heap) < IN_STRATUM:
+            heapq.heappush(heap, (rank, row_id, make()))
+        elif rank > heap[0][0]:
+            heapq.heapreplace(heap, (rank, row_id, make()))
+
+    def _pair(self, story: Story, facts: Facts) -> Entry:
+        pair = facts.pair
+        entry = self._entry(story, pair.lang, pair.other_lang)
+        sides = [
+            _pane(name, _whence(row), side.text, pair.lang, name, side.right)
+            for name, row, side in (
+                ("chosen", facts.origins.chosen, facts.chosen),
+                ("rejected", facts.origins.rejected, facts.rejected),
+            )
+        ]
+        return entry | {
+            "kind": "pair",
+            "reason": pair.rule.value,
+            "outcome": facts.outcome.value,
+            "notes": notes(facts),
+            "panes": sides + _provenance(story, facts.origins),
+        }
+
+    def _drop(self, story: Story, drop: Drop) -> Entry:
+        rule = _rule(story, drop, self._dominant)
+        made_from = origins(story, drop.lang, drop.other_lang, rule, self._dominant)
+        sides = [
+            _pane(name, _whence(row), row.text or "" if row else "", drop.lang, name, None)
+            for name, row in (("chosen", made_from.chosen), ("rejected", made_from.rejected))
+        ]
+        return self._entry(story, drop.lang, drop.other_lang) | {
+            "kind": "drop",
+            "reason": drop.reason.value,
+            "detail": drop.detail,
+            "outcome": "",
+            "notes": [],
+            "panes": sides + _provenance(story, made_from),
+        }
+
+    def _entry(self, story: Story, lang: str, other_lang: str) -> Entry:
+        prompt = story.prompts[lang]
+        return {
+            "id": pair_id(story.id, lang, other_lang),
+            "lang": lang,
+            "other_lang": other_lang,
+            "source": f"{prompt.source.name}, row {prompt.source.row}",
+            "gold": prompt.answer if isinstance(prompt.answer, str) else None,
+            "prompts": [_prompt(story.prompts[lang]), _prompt(story.prompts[other_lang])],
+        }
+
+
+def notes(facts: Facts) -> list[str]:
+    """What is worth a look in a pair, in words, the rarest kind first."""
+    found = ["chosen wrong, rejected right"] if facts.outcome is Outcome.REJECTED_ONLY else []
+    for name in ("chosen", "rejected"):
+        side = facts.side(name)
+        found += [f"{name}: {flag}" for flag in side.flags]
+        found += [f"{name}: off target ({side.found_lang})"] if side.off_target else []
+    return found + ["near-identical"] * facts.near_identical
+
+
+def cut(entries: list[Entry]) -> list[Entry]:
+    """The entries with texts no longer than a page can hold; `cut` counts the characters left out."""
+    left = BUDGET
+
+    def shorten(pane: Entry) -> Entry:
+        nonlocal left
+        longest = LONGEST if left > 0 else SHORT
+        text = pane["text"][:longest]
+        left -= len(text)
+        return pane | {"text": text, "cut": len(pane["text"]) - len(text)}
+
+    return [
+        entry | {name: [shorten(pane) for pane in entry[name]] for name in ("prompts", "panes")} for entry in entries
+    ]
+
+
+def _in_turn(strata: Strata) -> list[Entry]:
+    ordered = [sorted(strata[key], key=lambda row: (-row[0], row[1])) for key in sorted(strata)]
+    rows = [row for row in chain.from_iterable(zip_longest(*ordered)) if row is not None]
+    return [entry for _, _, entry in rows[:SIZE]]
+
+
+def _rule(story: Story, drop: Drop, dominant: str) -> PairRule:
+    if story.prompts[drop.lang].kind is PromptKind.TRANSLATION:
+        return PairRule.UNTRANSLATED
+    return PairRule.OWN_DOMINANT if drop.lang == dominant else PairRule.TRANSLATED_DOMINANT
+
+
+def _prompt(prompt: Prompt) -> Entry:
+    return _pane("prompt", prompt.lang, prompt.text, prompt.lang, "prompt", None)
+
+
+def _provenance(story: Story, made_from: Origins) -> list[Entry]:
+    """For each side that is a translation: the answer that was translated, and the translation as it was written."""
+    panes = []
+    for row in (made_from.chosen, made_from.rejected):
+        if isinstance(row, Translation):
+            source = story.responses.get(row.source_lang)
+            if source is not None:
+                panes.append(
+                    _pane("translated from", _whence(source), source.text, row.source_lang, "provenance", None)
+                )
+            raw = _pane("translation as written", _whence(row), row.raw, row.target_lang, "provenance", None)
+            panes.append(raw | {"source": ", ".join([raw["source"], *row.tolerated])})
+    return panes
+
+
+def _whence(row: Response | Translation | None) -> str:
+    if row is None:
+        return "no such row"
+    ended = f"ended by {row.finish_reason.value}"
+    if isinstance(row, Translation):
+        return f"translation {row.source_lang} → {row.target_lang}, {ended}"
+    return f"own answer in {row.lang}, {row.completion_tokens:,} tokens, {ended}"
+
+
+def _pane(title: str, source: str, text: str, lang: str, role: str, right: bool | None) -> Entry:
+    return {"title": title, "source": source, "text": text, "lang": lang, "role": role, "right": right}

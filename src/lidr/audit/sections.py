@@ -1,0 +1,351 @@
+"""The audit in words and tables, once, for the Markdown report and the page alike.
+
+>>> [section.title for section in build(report)]
+['The reward signal', 'From prompts to pairs', 'Lengths', ...]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lidr.audit.contamination import KINDS, NEAR
+from lidr.audit.drift import table as drift_table
+from lidr.audit.facts import FLAGS, SIDES
+from lidr.audit.normalise import CHARACTERS, WORDS
+from lidr.audit.report import Report
+from lidr.audit.text_quality import NEAR_IDENTICAL
+from lidr.languages import english_name
+from lidr.records import DropReason
+
+# Items listed one by one; contamination.jsonl has all.
+LISTED = 50
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column names the row."""
+
+    heading: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title, what is to be seen and how it was measured, tables, and the plot's name."""
+
+    title: str
+    text: str
+    tables: list[Table] = field(default_factory=list)
+    plot: str | None = None
+
+
+def build(report: Report) -> list[Section]:
+    """All sections, the most important first."""
+    return [
+        _reward(report),
+        _counts(report),
+        _steps(report),
+        _lengths(report),
+        _drops_by_length(report),
+        _languages(report),
+        _quality(report),
+        _fidelity(report),
+        _contamination(report),
+        _drift(report),
+    ]
+
+
+def _reward(report: Report) -> Section:
+    reward = report.figures["reward"]
+    groups = {"all": reward["all"]} | reward["by_language"]
+    accuracy = Table(
+        ("language", "reward accuracy", "chosen right", "rejected right", "prompts better / worse", "p", "verdict"),
+        [
+            (
+                _language(report, lang),
+                interval(row, ""),
+                interval(row, "chosen_accuracy"),
+                interval(row, "rejected_accuracy"),
+                f"{row['prompts_better']:,} / {row['prompts_worse']:,}",
+                _p(row.get("p")),
+                row["verdict"],
+            )
+            for lang, row in groups.items()
+        ],
+    )
+    columns = ("pairs", "chosen_only", "both", "neither", "rejected_only", "unjudged")
+    outcomes = Table(
+        (
+            "direction",
+            "pairs",
+            "chosen right only",
+            "both",
+            "neither",
+            "rejected right only",
+            "not judged",
+            "reward accuracy",
+        ),
+        [
+            (f"{name.replace(':', ' against ')}", *(_count(row[column]) for column in columns), interval(row, ""))
+            for name, row in reward["by_direction"].items()
+        ],
+    )
+    text = (
+        "On prompts with a gold answer: which of the two answers is right? Reward accuracy is the share of pairs with "
+        "chosen right and rejected wrong among those where just one is right; 0.5 is a coin. Brackets are "
+        f"{report.settings.audit.confidence:.0%} intervals (Wilson). The verdict is an exact one-sided binomial test "
+        "that counts each prompt once."
+    )
+    return Section("The reward signal", text, [accuracy, outcomes], "reward")
+
+
+def _counts(report: Report) -> Section:
+    counts = report.figures["counts"]
+    reasons = [reason.value for reason in DropReason if counts["by_reason"].get(reason.value)]
+    rows = {_language(report, lang): row for lang, row in counts["by_language"].items()}
+    rows |= {name.replace(":", " against "): row for name, row in counts["by_direction"].items()}
+    table = Table(
+        ("pairs in", "prompts x directions", "pairs", "drops", *reasons),
+        [
+            (name, *(_count(row.get(column, 0)) for column in ("prompts", "pairs", "drops", *reasons)))
+            for name, row in rows.items()
+        ],
+    )
+    text = (
+        f"{counts['prompts']:,} prompts x {counts['directions']} directions = {counts['pairs']:,} pairs + "
+        f"{counts['drops']:,} drops, checked prompt by prompt. {counts['prompts_with_gold']:,} prompts have a gold "
+        "answer."
+    )
+    return Section("From prompts to pairs", text, [table], "drops")
+
+
+def _steps(report: Report) -> Section:
+    counts = report.figures["counts"]
+    names = ("prompts", "answers", "stop", "length", "refused", "empty", "missing")
+    answers = Table(
+        ("answers in", "prompts", "answers", "ended by itself", "cut off", "refused", "empty", "missing"),
+        [(_language(report, lang), *(_count(row[name]) for name in names)) for lang, row in counts["answers"].items()],
+    )
+    columns = ("prompts", "not_asked", "translations", "parsed", "unparsed", "cut_off", "empty", "tolerated")
+    translations = Table(
+        ("translations", "prompts", "not asked for", "made", "parsed", "unparsed", "cut off", "empty", "tolerated"),
+        [
+            (name.replace("-", " → "), *(_count(row[column]) for column in columns))
+            for name, row in counts["translations"].items()
+        ],
+    )
+    text = (
+        "A translation is not asked for where the answer was cut off, refused or empty, or where the prompt is itself "
+        "a translation request. 'Tolerated' departs from the wording's format in a way that was accepted."
+    )
+    return Section("Answers and translations", text, [answers, translations])
+
+
+def _lengths(report: Report) -> Section:
+    rows = []
+    for lang, row in report.figures["lengths"]["by_language"].items():
+        rows.append(
+            (
+                _language(report, lang),
+                _spread(row["chosen"]),
+                _spread(row["rejected"]),
+                f"{row['difference']['mean']:+.1f}" if row["difference"]["n"] else NONE,
+                _percent(row.get("chosen_longer")),
+                _percent(row.get("chosen_shorter")),
+                _spread(row["answer_tokens"]),
+            )
+        )
+    heading = (
+        "language",
+        "chosen",
+        "rejected",
+        "mean difference",
+        "chosen longer",
+        "chosen shorter",
+        "own answers, tokens",
+    )
+    text = (
+        "Median (quarter to three quarters) of the lengths in characters, and in tokens where the count is recorded: "
+        "for a model's own answers. Where chosen answers are longer, length itself is rewarded."
+    )
+    return Section("Lengths", text, [Table(heading, rows)], "lengths")
+
+
+def _drops_by_length(report: Report) -> Section:
+    figures = report.figures["lengths"]["drops"]
+    reasons = [r.value for r in DropReason if any(r.value in q for q in figures["quarters"].values())]
+    rows = [
+        (
+            f"{quarter['from']:,} to {quarter['to']:,}",
+            _count(quarter["prompts"]),
+            _percent(quarter["dropped"]),
+            *(_percent(quarter.get(reason, 0.0)) for reason in reasons),
+        )
+        for quarter in figures["quarters"].values()
+    ]
+    bias = figures.get("bias")
+    measured = (
+        f" Longest less shortest: {100 * bias['difference']:+.1f} points [{100 * bias['low']:+.1f}, "
+        f"{100 * bias['high']:+.1f}], over prompts."
+        if bias
+        else ""
+    )
+    text = f"The share of a prompt's directions that was dropped, by the length of its dominant answer.{measured}"
+    return Section(
+        "Drops by length", text, [Table(("dominant answer, characters", "prompts", "dropped", *reasons), rows)]
+    )
+
+
+def _languages(report: Report) -> Section:
+    rows = [
+        (
+            _language(report, lang),
+            side,
+            _count(row["judged"]),
+            _count(row["unknown"]),
+            _count(row["off_target"]),
+            _percent(row.get("off_target_share")),
+            ", ".join(
+                f"{code} {n:,}" for code, n in sorted(row["found"].items(), key=lambda item: (-item[1], item[0]))
+            ),
+        )
+        for lang, by_side in report.figures["languages"].items()
+        for side, row in by_side.items()
+    ]
+    heading = ("pairs in", "side", "judged", "too short", "off target", "share", "identified as")
+    text = "By py3langid, among the iteration's languages, English and their near neighbours."
+    return Section("Languages", text, [Table(heading, rows)], "languages")
+
+
+def _quality(report: Report) -> Section:
+    quality = report.figures["quality"]
+    rows = [
+        (
+            _language(report, lang),
+            _count(row["pairs"]),
+            _count(row["near_identical"]),
+            *(_count(row[side][flag]) for side in SIDES for flag in FLAGS),
+        )
+        for lang, row in quality["by_language"].items()
+    ]
+    heading = ("language", "pairs", "near-identical", *(f"{side}: {flag}" for side in SIDES for flag in FLAGS))
+    tables = [Table(heading, rows)]
+    if quality["markers"]:
+        tables.append(Table(("marker", "texts"), [(name, _count(n)) for name, n in quality["markers"].items()]))
+    text = (
+        f"Near-identical: Dice's coefficient of the character trigrams of both answers, folded, is {NEAR_IDENTICAL} or "
+        "more. Repeated: a loop at the end, or half of the 4-grams of words said before. Markers: leftovers of the "
+        "translation request or of a chat template. Refusals: a documented list of openings."
+    )
+    return Section("The look of the texts", text, tables)
+
+
+def _fidelity(report: Report) -> Section:
+    rows = [
+        (
+            name.replace("-", " → "),
+            _count(row["translations"]),
+            _count(row["with_numbers"]),
+            interval(row, "numbers_share"),
+            _count(row["world"]),
+            interval(row, "exact_share"),
+        )
+        for name, row in report.figures["fidelity"].items()
+    ]
+    heading = ("direction", "translations", "with numbers", "numbers kept", "in the lab's world", "exact")
+    text = (
+        "Whether a translated answer still holds the numbers of the answer, each as often; and, for answers that fit "
+        "the lab's world, whether it is the exact translation, mistakes kept."
+    )
+    return Section("Translation fidelity", text, [Table(heading, rows)])
+
+
+def _contamination(report: Report) -> Section:
+    rows = [
+        (
+            name,
+            {"prompt": "training prompts", "chosen": "chosen answers"}[kind],
+            _count(evaluation["items"]),
+            *(_count(evaluation[kind][column]) for column in ("exact", "near", "any")),
+            f"{evaluation[kind]['mean_share']:.3f}",
+        )
+        for name, evaluation in report.figures["contamination"].items()
+        for kind in KINDS
+    ]
+    tables = [Table(("evaluation", "against", "items", "exact", "near", "any", "mean greatest share"), rows)]
+    if report.overlaps:
+        listed = [
+            (
+                f"{o.evaluation} {o.item}",
+                o.lang,
+                o.kind,
+                "exact" if o.exact else "near",
+                f"{o.share:.2f}",
+                str(o.texts),
+                o.id,
+            )
+            for o in report.overlaps[:LISTED]
+        ]
+        tables.append(Table(("item", "language", "text", "overlap", "share", "texts", "nearest text's id"), listed))
+    more = f" The first {LISTED} of {len(report.overlaps):,} are listed." if len(report.overlaps) > LISTED else ""
+    text = (
+        "Evaluation items in the training texts. Exact: the same words. Near: one text holds "
+        f"{NEAR:.0%} or more of the item's n-grams ({WORDS} words; {CHARACTERS} characters in scripts without spaces). "
+        "Any: at least one n-gram in common, as a template or a stock phrase gives; expected where texts are made from "
+        f"templates. contamination.jsonl lists exact and near overlaps by id.{more}"
+    )
+    return Section("Contamination", text, tables)
+
+
+def _drift(report: Report) -> Section:
+    rows = [
+        (name, _number(before), _number(now), _change(before, now))
+        for name, before, now in drift_table(report.figures, report.previous)
+    ]
+    if report.previous is None:
+        text = "There is no audited iteration before this one."
+        return Section(
+            "Key figures", text, [Table(("figure", "now"), [(row[0], row[2]) for row in rows])], "iterations"
+        )
+    text = f"The same figures of {report.previous['iteration']} and {report.iteration}."
+    heading = ("figure", report.previous["iteration"], report.iteration, "change")
+    return Section("Drift against the iteration before", text, [Table(heading, rows)], "iterations")
+
+
+def interval(row: dict[str, Any], name: str) -> str:
+    """'0.92 [0.86, 0.95]', or a dash where it was not measured."""
+    key, prefix = (name, f"{name}_") if name else ("accuracy", "")
+    return f"{row[key]:.3f} [{row[prefix + 'low']:.3f}, {row[prefix + 'high']:.3f}]" if key in row else NONE
+
+
+def _language(report: Report, lang: str) -> str:
+    if lang == "all":
+        return "all"
+    return f"{lang} {english_name(lang)}" + (" (dominant)" if lang == report.settings.dominant else "")
+
+
+def _spread(row: dict[str, Any]) -> str:
+    return f"{row['median']:,} ({row['q1']:,} to {row['q3']:,})" if row["n"] else NONE
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _percent(share: float | None) -> str:
+    return NONE if share is None else f"{share:.1%}"
+
+
+def _p(value: float | None) -> str:
+    return NONE if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _change(before: float | None, now: float | None) -> str:
+    return NONE if before is None or now is None else f"{now - before:+.4g}"
+
+
+def _number(value: float | None) -> str:
+    return NONE if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,214 @@
+"""Everything that one prompt became, a prompt at a time, so that memory does not grow with the data.
+
+    >>> story = next(read(settings, "m1"))
+    >>> story.id, sorted(story.prompts), len(story.pairs), len(story.drops)
+    ('lab-0', ['de', 'en', 'es', 'fr', 'ru'], 7, 1)
+
+All files of an iteration hold their rows in prompt order, so they are read side by side and joined by id: a row is
+taken when its prompt's turn comes. A row that no prompt takes, a prompt without its pair or drop, two rows where one
+is expected, or a pair whose text is not the answer that it comes from, is an `InputError` that names it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+from lidr import config, paths
+from lidr.errors import InputError
+from lidr.jsonl import RecordT, read_rows
+from lidr.records import Drop, Pair, PairRule, Prompt, Response, Translation, pair_id
+
+Direction = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Story:
+    """One prompt in all languages, the answers, their translations by (source, target), and the pairs and drops."""
+
+    id: str
+    prompts: dict[str, Prompt]
+    responses: dict[str, Response]
+    translations: dict[Direction, Translation]
+    pairs: tuple[Pair, ...]
+    drops: tuple[Drop, ...]
+
+
+@dataclass(frozen=True)
+class Origins:
+    """What the two sides of a pair (or of a drop) come from; None where there is no such row."""
+
+    chosen: Response | Translation | None
+    rejected: Response | Translation | None
+
+
+def read(settings: config.Settings, iteration: str) -> Iterator[Story]:
+    """The iteration's stories in prompt order, each checked; the end checks that no row was left over."""
+    files = _Files(settings, iteration)
+    known: set[str] = set()
+    for prompt in _rows(paths.prompt_file(iteration, settings.dominant), Prompt):
+        if prompt.id in known:
+            raise InputError(f"a second prompt with the id {prompt.id!r}", files.first)
+        known.add(prompt.id)
+        story = files.story(prompt)
+        _check(settings, iteration, story)
+        yield story
+    for stream in files.all():
+        stream.expect_end(known)
+
+
+def pair_directions(settings: config.Settings) -> list[Direction]:
+    """(language, language compared with) of all pairs that a prompt can give, as in the ids of pairs."""
+    return [(lang, settings.dominant) for lang in settings.languages] + [
+        (settings.dominant, lang) for lang in settings.languages
+    ]
+
+
+def translation_directions(settings: config.Settings) -> list[Direction]:
+    """(source, target) of all translations, as in the names of their files."""
+    return [(settings.dominant, lang) for lang in settings.languages] + [
+        (lang, settings.dominant) for lang in settings.languages
+    ]
+
+
+def origins(story: Story, lang: str, other_lang: str, rule: PairRule, dominant: str) -> Origins:
+    """The rows that chosen and rejected in this direction are taken from, by the paper's rule."""
+    own = story.responses.get(lang)
+    translated = story.translations.get((other_lang, lang))
+    if rule is PairRule.UNTRANSLATED:
+        other = lang if other_lang == dominant else other_lang
+        return Origins(story.responses.get(dominant), story.responses.get(other))
+    if rule is PairRule.OWN_DOMINANT:
+        return Origins(own, translated)
+    return Origins(translated, own)
+
+
+class _Stream(Generic[RecordT]):
+    """The rows of one file, handed out when the prompt that they belong to has its turn."""
+
+    def __init__(self, path: Path, record: type[RecordT], prompt_of: Callable[[RecordT], str]) -> None:
+        self.path, self._prompt_of = path, prompt_of
+        self._rows = _rows(path, record)
+        self._line = 0
+        self._advance()
+
+    def take(self, prompt_id: str) -> list[RecordT]:
+        """All next rows of this prompt."""
+        taken = []
+        while self._next is not None and self._prompt_of(self._next) == prompt_id:
+            taken.append(self._next)
+            self._advance()
+        return taken
+
+    def take_one(self, prompt_id: str) -> RecordT | None:
+        """The next row, if it is this prompt's."""
+        taken = self.take(prompt_id)
+        if len(taken) > 1:
+            raise InputError(f"a second row of {prompt_id!r}; one is expected", self.path, self._line - 1)
+        return taken[0] if taken else None
+
+    def expect_end(self, known: set[str]) -> None:
+        """Raise InputError where a row is left that no prompt took."""
+        if self._next is not None:
+            left = self._prompt_of(self._next)
+            problem = "rows are expected in the order of the prompts" if left in known else "there is no such prompt"
+            raise InputError(f"a row of {left!r}: {problem}", self.path, self._line)
+
+    def _advance(self) -> None:
+        self._next = next(self._rows, None)
+        self._line += 1
+
+
+class _Files:
+    """All files of an iteration beside the dominant language's prompts, as streams."""
+
+    def __init__(self, settings: config.Settings, iteration: str) -> None:
+        self.first = paths.prompt_file(iteration, settings.dominant)
+        self.prompts = {
+            lang: _Stream(paths.prompt_file(iteration, lang), Prompt, lambda row: row.id) for lang in settings.languages
+        }
+        self.responses = {
+            lang: _Stream(paths.response_file(iteration, lang), Response, lambda row: row.id)
+            for lang in settings.all_languages
+        }
+        self.translations = {
+            (a, b): _Stream(paths.translation_file(iteration, a, b), Translation, lambda row: row.id)
+            for a, b in translation_directions(settings)
+        }
+        folder = paths.pairs(iteration)
+        self.pairs = _Stream(folder / paths.PAIRS, Pair, lambda row: row.prompt_id)
+        self.drops = _Stream(folder / paths.DROPS, Drop, lambda row: row.prompt_id)
+
+    def all(self) -> list[_Stream[Any]]:
+        by_language: list[_Stream[Any]] = [
+            *self.prompts.values(),
+            *self.responses.values(),
+            *self.translations.values(),
+        ]
+        return [*by_language, self.pairs, self.drops]
+
+    def story(self, prompt: Prompt) -> Story:
+        prompts = {prompt.lang: prompt} | _present(self.prompts, prompt.id)
+        for lang, stream in self.prompts.items():
+            if lang not in prompts:
+                raise InputError(f"no prompt {prompt.id!r} here; the prompts of {self.first} are expected", stream.path)
+        return Story(
+            id=prompt.id,
+            prompts=prompts,
+            responses=_present(self.responses, prompt.id),
+            translations=_present(self.translations, prompt.id),
+            pairs=tuple(self.pairs.take(prompt.id)),
+            drops=tuple(self.drops.take(prompt.id)),
+        )
+
+
+def _present(streams: dict[Any, _Stream[Any]], prompt_id: str) -> dict[Any, Any]:
+    rows = {key: stream.take_one(prompt_id) for key, stream in streams.items()}
+    return {key: row for key, row in rows.items() if row is not None}
+
+
+def _rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
+    """The file's rows; an empty file is one without rows (no drops, say), a missing one an InputError."""
+    if path.is_file() and path.stat().st_size == 0:
+        return
+    yield from read_rows(path, record)
+
+
+def _check(settings: config.Settings, iteration: str, story: Story) -> None:
+    """Each direction has one pair or one drop, and each pair says what the answers say."""
+    pairs_file = paths.pairs(iteration) / paths.PAIRS
+    expected = pair_directions(settings)
+    rows: list[Pair | Drop] = [*story.pairs, *story.drops]
+    found = Counter((row.lang, row.other_lang) for row in rows)
+    for lang, other_lang in [*expected, *found]:
+        name = pair_id(story.id, lang, other_lang)
+        if (lang, other_lang) not in expected:
+            raise InputError(f"{name!r} is in a direction that params.yaml does not have", pairs_file)
+        if found[lang, other_lang] != 1:
+            times = found[lang, other_lang] or "no"
+            raise InputError(
+                f"{name!r} has {times} rows in {paths.PAIRS} and {paths.DROPS} together; one is expected", pairs_file
+            )
+    for pair in story.pairs:
+        problem = _contradiction(settings, story, pair)
+        if problem:
+            raise InputError(f"the pair {pair.id!r}: {problem}", pairs_file)
+
+
+def _contradiction(settings: config.Settings, story: Story, pair: Pair) -> str | None:
+    """What in a pair does not follow from its prompt and answers."""
+    if pair.id != pair_id(story.id, pair.lang, pair.other_lang):
+        return f"the id {pair_id(story.id, pair.lang, pair.other_lang)!r} is expected"
+    if len(pair.prompt) != 1 or pair.prompt[0].content != story.prompts[pair.lang].text:
+        return f"its prompt is not the text of {story.id!r} in {pair.lang!r}"
+    made_from = origins(story, pair.lang, pair.other_lang, pair.rule, settings.dominant)
+    sides = (("chosen", pair.chosen, made_from.chosen), ("rejected", pair.rejected, made_from.rejected))
+    for side, messages, row in sides:
+        if row is None:
+            return f"there is no answer or translation that its {side} text comes from"
+        if len(messages) != 1 or messages[0].content.strip() != (row.text or "").strip():
+            return f"its {side} text is not the {type(row).__name__.lower()} that it comes from"
+    return None

@@ -1,0 +1,109 @@
+"""What is wrong with a text by its look: leftovers of markup, loops, refusals, and pairs that are hardly pairs.
+
+    >>> markers("Son 59.</translated>")
+    ('</translated>',)
+    >>> is_refusal("I'm sorry, but I can't help with that.")
+    True
+
+- Markers: tags of the translation request, special tokens of chat templates, and sentences about the translation
+  (`MARKERS`), wherever they stand.
+- Repeated: the text ends in eight or more times the same up to 60 characters, or, from 20 words on, half of its
+  4-grams of words have been there before.
+- Refusals: the text begins with a phrase of `refusals.PHRASES`, in any language.
+- Near-identical: the similarity of chosen and rejected (`normalise.similarity`) is `NEAR_IDENTICAL` or more. Such pairs
+  are not wrong (one digit may decide), but DPO is known to lower the likelihood of both sides where they are many.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+from lidr.audit.facts import FLAGS, SIDES, Facts
+from lidr.audit.normalise import fold, similarity, words
+from lidr.audit.refusals import PHRASES
+
+NEAR_IDENTICAL = 0.9
+
+MARKERS = (
+    r"</?translated>",
+    r"</?translation>",
+    r"</?sentence>",
+    r"Translation Error",
+    r"Here is the translation",
+    r"<\|[a-z_]{2,30}\|>",
+    r"</?s>",
+    r"<(?:start|end)_of_turn>",
+    r"\[/?INST\]",
+)
+
+_MARKER = re.compile("|".join(MARKERS), re.IGNORECASE)
+_TIMES, _LONGEST_UNIT = 8, 60
+_FEWEST_WORDS, _REPEATED_SHARE, _REPEATED_NGRAM = 20, 0.5, 4
+_OPENING = 120
+
+
+def markers(text: str) -> tuple[str, ...]:
+    """The distinct markers in a text, in lower case."""
+    return tuple(dict.fromkeys(match[0].lower() for match in _MARKER.finditer(text)))
+
+
+def is_repeated(text: str) -> bool:
+    """Whether the text is stuck: a loop at its end, or mostly what it has said before."""
+    if _ends_in_loop(text) or _ends_in_loop(text.rstrip()):
+        return True
+    text_words = words(text)
+    if len(text_words) < _FEWEST_WORDS:
+        return False
+    n = _REPEATED_NGRAM
+    count = len(text_words) - n + 1
+    distinct = len({tuple(text_words[i : i + n]) for i in range(count)})
+    return 1 - distinct / count >= _REPEATED_SHARE
+
+
+def _ends_in_loop(text: str) -> bool:
+    longest = min(_LONGEST_UNIT, len(text) // _TIMES)
+    return any(text.endswith(text[-unit:] * _TIMES) for unit in range(1, longest + 1))
+
+
+def is_refusal(text: str) -> bool:
+    """Whether the text begins by declining to answer."""
+    opening = fold(text[:_OPENING]).replace("’", "'").lstrip("¡¿\"'«„“ ")
+    return opening.startswith(PHRASES)
+
+
+def near_identical(first: str, second: str) -> bool:
+    """Whether two texts are all but the same."""
+    return similarity(first, second, NEAR_IDENTICAL) >= NEAR_IDENTICAL
+
+
+class TextQuality:
+    """Counts of all these by language and side."""
+
+    def __init__(self) -> None:
+        self._pairs: Counter[str] = Counter()
+        self._near: Counter[str] = Counter()
+        self._found: Counter[tuple[str, str, str]] = Counter()
+        self._markers: Counter[str] = Counter()
+
+    def add(self, facts: Facts) -> None:
+        """Count one pair."""
+        lang = facts.pair.lang
+        self._pairs[lang] += 1
+        self._near[lang] += facts.near_identical
+        for name in SIDES:
+            side = facts.side(name)
+            self._found.update((lang, name, flag) for flag in side.flags)
+            self._markers.update(side.markers)
+
+    def figures(self, languages: tuple[str, ...]) -> dict[str, Any]:
+        """How many pairs of each language show what; the markers by name."""
+        by_language = {lang: self._of(lang) for lang in languages}
+        return {"by_language": by_language, "markers": dict(sorted(self._markers.items()))}
+
+    def _of(self, lang: str) -> dict[str, Any]:
+        figures: dict[str, Any] = {"pairs": self._pairs[lang], "near_identical": self._near[lang]}
+        for side in SIDES:
+            figures[side] = {flag: self._found[lang, side, flag] for flag in FLAGS}
+        return figures

@@ -1,0 +1,254 @@
+"""One thin command for each stage of dvc.yaml, in its order.
+
+    $ lidr train m1
+    train m1: 2,214 pairs, 70 steps; loss 1.52 -> 0.61, reward accuracy 0.50 -> 0.93; 0 pairs too long
+
+A command reads params.yaml in the working folder, calls its stage, reports in a line or two and logs to MLflow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lidr import config, paths
+from lidr.cli.main import main
+from lidr.records import FinishReason
+
+
+@main.command()
+def base() -> None:
+    """Take a snapshot of the model that the iterations start from."""
+    from lidr.stages import base as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    target = paths.model(paths.BASE)
+    with stage_run(settings, "base", paths.BASE, inputs=[], outputs=[target]):
+        record = stage.run(settings)
+        stage.write_empty_audit()
+    click.echo(f"base: {record.source} -> {target} (fingerprint {record.fingerprint[:12]})")
+
+
+@main.command()
+@click.argument("iteration")
+def prompts(iteration: str) -> None:
+    """Take the iteration's prompts, in every language."""
+    from lidr.stages import prompts as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    settings.iteration(iteration)
+    target = paths.prompts(iteration)
+    with stage_run(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
+        count, drops = stage.run(settings, iteration)
+        run.log_metrics({"prompts": count, "drops": len(drops)})
+    languages = len(settings.all_languages)
+    click.echo(f"prompts {iteration}: {count:,} prompts in {languages} languages, {len(drops):,} dropped")
+
+
+@main.command()
+@click.argument("iteration")
+def generate(iteration: str) -> None:
+    """Answer every prompt in its own language, with the model before the iteration."""
+    from lidr.stages import generate as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    previous = settings.iteration(iteration).previous
+    inputs, target = [paths.prompts(iteration), paths.model(previous)], paths.responses(iteration)
+    with stage_run(settings, "generate", iteration, inputs, [target]) as run:
+        ended = stage.run(settings, iteration)
+        total: Counter[FinishReason] = sum(ended.values(), Counter())
+        run.log_metrics({f"{reason}/{lang}": n for lang, by in ended.items() for reason, n in by.items()})
+    click.echo(
+        f"generate {iteration}: {total.total():,} answers by {previous} in {len(ended)} languages, "
+        f"{total[FinishReason.LENGTH]:,} truncated, {total[FinishReason.REFUSED]:,} refused"
+    )
+
+
+@main.command()
+@click.argument("iteration")
+def translate(iteration: str) -> None:
+    """Translate the model's own answers, from the dominant language and back."""
+    from lidr.stages import translate as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    inputs = [paths.responses(iteration), paths.model(settings.iteration(iteration).previous)]
+    target = paths.translations(iteration)
+    with stage_run(settings, "translate", iteration, inputs, [target]) as run:
+        translations = stage.run(settings, iteration)
+        unparsed = {f"{a}-{b}": sum(t.text is None for t in rows) for (a, b), rows in translations.items()}
+        total = sum(len(rows) for rows in translations.values())
+        run.log_metrics({f"unparsed/{direction}": n for direction, n in unparsed.items()} | {"translations": total})
+    click.echo(
+        f"translate {iteration}: {total:,} translations in {len(translations)} directions, "
+        f"{sum(unparsed.values()):,} without a readable translation"
+    )
+
+
+@main.command()
+@click.argument("iteration")
+def pairs(iteration: str) -> None:
+    """Make preference pairs, and list each pair that could not be made with its reason."""
+    from lidr.stages import pairs as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    settings.iteration(iteration)
+    inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
+    with stage_run(settings, "pairs", iteration, inputs, [paths.pairs(iteration)], publish="later") as run:
+        made, drops = stage.run(settings, iteration)
+        reasons = Counter(drop.reason.value for drop in drops)
+        run.log_metrics({"pairs": len(made), "drops": len(drops)} | {f"drops/{r}": n for r, n in reasons.items()})
+    directions = 2 * len(settings.languages)
+    count = (len(made) + len(drops)) // directions
+    click.echo(
+        f"pairs {iteration}: {len(made):,} pairs + {len(drops):,} drops = {count:,} prompts x {directions} directions"
+    )
+    if reasons:
+        click.echo("  " + " · ".join(f"{reason} {n:,}" for reason, n in reasons.most_common()))
+
+
+@main.command()
+@click.argument("iteration")
+def train(iteration: str) -> None:
+    """Train the iteration's adapter on its pairs: DPO with a likelihood term."""
+    from lidr.stages import train as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    previous = settings.iteration(iteration).previous
+    inputs = [paths.pairs(iteration), paths.model(previous)]
+    with stage_run(settings, "train", iteration, inputs, [paths.model(iteration)]) as run:
+        pairs_file = paths.pairs(iteration) / paths.PAIRS
+        run.use_dataset(pairs_file, f"pairs {iteration}", "training", _rows_by_language(pairs_file))
+        trained = stage.run(settings, iteration, run.log_metrics)
+        run.log_artifact(paths.model(iteration), "adapter")
+    first, last = trained.first, trained.last
+    click.echo(
+        f"train {iteration}: {trained.pairs:,} pairs, {trained.steps} steps; loss {first['loss']:.2f} -> "
+        f"{last['loss']:.2f}, reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}; "
+        f"{len(trained.drops):,} pairs too long"
+    )
+
+
+@main.command()
+@click.argument("iteration")
+def audit(iteration: str) -> None:
+    """Count what the iteration's data is, and measure the reward signal."""
+    from lidr import audit as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    settings.iteration(iteration)
+    inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
+    inputs.append(paths.pairs(iteration))
+    target = paths.audit(iteration)
+    with stage_run(settings, "audit", iteration, inputs, [target], publish="later") as run:
+        report = stage.run(settings, iteration)
+        run.log_metrics(stage.headline(report))
+        run.log_artifact(target)
+    for line in stage.summary(report):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("model")
+def mgsm(model: str) -> None:
+    """Measure a model's accuracy on grade-school problems."""
+    from lidr.evals import mgsm as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    target = paths.mgsm(settings.model(model))
+    with stage_run(settings, "mgsm", model, [paths.model(model)], [target]) as run:
+        metrics = stage.run(settings, model)
+        _log_evaluation(run, metrics, model, target / paths.ANSWERS)
+    click.echo(
+        f"mgsm {model}: accuracy {metrics['average']['accuracy']:.3f} on average over {len(metrics) - 1} languages"
+    )
+    click.echo("  " + " · ".join(_with_interval(lang, f, "accuracy", ".2f") for lang, f in metrics.items()))
+
+
+@main.command()
+def baseline() -> None:
+    """Answer the instructions with the model that the win rate is against."""
+    from lidr.evals import baseline as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    name = settings.baseline.model
+    with stage_run(settings, "baseline", name, [paths.model(name)], [paths.baseline()]):
+        responses = stage.run(settings)
+    click.echo(f"baseline: {len(responses):,} answers by {name} in {len(settings.alpaca.languages)} languages")
+
+
+@main.command()
+@click.argument("model")
+def alpaca(model: str) -> None:
+    """Measure a model's win rate on instructions against the baseline."""
+    from lidr.evals import alpaca as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    target = paths.alpaca(settings.model(model))
+    with stage_run(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target]) as run:
+        metrics = stage.run(settings, model)
+        _log_evaluation(run, metrics, model, target / paths.VERDICTS)
+    click.echo(
+        f"alpaca {model} against {settings.baseline.model}: win rate {metrics['average']['win_rate']:.1f} "
+        f"on average over {len(metrics) - 1} languages"
+    )
+    click.echo("  " + " · ".join(_with_interval(lang, f, "win_rate", ".1f") for lang, f in metrics.items()))
+
+
+@main.command()
+@click.option("--show", is_flag=True, help="Print the table of what is already measured, and write nothing.")
+def compare(show: bool) -> None:
+    """Compare all models of the pipeline: tables, plots and a page, with intervals and tests."""
+    from lidr.evals import compare as stage
+    from lidr.tracking import stage_run
+
+    settings = config.load()
+    if show:
+        click.echo(stage.table(stage.compare_models(settings)))
+        click.echo(_where_to_look())
+        return
+    inputs = [path for model in settings.models for path in (paths.mgsm(model), paths.alpaca(model))]
+    with stage_run(settings, "compare", None, inputs, [paths.compare()]) as run:
+        comparison = stage.run(settings)
+        for model in settings.models:
+            run.log_to_parent(stage.headline(comparison, model), config.iteration_number(model))
+        run.log_artifact(paths.compare())
+    click.echo(stage.table(comparison))
+    click.echo(_where_to_look())
+
+
+def _where_to_look() -> str:
+    return f"The page: {paths.compare() / 'index.html'} · the runs in MLflow: make ui"
+
+
+def _log_evaluation(run: Any, metrics: dict[str, dict[str, float]], model: str, table: Path) -> None:
+    step = config.iteration_number(model)
+    run.log_metrics({f"{name}/{lang}": v for lang, figures in metrics.items() for name, v in figures.items()}, step)
+    run.use_dataset(table, table.stem, "evaluation", {lang: int(f["n"]) for lang, f in metrics.items()})
+    run.log_table(table, f"{table.stem}.json")
+
+
+def _with_interval(lang: str, figures: dict[str, float], name: str, form: str) -> str:
+    interval = f" [{figures['low']:{form}}, {figures['high']:{form}}]" if "low" in figures else ""
+    return f"{lang} {figures[name]:{form}}{interval}"
+
+
+def _rows_by_language(pairs_file: Path) -> dict[str, int]:
+    from lidr.jsonl import read_rows
+    from lidr.records import Pair
+
+    rows: Iterable[Pair] = read_rows(pairs_file, Pair)
+    return dict(Counter(pair.lang for pair in rows))

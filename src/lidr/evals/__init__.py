@@ -1,0 +1,1 @@
+"""Benchmarks, scorers, judges and statistics; the stages `mgsm`, `baseline`, `alpaca` and `compare`."""

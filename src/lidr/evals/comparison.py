@@ -1,0 +1,232 @@
+"""The numbers of stage `compare`: each model's level and its changes, with intervals and paired tests.
+
+    >>> mgsm = compare_models(settings).benchmarks[0]
+    >>> mgsm.figures["m2"]["es"].level
+    Interval(estimate=0.84, low=0.789..., high=0.88..., n=250)
+    >>> mgsm.figures["m2"]["es"].changes["m0"].p
+    1.2e-16
+
+Values are in the benchmark's own unit (a share, or a win rate from 0 to 100); `Benchmark.points` makes
+percentage points of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lidr import config, paths
+from lidr.errors import InputError
+from lidr.evals import statistics
+from lidr.evals.benchmarks import ALPACA, MGSM, Kind, Rows, read
+from lidr.evals.samples import Sample, draw
+
+# Groups of languages whose average is reported beside the languages.
+AVERAGE, TRAINED, TRANSFER = "average", "trained", "transfer"
+
+Scores = dict[str, dict[str, float]]  # by language and id; what was not judged is left out
+
+
+@dataclass(frozen=True)
+class Change:
+    """A model against another one on the same items; `p_holm` is for languages only, averages have no family."""
+
+    test: statistics.Comparison
+    p_holm: float | None
+
+    @property
+    def p(self) -> float:
+        """The p value that decides: Holm's where there is one."""
+        return self.test.p_value if self.p_holm is None else self.p_holm
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One model in one language or group: level, counts of what went wrong, changes by the model compared with."""
+
+    level: statistics.Interval
+    items: int
+    counts: dict[str, int]
+    changes: dict[str, Change]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark's figures by model, and by language or group."""
+
+    name: str
+    title: str
+    measure: str
+    what: str
+    expected: str  # what `Sample.expected` is called
+    unit: float
+    middle: float | None  # the level of a model that is as good as the baseline
+    languages: tuple[str, ...]
+    groups: dict[str, tuple[str, ...]]
+    figures: dict[str, dict[str, Figures]]
+    baseline_off_target: dict[str, int]
+    samples: tuple[Sample, ...]
+
+    def points(self, value: float) -> float:
+        """A value of this benchmark in percentage points."""
+        return value * self.unit
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All models of a pipeline on all benchmarks."""
+
+    settings: config.Settings
+    models: tuple[str, ...]
+    benchmarks: tuple[Benchmark, ...]
+
+    @property
+    def alpha(self) -> float:
+        """The level below which a p value is called significant."""
+        return round(1 - self.settings.compare.confidence, 12)
+
+    def is_significant(self, change: Change) -> bool:
+        return change.p < self.alpha
+
+    def references(self, model: str) -> tuple[str, ...]:
+        """The models that this one is compared with: m0 and the one before it."""
+        return references(self.settings, model)
+
+
+def compare_models(settings: config.Settings) -> Comparison:
+    """Read all models' answers and verdicts and compare them; raises InputError where the items differ."""
+    models = tuple(sorted(settings.models, key=config.iteration_number))
+    mgsm = _benchmark(settings, models, MGSM, settings.mgsm.languages, f"problems of source {settings.mgsm.source}")
+    what = f"instructions of source {settings.alpaca.source}, judge {settings.alpaca.judge}"
+    alpaca = _benchmark(settings, models, ALPACA, settings.alpaca.languages, what)
+    return Comparison(settings, models, (mgsm, alpaca))
+
+
+def references(settings: config.Settings, model: str) -> tuple[str, ...]:
+    """m0 and the model before, each once; none for m0."""
+    if model == paths.BASE:
+        return ()
+    return tuple(dict.fromkeys((paths.BASE, settings.iteration(model).previous)))
+
+
+def language_groups(settings: config.Settings, languages: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """All languages, those that are trained on (the dominant one among them), and those that are not; none empty."""
+    trained = tuple(lang for lang in languages if lang in settings.all_languages)
+    transfer = tuple(lang for lang in languages if lang not in settings.all_languages)
+    groups = {AVERAGE: tuple(languages), TRAINED: trained, TRANSFER: transfer}
+    return {name: members for name, members in groups.items() if members}
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def _benchmark(
+    settings: config.Settings, models: tuple[str, ...], kind: Kind, languages: tuple[str, ...], what: str
+) -> Benchmark:
+    rows = read(kind, models, languages)
+    groups = language_groups(settings, languages)
+    scores = {model: _scores(kind, model, rows[model], languages) for model in models}
+    figures = {model: _figures(settings, kind, rows, scores, model, groups) for model in models}
+    return Benchmark(
+        name=kind.name,
+        title=kind.title,
+        measure=kind.measure,
+        what=what,
+        expected=kind.expected,
+        unit=kind.unit,
+        middle=kind.middle,
+        languages=languages,
+        groups=groups,
+        figures=figures,
+        baseline_off_target=_baseline_off_target(rows[models[0]], languages) if kind is ALPACA else {},
+        samples=draw(settings, kind, models, rows),
+    )
+
+
+def _baseline_off_target(rows: Rows, languages: Sequence[str]) -> dict[str, int]:
+    return {lang: sum(row.baseline_off_target for row in rows.values() if row.lang == lang) for lang in languages}
+
+
+def _scores(kind: Kind, model: str, rows: Rows, languages: Sequence[str]) -> Scores:
+    scores: Scores = {lang: {} for lang in languages}
+    for row in rows.values():
+        score = kind.score(row)
+        if score is not None:
+            scores[row.lang][row.id] = score
+    for lang, by_id in scores.items():
+        if not by_id:
+            raise InputError(f"not one row in {lang!r} is judged", kind.path(model))
+    return scores
+
+
+def _figures(
+    settings: config.Settings,
+    kind: Kind,
+    rows: Mapping[str, Rows],
+    scores: Mapping[str, Scores],
+    model: str,
+    groups: Mapping[str, Sequence[str]],
+) -> dict[str, Figures]:
+    confidence, seed = settings.compare.confidence, settings.seed
+    own, languages = scores[model], list(scores[model])
+    levels = {lang: kind.level(list(own[lang].values()), confidence, seed) for lang in languages}
+    levels |= {
+        group: statistics.macro_interval(_judged_in_all(kind, model, own, own, members)[0], confidence, seed)
+        for group, members in groups.items()
+    }
+    changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
+    for other in references(settings, model):
+        for place, change in _changes(settings, kind, model, scores[other], own, groups).items():
+            changes[place][other] = change
+    members = {lang: (lang,) for lang in languages} | dict(groups)
+    return {
+        place: _one(kind, level, [row for row in rows[model].values() if row.lang in members[place]], changes[place])
+        for place, level in levels.items()
+    }
+
+
+def _one(kind: Kind, level: statistics.Interval, rows: Sequence[Any], changes: dict[str, Change]) -> Figures:
+    counts = {name: sum(map(counted, rows)) for name, counted in kind.counts.items()}
+    return Figures(level, len(rows), counts, changes)
+
+
+def _changes(
+    settings: config.Settings,
+    kind: Kind,
+    model: str,
+    first: Scores,
+    second: Scores,
+    groups: Mapping[str, Sequence[str]],
+) -> dict[str, Change]:
+    """Second minus first in every language, adjusted over the languages, and for each group."""
+    confidence, seed = settings.compare.confidence, settings.seed
+    tests = {}
+    for lang in first:
+        before, after = _judged_in_all(kind, model, first, second, [lang])
+        tests[lang] = kind.change(list(before[lang].values()), list(after[lang].values()), confidence, seed)
+    adjusted = statistics.holm({lang: test.p_value for lang, test in tests.items()})
+    changes = {lang: Change(test, adjusted[lang]) for lang, test in tests.items()}
+    for group, members in groups.items():
+        before, after = _judged_in_all(kind, model, first, second, members)
+        changes[group] = Change(statistics.macro_comparison(before, after, seed, confidence), None)
+    return changes
+
+
+def _judged_in_all(
+    kind: Kind, model: str, first: Scores, second: Scores, languages: Iterable[str]
+) -> tuple[Scores, Scores]:
+    """Both models' scores of the items that are judged for both of them in all of these languages."""
+    members = list(languages)
+    ids = [
+        item
+        for item in first[members[0]]
+        if all(item in scores[lang] for scores in (first, second) for lang in members)
+    ]
+    if not ids:
+        raise InputError(f"no item is judged for both models in {', '.join(members)}", kind.path(model))
+    return _only(first, members, ids), _only(second, members, ids)
+
+
+def _only(scores: Scores, languages: Sequence[str], ids: Sequence[str]) -> Scores:
+    return {lang: {item: scores[lang][item] for item in ids} for lang in languages}

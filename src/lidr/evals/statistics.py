@@ -1,0 +1,247 @@
+"""Intervals and paired tests for what the evaluations report.
+
+    >>> wilson(114, 250)
+    Interval(estimate=0.456, low=0.395..., high=0.517..., n=250)
+    >>> paired_accuracy_test([False, False, True, False], [True, True, True, False])
+    Comparison(difference=0.5, low=..., high=..., p_value=0.5, n=4, gained=2, lost=0)
+
+A comparison of two models is always on the same items and always 'second minus first'. All that is drawn at random is
+drawn from a seed, so a rerun gives the same digits. What does not fit together (other ids, other lengths, nothing at
+all, NaN) raises InputError.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan, sqrt
+from typing import TYPE_CHECKING, Any
+
+from lidr.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RESAMPLES = 9_999
+
+ByLanguage = Mapping[str, Mapping[str, float]]  # a value for each item id, by language
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate from n items with its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Second minus first on n items, with the interval, the two-sided p value and the items gained and lost."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    n: int
+    gained: int
+    lost: int
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927)."""
+    from scipy.stats import binomtest
+
+    if not 0 <= successes <= n or n == 0:
+        raise InputError(f"{successes} of {n} is no proportion; at least one item is expected")
+    interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
+    return Interval(successes / n, float(interval.low), float(interval.high), n)
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95, seed: int = 0) -> Interval:
+    """The mean with its BCa bootstrap interval (B. Efron, JASA 82, 1987).
+
+    Where all values are the same there is nothing to resample: both ends are then the mean, and only n tells how much
+    that is worth.
+    """
+    low, high = _bootstrap(values, confidence, seed)
+    return Interval(_mean(values), low, high, len(values))
+
+
+def macro_interval(values: ByLanguage, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """The average over languages, with an interval that takes the items, not the answers, as the sample.
+
+    The languages' items are translations of each other: a hard problem is hard in all of them, and answers to it are
+    no independent evidence. So each item's answers are averaged first.
+    """
+    return mean_interval(list(_item_means(values).values()), confidence, seed)
+
+
+def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> Comparison:
+    """Right and wrong answers of two models to the same items.
+
+    p is that of the exact McNemar test: a sign test of the items that only one model got right. The interval is
+    Tango's score interval (Statistics in Medicine 17, 1998), which inverts the score test of the same table: unlike
+    Wald's it holds its level with few discordant items, and unlike a bootstrap it has a width when there are none.
+    """
+    from scipy.stats import binomtest
+
+    _check_lengths(first, second)
+    gained = sum(bool(after) and not before for before, after in zip(first, second, strict=True))
+    lost = sum(bool(before) and not after for before, after in zip(first, second, strict=True))
+    n = len(first)
+    p_value = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    low, high = _tango(gained, lost, n, confidence)
+    return Comparison((gained - lost) / n, low, high, float(p_value), n, gained, lost)
+
+
+def paired_difference(
+    first: Sequence[float], second: Sequence[float], seed: int = 0, confidence: float = 0.95
+) -> Comparison:
+    """Scores of two models on the same items, such as preferences over a common baseline.
+
+    The interval is a BCa bootstrap of the mean difference, p that of the sign-flip permutation test: if the models
+    were alike, each item's difference could as well have the other sign. With up to 13 items all flips are counted,
+    beyond that p cannot fall below 2 in 10,000.
+    """
+    _check_lengths(first, second)
+    differences = [after - before for before, after in zip(first, second, strict=True)]
+    low, high = _bootstrap(differences, confidence, seed)
+    gained, lost = sum(value > 0 for value in differences), sum(value < 0 for value in differences)
+    return Comparison(_mean(differences), low, high, _sign_flip(differences, seed), len(differences), gained, lost)
+
+
+def macro_comparison(first: ByLanguage, second: ByLanguage, seed: int = 0, confidence: float = 0.95) -> Comparison:
+    """Two models' averages over languages: `paired_difference` of each item's average over the languages."""
+    if set(first) != set(second):
+        raise InputError(f"the models were scored in {sorted(first)} and in {sorted(second)}; the same are expected")
+    before, after = _item_means(first), _item_means(second)
+    _check_same_items(before, after, "the first model", "the second model")
+    return paired_difference(list(before.values()), [after[item] for item in before], seed, confidence)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """p values adjusted for their number (S. Holm, Scandinavian Journal of Statistics 6, 1979), in the order given."""
+    adjusted: dict[str, float] = {}
+    highest = 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[name]))
+        adjusted[name] = highest
+    return {name: adjusted[name] for name in p_values}
+
+
+# --- parts -----------------------------------------------------------------------------------------------------------
+
+
+def _bootstrap(values: Sequence[float], confidence: float, seed: int) -> tuple[float, float]:
+    """The ends of the mean's BCa interval, or of the percentile interval where BCa is not defined."""
+    import numpy
+    from scipy.stats import bootstrap
+
+    _check_values(values)
+    sample = numpy.asarray(values, dtype=float)
+    if numpy.ptp(sample) == 0:
+        return float(sample[0]), float(sample[0])
+    for method in ("BCa", "percentile"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is the NaN that is looked for here
+            result = bootstrap(
+                (sample,),
+                numpy.mean,
+                confidence_level=confidence,
+                n_resamples=RESAMPLES,
+                method=method,
+                batch=1_000,
+                rng=numpy.random.default_rng(seed),
+            )
+        low, high = float(result.confidence_interval.low), float(result.confidence_interval.high)
+        if not isnan(low) and not isnan(high):
+            break
+    return low, high
+
+
+def _sign_flip(differences: Sequence[float], seed: int) -> float:
+    import numpy
+    from scipy.stats import permutation_test
+
+    sample = numpy.asarray(differences, dtype=float)
+    if not sample.any():
+        return 1.0
+    result = permutation_test(
+        (sample,),
+        _mean_along,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=1_000,
+        rng=numpy.random.default_rng(seed),
+    )
+    return float(result.pvalue)
+
+
+def _mean_along(sample: NDArray[Any], axis: int = -1) -> Any:
+    return sample.mean(axis=axis)
+
+
+def _tango(gained: int, lost: int, n: int, confidence: float) -> tuple[float, float]:
+    """The differences that the score test does not reject."""
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    bound = float(norm.ppf((1 + confidence) / 2))
+    estimate, edge = (gained - lost) / n, 1 - 1e-12
+
+    def excess(difference: float) -> float:
+        return abs(_tango_score(difference, gained, lost, n)) - bound
+
+    low = brentq(excess, -edge, estimate, xtol=1e-12) if estimate > -1 else -1.0
+    high = brentq(excess, estimate, edge, xtol=1e-12) if estimate < 1 else 1.0
+    return float(low), float(high)
+
+
+def _tango_score(difference: float, gained: int, lost: int, n: int) -> float:
+    """The score statistic of the hypothesis that gained and lost items' shares differ by `difference`."""
+    distance = gained - lost - n * difference
+    if distance == 0:
+        return 0.0
+    # The share of lost items that is most likely under the hypothesis solves 2n q^2 + linear q + constant = 0.
+    linear = (2 * n - gained + lost) * difference - gained - lost
+    constant = -lost * difference * (1 - difference)
+    share = (sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
+    return distance / sqrt(n * max(1e-300, 2 * share + difference * (1 - difference)))
+
+
+def _item_means(values: ByLanguage) -> dict[str, float]:
+    """Each item's average over the languages."""
+    if not values:
+        raise InputError("no languages to average over; at least one is expected")
+    languages = list(values)
+    for lang in languages[1:]:
+        _check_same_items(values[languages[0]], values[lang], languages[0], lang)
+    return {item: _mean([values[lang][item] for lang in languages]) for item in values[languages[0]]}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _check_same_items(first: Mapping[str, float], second: Mapping[str, float], one: str, other: str) -> None:
+    if odd := sorted(set(first) ^ set(second)):
+        place = one if odd[0] in first else other
+        raise InputError(f"{len(odd)} items are not in both {one} and {other}: {odd[0]!r} is only in {place}")
+
+
+def _check_lengths(first: Sequence[float], second: Sequence[float]) -> None:
+    if len(first) != len(second):
+        raise InputError(f"{len(first)} and {len(second)} items cannot be paired; the same ones are expected")
+    _check_values([*first, *second])
+
+
+def _check_values(values: Sequence[float]) -> None:
+    if not len(values):
+        raise InputError("no items to compute from; at least one is expected")
+    if any(isnan(value) for value in values):
+        raise InputError("a value is NaN; unjudged items are expected to be left out and counted")

@@ -1,0 +1,218 @@
+"""What is said of a stage's run, and of the state of the pipeline that it ran in.
+
+    name     train m2 · beta 0.1                        parent   lab · beta 0.1 · 300 prompts
+    tags     lidr.stage = train, lidr.model = m2, dvc.in.data/m2/pairs = 5f4d....dir, lidr.git.dirty = no, ...
+    params   train.beta = 0.1, seed = 42, ...
+
+The state is the settings, the code and data of this package, and the pointers to imported data: its fingerprint is the
+same for every stage of one `dvc repro`, and for the next one that changes nothing.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import lidr
+from lidr import config, paths
+from lidr.errors import InputError
+from lidr.jsonl import read_json
+from lidr.tracking.hashes import dvc_hash
+from lidr.tracking.journal import Begin, Dataset, Pipeline, now
+
+# MLflow's limits; longer values are refused, and with them the whole batch.
+MAX_PARAM = 6000
+MAX_TAG = 8000
+MAX_KEY = 250
+
+BASE_TAG = "lidr.base"
+_SHARED_PARAMS = ("seed", "dominant", "languages")
+# What the pipeline itself writes and git tracks: it says nothing about what a run was made from.
+_WRITTEN_BY_STAGES = (str(paths.LOCK), str(paths.REPORTS), "**/.gitignore")
+_MLFLOW_TYPES = {str: "string", bool: "boolean", int: "long", float: "double"}
+
+
+def begin(
+    settings: config.Settings, stage: str, model: str | None, inputs: Sequence[Path], journal: str, outer: str | None
+) -> Begin:
+    """The first line of a stage's journal; hashes the inputs that are there."""
+    common = {"lidr.profile": settings.profile, **_git(), **_user(), **_experiment(), **base_tag()}
+    command = " ".join(filter(None, ("lidr", stage, model)))
+    tags = {"lidr.stage": stage, **_model_tags(model), "mlflow.source.name": command, "mlflow.source.type": "LOCAL"}
+    return Begin(
+        journal=journal,
+        experiment=settings.tracking.experiment,
+        outer_run=outer,
+        pipeline=Pipeline(
+            fingerprint=fingerprint(settings),
+            name=_pipeline_name(settings),
+            params=params(config.flatten(settings)),
+            tags=_clipped({**common, "lidr.stage": "pipeline"}),
+        ),
+        name=_name(settings, stage, model),
+        time=now(),
+        params=params(_stage_params(settings, stage, model)),
+        tags=_clipped({**common, **tags, **hash_tags("in", inputs)}),
+        system_metrics=settings.tracking.system_metrics,
+    )
+
+
+def fingerprint(settings: config.Settings) -> str:
+    """The state of the pipeline: settings, the package's code and data, and DVC's pointers and pipeline."""
+    package = Path(lidr.__file__).parent
+    parts = [("settings", hashlib.sha256(msgspec.json.encode(config.flatten(settings), order="sorted")).hexdigest())]
+    parts += [(f"lidr/{path.relative_to(package).as_posix()}", _sha256(path)) for path in _package_files(package)]
+    parts += [(path.as_posix(), _sha256(path)) for path in _dvc_files()]
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def hash_tags(direction: str, files: Iterable[Path]) -> dict[str, str]:
+    """A tag with DVC's hash for each file or folder that is there."""
+    return {key(f"dvc.{direction}.{path.as_posix()}"): dvc_hash(path) for path in files if path.exists()}
+
+
+def base_tag() -> dict[str, str]:
+    """The fingerprint of the base model, where the pipeline has it already."""
+    try:
+        record = read_json(paths.model(paths.BASE) / paths.RECORD)
+    except InputError:
+        return {}
+    return {BASE_TAG: str(record["fingerprint"])} if isinstance(record, dict) and "fingerprint" in record else {}
+
+
+def dataset(path: Path, name: str, context: str, rows: Mapping[str, int]) -> Dataset:
+    """A dataset as MLflow's input: DVC's hash as digest, row counts by language, columns of its first row."""
+    profile = {"num_rows": sum(rows.values()), "rows": dict(rows)}
+    return Dataset(
+        name=name,
+        digest=dvc_hash(path),
+        source=msgspec.json.encode({"uri": path.as_posix()}).decode(),
+        schema=_schema(path),
+        profile=msgspec.json.encode(profile).decode(),
+        context=context,
+    )
+
+
+def params(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as MLflow's params: text as it is, everything else as JSON, nothing longer than MLflow takes."""
+    return {key(name): clip(_text(value), MAX_PARAM) for name, value in values.items()}
+
+
+def clip(text: str, limit: int) -> str:
+    """The text; or its beginning, its length and its hash, where it is too long."""
+    if len(text) <= limit:
+        return text
+    note = f" ... ({len(text)} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()})"
+    return text[: limit - len(note)] + note
+
+
+def key(name: str) -> str:
+    """The name of a param, tag or metric with nothing in it that MLflow refuses."""
+    allowed = "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
+    return clip(allowed, MAX_KEY) if len(allowed) <= MAX_KEY else allowed[-MAX_KEY:].lstrip("/")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _clipped(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: clip(value, MAX_TAG) for name, value in tags.items()}
+
+
+def _name(settings: config.Settings, stage: str, model: str | None) -> str:
+    name = " ".join(filter(None, (stage, model)))
+    return f"{name} · beta {settings.train_for(model).beta:g}" if stage == "train" and model else name
+
+
+def _pipeline_name(settings: config.Settings) -> str:
+    return f"{settings.profile} · beta {settings.train.beta:g} · {settings.prompts.per_iteration:,} prompts"
+
+
+def _model_tags(model: str | None) -> dict[str, str]:
+    return {"lidr.model": model, "lidr.iteration": str(config.iteration_number(model))} if model else {}
+
+
+def _stage_params(settings: config.Settings, stage: str, model: str | None) -> dict[str, Any]:
+    flat = config.flatten(settings)
+    block = {name: value for name, value in flat.items() if name.startswith(f"{stage}.")}
+    if stage == "train" and model:
+        block = {f"train.{name}": value for name, value in msgspec.to_builtins(settings.train_for(model)).items()}
+    return block | {name: flat[name] for name in _SHARED_PARAMS}
+
+
+def _package_files(package: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in package.rglob("*")
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(package).parts)
+    )
+
+
+def _dvc_files() -> Iterator[Path]:
+    pointers = {*Path().glob("*.dvc"), *paths.DATA.rglob("*.dvc"), *paths.MODELS.rglob("*.dvc")}
+    yield from sorted(path for path in {paths.PIPELINE, *pointers} if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _git() -> dict[str, str]:
+    """Commit, and whether what git tracks, apart from what stages write, differs from it; nothing outside of git."""
+    excluded = [f":(exclude,glob){pattern}" for pattern in _WRITTEN_BY_STAGES]
+    excluded += [f":(exclude,glob){paths.REPORTS}/**"]
+    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", "."]
+    try:
+        result = subprocess.run([*command, *excluded], capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    header, changes = {}, False
+    for line in result.stdout.splitlines():
+        if line.startswith("# "):
+            name, _, value = line.removeprefix("# ").partition(" ")
+            header[name] = value
+        else:
+            changes = True
+    commit = header.get("branch.oid", "(initial)")
+    if commit == "(initial)":
+        return {}
+    dirty = "yes" if changes else "no"
+    return {"lidr.git.commit": commit, "lidr.git.dirty": dirty, "mlflow.source.git.commit": commit}
+
+
+def _user() -> dict[str, str]:
+    try:
+        return {"mlflow.user": getpass.getuser()}
+    except (KeyError, OSError):  # a container's user without a name
+        return {}
+
+
+def _experiment() -> dict[str, str]:
+    name = os.environ.get("DVC_EXP_NAME")
+    return {"dvc.experiment": name} if name else {}
+
+
+def _schema(path: Path) -> str | None:
+    """The columns of a file of JSON lines, or of a folder's first one, by its first row."""
+    file = next(iter(sorted(path.glob("*.jsonl"))), None) if path.is_dir() else path
+    if file is None or file.suffix != ".jsonl":
+        return None
+    with file.open("rb") as lines:
+        first = lines.readline()
+    try:
+        row = msgspec.json.decode(first, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
+    columns = [
+        {"type": _MLFLOW_TYPES.get(type(value), "any"), "name": name, "required": True} for name, value in row.items()
+    ]
+    return msgspec.json.encode({"mlflow_colspec": columns}).decode()

@@ -1,0 +1,61 @@
+"""The hash that DVC gives a file or folder, so that MLflow and dvc.lock name the same thing by the same name.
+
+    >>> dvc_hash(Path("data/m1/pairs/pairs.jsonl"))
+    '0cc175b9c0f1b6a831c399e269772661'
+    >>> dvc_hash(Path("data/m1/pairs"))
+    '5f4dcc3b5aa765d61d8327deb882cf99.dir'
+
+A file's hash is the MD5 of its bytes; a folder's is the MD5 of the JSON list of its files' hashes and paths. Hashes of
+large files are kept in .lidr/hashes.json, by time and size: a model of many gigabytes is read once, not by each stage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+
+from lidr import paths
+from lidr.errors import InputError
+from lidr.jsonl import read_json, write_json
+from lidr.tracking.store import project_root
+
+_LARGE = 64 * 1024 * 1024
+
+
+def dvc_hash(path: Path) -> str:
+    """DVC's MD5 of a file, or of a folder with `.dir` at its end."""
+    if not path.is_dir():
+        return _file_hash(path)
+    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
+    listing = [{"md5": _file_hash(file), "relpath": name} for name, file in files]
+    return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _file_hash(path: Path) -> str:
+    status = path.stat()
+    if status.st_size < _LARGE:
+        return _md5(path)
+    store = project_root() / paths.WORK / "hashes.json"
+    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
+    known = _known(store)
+    if key not in known:
+        known = {**_known(store), key: _md5(path)}
+        # Two stages may write at once; what one of them loses here is only computed again.
+        with contextlib.suppress(OSError):
+            write_json(store, known)
+    return known[key]
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _known(store: Path) -> dict[str, str]:
+    try:
+        known = read_json(store)
+    except InputError:
+        return {}
+    return known if isinstance(known, dict) else {}

@@ -1,0 +1,237 @@
+"""One journal into MLflow, exactly once.
+
+A run is found by the tag `lidr.journal` before it is made, and says in `lidr.journal.lines` how many lines it has. The
+lines in between, which a publisher that was killed may have logged before it could say so, are logged again, and that
+changes nothing: a metric of the same key, step, time and value is one point in MLflow's store, files are replaced by
+themselves, and tags and params get the value that they have.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lidr.errors import InputError
+from lidr.jsonl import write_json
+from lidr.tracking import journal, store
+from lidr.tracking.describe import BASE_TAG, key
+from lidr.tracking.journal import Artifact, Begin, Dataset, End, Metrics, Number, ParentMetrics, Pipeline, Table
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+JOURNAL_TAG = "lidr.journal"
+LINES_TAG = "lidr.journal.lines"
+PIPELINE_TAG = "lidr.pipeline"
+_TABLES_TAG = "mlflow.loggedArtifacts"
+# MLflow's own limits, less a margin: a bigger batch would be split, and the tags would go with its first part.
+_METRICS_PER_BATCH = 500
+_PARAMS_PER_BATCH = 100
+_NAME_BY_MLFLOW = re.compile(r"^[a-z]+-[a-z]+-\d+$")
+
+
+class Publication:
+    """One journal on its way into MLflow."""
+
+    def __init__(self, client: MlflowClient, root: Path, path: Path) -> None:
+        self._client, self._root, self._path = client, root, path
+        self._done = 0
+        self._tables: list[dict[str, str]] = []
+        self.name = self.run_id = ""
+        self.wants_system_metrics = False
+
+    def advance(self) -> bool:
+        """Log what the journal has by now; True when MLflow has all of it, and the journal is put away."""
+        lines = journal.read(self._path)
+        if lines and isinstance(lines[0], Begin):
+            if not self._done:
+                self._open(lines[0])
+            if self._done < len(lines):
+                self._log_lines(lines)
+            if isinstance(lines[-1], End):
+                self._end(lines[-1])
+        elif journal.is_alive(self._path):
+            return False
+        if lines and not isinstance(lines[-1], End):
+            return False
+        journal.retire(self._path)
+        return True
+
+    def _open(self, begin: Begin) -> None:
+        """Find or make parent and run."""
+        with journal.one_at_a_time(self._root):
+            self._parent = self._find_parent(begin)
+            run = self._find_run(begin)
+        self.run_id, self._journal, self.name = run.info.run_id, begin.journal, begin.name
+        self._owns_parent = self._parent.info.run_id != begin.outer_run
+        self._tables = json.loads(run.data.tags.get(_TABLES_TAG, "[]"))
+        self._done = int(run.data.tags.get(LINES_TAG, 0))
+        if not self._done:
+            self._log(self.run_id, params=begin.params, tags={LINES_TAG: "1"})
+            self._done = 1
+        self.wants_system_metrics = begin.system_metrics
+
+    def _find_parent(self, begin: Begin) -> Run:
+        pipeline, parent = begin.pipeline, self._outer_run(begin.outer_run)
+        if parent is None:
+            experiment = self._experiment(begin.experiment)
+            parent = self._search(experiment, PIPELINE_TAG, pipeline.fingerprint) or self._client.create_run(
+                experiment,
+                start_time=begin.time,
+                run_name=pipeline.name,
+                tags={PIPELINE_TAG: pipeline.fingerprint, **pipeline.tags},
+            )
+        self._complete(parent, pipeline)
+        return parent
+
+    def _outer_run(self, run_id: str | None) -> Run | None:
+        """The run that `mlflow run` made, unless it is not in this store, as when another was named since."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_run(run_id) if run_id else None
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+    def _complete(self, parent: Run, pipeline: Pipeline) -> None:
+        """Give the parent the params and tags that it lacks; what it says already stays."""
+        params = {name: value for name, value in pipeline.params.items() if name not in parent.data.params}
+        wanted = {PIPELINE_TAG: pipeline.fingerprint, **pipeline.tags}
+        tags = {name: value for name, value in wanted.items() if name not in parent.data.tags}
+        if _NAME_BY_MLFLOW.match(parent.info.run_name or ""):
+            tags["mlflow.runName"] = pipeline.name
+        if params or tags:
+            self._log(parent.info.run_id, params=params, tags=tags)
+
+    def _find_run(self, begin: Begin) -> Run:
+        parent = self._parent.info
+        found = self._search(parent.experiment_id, JOURNAL_TAG, begin.journal)
+        if found:
+            return found
+        if parent.status != "RUNNING":
+            self._client.update_run(parent.run_id, status="RUNNING")
+        relation = {JOURNAL_TAG: begin.journal, "mlflow.parentRunId": parent.run_id}
+        return self._client.create_run(
+            parent.experiment_id,
+            start_time=begin.time,
+            run_name=begin.name,
+            tags={**begin.tags, **relation},
+        )
+
+    def _search(self, experiment: str, tag: str, value: str) -> Run | None:
+        condition = f"tags.`{tag}` = '{value}'"
+        found = self._client.search_runs([experiment], condition, max_results=1, order_by=["start_time ASC"])
+        return found[0] if found else None
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found:
+            return found.experiment_id
+        uri = store.tracking_uri(self._root)
+        return self._client.create_experiment(name, artifact_location=store.artifact_location(self._root, uri))
+
+    def _log_lines(self, lines: Sequence[journal.AnyLine]) -> None:
+        """Log the lines that are new; the count is told last, when MLflow has what it counts."""
+        metrics: list[Metric] = []
+        for_parent: list[Metric] = []
+        tags: dict[str, str] = {}
+        for line in lines[self._done :]:
+            match line:
+                case Metrics():
+                    metrics += _points(line.values, line.time, line.step)
+                case ParentMetrics():
+                    # The same time for the same iteration: a value that another stage told before stays one point.
+                    for_parent += _points(line.values, self._parent.info.start_time + line.step, line.step)
+                case Dataset():
+                    self._log_dataset(line)
+                case Artifact():
+                    self._log_artifact(line)
+                case Table():
+                    self._log_table(line)
+                    # With the standard library's spaces: load_table searches for this very text.
+                    tags[_TABLES_TAG] = json.dumps(self._tables)
+                case End():
+                    tags |= line.tags
+        count = str(len(lines))
+        if for_parent:
+            self._log(self._parent.info.run_id, for_parent, tags={f"{JOURNAL_TAG}.{self._journal}": count})
+        self._log(self.run_id, metrics, tags={**tags, LINES_TAG: count})
+        self._done = len(lines)
+
+    def _end(self, end: End) -> None:
+        parent = self._parent.info.run_id
+        if BASE_TAG in end.tags and BASE_TAG not in self._parent.data.tags:
+            self._client.set_tag(parent, BASE_TAG, end.tags[BASE_TAG])
+        self._client.set_terminated(self.run_id, end.status, end.time)
+        if self._owns_parent:
+            self._client.set_terminated(parent, end.status, end.time)
+
+    def _log_dataset(self, line: Dataset) -> None:
+        from mlflow import entities
+
+        dataset = entities.Dataset(line.name, line.digest, "local", line.source, line.schema, line.profile)
+        context = entities.InputTag("mlflow.data.context", line.context)
+        self._client.log_inputs(self.run_id, datasets=[entities.DatasetInput(dataset, [context])])
+
+    def _log_artifact(self, line: Artifact) -> None:
+        path = journal.snapshots(self._path) / line.snapshot / line.name
+        if path.is_dir():
+            self._client.log_artifacts(self.run_id, str(path), posixpath.join(line.folder or "", line.name))
+        else:
+            self._client.log_artifact(self.run_id, str(path), line.folder)
+
+    def _log_table(self, line: Table) -> None:
+        """What mlflow.log_table writes, without its appending: logged again, a table would have its rows twice."""
+        folder = journal.snapshots(self._path) / line.snapshot
+        table = folder / "table" / posixpath.basename(line.name)
+        write_json(table, _split(folder / line.source))
+        self._client.log_artifact(self.run_id, str(table), posixpath.dirname(line.name) or None)
+        entry = {"path": line.name, "type": "table"}
+        if entry not in self._tables:
+            self._tables.append(entry)
+
+    def _log(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: dict[str, str] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        """One batch, or as many as MLflow's limits ask for, the tags in the last."""
+        from mlflow.entities import Param, RunTag
+
+        all_params = [Param(name, value) for name, value in (params or {}).items()]
+        for start in range(0, len(all_params), _PARAMS_PER_BATCH):
+            self._client.log_batch(run_id, params=all_params[start : start + _PARAMS_PER_BATCH])
+        rest = list(metrics)
+        while len(rest) > _METRICS_PER_BATCH:
+            self._client.log_batch(run_id, metrics=rest[:_METRICS_PER_BATCH])
+            rest = rest[_METRICS_PER_BATCH:]
+        self._client.log_batch(run_id, metrics=rest, tags=[RunTag(*tag) for tag in (tags or {}).items()])
+
+
+def _points(values: dict[str, Number], when: int, step: int) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    return [Metric(key(name), float(value), when, step) for name, value in values.items()]
+
+
+def _split(path: Path) -> dict[str, list]:
+    """A file of JSON lines as pandas' `split` form, which the UI reads: columns, then rows in their order."""
+    rows = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            rows.append(msgspec.json.decode(line, type=dict[str, Any]))
+        except msgspec.DecodeError as error:
+            raise InputError(f"not one JSON object on a line: {error}", path, number) from error
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return {"columns": columns, "data": [[row.get(name) for name in columns] for row in rows]}

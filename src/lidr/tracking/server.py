@@ -1,0 +1,128 @@
+"""MLflow's own pages for the project's runs.
+
+    $ lidr ui
+    MLflow: http://127.0.0.1:5000 (Ctrl-C ends it)
+
+Only this machine can open them. With MLFLOW_TRACKING_URI at a server, its pages are there already, and are named.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from lidr.errors import LidrError
+from lidr.tracking import store
+
+_HOST = "127.0.0.1"
+_FIRST_PORT = 5000
+_PORTS = 100
+_PATIENCE = 120.0
+
+
+def serve(port: int | None, open_browser: bool) -> None:
+    """Serve MLflow's pages until Ctrl-C; raises LidrError where the port is taken or the server does not start."""
+    root = store.project_root()
+    uri = store.tracking_uri(root)
+    if store.is_server(uri):
+        print(f"MLflow: {store.without_secrets(uri)} (MLFLOW_TRACKING_URI)", flush=True)
+        _open(uri, open_browser)
+        return
+    address = f"http://{_HOST}:{_checked(port) if port else _free_port()}"
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    server = _start(root, uri, address)
+    try:
+        _wait_until_up(server, address)
+        print(f"MLflow: {address} (Ctrl-C ends it)", flush=True)
+        _open(address, open_browser)
+        server.wait()
+    except KeyboardInterrupt:
+        return
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        _stop(server)
+    raise LidrError(f"MLflow's server ended by itself, with code {server.returncode}")
+
+
+def _start(root: Path, uri: str, address: str) -> subprocess.Popen[bytes]:
+    # One worker and no job execution: with the defaults it takes four times as long to start.
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"),
+        # Not as an argument: the list of processes is open to all users, and an address may hold a password.
+        "MLFLOW_BACKEND_STORE_URI": uri,
+    }
+    port = address.rpartition(":")[2]
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", _HOST, "--port", port, "--workers", "1"]
+    command += ["--artifacts-destination", str(root / store.ARTIFACTS), "--uvicorn-opts", "--log-level warning"]
+    # A group of its own: the server starts further processes, and all of them have to end with it.
+    return subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+
+
+def _open(address: str, wanted: bool) -> None:
+    import webbrowser
+
+    if wanted:
+        webbrowser.open(address)
+
+
+def _wait_until_up(server: subprocess.Popen[bytes], address: str) -> None:
+    import urllib.request
+
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            raise LidrError(f"MLflow's server did not start: it ended with code {server.returncode}")
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise LidrError(f"MLflow's server did not answer at {address} within {_PATIENCE:g} s")
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    for signal_number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(server.pid, signal_number)
+            server.wait(patience)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _checked(port: int) -> int:
+    if not _is_free(port):
+        raise LidrError(f"port {port} of {_HOST} is taken; leave --port out for one that is free")
+    return port
+
+
+def _free_port() -> int:
+    for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
+        if _is_free(port):
+            return port
+    raise LidrError(f"no free port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} on {_HOST}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,48 @@
+"""Where runs go: the project's own store, or the server that MLFLOW_TRACKING_URI names.
+
+    >>> tracking_uri(Path("/home/ada/lidr"))
+    'sqlite:////home/ada/lidr/mlflow.db'
+
+All addresses are absolute. A relative one would mean another place in each of the temporary folders in which DVC runs
+queued experiments, and what was logged there would be lost with the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+STORE = Path("mlflow.db")
+ARTIFACTS = Path("mlartifacts")
+_DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
+_RELATIVE_SQLITE = re.compile(r"^sqlite:///(?!/)(.+)$")
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def project_root(folder: Path | None = None) -> Path:
+    """The project's root: the working folder, or the project that owns it where it is DVC's for an experiment."""
+    absolute = str((folder or Path.cwd()).resolve())
+    return Path(absolute.split(_DVC_EXPERIMENTS, 1)[0])
+
+
+def tracking_uri(root: Path) -> str:
+    """The absolute address of the tracking store."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{STORE}"
+    relative = _RELATIVE_SQLITE.match(uri)
+    return f"sqlite:///{root / relative[1]}" if relative else uri
+
+
+def is_server(uri: str) -> bool:
+    """Whether a tracking server, rather than this process, keeps the store and decides where artifacts go."""
+    return uri.startswith(("http://", "https://"))
+
+
+def artifact_location(root: Path, uri: str) -> str | None:
+    """Where a new experiment's artifacts go; None leaves it to the server."""
+    return None if is_server(uri) else str(root / ARTIFACTS)
+
+
+def without_secrets(text: str) -> str:
+    """The text with user names and passwords taken out of its addresses."""
+    return _PASSWORD.sub("***@", text)
