@@ -1,0 +1,33 @@
+"""A project folder with an empty MLflow store, made once and copied: making one takes seconds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tracking_project import ROOT, Project
+
+from lidr import config
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    for name in ("LIDR_TRACKING", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LIDR_TRACKING_WAIT", "300")  # a machine that has much else to do
+    root = tmp_path / "project"
+    root.mkdir()
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    shutil.copyfile(ROOT / "params.yaml", root / "params.yaml")
+    monkeypatch.chdir(root)
+    return Project(root, config.load())

@@ -1,0 +1,381 @@
+"""From journals into a real SQLite store: what a run says, and that it says it exactly once."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tracking_project import Project
+
+from lidr.errors import InputError
+from lidr.tracking import journal as journals
+from lidr.tracking import publish_pending, stage_run
+from lidr.tracking.describe import MAX_KEY, MAX_PARAM, MAX_TAG, clip, fingerprint, key, params
+from lidr.tracking.hashes import dvc_hash
+
+ROWS = '{"id":"a","lang":"es","score":1,"correct":true}\n{"id":"b","lang":"en","score":0.5,"detail":{"x":1}}\n'
+
+
+def _train(project: Project, model: str = "m1") -> None:
+    """A stage with one line of each kind."""
+    pairs = project.file(f"data/{model}/pairs/pairs.jsonl", ROWS)
+    adapter = project.file(f"models/{model}/adapter.safetensors", "weights").parent
+    with stage_run(project.settings, "train", model, [pairs.parent], [adapter], publish="later") as run:
+        run.use_dataset(pairs, f"pairs {model}", "training", {"es": 1, "en": 1})
+        for step in range(1, 4):
+            run.log_metrics({"loss": 1 / step, "reward/es": step, "missing": None}, step=step)
+        run.log_to_parent({"accuracy/es": 0.5}, step=1)
+        run.log_artifact(adapter, "adapter")
+        run.log_artifact(pairs)
+        run.log_table(pairs, "tables/pairs.json")
+
+
+def test_run_says_what_it_was(project: Project) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    base = project.file("models/m0/lidr.json", '{"fingerprint": "3f1c9a04b7d2"}').parent
+    _train(project)
+    report = publish_pending()
+
+    assert (report.published, report.waiting, report.reason) == (("train m1 · beta 0.1",), (), None)
+    assert base.exists() and not project.journals()
+    (child,), (parent,) = project.children(), project.parents()
+    tags = child.data.tags
+    assert child.info.run_name == "train m1 · beta 0.1"
+    assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
+    assert tags["mlflow.parentRunId"] == parent.info.run_id
+    assert tags["dvc.in.data/m1/pairs"] == dvc_hash(Path("data/m1/pairs"))
+    assert tags["dvc.out.models/m1"] == dvc_hash(Path("models/m1"))
+    expected = {"stage": "train", "model": "m1", "iteration": "1", "profile": "lab", "base": "3f1c9a04b7d2"}
+    assert {name: tags[f"lidr.{name}"] for name in expected} == expected
+    assert child.data.params["train.beta"] == "0.1"
+    assert child.data.params["languages"] == '["es","de","fr","ru"]'
+    assert child.data.params["seed"] == "42"
+    assert not any(name.startswith("mgsm.") for name in child.data.params)
+    assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    assert "missing" not in child.data.metrics
+
+    assert parent.info.run_name == "lab · beta 0.1 · 300 prompts"
+    assert parent.data.tags["lidr.stage"] == "pipeline"
+    assert parent.data.tags["lidr.pipeline"] == fingerprint(project.settings)
+    assert parent.data.params["mgsm.items"] == str(project.settings.mgsm.items)
+    assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
+    experiment = project.client.get_experiment(child.info.experiment_id)
+    assert (experiment.name, experiment.artifact_location) == ("lidr", str(project.root / "mlartifacts"))
+
+
+def test_datasets_artifacts_and_tables(project: Project) -> None:
+    _train(project)
+    publish_pending()
+    (child,) = project.children()
+    (used,) = child.inputs.dataset_inputs
+    dataset = used.dataset
+    assert dataset.digest == dvc_hash(Path("data/m1/pairs/pairs.jsonl"))
+    assert (dataset.name, json.loads(dataset.source)) == ("pairs m1", {"uri": "data/m1/pairs/pairs.jsonl"})
+    assert json.loads(dataset.profile) == {"num_rows": 2, "rows": {"es": 1, "en": 1}}
+    columns = {column["name"]: column["type"] for column in json.loads(dataset.schema)["mlflow_colspec"]}
+    assert columns == {"id": "string", "lang": "string", "score": "long", "correct": "boolean"}
+    assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
+
+    client = project.client
+    assert [item.path for item in client.list_artifacts(child.info.run_id, "adapter/m1")] == [
+        "adapter/m1/adapter.safetensors"
+    ]
+    assert "pairs.jsonl" in [item.path for item in client.list_artifacts(child.info.run_id)]
+    assert json.loads(child.data.tags["mlflow.loggedArtifacts"]) == [{"path": "tables/pairs.json", "type": "table"}]
+    table = client.load_table(child.info.experiment_id, "tables/pairs.json", [child.info.run_id])
+    assert list(table.columns) == ["id", "lang", "score", "correct", "detail"]
+    assert list(table["score"]) == [1, 0.5]
+
+
+def test_artifacts_are_those_of_their_time(project: Project) -> None:
+    """A journal that waited tells what the stage saw, not what a later one wrote in its place."""
+    from lidr.jsonl import write_text
+
+    report = Path("reports/page.html")
+    write_text(report, "first")
+    with stage_run(project.settings, "audit", "m1", [], [report], publish="later") as run:
+        run.log_artifact(report)
+    write_text(report, "second")
+    publish_pending()
+    (child,) = project.children()
+    assert (Path(child.info.artifact_uri) / "page.html").read_text() == "first"
+
+
+def test_parent_is_one_for_one_state(project: Project) -> None:
+    import msgspec
+
+    _train(project, "m1")
+    publish_pending()
+    _train(project, "m2")
+    publish_pending()
+    (parent,) = project.parents()
+    assert {run.data.tags["mlflow.parentRunId"] for run in project.children()} == {parent.info.run_id}
+    # Both stages told the same headline value, as `compare` repeats what the evaluations said.
+    assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
+
+    other = msgspec.structs.replace(project.settings, train=msgspec.structs.replace(project.settings.train, beta=0.2))
+    with stage_run(other, "train", "m1", [], [], publish="later"):
+        pass
+    publish_pending()
+    assert [run.info.run_name for run in project.parents()] == [
+        "lab · beta 0.1 · 300 prompts",
+        "lab · beta 0.2 · 300 prompts",
+    ]
+
+
+def test_fingerprint_follows_settings_pipeline_and_data_pointers(project: Project) -> None:
+    import msgspec
+
+    seen = {fingerprint(project.settings)}
+    assert fingerprint(project.settings) in seen
+    seen.add(fingerprint(msgspec.structs.replace(project.settings, seed=43)))
+    project.file("dvc.yaml", "stages: {}\n")
+    seen.add(fingerprint(project.settings))
+    project.file("data/sources/paper.dvc", "outs: []\n")
+    seen.add(fingerprint(project.settings))
+    assert len(seen) == 4
+
+
+CALLS = ["create_run", "log_batch", "log_inputs", "log_artifact", "log_artifacts", "set_terminated"]
+
+
+def test_killed_between_any_two_calls_all_is_there_once(
+    project: Project, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The publisher dies right after its n-th call to MLflow, for every n; then another one goes on."""
+    import mlflow
+
+    class Killed(Exception):
+        pass
+
+    counter = {"calls": 0, "fatal": 0}
+
+    def dying(original: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            counter["calls"] += 1
+            result = original(*args, **kwargs)
+            if counter["calls"] == counter["fatal"]:
+                raise Killed
+            return result
+
+        return call
+
+    _train(project)
+    work = project.root / ".lidr"
+    shutil.copytree(work, project.root / "copy")
+    for name in CALLS:
+        monkeypatch.setattr(mlflow.MlflowClient, name, dying(getattr(mlflow.MlflowClient, name)))
+    while True:
+        counter.update(calls=0, fatal=counter["fatal"] + 1)
+        report = publish_pending()
+        if report.published:
+            break
+        assert report.waiting and report.reason == "Killed"
+        counter.update(calls=-1000)
+        assert publish_pending().published == ("train m1 · beta 0.1",)
+
+        (child,), (parent,) = project.children(), project.parents()
+        assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+        assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
+        table = json.loads((Path(child.info.artifact_uri) / "tables/pairs.json").read_text())
+        assert len(table["data"]) == 2
+        assert (len(child.inputs.dataset_inputs), child.info.status) == (1, "FINISHED")
+        # Everything again from the beginning, in an empty store; in a new place, as MLflow keeps stores open.
+        for path in (work, project.root / "mlartifacts"):
+            shutil.rmtree(path)
+        project.root = project.root.parent / f"project-{counter['fatal']}"
+        work = project.root / ".lidr"
+        shutil.copytree(Path.cwd(), project.root)
+        shutil.copytree(project.root / "copy", work)
+        shutil.copyfile(empty_store, project.root / "mlflow.db")
+        monkeypatch.chdir(project.root)
+    assert counter["fatal"] > 10
+
+
+def test_batches_beyond_mlflows_limits(project: Project) -> None:
+    with stage_run(project.settings, "train", "m1", [], [], publish="later") as run:
+        for step in range(600):
+            run.log_metrics({"loss": step / 7, "margin": -step}, step=step)
+    publish_pending()
+    (child,) = project.children()
+    assert len(project.history(child.info.run_id, "loss")) == len(project.history(child.info.run_id, "margin")) == 600
+
+
+def test_values_that_are_no_numbers(project: Project) -> None:
+    import numpy as np
+
+    values = {"nan": math.nan, "up": math.inf, "down": -math.inf, "none": None, "numpy": np.float32(0.5)}
+    with stage_run(project.settings, "train", "m1", [], [], publish="later") as run:
+        run.log_metrics(values)
+    assert publish_pending().reason is None
+    (child,) = project.children()
+    ((_, nan),) = project.history(child.info.run_id, "nan")
+    assert math.isnan(nan)
+    # MLflow's SQL store has no infinity: it keeps the largest number there is.
+    assert child.data.metrics["up"] > 1e308 and child.data.metrics["down"] < -1e308
+    assert child.data.metrics["numpy"] == 0.5
+    assert "none" not in child.data.metrics
+
+
+def test_failed_and_killed_stages_end(project: Project) -> None:
+    with (
+        pytest.raises(InputError, match="no such row"),
+        stage_run(project.settings, "pairs", "m1", [], [Path("params.yaml")], publish="later") as run,
+    ):
+        run.log_metrics({"pairs": 1})
+        raise InputError("no such row")
+    with stage_run(project.settings, "audit", "m1", [], [], publish="later") as run:
+        run.log_metrics({"rows": 1})
+    killed = max(project.journals(), key=lambda path: path.name.startswith("audit"))
+    whole = killed.read_bytes().splitlines(keepends=True)
+    killed.write_bytes(b"".join(whole[:-1]) + whole[-1][:10])  # died in the middle of a line
+    assert publish_pending().reason is None
+    failed, audit = project.children()
+    assert (failed.info.status, failed.data.metrics) == ("FAILED", {"pairs": 1.0})
+    assert not any(name.startswith("dvc.out.") for name in failed.data.tags)
+    assert (audit.info.status, audit.data.metrics) == ("KILLED", {"rows": 1.0})
+
+
+def test_waiting_journals_are_published_in_the_order_of_their_stages(project: Project) -> None:
+    for stage in ("prompts", "pairs", "audit"):
+        with stage_run(project.settings, stage, "m1", [], [], publish="later"):
+            pass
+    assert publish_pending().published == ("prompts m1", "pairs m1", "audit m1")
+    assert publish_pending().published == ()
+
+
+def test_running_stage_is_left_alone(project: Project) -> None:
+    with stage_run(project.settings, "prompts", "m1", [], [], publish="later"):
+        report = publish_pending()
+        assert (report.published, report.waiting) == ((), ())
+    assert publish_pending().published == ("prompts m1",)
+
+
+def test_damaged_journal_is_named_and_does_not_stop_the_others(project: Project) -> None:
+    for stage in ("prompts", "pairs"):
+        with stage_run(project.settings, stage, "m1", [], [], publish="later"):
+            pass
+    damaged = project.journals()[1]
+    assert damaged.name.startswith("prompts")
+    lines = damaged.read_bytes().splitlines(keepends=True)
+    damaged.write_bytes(lines[0] + b'{"kind":"metrics"}\n' + lines[1])
+    report = publish_pending()
+    assert report.published == ("pairs m1",)
+    assert report.waiting == (damaged.name,)
+    assert report.reason and f"{damaged.name}:2: not a line of a journal" in report.reason
+
+
+def _publish_in_process(queue: Any) -> None:
+    queue.put(publish_pending().published)
+
+
+def test_two_publishers_at_once(project: Project) -> None:
+    for model in ("m1", "m2"):
+        _train(project, model)
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    both = [context.Process(target=_publish_in_process, args=(queue,)) for _ in range(2)]
+    for process in both:
+        process.start()
+    published = sorted(name for _ in both for name in queue.get(timeout=600))
+    for process in both:
+        process.join()
+    assert published == ["train m1 · beta 0.1", "train m2 · beta 0.1"]
+    assert len(project.children()) == 2 and len(project.parents()) == 1
+    for child in project.children():
+        assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+def test_run_of_mlflow_run_is_the_parent(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = project.client.create_experiment("by hand", artifact_location=str(project.root / "elsewhere"))
+    outer = project.client.create_run(experiment, run_name="sassy-toad-12").info.run_id
+    project.client.log_param(outer, "iteration", "m1")
+    project.client.set_tag(outer, "lidr.profile", "said by hand")
+    for model in ("m1", "m2"):
+        monkeypatch.setenv("MLFLOW_RUN_ID", outer)
+        _train(project, model)
+        assert "MLFLOW_RUN_ID" not in os.environ
+        publish_pending()
+    (parent,) = project.parents()
+    assert parent.info.run_id == outer
+    assert parent.info.run_name == "lab · beta 0.1 · 300 prompts"
+    assert parent.info.status == "RUNNING"  # its end is for `mlflow run` to say
+    assert (parent.data.params["iteration"], parent.data.params["train.beta"]) == ("m1", "0.1")
+    assert parent.data.tags["lidr.profile"] == "said by hand"
+    assert parent.data.metrics == {"accuracy/es": 0.5}
+    for child in project.children():
+        assert (child.data.tags["mlflow.parentRunId"], child.info.experiment_id) == (outer, experiment)
+
+
+def test_run_of_mlflow_run_that_is_in_another_store(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    _train(project)
+    assert publish_pending().reason is None
+    assert len(project.parents()) == 1
+
+
+def test_git_state(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.org")
+    for name in ("dvc.lock", "data/.gitignore", "reports/mgsm/m1/metrics.json"):
+        project.file(name, "old")
+    for command in (["init", "-q"], ["add", "params.yaml", "dvc.lock", "data", "reports"], ["commit", "-qm", "first"]):
+        subprocess.run(["git", *command], check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    # What stages write does not make the tree dirty: it would be so in every pipeline from its second stage on.
+    for name in ("dvc.lock", "data/.gitignore", "reports/mgsm/m1/metrics.json"):
+        project.file(name, "new")
+    _train(project, "m1")
+    project.file("params.yaml", Path("params.yaml").read_text() + "# changed\n")
+    _train(project, "m2")
+    publish_pending()
+    states = [[run.data.tags[f"lidr.git.{name}"] for name in ("commit", "dirty")] for run in project.children()]
+    assert states == [[commit, "no"], [commit, "yes"]]
+
+
+def test_environment_is_not_logged(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project.root}/mlflow.db")
+    _train(project)
+    publish_pending()
+    journal = next((project.root / ".lidr/journals/published").glob("*.jsonl")).read_text()
+    assert "verysecret" not in journal and "verysecret" not in str([run.to_dictionary() for run in project.runs()])
+
+
+def test_limits_are_mlflows() -> None:
+    from mlflow.utils import validation
+
+    assert (MAX_PARAM, MAX_TAG, MAX_KEY) == (
+        validation.MAX_PARAM_VAL_LENGTH,
+        validation.MAX_TAG_VAL_LENGTH,
+        validation.MAX_ENTITY_KEY_LENGTH,
+    )
+    long = clip("x" * 7000, MAX_PARAM)
+    assert len(long) == MAX_PARAM and "7000 characters, sha256 " in long
+    for name in ("accuracy/zh-Hant", "drops (all)", "dvc.in./abs/path", "x" * 300):
+        validation._validate_metric_name(key(name))
+        assert len(key(name)) <= MAX_KEY
+    assert params({"a": None, "b": True, "c": 1e-3, "d": "text", "e": ["x"]}) == {
+        "a": "null",
+        "b": "true",
+        "c": "0.001",
+        "d": "text",
+        "e": '["x"]',
+    }
+
+
+def test_journal_is_told_apart_from_a_dead_stages(project: Project) -> None:
+    written = journals.Journal(project.root, "train", "m1")
+    assert journals.is_alive(written.path)
+    written.close()
+    assert not journals.is_alive(written.path)
+    assert publish_pending().published == ()
+    assert not project.journals()  # nothing was ever said in it

@@ -1,0 +1,49 @@
+"""A project in a temporary folder, and what its MLflow store has by now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lidr import config
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Project:
+    """A project in a temporary folder, which is the working folder."""
+
+    root: Path
+    settings: config.Settings
+
+    @property
+    def client(self) -> Any:
+        from mlflow import MlflowClient
+
+        return MlflowClient(f"sqlite:///{self.root}/mlflow.db")
+
+    def runs(self, condition: str = "") -> list[Any]:
+        """All runs, children and parents, in the order in which they began."""
+        client = self.client
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return list(client.search_runs(experiments, condition, order_by=["start_time ASC"]))
+
+    def children(self) -> list[Any]:
+        return [run for run in self.runs() if "lidr.journal" in run.data.tags]
+
+    def parents(self) -> list[Any]:
+        return self.runs("tags.`lidr.pipeline` LIKE '%'")
+
+    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
+        return [(metric.step, metric.value) for metric in self.client.get_metric_history(run_id, name)]
+
+    def journals(self) -> list[Path]:
+        return sorted((self.root / ".lidr" / "journals").glob("*.jsonl"))
+
+    def file(self, name: str, content: str) -> Path:
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        return path
