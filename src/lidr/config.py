@@ -280,11 +280,18 @@ def _read_yaml(path: Path, kind: Literal["safe", "rt"]) -> Any:
 def _contradictions(settings: Settings) -> list[Problem]:
     """What no single field shows: (where, what is wrong) for each."""
     return [
+        *_mgsm_problems(settings.mgsm),
         *_language_problems(settings),
         *_chain_problems(settings),
         *_wording_problems(settings),
         *_train_problems(settings),
     ]
+
+
+def _mgsm_problems(mgsm: Mgsm) -> list[tuple[tuple[str, ...], str]]:
+    if mgsm.examples and mgsm.style not in ("native_cot", "en_cot"):
+        return [(("mgsm", "examples"), f"the style {mgsm.style!r} takes no examples; native_cot and en_cot do")]
+    return []
 
 
 def _language_problems(settings: Settings) -> list[Problem]:

@@ -118,7 +118,9 @@ def load_tokenizer(policy: Policy) -> Any:
 def load_base(policy: Policy, dtype: torch.dtype) -> Any:
     """The base model alone, from safetensors only, on the CPU."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     return AutoModelForCausalLM.from_pretrained(
         policy.base, dtype=dtype, use_safetensors=True, trust_remote_code=policy.trust_remote_code
     )

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal
 
 from lidr import config, paths
-from lidr.engines.base import Completion, Request, Sampling, open_engine
+from lidr.engines.base import Completion, Engine, Request, Sampling, open_engine
 from lidr.engines.shards import generate_in_shards
 from lidr.policy import Policy
 from lidr.records import Prompt
@@ -40,15 +41,24 @@ def ask(
     items: Sequence[Prompt],
     max_new_tokens: int,
     repetition_penalty: float,
+    stop: tuple[str, ...] = (),
 ) -> dict[str, Completion]:
     """The model's greedy completions by `id:lang`. The caller discards the shards once its output is written."""
     requests = [Request(key(item), prompt_conversation(item.text)) for item in items]
-    sampling = Sampling(max_new_tokens=max_new_tokens, repetition_penalty=repetition_penalty, seed=settings.seed)
-    engine = open_engine(settings.engine, model)
+    sampling = Sampling(
+        max_new_tokens=max_new_tokens, repetition_penalty=repetition_penalty, stop=stop, seed=settings.seed
+    )
+    engine = _engine(settings.engine, model)
     shards = paths.shards(stage, model.name)
     return generate_in_shards(
         engine, requests, sampling, shards, settings.engine.rows_per_shard, f"{stage} {model.name}"
     )
+
+
+@cache
+def _engine(settings: config.Engine, model: Policy) -> Engine:
+    """One engine a model: items that end on different stop strings are asked in several calls."""
+    return open_engine(settings, model)
 
 
 def key(item: Prompt) -> str:

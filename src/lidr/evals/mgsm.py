@@ -11,34 +11,37 @@ it holds the figures of each language and their plain average.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from lidr import config, paths, policy
 from lidr.engines.base import Completion
 from lidr.engines.shards import discard
-from lidr.evals.answers import Metrics, ask, key, lab_items, rounded
+from lidr.errors import InputError
+from lidr.evals.answers import Metrics, ask, key, rounded
+from lidr.evals.mgsm_items import Item, check_parallel, load_items, render_prompt, stop_strings
 from lidr.evals.numbers import score
 from lidr.evals.statistics import wilson
 from lidr.jsonl import write_json, write_rows
-from lidr.langid import is_off_target
-from lidr.records import Answer, FinishReason, Prompt
+from lidr.langid import is_off_target, is_supported
+from lidr.records import Answer, FinishReason, Prompt, PromptKind, Source
 
 STAGE = "mgsm"
+# A source's folder holds one of these for each language; the first that is there is taken.
+FILE_NAMES = ("mgsm_{lang}.jsonl", "mgsm_{lang}.tsv", "{lang}.jsonl", "{lang}.tsv")
+EXAMPLE_NAMES = ("mgsm_{lang}_train.jsonl", "mgsm_{lang}_train.tsv", "{lang}_train.jsonl", "{lang}_train.tsv")
 
 
 def run(settings: config.Settings, model: str) -> Metrics:
     """Ask, score and write; returns the figures by language, and their average under `average`."""
-    problems = lab_items("problems", settings.mgsm.languages, settings.mgsm.items, settings.seed)
-    completions = ask(
-        settings,
-        policy.resolve(model),
-        STAGE,
-        problems,
-        settings.mgsm.max_new_tokens,
-        settings.mgsm.repetition_penalty,
-    )
-    answers = [judge(problem, completions[key(problem)], settings.mgsm.languages) for problem in problems]
+    problems = prompts(settings)
+    completions: dict[str, Completion] = {}
+    for stop, asked in _by_stop_strings(problems, settings.mgsm.style).items():
+        mgsm = settings.mgsm
+        own_policy = policy.resolve(model)
+        completions |= ask(settings, own_policy, STAGE, asked, mgsm.max_new_tokens, mgsm.repetition_penalty, stop)
+    answers = [judge(settings.mgsm, problem, completions[key(problem)]) for problem in problems]
     metrics = summarise(answers, settings.mgsm.languages)
     folder = paths.mgsm(model)
     write_rows(folder / paths.ANSWERS, answers)
@@ -47,9 +50,31 @@ def run(settings: config.Settings, model: str) -> Metrics:
     return metrics
 
 
-def judge(problem: Prompt, completion: Completion, languages: Sequence[str]) -> Answer:
+def prompts(settings: config.Settings) -> list[Prompt]:
+    """The problems in all languages, worded in the style of params.yaml; the same ids and golds in each language."""
+    mgsm = settings.mgsm
+    items = {lang: _items(settings, lang) for lang in mgsm.languages}
+    check_parallel(items)
+    name = mgsm.source if mgsm.source == "lab" else Path(mgsm.source).name
+    return [
+        Prompt(
+            id=item.id,
+            lang=lang,
+            text=render_prompt(item, mgsm.style, _examples(settings, lang)),
+            source=Source(name=f"{name}/{mgsm.style}", row=row),
+            kind=PromptKind.TASK,
+            answer=str(item.gold),
+        )
+        for lang in mgsm.languages
+        for row, item in enumerate(items[lang])
+    ]
+
+
+def judge(settings: config.Mgsm, problem: Prompt, completion: Completion) -> Answer:
     """One answer with the verdicts of all scorers and of language identification."""
-    scores = score(completion.text, int(str(problem.answer)), problem.lang)
+    asked_in = "en" if settings.style == "en_cot" else problem.lang
+    scores = score(completion.text, int(str(problem.answer)), problem.lang, phrase_lang=asked_in)
+    candidates = [lang for lang in settings.languages if is_supported(lang)]
     return Answer(
         id=problem.id,
         lang=problem.lang,
@@ -61,8 +86,52 @@ def judge(problem: Prompt, completion: Completion, languages: Sequence[str]) -> 
         strict=scores.lm_eval_strict,
         flexible=scores.lm_eval_flexible,
         parsed=scores.parsed,
-        off_target=is_off_target(completion.text, problem.lang, languages),
+        off_target=is_supported(asked_in) and is_off_target(completion.text, asked_in, candidates),
     )
+
+
+def _items(settings: config.Settings, lang: str) -> list[Item]:
+    mgsm = settings.mgsm
+    if mgsm.source == "lab":
+        return _lab_items("evaluation", lang, mgsm.items, settings.seed)
+    path = _file(Path(mgsm.source), lang, FILE_NAMES)
+    items = load_items(path, lang)
+    if len(items) < mgsm.items:
+        raise InputError(f"{len(items)} problems; mgsm.items asks for {mgsm.items}", path)
+    return items[: mgsm.items]
+
+
+def _examples(settings: config.Settings, lang: str) -> list[Item]:
+    """Solved problems that stand before each question in the styles that take them."""
+    mgsm = settings.mgsm
+    if not mgsm.examples:
+        return []
+    if mgsm.source == "lab":
+        return _lab_items("base", lang, mgsm.examples, settings.seed)
+    return load_items(_file(Path(mgsm.source), lang, EXAMPLE_NAMES), lang)[: mgsm.examples]
+
+
+def _lab_items(split: str, lang: str, count: int, seed: int) -> list[Item]:
+    from lidr.lab import source
+
+    problems = source.prompts(split, lang, count, seed, kinds=source.PROBLEMS).values()
+    return [Item(id=p.id, lang=lang, question=p.text, gold=int(str(p.answer))) for p in problems]
+
+
+def _by_stop_strings(problems: Sequence[Prompt], style: str) -> dict[tuple[str, ...], list[Prompt]]:
+    groups: dict[tuple[str, ...], list[Prompt]] = {}
+    for problem in problems:
+        groups.setdefault(tuple(stop_strings(problem.lang, style)), []).append(problem)
+    return groups
+
+
+def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
+    candidates = [folder / name.format(lang=lang) for name in names]
+    for path in candidates:
+        if path.exists():
+            return path
+    expected = ", ".join(path.name for path in candidates)
+    raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
 
 
 def summarise(answers: Sequence[Answer], languages: Sequence[str]) -> Metrics:

@@ -170,6 +170,7 @@ def _trainer(
 ) -> Any:
     from datasets import Dataset
     from peft import PeftModel
+    from transformers import PrinterCallback
 
     continued = isinstance(model, PeftModel)
     trainer = trainer_class()(
@@ -181,6 +182,7 @@ def _trainer(
         peft_config=None if continued else _new_adapter(train),
         callbacks=[_log_callback(log)],
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.likelihood_weight = train.alpha if train.likelihood_mean == "sequence" else 0.0
     return trainer
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from lidr import config, paths, policy
 from lidr.engines.base import Completion, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
+from lidr.errors import InputError
 from lidr.jsonl import atomic_folder, read_by_key, write_rows
 from lidr.languages import english_name
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
@@ -80,8 +81,11 @@ def parse(raw: str, finish_reason: FinishReason) -> tuple[str | None, tuple[str,
 
 
 def _translatable(iteration: str, lang: str) -> Iterator[Response]:
-    prompts = read_by_key(paths.prompt_file(iteration, lang), Prompt)
-    for response in read_by_key(paths.response_file(iteration, lang), Response).values():
+    prompt_file, response_file = paths.prompt_file(iteration, lang), paths.response_file(iteration, lang)
+    prompts = read_by_key(prompt_file, Prompt)
+    for number, response in enumerate(read_by_key(response_file, Response).values(), start=1):
+        if response.id not in prompts:
+            raise InputError(f"no prompt with the id {response.id!r} in {prompt_file}", response_file, number)
         whole = response.finish_reason is FinishReason.STOP and response.text.strip()
         if whole and prompts[response.id].kind is not PromptKind.TRANSLATION:
             yield response
