@@ -28,7 +28,7 @@ ifneq ($(PROFILE),)
 	lidr profile use $(PROFILE)
 endif
 	dvc repro
-	lidr track
+	-@lidr track
 	@lidr compare --show
 
 ui: install

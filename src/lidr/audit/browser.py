@@ -15,7 +15,7 @@ STYLE = """
   --page: #12161c; --card: #1b2129; --text: #e4e8ee; --soft: #98a3b3; --line: #2d3542; --code: #141920;
   --better: #55d3b4; --better-tint: #12372f; --worse: #ff9d6c; --worse-tint: #452618; --accent: #8fb4f5; } }
 * { box-sizing: border-box; }
-html { scroll-padding-top: 56px; }
+html { scroll-padding-top: 76px; }
 body { margin: 0; background: var(--page); color: var(--text);
   font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }
 main { max-width: 1120px; margin: 0 auto; padding: 28px 20px 64px; }
@@ -26,8 +26,8 @@ a { color: var(--accent); }
 .eyebrow, .soft { color: var(--soft); }
 .eyebrow { font-size: 13px; margin-bottom: 6px; }
 nav { position: sticky; top: 0; z-index: 2; background: var(--page); border-bottom: 1px solid var(--line); }
-nav div { max-width: 1120px; margin: 0 auto; padding: 10px 20px; display: flex; gap: 18px; overflow-x: auto;
-  font-size: 13px; white-space: nowrap; }
+nav div { max-width: 1120px; margin: 0 auto; padding: 10px 20px; display: flex; flex-wrap: wrap;
+  gap: 2px 18px; font-size: 13px; white-space: nowrap; }
 nav a { color: var(--soft); text-decoration: none; }
 nav a:hover { color: var(--text); }
 .verdict { border-radius: 12px; padding: 16px 20px; margin: 0 0 18px; font-size: 17px; background: var(--code);
@@ -55,7 +55,8 @@ td:last-child, th:last-child { padding-right: 0; }
 .filters { display: flex; flex-wrap: wrap; gap: 10px; margin: 16px 0 8px; }
 .filters input, .filters select, button { font: inherit; font-size: 14px; color: var(--text); background: var(--code);
   border: 1px solid var(--line); border-radius: 8px; padding: 7px 10px; max-width: 100%; }
-.filters input { flex: 1 1 240px; }
+.filters input { flex: 1 1 100%; }
+.filters select { flex: 1 1 auto; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 button { cursor: pointer; }
 #more { display: block; margin: 18px auto 0; }

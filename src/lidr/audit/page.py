@@ -69,7 +69,7 @@ def _tiles(report: Report) -> list[tuple[str, str]]:
     if "accuracy" in whole:
         tiles.append((f"{whole['accuracy']:.3f}", f"reward accuracy [{whole['low']:.3f}, {whole['high']:.3f}]"))
     if whole["judged"]:
-        right = f"{whole['chosen_accuracy']:.1%} / {whole['rejected_accuracy']:.1%}"
+        right = f"{whole['chosen_accuracy']:.0%} / {whole['rejected_accuracy']:.0%}"
         tiles.append((right, "chosen / rejected answers right"))
     return tiles
 

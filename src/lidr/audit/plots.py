@@ -160,6 +160,8 @@ def _drops(report: Report, theme: Theme) -> Figure:
     figure, axes = _figure(1.9 + 0.34 * len(directions), 1, 2, gridspec_kw={"width_ratios": [1.35, 1]})
     reasons = [reason.value for reason in DropReason if counts["by_reason"].get(reason.value)]
     colours = {reason.value: theme.series[1:][i % 8] for i, reason in enumerate(DropReason)}
+    # Nothing is wrong with these: both answers are the same, so there is nothing to learn.
+    colours[DropReason.IDENTICAL.value] = theme.neither
     bars = [
         (reason, colours[reason], [row.get(reason, 0) / max(row["prompts"], 1) for row in directions.values()])
         for reason in reasons
@@ -268,7 +270,7 @@ def _stacked(
     axis.grid(axis="x")
     axis.set_title(title)
     if legend and bars:
-        axis.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.09), ncols=3, handlelength=1, columnspacing=1.2)
+        axis.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.09), ncols=4, handlelength=1, columnspacing=1)
 
 
 def _intervals(axis: Axes, theme: Theme, rows: dict[str, dict[str, Any]], title: str) -> None:

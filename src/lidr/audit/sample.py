@@ -4,7 +4,8 @@
     ('lab-17:es:en', 'translated_dominant')
 
 Rows are drawn by the hash of their id within strata (language, language compared with, rule or reason, and for pairs
-the first thing that is wrong with them), and the strata take turns: rare kinds are shown more often than they occur.
+the outcome and the first thing that is wrong with them), and the strata take turns: rare kinds are shown more often
+than they occur.
 An entry holds all texts of its story that matter, as panes to be shown side by side; a text longer than `LONGEST` is
 cut, and says so.
 """
@@ -19,12 +20,11 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from lidr import config
-from lidr.audit.facts import Facts, Outcome
+from lidr.audit.facts import SIDES, Facts
 from lidr.audit.stories import Origins, Story, origins
 from lidr.records import Drop, PairRule, Prompt, PromptKind, Response, Translation, pair_id
 
 SIZE = 200
-IN_STRATUM = 25
 LONGEST = 100_000
 # Of the texts of one page: beyond it, texts are cut to `SHORT`, so that a page of long answers still opens.
 BUDGET, SHORT = 6_000_000, 2_000
@@ -38,6 +38,8 @@ class Sample:
 
     def __init__(self, settings: config.Settings) -> None:
         self._dominant = settings.dominant
+        # Enough to fill the sample where directions are the only strata.
+        self._in_stratum = -(-SIZE // (2 * len(settings.languages)))
         self._pairs: Strata = {}
         self._drops: Strata = {}
 
@@ -45,7 +47,8 @@ class Sample:
         """Offer the pairs and drops of one prompt."""
         for facts in story_facts:
             pair = facts.pair
-            stratum: tuple[str, ...] = (pair.lang, pair.other_lang, pair.rule.value, [*notes(facts), ""][0])
+            first_note = next(iter(notes(facts)), "")
+            stratum: tuple[str, ...] = (pair.lang, pair.other_lang, pair.rule.value, facts.outcome.value, first_note)
             self._offer(self._pairs, stratum, pair.id, partial(self._pair, story, facts))
         for drop in story.drops:
             stratum = (drop.reason.value, drop.lang, drop.other_lang)
@@ -64,7 +67,7 @@ class Sample:
         heap = kept.setdefault(stratum, [])
         # Negated: the heap's first row is the one to give way.
         rank = -int.from_bytes(sha256(row_id.encode()).digest()[:8], "big")
-        if len(heap) < IN_STRATUM:
+        if len(heap) < self._in_stratum:
             heapq.heappush(heap, (rank, row_id, make()))
         elif rank > heap[0][0]:
             heapq.heapreplace(heap, (rank, row_id, make()))
@@ -84,7 +87,7 @@ class Sample:
             "reason": pair.rule.value,
             "outcome": facts.outcome.value,
             "notes": notes(facts),
-            "panes": sides + _provenance(story, facts.origins),
+            "panes": sides + _provenance(story, facts.origins, pair.other_lang),
         }
 
     def _drop(self, story: Story, drop: Drop) -> Entry:
@@ -100,7 +103,7 @@ class Sample:
             "detail": drop.detail,
             "outcome": "",
             "notes": [],
-            "panes": sides + _provenance(story, made_from),
+            "panes": sides + _provenance(story, made_from, drop.other_lang),
         }
 
     def _entry(self, story: Story, lang: str, other_lang: str) -> Entry:
@@ -116,9 +119,9 @@ class Sample:
 
 
 def notes(facts: Facts) -> list[str]:
-    """What is worth a look in a pair, in words, the rarest kind first."""
-    found = ["chosen wrong, rejected right"] if facts.outcome is Outcome.REJECTED_ONLY else []
-    for name in ("chosen", "rejected"):
+    """What is worth a look in a pair, in words."""
+    found: list[str] = []
+    for name in SIDES:
         side = facts.side(name)
         found += [f"{name}: {flag}" for flag in side.flags]
         found += [f"{name}: off target ({side.found_lang})"] if side.off_target else []
@@ -157,10 +160,13 @@ def _prompt(prompt: Prompt) -> Entry:
     return _pane("prompt", prompt.lang, prompt.text, prompt.lang, "prompt", None)
 
 
-def _provenance(story: Story, made_from: Origins) -> list[Entry]:
-    """For each side that is a translation: the answer that was translated, and the translation as it was written."""
+def _provenance(story: Story, made_from: Origins, other_lang: str) -> list[Entry]:
+    """For a side that is a translation: the answer that was translated, and the translation as it was written."""
     panes = []
     for row in (made_from.chosen, made_from.rejected):
+        if row is None and other_lang in story.responses:
+            answer = story.responses[other_lang]
+            panes.append(_pane("not translated", _whence(answer), answer.text, other_lang, "provenance", None))
         if isinstance(row, Translation):
             source = story.responses.get(row.source_lang)
             if source is not None:

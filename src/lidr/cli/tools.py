@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from lidr.cli.main import main
+from lidr.errors import LidrError
 
 
 @main.group()
@@ -53,7 +54,12 @@ def track() -> None:
     """Log to MLflow what it has not taken yet; nothing is logged twice."""
     from lidr.tracking import publish_pending
 
-    click.echo(publish_pending())
+    report = publish_pending()
+    for name in report.published:
+        click.echo(f"logged: {name}")
+    if report.waiting:
+        raise LidrError(f"{len(report.waiting)} runs wait for MLflow at {report.address}: {report.reason}")
+    click.echo(f"MLflow at {report.address} has all runs")
 
 
 @main.group()

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from lidr import config
 from lidr.policy import Policy
-from lidr.records import FinishReason, Record
+from lidr.records import FinishReason, Prompt, Record, Response
 from lidr.wording import Conversation
 
 
@@ -68,6 +68,18 @@ class Engine(Protocol):
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
         """Log-probability (natural) of each choice, a short text, as the beginning of the next turn."""
         ...
+
+
+def response_of(prompt: Prompt, completion: Completion) -> Response:
+    """The completion as the model's answer to the prompt."""
+    return Response(
+        id=prompt.id,
+        lang=prompt.lang,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+    )
 
 
 def open_engine(settings: config.Engine, policy: Policy) -> Engine:

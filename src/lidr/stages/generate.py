@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections import Counter
 
 from lidr import config, paths, policy
-from lidr.engines.base import Request, Sampling, open_engine
+from lidr.engines.base import Request, Sampling, open_engine, response_of
 from lidr.engines.shards import discard, generate_in_shards
 from lidr.jsonl import atomic_folder, read_by_key, write_rows
-from lidr.records import FinishReason, Prompt, Response
+from lidr.records import FinishReason, Prompt
 from lidr.wording import prompt_conversation
 
 STAGE = "generate"
@@ -43,18 +43,7 @@ def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishRe
     completions = generate_in_shards(
         engine, requests, sampling, shards, settings.engine.rows_per_shard, f"answers of {model.name}"
     )
-    responses = [
-        Response(
-            id=prompt.id,
-            lang=prompt.lang,
-            text=completion.text,
-            finish_reason=completion.finish_reason,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-        )
-        for prompt in prompts
-        for completion in [completions[f"{prompt.id}:{prompt.lang}"]]
-    ]
+    responses = [response_of(prompt, completions[f"{prompt.id}:{prompt.lang}"]) for prompt in prompts]
     with atomic_folder(paths.responses(iteration)) as folder:
         for lang in settings.all_languages:
             write_rows(folder / f"{lang}.jsonl", (r for r in responses if r.lang == lang))

@@ -1,0 +1,78 @@
+"""Planted overlaps between training texts and evaluation items are found, told apart and listed by id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from audit_project import Made, settings, two_sided
+
+from lidr import audit
+from lidr.audit.contamination import evaluation_items
+from lidr.jsonl import write_rows
+from lidr.records import Prompt, PromptKind, Source
+
+QUESTION = "A robe takes two bolts of blue fiber and half that much white fiber, so how many bolts does it take in all?"
+STORY = "Write a short story about a lighthouse keeper who finds a map of the stars in an old bottle."
+CHINESE = "一件长袍需要两匹蓝色纤维和一半数量的白色纤维一共需要多少匹"
+
+
+def item(item_id: str, text: str, lang: str = "en") -> Prompt:
+    return Prompt(id=item_id, lang=lang, text=text, source=Source(name="eval", row=0), kind=PromptKind.TASK)
+
+
+def planted() -> Made:
+    made = Made()
+    texts = [
+        QUESTION.upper().replace(",", " -"),  # exact once folded
+        STORY.replace("old bottle", "old chest") + " Make it sad.",  # near: one word of nineteen differs at the end
+        "Write a short story about a cat.",  # a template in common
+        "Name a colour.",
+    ]
+    for number, text in enumerate(texts):
+        made.prompt(f"p{number}", {"en": text, "es": f"Una frase cualquiera número {number}."})
+        two_sided(
+            made, f"p{number}", (f"Blue, of course {number}.", "Rojo."), (f"Azul, claro {number}.", f"Red {number}.")
+        )
+    made.responses["en"][3] = msgspec.structs.replace(made.responses["en"][3], text=f"As they say: {CHINESE}!")
+    return made
+
+
+def test_planted_overlaps_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    planted().write(settings())
+    items = [item("robe", QUESTION), item("light", STORY), item("free", "Explain why the sky looks blue at noon.")]
+    items += [item("zh", CHINESE, "zh"), item("short", "Red 1.")]
+    report = audit.measure(settings(), "m1", None, {"tests": items, "unread": None})
+    found = {(o.item, o.kind): o for o in report.overlaps}
+    assert set(found) == {("robe", "prompt"), ("light", "prompt"), ("zh", "chosen")}
+    assert (found["robe", "prompt"].exact, found["robe", "prompt"].id) == (True, "p0")
+    light = found["light", "prompt"]
+    assert (light.exact, light.id, light.texts) == (False, "p1", 1)
+    assert 0.9 <= light.share < 1
+    assert (found["zh", "chosen"].share, found["zh", "chosen"].id) == (1.0, "p3:en:es")
+    figures = report.figures["contamination"]["tests"]
+    assert (figures["prompt"]["exact"], figures["prompt"]["near"], figures["prompt"]["any"]) == (1, 2, 2)
+    assert (figures["chosen"]["exact"], figures["chosen"]["near"], figures["chosen"]["too_short"]) == (0, 1, 1)
+    assert "contamination with unread was not checked: its items cannot be read here" in report.warnings
+    assert "2 items of tests are nearly or exactly among the training prompts" in report.warnings
+
+
+def test_a_short_item_counts_only_where_it_is_the_whole_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    planted().write(settings())
+    report = audit.measure(settings(), "m1", None, {"tests": [item("a", "name a colour"), item("b", "a colour")]})
+    assert [(o.item, o.exact) for o in report.overlaps] == [("a", True)]
+
+
+def test_items_of_a_folder_are_read(tmp_path: Path) -> None:
+    chosen = settings()
+    for lang in ("en", "es"):
+        write_rows(tmp_path / f"{lang}.jsonl", [item(f"i{n}", f"text {n}", lang) for n in range(30)])
+    from_folder = msgspec.structs.replace(chosen.mgsm, source=str(tmp_path), items=25)
+    items = evaluation_items(msgspec.structs.replace(chosen, mgsm=from_folder))
+    assert len(items["mgsm"] or ()) == 50
+    assert len(items["alpaca"] or ()) == 40
+    elsewhere = msgspec.structs.replace(chosen.mgsm, source="no/such/folder")
+    assert evaluation_items(msgspec.structs.replace(chosen, mgsm=elsewhere))["mgsm"] is None

@@ -1,0 +1,58 @@
+"""Distributions, and the warning where drops favour short answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from audit_project import Made, settings, two_sided
+
+from lidr import audit
+from lidr.audit.lengths import bias_warning, distribution, quantile
+
+
+def test_distribution() -> None:
+    assert distribution(Counter()) == {"n": 0}
+    assert distribution(Counter([1, 2, 3, 4])) == {"n": 4, "mean": 2.5, "q1": 1, "median": 2, "q3": 3, "max": 4}
+    assert quantile(Counter({7: 100}), 0.99) == 7
+
+
+def dropped_at(lengths: set[int]) -> Made:
+    """Eighty prompts with dominant answers of 1 to 8 words; translations into Spanish fail at some lengths."""
+    made = Made()
+    for number in range(80):
+        name, length = f"p{number}", number % 8 + 1
+        made.prompt(name, {"en": f"Ask {number}?", "es": f"Pregunta {number}?"})
+        spanish = None if length in lengths else f"Azul {number}."
+        two_sided(made, name, (" ".join(["blue"] * length), f"Rojo {number}."), (spanish, f"Red {number}."))
+    return made
+
+
+@pytest.mark.parametrize(("lengths", "expected"), [({7, 8}, "short"), ({1, 2}, "long"), ({1, 3, 6, 8}, None)])
+def test_a_bias_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lengths: set[int], expected: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dropped_at(lengths).write(settings())
+    figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
+    assert [quarter["prompts"] for quarter in figures["quarters"].values()] == [20, 20, 20, 20]
+    warning = bias_warning(figures)
+    assert (warning is None) if expected is None else (f"towards {expected} answers" in str(warning))
+    if lengths == {7, 8}:
+        assert figures["quarters"]["q4"] == {
+            "from": 34, "to": 39, "prompts": 20, "dropped": 0.5, "unparsed": 0.5,
+        }  # fmt: skip
+        assert figures["bias"]["difference"] == 0.5
+
+
+def test_equal_lengths_make_one_quarter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Made()
+    for name in "abcd":
+        made.prompt(name, {"en": f"Ask {name}?", "es": f"Pregunta {name}?"})
+        two_sided(made, name, ("Blue.", f"Rojo {name}."), (f"Azul {name}.", f"Red {name}."))
+    made.write(settings())
+    figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
+    assert list(figures["quarters"]) == ["q1"]
+    assert bias_warning(figures) is None

@@ -1,0 +1,201 @@
+"""The page in a real browser: no error, no request, texts stay texts, and the search finds; the same bytes each time."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from audit_project import Made, in_lab, settings, two_sided
+
+from lidr import audit, paths
+from lidr.audit.page import embedded
+
+CHROMIUM = Path("/usr/bin/chromium")
+needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium (Debian's package `chromium`)")
+
+HOSTILE = [
+    "<script>alert(1)</script><img src=x onerror=alert(2)>",
+    "</textarea></script><!-- <script> ]]> {{ 7 * 7 }} ${7*7}",
+    "right \u202e to left \u2066 and \u200f marks \u0000 \u001b[31m \u2028 end",
+    "x" * 100_000,
+    '"quotes" \\u003c & &amp; &lt;b&gt; \U0001f600 é',
+]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What the browser had on the page at the end, said on its console, and asked for."""
+
+    dom: str
+    console: list[str]
+    requests: list[str]
+
+
+def visit(page: Path, folder: Path, fragment: str = "") -> Visit:
+    """Open a page in headless Chromium; its own requests for updates have no page as their initiator."""
+    log = folder / "net.json"
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", "--v=0", f"--log-net-log={log}"]
+    done = subprocess.run(
+        [*command, "--dump-dom", f"{page.resolve().as_uri()}{fragment}"],
+        capture_output=True, text=True, timeout=240, check=True, encoding="utf-8",
+    )  # fmt: skip
+    events: list[dict[str, Any]] = [e.get("params", {}) for e in json.loads(log.read_text(encoding="utf-8"))["events"]]
+    requests = [e["url"] for e in events if "url" in e and e.get("initiator", "not an origin") != "not an origin"]
+    return Visit(done.stdout, [line for line in done.stderr.splitlines() if ":CONSOLE" in line], requests)
+
+
+def drive(page: Path, script: str) -> Path:
+    """A copy of the page at whose end a script acts as a user would and leaves what it saw in the title."""
+    copy = page.with_name("driven.html")
+    body = page.read_text(encoding="utf-8").replace(
+        "</body>", f"<script>document.title = (() => {{{script}}})();</script></body>"
+    )
+    copy.write_text(body, encoding="utf-8")
+    return copy
+
+
+def title(seen: Visit) -> str:
+    found = re.search(r"<title>(.*?)</title>", seen.dom, re.DOTALL)
+    assert found
+    return html.unescape(found[1])
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def hostile() -> Made:
+    made = Made()
+    for number, text in enumerate(HOSTILE):
+        name = f"{number}</script><b>"
+        made.prompt(name, {"en": f"{text} en", "es": f"{text} es"}, gold="<i>1</i>")
+        two_sided(made, name, (f"{text} 1", f"{text} 2"), (f"{text} 3", None if number == 0 else f"{text} 4"))
+    return made
+
+
+def test_embedded_data_cannot_end_their_script() -> None:
+    text = embedded({"text": "</script><!--\u2028&"})
+    assert not re.search("[<>&\u2028]", text)
+    assert json.loads(text) == {"text": "</script><!--\u2028&"}
+
+
+def test_the_page_names_no_address_and_forbids_them(project: Path) -> None:
+    in_lab(settings(), 10).write(settings())
+    audit.run(settings(), "m1")
+    text = (paths.audit("m1") / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href|url|action)\s*[=(]\s*["']?(?:https?:)?//""", text)
+    assert "default-src 'none'" in text
+
+
+@needs_chromium
+def test_hostile_texts_stay_texts(project: Path) -> None:
+    hostile().write(settings())
+    audit.run(settings(), "m1")
+    page = paths.audit("m1") / "index.html"
+    seen = visit(
+        drive(
+            page,
+            """
+            const texts = [...document.querySelectorAll('.text')];
+            const long = texts.filter((t) => t.textContent.startsWith('xxx'));
+            const folded = long[0].textContent.length;
+            long[0].parentElement.querySelector('button').click();
+            return JSON.stringify({
+              scripts: document.scripts.length, images: document.querySelectorAll('#rows img, #rows b b, #rows i').length,
+              alert: texts.some((t) => t.textContent.includes('<script>alert(1)</script><img src=x onerror=alert(2)>')),
+              code: [...document.querySelectorAll('.code')].map((c) => c.textContent).slice(0, 8),
+              folded, unfolded: long[0].textContent.length, overflow: document.body.scrollWidth <= innerWidth,
+              braces: document.body.innerText.includes('{{ 7 * 7 }}'),
+            });""",
+        ),
+        project,
+    )
+    assert seen.console == []
+    assert seen.requests == []
+    state = json.loads(title(seen))
+    assert {"U+202E", "U+2066", "U+200F", "U+0000", "U+001B", "U+2028"} <= set(state["code"])
+    assert (state["alert"], state["images"], state["overflow"], state["braces"]) == (True, 0, True, True)
+    assert state["scripts"] == 3, "the data, the page's script and this test's"
+    assert state["folded"] < 1_000
+    assert state["unfolded"] >= 100_000
+
+
+@needs_chromium
+def test_the_search_finds_by_id_language_and_reason(project: Path) -> None:
+    chosen = settings(("es", "de"))
+    in_lab(chosen, 40).write(chosen)
+    report = audit.run(chosen, "m1")
+    drop = next(entry for entry in report.drops if entry["reason"] == "truncated")
+    seen = visit(
+        drive(
+            paths.audit("m1") / "index.html",
+            f"""
+            const ids = () => [...document.querySelectorAll('.row b')].map((b) => b.textContent);
+            const set = (id, value, event) => {{
+              const field = document.getElementById(id);
+              field.value = value;
+              field.dispatchEvent(new Event(event));
+            }};
+            const all = ids().length;
+            document.getElementById('more').click();
+            const more = ids().length;
+            set('q', {json.dumps(drop["id"])}, 'input');
+            const byId = ids();
+            set('q', 'no such id anywhere', 'input');
+            const none = ids().length;
+            set('q', '', 'input'); set('lang', 'de', 'change'); set('reason', 'truncated', 'change');
+            return JSON.stringify({{ all, more, byId, none, byReason: ids(), hash: location.hash }});""",
+        ),
+        project,
+    )
+    assert (seen.console, seen.requests) == ([], [])
+    state = json.loads(title(seen))
+    assert (state["all"], state["more"], state["none"]) == (20, 40, 0)
+    assert state["byId"] == [drop["id"]]
+    truncated = [e["id"] for e in report.drops if e["reason"] == "truncated" and e["lang"] == "de"]
+    assert state["byReason"] == truncated[:20]
+    assert state["hash"] == "#lang=de&reason=truncated"
+
+
+@needs_chromium
+def test_a_search_can_be_linked(project: Path) -> None:
+    in_lab(settings(), 20).write(settings())
+    report = audit.run(settings(), "m1")
+    wanted = report.pairs[3]["id"]
+    seen = visit(paths.audit("m1") / "index.html", project, f"#q={wanted}&kind=pair")
+    assert re.findall(r"<header><b>(.*?)</b>", seen.dom) == [wanted]
+
+
+@needs_chromium
+def test_the_browser_test_sees_errors_and_requests(tmp_path: Path) -> None:
+    page = tmp_path / "bad.html"
+    page.write_text('<img src="http://127.0.0.1:9/x.png"><script>console.error("boo")</script>', encoding="utf-8")
+    seen = visit(page, tmp_path)
+    assert "boo" in seen.console[0]
+    assert seen.requests == ["http://127.0.0.1:9/x.png"]
+
+
+def test_the_same_data_give_the_same_bytes_in_any_process(project: Path) -> None:
+    chosen = settings()
+    in_lab(chosen, 30).write(chosen)
+    code = "from audit_project import settings; from lidr import audit; audit.run(settings(), 'm1')"
+    results = []
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)}
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
+        results.append({file.name: file.read_bytes() for file in paths.audit("m1").iterdir()})
+    assert results[0].keys() == results[1].keys()
+    for name, content in results[0].items():
+        assert content == results[1][name], name

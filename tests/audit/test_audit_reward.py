@@ -1,0 +1,102 @@
+"""Whether a text is right, and what the verdict on saturation is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from audit_project import in_lab, settings
+
+from lidr import audit
+from lidr.audit.reward import GO_ON, REVERSED, STOP, TOO_FEW, is_right, recommendation, verdict
+from lidr.lab import world
+from lidr.records import Prompt, PromptKind, Source
+
+
+def prompt(lang: str, answer: str | None, source: str = "gsm8k", kind: PromptKind = PromptKind.TASK) -> Prompt:
+    fields = {} if answer is None else {"answer": answer}
+    return Prompt(id="p", lang=lang, text="?", source=Source(name=source, row=0), kind=kind, **fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "gold", "expected"),
+    [
+        ("Das sind 40.000 + 40.000 Dollar. Die Antwort lautet 80.000.", "de", "80,000", True),
+        ("The answer is 58.", "en", "59", False),
+        ("no number at all", "en", "59", False),
+        ("The answer is 58.", "en", None, None),
+        ("Paris", "en", "Paris", None),
+        ("The answer is NaN", "en", "NaN", None),
+    ],
+)
+def test_numbers_are_compared_with_numeric_golds(text: str, lang: str, gold: str | None, expected: bool | None) -> None:
+    assert is_right(text, prompt(lang, gold)) is expected
+
+
+def test_a_translation_request_is_not_judged() -> None:
+    assert is_right("59", prompt("en", "59", kind=PromptKind.TRANSLATION)) is None
+
+
+def test_in_the_lab_the_language_counts_too() -> None:
+    task = world.tasks("iterations", ("reverse",), 1, seed=1)[0]
+    asked = prompt("ru", task.gold("ru"), source="lab/iterations")
+    assert is_right(task.answer("ru"), asked) is True
+    assert is_right(task.answer("en"), asked) is False
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "expected"),
+    [
+        (90, 10, GO_ON),
+        (5, 0, GO_ON),
+        (4, 0, TOO_FEW),
+        (0, 0, TOO_FEW),
+        (52, 48, STOP),
+        (3, 3, STOP),
+        (10, 90, REVERSED),
+        (500_000, 499_000, STOP),
+    ],
+)
+def test_verdict(better: int, worse: int, expected: str) -> None:
+    assert verdict(better, worse, confidence=0.95)[0] == expected
+
+
+def test_p_is_the_exact_binomial_tail() -> None:
+    assert verdict(8, 2, 0.95)[1] == pytest.approx((45 + 10 + 1) / 2**10)
+
+
+def test_recommendation_names_spent_languages() -> None:
+    row = {"prompts_better": 90, "prompts_worse": 10, "verdict": GO_ON}
+    figures = {"all": row, "by_language": {"en": row, "es": row, "de": row | {"verdict": STOP}}}
+    assert "no longer for de" in recommendation(figures, settings(("es", "de")))
+
+
+def test_an_iteration_of_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = settings(("es", "ru"))
+    in_lab(chosen, 60).write(chosen)
+    report = audit.run(chosen, "m1")
+    reward, counts = report.figures["reward"], report.figures["counts"]
+    assert reward["all"]["unjudged"] == 0
+    assert reward["by_language"]["es"]["accuracy"] > 0.8
+    assert reward["all"]["verdict"] == GO_ON
+    assert counts["pairs"] + counts["drops"] == 60 * 4
+    assert report.figures["fidelity"]["en-ru"]["exact_share"] > 0.8
+    for evaluation in report.figures["contamination"].values():
+        assert evaluation["prompt"]["exact"] == evaluation["chosen"]["exact"] == 0
+        assert evaluation["prompt"]["near"] == 0
+        assert evaluation["prompt"]["any"] > 0, "templates are shared"
+
+
+def test_without_gold_answers_there_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from audit_project import Made, two_sided
+
+    monkeypatch.chdir(tmp_path)
+    made = Made()
+    made.prompt("a", {"en": "Tell me a story.", "es": "Cuéntame un cuento."})
+    two_sided(made, "a", ("Once upon a time.", "Había una vez."), ("Érase una vez.", "There was a time."))
+    made.write(settings())
+    report = audit.run(settings(), "m1")
+    assert report.figures["reward"]["all"]["verdict"] == "no gold answers"
+    assert "accuracy" not in report.figures["reward"]["all"]
+    assert report.recommendation.startswith("No verdict")

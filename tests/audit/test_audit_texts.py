@@ -1,0 +1,109 @@
+"""What is found in single texts: words of any script, likeness, markers, loops, refusals, numbers."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lidr.audit.fidelity import numbers
+from lidr.audit.normalise import CHARACTERS, WORDS, fold, ngram_length, ngrams, similarity, words
+from lidr.audit.text_quality import is_refusal, is_repeated, markers, near_identical
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("¿Qué número es MAYOR, 34 o 61?", ["qué", "número", "es", "mayor", "34", "o", "61"]),
+        ("ねこが3匹", ["ね", "こ", "が", "3", "匹"]),
+        ("ＡＢＣ　ａｂｃ", ["abc", "abc"]),
+        ("re\u200bsult\u202e!", ["result"]),
+        ("कितने सेब हैं?", ["कितने", "सेब", "हैं"]),
+        ("... !?", []),
+    ],
+)
+def test_words(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+def test_ngrams_are_longer_in_scripts_without_spaces() -> None:
+    assert ngram_length(words("how many apples are there")) == WORDS
+    assert ngram_length(words("一共有多少个苹果在桌子上")) == CHARACTERS
+    assert ngrams(words("a b c d e f")) == {"a b c d e", "b c d e f"}
+    assert ngrams(words("too short")) == set()
+
+
+def test_similarity() -> None:
+    assert similarity("The  answer is 59.", "the answer is 59.") == 1.0
+    assert similarity("abcd", "wxyz") == 0.0
+    assert similarity("", "") == 1.0
+    assert similarity("", "abc") == 0.0
+    assert similarity("abcd", "abce") == 0.5  # one of two trigrams each
+    assert similarity("abcd", "abcd" * 9, at_least=0.9) == 0.0
+
+
+def test_near_identical() -> None:
+    text = "Primero hay 12 + 30 = 42 manzanas. Al final hay 42 - 2 = 40 manzanas en la caja. La respuesta es {}."
+    assert near_identical(text.format(40), text.format(41))
+    assert not near_identical(text.format(40), "La respuesta es 41.")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Son 59.</translated>", ("</translated>",)),
+        ("<Sentence>Son 59.</sentence> <sentence>", ("<sentence>", "</sentence>")),
+        ("Translation Error", ("translation error",)),
+        ("59<|eot_id|>", ("<|eot_id|>",)),
+        ("[INST] 59 [/INST]", ("[inst]", "[/inst]")),
+        ("a < b > c, <b>bold</b>, |x|", ()),
+    ],
+)
+def test_markers(text: str, expected: tuple[str, ...]) -> None:
+    assert markers(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no no no no no no no no ", True),
+        ("The answer is " + "5" * 8, True),
+        ("The answer is " + "5" * 7, False),
+        ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10", False),
+        (" ".join(["He has two apples and she has three pears."] * 3) + " So five.", True),
+        (" ".join(f"Step {i} adds {i * 7} to the sum of {i * 31}." for i in range(20)), False),
+        ("", False),
+    ],
+)
+def test_repeated(text: str, expected: bool) -> None:
+    assert is_repeated(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I'm sorry, but I can't help with that.", True),
+        ("I\u2019m sorry, but no.", True),
+        ("Es tut mir leid, aber das geht nicht.", True),
+        ("抱歉，我无法回答。", True),
+        ("He said: I'm sorry, but I can't.", False),
+        ("The answer is 59.", False),
+    ],
+)
+def test_refusals(text: str, expected: bool) -> None:
+    assert is_refusal(text) is expected
+
+
+def test_numbers_in_any_writing() -> None:
+    assert numbers("1,200 + 3.5 = 1,203.5") == numbers("1.200 + 3,5 = 1.203,5")
+    assert numbers("٣٤ تفاحة") == numbers("34 apples")
+    assert numbers("12, 40, 77") == numbers("77, 12 y 40")
+    assert numbers("12 and 12") != numbers("12")
+
+
+@pytest.mark.parametrize("unit", ["a", "ab ", "<", "слово ", "字", "1.", " "])
+def test_long_lines_are_read_quickly(unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    start = time.process_time()
+    is_repeated(text), markers(text), is_refusal(text), fold(text), numbers(text), near_identical(text, text + "b")
+    assert time.process_time() - start < 5

@@ -1,0 +1,41 @@
+"""What all tests share: nothing is logged to MLflow, and a project folder that is the working folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from factories import ROOT, edited
+
+from lidr import config
+
+# Their subject is MLflow itself, or the whole pipeline with it.
+WITH_MLFLOW = tuple(ROOT / "tests" / name for name in ("tracking", "pipeline"))
+
+
+@pytest.fixture(autouse=True)
+def no_tracking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not any(request.path.is_relative_to(folder) for folder in WITH_MLFLOW):
+        monkeypatch.setenv("LIDR_TRACKING", "off")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own with the committed params.yaml; it is the working folder."""
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def two_languages(root: Path) -> config.Settings:
+    """The project's settings with English as the dominant language, Spanish and German beside it."""
+    (root / "params.yaml").write_text(edited(("languages: [es, de, fr, ru]", "languages: [es, de]")), "utf-8")
+    return config.load()
+
+
+@pytest.fixture(scope="session")
+def project_settings() -> config.Settings:
+    """The committed params.yaml, for tests that start from the product's own settings."""
+    return config.load(ROOT / "params.yaml")

@@ -1,0 +1,87 @@
+"""Records and configurations in one line each, and an engine that needs no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lidr.engines.base import Completion, Conversation, Progress, Request, Sampling
+from lidr.records import FinishReason, Prompt, PromptKind, Response, Source, Translation
+
+ROOT = Path(__file__).parents[1]
+
+
+def edited(*replacements: tuple[str, str]) -> str:
+    """The committed params.yaml with texts replaced, each of which it must hold."""
+    text = (ROOT / "params.yaml").read_text("utf-8")
+    for old, new in replacements:
+        assert old in text, f"params.yaml has no {old!r}"
+        text = text.replace(old, new, 1)
+    return text
+
+
+def prompt(id: str, lang: str, text: str = "", kind: str = "task", row: int = 0) -> Prompt:
+    return Prompt(
+        id=id, lang=lang, text=text or f"ask {id} {lang}", source=Source(name="test", row=row), kind=PromptKind(kind)
+    )
+
+
+def response(id: str, lang: str, text: str | None = None, finish: str = "stop") -> Response:
+    return Response(
+        id=id,
+        lang=lang,
+        text=f"answer {id} {lang}" if text is None else text,
+        finish_reason=FinishReason(finish),
+        prompt_tokens=3,
+        completion_tokens=4,
+    )
+
+
+def translation(
+    id: str, source: str, target: str, text: str | None = "", finish: str = "stop", raw: str = ""
+) -> Translation:
+    """Without a text it is a translation that could be read; None is one that could not."""
+    return Translation(
+        id=id,
+        source_lang=source,
+        target_lang=target,
+        text=f"{id} from {source} to {target}" if text == "" else text,
+        finish_reason=FinishReason(finish),
+        raw=raw,
+    )
+
+
+class FakeEngine:
+    """Answers by a function of the request; keeps what it was asked."""
+
+    def __init__(self, answer: Callable[[Request], str | Completion], fingerprint: str = "f" * 64) -> None:
+        self.answer = answer
+        self.model_fingerprint = fingerprint
+        self.asked: list[str] = []
+        self.conversations: dict[str, Conversation] = {}
+        self.sampling: Sampling | None = None
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
+        self.sampling = sampling
+        completions = []
+        for request in requests:
+            self.asked.append(request.id)
+            self.conversations[request.id] = request.conversation
+            completions.append(self._completion(request))
+            progress(1)
+        return completions
+
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+        raise NotImplementedError
+
+    def _completion(self, request: Request) -> Completion:
+        answer = self.answer(request)
+        if isinstance(answer, Completion):
+            return answer
+        return completion(request.id, answer)
+
+
+def completion(id: str, text: str, finish: str = "stop") -> Completion:
+    return Completion(
+        id=id, text=text, finish_reason=FinishReason(finish), prompt_tokens=1, completion_tokens=len(text.split())
+    )

@@ -1,0 +1,120 @@
+"""What the lab's base is trained on: the shares of its rows, and that none uses another split's operands."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from lidr.lab import world
+from lidr.lab.corpus import MIXTURE, Row, rows
+from lidr.languages import english_name
+from lidr.wording import CLOSING_TAG, OPENING_TAG
+
+COUNT = 4000
+REQUEST = re.compile(r"Translate from (.+) to (.+)\. Keep.*<sentence>(.*)</sentence>", re.DOTALL)
+CODES = {english_name(lang): lang for lang in world.languages()}
+
+
+@pytest.fixture(scope="module")
+def corpus() -> list[Row]:
+    return list(islice(rows(MIXTURE, seed=7), COUNT))
+
+
+def translated(row: Row) -> tuple[str, str, str] | None:
+    """(source, target, text) of a translation row."""
+    found = REQUEST.fullmatch(row.conversation[0]["content"][: row.conversation[0]["content"].rindex("<") + 11])
+    return (CODES[found[1]], CODES[found[2]], found[3]) if found else None
+
+
+def is_translation(row: Row) -> bool:
+    return row.conversation[0]["content"].startswith("Translate from ")
+
+
+def test_same_seed_gives_the_same_rows() -> None:
+    assert list(islice(rows(MIXTURE, 1), 50)) == list(islice(rows(MIXTURE, 1), 50))
+    assert list(islice(rows(MIXTURE, 1), 50)) != list(islice(rows(MIXTURE, 2), 50))
+
+
+def test_share_of_translations(corpus: list[Row]) -> None:
+    share = sum(map(is_translation, corpus)) / COUNT
+    assert share == pytest.approx(MIXTURE.translated, abs=0.03)
+
+
+def test_share_of_solved_tasks_in_other_languages() -> None:
+    """Counted on a mixture with fifty times as many, as the real share is far below what a few rows can show."""
+    from dataclasses import replace
+
+    mixture = replace(MIXTURE, solved=0.05)
+    solved = [row for row in islice(rows(mixture, 3), COUNT) if not is_translation(row)]
+    languages = Counter(parsed.lang for row in solved if (parsed := _language(row)))
+    assert set(languages) == {mixture.dominant, *mixture.others}
+    for lang in mixture.others:
+        assert languages[lang] / COUNT == pytest.approx(0.05, abs=0.015)
+
+
+def test_every_language_is_translated_both_ways(corpus: list[Row]) -> None:
+    directions = Counter(found[:2] for row in corpus if is_translation(row) and (found := translated(row)))
+    expected = {(MIXTURE.dominant, lang) for lang in MIXTURE.others} | {(lang, "en") for lang in MIXTURE.others}
+    assert set(directions) == expected
+    assert min(directions.values()) > 0.5 * max(directions.values())
+
+
+def test_translations_are_primed_and_closed_and_exact(corpus: list[Row]) -> None:
+    already = exact = 0
+    for row in filter(is_translation, corpus):
+        assert row.conversation[-1] == {"role": "assistant", "content": OPENING_TAG}
+        assert row.completion.endswith(CLOSING_TAG)
+        found = translated(row)
+        assert found is not None
+        source, target, text = found
+        completion = row.completion.removesuffix(CLOSING_TAG)
+        if completion == text:
+            already += 1
+        else:
+            exact += 1
+            assert world.translate_answer(text, source, target) == completion
+    assert already / (already + exact) == pytest.approx(MIXTURE.already_translated, abs=0.02)
+
+
+def test_solved_rows_are_right_and_from_the_base_split(corpus: list[Row]) -> None:
+    solved = [row for row in corpus if not is_translation(row)]
+    for row in solved:
+        parsed = world.parse_answer(row.completion, "en") or world.identify(row.completion)
+        assert parsed is not None
+        assert _bucket(parsed) in world.SPLITS["base"]
+
+
+def test_some_translated_answers_are_wrong(corpus: list[Row]) -> None:
+    """Else the model would learn to correct, not to translate. A sum that does not add up is wrong for certain."""
+    sums = [re.search(r"(\d+) \+ (\d+) = (\d+)", row.completion) for row in filter(is_translation, corpus)]
+    wrong = [int(m[1]) + int(m[2]) != int(m[3]) for m in sums if m]
+    assert 0.05 < sum(wrong) / len(wrong) < MIXTURE.wrong_answers
+
+
+def _language(row: Row) -> world.ParsedAnswer | None:
+    return world.identify(row.completion)
+
+
+def _bucket(parsed: world.ParsedAnswer) -> int:
+    """The bucket of a right answer's task, with its operands taken from the answer itself."""
+    slots = {slot: int(values[-1]) for slot, values in parsed.occurrences.items() if slot != "o"}
+    if parsed.kind == "reverse":
+        return world._bucket(parsed.kind, (slots["p1"], slots["p2"], slots["p3"]))
+    known = tuple(slots.get(name, 0) for name in "abc")
+    if parsed.kind == "count_on":
+        known = (slots["x"] - 1, 0, 0)
+    if parsed.kind in ("larger", "order", "who_has_more"):
+        return _any_order(parsed.kind, slots)
+    return world._bucket(parsed.kind, known)
+
+
+def _any_order(kind: str, slots: dict[str, int]) -> int:
+    """These answers do not tell the order in which the numbers were asked: one of the orders must be of the base."""
+    from itertools import permutations
+
+    values = [slots[name] for name in "xyz" if name in slots]
+    buckets = [world._bucket(kind, (*order, *[0] * (3 - len(order)))) for order in permutations(values)]
+    return next((bucket for bucket in buckets if bucket in world.SPLITS["base"]), buckets[0])

@@ -1,0 +1,231 @@
+"""What may import what, as the design draws it, and that dvc.yaml lists the code that each stage runs.
+
+The imports are read from the syntax trees of all modules, those inside functions included.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+from factories import ROOT
+from ruamel.yaml import YAML
+
+SOURCE = ROOT / "src"
+
+# From top to bottom; what stands on one line is on one level. A module imports from its own level or below.
+LEVELS = (
+    ("cli",),
+    ("stages", "evals", "audit"),
+    ("engines", "policy", "tracking"),
+    ("config", "paths", "jsonl", "profiles"),
+    ("records", "languages", "langid", "wording", "errors", "progress"),
+)
+
+# On the second level the rooms do not know each other, but for these.
+NEIGHBOURS = {
+    ("audit", "evals"),  # the audit asks the same scorers and intervals, and looks for evaluation items in the data
+}
+
+# The only places that import the lab: where `lab` is resolved as a source of prompts, items, verdicts or exactness.
+RESOLVE_LAB = {
+    "lidr.stages.prompts",
+    "lidr.evals.answers",
+    "lidr.evals.mgsm",
+    "lidr.evals.judge",
+    "lidr.audit.reward",
+    "lidr.audit.fidelity",
+    "lidr.cli.tools",
+}
+
+# Libraries that only one room may import; `dvc` none.
+ONLY_IN = {"trl": "lidr.stages.train", "vllm": "lidr.engines.vllm", "mlflow": "lidr.tracking", "dvc": None}
+
+# Modules whose change cannot change the bytes of a stage's output, although it imports them.
+NOT_IN_THE_OUTPUT = {
+    "lidr",  # the version
+    "lidr.config",  # reads params.yaml, on which DVC sees each change by itself; it makes no values
+    "lidr.errors",  # a stage that fails has no output
+    "lidr.paths",  # where an output lies; dvc.yaml says the same, or DVC misses the output
+    "lidr.progress",  # written to the terminal only
+    "lidr.tracking",  # written to MLflow only; run ids stay out of outputs
+    "lidr.cli",  # calls the stage
+}
+
+# Data inside the package that these modules read.
+DATA = {"lidr.lab.world": "src/lidr/lab/languages", "lidr.stages.base": "src/lidr/lab/base"}
+
+# Where the code of a stage of dvc.yaml is.
+ROOMS = {
+    **dict.fromkeys(("base", "prompts", "generate", "translate", "pairs", "train"), "lidr.stages."),
+    **dict.fromkeys(("mgsm", "baseline", "alpaca", "compare"), "lidr.evals."),
+    "audit": "lidr.",
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import: what, and whether it is there for type checkers only."""
+
+    name: str
+    types_only: bool
+
+
+def module_files() -> dict[str, Path]:
+    names = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
+
+
+FILES = module_files()
+
+
+@cache
+def imports(module: str) -> tuple[Import, ...]:
+    """All imports of a module, with names of our own as far as they are modules."""
+    tree = ast.parse(FILES[module].read_text("utf-8"))
+    guarded = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = [Import(name, id(node) in guarded) for node in ast.walk(tree) for name in _names(node)]
+    return tuple(dict.fromkeys(found))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute"
+        for alias in node.names:
+            inner = f"{node.module}.{alias.name}"
+            yield inner if inner in FILES else str(node.module)
+
+
+def own_imports(module: str) -> set[str]:
+    return {found.name for found in imports(module) if found.name.partition(".")[0] == "lidr"}
+
+
+def room(module: str) -> str:
+    """lidr.stages.pairs -> stages"""
+    return module.split(".")[1] if "." in module else ""
+
+
+def level(module: str) -> int:
+    return next(number for number, rooms in enumerate(LEVELS) if room(module) in rooms)
+
+
+def is_within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+OUTSIDE_THE_LAB = [module for module in FILES if module != "lidr" and room(module) != "lab"]
+
+
+def test_every_module_has_its_level() -> None:
+    rooms = {name for names in LEVELS for name in names}
+    assert {room(module) for module in OUTSIDE_THE_LAB} <= rooms
+
+
+@pytest.mark.parametrize("module", OUTSIDE_THE_LAB)
+def test_imports_point_down(module: str) -> None:
+    up = {
+        name for name in own_imports(module) if name != "lidr" and room(name) != "lab" and level(name) < level(module)
+    }
+    assert up == set()
+
+
+@pytest.mark.parametrize("module", [name for name in OUTSIDE_THE_LAB if level(name) == 1])
+def test_rooms_on_the_second_level_do_not_know_each_other(module: str) -> None:
+    known = {room(name) for name in own_imports(module) if name != "lidr" and room(name) in LEVELS[1]} - {room(module)}
+    assert {(room(module), other) for other in known} <= NEIGHBOURS
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if name.startswith("lidr.stages.")])
+def test_stages_never_import_each_other(module: str) -> None:
+    assert {name for name in own_imports(module) if is_within(name, "lidr.stages")} == set()
+
+
+def test_the_lab_is_imported_only_where_it_is_resolved() -> None:
+    importers = {m for m in OUTSIDE_THE_LAB if any(is_within(name, "lidr.lab") for name in own_imports(m))}
+    assert importers <= RESOLVE_LAB, f"superfluous: {sorted(importers - RESOLVE_LAB)}"
+    assert importers >= RESOLVE_LAB, f"no longer needed in the list: {sorted(RESOLVE_LAB - importers)}"
+
+
+def test_the_lab_does_not_import_stages_commands_or_tracking() -> None:
+    known = {room(name) for module in FILES if room(module) == "lab" for name in own_imports(module)}
+    assert known & {"cli", "stages", "audit", "tracking", "profiles"} == set()
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_library_is_imported_in_its_place_only(library: str) -> None:
+    allowed = ONLY_IN[library]
+    importers = {m for m in FILES if any(found.name.partition(".")[0] == library for found in imports(m))}
+    assert {m for m in importers if allowed is None or not is_within(m, allowed)} == set()
+
+
+# ---- dvc.yaml
+
+
+def stages() -> dict[str, dict]:
+    """Each stage of dvc.yaml, with what `foreach` repeats."""
+    listed = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
+    return {name: stage.get("do", stage) for name, stage in listed.items()}
+
+
+def what_runs(module: str) -> set[str]:
+    """The module and all that it imports when it runs, with the packages that they are in."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in FILES or is_not_in_the_output(name):
+            continue
+        seen.add(name)
+        waiting += [found.name for found in imports(name) if not found.types_only]
+        waiting += [name.rpartition(".")[0]]
+    return {name for name in seen if not is_docstring_only(name)}
+
+
+def is_not_in_the_output(module: str) -> bool:
+    return module in NOT_IN_THE_OUTPUT or any(is_within(module, name) for name in NOT_IN_THE_OUTPUT - {"lidr"})
+
+
+def is_docstring_only(module: str) -> bool:
+    body = ast.parse(FILES[module].read_text("utf-8")).body
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
+
+
+def covers(dependency: str, path: str) -> bool:
+    return path == dependency or path.startswith(f"{dependency}/")
+
+
+def test_every_stage_runs_the_command_of_its_name() -> None:
+    assert {name: stage["cmd"].split()[:2] for name, stage in stages().items()} == {
+        name: ["lidr", name] for name in ROOMS
+    }
+
+
+@pytest.mark.parametrize("stage", ROOMS)
+def test_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
+    if stage not in stages():
+        pytest.fail(f"dvc.yaml has no stage {stage!r}")
+    listed = {dependency for dependency in stages()[stage].get("deps", []) if dependency.startswith("src/")}
+    modules = what_runs(f"{ROOMS[stage]}{stage}")
+    needed = {FILES[module].relative_to(ROOT).as_posix() for module in modules}
+    needed |= {path for module, path in DATA.items() if module in modules}
+    missing = sorted(path for path in needed if not any(covers(dependency, path) for dependency in listed))
+    superfluous = sorted(d for d in listed if not any(covers(d, path) for path in needed))
+    gone = sorted(dependency for dependency in listed if not (ROOT / dependency).exists())
+    assert (missing, superfluous, gone) == ([], [], []), (
+        f"\n{stage} in dvc.yaml\n  missing: {' '.join(missing)}\n  superfluous: {' '.join(superfluous)}"
+        f"\n  not there: {' '.join(gone)}"
+    )

@@ -1,0 +1,303 @@
+"""The commands: their order, their errors in one line, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from factories import ROOT, edited
+
+from lidr import __version__, paths
+from lidr.cli import main
+from lidr.errors import InputError
+
+STAGES = [
+    "base",
+    "prompts",
+    "generate",
+    "translate",
+    "pairs",
+    "train",
+    "audit",
+    "mgsm",
+    "baseline",
+    "alpaca",
+    "compare",
+]
+OF_ITERATIONS = ["prompts", "generate", "translate", "pairs", "train", "audit"]
+OF_MODELS = ["mgsm", "alpaca"]
+
+
+def lidr(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# ---- help
+
+
+def test_help_lists_the_stages_in_their_order() -> None:
+    listed = re.findall(r"^  ([a-z]+)  ", lidr("--help").output, re.MULTILINE)
+    assert [name for name in listed if name in STAGES] == STAGES
+    assert listed[: len(STAGES)] == STAGES
+
+
+def commands(group: click.Group, *above: str) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = [above]
+    for name, command in group.commands.items():
+        found += commands(command, *above, name) if isinstance(command, click.Group) else [(*above, name)]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(main), ids=lambda command: " ".join(command) or "lidr")
+def test_every_command_describes_itself(command: tuple[str, ...]) -> None:
+    for option in ("--help", "-h"):
+        result = lidr(*command, option)
+        assert result.exit_code == 0
+        assert result.output.startswith(f"Usage: {' '.join(('main', *command))} ")
+        assert len(result.output.splitlines()[2].strip()) > 10
+
+
+def test_version() -> None:
+    assert lidr("--version").output == f"lidr, version {__version__}\n"
+
+
+def test_help_does_not_wait_for_large_libraries() -> None:
+    code = (
+        "import json, sys\nfrom lidr.cli import main\nmain(['--help'], standalone_mode=False)\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    large = {"torch", "transformers", "mlflow", "trl", "peft", "datasets", "scipy", "pandas", "numpy", "matplotlib"}
+    assert "lidr" in loaded
+    assert loaded & large == set()
+
+
+# ---- names of iterations and models
+
+TRICKS = {
+    "unknown": "m7",
+    "parent": "../x",
+    "its own parent": "m1/..",
+    "absolute": "/tmp/m1",
+    "NUL": "m1\0",
+    "empty": "",
+    "new line": "m1\nm2",
+}
+
+
+def one_line(result: Result) -> str:
+    assert result.exit_code == 1, result.output
+    assert len(result.output.splitlines()) == 1, result.output
+    assert "Traceback" not in result.output
+    return result.output.rstrip("\n")
+
+
+@pytest.mark.parametrize("name", TRICKS.values(), ids=TRICKS.keys())
+@pytest.mark.parametrize("command", OF_ITERATIONS)
+def test_only_iterations_of_params_are_taken(root: Path, command: str, name: str) -> None:
+    before = files(root)
+    assert one_line(lidr(command, name)) == f"Error: no iteration {name!r} in params.yaml: it has m1, m2"
+    assert files(root) == before
+
+
+@pytest.mark.parametrize("name", TRICKS.values(), ids=TRICKS.keys())
+@pytest.mark.parametrize("command", OF_MODELS)
+def test_only_models_of_params_are_taken(root: Path, command: str, name: str) -> None:
+    before = files(root)
+    assert one_line(lidr(command, name)) == f"Error: no model {name!r} in params.yaml: it has m0, m1, m2"
+    assert files(root) == before
+
+
+@pytest.mark.parametrize("command", OF_ITERATIONS)
+def test_the_base_is_no_iteration(root: Path, command: str) -> None:
+    before = files(root)
+    assert one_line(lidr(command, "m0")) == "Error: no iteration 'm0' in params.yaml: it has m1, m2"
+    assert files(root) == before
+
+
+@pytest.mark.parametrize("command", [*OF_ITERATIONS, *OF_MODELS])
+def test_name_is_asked_for(command: str) -> None:
+    result = lidr(command)
+    assert result.exit_code == 2
+    assert "Error: Missing argument" in result.output
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize("command", [["base"], ["prompts", "m1"], ["pairs", "m1"], ["mgsm", "m0"], ["compare"]])
+def test_bad_params_end_in_one_line(root: Path, command: list[str]) -> None:
+    (root / "params.yaml").write_text(edited(("beta: 0.1", "beta: high")), "utf-8")
+    before = files(root)
+    assert one_line(lidr(*command)) == "Error: params.yaml:56: train.beta: Expected `float`, got `str`"
+    assert files(root) == before
+
+
+@pytest.mark.parametrize("command", [["base"], ["prompts", "m1"], ["alpaca", "m0"]])
+def test_folder_that_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert one_line(lidr(*command)) == "Error: params.yaml: no such file; run lidr in the project's root"
+    assert files(tmp_path) == {}
+
+
+def test_folder_in_place_of_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "params.yaml").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert one_line(lidr("base")) == "Error: [Errno 21] Is a directory: 'params.yaml'"
+
+
+def test_missing_input_says_how_to_make_it(root: Path) -> None:
+    before = files(root)
+    missing = "data/prompts/m1/en.jsonl: no such file; run the stage that makes it, or `dvc repro`"
+    assert one_line(lidr("pairs", "m1")) == f"Error: {missing}"
+    assert files(root) == before
+
+
+@pytest.mark.usefixtures("root")
+def test_debug_shows_where_an_error_comes_from() -> None:
+    result = lidr("--debug", "prompts", "m7")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, InputError)
+    assert result.output == ""
+
+
+def test_bug_keeps_its_traceback(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lidr.stages import pairs
+
+    def bug(*arguments: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(pairs, "run", bug)
+    assert root.exists()
+    assert isinstance(lidr("pairs", "m1").exception, KeyError)
+
+
+def test_prompts_reports_in_a_line(root: Path) -> None:
+    result = lidr("prompts", "m1")
+    assert (result.exit_code, result.output) == (0, "prompts m1: 300 prompts in 5 languages, 0 dropped\n")
+    assert sorted(path.name for path in (root / paths.prompts("m1")).iterdir()) == [
+        "de.jsonl",
+        "drops.jsonl",
+        "en.jsonl",
+        "es.jsonl",
+        "fr.jsonl",
+        "ru.jsonl",
+    ]
+
+
+# ---- profiles
+
+
+def git(*arguments: str) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def profiles(root: Path) -> Path:
+    """A committed project with the profiles `lab` (active) and `quick`."""
+    (root / "profiles").mkdir()
+    shutil.copyfile(ROOT / "profiles/lab.yaml", root / "profiles/lab.yaml")
+    quick = edited(("profile: lab", "profile: quick"), ("per_iteration: 300", "per_iteration: 10"))
+    (root / "profiles/quick.yaml").write_text(quick, "utf-8")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "project")
+    return root / "profiles"
+
+
+def test_profile_list_marks_the_active_one(profiles: Path) -> None:
+    assert lidr("profile", "list").output == "* lab\n  quick\n"
+    shutil.copyfile(profiles / "quick.yaml", "params.yaml")
+    assert lidr("profile", "list").output == "  lab\n* quick\n"
+    Path("params.yaml").write_text(edited(("seed: 42", "seed: 1")))
+    assert lidr("profile", "list").output == "  lab\n  quick\n"
+
+
+def test_profile_use_copies_and_shows_what_changes(profiles: Path) -> None:
+    result = lidr("profile", "use", "quick")
+    assert result.exit_code == 0
+    assert Path("params.yaml").read_bytes() == (profiles / "quick.yaml").read_bytes()
+    changed = [line for line in result.output.splitlines() if line[:1] in "+-" and line[:2] not in ("++", "--")]
+    assert [line.split("#")[0].rstrip() for line in changed] == [
+        "-profile: lab",
+        "+profile: quick",
+        "-  per_iteration: 300",
+        "+  per_iteration: 10",
+    ]
+    assert lidr("profile", "use", "quick").output == "params.yaml is the profile quick already\n"
+
+
+@pytest.mark.usefixtures("profiles")
+def test_profile_use_refuses_to_overwrite_edits() -> None:
+    mine = edited(("seed: 42", "seed: 1"))
+    Path("params.yaml").write_text(mine, "utf-8")
+    assert one_line(lidr("profile", "use", "quick")) == (
+        "Error: params.yaml holds edits that are neither committed nor a profile's; commit them, or use --force"
+    )
+    assert Path("params.yaml").read_text("utf-8") == mine
+    assert lidr("profile", "use", "quick", "--force").exit_code == 0
+    assert Path("params.yaml").read_text("utf-8").splitlines()[4] == "profile: quick"
+
+
+@pytest.mark.usefixtures("profiles")
+def test_profile_use_overwrites_edits_that_are_committed() -> None:
+    Path("params.yaml").write_text(edited(("seed: 42", "seed: 1")), "utf-8")
+    git("commit", "-q", "-a", "-m", "my seed")
+    assert lidr("profile", "use", "quick").exit_code == 0
+
+
+def test_profile_use_refuses_edits_that_git_does_not_know(profiles: Path) -> None:
+    shutil.rmtree(profiles.parent / ".git")
+    Path("params.yaml").write_text(edited(("seed: 42", "seed: 1")), "utf-8")
+    assert "holds edits" in one_line(lidr("profile", "use", "quick"))
+
+
+def test_profile_use_works_where_there_is_no_params(profiles: Path) -> None:
+    Path("params.yaml").unlink()
+    assert lidr("profile", "use", "lab").exit_code == 0
+    assert Path("params.yaml").read_bytes() == (profiles / "lab.yaml").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["nope", "../params", "", "lab.yaml", "lab\0", "/etc/passwd"])
+def test_unknown_profile(profiles: Path, name: str) -> None:
+    before = Path("params.yaml").read_bytes()
+    assert profiles.is_dir()
+    assert one_line(lidr("profile", "use", name)) == f"Error: profiles: no profile {name!r}; there are lab, quick"
+    assert Path("params.yaml").read_bytes() == before
+
+
+def test_broken_profile_is_not_used(profiles: Path) -> None:
+    before = Path("params.yaml").read_bytes()
+    (profiles / "quick.yaml").write_text(edited(("beta: 0.1", "beta: 0")), "utf-8")
+    assert one_line(lidr("profile", "use", "quick")) == (
+        "Error: profiles/quick.yaml:56: train.beta: Expected `float` > 0.0"
+    )
+    assert Path("params.yaml").read_bytes() == before
+
+
+# ---- the lab
+
+
+def test_lab_sample_prints_tasks_with_their_answers() -> None:
+    lines = lidr("lab", "sample", "--lang", "es", "--count", "2").output.splitlines()
+    assert len(lines) == 6
+    assert lines[2].startswith("  gold: ")
+    assert lines[1].endswith(f"{lines[2].removeprefix('  gold: ')}.")
+
+
+def test_lab_sample_of_an_unknown_language() -> None:
+    expected = "Error: the lab has no language '../es': it has de, en, es, fr, it, pt, ru"
+    assert one_line(lidr("lab", "sample", "--lang", "../es")) == expected
