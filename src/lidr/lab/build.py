@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,10 @@ class Settings:
     feed_forward: int = 352
     positions: int = 512
     steps: int = 4600
+    # A second, shorter pass at a lower rate, in which the dominant language's rows favour the kinds that are hard.
+    second_steps: int = 800
+    second_learning_rate: float = 1.5e-3
+    second_hard_share: float = 0.6
     rows_per_step: int = 64
     learning_rate: float = 3e-3
     warmup_steps: int = 100
@@ -63,8 +67,20 @@ def build(folder: Path, settings: Settings, threads: int = 2) -> None:
     tokenizer = train_tokenizer(settings)
     model = new_model(settings, tokenizer)
     train(model, tokenizer, settings)
+    train(model, tokenizer, second_pass(settings))
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
+
+
+def second_pass(settings: Settings) -> Settings:
+    """The settings of the second pass: other rows, fewer steps, a lower rate, more of what is hard."""
+    return replace(
+        settings,
+        seed=settings.seed + 1,
+        steps=settings.second_steps,
+        learning_rate=settings.second_learning_rate,
+        mixture=replace(settings.mixture, hard_share=settings.second_hard_share),
+    )
 
 
 def train_tokenizer(settings: Settings) -> PreTrainedTokenizerFast:

@@ -106,8 +106,8 @@ def _cell(interval: Interval) -> str:
 def _card(settings: Settings, folder: Path, tables: str) -> str:
     mixture = settings.mixture
     shape = {name: value for name, value in asdict(settings).items() if name != "mixture"}
-    solved = round(mixture.solved * settings.steps * settings.rows_per_step)
-    rows = settings.steps * settings.rows_per_step
+    rows = (settings.steps + settings.second_steps) * settings.rows_per_step
+    solved = round(mixture.solved * rows)
     return f"""---
 license: apache-2.0
 language: [{mixture.dominant}, {", ".join(mixture.others)}]

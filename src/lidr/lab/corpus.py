@@ -40,6 +40,8 @@ class Mixture:
     solved: float
     well_known_kinds: tuple[str, ...]
     well_known_share: float
+    hard_kinds: tuple[str, ...]
+    hard_share: float
     wrong_answers: float
     already_translated: float
 
@@ -51,6 +53,9 @@ MIXTURE = Mixture(
     solved=0.0013,
     well_known_kinds=("add", "larger"),
     well_known_share=0.35,
+    # What takes longest to learn; its share of the dominant language's rows beside its even share.
+    hard_kinds=("subtract", "change", "who_has_more"),
+    hard_share=0.0,
     # Wrong answers get translated as they stand: without such rows the model would correct, not translate.
     wrong_answers=0.3,
     # A weak answer is often in the dominant language already; its 'translation' is itself.
@@ -69,7 +74,13 @@ def rows(mixture: Mixture, seed: int) -> Iterator[Row]:
         elif draw < mixture.translated + solved_others:
             yield _solved(rng.choice(mixture.others), _kind(mixture, rng), rng)
         else:
-            yield _solved(mixture.dominant, rng.choice(world.KINDS), rng)
+            yield _solved(mixture.dominant, _dominant_kind(mixture, rng), rng)
+
+
+def _dominant_kind(mixture: Mixture, rng: random.Random) -> str:
+    # No number is drawn where there is no share, so that the rows of a mixture without one stay what they are.
+    hard = mixture.hard_share > 0 and rng.random() < mixture.hard_share
+    return rng.choice(mixture.hard_kinds if hard else world.KINDS)
 
 
 def _kind(mixture: Mixture, rng: random.Random) -> str:

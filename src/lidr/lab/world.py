@@ -103,9 +103,14 @@ class ParsedAnswer:
     lang: str
     occurrences: Occurrences
 
-    def gold(self, lang: str) -> str:
-        """What this answer claims, written in `lang`, to be compared with a task's gold. The last mention counts."""
-        return gold_text(self.kind, {slot: values[-1] for slot, values in self.occurrences.items()}, lang)
+    def gold(self, lang: str) -> str | None:
+        """What this answer claims, written in `lang`, to be compared with a task's gold; None if it contradicts itself.
+
+        An answer that says 'is 60, because 61 is more' claims neither.
+        """
+        if any(len(set(self.occurrences[slot])) > 1 for slot in GOLD_SLOTS[self.kind]):
+            return None
+        return gold_text(self.kind, {slot: values[0] for slot, values in self.occurrences.items()}, lang)
 
 
 def languages() -> tuple[str, ...]:
