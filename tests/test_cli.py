@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from factories import ROOT, edited
 
-from lidr import __version__, paths
+from lidr import __version__, config, paths
 from lidr.cli import main
 from lidr.errors import InputError
 
@@ -33,6 +33,7 @@ STAGES = [
 ]
 OF_ITERATIONS = ["prompts", "generate", "translate", "pairs", "train", "audit"]
 OF_MODELS = ["mgsm", "alpaca"]
+LINE_OF_BETA = 1 + next(i for i, line in enumerate(edited().splitlines()) if line.startswith("  beta:"))
 
 
 def lidr(*arguments: str) -> Result:
@@ -139,9 +140,9 @@ def test_name_is_asked_for(command: str) -> None:
 
 @pytest.mark.parametrize("command", [["base"], ["prompts", "m1"], ["pairs", "m1"], ["mgsm", "m0"], ["compare"]])
 def test_bad_params_end_in_one_line(root: Path, command: list[str]) -> None:
-    (root / "params.yaml").write_text(edited(("beta: 0.1", "beta: high")), "utf-8")
+    (root / "params.yaml").write_text(edited(("  beta:", "  beta: high")), "utf-8")
     before = files(root)
-    assert one_line(lidr(*command)) == "Error: params.yaml:56: train.beta: Expected `float`, got `str`"
+    assert one_line(lidr(*command)) == f"Error: params.yaml:{LINE_OF_BETA}: train.beta: Expected `float`, got `str`"
     assert files(root) == before
 
 
@@ -185,8 +186,9 @@ def test_bug_keeps_its_traceback(root: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_prompts_reports_in_a_line(root: Path) -> None:
+    count = config.load().prompts.per_iteration
     result = lidr("prompts", "m1")
-    assert (result.exit_code, result.output) == (0, "prompts m1: 300 prompts in 5 languages, 0 dropped\n")
+    assert (result.exit_code, result.output) == (0, f"prompts m1: {count} prompts in 5 languages, 0 dropped\n")
     assert sorted(path.name for path in (root / paths.prompts("m1")).iterdir()) == [
         "de.jsonl",
         "drops.jsonl",
@@ -210,7 +212,7 @@ def profiles(root: Path) -> Path:
     """A committed project with the profiles `lab` (active) and `quick`."""
     (root / "profiles").mkdir()
     shutil.copyfile(ROOT / "profiles/lab.yaml", root / "profiles/lab.yaml")
-    quick = edited(("profile: lab", "profile: quick"), ("per_iteration: 300", "per_iteration: 10"))
+    quick = edited(("profile: lab", "profile: quick"), ("  per_iteration:", "  per_iteration: 10"))
     (root / "profiles/quick.yaml").write_text(quick, "utf-8")
     git("init", "-q")
     git("add", ".")
@@ -222,7 +224,7 @@ def test_profile_list_marks_the_active_one(profiles: Path) -> None:
     assert lidr("profile", "list").output == "* lab\n  quick\n"
     shutil.copyfile(profiles / "quick.yaml", "params.yaml")
     assert lidr("profile", "list").output == "  lab\n* quick\n"
-    Path("params.yaml").write_text(edited(("seed: 42", "seed: 1")))
+    Path("params.yaml").write_text(edited(("seed:", "seed: 1")))
     assert lidr("profile", "list").output == "  lab\n  quick\n"
 
 
@@ -234,7 +236,7 @@ def test_profile_use_copies_and_shows_what_changes(profiles: Path) -> None:
     assert [line.split("#")[0].rstrip() for line in changed] == [
         "-profile: lab",
         "+profile: quick",
-        "-  per_iteration: 300",
+        f"-  per_iteration: {config.load(profiles / 'lab.yaml').prompts.per_iteration}",
         "+  per_iteration: 10",
     ]
     assert lidr("profile", "use", "quick").output == "params.yaml is the profile quick already\n"
@@ -242,7 +244,7 @@ def test_profile_use_copies_and_shows_what_changes(profiles: Path) -> None:
 
 @pytest.mark.usefixtures("profiles")
 def test_profile_use_refuses_to_overwrite_edits() -> None:
-    mine = edited(("seed: 42", "seed: 1"))
+    mine = edited(("seed:", "seed: 1"))
     Path("params.yaml").write_text(mine, "utf-8")
     assert one_line(lidr("profile", "use", "quick")) == (
         "Error: params.yaml holds edits that are neither committed nor a profile's; commit them, or use --force"
@@ -254,14 +256,14 @@ def test_profile_use_refuses_to_overwrite_edits() -> None:
 
 @pytest.mark.usefixtures("profiles")
 def test_profile_use_overwrites_edits_that_are_committed() -> None:
-    Path("params.yaml").write_text(edited(("seed: 42", "seed: 1")), "utf-8")
+    Path("params.yaml").write_text(edited(("seed:", "seed: 1")), "utf-8")
     git("commit", "-q", "-a", "-m", "my seed")
     assert lidr("profile", "use", "quick").exit_code == 0
 
 
 def test_profile_use_refuses_edits_that_git_does_not_know(profiles: Path) -> None:
     shutil.rmtree(profiles.parent / ".git")
-    Path("params.yaml").write_text(edited(("seed: 42", "seed: 1")), "utf-8")
+    Path("params.yaml").write_text(edited(("seed:", "seed: 1")), "utf-8")
     assert "holds edits" in one_line(lidr("profile", "use", "quick"))
 
 
@@ -281,9 +283,9 @@ def test_unknown_profile(profiles: Path, name: str) -> None:
 
 def test_broken_profile_is_not_used(profiles: Path) -> None:
     before = Path("params.yaml").read_bytes()
-    (profiles / "quick.yaml").write_text(edited(("beta: 0.1", "beta: 0")), "utf-8")
+    (profiles / "quick.yaml").write_text(edited(("  beta:", "  beta: 0")), "utf-8")
     assert one_line(lidr("profile", "use", "quick")) == (
-        "Error: profiles/quick.yaml:56: train.beta: Expected `float` > 0.0"
+        f"Error: profiles/quick.yaml:{LINE_OF_BETA}: train.beta: Expected `float` > 0.0"
     )
     assert Path("params.yaml").read_bytes() == before
 

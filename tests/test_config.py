@@ -44,8 +44,8 @@ def test_every_profile_loads_and_says_its_name(path: Path) -> None:
 
 # (what stands in params.yaml, what stands there instead, beginning of the line that is named, message)
 WRONG = {
-    "unknown block": ("seed: 42", "seed: 42\nsede: 1", "sede", "sede: there is no such key"),
-    "unknown key": ("  beta: 0.1", "  beta: 0.1\n  gamma: 1", "  gamma", "train.gamma: there is no such key"),
+    "unknown block": ("seed:", "seed: 42\nsede: 1", "sede", "sede: there is no such key"),
+    "unknown key": ("  beta:", "  beta: 0.1\n  gamma: 1", "  gamma", "train.gamma: there is no such key"),
     "unknown key of an iteration": (
         LAST_ITERATION,
         "  m2:\n    previous: m1\n    beta: 1",
@@ -53,13 +53,13 @@ WRONG = {
         "iterations.m2.beta: there is no such key",
     ),
     "key that is no text": ("profile: lab", "1: lab", None, "keys are expected to be text"),
-    "missing block": ("seed: 42\n", "", None, "seed: this key is missing"),
-    "missing key": ("  beta: 0.1\n", "", "train:", "train.beta: this key is missing"),
+    "missing block": ("seed:", "", None, "seed: this key is missing"),
+    "missing key": ("  beta:", "", "train:", "train.beta: this key is missing"),
     "missing key of an iteration": (LAST_ITERATION, "  m2: {}", "  m2", "iterations.m2.previous: this key is missing"),
-    "text for a number": ("beta: 0.1", "beta: high", "  beta", "train.beta: Expected `float`, got `str`"),
-    "number as text": ("seed: 42", "seed: '42'", "seed", "seed: Expected `int`, got `str`"),
-    "bool for a number": ("seed: 42", "seed: true", "seed", "seed: Expected `int`, got `bool`"),
-    "fraction for a count": ("seed: 42", "seed: 1e20", "seed", "seed: Expected `int`, got `float`"),
+    "text for a number": ("  beta:", "  beta: high", "  beta", "train.beta: Expected `float`, got `str`"),
+    "number as text": ("seed:", "seed: '42'", "seed", "seed: Expected `int`, got `str`"),
+    "bool for a number": ("seed:", "seed: true", "seed", "seed: Expected `int`, got `bool`"),
+    "fraction for a count": ("seed:", "seed: 1e20", "seed", "seed: Expected `int`, got `float`"),
     "number for a name": ("profile: lab", "profile: 3", "profile", "profile: Expected `str`, got `int`"),
     "nothing for a name": ("profile: lab", "profile:", "profile", "profile: Expected `str`, got `null`"),
     "text for a list": (LANGUAGES, "languages: es", "languages", "languages: Expected a list, got `str`"),
@@ -72,20 +72,20 @@ WRONG = {
     "text for a block": ("train:", "train: 1\nold:", "train", "train: Expected a mapping, got `int`"),
     "text for an iteration": (LAST_ITERATION, "  m2: m1", "  m2", "iterations.m2: Expected a mapping, got `str`"),
     "no such choice": (
-        "device: auto ",
-        "device: tpu ",
+        "  device:",
+        "  device: tpu ",
         "  device",
         "engine.device: 'tpu' is none of auto, cpu, cuda, mps",
     ),
-    "zero": ("beta: 0.1", "beta: 0", "  beta", "train.beta: Expected `float` > 0.0"),
-    "negative": ("alpha: 10.0", "alpha: -0.1", "  alpha", "train.alpha: Expected `float` >= 0.0"),
-    "zero of a count": ("epochs: 1", "epochs: 0", "  epochs", "train.epochs: Expected `float` > 0.0"),
-    "no items": ("items: 250", "items: 0", "  items", "mgsm.items: Expected `int` >= 1"),
-    "not a number": ("beta: 0.1", "beta: .nan", "  beta", "train.beta: Expected `float` > 0.0"),
-    "infinite": ("beta: 0.1", "beta: .inf", "  beta", "train.beta: Expected `float` <= 1000000000.0"),
+    "zero": ("  beta:", "  beta: 0", "  beta", "train.beta: Expected `float` > 0.0"),
+    "negative": ("  alpha:", "  alpha: -0.1", "  alpha", "train.alpha: Expected `float` >= 0.0"),
+    "zero of a count": ("  epochs:", "  epochs: 0", "  epochs", "train.epochs: Expected `float` > 0.0"),
+    "no items": ("  items:", "  items: 0", "  items", "mgsm.items: Expected `int` >= 1"),
+    "not a number": ("  beta:", "  beta: .nan", "  beta", "train.beta: Expected `float` > 0.0"),
+    "infinite": ("  beta:", "  beta: .inf", "  beta", "train.beta: Expected `float` <= 1000000000.0"),
     "more than a share": (
-        "warmup_share: 0.1",
-        "warmup_share: 1.5",
+        "  warmup_share:",
+        "  warmup_share: 1.5",
         "  warmup_share",
         "train.warmup_share: Expected `float` <= 1.0",
     ),
@@ -253,8 +253,8 @@ WRONG = {
         "iterations.m2.train.pairs_per_step: a multiple of pairs_per_device is expected",
     ),
     "step is not a multiple": (
-        "pairs_per_device: 32",
-        "pairs_per_device: 5",
+        "  pairs_per_device:",
+        "  pairs_per_device: 5",
         "  pairs_per_step",
         "train.pairs_per_step: a multiple of pairs_per_device is expected",
     ),
@@ -265,19 +265,19 @@ WRONG = {
         "train.lora_modules: one module or more are expected",
     ),
     "key twice": (
-        "seed: 42",
+        "seed:",
         "seed: 42\nseed: 43",
         "seed: 43",
         'not valid YAML: found duplicate key "seed" with value "43" (original value: "42")',
     ),
     "tab": (
-        "seed: 42",
+        "seed:",
         "seed: 42\n\tx: 1",
         "\tx",
         "not valid YAML: found character '\\t' that cannot start any token",
     ),
     "python object": (
-        "seed: 42",
+        "seed:",
         "seed: !!python/object/apply:os.system ['true']",
         "seed",
         "not valid YAML: could not determine a constructor for the tag "
@@ -318,7 +318,7 @@ def test_missing_file_says_where_to_run(tmp_path: Path, monkeypatch: pytest.Monk
 def test_yaml_is_read_as_dvc_reads_it(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
-        edited(("beta: 0.1", "beta: 1e-3"), ("dominant: en", "dominant: no"), ("profile: lab", "profile: yes")),
+        edited(("  beta:", "  beta: 1e-3"), ("dominant: en", "dominant: no"), ("profile: lab", "profile: yes")),
     )
     assert settings.train.beta == 0.001
     assert settings.dominant == "no"
@@ -326,8 +326,8 @@ def test_yaml_is_read_as_dvc_reads_it(tmp_path: Path) -> None:
 
 
 def test_octal_looking_and_sexagesimal_numbers_are_plain_ones(tmp_path: Path) -> None:
-    assert load(tmp_path, edited(("seed: 42", "seed: 010"))).seed == 10
-    assert message(tmp_path, edited(("seed: 42", "seed: 1:30"))) == "params.yaml:6: seed: Expected `int`, got `str`"
+    assert load(tmp_path, edited(("seed:", "seed: 010"))).seed == 10
+    assert message(tmp_path, edited(("seed:", "seed: 1:30"))).endswith(": seed: Expected `int`, got `str`")
 
 
 def test_adding_an_iteration_takes_three_lines(tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_adding_an_iteration_takes_three_lines(tmp_path: Path) -> None:
 
 def test_iteration_may_differ_in_training(tmp_path: Path) -> None:
     settings = load(tmp_path, edited((LAST_ITERATION, f"{LAST_ITERATION}\n    train: {{beta: 0.5, epochs: 2}}")))
-    assert (settings.train_for("m1").beta, settings.train_for("m1").epochs) == (0.1, 1)
+    assert settings.train_for("m1") == settings.train
     assert (settings.train_for("m2").beta, settings.train_for("m2").epochs) == (0.5, 2)
     assert settings.train_for("m2").learning_rate == settings.train.learning_rate
 
@@ -369,7 +369,7 @@ def test_only_models_of_the_file_are_models(name: str) -> None:
 def test_flatten_names_values_as_the_file_does() -> None:
     flat = config.flatten(config.load(ROOT / "params.yaml"))
     assert flat["seed"] == 42
-    assert flat["train.beta"] == 0.1
+    assert flat["train.beta"] == config.load(ROOT / "params.yaml").train.beta
     assert flat["iterations.m2.previous"] == "m1"
     assert list(flat["languages"]) == ["es", "de", "fr", "ru"]
     assert flat["base.revision"] is None

@@ -134,9 +134,35 @@ class Mgsm(Section, frozen=True):
 
 
 class Baseline(Section, frozen=True):
-    """Whose answers a model is compared with in `alpaca`: a model of this pipeline."""
+    """Whose answers a model is compared with in `alpaca`, and where they come from.
 
-    model: ModelName
+    A model of this pipeline answers itself, from `models/<model>`; any other name is that of a generator whose
+    published outputs lie in the folder `source`. It is never null, so that dvc.yaml can depend on it.
+    """
+
+    model: str
+    source: str
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the answers are read, not generated."""
+        return not re.search(_MODEL_NAME, self.model)
+
+
+class Judge(Section, frozen=True):
+    """Who compares two answers. What a judge has no use for is null."""
+
+    name: Literal["lab", "openai", "local"]
+    both_orders: bool
+    model: str | None
+    endpoint: str | None
+    concurrency: Count | None
+    retries: WholeNumber | None
+    timeout_seconds: Positive | None
+    max_requests: Count | None
+    max_tokens: Count | None
+    prompt_price: NotNegative | None
+    completion_price: NotNegative | None
 
 
 class Alpaca(Section, frozen=True):
@@ -145,7 +171,7 @@ class Alpaca(Section, frozen=True):
     source: str
     languages: Languages
     items: Count
-    judge: Literal["lab"]
+    judge: Judge
     max_new_tokens: Count
     repetition_penalty: Positive
 
@@ -281,6 +307,8 @@ def _contradictions(settings: Settings) -> list[Problem]:
     """What no single field shows: (where, what is wrong) for each."""
     return [
         *_mgsm_problems(settings.mgsm),
+        *_baseline_problems(settings),
+        *_judge_problems(settings.alpaca),
         *_language_problems(settings),
         *_chain_problems(settings),
         *_wording_problems(settings),
@@ -292,6 +320,52 @@ def _mgsm_problems(mgsm: Mgsm) -> list[tuple[tuple[str, ...], str]]:
     if mgsm.examples and mgsm.style not in ("native_cot", "en_cot"):
         return [(("mgsm", "examples"), f"the style {mgsm.style!r} takes no examples; native_cot and en_cot do")]
     return []
+
+
+def _baseline_problems(settings: Settings) -> list[Problem]:
+    model, source = settings.baseline.model, settings.baseline.source
+    own = f"{paths.MODELS}/{model}"
+    if settings.baseline.is_published:
+        if not model or Path(model).name != model:
+            return [(("baseline", "model"), "the name of a model of this file or of a generator is expected")]
+        if Path(source).is_relative_to(paths.MODELS):
+            reason = f"{model!r} is no model of this file; the folder of its published outputs is expected"
+            return [(("baseline", "source"), reason)]
+    elif model not in {paths.BASE, *settings.iterations}:
+        return [(("baseline", "model"), f"{model!r} is no model of this file")]
+    elif source != own:
+        return [(("baseline", "source"), f"{model!r} is a model of this file, whose answers come from {own!r}")]
+    return []
+
+
+_JUDGE_NEEDS = {
+    "lab": (),
+    "openai": ("model", "endpoint", "concurrency", "retries", "timeout_seconds"),
+    "local": ("model",),
+}
+_JUDGE_CAN_HAVE = {"openai": ("max_requests", "max_tokens", "prompt_price", "completion_price")}
+
+
+def _judge_problems(alpaca: Alpaca) -> list[Problem]:
+    judge, where = alpaca.judge, ("alpaca", "judge")
+    needed, possible = _JUDGE_NEEDS[judge.name], _JUDGE_CAN_HAVE.get(judge.name, ())
+    problems: list[Problem] = []
+    for key, value in msgspec.structs.asdict(judge).items():
+        if key in ("name", "both_orders"):
+            continue
+        if key in needed and value is None:
+            problems.append(((*where, key), f"the judge {judge.name!r} needs a value here"))
+        if key not in (*needed, *possible) and value is not None:
+            problems.append(((*where, key), f"the judge {judge.name!r} has no use for it; null is expected"))
+    if judge.name == "lab" and alpaca.source != "lab":
+        problems.append(((*where, "name"), "the lab's checker judges its own instructions only (alpaca.source: lab)"))
+    if (judge.prompt_price is None) != (judge.completion_price is None):
+        problems.append(((*where, "prompt_price"), "both prices are expected, or neither"))
+    # The address is not repeated in the message: somebody may have put a password into it.
+    if judge.endpoint is not None and not re.fullmatch(r"https?://[^\s@?#]+", judge.endpoint):
+        reason = "an address such as 'https://api.openai.com/v1' is expected, without user, key or query"
+        problems.append(((*where, "endpoint"), reason))
+    return problems
 
 
 def _language_problems(settings: Settings) -> list[Problem]:
@@ -328,8 +402,6 @@ def _chain_problems(settings: Settings) -> list[Problem]:
     if set(settings.models) != known or len(settings.models) != len(known):
         expected = ", ".join(sorted(known, key=iteration_number))
         problems.append((("models",), f"m0 and each iteration are expected, once each: {expected}"))
-    if settings.baseline.model not in known:
-        problems.append((("baseline", "model"), f"{settings.baseline.model!r} is no model of this file"))
     return problems
 
 
@@ -408,12 +480,14 @@ def _choices(kind: Any, where: Place) -> tuple[str, ...]:
 
 def _line_of_key(document: Any, keys: Place) -> int | None:
     """The line, from 1, of the innermost of the keys that the document has."""
-    line, node = None, document
+    line: int | None = None
+    node: Any = document
     for key in keys:
-        if isinstance(node, list):
-            return int(node.lc.item(int(key))[0]) + 1
-        if not isinstance(node, dict) or key not in node:
+        marks = getattr(node, "lc", None)  # ruamel's, of lists and mappings
+        if marks is not None and isinstance(node, list):
+            return int(marks.item(int(key))[0]) + 1
+        if marks is None or key not in node:
             break
-        line = node.lc.key(key)[0] + 1
+        line = marks.key(key)[0] + 1
         node = node[key]
     return line

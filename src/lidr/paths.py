@@ -79,12 +79,21 @@ def baseline() -> Path:
     return REPORTS / "alpaca" / "baseline"
 
 
+def judged(model_name: str, other: str) -> Path:
+    """A contest outside the pipeline; `compare` depends on reports/alpaca, so it is not in there."""
+    return REPORTS / "judged" / f"{model_name}-against-{other}"
+
+
 def compare() -> Path:
     return REPORTS / "compare"
 
 
 def shards(stage: str, model_name: str) -> Path:
     return WORK / "shards" / stage / model_name
+
+
+def judge_journal(name: str) -> Path:
+    return WORK / "judge" / f"{name}.jsonl"
 
 
 def journals() -> Path:

@@ -163,7 +163,9 @@ class Answer(Record, frozen=True):
 class Verdict(Record, frozen=True):
     """A model's answer to one instruction beside the baseline's; `preference` lies in [1, 2], None where not judged.
 
-    2 means that the model beats the baseline, 1.5 a tie, 1 that it loses (AlpacaEval 2's scale).
+    2 means that the model beats the baseline, 1.5 a tie, 1 that it loses (AlpacaEval 2's scale). `swapped` tells that
+    the judge saw the model's answer first; `orders` holds both orders' preferences, the drawn one first, where both
+    were asked.
     """
 
     id: str
@@ -175,6 +177,10 @@ class Verdict(Record, frozen=True):
     finish_reason: FinishReason
     off_target: bool
     baseline_off_target: bool
+    swapped: bool = False
+    orders: tuple[float | None, ...] = ()
+    judge_prompt_tokens: int = 0
+    judge_completion_tokens: int = 0
 
 
 def pair_id(prompt_id: str, lang: str, other_lang: str) -> str:

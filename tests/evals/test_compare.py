@@ -88,7 +88,7 @@ def make_project() -> config.Settings:
         iterations={"m1": config.Iteration(previous="m0"), "m2": config.Iteration(previous="m1")},
         mgsm=replace(committed.mgsm, languages=LANGUAGES),
         alpaca=replace(committed.alpaca, languages=LANGUAGES),
-        baseline=config.Baseline(model="m0"),
+        baseline=config.Baseline(model="m0", source="models/m0"),
         compare=replace(committed.compare, confidence=0.95),
     )
 
@@ -262,8 +262,10 @@ def test_texts_of_models_and_settings_are_escaped_and_the_page_needs_no_address(
     attack = "<script>alert(1)</script>\x00```\n| a | \"'&"
     for model in RIGHT:
         write_answers(model, lambda row: replace(row, completion=attack, prompt=attack, id=f"<i>{row.id}"))
-        write_verdicts(model, lambda row: replace(row, completion=attack, prompt=attack))
-    compare.run(replace(settings, profile="<script>", base=replace(settings.base, model="<b>")))
+        write_verdicts(model, lambda row: replace(row, completion=attack, prompt=attack, baseline=attack))
+    published = config.Baseline(model="<gpt>", source="x")
+    base = replace(settings.base, model="<b>")
+    compare.run(replace(settings, profile="<script>", base=base, baseline=published))
     page = (paths.compare() / "index.html").read_text("utf-8")
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\ufffd```" in page
@@ -272,7 +274,9 @@ def test_texts_of_models_and_settings_are_escaped_and_the_page_needs_no_address(
     assert "http" not in page and 'src="data:image/png;base64,' in page
     text = (paths.compare() / "report.md").read_text("utf-8")
     assert "````text\n<script>" in text  # a fence that the text cannot close
-    assert "profile: \\<script\\>" in text
+    assert "profile: \\<script>" in text
+    assert "win rate against \\<gpt>" in text and "<gpt>" not in page
+    assert "by construction" not in page
 
 
 def test_same_input_same_bytes(settings: config.Settings, result: Result) -> None:

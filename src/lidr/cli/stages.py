@@ -184,26 +184,34 @@ def baseline() -> None:
 
     settings = config.load()
     name = settings.baseline.model
-    with stage_run(settings, "baseline", name, [paths.model(name)], [paths.baseline()]):
+    with stage_run(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()]):
         responses = stage.run(settings)
     click.echo(f"baseline: {len(responses):,} answers by {name} in {len(settings.alpaca.languages)} languages")
 
 
 @main.command()
 @click.argument("model")
-def alpaca(model: str) -> None:
-    """Measure a model's win rate on instructions against the baseline."""
+@click.option("--against", metavar="OTHER", help="Another model, whose kept answers are judged in both orders.")
+@click.option("--outputs", metavar="FOLDER", type=Path, help="MODEL is a generator with published outputs there.")
+def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
+    """Measure a model's win rate on instructions against the baseline.
+
+    The options judge outside the pipeline: models that are there already, or published outputs.
+    """
     from lidr.evals import alpaca as stage
     from lidr.tracking import stage_run
 
     settings = config.load()
+    if against or outputs:
+        _judge_outside(settings, model, against, outputs)
+        return
     target = paths.alpaca(settings.model(model))
     with stage_run(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target]) as run:
         metrics = stage.run(settings, model)
         _log_evaluation(run, metrics, model, target / paths.VERDICTS)
     click.echo(
         f"alpaca {model} against {settings.baseline.model}: win rate {metrics['average']['win_rate']:.1f} "
-        f"on average over {len(metrics) - 1} languages"
+        f"on average over {len(metrics) - 1} languages, length-controlled {metrics['average']['lc_win_rate']:.1f}"
     )
     click.echo("  " + " · ".join(_with_interval(lang, f, "win_rate", ".1f") for lang, f in metrics.items()))
 
@@ -213,11 +221,12 @@ def alpaca(model: str) -> None:
 def compare(show: bool) -> None:
     """Compare all models of the pipeline: tables, plots and a page, with intervals and tests."""
     from lidr.evals import compare as stage
+    from lidr.evals.comparison import compare_models
     from lidr.tracking import stage_run
 
     settings = config.load()
     if show:
-        click.echo(stage.table(stage.compare_models(settings)))
+        click.echo(stage.table(compare_models(settings)))
         click.echo(_where_to_look())
         return
     inputs = [path for model in settings.models for path in (paths.mgsm(model), paths.alpaca(model))]
@@ -228,6 +237,27 @@ def compare(show: bool) -> None:
         run.log_artifact(paths.compare())
     click.echo(stage.table(comparison))
     click.echo(_where_to_look())
+
+
+def _judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
+    from lidr.evals import head_to_head
+
+    if against and outputs:
+        raise click.UsageError("--against and --outputs exclude each other")
+    if outputs:
+        metrics, other = head_to_head.published(settings, model, outputs), settings.baseline.model
+    else:
+        other = settings.model(str(against))
+        metrics = head_to_head.against(settings, settings.model(model), other)
+    average = metrics["average"]
+    click.echo(
+        f"alpaca {model} against {other}: win rate {average['win_rate']:.1f} on average over {len(metrics) - 1} "
+        f"languages, length-controlled {average['lc_win_rate']:.1f}"
+    )
+    for lang, figures in metrics.items():
+        shares = " · ".join(f"{name} {100 * figures[name]:.1f}%" for name in ("wins", "ties", "losses"))
+        click.echo(f"  {_with_interval(lang, figures, 'win_rate', '.1f')} · {shares} · n = {figures['n']}")
+    click.echo(f"The verdicts: {paths.judged(model, other)}")
 
 
 def _where_to_look() -> str:

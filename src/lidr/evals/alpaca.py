@@ -1,25 +1,37 @@
 """Stage `alpaca`: a model's win rate on instructions against a baseline, as a judge sees it, by language.
 
     $ lidr alpaca m1
-    alpaca m1 against m0: win rate 71.2 [68.9, 73.4] over 7 languages, n = 1,750
+    alpaca m1 against m0: win rate 71.2 on average over 7 languages, length-controlled 70.8
       en 51.0 [48.6, 53.2] · es 78.4 [75.2, 81.4] · ...
 
 The win rate is 100 x the mean of (preference - 1): 50 where the model is as good as the baseline. Both answers and the
-verdict are kept in reports/alpaca/m1/verdicts.jsonl, the figures in metrics.json.
+verdict are kept in reports/alpaca/m1/verdicts.jsonl, the figures in metrics.json:
+
+    {"es": {"win_rate": 78.4, "low": 75.2, "high": 81.4, "standard_error": 1.6, "lc_win_rate": 77.9, "lc_low": 74.5,
+      "lc_high": 81.2, "wins": 0.6, "ties": 0.36, "losses": 0.04, "length": 38.2, "baseline_length": 35.1,
+      "off_target": 0.01, "baseline_off_target": 0.2, "truncated": 0.0, "unjudged": 0.0, "n": 250}, ...}
+
+With both orders there is `flips`, the share of contests in which the two orders name different winners, which then
+count as ties. A judge that is paid by the token adds `judge_prompt_tokens`, `judge_completion_tokens` and `judge_cost`;
+on average these and n are sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import fmean
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from statistics import fmean, stdev
 from typing import Any
 
 from lidr import config, paths, policy
+from lidr.engines.base import response_of
 from lidr.engines.shards import discard
 from lidr.errors import InputError
 from lidr.evals.answers import Metrics, ask, key, rounded
 from lidr.evals.baseline import instructions
-from lidr.evals.judge import TIE, Judge, compare_answers, open_judge
+from lidr.evals.judges import TIE, Contest, Judge, judge_all, open_judge
+from lidr.evals.judges.base import is_flipped
+from lidr.evals.length_controlled import length_controlled
 from lidr.evals.statistics import mean_interval
 from lidr.jsonl import read_by_key, write_json, write_rows
 from lidr.langid import is_off_target
@@ -27,19 +39,21 @@ from lidr.records import FinishReason, Prompt, Response, Verdict
 
 STAGE = "alpaca"
 
+# Of one language only: an interval of the average would have to know how the languages' items hang together, which
+# `lidr compare` does.
+BY_LANGUAGE_ONLY = ("low", "high", "standard_error", "lc_low", "lc_high")
+SUMS = ("judge_prompt_tokens", "judge_completion_tokens", "judge_cost", "n")
+
+Answers = Mapping[str, Response]  # by `id:lang`
+
 
 def run(settings: config.Settings, model: str) -> Metrics:
     """Answer, judge against the baseline's answers and write; returns the figures by language and on average."""
     items = instructions(settings)
-    baseline_file = paths.baseline() / paths.ANSWERS
-    baseline = read_by_key(baseline_file, Response, key=lambda row: f"{row.id}:{row.lang}")
-    for item in items:
-        if key(item) not in baseline:
-            raise InputError(f"no answer to {item.id!r} in {item.lang!r}; run `lidr baseline`", baseline_file)
+    baseline = baseline_answers(items)
     own = _answers(settings, model, items, baseline)
-    judge = open_judge(settings.alpaca.judge)
-    verdicts = [verdict(judge, item, own[key(item)], baseline[key(item)], settings.alpaca.languages) for item in items]
-    metrics = summarise(verdicts, settings.alpaca.languages, settings.compare, settings.seed)
+    verdicts = judge_items(settings, open_judge(settings), items, own, baseline)
+    metrics = summarise(settings, verdicts)
     folder = paths.alpaca(model)
     write_rows(folder / paths.VERDICTS, verdicts)
     write_json(folder / paths.METRICS, metrics)
@@ -47,75 +61,153 @@ def run(settings: config.Settings, model: str) -> Metrics:
     return metrics
 
 
-def verdict(judge: Judge, item: Prompt, own: Response, baseline: Response, languages: Sequence[str]) -> Verdict:
-    """One instruction, both answers, and the judge's preference."""
-    return Verdict(
-        id=item.id,
-        lang=item.lang,
-        prompt=item.text,
-        completion=own.text,
-        baseline=baseline.text,
-        preference=compare_answers(judge, item, own.text, baseline.text),
-        finish_reason=own.finish_reason,
-        off_target=is_off_target(own.text, item.lang, languages),
-        baseline_off_target=is_off_target(baseline.text, item.lang, languages),
-    )
+def baseline_answers(items: Sequence[Prompt]) -> dict[str, Response]:
+    """The baseline's answers, of which there must be one to each instruction."""
+    path = paths.baseline() / paths.ANSWERS
+    baseline = read_by_key(path, Response, key=lambda row: f"{row.id}:{row.lang}")
+    for item in items:
+        if key(item) not in baseline:
+            raise InputError(f"no answer to {item.id!r} in {item.lang!r}; run `lidr baseline`", path)
+    return baseline
 
 
-def summarise(verdicts: Sequence[Verdict], languages: Sequence[str], compare: config.Compare, seed: int) -> Metrics:
-    """Win rate with its bootstrap interval, wins, ties and losses, by language and on average."""
-    metrics = {lang: _figures([v for v in verdicts if v.lang == lang], compare, seed) for lang in languages}
-    figures: dict[str, Any] = {
-        name: fmean(by_name[name] for by_name in metrics.values())
-        for name in ("win_rate", "wins", "ties", "losses", "off_target", "baseline_off_target", "truncated", "unjudged")
+def judge_items(
+    settings: config.Settings, judge: Judge, items: Sequence[Prompt], own: Answers, baseline: Answers
+) -> list[Verdict]:
+    """Each instruction with both answers and the judge's preference, asked for a whole language at a time."""
+    verdicts = []
+    for lang in settings.alpaca.languages:
+        members = [item for item in items if item.lang == lang]
+        contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in members]
+        for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
+            item = contest.instruction
+            verdicts.append(
+                Verdict(
+                    id=item.id,
+                    lang=item.lang,
+                    prompt=item.text,
+                    completion=contest.completion,
+                    baseline=contest.baseline,
+                    preference=opinion.preference,
+                    finish_reason=own[key(item)].finish_reason,
+                    off_target=is_off_target(contest.completion, lang, settings.alpaca.languages),
+                    baseline_off_target=is_off_target(contest.baseline, lang, settings.alpaca.languages),
+                    swapped=opinion.swapped,
+                    orders=opinion.orders,
+                    judge_prompt_tokens=opinion.prompt_tokens,
+                    judge_completion_tokens=opinion.completion_tokens,
+                )
+            )
+    return verdicts
+
+
+def outcome(verdict: Verdict) -> int | None:
+    """1 for a win, -1 for a loss, 0 for a tie; with both orders a win is one in both, and so is a loss."""
+    if verdict.preference is None:
+        return None
+    preferences = verdict.orders or (verdict.preference,)
+    signs = {(p > TIE) - (p < TIE) for p in preferences if p is not None}
+    return signs.pop() if len(signs) == 1 else 0
+
+
+def summarise(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics:
+    """The figures of each language, and their average."""
+    metrics = {
+        lang: _figures(settings, [verdict for verdict in verdicts if verdict.lang == lang])
+        for lang in settings.alpaca.languages
     }
-    return metrics | {"average": rounded(figures | {"n": len(verdicts)})}
+    first = next(iter(metrics.values()))
+    average: dict[str, Any] = {
+        name: (sum if name in SUMS else fmean)([figures[name] for figures in metrics.values()])
+        for name in first
+        if name not in BY_LANGUAGE_ONLY
+    }
+    return metrics | {"average": rounded(average)}
 
 
-def _answers(
-    settings: config.Settings, model: str, items: Sequence[Prompt], baseline: dict[Any, Response]
-) -> dict[str, Response]:
-    """The model's answers by `id:lang`; the baseline's own are not generated a second time."""
+def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], baseline: Answers) -> Answers:
+    """The model's answers; the baseline's own are not generated a second time."""
     if model == settings.baseline.model:
         return {key(item): baseline[key(item)] for item in items}
-    completions = ask(
-        settings,
-        policy.resolve(model),
-        STAGE,
-        items,
-        settings.alpaca.max_new_tokens,
-        settings.alpaca.repetition_penalty,
-    )
-    return {
-        key(item): Response(
-            id=item.id,
-            lang=item.lang,
-            text=completion.text,
-            finish_reason=completion.finish_reason,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-        )
-        for item in items
-        for completion in [completions[key(item)]]
-    }
+    alpaca = settings.alpaca
+    completions = ask(settings, policy.resolve(model), STAGE, items, alpaca.max_new_tokens, alpaca.repetition_penalty)
+    return {key(item): response_of(item, completions[key(item)]) for item in items}
 
 
-def _figures(verdicts: Sequence[Verdict], compare: config.Compare, seed: int) -> dict[str, float]:
-    preferences = [v.preference for v in verdicts if v.preference is not None]
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     n = len(verdicts)
-    interval = mean_interval([100 * (p - 1) for p in preferences], confidence=compare.confidence, seed=seed)
+    outcomes = [outcome(verdict) for verdict in verdicts]
     return rounded(
         {
-            "win_rate": interval.estimate,
-            "low": interval.low,
-            "high": interval.high,
-            "wins": sum(p > TIE for p in preferences) / n,
-            "ties": sum(p == TIE for p in preferences) / n,
-            "losses": sum(p < TIE for p in preferences) / n,
+            **_win_rates(settings, verdicts),
+            "wins": outcomes.count(1) / n,
+            "ties": outcomes.count(0) / n,
+            "losses": outcomes.count(-1) / n,
+            **_flips(settings, verdicts),
+            "length": fmean(len(v.completion) for v in verdicts),
+            "baseline_length": fmean(len(v.baseline) for v in verdicts),
             "off_target": sum(v.off_target for v in verdicts) / n,
             "baseline_off_target": sum(v.baseline_off_target for v in verdicts) / n,
             "truncated": sum(v.finish_reason is FinishReason.LENGTH for v in verdicts) / n,
-            "unjudged": (n - len(preferences)) / n,
+            "unjudged": outcomes.count(None) / n,
+            **_expense(settings.alpaca.judge, verdicts),
             "n": n,
         }
     )
+
+
+def _win_rates(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    rates = win_rates(verdicts)
+    compare = settings.compare
+    plain = mean_interval(rates, confidence=compare.confidence, seed=settings.seed)
+    controlled = length_controlled(
+        [v.preference for v in verdicts],
+        [len(v.completion) for v in verdicts],
+        [len(v.baseline) for v in verdicts],
+        confidence=compare.confidence,
+        resamples=compare.resamples,
+        seed=settings.seed,
+    )
+    return {
+        "win_rate": plain.estimate,
+        "low": plain.low,
+        "high": plain.high,
+        "standard_error": standard_error(rates),
+        "lc_win_rate": controlled.estimate,
+        "lc_low": controlled.low,
+        "lc_high": controlled.high,
+    }
+
+
+def win_rates(verdicts: Sequence[Verdict]) -> list[float]:
+    """What each judged contest adds to the win rate, 0 to 100."""
+    return [100 * (v.preference - 1) for v in verdicts if v.preference is not None]
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """The standard error of the mean; of a single value it is not known and given as 0."""
+    return stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
+
+
+def _flips(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    asked = [v.orders for v in verdicts if v.orders and None not in v.orders]
+    if not asked and not settings.alpaca.judge.both_orders:
+        return {}
+    return {"flips": sum(map(is_flipped, asked)) / max(1, len(asked))}
+
+
+def _expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Tokens of all verdicts, those taken from the journal among them, and what they cost at the prices given."""
+    if judge.name != "openai":
+        return {}
+    prompt, completion = (
+        sum(v.judge_prompt_tokens for v in verdicts),
+        sum(v.judge_completion_tokens for v in verdicts),
+    )
+    tokens: dict[str, float] = {"judge_prompt_tokens": prompt, "judge_completion_tokens": completion}
+    if judge.prompt_price is None or judge.completion_price is None:
+        return tokens
+    return {**tokens, "judge_cost": (prompt * judge.prompt_price + completion * judge.completion_price) / 1e6}

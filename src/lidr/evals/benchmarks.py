@@ -18,7 +18,7 @@ from typing import Any
 from lidr import paths
 from lidr.errors import InputError
 from lidr.evals import statistics
-from lidr.evals.judge import TIE
+from lidr.evals.judges.base import TIE
 from lidr.jsonl import read_by_key
 from lidr.records import Answer, FinishReason, Verdict
 

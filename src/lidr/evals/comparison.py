@@ -98,7 +98,7 @@ def compare_models(settings: config.Settings) -> Comparison:
     """Read all models' answers and verdicts and compare them; raises InputError where the items differ."""
     models = tuple(sorted(settings.models, key=config.iteration_number))
     mgsm = _benchmark(settings, models, MGSM, settings.mgsm.languages, f"problems of source {settings.mgsm.source}")
-    what = f"instructions of source {settings.alpaca.source}, judge {settings.alpaca.judge}"
+    what = f"instructions of source {settings.alpaca.source}, judge {settings.alpaca.judge.name}"
     alpaca = _benchmark(settings, models, ALPACA, settings.alpaca.languages, what)
     return Comparison(settings, models, (mgsm, alpaca))
 

@@ -177,6 +177,8 @@ def how_to_read(comparison: Comparison) -> list[str]:
     """What the numbers are and which tests were used."""
     level = number(100 * comparison.settings.compare.confidence).removesuffix(".0")
     alpha, baseline = f"{comparison.alpha:g}", comparison.settings.baseline.model
+    itself = f" {baseline} against itself is 50 by construction, not by measurement."
+    itself = itself if baseline in comparison.models else ""
     return [
         f"Brackets are {level}% intervals: Wilson's for an accuracy, a BCa bootstrap over items for a win rate and for "
         "an average. Overlapping intervals of two models are no test: both answered the same items, and the "
@@ -188,11 +190,11 @@ def how_to_read(comparison: Comparison) -> list[str]:
         "Averages over languages take the item as the unit: the languages' items are translations of each other, so "
         "an item's results are averaged over languages first, and n is the number of items.",
         "p values of languages are adjusted by Holm for the number of languages in the same list; those of averages "
-        f"are not adjusted. `{AGAINST_BASE}` marks p < {alpha} against m0, `{AGAINST_PREVIOUS}` p < {alpha} against "
+        f"are not adjusted. {AGAINST_BASE} marks p < {alpha} against m0, {AGAINST_PREVIOUS} p < {alpha} against "
         "the model before. 'No significant difference' is not evidence of equality: the interval shows which "
         "differences remain possible.",
-        f"The win rate is 100 x (mean preference - 1) against {baseline}'s answers: 50 is as good as the baseline. "
-        f"{baseline} against itself is 50 by construction, not by measurement.",
+        f"The win rate is 100 x (mean preference - 1) against {baseline}'s answers: 50 is as good as the baseline."
+        f"{itself}",
     ]
 
 
@@ -254,19 +256,19 @@ def markdown(comparison: Comparison) -> str:
     """The whole report as Markdown; plots are the PNG files beside it."""
     lines = [f"# {title(comparison)}", ""]
     for text in headlines(comparison):
-        lines += [text, ""]
+        lines += [_plain(text), ""]
     for benchmark in comparison.benchmarks:
         lines += _benchmark_section(comparison, benchmark)
     lines += ["## How to read this", ""]
     for text in how_to_read(comparison):
-        lines += [text, ""]
+        lines += [_plain(text), ""]
     lines += ["## What was compared", "", *(f"- {name}: {_plain(value)}" for name, value in facts(comparison)), ""]
     return "\n".join(lines)
 
 
 def _benchmark_section(comparison: Comparison, benchmark: Benchmark) -> list[str]:
     models = comparison.models
-    title = f"{benchmark.title} {measure(comparison, benchmark)}"
+    title = _plain(f"{benchmark.title} {measure(comparison, benchmark)}")
     lines = [f"## {title}", "", f"![{title} by language]({benchmark.name}.png)", ""]
     lines += [f"In %, {_plain(benchmark.what)}.", ""]
     rows = []
@@ -328,5 +330,5 @@ def _fenced(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_<>&|\[\]#!])", r"\\\1", text)
+    """Text that Markdown shows as it is; '[24.0' and 'p < 0.001' need no mark for that."""
+    return re.sub(r"([\\`*_|]|<(?! )|\[(?![-\d])|&(?=[#\w]))", r"\\\1", text)

@@ -1,0 +1,30 @@
+"""Judges: which of two answers to the same instruction is better. `base` is the contract, the others are judges.
+
+>>> judge = open_judge(settings)
+>>> judge_all(judge, [Contest(item, "El número mayor es 61.", "The larger number is 34.")])
+[Opinion(preference=2.0, ...)]
+"""
+
+from __future__ import annotations
+
+from lidr import config
+from lidr.evals.judges.base import TIE, Contest, Judge, Opinion, judge_all
+
+__all__ = ["TIE", "Contest", "Judge", "Opinion", "judge_all", "open_judge"]
+
+
+def open_judge(settings: config.Settings, both_orders: bool | None = None) -> Judge:
+    """The judge that params.yaml names; `both_orders` overrules it. A model is loaded when it is first asked."""
+    judge = settings.alpaca.judge
+    both = judge.both_orders if both_orders is None else both_orders
+    if judge.name == "openai":
+        from lidr.evals.judges.openai import openai_judge
+
+        return openai_judge(judge, both)
+    if judge.name == "local":
+        from lidr.evals.judges.local import local_judge
+
+        return local_judge(judge, settings.engine, both)
+    from lidr.evals.judges.lab import LabJudge
+
+    return LabJudge(both)

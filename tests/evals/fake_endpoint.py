@@ -1,0 +1,124 @@
+"""An OpenAI-compatible endpoint on 127.0.0.1 that judges by a hash and fails as it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+KEY = "sk-test-7f3a9"
+PROMPT_TOKENS, HANG = 100, 3.0
+
+# (number of the request from 1, its body) -> the fault to show, or None
+Faults = Callable[[int, dict[str, Any]], str | None]
+
+
+class Endpoint:
+    """What a test asks the server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.bodies: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.keys: set[str] = set()
+        self.faults: Faults = lambda number, body: None
+        self.most_at_once = self.at_once = 0
+        self.lock = threading.Lock()
+
+
+def content(body: dict[str, Any]) -> str:
+    return "\n".join(message["content"] for message in body["messages"])
+
+
+def logprobs(text: str) -> list[dict[str, Any]]:
+    """Five candidates; now and then one of the two labels is not among them, seldom neither."""
+    draw = int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
+    tokens = [("m", -0.01 * (draw % 300 + 1)), ("M", -0.01 * (draw // 300 % 300 + 1)), ("The", -9.5), ("A", -9.75)]
+    kind = draw // 90_000 % 25
+    hidden = {0: {"m"}, 1: {"M"}, 2: {"m", "M"}}.get(kind, set())
+    return [{"token": t, "logprob": p, "bytes": None} for t, p in [*tokens, ("Both", -11.0)] if t not in hidden]
+
+
+def completion(body: dict[str, Any], top: list[dict[str, Any]] | None) -> dict[str, Any]:
+    found = None if top is None else {"content": [{**top[0], "top_logprobs": top}], "refusal": None}
+    message = {"role": "assistant", "content": top[0]["token"] if top else "m", "refusal": None}
+    choice = {"index": 0, "finish_reason": "length", "message": message, "logprobs": found}
+    usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": 1, "total_tokens": PROMPT_TOKENS + 1}
+    return {
+        "id": "c-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": body["model"],
+        "choices": [choice],
+        "usage": usage,
+    }
+
+
+def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            with endpoint.lock:
+                endpoint.bodies.append(body)
+                endpoint.times.append(time.monotonic())
+                endpoint.keys.add(self.headers["authorization"])
+                endpoint.at_once += 1
+                endpoint.most_at_once = max(endpoint.most_at_once, endpoint.at_once)
+                number = len(endpoint.bodies)
+            try:
+                self.answer(endpoint.faults(number, body), body)
+            finally:
+                with endpoint.lock:
+                    endpoint.at_once -= 1
+
+        def answer(self, fault: str | None, body: dict[str, Any]) -> None:
+            if fault == "hang":
+                time.sleep(HANG)
+                return
+            if fault and fault.partition(" ")[0].isdigit():
+                status, _, retry_after = fault.partition(" ")
+                headers = {"retry-after": retry_after} if retry_after else {}
+                said = self.headers["authorization"]  # some servers repeat the key
+                self.reply(int(status), json.dumps({"error": {"message": f"no: {said}"}}), headers)
+                return
+            top = {"no logprobs": None, "mute": [{"token": "The", "logprob": -0.1, "bytes": None}]}
+            answer = completion(body, top[fault] if fault in top else logprobs(content(body)))
+            if fault == "no usage":
+                del answer["usage"]
+            text = json.dumps(answer)
+            self.reply(200, text[:40] if fault == "truncated" else text, {})
+
+        def reply(self, status: int, text: str, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in {"content-type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+@contextmanager
+def running() -> Iterator[Endpoint]:
+    """The endpoint, for as long as the block runs."""
+    endpoint = Endpoint("")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(endpoint))
+    server.daemon_threads = True
+    server.block_on_close = False
+    endpoint.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield endpoint
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,223 @@
+"""X-AlpacaEval's files: what is read, and the line that each mistake ends in; the stages on published answers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from factories import edited
+from fake_endpoint import KEY, running
+
+from lidr import config, paths
+from lidr.cli import main
+from lidr.errors import InputError
+from lidr.evals import baseline
+from lidr.evals.alpaca_formats import load_outputs, load_prompts
+from lidr.jsonl import read_rows
+from lidr.records import Response, Verdict
+
+Rows = list[dict[str, Any]]
+PAPER = os.environ.get("LIDR_PAPER_DATA")
+
+
+def prompt_rows(count: int = 3) -> Rows:
+    return [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in range(1, count + 1)]
+
+
+def output_rows(count: int = 3, generator: str = "gpt") -> Rows:
+    return [
+        {"generator": generator, "dataset": "d", **row, "output": f"hecho {row['id']}"} for row in prompt_rows(count)
+    ]
+
+
+def write(path: Path, content: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+    return path
+
+
+def test_prompts(tmp_path: Path) -> None:
+    write(tmp_path / "es.json", prompt_rows())
+    first, second = load_prompts(tmp_path, "es", 2)
+    assert (first.id, first.lang, first.text, first.source.row) == ("alpaca-1", "es", "haz 1", 0)
+    assert (second.id, second.source.name) == ("alpaca-2", (tmp_path / "es.json").as_posix())
+
+
+def test_prompts_without_ids_are_known_by_their_row(tmp_path: Path) -> None:
+    write(tmp_path / "es.json", [{"instruction": "uno"}, {"instruction": "dos", "more": 1}])
+    assert [prompt.id for prompt in load_prompts(tmp_path, "es", 2)] == ["alpaca-1", "alpaca-2"]
+
+
+@pytest.mark.parametrize("place", ["es/gpt/model_outputs.json", "es.json"])
+def test_outputs_are_joined_on_the_instruction(tmp_path: Path, place: str) -> None:
+    write(tmp_path / "prompts/es.json", prompt_rows())
+    rows = output_rows(4)[::-1]  # another order, one row more
+    for row, odd in zip(rows, ("x", 7, None), strict=False):
+        row["id"] = odd
+    write(tmp_path / "outputs" / place, rows)
+    prompts = load_prompts(tmp_path / "prompts", "es", 3)
+    answers = load_outputs(tmp_path / "outputs", "es", "gpt", prompts)
+    assert [(row.id, row.lang, row.text) for row in answers] == [(f"alpaca-{n}", "es", f"hecho {n}") for n in (1, 2, 3)]
+
+
+def changed(rows: Rows, change: Callable[[Rows], object]) -> object:
+    found = change(rows)
+    return rows if found is None else found
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: [], "the list is empty"),
+        (lambda rows: "", "not a JSON list"),
+        (lambda rows: '[{"id": 1', "not a JSON list"),
+        (lambda rows: {"rows": rows}, "not a JSON list"),
+        (lambda rows: [*rows, 3], "row 4: not as expected"),
+        (lambda rows: rows[1].pop("instruction") and None, "row 2: not as expected"),
+        (lambda rows: rows[1].update(instruction=5), "row 2: not as expected"),
+        (lambda rows: rows[2].update(instruction=" "), "row 3: an empty instruction"),
+        (lambda rows: rows[2].update(instruction="haz 1"), "row 3: the same instruction as in row 1: 'haz 1'"),
+        (lambda rows: rows[2].update(id=1), "row 3: the id '1' of row 1; each is expected once"),
+        (lambda rows: rows[1].pop("id") and None, "row 2: some rows have an id and some do not"),
+        (lambda rows: rows[:2], "2 prompts; 3 are expected (alpaca.items)"),
+    ],
+)
+def test_bad_prompts_are_named(tmp_path: Path, change: Callable[[Rows], object], message: str) -> None:
+    path = write(tmp_path / "es.json", changed(prompt_rows(), change))
+    with pytest.raises(InputError) as caught:
+        load_prompts(tmp_path, "es", 3)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: [], "the list is empty"),
+        (lambda rows: rows[1].update(output=None), "row 2: not as expected"),
+        (lambda rows: rows[1].pop("output") and None, "row 2: not as expected"),
+        (lambda rows: rows[1].update(generator="other"), "row 2: an output of 'other'; outputs of 'gpt' are expected"),
+        (lambda rows: rows[2].update(instruction="haz 1"), "row 3: the same instruction as in row 1"),
+        (lambda rows: rows[:2], "no output for the instruction of row 3 of "),
+    ],
+)
+def test_bad_outputs_are_named(tmp_path: Path, change: Callable[[Rows], object], message: str) -> None:
+    write(tmp_path / "prompts/es.json", prompt_rows())
+    path = write(tmp_path / "es/gpt/model_outputs.json", changed(output_rows(), change))
+    with pytest.raises(InputError) as caught:
+        load_outputs(tmp_path, "es", "gpt", load_prompts(tmp_path / "prompts", "es", 3))
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+def test_a_language_without_a_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"/sw\.json: no such file"):
+        load_prompts(tmp_path, "sw", 3)
+    with pytest.raises(InputError, match=r"sw/gpt/model_outputs\.json: no such file, and no .*/sw\.json"):
+        load_outputs(tmp_path, "sw", "gpt", [])
+
+
+# --- the stages ------------------------------------------------------------------------------------------------------
+
+
+def configure(prompts: Path, outputs: Path, generator: str, items: int, url: str = "http://127.0.0.1:1/v1") -> None:
+    """A params.yaml in the working folder: published prompts and baseline, es only, an endpoint as the judge."""
+    text = edited(
+        ("baseline:\n  model: m0  ", f"baseline:\n  model: {generator}  "),
+        ("  source: models/m0 ", f"  source: {outputs} "),
+        (
+            "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
+            f"alpaca:\n  source: {prompts}\n  languages: [es]\n  items: {items}",
+        ),
+        ("    name: lab  ", "    name: openai  "),
+        ("    model: null  ", "    model: judge-1  "),
+        ("    endpoint: null  ", f"    endpoint: {url}  "),
+        ("    concurrency: null", "    concurrency: 8"),
+        ("    retries: null", "    retries: 3"),
+        ("    timeout_seconds: null", "    timeout_seconds: 60"),
+        ("    prompt_price: null", "    prompt_price: 10"),
+        ("    completion_price: null", "    completion_price: 30"),
+    )
+    Path("params.yaml").write_text(text, "utf-8")
+
+
+def test_baseline_writes_published_answers_and_overwrites_nothing_with_bad_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "p/es.json", prompt_rows())
+    file = write(tmp_path / "o/es/gpt-4/model_outputs.json", output_rows(generator="gpt-4"))
+    configure(Path("p"), Path("o"), "gpt-4", 3)
+    baseline.run(config.load())
+    answers = paths.baseline() / paths.ANSWERS
+    before = answers.read_bytes()
+    assert [row.text for row in read_rows(answers, Response)] == ["hecho 1", "hecho 2", "hecho 3"]
+    write(file, [])
+    done = CliRunner().invoke(main, ["baseline"])
+    assert (done.exit_code, answers.read_bytes()) == (1, before)
+    assert done.output.splitlines()[-1].startswith("Error: o/es/gpt-4/model_outputs.json: the list is empty")
+
+
+def test_published_models_are_judged_against_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    write(tmp_path / "p/es.json", prompt_rows(30))
+    write(tmp_path / "o/es/gpt-4/model_outputs.json", output_rows(30, "gpt-4"))
+    ours = [row | {"output": row["output"] + " bien"} for row in output_rows(30, "gpt-3.5")]
+    write(tmp_path / "o/es/gpt-3.5/model_outputs.json", ours)
+    with running() as endpoint:
+        configure(Path("p"), Path("o"), "gpt-4", 30, endpoint.url)
+        for command in (["baseline"], ["alpaca", "gpt-3.5", "--outputs", "o"]):
+            done = CliRunner().invoke(main, command)
+            assert done.exit_code == 0, done.output
+    assert done.output.startswith("alpaca gpt-3.5 against gpt-4: win rate ")
+    folder = paths.judged("gpt-3.5", "gpt-4")
+    rows = list(read_rows(folder / paths.VERDICTS, Verdict))
+    figures = json.loads((folder / paths.METRICS).read_text("utf-8"))["es"]
+    judged = [row.preference for row in rows if row.preference is not None]
+    assert figures["win_rate"] == pytest.approx(100 * sum(p - 1 for p in judged) / len(judged), abs=1e-6)
+    assert figures["lc_low"] <= figures["lc_win_rate"] <= figures["lc_high"]
+    assert figures["length"] == figures["baseline_length"] + 5
+    assert figures["unjudged"] == pytest.approx(1 - len(judged) / 30, abs=1e-6)
+    assert figures["judge_cost"] == pytest.approx((3_000 * 10 + 30 * 30) / 1e6)
+    assert all(KEY not in file.read_text("utf-8") for file in tmp_path.rglob("*") if file.is_file())
+
+
+def test_names_that_are_no_names_and_options_that_exclude_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    configure(Path("p"), Path("o"), "gpt-4", 3)
+    for arguments, message in (
+        (["../x", "--outputs", "o"], "cannot be the name of a folder"),
+        (["m1", "--against", "m1"], "two models are expected"),
+        (["m1", "--against", "m9"], "no model 'm9' in params.yaml"),
+        (["m1", "--against", "m0", "--outputs", "o"], "exclude each other"),
+    ):
+        done = CliRunner().invoke(main, ["alpaca", *arguments])
+        assert done.exit_code != 0 and message in done.output
+    assert not paths.REPORTS.exists()
+
+
+@pytest.mark.skipif(not PAPER, reason="LIDR_PAPER_DATA names no folder with X-AlpacaEval's published files")
+def test_the_papers_models_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    data = Path(str(PAPER)).resolve() / "x-alpacaeval"
+    monkeypatch.chdir(tmp_path)
+    with running() as endpoint:
+        configure(data / "prompts", data / "outputs", "gpt-4-turbo-2024-04-09", 805, endpoint.url)
+        for command in (["baseline"], ["alpaca", "gpt-3.5-turbo-0125", "--outputs", str(data / "outputs")]):
+            done = CliRunner().invoke(main, command)
+            assert done.exit_code == 0, done.output
+        assert len(endpoint.bodies) <= 805
+    folder = paths.judged("gpt-3.5-turbo-0125", "gpt-4-turbo-2024-04-09")
+    rows = list(read_rows(folder / paths.VERDICTS, Verdict))
+    assert len({row.id for row in rows}) == len(rows) == 805
+    figures = json.loads((folder / paths.METRICS).read_text("utf-8"))["es"]
+    assert figures["n"] == 805 and 0 < figures["unjudged"] < 0.1
+    assert figures["length"] < figures["baseline_length"]
