@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,9 +13,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def edited(*replacements: tuple[str, str]) -> str:
-    """The committed params.yaml with texts replaced, each of which it must hold."""
+    """The committed params.yaml with texts replaced, each of which it must hold; `key:` stands for its whole line."""
     text = (ROOT / "params.yaml").read_text("utf-8")
     for old, new in replacements:
+        line = re.search(rf"^{old}.*$", text, re.MULTILINE) if old.endswith(":") else None
+        old = line[0] if line else old
         assert old in text, f"params.yaml has no {old!r}"
         text = text.replace(old, new, 1)
     return text

@@ -36,7 +36,7 @@ RESOLVE_LAB = {
     "lidr.stages.prompts",
     "lidr.evals.answers",
     "lidr.evals.mgsm",
-    "lidr.evals.judge",
+    "lidr.evals.judges.lab",
     "lidr.audit.reward",
     "lidr.audit.fidelity",
     "lidr.cli.tools",

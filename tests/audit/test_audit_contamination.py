@@ -10,7 +10,6 @@ from audit_project import Made, settings, two_sided
 
 from lidr import audit
 from lidr.audit.contamination import evaluation_items
-from lidr.jsonl import write_rows
 from lidr.records import Prompt, PromptKind, Source
 
 QUESTION = "A robe takes two bolts of blue fiber and half that much white fiber, so how many bolts does it take in all?"
@@ -44,7 +43,7 @@ def test_planted_overlaps_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     planted().write(settings())
     items = [item("robe", QUESTION), item("light", STORY), item("free", "Explain why the sky looks blue at noon.")]
     items += [item("zh", CHINESE, "zh"), item("short", "Red 1.")]
-    report = audit.measure(settings(), "m1", None, {"tests": items, "unread": None})
+    report = audit.measure(settings(), "m1", None, {"tests": items})
     found = {(o.item, o.kind): o for o in report.overlaps}
     assert set(found) == {("robe", "prompt"), ("light", "prompt"), ("zh", "chosen")}
     assert (found["robe", "prompt"].exact, found["robe", "prompt"].id) == (True, "p0")
@@ -55,7 +54,6 @@ def test_planted_overlaps_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     figures = report.figures["contamination"]["tests"]
     assert (figures["prompt"]["exact"], figures["prompt"]["near"], figures["prompt"]["any"]) == (1, 2, 2)
     assert (figures["chosen"]["exact"], figures["chosen"]["near"], figures["chosen"]["too_short"]) == (0, 1, 1)
-    assert "contamination with unread was not checked: its items cannot be read here" in report.warnings
     assert "2 items of tests are nearly or exactly among the training prompts" in report.warnings
 
 
@@ -66,13 +64,9 @@ def test_a_short_item_counts_only_where_it_is_the_whole_text(tmp_path: Path, mon
     assert [(o.item, o.exact) for o in report.overlaps] == [("a", True)]
 
 
-def test_items_of_a_folder_are_read(tmp_path: Path) -> None:
+def test_the_items_are_those_that_the_benchmarks_ask() -> None:
     chosen = settings()
-    for lang in ("en", "es"):
-        write_rows(tmp_path / f"{lang}.jsonl", [item(f"i{n}", f"text {n}", lang) for n in range(30)])
-    from_folder = msgspec.structs.replace(chosen.mgsm, source=str(tmp_path), items=25)
-    items = evaluation_items(msgspec.structs.replace(chosen, mgsm=from_folder))
-    assert len(items["mgsm"] or ()) == 50
-    assert len(items["alpaca"] or ()) == 40
-    elsewhere = msgspec.structs.replace(chosen.mgsm, source="no/such/folder")
-    assert evaluation_items(msgspec.structs.replace(chosen, mgsm=elsewhere))["mgsm"] is None
+    worded = msgspec.structs.replace(chosen.mgsm, style="paper_instructed")
+    items = evaluation_items(msgspec.structs.replace(chosen, mgsm=worded))
+    assert {name: len(prompts) for name, prompts in items.items()} == {"mgsm": 40, "alpaca": 40}
+    assert items == evaluation_items(chosen), "without the wording of a style"

@@ -41,7 +41,7 @@ def test_a_bias_is_warned_of(
     assert (warning is None) if expected is None else (f"towards {expected} answers" in str(warning))
     if lengths == {7, 8}:
         assert figures["quarters"]["q4"] == {
-            "from": 34, "to": 39, "prompts": 20, "dropped": 0.5, "unparsed": 0.5,
+            "from": 30, "to": 39, "prompts": 20, "dropped": 0.5, "unparsed": 0.5,
         }  # fmt: skip
         assert figures["bias"]["difference"] == 0.5
 

@@ -99,7 +99,8 @@ def test_request_is_the_wording_with_the_turn_begun(two_languages: config.Settin
         {"role": "assistant", "content": "<translated>"},
     ]
     assert engine.sampling is not None
-    assert (engine.sampling.temperature, engine.sampling.max_new_tokens, engine.sampling.seed) == (0.0, 64, 42)
+    limit, seed = two_languages.translate.max_new_tokens, two_languages.seed
+    assert (engine.sampling.temperature, engine.sampling.max_new_tokens, engine.sampling.seed) == (0.0, limit, seed)
 
 
 @pytest.mark.parametrize(

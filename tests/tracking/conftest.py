@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from tracking_project import ROOT, Project
 
@@ -30,4 +31,20 @@ def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
     shutil.copyfile(empty_store, root / "mlflow.db")
     shutil.copyfile(ROOT / "params.yaml", root / "params.yaml")
     monkeypatch.chdir(root)
-    return Project(root, config.load())
+    return Project(root, _settings())
+
+
+def _settings() -> config.Settings:
+    """The project's settings, with values of our own where a test names them."""
+    settings = config.load()
+    replace = msgspec.structs.replace
+    return replace(
+        settings,
+        profile="lab",
+        seed=42,
+        languages=("es", "de", "fr", "ru"),
+        train=replace(settings.train, beta=0.1),
+        iterations={name: replace(iteration, train={}) for name, iteration in settings.iterations.items()},
+        prompts=replace(settings.prompts, per_iteration=300),
+        tracking=replace(settings.tracking, experiment="lidr", system_metrics=False),
+    )

@@ -125,3 +125,18 @@ def test_table_needs_a_name_that_the_view_reads(project: Project) -> None:
         stage_run(project.settings, "mgsm", "m1", [], [], publish="later") as run,
     ):
         run.log_table(Path("params.yaml"), "items.jsonl")
+
+
+def test_system_metrics_by_a_param(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    import msgspec
+
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
+    tracking = msgspec.structs.replace(project.settings.tracking, system_metrics=True)
+    settings = msgspec.structs.replace(project.settings, tracking=tracking)
+    with stage_run(settings, "generate", "m1", [], []):
+        deadline = time.monotonic() + PATIENCE
+        while not any("system/cpu_utilization_percentage" in run.data.metrics for run in project.children()):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    (child,) = project.children()
+    assert child.info.status == "FINISHED"

@@ -104,14 +104,13 @@ def measure(
         "contamination": overlap.figures(),
     }
     figures = rounded(figures | {"history": drift.history(iteration, signal_figures, previous)})
-    not_checked = [name for name, items in evaluations.items() if not items]
     return Report(
         iteration=iteration,
         settings=settings,
         figures=figures,
         previous=previous,
         recommendation=reward.recommendation(figures["reward"], settings),
-        warnings=warnings(settings, figures, examiner.unsupported, not_checked),
+        warnings=warnings(settings, figures, examiner.unsupported),
         overlaps=overlap.overlaps(),
         histograms=lengths.characters,
         pairs=sample.pairs(),

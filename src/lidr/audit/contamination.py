@@ -19,22 +19,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from lidr import config
 from lidr.audit.facts import Facts
 from lidr.audit.normalise import ngram_length, ngrams, words
 from lidr.audit.stories import Story
-from lidr.jsonl import read_by_key
 from lidr.records import Prompt, Record
 
 # At 0.8, short items of one template that share their first number already count (seen in the lab).
 NEAR = 0.9
 KINDS = ("prompt", "chosen")
 
-# The evaluation items by benchmark; None where they cannot be read, which the report says.
-Evaluations = Mapping[str, Sequence[Prompt] | None]
+# The evaluation items by benchmark.
+Evaluations = Mapping[str, Sequence[Prompt]]
 
 
 class Overlap(Record, frozen=True):
@@ -50,24 +50,15 @@ class Overlap(Record, frozen=True):
     id: str
 
 
-def evaluation_items(settings: config.Settings) -> dict[str, list[Prompt] | None]:
-    """The items of both benchmarks: the lab's, or a folder's prompts, one JSONL file a language."""
-    benchmarks = {
-        "mgsm": (settings.mgsm.source, settings.mgsm.languages, settings.mgsm.items, "problems"),
-        "alpaca": (settings.alpaca.source, settings.alpaca.languages, settings.alpaca.items, "instructions"),
+def evaluation_items(settings: config.Settings) -> dict[str, list[Prompt]]:
+    """The items of both benchmarks, problems without the wording that a style puts around them."""
+    from lidr.evals import baseline, mgsm
+
+    plain = msgspec.structs.replace(settings.mgsm, style="paper", examples=0)
+    return {
+        "mgsm": mgsm.prompts(msgspec.structs.replace(settings, mgsm=plain)),
+        "alpaca": baseline.instructions(settings),
     }
-    return {name: _items(*where, seed=settings.seed) for name, where in benchmarks.items()}
-
-
-def _items(source: str, languages: tuple[str, ...], count: int, kind: Any, seed: int) -> list[Prompt] | None:
-    if source == "lab":
-        from lidr.evals.answers import lab_items
-
-        return lab_items(kind, languages, count, seed)
-    files = [Path(source) / f"{lang}.jsonl" for lang in languages]
-    if not all(file.is_file() for file in files):
-        return None
-    return [item for file in files for item in list(read_by_key(file, Prompt).values())[:count]]
 
 
 @dataclass
@@ -105,7 +96,7 @@ class Contamination:
         self._by_ngram: dict[str, list[_Item]] = {}
         self._lengths: set[int] = set()
         for name, prompts in evaluations.items():
-            for prompt in prompts or ():
+            for prompt in prompts:
                 self._index(name, prompt)
 
     def add(self, story: Story, story_facts: Sequence[Facts]) -> None:

@@ -38,9 +38,7 @@ class Report:
     drops: list[Entry]
 
 
-def warnings(
-    settings: config.Settings, figures: dict[str, Any], unsupported: tuple[str, ...], not_checked: list[str]
-) -> list[str]:
+def warnings(settings: config.Settings, figures: dict[str, Any], unsupported: tuple[str, ...]) -> list[str]:
     """One line for each finding that should not go unread."""
     found = [] if figures["counts"]["pairs"] else ["there are no pairs"]
     bias = lengths.bias_warning(figures["lengths"]["drops"])
@@ -53,9 +51,7 @@ def warnings(
         for kind, where in (("prompt", "training prompts"), ("chosen", "chosen answers")):
             if evaluation[kind]["near"]:
                 found.append(f"{evaluation[kind]['near']:,} items of {name} are nearly or exactly among the {where}")
-    found += [f"the language of texts in {lang} was not identified: py3langid does not know it" for lang in unsupported]
-    found += [f"contamination with {name} was not checked: its items cannot be read here" for name in not_checked]
-    return found
+    return found + [f"the language of texts in {lang} was not identified: py3langid lacks it" for lang in unsupported]
 
 
 def _length_warnings(lang: str, by_side: dict[str, Any]) -> list[str]:

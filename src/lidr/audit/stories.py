@@ -183,7 +183,7 @@ def _check(settings: config.Settings, iteration: str, story: Story) -> None:
     expected = pair_directions(settings)
     rows: list[Pair | Drop] = [*story.pairs, *story.drops]
     found = Counter((row.lang, row.other_lang) for row in rows)
-    for lang, other_lang in [*expected, *found]:
+    for lang, other_lang in [*found, *expected]:
         name = pair_id(story.id, lang, other_lang)
         if (lang, other_lang) not in expected:
             raise InputError(f"{name!r} is in a direction that params.yaml does not have", pairs_file)

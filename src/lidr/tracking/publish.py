@@ -170,7 +170,12 @@ def _monitor_system(run_id: str, uri: str) -> Callable[[], None]:
     return monitor.finish
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The error in one line, without what an address must not show."""
+    cause = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(cause, ConnectionError | TimeoutError):
+        return cause.strerror or type(cause).__name__
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return store.without_secrets(lines[0])[:300]

@@ -24,7 +24,7 @@ from lidr.tracking import store
 _HOST = "127.0.0.1"
 _FIRST_PORT = 5000
 _PORTS = 100
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 
 
 def serve(port: int | None, open_browser: bool) -> None:
@@ -58,6 +58,7 @@ def _start(root: Path, uri: str, address: str) -> subprocess.Popen[bytes]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"),
+        "PYTHONWARNINGS": "ignore",
         # Not as an argument: the list of processes is open to all users, and an address may hold a password.
         "MLFLOW_BACKEND_STORE_URI": uri,
     }
