@@ -41,9 +41,24 @@ def test_a_bias_is_warned_of(
     assert (warning is None) if expected is None else (f"towards {expected} answers" in str(warning))
     if lengths == {7, 8}:
         assert figures["quarters"]["q4"] == {
-            "from": 30, "to": 39, "prompts": 20, "dropped": 0.5, "unparsed": 0.5,
+            "from": 30, "to": 39, "prompts": 20, "dropped": 0.5, "failed": 0.5, "unparsed": 0.5,
         }  # fmt: skip
         assert figures["bias"]["difference"] == 0.5
+
+
+def test_identical_answers_are_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Made()
+    for number in range(40):
+        name, length = f"p{number}", number % 8 + 1
+        made.prompt(name, {"en": f"Ask {number}?", "es": f"Pregunta {number}?"})
+        spanish = f"Rojo {number}." if length > 4 else f"Azul {number}."
+        two_sided(made, name, (" ".join(["blue"] * length), f"Rojo {number}."), (spanish, f"Red {number}."))
+    made.write(settings())
+    figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
+    assert figures["quarters"]["q4"]["dropped"] == 0.5
+    assert figures["quarters"]["q4"]["failed"] == 0
+    assert bias_warning(figures) is None
 
 
 def test_equal_lengths_make_one_quarter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

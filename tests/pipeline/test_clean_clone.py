@@ -18,7 +18,7 @@ from lidr import config
 pytestmark = pytest.mark.pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALLER = {"per_iteration: 300": "per_iteration: 24", "items: 250": "items: 20", "resamples: 2000": "resamples: 200"}
+SMALLER = {"per_iteration: 400": "per_iteration: 24", "items: 250": "items: 20", "resamples: 2000": "resamples: 200"}
 
 
 def run(*command: str, cwd: Path) -> str:
@@ -46,11 +46,10 @@ def clone(folder: Path) -> Path:
     for text in SMALLER.items():
         for name in ("params.yaml", "profiles/lab.yaml"):
             path = folder / name
+            assert text[0] in path.read_text("utf-8"), f"{name} has no {text[0]!r}"
             path.write_text(path.read_text("utf-8").replace(*text), "utf-8")
     run("git", "add", "--all", cwd=folder)
-    run(
-        "git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid", "commit", "-qm", "Smaller", cwd=folder
-    )
+    run("git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid", "commit", "-qm", "Smaller", cwd=folder)
     return folder
 
 

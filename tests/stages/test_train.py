@@ -43,7 +43,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project_settings: 
     """The lab's settings with tiny training, in a folder with a base and pairs for both iterations."""
     monkeypatch.chdir(tmp_path)
     values = msgspec.to_builtins(project_settings)
-    values["train"] |= {"pairs_per_step": 4, "pairs_per_device": 4, "log_every_steps": 1, "epochs": 2, "alpha": 3.0}
+    values["train"] |= {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "epochs": 2, "log_every_steps": 1}
+    values["train"] |= {"pairs_per_step": 4, "pairs_per_device": 4}
     values["engine"]["device"] = "cpu"
     settings = msgspec.convert(values, config.Settings)
     base.run(settings)

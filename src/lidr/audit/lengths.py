@@ -96,7 +96,7 @@ class DropsByLength:
         self._directions = 2 * len(settings.languages)
         self._confidence = settings.audit.confidence
         self._prompts: Histogram = Counter()
-        self._dropped: Counter[tuple[int, int]] = Counter()  # (length, directions dropped) -> prompts
+        self._failed: Counter[tuple[int, int]] = Counter()  # (length, directions that failed) -> prompts
         self._reasons: Counter[tuple[int, DropReason]] = Counter()
 
     def add(self, story: Story) -> None:
@@ -106,14 +106,15 @@ class DropsByLength:
             return
         length = len(response.text)
         self._prompts[length] += 1
-        self._dropped[length, len(story.drops)] += 1
+        self._failed[length, sum(drop.reason is not DropReason.IDENTICAL for drop in story.drops)] += 1
         self._reasons.update((length, drop.reason) for drop in story.drops)
 
     def figures(self) -> dict[str, Any]:
         """For each quarter its bounds, and the share of its prompts x directions dropped, in all and by reason.
 
-        `bias` is the share dropped in the longest quarter less that in the shortest, with an interval over prompts:
-        the directions of one prompt share its answers, and are no independent evidence.
+        `failed` leaves identical answers out: there is nothing to prefer in them, so nothing is lost. `bias` is the
+        share failed in the longest quarter less that in the shortest, with an interval over prompts: the directions of
+        one prompt share its answers, and are no independent evidence.
         """
         quarters = [self._quarter(low, high) for low, high in self._bounds()]
         figures: dict[str, Any] = {f"q{i}": quarter for i, quarter in enumerate(quarters, start=1)}
@@ -142,14 +143,21 @@ class DropsByLength:
             if low <= length <= high:
                 reasons[reason.value] += count
         rows = prompts * self._directions
+        failed = (reasons.total() - reasons[DropReason.IDENTICAL.value]) / rows
         by_reason = {reason.value: reasons[reason.value] / rows for reason in DropReason if reasons[reason.value]}
-        return {"from": low, "to": high, "prompts": prompts, "dropped": reasons.total() / rows} | by_reason
+        return {
+            "from": low,
+            "to": high,
+            "prompts": prompts,
+            "dropped": reasons.total() / rows,
+            "failed": failed,
+        } | by_reason
 
     def _shares(self, low: int, high: int) -> Counter[float]:
         shares: Counter[float] = Counter()
-        for (length, dropped), prompts in self._dropped.items():
+        for (length, failed), prompts in self._failed.items():
             if low <= length <= high:
-                shares[dropped / self._directions] += prompts
+                shares[failed / self._directions] += prompts
         return shares
 
 
@@ -159,10 +167,10 @@ def bias_warning(figures: dict[str, Any]) -> str | None:
     if bias is None or bias["low"] <= 0 <= bias["high"] or abs(bias["difference"]) < SMALLEST_BIAS:
         return None
     quarters = list(figures["quarters"].values())
-    shortest, longest = quarters[0]["dropped"], quarters[-1]["dropped"]
+    shortest, longest = quarters[0]["failed"], quarters[-1]["failed"]
     kept = "short" if longest > shortest else "long"
     return (
-        f"drops bias the pairs towards {kept} answers: {longest:.1%} dropped where the dominant answer is longest, "
+        f"drops bias the pairs towards {kept} answers: {longest:.1%} failed where the dominant answer is longest, "
         f"{shortest:.1%} where it is shortest"
     )
 

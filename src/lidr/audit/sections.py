@@ -182,21 +182,24 @@ def _drops_by_length(report: Report) -> Section:
             f"{quarter['from']:,} to {quarter['to']:,}",
             _count(quarter["prompts"]),
             _percent(quarter["dropped"]),
+            _percent(quarter["failed"]),
             *(_percent(quarter.get(reason, 0.0)) for reason in reasons),
         )
         for quarter in figures["quarters"].values()
     ]
     bias = figures.get("bias")
     measured = (
-        f" Longest less shortest: {100 * bias['difference']:+.1f} points [{100 * bias['low']:+.1f}, "
+        f" Failed, longest less shortest: {100 * bias['difference']:+.1f} points [{100 * bias['low']:+.1f}, "
         f"{100 * bias['high']:+.1f}], over prompts."
         if bias
         else ""
     )
-    text = f"The share of a prompt's directions that was dropped, by the length of its dominant answer.{measured}"
-    return Section(
-        "Drops by length", text, [Table(("dominant answer, characters", "prompts", "dropped", *reasons), rows)]
+    text = (
+        "The share of a prompt's directions that was dropped, by the length of its dominant answer. 'Failed' leaves "
+        f"identical answers out, in which there is nothing to prefer.{measured}"
     )
+    heading = ("dominant answer, characters", "prompts", "dropped", "failed", *reasons)
+    return Section("Drops by length", text, [Table(heading, rows)])
 
 
 def _languages(report: Report) -> Section:
