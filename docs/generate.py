@@ -1,7 +1,7 @@
 """Writes the documents that are made from the code and the results: docs/commands.md and the README's tables.
 
-    python docs/generate.py           write them
-    python docs/generate.py --check   exit 1 where one is not up to date, and name it
+python docs/generate.py           write them
+python docs/generate.py --check   exit 1 where one is not up to date, and name it
 """
 
 from __future__ import annotations
