@@ -28,4 +28,8 @@ def bar(description: str, total: int, unit: str) -> Iterator[Callable[[int], Non
         file=sys.stderr,
         delay=0 if in_terminal else 5.0,
     ) as progress:
-        yield lambda count: progress.update(count) and None
+
+        def advance(count: int) -> None:
+            progress.update(count)
+
+        yield advance

@@ -41,6 +41,8 @@ from lidr.records import (
 STAGE = "pairs"
 
 # A tail of eight or more times the same text of up to 60 characters is a loop, not an answer.
+# Only the end is searched: a loop is there or nowhere, and an answer can be very long.
+_END = 600
 _LOOP = re.compile(r"(.{1,60}?)\1{7,}\s*$", re.DOTALL)
 
 
@@ -171,7 +173,7 @@ def _reason(
             return candidate.reason, f"{side}: {candidate.detail}"
     if chosen.text.strip() == rejected.text.strip():
         return DropReason.IDENTICAL, "chosen and rejected are the same text"
-    if settings.pairs.drop_repeated and _LOOP.search(chosen.text):
+    if settings.pairs.drop_repeated and _LOOP.search(chosen.text[-_END:]):
         return DropReason.REPEATED, "chosen: the answer ends in a loop"
     if settings.pairs.drop_off_target and is_off_target(chosen.text, lang, settings.all_languages):
         return DropReason.OFF_TARGET, f"chosen: not in {lang}"
