@@ -106,7 +106,7 @@ class TransformersEngine:
                 yield from self._complete_batch(half, requests, prompts, sampling)
             return
         for index, ids in zip(batch, generated, strict=True):
-            yield index, self._completion(requests[index].id, len(prompts[index]), ids)
+            yield index, self._completion(requests[index].id, len(prompts[index]), ids, sampling)
 
     def _generate(self, prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
         """New token ids of each prompt, padding included."""
@@ -134,17 +134,17 @@ class TransformersEngine:
     def _end_ids(self) -> set[int]:
         return policy.end_ids(self._model, self._tokenizer)
 
-    def _completion(self, request_id: str, prompt_tokens: int, ids: list[int]) -> Completion:
-        end = next((i for i, token in enumerate(ids) if token in self._end_ids), None)
-        kept = ids if end is None else ids[:end]
-        if end is None and self._tokenizer.pad_token_id in kept:
-            # Ended by a stop string: the rest of the row is padding.
-            end = kept.index(self._tokenizer.pad_token_id)
-            kept = kept[:end]
+    def _completion(self, request_id: str, prompt_tokens: int, ids: list[int], sampling: Sampling) -> Completion:
+        """The new tokens up to the end of the turn, or up to the padding that follows a stop string."""
+        ends = self._end_ids | {self._tokenizer.pad_token_id}
+        kept = ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
+        text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        # Whatever ends before the limit ended by itself; a stop string may end just at it.
+        stopped = len(kept) < sampling.max_new_tokens or any(stop in text for stop in sampling.stop)
         return Completion(
             id=request_id,
-            text=self._tokenizer.decode(kept, skip_special_tokens=True),
-            finish_reason=FinishReason.LENGTH if end is None else FinishReason.STOP,
+            text=text,
+            finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
             prompt_tokens=prompt_tokens,
             completion_tokens=len(kept),
         )
