@@ -94,6 +94,7 @@ def test_token_mean_is_over_all_tokens_of_the_batch(settings: config.Settings) -
 
 
 def test_margin_is_zero_at_the_first_step_of_both_iterations_and_grows(settings: config.Settings) -> None:
+    settings = with_train(settings, schedule="constant", warmup_share=0.0)
     for iteration in ("m1", "m2"):
         trained = train.run(settings, iteration)
         assert trained.first["reward_margin"] == pytest.approx(0.0, abs=1e-4)
