@@ -21,16 +21,20 @@ def test_serves_until_it_is_interrupted() -> None:
     command = [sys.executable, "-c", "from lidr.tracking import serve; serve(None, False)"]
     begun = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as server:
-        assert server.stdout
-        line = server.stdout.readline()
-        print(f"up after {time.monotonic() - begun:.1f} s")
-        address = line.split()[1]
-        assert line == f"MLflow: {address} (Ctrl-C ends it)\n"
-        assert address.startswith("http://127.0.0.1:5")
-        with urllib.request.urlopen(address, timeout=10) as page:
-            assert b"MLflow" in page.read()
-        server.send_signal(signal.SIGINT)
-        assert server.wait(20) == 0
+        try:
+            assert server.stdout
+            line = server.stdout.readline()
+            print(f"up after {time.monotonic() - begun:.1f} s")
+            address = line.split()[1]
+            assert line == f"MLflow: {address} (Ctrl-C ends it)\n"
+            assert address.startswith("http://127.0.0.1:5")
+            with urllib.request.urlopen(address, timeout=60) as page:
+                assert b"MLflow" in page.read()
+            server.send_signal(signal.SIGINT)
+            assert server.wait(60) == 0
+        finally:
+            # Leaving the block waits for the server, for ever if it is still up.
+            server.terminate()
     host, port = address.removeprefix("http://").split(":")
     with socket.socket() as probe:
         assert probe.connect_ex((host, int(port))) != 0

@@ -36,7 +36,8 @@ def serve(port: int | None, open_browser: bool) -> None:
         _open(uri, open_browser)
         return
     address = f"http://{_HOST}:{_checked(port) if port else _free_port()}"
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    # Also SIGINT: a shell that starts a command in the background has it ignored.
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     server = _start(root, uri, address)
     try:
         _wait_until_up(server, address)
@@ -46,7 +47,8 @@ def serve(port: int | None, open_browser: bool) -> None:
     except KeyboardInterrupt:
         return
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
         _stop(server)
     raise LidrError(f"MLflow's server ended by itself, with code {server.returncode}")
 
