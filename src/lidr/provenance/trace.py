@@ -44,21 +44,23 @@ def trace(name: str) -> Iterator[str]:
         yield "No commit's dvc.lock has these hashes: what the run read and wrote was never committed."
 
 
-@cache
 def recorded_in(path: str, md5: str) -> str | None:
     """The oldest commit whose dvc.lock has this output with this hash, or None."""
     try:
         commits = git("log", "--reverse", "--format=%H", f"-S{md5}", "--", str(paths.LOCK)).split()
-    except LidrError:
+    except LidrError:  # outside of git
         return None
-    for commit in commits:
-        try:
-            stages = lock.read_lock(git("show", f"{commit}:./{paths.LOCK}"), paths.LOCK)
-        except LidrError:  # a commit that took the file away
-            continue
-        if any(stage.outs.get(path) == md5 for stage in stages.values()):
-            return commit
-    return None
+    return next((commit for commit in commits if (path, md5) in _outputs_at(commit)), None)
+
+
+@cache
+def _outputs_at(commit: str) -> frozenset[tuple[str, str]]:
+    """All outputs with their hashes, as a commit's dvc.lock has them; none where it took the file away."""
+    try:
+        stages = lock.read_lock(git("show", f"{commit}:./{paths.LOCK}"), paths.LOCK)
+    except LidrError:
+        return frozenset()
+    return frozenset(output for stage in stages.values() for output in stage.outs.items())
 
 
 def _run(run: FoundRun, commands: dict[str, None]) -> Iterator[str]:

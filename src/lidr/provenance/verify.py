@@ -16,6 +16,7 @@ these pairs, is proven by making the pairs again and by the record that `lidr tr
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -25,6 +26,7 @@ from typing import Any
 import msgspec
 
 from lidr import config, paths, policy
+from lidr.audit import stories
 from lidr.errors import InputError, LidrError
 from lidr.git import git
 from lidr.jsonl import read_by_key, read_json
@@ -213,6 +215,7 @@ def _tracked(path: str) -> list[Path] | None:
 def _pairs(project: _Project) -> str:
     found = []
     for iteration in project.settings.iterations:
+        deque(stories.read(project.settings, iteration), maxlen=0)  # each row once, in order, where it belongs
         _read_again(project.settings, iteration)
         texts = pairs_stage.read_texts(project.settings, iteration)
         made, drops = pairs_stage.make(project.settings, texts)
