@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from audit_project import in_lab
+from audit_project import Made, in_lab
 from factories import edited
 
 from lidr import audit, config, paths, policy
@@ -80,7 +80,9 @@ def build(prompts: int = 12) -> config.Settings:
     _model("m0", b"weights of the base")
     write_json(paths.model("m0") / paths.RECORD, _base_record())
     for number, iteration in enumerate(settings.iterations, start=1):
-        in_lab(settings, prompts, seed=number).write(settings, iteration)
+        made = in_lab(settings, prompts, seed=number)
+        _rename(made, f"lab-{number}0")
+        made.write(settings, iteration)
         write_json(paths.audit(iteration) / paths.METRICS, audit.measure(settings, iteration, None, {}).figures)
         train(settings, iteration)
     git("init", "-q", "-b", "main")
@@ -126,6 +128,12 @@ def relock(commit: bool = True) -> None:
 def git(*arguments: str) -> None:
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
     subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
+
+
+def _rename(made: Made, start: str) -> None:
+    """No prompt is in two iterations: lab-3 becomes lab-103 in the first, lab-203 in the second."""
+    for rows in (*made.prompts.values(), *made.responses.values(), *made.translations.values()):
+        rows[:] = [msgspec.structs.replace(row, id=start + row.id.removeprefix("lab-")) for row in rows]  # type: ignore
 
 
 def _base_record() -> BaseRecord:

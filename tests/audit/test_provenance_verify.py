@@ -52,7 +52,8 @@ def change(path: str | Path, old: str, new: str) -> None:
 
 def change_byte(path: Path) -> None:
     content = path.read_bytes()
-    path.write_bytes(content.replace(b"a", b"e", 1))
+    start = content.index(b'"text":"') + len(b'"text":"')
+    path.write_bytes(content[:start] + b"x" + content[start + 1 :])
     assert path.read_bytes() != content
 
 

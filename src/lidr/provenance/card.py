@@ -11,6 +11,7 @@ pipeline. Each iteration is a configuration, and its drops are another, so that 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from lidr.tracking.hashes import dvc_hash
 # The lab's prompts and base come with this package, under its licence.
 LAB, LAB_LICENCE = "lab", "apache-2.0"
 _README = "README.md"
+_OWN = re.compile(rf"README\.md|m[0-9]+/({re.escape(paths.PAIRS)}|{re.escape(paths.DROPS)})")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -40,13 +42,13 @@ class Written:
 
 
 def write(settings: config.Settings, folder: Path, licence: str | None) -> Written:
-    """Write the dataset to `folder`, which must not hold anything else.
+    """Write the dataset to `folder`, in the place of an older one of its kind.
 
-    Raises InputError where the licence is not known: what binds is the licence of the prompts and of the model.
+    Raises InputError where the folder holds anything else, and where the licence is not known: what binds is that of
+    the prompts and of the model.
     """
     licence = licence or _licence(settings)
-    if folder.exists() and any(folder.iterdir()) and not (folder / _README).is_file():
-        raise InputError("this folder holds something else; an empty or a new one is expected", folder)
+    _expect_own(folder)
     audits = {iteration: _audit(iteration) for iteration in settings.iterations}
     with atomic_folder(folder) as new:
         for iteration in audits:
@@ -86,6 +88,14 @@ def card(settings: config.Settings, audits: dict[str, dict[str, Any]], licence: 
         "## Made again\n\n" + _again(settings),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _expect_own(folder: Path) -> None:
+    """Raise InputError where the folder has a file that a card never writes: the whole folder is replaced."""
+    for file in sorted(folder.rglob("*")) if folder.is_dir() else [folder] if folder.exists() else []:
+        name = file.relative_to(folder).as_posix()
+        if not file.is_dir() and not _OWN.fullmatch(name):
+            raise InputError(f"this folder holds something else ({name}); an empty or a new one is expected", folder)
 
 
 def _licence(settings: config.Settings) -> str:
