@@ -88,6 +88,7 @@ class Translate(Section, frozen=True):
     wording: str
     max_new_tokens: Count
     repetition_penalty: Positive
+    round_trip: WholeNumber
 
 
 class Pairs(Section, frozen=True):

@@ -55,6 +55,10 @@ def translation_file(iteration: str, source: str, target: str) -> Path:
     return translations(iteration) / f"{source}-{target}.jsonl"
 
 
+def round_trip(iteration: str) -> Path:
+    return DATA / iteration / "round_trip.jsonl"
+
+
 def pairs(iteration: str) -> Path:
     return DATA / iteration / "pairs"
 

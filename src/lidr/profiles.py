@@ -9,10 +9,10 @@ $ lidr profile use lab
 from __future__ import annotations
 
 import difflib
-import subprocess
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
+from lidr.git import git
 from lidr.jsonl import write_text
 
 
@@ -46,5 +46,7 @@ def use(name: str, force: bool = False) -> str:
 def _has_own_edits() -> bool:
     if not paths.PARAMS.exists() or any(is_active(name) for name in names()):
         return False
-    command = ["git", "diff", "--quiet", "HEAD", "--", str(paths.PARAMS)]
-    return subprocess.run(command, capture_output=True, check=False).returncode != 0
+    try:
+        return bool(git("diff", "--name-only", "HEAD", "--", str(paths.PARAMS)))
+    except LidrError:  # outside of git, or before its first commit, nothing holds the edits but the file
+        return True

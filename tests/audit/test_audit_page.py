@@ -197,7 +197,8 @@ def test_the_same_data_give_the_same_bytes_in_any_process(project: Path) -> None
     code = "from audit_project import settings; from lidr import audit; audit.run(settings(), 'm1')"
     results = []
     for seed in ("1", "2"):
-        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)}
+        path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
         results.append({file.name: file.read_bytes() for file in paths.audit("m1").iterdir()})
     assert results[0].keys() == results[1].keys()

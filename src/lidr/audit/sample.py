@@ -21,8 +21,8 @@ from typing import Any
 
 from lidr import config
 from lidr.audit.facts import SIDES, Facts
-from lidr.audit.stories import Origins, Story, origins
-from lidr.records import Drop, PairRule, Prompt, PromptKind, Response, Translation, pair_id
+from lidr.audit.stories import Origins, Story, origins, rule_for
+from lidr.records import Drop, Prompt, Response, Translation, pair_id
 
 SIZE = 200
 LONGEST = 100_000
@@ -91,7 +91,7 @@ class Sample:
         }
 
     def _drop(self, story: Story, drop: Drop) -> Entry:
-        rule = _rule(story, drop, self._dominant)
+        rule = rule_for(story, drop.lang, self._dominant)
         made_from = origins(story, drop.lang, drop.other_lang, rule, self._dominant)
         sides = [
             _pane(name, _whence(row), row.text or "" if row else "", drop.lang, name, None)
@@ -148,12 +148,6 @@ def _in_turn(strata: Strata) -> list[Entry]:
     ordered = [sorted(strata[key], key=lambda row: (-row[0], row[1])) for key in sorted(strata)]
     rows = [row for row in chain.from_iterable(zip_longest(*ordered)) if row is not None]
     return [entry for _, _, entry in rows[:SIZE]]
-
-
-def _rule(story: Story, drop: Drop, dominant: str) -> PairRule:
-    if story.prompts[drop.lang].kind is PromptKind.TRANSLATION:
-        return PairRule.UNTRANSLATED
-    return PairRule.OWN_DOMINANT if drop.lang == dominant else PairRule.TRANSLATED_DOMINANT
 
 
 def _prompt(prompt: Prompt) -> Entry:

@@ -39,6 +39,23 @@ class Group(click.Group):
         return list(self.commands)
 
 
+class StageGroup(Group):
+    """A group that is a stage as well: what is no command of it is the stage's argument."""
+
+    STAGE = "stage"
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, subcommand_metavar="ITERATION | COMMAND [ARGS]...", **options)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in super().list_commands(ctx) if name != self.STAGE]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(ctx, args if args[0] in self.commands else [self.STAGE, *args])
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lidr")
 @click.option("--debug", is_flag=True, help="Show tracebacks of errors.")

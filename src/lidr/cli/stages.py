@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from lidr import config, paths
-from lidr.cli.main import main
+from lidr.cli.main import StageGroup, main
 from lidr.records import FinishReason
 
 
@@ -138,9 +138,19 @@ def train(iteration: str) -> None:
     )
 
 
-@main.command()
+@main.group(cls=StageGroup)
+def audit() -> None:
+    """Say what the data is, where it came from, and prove it.
+
+    \b
+    lidr audit m1      measures one iteration: the stage of dvc.yaml
+    lidr audit verify  and the other commands below answer for all of them
+    """
+
+
+@audit.command(StageGroup.STAGE)
 @click.argument("iteration")
-def audit(iteration: str) -> None:
+def audit_iteration(iteration: str) -> None:
     """Count what the iteration's data is, and measure the reward signal."""
     from lidr import audit as stage
     from lidr.tracking import stage_run

@@ -13,7 +13,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ import msgspec
 
 import lidr
 from lidr import config, paths
-from lidr.errors import InputError
+from lidr.errors import InputError, LidrError
+from lidr.git import git
 from lidr.jsonl import read_json
 from lidr.tracking.hashes import dvc_hash
 from lidr.tracking.journal import Begin, Dataset, Pipeline, now
@@ -170,13 +170,13 @@ def _git() -> dict[str, str]:
     """Commit, and whether what git tracks, apart from what stages write, differs from it; nothing outside of git."""
     excluded = [f":(exclude,glob){pattern}" for pattern in _WRITTEN_BY_STAGES]
     excluded += [f":(exclude,glob){paths.REPORTS}/**"]
-    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", "."]
+    command = ["status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", "."]
     try:
-        result = subprocess.run([*command, *excluded], capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
+        result = git(*command, *excluded)
+    except LidrError:
         return {}
     header, changes = {}, False
-    for line in result.stdout.splitlines():
+    for line in result.splitlines():
         if line.startswith("# "):
             name, _, value = line.removeprefix("# ").partition(" ")
             header[name] = value

@@ -53,7 +53,7 @@ def publish_pending(wait: bool = True) -> PublishReport:
     published: list[str] = []
     waiting: list[str] = []
     reasons: list[str] = []
-    with _environment():
+    with environment():
         for path in journal.pending(root):
             if journal.is_alive(path):
                 continue
@@ -77,14 +77,14 @@ def publish_pending(wait: bool = True) -> PublishReport:
 def follow(path: Path) -> str | None:
     """Publish a journal while its stage writes it, after those that wait; returns why it could not be finished."""
     root = store.project_root()
-    with _environment(), journal.taken(path, wait=True) as is_ours, ExitStack() as at_end:
+    with environment(), journal.taken(path, wait=True) as is_ours, ExitStack() as at_end:
         publication: Publication | None = None
         monitored = False
         while is_ours:
             ended, pause = not journal.is_alive(path), _BETWEEN_BATCHES
             try:
                 if publication is None:
-                    publication = Publication(_connect(root), root, path)
+                    publication = Publication(connect(root), root, path)
                     _publish_others(root, path)
                 if publication.advance():
                     return None
@@ -104,7 +104,7 @@ def _publish(root: Path, path: Path, wait: bool) -> str | None:
     with journal.taken(path, wait) as is_ours:
         if not is_ours:
             return None
-        publication = Publication(_connect(root), root, path)
+        publication = Publication(connect(root), root, path)
         return publication.name if publication.advance() else None
 
 
@@ -118,7 +118,7 @@ def _publish_others(root: Path, own: Path) -> None:
                 logging.getLogger(__name__).warning("%s: %s", path.name, _reason(error))
 
 
-def _connect(root: Path) -> MlflowClient:
+def connect(root: Path) -> MlflowClient:
     """A client of the store, which is made where it is the project's own and not there yet."""
     from mlflow import MlflowClient
 
@@ -130,7 +130,7 @@ def _connect(root: Path) -> MlflowClient:
 def _answers(root: Path) -> bool:
     """Whether the store can be reached: after one failure, not every other journal has to wait for its own."""
     try:
-        _connect(root).search_experiments(max_results=1)
+        connect(root).search_experiments(max_results=1)
     except Exception:
         return False
     return True
@@ -143,7 +143,7 @@ def _silence() -> None:
 
 
 @contextmanager
-def _environment() -> Iterator[None]:
+def environment() -> Iterator[None]:
     """MLflow's own settings, where the user has set none."""
     added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(added)
