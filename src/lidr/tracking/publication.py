@@ -19,9 +19,21 @@ import msgspec
 
 from lidr.errors import InputError
 from lidr.jsonl import write_json
-from lidr.tracking import journal, store
+from lidr.tracking import journal, models, store
 from lidr.tracking.describe import BASE_TAG, key
-from lidr.tracking.journal import Artifact, Begin, Dataset, End, Metrics, Number, ParentMetrics, Pipeline, Table
+from lidr.tracking.journal import (
+    Artifact,
+    Begin,
+    Dataset,
+    End,
+    Evaluation,
+    Metrics,
+    Model,
+    Number,
+    ParentMetrics,
+    Pipeline,
+    Table,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -153,6 +165,10 @@ class Publication:
                     for_parent += _points(line.values, self._parent.info.start_time + line.step, line.step)
                 case Dataset():
                     self._log_dataset(line)
+                case Model():
+                    self._log_model(line)
+                case Evaluation():
+                    metrics += self._evaluation(line)
                 case Artifact():
                     self._log_artifact(line)
                 case Table():
@@ -181,6 +197,28 @@ class Publication:
         dataset = entities.Dataset(line.name, line.digest, "local", line.source, line.schema, line.profile)
         context = entities.InputTag("mlflow.data.context", line.context)
         self._client.log_inputs(self.run_id, datasets=[entities.DatasetInput(dataset, [context])])
+
+    def _log_model(self, line: Model) -> None:
+        """The model as a logged model that this run made, with its files where the journal has them."""
+        from mlflow.entities import LoggedModelOutput
+
+        folder = journal.snapshots(self._path) / line.snapshot / line.model.name if line.snapshot else None
+        found = models.find_or_create(self._client, self._parent.info.experiment_id, line.model, line.kind, self.run_id)
+        models.complete(self._client, found, folder)
+        made = self._client.get_run(self.run_id).outputs
+        if found.model_id not in [output.model_id for output in (made.model_outputs if made else [])]:
+            self._client.log_outputs(self.run_id, [LoggedModelOutput(found.model_id, line.step)])
+
+    def _evaluation(self, line: Evaluation) -> list[Metric]:
+        """The values as this run's and the logged model's, which is made where its training was logged elsewhere."""
+        from mlflow.entities import LoggedModelInput
+
+        experiment = self._parent.info.experiment_id
+        found = models.find_or_create(self._client, experiment, line.model, models.UNKNOWN, None)
+        models.complete(self._client, found, None)
+        self._client.log_inputs(self.run_id, models=[LoggedModelInput(found.model_id)])
+        about = {"model_id": found.model_id, "dataset_name": line.dataset, "dataset_digest": line.dataset_digest}
+        return _points(line.values, line.time, line.step, **about, run_id=self.run_id)
 
     def _log_artifact(self, line: Artifact) -> None:
         path = journal.snapshots(self._path) / line.snapshot / line.name
@@ -219,10 +257,10 @@ class Publication:
         self._client.log_batch(run_id, metrics=rest, tags=[RunTag(*tag) for tag in (tags or {}).items()])
 
 
-def _points(values: dict[str, Number], when: int, step: int) -> list[Metric]:
+def _points(values: dict[str, Number], when: int, step: int, **about: str) -> list[Metric]:
     from mlflow.entities import Metric
 
-    return [Metric(key(name), float(value), when, step) for name, value in values.items()]
+    return [Metric(key(name), float(value), when, step, **about) for name, value in values.items()]
 
 
 def _split(path: Path) -> dict[str, list]:

@@ -15,8 +15,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from lidr import config
 from lidr.config import Settings
 from lidr.errors import InputError
 from lidr.tracking import describe, journal, store
@@ -46,6 +47,44 @@ class StageRun:
         """Data that this stage used: `context` is training or evaluation, `rows` counts by language."""
         if self._journal:
             self._journal.write(describe.dataset(path, name, context, rows))
+
+    def log_model(self, path: Path, kind: str, upload: bool) -> None:
+        """The model that this stage made; `kind` is base or adapter. Not uploaded, its data stays with DVC alone."""
+        if self._journal:
+            self._journal.write(
+                journal.Model(
+                    model=describe.model_data(path),
+                    kind=kind,
+                    step=config.iteration_number(path.name),
+                    snapshot=self._journal.keep(path) if upload else None,
+                )
+            )
+
+    def log_evaluation(
+        self,
+        metrics: Mapping[str, float | None],
+        model: Path,
+        name: str,
+        source: str,
+        items: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """How good a model is on the items, which are rows with a `lang`; the step is the model's iteration.
+
+        The values are this run's and the logged model's, and the items are a dataset, the same one for each model.
+        """
+        if self._journal:
+            used = describe.items(name, source, "evaluation", items)
+            self._journal.write(used)
+            self._journal.write(
+                journal.Evaluation(
+                    time=journal.now(),
+                    step=config.iteration_number(model.name),
+                    values=journal.numbers(metrics),
+                    model=describe.model_data(model),
+                    dataset=used.name,
+                    dataset_digest=used.digest,
+                )
+            )
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """A file or a whole folder as it is now, under its own name in `folder`."""
