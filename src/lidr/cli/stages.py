@@ -226,11 +226,21 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
 
 @main.command()
 @click.option("--show", is_flag=True, help="Print the table of what is already measured, and write nothing.")
-def compare(show: bool) -> None:
+@click.option(
+    "--runs",
+    type=(str, str),
+    metavar="A B",
+    help="Compare two pipelines from MLflow alone: ids or names of parent runs, or DVC experiments.",
+)
+def compare(show: bool, runs: tuple[str, str] | None) -> None:
     """Compare all models of the pipeline: tables, plots and a page, with intervals and tests."""
+    if runs:
+        _compare_pipelines(*runs)
+        return
     from lidr.evals import compare as stage
     from lidr.evals.comparison import compare_models
     from lidr.tracking import stage_run
+    from lidr.tracking.pipelines import SCORES
 
     settings = config.load()
     if show:
@@ -243,8 +253,16 @@ def compare(show: bool) -> None:
         for model in settings.models:
             run.log_to_parent(stage.headline(comparison, model), config.iteration_number(model))
         run.log_artifact(paths.compare())
+        run.log_rows((row for benchmark in comparison.benchmarks for row in benchmark.items), SCORES)
     click.echo(stage.table(comparison))
     click.echo(_where_to_look())
+
+
+def _compare_pipelines(first: str, second: str) -> None:
+    from lidr.evals import pipelines
+    from lidr.tracking.pipelines import read
+
+    click.echo(pipelines.text(read(first), read(second)))
 
 
 def _judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:

@@ -16,7 +16,8 @@ describe.py, with the hashes of hashes.py; where things go is decided in store.p
 """
 
 from lidr.tracking.publish import PublishReport, publish_pending
+from lidr.tracking.registry import Promoted, promote
 from lidr.tracking.server import serve
 from lidr.tracking.stage import StageRun, stage_run
 
-__all__ = ["PublishReport", "StageRun", "publish_pending", "serve", "stage_run"]
+__all__ = ["Promoted", "PublishReport", "StageRun", "promote", "publish_pending", "serve", "stage_run"]

@@ -35,6 +35,7 @@ MAX_KEY = 250
 
 BASE_TAG = "lidr.base"
 MODEL_HASH_TAG = "dvc.md5"
+EXPERIMENT_TAG = "dvc.experiment"
 _SHARED_PARAMS = ("seed", "dominant", "languages")
 # What the pipeline itself writes and git tracks: it says nothing about what a run was made from.
 _WRITTEN_BY_STAGES = (str(paths.LOCK), str(paths.REPORTS), "**/.gitignore")
@@ -223,7 +224,7 @@ def _user() -> dict[str, str]:
 
 def _experiment() -> dict[str, str]:
     name = os.environ.get("DVC_EXP_NAME")
-    return {"dvc.experiment": name} if name else {}
+    return {EXPERIMENT_TAG: name} if name else {}
 
 
 def _schema(path: Path) -> str | None:

@@ -103,7 +103,7 @@ class Model(Line, tag="model", frozen=True, kw_only=True):
     """A model that the stage made, to be a logged model; without a snapshot its data stays with DVC alone."""
 
     model: ModelData
-    kind: str
+    model_type: str
     step: int
     snapshot: str | None
 

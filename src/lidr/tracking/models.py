@@ -30,14 +30,14 @@ def find(client: MlflowClient, experiments: list[str], digest: str) -> LoggedMod
 
 
 def find_or_create(
-    client: MlflowClient, experiment: str, model: ModelData, kind: str, run_id: str | None
+    client: MlflowClient, experiment: str, model: ModelData, model_type: str, run_id: str | None
 ) -> LoggedModel:
     """The one logged model with this data; where two publishers make it at once, the older one stays."""
     found = find(client, [experiment], model.digest)
     if found:
         return found
     made = client.create_logged_model(
-        experiment, name=model.name, source_run_id=run_id, tags=model.tags, model_type=kind
+        experiment, name=model.name, source_run_id=run_id, tags=model.tags, model_type=model_type
     )
     first = find(client, [experiment], model.digest)
     if first is None or first.model_id == made.model_id:
@@ -58,7 +58,7 @@ def complete(client: MlflowClient, model: LoggedModel, folder: Path | None) -> N
 
 
 def _describe(client: MlflowClient, model: LoggedModel) -> None:
-    """The file by which MLflow's pages know a model. No flavour: a base and an adapter are loaded by lidr, not by it."""
+    """The file by which MLflow's pages know a model; without a flavour, as lidr loads it and MLflow does not."""
     from mlflow.models import Model
     from mlflow.models.model import MLMODEL_FILE_NAME
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 JOURNAL_TAG = "lidr.journal"
 LINES_TAG = "lidr.journal.lines"
 PIPELINE_TAG = "lidr.pipeline"
+MADE_TAG = "lidr.pipeline.made"
 _TABLES_TAG = "mlflow.loggedArtifacts"
 # MLflow's own limits, less a margin: a bigger batch would be split, and the tags would go with its first part.
 _METRICS_PER_BATCH = 500
@@ -91,17 +92,30 @@ class Publication:
         self.wants_system_metrics = begin.system_metrics
 
     def _find_parent(self, begin: Begin) -> Run:
-        pipeline, parent = begin.pipeline, self._outer_run(begin.outer_run)
+        parent = self._outer_run(begin.outer_run)
         if parent is None:
             experiment = self._experiment(begin.experiment)
-            parent = self._search(experiment, PIPELINE_TAG, pipeline.fingerprint) or self._client.create_run(
-                experiment,
-                start_time=begin.time,
-                run_name=pipeline.name,
-                tags={PIPELINE_TAG: pipeline.fingerprint, **pipeline.tags},
-            )
-        self._complete(parent, pipeline)
+            parent = self._first_parent(experiment, begin.pipeline) or self._make_parent(experiment, begin)
+        self._complete(parent, begin.pipeline)
         return parent
+
+    def _first_parent(self, experiment: str, pipeline: Pipeline) -> Run | None:
+        found = self._client.search_runs([experiment], f"tags.`{PIPELINE_TAG}` = '{pipeline.fingerprint}'")
+
+        def made(run: Run) -> tuple[int, str]:
+            return int(run.data.tags.get(MADE_TAG, run.info.start_time)), run.info.run_id
+
+        return min(found, key=made, default=None)
+
+    def _make_parent(self, experiment: str, begin: Begin) -> Run:
+        """A parent; or the one that another machine made at the same moment, which a lock on this one cannot see."""
+        tags = {PIPELINE_TAG: begin.pipeline.fingerprint, MADE_TAG: str(journal.now()), **begin.pipeline.tags}
+        made = self._client.create_run(experiment, begin.time, tags, begin.pipeline.name)
+        first = self._first_parent(experiment, begin.pipeline)
+        if first is None or first.info.run_id == made.info.run_id:
+            return made
+        self._client.delete_run(made.info.run_id)
+        return first
 
     def _outer_run(self, run_id: str | None) -> Run | None:
         """The run that `mlflow run` made, unless it is not in this store, as when another was named since."""
@@ -126,9 +140,10 @@ class Publication:
 
     def _find_run(self, begin: Begin) -> Run:
         parent = self._parent.info
-        found = self._search(parent.experiment_id, JOURNAL_TAG, begin.journal)
+        condition = f"tags.`{JOURNAL_TAG}` = '{begin.journal}'"
+        found = self._client.search_runs([parent.experiment_id], condition, max_results=1)
         if found:
-            return found
+            return found[0]
         if parent.status != "RUNNING":
             self._client.update_run(parent.run_id, status="RUNNING")
         relation = {JOURNAL_TAG: begin.journal, "mlflow.parentRunId": parent.run_id}
@@ -139,17 +154,21 @@ class Publication:
             tags={**begin.tags, **relation},
         )
 
-    def _search(self, experiment: str, tag: str, value: str) -> Run | None:
-        condition = f"tags.`{tag}` = '{value}'"
-        found = self._client.search_runs([experiment], condition, max_results=1, order_by=["start_time ASC"])
-        return found[0] if found else None
-
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found:
             return found.experiment_id
+        from mlflow.exceptions import MlflowException
+
         uri = store.tracking_uri(self._root)
-        return self._client.create_experiment(name, artifact_location=store.artifact_location(self._root, uri))
+        try:
+            return self._client.create_experiment(name, artifact_location=store.artifact_location(self._root, uri))
+        except MlflowException as error:
+            # Another machine made it since.
+            found = self._client.get_experiment_by_name(name)
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+                raise
+            return found.experiment_id
 
     def _log_lines(self, lines: Sequence[journal.AnyLine]) -> None:
         """Log the lines that are new; the count is told last, when MLflow has what it counts."""
@@ -203,10 +222,12 @@ class Publication:
         from mlflow.entities import LoggedModelOutput
 
         folder = journal.snapshots(self._path) / line.snapshot / line.model.name if line.snapshot else None
-        found = models.find_or_create(self._client, self._parent.info.experiment_id, line.model, line.kind, self.run_id)
+        experiment = self._parent.info.experiment_id
+        found = models.find_or_create(self._client, experiment, line.model, line.model_type, self.run_id)
         models.complete(self._client, found, folder)
-        made = self._client.get_run(self.run_id).outputs
-        if found.model_id not in [output.model_id for output in (made.model_outputs if made else [])]:
+        # MLflow keeps a second row of the same input or output of a run.
+        known = self._client.get_run(self.run_id).outputs
+        if found.model_id not in [output.model_id for output in (known.model_outputs if known else [])]:
             self._client.log_outputs(self.run_id, [LoggedModelOutput(found.model_id, line.step)])
 
     def _evaluation(self, line: Evaluation) -> list[Metric]:
@@ -216,7 +237,9 @@ class Publication:
         experiment = self._parent.info.experiment_id
         found = models.find_or_create(self._client, experiment, line.model, models.UNKNOWN, None)
         models.complete(self._client, found, None)
-        self._client.log_inputs(self.run_id, models=[LoggedModelInput(found.model_id)])
+        known = self._client.get_run(self.run_id).inputs
+        if found.model_id not in [used.model_id for used in (known.model_inputs if known else [])]:
+            self._client.log_inputs(self.run_id, models=[LoggedModelInput(found.model_id)])
         about = {"model_id": found.model_id, "dataset_name": line.dataset, "dataset_digest": line.dataset_digest}
         return _points(line.values, line.time, line.step, **about, run_id=self.run_id)
 

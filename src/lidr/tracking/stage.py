@@ -12,10 +12,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from lidr import config
 from lidr.config import Settings
@@ -48,13 +51,13 @@ class StageRun:
         if self._journal:
             self._journal.write(describe.dataset(path, name, context, rows))
 
-    def log_model(self, path: Path, kind: str, upload: bool) -> None:
-        """The model that this stage made; `kind` is base or adapter. Not uploaded, its data stays with DVC alone."""
+    def log_model(self, path: Path, model_type: str, upload: bool) -> None:
+        """The model that this stage made, a base or an adapter; not uploaded, its data stays with DVC alone."""
         if self._journal:
             self._journal.write(
                 journal.Model(
                     model=describe.model_data(path),
-                    kind=kind,
+                    model_type=model_type,
                     step=config.iteration_number(path.name),
                     snapshot=self._journal.keep(path) if upload else None,
                 )
@@ -99,6 +102,14 @@ class StageRun:
         if self._journal:
             snapshot = self._journal.keep(path)
             self._journal.write(journal.Table(snapshot=snapshot, source=path.name, name=name))
+
+    def log_rows(self, rows: Iterable[Mapping[str, Any]], name: str) -> None:
+        """Rows that are in no file of their own as the table `name`."""
+        if self._journal:
+            with tempfile.TemporaryDirectory(prefix="lidr-rows-") as folder:
+                path = Path(folder) / "rows.jsonl"
+                path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+                self.log_table(path, name)
 
 
 @contextmanager
