@@ -46,6 +46,7 @@ class Trained:
 
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
     """Train the iteration's adapter and save it to models/<iteration>; `log` gets the metrics by step, live."""
+    from lidr.training import throughput
     from lidr.training.trainer import make
 
     train = settings.train_for(iteration)
@@ -64,6 +65,7 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
 
     with tempfile.TemporaryDirectory(prefix="lidr-train-") as scratch:
         trainer = make(model, tokenizer, rows, train, settings, Path(scratch), keep)
+        trainer.add_callback(throughput.callback(rows, log))
         trainer.train()
     record = AdapterRecord(
         model=iteration,
