@@ -16,6 +16,7 @@ from msgspec import Struct
 from lidr import config, paths
 from lidr.errors import LidrError
 from lidr.tracking import connection, describe, models, store
+from lidr.tracking.describe import MODEL_HASH_TAG
 from lidr.tracking.publish import publish_pending
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ def promote(settings: config.Settings, model: str, why: str) -> Promoted:
     name = f"{settings.tracking.experiment}-{settings.profile}"
     address = store.without_secrets(store.tracking_uri(store.project_root()))
     with connection.opened() as client:
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        logged = models.find(client, experiments, data.digest)
+        logged = _logged_model(client, settings.tracking.experiment, data.digest)
         if logged is None:
             raise LidrError(
                 f"MLflow at {address} knows no model with the data of {folder} ({data.digest}): "
@@ -57,6 +57,14 @@ def promote(settings: config.Settings, model: str, why: str) -> Promoted:
         version = _version(client, name, logged, data.tags, why)
         client.set_registered_model_alias(name, ALIAS, version)
     return Promoted(name=name, version=version, alias=ALIAS, address=address)
+
+
+def _logged_model(client: MlflowClient, experiment: str, digest: str) -> LoggedModel | None:
+    """The project's own; else one of another experiment, as `mlflow run` may have been given."""
+    found = client.search_experiments()
+    own = [one.experiment_id for one in found if one.name == experiment]
+    others = [one.experiment_id for one in found if one.name != experiment]
+    return next((model for ids in (own, others) if ids and (model := models.find(client, ids, digest))), None)
 
 
 def _upload_what_is_missing(client: MlflowClient, logged: LoggedModel, folder: Path) -> None:
@@ -73,7 +81,7 @@ def _version(client: MlflowClient, name: str, logged: LoggedModel, tags: dict[st
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     for known in client.search_model_versions(f"name = '{name}'"):
-        if known.model_id == logged.model_id:
+        if known.tags.get(MODEL_HASH_TAG) == tags[MODEL_HASH_TAG]:
             client.update_model_version(name, known.version, why)
             return str(known.version)
     # A SQL store looks the model up by MLflow's global address, whatever the client's is.
