@@ -125,6 +125,17 @@ def test_promoted_twice_is_one_version(project: Project) -> None:
     assert version.run_id == child.info.run_id
 
 
+def test_alias_leads_to_the_adapters_files(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import mlflow
+
+    adapter = _adapter(project)
+    _train(project, adapter)
+    promote(project.settings, "m1", "better")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project.root}/mlflow.db")
+    folder = mlflow.artifacts.download_artifacts(artifact_uri="models:/lidr-lab@best", dst_path=str(tmp_path / "best"))
+    assert (Path(folder) / "adapter_model.safetensors").read_text() == "weights of m1"
+
+
 def test_alias_moves_to_the_model_promoted_last(project: Project) -> None:
     for name in ("m1", "m2"):
         _train(project, _adapter(project, name))

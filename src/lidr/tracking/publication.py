@@ -44,6 +44,8 @@ LINES_TAG = "lidr.journal.lines"
 PIPELINE_TAG = "lidr.pipeline"
 MADE_TAG = "lidr.pipeline.made"
 _TABLES_TAG = "mlflow.loggedArtifacts"
+# MLflow's pages then show runs, models and charts, not traces and prompts.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # MLflow's own limits, less a margin: a bigger batch would be split, and the tags would go with its first part.
 _METRICS_PER_BATCH = 500
 _PARAMS_PER_BATCH = 100
@@ -162,7 +164,7 @@ class Publication:
 
         uri = store.tracking_uri(self._root)
         try:
-            return self._client.create_experiment(name, artifact_location=store.artifact_location(self._root, uri))
+            return self._client.create_experiment(name, store.artifact_location(self._root, uri), _EXPERIMENT_TAGS)
         except MlflowException as error:
             # Another machine made it since.
             found = self._client.get_experiment_by_name(name)
