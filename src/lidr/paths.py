@@ -17,6 +17,9 @@ MODELS = Path("models")
 REPORTS = Path("reports")
 # Not an output of DVC: unfinished shards, and what MLflow has not taken yet.
 WORK = Path(".lidr")
+# MLflow's own store, where no server is named.
+MLFLOW_STORE = Path("mlflow.db")
+MLFLOW_ARTIFACTS = Path("mlartifacts")
 
 BASE = "m0"
 DROPS = "drops.jsonl"

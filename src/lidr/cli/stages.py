@@ -17,7 +17,11 @@ import click
 
 from lidr import config, paths
 from lidr.cli.main import StageGroup, main
-from lidr.records import FinishReason
+from lidr.records import Answer, FinishReason, Pair, Prompt, Verdict
+
+Metrics = dict[str, dict[str, float]]
+# What an evaluation asks; the rest of a row is what the model made of it.
+_ITEM = ("id", "lang", "prompt", "gold", "baseline")
 
 
 @main.command()
@@ -28,9 +32,10 @@ def base() -> None:
 
     settings = config.load()
     target = paths.model(paths.BASE)
-    with stage_run(settings, "base", paths.BASE, inputs=[], outputs=[target]):
+    with stage_run(settings, "base", paths.BASE, inputs=[], outputs=[target]) as run:
         record = stage.run(settings)
         stage.write_empty_audit()
+        run.log_model(target, "base", upload=False)
     click.echo(f"base: {record.source} -> {target} (fingerprint {record.fingerprint[:12]})")
 
 
@@ -62,6 +67,8 @@ def generate(iteration: str) -> None:
     previous = settings.iteration(iteration).previous
     inputs, target = [paths.prompts(iteration), paths.model(previous)], paths.responses(iteration)
     with stage_run(settings, "generate", iteration, inputs, [target]) as run:
+        files = [paths.prompt_file(iteration, lang) for lang in settings.all_languages]
+        run.use_dataset(inputs[0], f"prompts {iteration}", "generation", _rows_by_language(files, Prompt))
         ended = stage.run(settings, iteration)
         total: Counter[FinishReason] = sum(ended.values(), Counter())
         run.log_metrics({f"{reason}/{lang}": n for lang, by in ended.items() for reason, n in by.items()})
@@ -127,8 +134,9 @@ def train(iteration: str) -> None:
     inputs = [paths.pairs(iteration), paths.model(previous)]
     with stage_run(settings, "train", iteration, inputs, [paths.model(iteration)]) as run:
         pairs_file = paths.pairs(iteration) / paths.PAIRS
-        run.use_dataset(pairs_file, f"pairs {iteration}", "training", _rows_by_language(pairs_file))
+        run.use_dataset(pairs_file, f"pairs {iteration}", "training", _rows_by_language([pairs_file], Pair))
         trained = stage.run(settings, iteration, run.log_metrics)
+        run.log_model(paths.model(iteration), "adapter", upload=True)
         run.log_artifact(paths.model(iteration), "adapter")
     first, last = trained.first, trained.last
     click.echo(
@@ -179,7 +187,7 @@ def mgsm(model: str) -> None:
     target = paths.mgsm(settings.model(model))
     with stage_run(settings, "mgsm", model, [paths.model(model)], [target]) as run:
         metrics = stage.run(settings, model)
-        _log_evaluation(run, metrics, model, target / paths.ANSWERS)
+        _log_evaluation(run, "mgsm", settings.mgsm.source, model, metrics, target / paths.ANSWERS, Answer)
     click.echo(
         f"mgsm {model}: accuracy {metrics['average']['accuracy']:.3f} on average over {len(metrics) - 1} languages"
     )
@@ -218,7 +226,7 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
     target = paths.alpaca(settings.model(model))
     with stage_run(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target]) as run:
         metrics = stage.run(settings, model)
-        _log_evaluation(run, metrics, model, target / paths.VERDICTS)
+        _log_evaluation(run, "alpaca", settings.alpaca.source, model, metrics, target / paths.VERDICTS, Verdict)
     click.echo(
         f"alpaca {model} against {settings.baseline.model}: win rate {metrics['average']['win_rate']:.1f} "
         f"on average over {len(metrics) - 1} languages, length-controlled {metrics['average']['lc_win_rate']:.1f}"
@@ -228,11 +236,21 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
 
 @main.command()
 @click.option("--show", is_flag=True, help="Print the table of what is already measured, and write nothing.")
-def compare(show: bool) -> None:
+@click.option(
+    "--runs",
+    type=(str, str),
+    metavar="A B",
+    help="Compare two pipelines from MLflow alone: ids or names of parent runs, or DVC experiments.",
+)
+def compare(show: bool, runs: tuple[str, str] | None) -> None:
     """Compare all models of the pipeline: tables, plots and a page, with intervals and tests."""
+    if runs:
+        _compare_pipelines(*runs)
+        return
     from lidr.evals import compare as stage
     from lidr.evals.comparison import compare_models
     from lidr.tracking import stage_run
+    from lidr.tracking.pipelines import SCORES
 
     settings = config.load()
     if show:
@@ -245,8 +263,16 @@ def compare(show: bool) -> None:
         for model in settings.models:
             run.log_to_parent(stage.headline(comparison, model), config.iteration_number(model))
         run.log_artifact(paths.compare())
+        run.log_rows((row for benchmark in comparison.benchmarks for row in benchmark.items), SCORES)
     click.echo(stage.table(comparison))
     click.echo(_where_to_look())
+
+
+def _compare_pipelines(first: str, second: str) -> None:
+    from lidr.evals import pipelines
+    from lidr.tracking.pipelines import read
+
+    click.echo(pipelines.text(read(first), read(second)))
 
 
 def _judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
@@ -274,10 +300,15 @@ def _where_to_look() -> str:
     return f"The page: {paths.compare() / 'index.html'} · the runs in MLflow: make ui"
 
 
-def _log_evaluation(run: Any, metrics: dict[str, dict[str, float]], model: str, table: Path) -> None:
-    step = config.iteration_number(model)
-    run.log_metrics({f"{name}/{lang}": v for lang, figures in metrics.items() for name, v in figures.items()}, step)
-    run.use_dataset(table, table.stem, "evaluation", {lang: int(f["n"]) for lang, f in metrics.items()})
+def _log_evaluation(
+    run: Any, benchmark: str, source: str, model: str, metrics: Metrics, table: Path, record: type[Answer | Verdict]
+) -> None:
+    """A model's figures on the benchmark's items, and the table of all rows with its answers."""
+    from lidr.jsonl import read_rows
+
+    values = {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
+    items = [{name: getattr(row, name) for name in _ITEM if hasattr(row, name)} for row in read_rows(table, record)]
+    run.log_evaluation(values, paths.model(model), f"{benchmark} {Path(source).name}", source, items)
     run.log_table(table, f"{table.stem}.json")
 
 
@@ -286,9 +317,7 @@ def _with_interval(lang: str, figures: dict[str, float], name: str, form: str) -
     return f"{lang} {figures[name]:{form}}{interval}"
 
 
-def _rows_by_language(pairs_file: Path) -> dict[str, int]:
+def _rows_by_language(files: Iterable[Path], record: type[Pair | Prompt]) -> dict[str, int]:
     from lidr.jsonl import read_rows
-    from lidr.records import Pair
 
-    rows: Iterable[Pair] = read_rows(pairs_file, Pair)
-    return dict(Counter(pair.lang for pair in rows))
+    return dict(Counter(row.lang for file in files for row in read_rows(file, record)))

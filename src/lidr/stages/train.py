@@ -50,6 +50,7 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
 
     Raises InputError where no pair fits `train.max_tokens`, or the model cannot share prompts and is told to.
     """
+    from lidr.training import throughput
     from lidr.training.trainer import make
 
     train = settings.train_for(iteration)
@@ -70,6 +71,7 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
 
     with tempfile.TemporaryDirectory(prefix="lidr-train-") as scratch:
         trainer = make(model, tokenizer, rows, train, settings, Path(scratch), keep)
+        trainer.add_callback(throughput.callback(rows, log))
         trainer.train()
     record = AdapterRecord(
         model=iteration,

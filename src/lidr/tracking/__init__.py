@@ -18,14 +18,17 @@ lookup.py alone.
 
 from lidr.tracking.lookup import FoundRun, find_run, runs_tagged
 from lidr.tracking.publish import PublishReport, publish_pending
+from lidr.tracking.registry import Promoted, promote
 from lidr.tracking.server import serve
 from lidr.tracking.stage import StageRun, stage_run
 
 __all__ = [
     "FoundRun",
+    "Promoted",
     "PublishReport",
     "StageRun",
     "find_run",
+    "promote",
     "publish_pending",
     "runs_tagged",
     "serve",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from lidr.errors import InputError, LidrError
 from lidr.git import git
 from lidr.jsonl import read_json
 from lidr.tracking.hashes import dvc_hash
-from lidr.tracking.journal import Begin, Dataset, Pipeline, now
+from lidr.tracking.journal import Begin, Dataset, ModelData, Pipeline, now
 
 # MLflow's limits; longer values are refused, and with them the whole batch.
 MAX_PARAM = 6000
@@ -33,6 +34,8 @@ MAX_TAG = 8000
 MAX_KEY = 250
 
 BASE_TAG = "lidr.base"
+MODEL_HASH_TAG = "dvc.md5"
+EXPERIMENT_TAG = "dvc.experiment"
 _SHARED_PARAMS = ("seed", "dominant", "languages")
 # What the pipeline itself writes and git tracks: it says nothing about what a run was made from.
 _WRITTEN_BY_STAGES = (str(paths.LOCK), str(paths.REPORTS), "**/.gitignore")
@@ -89,15 +92,38 @@ def base_tag() -> dict[str, str]:
 
 def dataset(path: Path, name: str, context: str, rows: Mapping[str, int]) -> Dataset:
     """A dataset as MLflow's input: DVC's hash as digest, row counts by language, columns of its first row."""
-    profile = {"num_rows": sum(rows.values()), "rows": dict(rows)}
     return Dataset(
         name=name,
         digest=dvc_hash(path),
         source=msgspec.json.encode({"uri": path.as_posix()}).decode(),
         schema=_schema(path),
-        profile=msgspec.json.encode(profile).decode(),
+        profile=_profile(rows),
         context=context,
     )
+
+
+def items(name: str, source: str, context: str, rows: Sequence[Mapping[str, Any]]) -> Dataset:
+    """Rows that are in no file of their own as MLflow's input; the digest is that of a file of JSON lines of them."""
+    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+    counts = Counter(str(row["lang"]) for row in rows)
+    return Dataset(
+        name=name,
+        digest=hashlib.md5(lines, usedforsecurity=False).hexdigest(),
+        source=msgspec.json.encode({"uri": source}).decode(),
+        schema=_columns(rows[0]),
+        profile=_profile(counts),
+        context=context,
+    )
+
+
+def model_data(path: Path) -> ModelData:
+    """A model's name, the DVC hash of its folder, and what its record says it was made from."""
+    record = read_json(path / paths.RECORD)
+    names = {"fingerprint": BASE_TAG, "base": BASE_TAG, "reference": "lidr.reference", "pairs": "lidr.pairs"}
+    made_from = {names[name]: str(record[name]) for name in names if name in record} if isinstance(record, dict) else {}
+    digest = dvc_hash(path)
+    tags = {MODEL_HASH_TAG: digest, "dvc.path": path.as_posix(), **_model_tags(path.name), **made_from}
+    return ModelData(name=path.name, digest=digest, tags=tags)
 
 
 def params(values: Mapping[str, Any]) -> dict[str, str]:
@@ -198,7 +224,7 @@ def _user() -> dict[str, str]:
 
 def _experiment() -> dict[str, str]:
     name = os.environ.get("DVC_EXP_NAME")
-    return {"dvc.experiment": name} if name else {}
+    return {EXPERIMENT_TAG: name} if name else {}
 
 
 def _schema(path: Path) -> str | None:
@@ -212,7 +238,15 @@ def _schema(path: Path) -> str | None:
         row = msgspec.json.decode(first, type=dict[str, Any])
     except msgspec.DecodeError:
         return None
+    return _columns(row)
+
+
+def _columns(row: Mapping[str, Any]) -> str:
     columns = [
         {"type": _MLFLOW_TYPES.get(type(value), "any"), "name": name, "required": True} for name, value in row.items()
     ]
     return msgspec.json.encode({"mlflow_colspec": columns}).decode()
+
+
+def _profile(rows: Mapping[str, int]) -> str:
+    return msgspec.json.encode({"num_rows": sum(rows.values()), "rows": dict(rows)}).decode()

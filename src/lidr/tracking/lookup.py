@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from lidr.errors import LidrError
-from lidr.tracking import store
-from lidr.tracking.publish import connect, environment
+from lidr.tracking import connection, store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,14 +61,8 @@ def _asked(question: Callable[[MlflowClient], list[FoundRun]]) -> list[FoundRun]
     uri = store.tracking_uri(root)
     if uri.startswith(_LOCAL) and not Path(uri.removeprefix(_LOCAL)).exists():
         raise LidrError(f"no MLflow store at {store.without_secrets(uri)}; set MLFLOW_TRACKING_URI to another one")
-    with environment():
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return question(connect(root))
-        except (MlflowException, OSError) as error:
-            reason = store.without_secrets(str(error).splitlines()[0])
-            raise LidrError(f"MLflow at {store.without_secrets(uri)}: {reason}") from error
+    with connection.opened() as client:
+        return question(client)
 
 
 def _run_id(client: MlflowClient, name: str) -> str:

@@ -12,11 +12,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
+
+from lidr import config
 from lidr.config import Settings
 from lidr.errors import InputError
 from lidr.tracking import describe, journal, store
@@ -47,6 +51,44 @@ class StageRun:
         if self._journal:
             self._journal.write(describe.dataset(path, name, context, rows))
 
+    def log_model(self, path: Path, model_type: str, upload: bool) -> None:
+        """The model that this stage made, a base or an adapter; not uploaded, its data stays with DVC alone."""
+        if self._journal:
+            self._journal.write(
+                journal.Model(
+                    model=describe.model_data(path),
+                    model_type=model_type,
+                    step=config.iteration_number(path.name),
+                    snapshot=self._journal.keep(path) if upload else None,
+                )
+            )
+
+    def log_evaluation(
+        self,
+        metrics: Mapping[str, float | None],
+        model: Path,
+        name: str,
+        source: str,
+        items: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """How good a model is on the items, which are rows with a `lang`; the step is the model's iteration.
+
+        The values are this run's and the logged model's, and the items are a dataset, the same one for each model.
+        """
+        if self._journal:
+            used = describe.items(name, source, "evaluation", items)
+            self._journal.write(used)
+            self._journal.write(
+                journal.Evaluation(
+                    time=journal.now(),
+                    step=config.iteration_number(model.name),
+                    values=journal.numbers(metrics),
+                    model=describe.model_data(model),
+                    dataset=used.name,
+                    dataset_digest=used.digest,
+                )
+            )
+
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """A file or a whole folder as it is now, under its own name in `folder`."""
         if self._journal:
@@ -60,6 +102,14 @@ class StageRun:
         if self._journal:
             snapshot = self._journal.keep(path)
             self._journal.write(journal.Table(snapshot=snapshot, source=path.name, name=name))
+
+    def log_rows(self, rows: Iterable[Mapping[str, Any]], name: str) -> None:
+        """Rows that are in no file of their own as the table `name`."""
+        if self._journal:
+            with tempfile.TemporaryDirectory(prefix="lidr-rows-") as folder:
+                path = Path(folder) / "rows.jsonl"
+                path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+                self.log_table(path, name)
 
 
 @contextmanager
