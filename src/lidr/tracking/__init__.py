@@ -15,8 +15,9 @@ describe.py, with the hashes of hashes.py; where things go is decided in store.p
     MLFLOW_TRACKING_URI=...     a tracking server; without it, a local store in the project
 """
 
+from lidr.tracking.describe import Contest
 from lidr.tracking.publish import PublishReport, publish_pending
 from lidr.tracking.server import serve
 from lidr.tracking.stage import StageRun, stage_run
 
-__all__ = ["PublishReport", "StageRun", "publish_pending", "serve", "stage_run"]
+__all__ = ["Contest", "PublishReport", "StageRun", "publish_pending", "serve", "stage_run"]
