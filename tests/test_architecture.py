@@ -22,7 +22,7 @@ LEVELS = (
     ("cli",),
     ("stages", "evals", "audit"),
     ("engines", "policy", "tracking"),
-    ("config", "paths", "jsonl", "profiles", "browser"),
+    ("config", "paths", "jsonl", "profiles", "browser", "locks"),
     ("records", "languages", "langid", "wording", "errors", "progress"),
 )
 
