@@ -28,6 +28,7 @@ RECORD = "lidr.json"
 METRICS = "metrics.json"
 ANSWERS = "answers.jsonl"
 VERDICTS = "verdicts.jsonl"
+PAGE = "index.html"
 
 
 def profile(name: str) -> Path:
@@ -97,6 +98,11 @@ def compare() -> Path:
 
 def shards(stage: str, model_name: str) -> Path:
     return WORK / "shards" / stage / model_name
+
+
+def lock(output: Path) -> Path:
+    """Who is at work on this output."""
+    return WORK / "locks" / output.as_posix().replace("/", "-")
 
 
 def judge_journal(name: str) -> Path:
