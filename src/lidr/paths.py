@@ -25,6 +25,7 @@ RECORD = "lidr.json"
 METRICS = "metrics.json"
 ANSWERS = "answers.jsonl"
 VERDICTS = "verdicts.jsonl"
+PAGE = "index.html"
 
 
 def profile(name: str) -> Path:

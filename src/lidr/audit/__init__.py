@@ -37,7 +37,7 @@ from lidr.progress import bar
 __all__ = ["Report", "headline", "measure", "run", "summary", "write"]
 
 STAGE = "audit"
-REPORT, PAGE, OVERLAPS = "report.md", "index.html", "contamination.jsonl"
+REPORT, OVERLAPS = "report.md", "contamination.jsonl"
 
 
 def run(settings: config.Settings, iteration: str) -> Report:
@@ -66,7 +66,7 @@ def summary(report: Report) -> list[str]:
         overall = f"reward accuracy {whole['accuracy']:.3f} [{whole['low']:.3f}, {whole['high']:.3f}]"
         lines.append("  " + " · ".join([overall, *each]))
     lines += [f"  {report.recommendation}"] + [f"  warning: {warning}" for warning in report.warnings]
-    return [*lines, f"  The page: {paths.audit(report.iteration) / PAGE}"]
+    return [*lines, f"  The page: {paths.audit(report.iteration) / paths.PAGE}"]
 
 
 def measure(
@@ -128,7 +128,7 @@ def write(report: Report, folder: Path) -> None:
         with atomic_file(folder / f"{name}.png") as file:
             file.write(content)
     write_rows(folder / OVERLAPS, report.overlaps)
-    write_text(folder / PAGE, page.html(report, light, dark))
+    write_text(folder / paths.PAGE, page.html(report, light, dark))
     write_text(folder / REPORT, markdown.markdown(report))
     write_json(folder / paths.METRICS, report.figures)
 

@@ -6,8 +6,7 @@
 Rows are drawn by the hash of their id within strata (language, language compared with, rule or reason, and for pairs
 the outcome and the first thing that is wrong with them), and the strata take turns: rare kinds are shown more often
 than they occur.
-An entry holds all texts of its story that matter, as panes to be shown side by side; a text longer than `LONGEST` is
-cut, and says so.
+An entry holds all texts of its story that matter, as panes to be shown side by side.
 """
 
 from __future__ import annotations
@@ -25,9 +24,6 @@ from lidr.audit.stories import Origins, Story, origins, rule_for
 from lidr.records import Drop, Prompt, Response, Translation, pair_id
 
 SIZE = 200
-LONGEST = 100_000
-# Of the texts of one page: beyond it, texts are cut to `SHORT`, so that a page of long answers still opens.
-BUDGET, SHORT = 6_000_000, 2_000
 
 Entry = dict[str, Any]
 Strata = dict[tuple[str, ...], list[tuple[int, str, Entry]]]
@@ -126,22 +122,6 @@ def notes(facts: Facts) -> list[str]:
         found += [f"{name}: {flag}" for flag in side.flags]
         found += [f"{name}: off target ({side.found_lang})"] if side.off_target else []
     return found + ["near-identical"] * facts.near_identical
-
-
-def cut(entries: list[Entry]) -> list[Entry]:
-    """The entries with texts no longer than a page can hold; `cut` counts the characters left out."""
-    left = BUDGET
-
-    def shorten(pane: Entry) -> Entry:
-        nonlocal left
-        longest = LONGEST if left > 0 else SHORT
-        text = pane["text"][:longest]
-        left -= len(text)
-        return pane | {"text": text, "cut": len(pane["text"]) - len(text)}
-
-    return [
-        entry | {name: [shorten(pane) for pane in entry[name]] for name in ("prompts", "panes")} for entry in entries
-    ]
 
 
 def _in_turn(strata: Strata) -> list[Entry]:

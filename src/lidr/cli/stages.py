@@ -179,7 +179,7 @@ def mgsm(model: str) -> None:
     target = paths.mgsm(settings.model(model))
     with stage_run(settings, "mgsm", model, [paths.model(model)], [target]) as run:
         metrics = stage.run(settings, model)
-        _log_evaluation(run, metrics, model, target / paths.ANSWERS)
+        _log_evaluation(run, metrics, target / paths.ANSWERS, config.iteration_number(model))
     click.echo(
         f"mgsm {model}: accuracy {metrics['average']['accuracy']:.3f} on average over {len(metrics) - 1} languages"
     )
@@ -218,7 +218,7 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
     target = paths.alpaca(settings.model(model))
     with stage_run(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target]) as run:
         metrics = stage.run(settings, model)
-        _log_evaluation(run, metrics, model, target / paths.VERDICTS)
+        _log_evaluation(run, metrics, target / paths.VERDICTS, config.iteration_number(model))
     click.echo(
         f"alpaca {model} against {settings.baseline.model}: win rate {metrics['average']['win_rate']:.1f} "
         f"on average over {len(metrics) - 1} languages, length-controlled {metrics['average']['lc_win_rate']:.1f}"
@@ -251,31 +251,37 @@ def compare(show: bool) -> None:
 
 def _judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
     from lidr.evals import head_to_head
+    from lidr.tracking import Contest, stage_run
 
     if against and outputs:
         raise click.UsageError("--against and --outputs exclude each other")
     if outputs:
-        metrics, other = head_to_head.published(settings, model, outputs), settings.baseline.model
+        match = head_to_head.of_published(settings, model, outputs)
+        options = f"--outputs {outputs}"
     else:
-        other = settings.model(str(against))
-        metrics = head_to_head.against(settings, settings.model(model), other)
+        match = head_to_head.of_models(settings, model, str(against))
+        options = f"--against {match.other}"
+    target, contest = paths.judged(model, match.other), Contest(match.other, options)
+    with stage_run(match.settings, "alpaca", model, match.inputs, [target], contest=contest) as run:
+        metrics = head_to_head.run(match)
+        _log_evaluation(run, metrics, target / paths.VERDICTS, step=0)
+        run.log_artifact(target / paths.PAGE)
     average = metrics["average"]
     click.echo(
-        f"alpaca {model} against {other}: win rate {average['win_rate']:.1f} on average over {len(metrics) - 1} "
+        f"alpaca {model} against {match.other}: win rate {average['win_rate']:.1f} on average over {len(metrics) - 1} "
         f"languages, length-controlled {average['lc_win_rate']:.1f}"
     )
     for lang, figures in metrics.items():
         shares = " · ".join(f"{name} {100 * figures[name]:.1f}%" for name in ("wins", "ties", "losses"))
         click.echo(f"  {_with_interval(lang, figures, 'win_rate', '.1f')} · {shares} · n = {figures['n']}")
-    click.echo(f"The verdicts: {paths.judged(model, other)}")
+    click.echo(f"The page: {target / paths.PAGE} · the verdicts: {target / paths.VERDICTS}")
 
 
 def _where_to_look() -> str:
-    return f"The page: {paths.compare() / 'index.html'} · the runs in MLflow: make ui"
+    return f"The page: {paths.compare() / paths.PAGE} · the runs in MLflow: make ui"
 
 
-def _log_evaluation(run: Any, metrics: dict[str, dict[str, float]], model: str, table: Path) -> None:
-    step = config.iteration_number(model)
+def _log_evaluation(run: Any, metrics: dict[str, dict[str, float]], table: Path, step: int) -> None:
     run.log_metrics({f"{name}/{lang}": v for lang, figures in metrics.items() for name, v in figures.items()}, step)
     run.use_dataset(table, table.stem, "evaluation", {lang: int(f["n"]) for lang, f in metrics.items()})
     run.log_table(table, f"{table.stem}.json")

@@ -16,12 +16,14 @@ lookup.py alone.
     MLFLOW_TRACKING_URI=...     a tracking server; without it, a local store in the project
 """
 
+from lidr.tracking.describe import Contest
 from lidr.tracking.lookup import FoundRun, find_run, runs_tagged
 from lidr.tracking.publish import PublishReport, publish_pending
 from lidr.tracking.server import serve
 from lidr.tracking.stage import StageRun, stage_run
 
 __all__ = [
+    "Contest",
     "FoundRun",
     "PublishReport",
     "StageRun",

@@ -14,6 +14,7 @@ import getpass
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,28 @@ _WRITTEN_BY_STAGES = (str(paths.LOCK), str(paths.REPORTS), "**/.gitignore")
 _MLFLOW_TYPES = {str: "string", bool: "boolean", int: "long", float: "double"}
 
 
+@dataclass(frozen=True)
+class Contest:
+    """A contest outside the pipeline: against whom, and the options of the command that asks for it."""
+
+    other: str
+    options: str
+
+
 def begin(
-    settings: config.Settings, stage: str, model: str | None, inputs: Sequence[Path], journal: str, outer: str | None
+    settings: config.Settings,
+    stage: str,
+    model: str | None,
+    inputs: Sequence[Path],
+    journal: str,
+    outer: str | None,
+    contest: Contest | None = None,
 ) -> Begin:
     """The first line of a stage's journal; hashes the inputs that are there."""
     common = {"lidr.profile": settings.profile, **_git(), **_user(), **_experiment(), **base_tag()}
-    command = " ".join(filter(None, ("lidr", stage, model)))
-    tags = {"lidr.stage": stage, **_model_tags(model), "mlflow.source.name": command, "mlflow.source.type": "LOCAL"}
+    command = " ".join(filter(None, ("lidr", stage, model, contest and contest.options)))
+    tags = {"lidr.stage": stage, **_model_tags(settings, model), "mlflow.source.name": command}
+    tags |= {"mlflow.source.type": "LOCAL"} | ({"lidr.against": contest.other} if contest else {})
     return Begin(
         journal=journal,
         experiment=settings.tracking.experiment,
@@ -56,7 +72,7 @@ def begin(
             params=params(config.flatten(settings)),
             tags=_clipped({**common, "lidr.stage": "pipeline"}),
         ),
-        name=_name(settings, stage, model),
+        name=_name(settings, stage, model) + (f" against {contest.other}" if contest else ""),
         time=now(),
         params=params(_stage_params(settings, stage, model)),
         tags=_clipped({**common, **tags, **hash_tags("in", inputs)}),
@@ -136,8 +152,12 @@ def _pipeline_name(settings: config.Settings) -> str:
     return f"{settings.profile} · beta {settings.train.beta:g} · {settings.prompts.per_iteration:,} prompts"
 
 
-def _model_tags(model: str | None) -> dict[str, str]:
-    return {"lidr.model": model, "lidr.iteration": str(config.iteration_number(model))} if model else {}
+def _model_tags(settings: config.Settings, model: str | None) -> dict[str, str]:
+    if model is None:
+        return {}
+    # A published generator is of no iteration.
+    iteration = {"lidr.iteration": str(config.iteration_number(model))} if model in settings.models else {}
+    return {"lidr.model": model, **iteration}
 
 
 def _stage_params(settings: config.Settings, stage: str, model: str | None) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def stage_run(
     inputs: Sequence[Path],
     outputs: Sequence[Path],
     publish: Literal["now", "later"] = "now",
+    contest: describe.Contest | None = None,
 ) -> Iterator[StageRun]:
     """Track the stage that the block runs; an error in the block ends the run as failed, and goes on its way."""
     # `mlflow run` tells it by the environment; libraries that the stage uses must not log to that run by themselves.
@@ -82,7 +83,7 @@ def stage_run(
     publisher = _start(root, written.path) if publish == "now" else None
     try:
         try:
-            written.write(describe.begin(settings, stage, model, inputs, written.id, outer))
+            written.write(describe.begin(settings, stage, model, inputs, written.id, outer, contest))
             yield StageRun(written)
             ended = describe.hash_tags("out", outputs) | describe.base_tag()
         except BaseException:
