@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from lidr import config
 
@@ -119,8 +120,34 @@ def test_dvc_shows_metrics_params_and_plots(project: Path) -> None:
     metrics = json.loads(run("dvc", "metrics", "show", "--json", cwd=project).splitlines()[-1])
     assert any("reports/mgsm/m2/metrics.json" in str(files) for files in metrics.values())
     assert "train.beta" in run("dvc", "params", "diff", "--all", cwd=project)
-    plots = run("dvc", "plots", "show", "--json", cwd=project)
-    assert "reports/compare/mgsm" in plots
+    assert any("reports/compare/metrics.json" in str(files) for files in metrics.values())
+
+
+def declared(kind: str) -> list[str]:
+    """The files that the stage `compare` declares as metrics or plots."""
+    compare = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]["compare"]
+    return [name for entry in compare[kind] for name in entry]
+
+
+def test_dvc_shows_the_numbers_of_compare(project: Path) -> None:
+    for name in [*declared("metrics"), *declared("plots")]:
+        assert (project / name).is_file(), name
+    figures = json.loads((project / "reports/compare/metrics.json").read_text())
+    output = json.loads(run("dvc", "metrics", "show", "--json", "reports/compare/metrics.json", cwd=project))
+    [files] = [revision["data"] for revision in output.values()]
+    assert files["reports/compare/metrics.json"]["data"] == figures
+    for benchmark, measure in (("mgsm", "accuracy"), ("alpaca", "win_rate")):
+        name = f"reports/compare/{benchmark}.csv"
+        plots = json.loads(run("dvc", "plots", "show", "--json", name, cwd=project))["data"]
+        rows = [row for plot in plots[name] for row in plot["content"]["data"]["values"]]
+        shown = {(row["model"], row["language"]): float(row["value"]) for row in rows}
+        assert shown == {
+            (model, lang): by[benchmark][lang][measure]
+            for model, by in figures.items()
+            for lang in by[benchmark]
+            if lang not in ("average", "trained", "transfer")
+        }
+    assert "reports/compare/mgsm.csv" in json.loads(run("dvc", "plots", "diff", "--json", "HEAD", cwd=project))["data"]
 
 
 def test_an_experiment_with_another_value_reruns_from_there(project: Path) -> None:
