@@ -25,7 +25,7 @@ LEVELS = (
     ("provenance",),
     SIBLINGS,
     ("engines", "policy", "tracking", "training"),
-    ("config", "paths", "jsonl", "profiles", "git", "browser"),
+    ("config", "paths", "jsonl", "profiles", "git", "browser", "locks"),
     ("records", "languages", "langid", "wording", "errors", "progress"),
 )
 

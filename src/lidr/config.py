@@ -308,6 +308,7 @@ def _read_yaml(path: Path, kind: Literal["safe", "rt"]) -> Any:
 def _contradictions(settings: Settings) -> list[Problem]:
     """What no single field shows: (where, what is wrong) for each."""
     return [
+        *_text_problems(settings),
         *_mgsm_problems(settings.mgsm),
         *_baseline_problems(settings),
         *_judge_problems(settings.alpaca),
@@ -315,6 +316,15 @@ def _contradictions(settings: Settings) -> list[Problem]:
         *_chain_problems(settings),
         *_wording_problems(settings),
         *_train_problems(settings),
+    ]
+
+
+def _text_problems(settings: Settings) -> list[Problem]:
+    """Texts that can be no name and no path; `train` of an iteration is checked with the block it changes."""
+    return [
+        (tuple(name.split(".")), "text without control characters is expected")
+        for name, value in flatten(settings).items()
+        if isinstance(value, str) and not (value.strip() and value.isprintable())
     ]
 
 

@@ -97,6 +97,11 @@ def shards(stage: str, model_name: str) -> Path:
     return WORK / "shards" / stage / model_name
 
 
+def lock(output: Path) -> Path:
+    """Who is at work on this output."""
+    return WORK / "locks" / output.as_posix().replace("/", "-")
+
+
 def judge_journal(name: str) -> Path:
     return WORK / "judge" / f"{name}.jsonl"
 

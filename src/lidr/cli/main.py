@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from lidr import __version__
-from lidr.errors import LidrError
+from lidr.errors import LidrError, one_line
 
 
 class Command(click.Command):
@@ -26,7 +26,7 @@ class Command(click.Command):
         except (LidrError, OSError) as error:
             if ctx.find_root().params.get("debug"):
                 raise
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(one_line(error)) from error
 
 
 class Group(click.Group):

@@ -9,9 +9,10 @@ A command reads params.yaml in the working folder, calls its stage, reports in a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,16 +20,18 @@ from lidr import config, paths
 from lidr.cli.main import StageGroup, main
 from lidr.records import FinishReason
 
+if TYPE_CHECKING:
+    from lidr.tracking import StageRun
+
 
 @main.command()
 def base() -> None:
     """Take a snapshot of the model that the iterations start from."""
     from lidr.stages import base as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     target = paths.model(paths.BASE)
-    with stage_run(settings, "base", paths.BASE, inputs=[], outputs=[target]):
+    with _tracked(settings, "base", paths.BASE, inputs=[], outputs=[target]):
         record = stage.run(settings)
         stage.write_empty_audit()
     click.echo(f"base: {record.source} -> {target} (fingerprint {record.fingerprint[:12]})")
@@ -39,12 +42,11 @@ def base() -> None:
 def prompts(iteration: str) -> None:
     """Take the iteration's prompts, in every language."""
     from lidr.stages import prompts as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     settings.iteration(iteration)
     target = paths.prompts(iteration)
-    with stage_run(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
+    with _tracked(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
         count, drops = stage.run(settings, iteration)
         run.log_metrics({"prompts": count, "drops": len(drops)})
     languages = len(settings.all_languages)
@@ -56,12 +58,11 @@ def prompts(iteration: str) -> None:
 def generate(iteration: str) -> None:
     """Answer every prompt in its own language, with the model before the iteration."""
     from lidr.stages import generate as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     previous = settings.iteration(iteration).previous
     inputs, target = [paths.prompts(iteration), paths.model(previous)], paths.responses(iteration)
-    with stage_run(settings, "generate", iteration, inputs, [target]) as run:
+    with _tracked(settings, "generate", iteration, inputs, [target]) as run:
         ended = stage.run(settings, iteration)
         total: Counter[FinishReason] = sum(ended.values(), Counter())
         run.log_metrics({f"{reason}/{lang}": n for lang, by in ended.items() for reason, n in by.items()})
@@ -76,12 +77,11 @@ def generate(iteration: str) -> None:
 def translate(iteration: str) -> None:
     """Translate the model's own answers, from the dominant language and back."""
     from lidr.stages import translate as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     inputs = [paths.responses(iteration), paths.model(settings.iteration(iteration).previous)]
     target = paths.translations(iteration)
-    with stage_run(settings, "translate", iteration, inputs, [target]) as run:
+    with _tracked(settings, "translate", iteration, inputs, [target]) as run:
         translations = stage.run(settings, iteration)
         unparsed = {f"{a}-{b}": sum(t.text is None for t in rows) for (a, b), rows in translations.items()}
         total = sum(len(rows) for rows in translations.values())
@@ -97,12 +97,11 @@ def translate(iteration: str) -> None:
 def pairs(iteration: str) -> None:
     """Make preference pairs, and list each pair that could not be made with its reason."""
     from lidr.stages import pairs as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     settings.iteration(iteration)
     inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
-    with stage_run(settings, "pairs", iteration, inputs, [paths.pairs(iteration)], publish="later") as run:
+    with _tracked(settings, "pairs", iteration, inputs, [paths.pairs(iteration)], publish="later") as run:
         made, drops = stage.run(settings, iteration)
         reasons = Counter(drop.reason.value for drop in drops)
         run.log_metrics({"pairs": len(made), "drops": len(drops)} | {f"drops/{r}": n for r, n in reasons.items()})
@@ -120,12 +119,11 @@ def pairs(iteration: str) -> None:
 def train(iteration: str) -> None:
     """Train the iteration's adapter on its pairs: DPO with a likelihood term."""
     from lidr.stages import train as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     previous = settings.iteration(iteration).previous
     inputs = [paths.pairs(iteration), paths.model(previous)]
-    with stage_run(settings, "train", iteration, inputs, [paths.model(iteration)]) as run:
+    with _tracked(settings, "train", iteration, inputs, [paths.model(iteration)]) as run:
         pairs_file = paths.pairs(iteration) / paths.PAIRS
         run.use_dataset(pairs_file, f"pairs {iteration}", "training", _rows_by_language(pairs_file))
         trained = stage.run(settings, iteration, run.log_metrics)
@@ -153,14 +151,13 @@ def audit() -> None:
 def audit_iteration(iteration: str) -> None:
     """Count what the iteration's data is, and measure the reward signal."""
     from lidr import audit as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     settings.iteration(iteration)
     inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
     inputs.append(paths.pairs(iteration))
     target = paths.audit(iteration)
-    with stage_run(settings, "audit", iteration, inputs, [target], publish="later") as run:
+    with _tracked(settings, "audit", iteration, inputs, [target], publish="later") as run:
         report = stage.run(settings, iteration)
         run.log_metrics(stage.headline(report))
         run.log_artifact(target)
@@ -173,11 +170,10 @@ def audit_iteration(iteration: str) -> None:
 def mgsm(model: str) -> None:
     """Measure a model's accuracy on grade-school problems."""
     from lidr.evals import mgsm as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     target = paths.mgsm(settings.model(model))
-    with stage_run(settings, "mgsm", model, [paths.model(model)], [target]) as run:
+    with _tracked(settings, "mgsm", model, [paths.model(model)], [target]) as run:
         metrics = stage.run(settings, model)
         _log_evaluation(run, metrics, target / paths.ANSWERS, config.iteration_number(model))
     click.echo(
@@ -190,11 +186,10 @@ def mgsm(model: str) -> None:
 def baseline() -> None:
     """Answer the instructions with the model that the win rate is against."""
     from lidr.evals import baseline as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     name = settings.baseline.model
-    with stage_run(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()]):
+    with _tracked(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()]):
         responses = stage.run(settings)
     click.echo(f"baseline: {len(responses):,} answers by {name} in {len(settings.alpaca.languages)} languages")
 
@@ -209,14 +204,13 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
     The options judge outside the pipeline: models that are there already, or published outputs.
     """
     from lidr.evals import alpaca as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     if against or outputs:
         _judge_outside(settings, model, against, outputs)
         return
     target = paths.alpaca(settings.model(model))
-    with stage_run(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target]) as run:
+    with _tracked(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target]) as run:
         metrics = stage.run(settings, model)
         _log_evaluation(run, metrics, target / paths.VERDICTS, config.iteration_number(model))
     click.echo(
@@ -232,7 +226,6 @@ def compare(show: bool) -> None:
     """Compare all models of the pipeline: tables, plots and a page, with intervals and tests."""
     from lidr.evals import compare as stage
     from lidr.evals.comparison import compare_models
-    from lidr.tracking import stage_run
 
     settings = config.load()
     if show:
@@ -240,7 +233,7 @@ def compare(show: bool) -> None:
         click.echo(_where_to_look())
         return
     inputs = [path for model in settings.models for path in (paths.mgsm(model), paths.alpaca(model))]
-    with stage_run(settings, "compare", None, inputs, [paths.compare()]) as run:
+    with _tracked(settings, "compare", None, inputs, [paths.compare()]) as run:
         comparison = stage.run(settings)
         for model in settings.models:
             run.log_to_parent(stage.headline(comparison, model), config.iteration_number(model))
@@ -251,7 +244,7 @@ def compare(show: bool) -> None:
 
 def _judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
     from lidr.evals import head_to_head
-    from lidr.tracking import Contest, stage_run
+    from lidr.tracking import Contest
 
     if against and outputs:
         raise click.UsageError("--against and --outputs exclude each other")
@@ -262,7 +255,7 @@ def _judge_outside(settings: config.Settings, model: str, against: str | None, o
         match = head_to_head.of_models(settings, model, str(against))
         options = f"--against {match.other}"
     target, contest = paths.judged(model, match.other), Contest(match.other, options)
-    with stage_run(match.settings, "alpaca", model, match.inputs, [target], contest=contest) as run:
+    with _tracked(match.settings, "alpaca", model, match.inputs, [target], contest=contest) as run:
         metrics = head_to_head.run(match)
         _log_evaluation(run, metrics, target / paths.VERDICTS, step=0)
         run.log_artifact(target / paths.PAGE)
@@ -275,6 +268,23 @@ def _judge_outside(settings: config.Settings, model: str, against: str | None, o
         shares = " · ".join(f"{name} {100 * figures[name]:.1f}%" for name in ("wins", "ties", "losses"))
         click.echo(f"  {_with_interval(lang, figures, 'win_rate', '.1f')} · {shares} · n = {figures['n']}")
     click.echo(f"The page: {target / paths.PAGE} · the verdicts: {target / paths.VERDICTS}")
+
+
+@contextmanager
+def _tracked(
+    settings: config.Settings,
+    stage: str,
+    model: str | None,
+    inputs: Sequence[Path],
+    outputs: Sequence[Path],
+    **options: Any,
+) -> Iterator[StageRun]:
+    """Run a stage as the only process at work on its output, and log it."""
+    from lidr.locks import alone
+    from lidr.tracking import stage_run
+
+    with alone(outputs[0]), stage_run(settings, stage, model, inputs, outputs, **options) as run:
+        yield run
 
 
 def _where_to_look() -> str:

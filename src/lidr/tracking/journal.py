@@ -31,7 +31,7 @@ import msgspec
 from msgspec import Struct
 
 from lidr import paths
-from lidr.errors import InputError
+from lidr.errors import InputError, naming
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 # JSON has no such numbers, but a training that diverges does.
@@ -133,8 +133,9 @@ class Journal:
 
     def write(self, line: Line) -> None:
         """Add a line; it is there for the publisher, and survives this process, when this returns."""
-        self._file.write(msgspec.json.encode(line) + b"\n")
-        self._file.flush()
+        with naming(self.path):
+            self._file.write(msgspec.json.encode(line) + b"\n")
+            self._file.flush()
 
     def keep(self, path: Path) -> str:
         """Hold on to a file or folder as it is now, until it is published; returns the snapshot's name.
