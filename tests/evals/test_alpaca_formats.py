@@ -145,6 +145,24 @@ def test_published_models_are_judged_against_each_other(tmp_path: Path, monkeypa
     assert all(KEY not in file.read_text("utf-8") for file in tmp_path.rglob("*") if file.is_file())
 
 
+def test_a_language_that_cannot_be_identified_costs_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
+    for name in ("gpt-4", "gpt-3.5"):
+        write(tmp_path / f"o/yo/{name}/model_outputs.json", output_rows(3, name))
+    write(tmp_path / "p/yo.json", prompt_rows())
+    with running() as endpoint:
+        configure(Path("p"), Path("o"), "gpt-4", 3, endpoint.url)
+        params = Path("params.yaml")
+        params.write_text(
+            params.read_text("utf-8").replace("languages: [es]\n  items: 3", "languages: [yo]\n  items: 3")
+        )
+        assert CliRunner().invoke(main, ["baseline"]).exit_code == 0
+        done = CliRunner().invoke(main, ["alpaca", "gpt-3.5", "--outputs", "o"])
+        assert "py3langid does not know the language 'yo'" in done.output and done.exit_code == 1
+        assert endpoint.bodies == []
+
+
 def test_names_that_are_no_names_and_options_that_exclude_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
