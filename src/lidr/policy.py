@@ -124,7 +124,9 @@ def import_transformers() -> None:
 
 
 def load_tokenizer(policy: Policy) -> Any:
-    """The base's tokenizer, padding on the left as generation needs it."""
+    """The base's tokenizer, padding on the left as generation needs it; raises InputError where files were changed."""
+    # Here, for it is the first thing that is loaded of a model, and once for all its files is enough.
+    _check_base(policy.base)
     import_transformers()
     from transformers import AutoTokenizer
 
