@@ -6,57 +6,23 @@ One clone is reproduced, rerun, changed and extended; a second one must end with
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from clones import clone, run
 
 from lidr import config
 
 pytestmark = pytest.mark.pipeline
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALLER = {"per_iteration: 400": "per_iteration: 24", "items: 250": "items: 20", "resamples: 2000": "resamples: 200"}
-
-
-def run(*command: str, cwd: Path) -> str:
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "LIDR_TRACKING")
-    }
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    environment["DVC_NO_ANALYTICS"] = "1"
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    return done.stdout + done.stderr
-
-
-def clone(folder: Path) -> Path:
-    """A clone of the work tree's state, committed or not, with the smaller settings committed."""
-    run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
-    changed = run("git", "ls-files", "--modified", "--others", "--exclude-standard", cwd=ROOT).split("\n")
-    for name in filter(None, changed):
-        source, target = ROOT / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(source.read_bytes()) if source.exists() else target.unlink(missing_ok=True)
-    # What an earlier run left in git would only be in the way of seeing this one.
-    run("git", "rm", "-rq", "--cached", "--ignore-unmatch", "dvc.lock", "reports", cwd=folder)
-    (folder / "dvc.lock").unlink(missing_ok=True)
-    for text in SMALLER.items():
-        for name in ("params.yaml", "profiles/lab.yaml"):
-            path = folder / name
-            assert text[0] in path.read_text("utf-8"), f"{name} has no {text[0]!r}"
-            path.write_text(path.read_text("utf-8").replace(*text), "utf-8")
-    run("git", "add", "--all", cwd=folder)
-    run("git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid", "commit", "-qm", "Smaller", cwd=folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean clone in which `dvc repro` has run once."""
-    folder = clone(tmp_path_factory.mktemp("first") / "lidr")
+    folder = clone(tmp_path_factory.mktemp("first") / "lidr", SMALLER)
     run("dvc", "repro", "--quiet", cwd=folder)
     (folder / ".git" / "first.lock").write_bytes((folder / "dvc.lock").read_bytes())
     return folder
@@ -133,6 +99,6 @@ def test_an_experiment_with_another_value_reruns_from_there(project: Path) -> No
 
 
 def test_a_second_clone_ends_with_the_same_bytes(project: Path, tmp_path: Path) -> None:
-    second = clone(tmp_path / "lidr")
+    second = clone(tmp_path / "lidr", SMALLER)
     run("dvc", "repro", "--quiet", cwd=second)
     assert (second / "dvc.lock").read_text() == (project / ".git" / "first.lock").read_text()

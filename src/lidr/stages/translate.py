@@ -13,7 +13,9 @@ reason. Answers to translation requests stand as they are (the paper's published
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import closing
 
 from lidr import config, paths, policy
 from lidr.engines.base import Completion, Request, Sampling, open_engine
@@ -28,24 +30,28 @@ STAGE = "translate"
 
 Direction = tuple[str, str]
 
+_LEADING_TAGS = re.compile(rf"^(\s*{re.escape(OPENING_TAG)})+")
+_FENCE = re.compile(r"```[\w-]*\n(.*?)\n?```", re.DOTALL)
+
 
 def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Translation]]:
     """Translate all answers of the iteration; returns the translations by (source, target) language."""
     model = policy.resolve(settings.iteration(iteration).previous)
-    engine = open_engine(settings.engine, model)
     sampling = Sampling(
         max_new_tokens=settings.translate.max_new_tokens,
         repetition_penalty=settings.translate.repetition_penalty,
         seed=settings.seed,
     )
     wanted = {direction: list(_translatable(iteration, direction[0])) for direction in directions(settings)}
-    requests = [_request(settings, response, direction) for direction, rows in wanted.items() for response in rows]
     shards = paths.shards(STAGE, iteration)
-    completions = generate_in_shards(
-        engine, requests, sampling, shards, settings.engine.rows_per_shard, f"translations by {model.name}"
-    )
+    with closing(open_engine(settings.engine, model)) as engine:
+        primed = engine.continues_turns
+        requests = [_request(settings, r, direction, primed) for direction, rows in wanted.items() for r in rows]
+        completions = generate_in_shards(
+            engine, requests, sampling, shards, settings.engine.rows_per_shard, f"translations by {model.name}"
+        )
     translations = {
-        direction: [_translation(r.id, direction, completions[_request_id(r.id, direction)]) for r in rows]
+        direction: [_translation(r, direction, completions[_request_id(r.id, direction)], primed) for r in rows]
         for direction, rows in wanted.items()
     }
     with atomic_folder(paths.translations(iteration)) as folder:
@@ -61,22 +67,38 @@ def directions(settings: config.Settings) -> list[Direction]:
     return there + [(target, source) for source, target in there]
 
 
-def parse(raw: str, finish_reason: FinishReason) -> tuple[str | None, tuple[str, ...]]:
-    """The translation in a model's raw text, and which departures from the format were accepted.
+def parse(
+    raw: str, finish_reason: FinishReason, primed: bool = True, original: str = ""
+) -> tuple[str | None, tuple[str, ...]]:
+    """The translation in a model's raw text, or None, and which departures from the format were accepted.
 
-    The text ends at the first closing tag. Accepted: an opening tag that repeats the primer's; no closing tag where
-    the model ended its turn by itself (cut off by the token limit, the text is not whole and stays unparsed).
+    The text stands between the tags; `primed` tells that the opening one was the model's already, and is not expected.
+    Accepted: opening tags that repeat the primer's; a line or phrase that announces the translation; no closing tag
+    where the model ended its turn by itself (cut off by the token limit, the text is not whole and stays unparsed);
+    text after the closing tag; a code fence around the whole text that the original does not have.
     """
     tolerated = []
-    text = raw
-    if text.lstrip().startswith(OPENING_TAG):
-        text = text.lstrip().removeprefix(OPENING_TAG)
+    body, closing_tag, after = raw.partition(CLOSING_TAG)
+    before, opening_tag, text = body.partition(OPENING_TAG)
+    if not opening_tag:
+        before, text = "", body
+    if before.strip():
+        tolerated.append("text_before_opening_tag")
+    elif opening_tag and (primed or text.lstrip().startswith(OPENING_TAG)):
         tolerated.append("repeated_opening_tag")
-    text, tag, _ = text.partition(CLOSING_TAG)
-    if not tag:
+    text = _LEADING_TAGS.sub("", text)
+    is_announced = not before.strip() or before.rstrip(" ").endswith((":", "\n"))
+    if not (opening_tag or primed) or not is_announced or OPENING_TAG in text:
+        return None, ()
+    if not closing_tag:
         if finish_reason is not FinishReason.STOP or not text.strip():
             return None, ()
         tolerated.append("no_closing_tag")
+    if after.strip():
+        tolerated.append("text_after_closing_tag")
+    if (fenced := _FENCE.fullmatch(text.strip())) and not _FENCE.fullmatch(original.strip()):
+        text = fenced[1]
+        tolerated.append("code_fence")
     return text.strip(), tuple(tolerated)
 
 
@@ -95,18 +117,18 @@ def _request_id(response_id: str, direction: Direction) -> str:
     return f"{response_id}:{direction[0]}:{direction[1]}"
 
 
-def _request(settings: config.Settings, response: Response, direction: Direction) -> Request:
+def _request(settings: config.Settings, response: Response, direction: Direction, primed: bool) -> Request:
     source, target = direction
     conversation = translation_conversation(
-        settings.translate.wording, response.text, english_name(source), english_name(target)
+        settings.translate.wording, response.text, english_name(source), english_name(target), primed
     )
     return Request(_request_id(response.id, direction), conversation)
 
 
-def _translation(response_id: str, direction: Direction, completion: Completion) -> Translation:
-    text, tolerated = parse(completion.text, completion.finish_reason)
+def _translation(response: Response, direction: Direction, completion: Completion, primed: bool) -> Translation:
+    text, tolerated = parse(completion.text, completion.finish_reason, primed, response.text)
     return Translation(
-        id=response_id,
+        id=response.id,
         source_lang=direction[0],
         target_lang=direction[1],
         text=text,

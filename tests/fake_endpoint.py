@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint on 127.0.0.1 that judges by a hash and fails as it is told."""
+"""An OpenAI-compatible endpoint on 127.0.0.1 that judges by a hash, or answers as a model, and fails as it is told."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ PROMPT_TOKENS, HANG = 100, 3.0
 
 # (number of the request from 1, its body) -> the fault to show, or None
 Faults = Callable[[int, dict[str, Any]], str | None]
+# a request's body -> status and body of the answer
+Model = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
 class Endpoint:
@@ -27,6 +29,7 @@ class Endpoint:
         self.times: list[float] = []
         self.keys: set[str] = set()
         self.faults: Faults = lambda number, body: None
+        self.model: Model | None = None
         self.most_at_once = self.at_once = 0
         self.lock = threading.Lock()
 
@@ -86,12 +89,15 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 said = self.headers["authorization"]  # some servers repeat the key
                 self.reply(int(status), json.dumps({"error": {"message": f"no: {said}"}}), headers)
                 return
-            top = {"no logprobs": None, "mute": [{"token": "The", "logprob": -0.1, "bytes": None}]}
-            answer = completion(body, top[fault] if fault in top else logprobs(content(body)))
+            status, found = endpoint.model(body) if endpoint.model else (200, self.verdict(fault, body))
             if fault == "no usage":
-                del answer["usage"]
-            text = json.dumps(answer)
-            self.reply(200, text[:40] if fault == "truncated" else text, {})
+                del found["usage"]
+            text = json.dumps(found)
+            self.reply(status, text[:40] if fault == "truncated" else text, {})
+
+        def verdict(self, fault: str | None, body: dict[str, Any]) -> dict[str, Any]:
+            top = {"no logprobs": None, "mute": [{"token": "The", "logprob": -0.1, "bytes": None}]}
+            return completion(body, top[fault] if fault in top else logprobs(content(body)))
 
         def reply(self, status: int, text: str, headers: dict[str, str]) -> None:
             self.send_response(status)
