@@ -137,11 +137,13 @@ class TransformersEngine:
         ends = self._end_ids | {self._tokenizer.pad_token_id}
         kept = ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        # A stop string may end inside a token: what the token holds beyond it is not part of the answer either.
+        begins = [text.index(stop) for stop in sampling.stop if stop in text]
         # Whatever ends before the limit ended by itself; a stop string may end just at it.
-        stopped = len(kept) < sampling.max_new_tokens or any(stop in text for stop in sampling.stop)
+        stopped = len(kept) < sampling.max_new_tokens or bool(begins)
         return Completion(
             id=request_id,
-            text=text,
+            text=text[: min(begins, default=None)],
             finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
             prompt_tokens=prompt_tokens,
             completion_tokens=len(kept),
