@@ -24,6 +24,7 @@ from lidr import paths
 from lidr.errors import InputError
 from lidr.jsonl import read_json
 from lidr.records import Record
+from lidr.wording import Conversation
 
 if TYPE_CHECKING:
     import torch
@@ -137,6 +138,28 @@ def load_tokenizer(policy: Policy) -> Any:
     return tokenizer
 
 
+def encode(tokenizer: Any, conversation: Conversation) -> list[int]:
+    """Token ids by the tokenizer's chat template: up to where the assistant begins, or goes on with the last turn."""
+    continued = conversation[-1]["role"] == "assistant"
+    encoded = tokenizer.apply_chat_template(
+        conversation,
+        add_generation_prompt=not continued,
+        continue_final_message=continued,
+        return_dict=True,
+    )
+    return list(encoded["input_ids"])
+
+
+def load_generation_config(policy: Policy) -> Any:
+    """The base's generation config as its model would have it, without the model."""
+    from transformers import AutoConfig, GenerationConfig
+
+    if (policy.base / "generation_config.json").exists():
+        return GenerationConfig.from_pretrained(policy.base)
+    config = AutoConfig.from_pretrained(policy.base, trust_remote_code=policy.trust_remote_code)
+    return GenerationConfig.from_model_config(config)
+
+
 def load_base(policy: Policy, dtype: torch.dtype) -> Any:
     """The base model alone, from safetensors only, on the CPU; raises InputError where its files were changed."""
     _check_base(policy.base)
@@ -191,7 +214,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
 
 
 def end_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Tokens that end a turn: the generation config's, and the tokenizer's own."""
+    """Tokens that end a turn: those of the model's `generation_config`, and the tokenizer's own."""
     configured = model.generation_config.eos_token_id
     ids = configured if isinstance(configured, list) else [configured]
     return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}
