@@ -20,7 +20,7 @@ from msgspec import Meta, Struct
 from lidr import paths
 from lidr.errors import InputError
 from lidr.languages import locale
-from lidr.wording import TRANSLATION
+from lidr.wording import ANSWER_LANGUAGE, TRANSLATION
 
 Count = Annotated[int, Meta(ge=1)]
 WholeNumber = Annotated[int, Meta(ge=0)]
@@ -31,6 +31,8 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 _MODEL_NAME = r"^m(0|[1-9][0-9]{0,3})$"
 ModelName = Annotated[str, Meta(pattern=_MODEL_NAME)]
 Languages = tuple[str, ...]
+# Words in params.yaml that are no paths.
+LAB, HUB, RULE = "lab", "hub:", "rule"
 
 # The keys under which something stands in params.yaml, and what is wrong with it.
 Place = tuple[str, ...]
@@ -49,10 +51,14 @@ class Iteration(Section, frozen=True):
 
 
 class Base(Section, frozen=True):
-    """The model that the iterations start from: `lab`, a local folder, or a Hub id with its revision."""
+    """The model that the iterations start from: `lab`, a local folder, or a Hub id with its revision.
+
+    `watch`, here and below, is what DVC watches beside params.yaml; dvc.yaml cannot leave a dependency out.
+    """
 
     model: str
     revision: str | None
+    watch: str
     trust_remote_code: bool
 
 
@@ -66,11 +72,37 @@ class Engine(Section, frozen=True):
     rows_per_shard: Count
 
 
+class Fields(Section, frozen=True):
+    """Which fields of published rows hold what; `{lang}` in `text` stands for a language's code."""
+
+    text: str
+    id: str | None
+    answer: str | None
+
+
+class Hub(Section, frozen=True):
+    """Where a Hub dataset keeps its rows; `{lang}` stands for a language's code."""
+
+    revision: str
+    subset: str | None
+    split: str
+
+
 class Prompts(Section, frozen=True):
     """Which prompts an iteration uses: m<t> takes the rows from (t-1) x per_iteration."""
 
     source: str
+    watch: str
     per_iteration: Count
+    fields: Fields | None
+    hub: Hub | None
+    answer_language: str | None
+    translation_requests: str | None
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether the source is a dataset, not the lab or a folder."""
+        return self.source.startswith(HUB)
 
 
 class Generate(Section, frozen=True):
@@ -125,6 +157,7 @@ class Mgsm(Section, frozen=True):
     """Accuracy on grade-school problems."""
 
     source: str
+    watch: str
     languages: Languages
     items: Count
     style: Literal["paper", "paper_instructed", "native_cot", "en_cot"]
@@ -169,6 +202,7 @@ class Alpaca(Section, frozen=True):
     """Win rate on instructions, as a judge sees it."""
 
     source: str
+    watch: str
     languages: Languages
     items: Count
     judge: Judge
@@ -306,6 +340,8 @@ def _read_yaml(path: Path, kind: Literal["safe", "rt"]) -> Any:
 def _contradictions(settings: Settings) -> list[Problem]:
     """What no single field shows: (where, what is wrong) for each."""
     return [
+        *_watch_problems(settings),
+        *_prompts_problems(settings.prompts),
         *_mgsm_problems(settings.mgsm),
         *_baseline_problems(settings),
         *_judge_problems(settings.alpaca),
@@ -314,6 +350,48 @@ def _contradictions(settings: Settings) -> list[Problem]:
         *_wording_problems(settings),
         *_train_problems(settings),
     ]
+
+
+def _watch_problems(settings: Settings) -> list[Problem]:
+    """What a stage reads from a folder must lie within what DVC watches, or a change would not rerun it."""
+    base, prompts, mgsm, alpaca = settings.base, settings.prompts, settings.mgsm, settings.alpaca
+    read: list[tuple[str, str, str | None]] = [
+        ("base", base.watch, None if base.model == LAB or base.revision else base.model),
+        ("prompts", prompts.watch, None if prompts.source == LAB or prompts.is_on_hub else prompts.source),
+        ("prompts", prompts.watch, None if prompts.translation_requests == RULE else prompts.translation_requests),
+        ("mgsm", mgsm.watch, None if mgsm.source == LAB else mgsm.source),
+        ("alpaca", alpaca.watch, None if alpaca.source == LAB else alpaca.source),
+    ]
+    problems: list[Problem] = []
+    for block, watch, path in read:
+        if not watch:
+            problems.append(((block, "watch"), "a file or folder is expected"))
+        elif path is not None and not Path(path).is_relative_to(watch):
+            problems.append(((block, "watch"), f"{path!r} is read and not within {watch!r}; DVC would miss changes"))
+    return problems
+
+
+def _prompts_problems(prompts: Prompts) -> list[Problem]:
+    problems: list[Problem] = []
+    if prompts.is_on_hub and prompts.fields is None:
+        problems.append((("prompts", "fields"), "a dataset's fields are expected: text, id and answer"))
+    if prompts.is_on_hub != (prompts.hub is not None):
+        reason = "revision, subset and split are expected" if prompts.is_on_hub else f"null is expected without {HUB!r}"
+        problems.append((("prompts", "hub"), reason))
+    if prompts.source == LAB:
+        for key in ("fields", "answer_language", "translation_requests"):
+            if getattr(prompts, key) is not None:
+                problems.append((("prompts", key), "the lab's prompts are taken as they are; null is expected"))
+    if prompts.answer_language not in (None, *ANSWER_LANGUAGE):
+        known = ", ".join(ANSWER_LANGUAGE)
+        reason = f"{prompts.answer_language!r} is no version of the wording; there are {known}, and null"
+        problems.append((("prompts", "answer_language"), reason))
+    if prompts.hub is not None and prompts.fields is not None:
+        where_languages_are = (prompts.hub.subset or "", prompts.hub.split, prompts.fields.text)
+        if not any("{lang}" in name for name in where_languages_are):
+            reason = "'{lang}' is expected in hub.subset, hub.split or fields.text: where the languages are"
+            problems.append((("prompts", "hub"), reason))
+    return problems
 
 
 def _mgsm_problems(mgsm: Mgsm) -> list[tuple[tuple[str, ...], str]]:

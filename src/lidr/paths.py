@@ -20,6 +20,7 @@ WORK = Path(".lidr")
 
 BASE = "m0"
 DROPS = "drops.jsonl"
+DUPLICATES = "duplicates.jsonl"
 PAIRS = "pairs.jsonl"
 RECORD = "lidr.json"
 METRICS = "metrics.json"

@@ -14,7 +14,7 @@ from lidr.errors import InputError
 from lidr.policy import BaseRecord, fingerprint
 from lidr.stages import base
 
-LAB = base.locate(config.Base(model="lab", revision=None, trust_remote_code=False))
+LAB = base.locate(config.Base(model="lab", revision=None, watch="x", trust_remote_code=False))
 PICKLED = ("pytorch_model.bin", "model.pt", "model.pkl", "tokenizer.pkl", "training_args.bin", "optimizer.pt")
 
 
@@ -41,6 +41,7 @@ def test_lab_s_base_is_taken_whole(root: Path) -> None:
     assert (target / "model.safetensors").read_bytes() == (LAB / "model.safetensors").read_bytes()
     assert record == msgspec.json.decode((target / "lidr.json").read_bytes(), type=BaseRecord)
     assert (record.source, record.revision, record.trust_remote_code) == ("lab", None, False)
+    assert record.pad_token == "<pad>"
     assert record.fingerprint == fingerprint(target)
     assert len(record.fingerprint) == 64
 
@@ -114,7 +115,10 @@ def test_folder_that_is_no_model_leaves_the_old_one(own: Path, spoil: object, ex
 
 @pytest.mark.usefixtures("root")
 def test_hub_model_needs_its_revision() -> None:
-    with pytest.raises(InputError, match=r"^base\.revision is expected for a model from the Hub"):
+    with pytest.raises(
+        InputError,
+        match=r"^there is no folder 'nobody/nothing', and base\.revision is expected for a model from the Hub",
+    ):
         base.run(settings("nobody/nothing"))
     assert not paths.model("m0").exists()
 
