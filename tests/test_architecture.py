@@ -21,7 +21,7 @@ SOURCE = ROOT / "src"
 LEVELS = (
     ("cli",),
     ("stages", "evals", "audit"),
-    ("engines", "policy", "tracking"),
+    ("engines", "policy", "tracking", "training"),
     ("config", "paths", "jsonl", "profiles"),
     ("records", "languages", "langid", "wording", "errors", "progress"),
 )
@@ -43,7 +43,7 @@ RESOLVE_LAB = {
 }
 
 # Libraries that only one room may import; `dvc` none.
-ONLY_IN = {"trl": "lidr.stages.train", "vllm": "lidr.engines.vllm", "mlflow": "lidr.tracking", "dvc": None}
+ONLY_IN = {"trl": "lidr.training.trainer", "vllm": "lidr.engines.vllm", "mlflow": "lidr.tracking", "dvc": None}
 
 # Modules whose change cannot change the bytes of a stage's output, although it imports them.
 NOT_IN_THE_OUTPUT = {

@@ -141,6 +141,7 @@ class Train(Section, frozen=True):
     epochs: Positive
     pairs_per_step: Count
     pairs_per_device: Count
+    shared_prompt: bool
     max_tokens: Count
     max_gradient_norm: Positive
     weight_decay: NotNegative
