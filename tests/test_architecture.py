@@ -20,8 +20,8 @@ SOURCE = ROOT / "src"
 # From top to bottom; what stands on one line is on one level. A module imports from its own level or below.
 LEVELS = (
     ("cli",),
-    ("stages", "evals", "audit"),
-    ("engines", "policy", "tracking", "training"),
+    ("stages", "evals", "audit", "plan", "doctor", "export"),
+    ("engines", "policy", "sources", "tracking", "training"),
     ("config", "paths", "jsonl", "profiles"),
     ("records", "languages", "langid", "wording", "errors", "progress"),
 )
@@ -57,7 +57,7 @@ NOT_IN_THE_OUTPUT = {
 }
 
 # Data inside the package that these modules read.
-DATA = {"lidr.lab.world": "src/lidr/lab/languages", "lidr.stages.base": "src/lidr/lab/base"}
+DATA = {"lidr.lab.world": "src/lidr/lab/languages", "lidr.sources.model": "src/lidr/lab/base"}
 
 # Where the code of a stage of dvc.yaml is.
 ROOMS = {

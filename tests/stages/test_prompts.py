@@ -314,7 +314,7 @@ def test_translation_requests_are_marked_in_every_language(root: Path, by: str) 
 
 
 def test_list_of_ids_that_knows_none_of_the_prompts(root: Path) -> None:
-    write_published(root / "own", {**dict.fromkeys(LANGUAGES, [row(0)]), "ids": [{"id": "b-0"}]})
+    write_published(root / "own", {**{lang: [row(0)] for lang in LANGUAGES}, "ids": [{"id": "b-0"}]})
     with pytest.raises(InputError, match=r"^own/ids.jsonl: not one of these ids is that of a prompt"):
         prompts.run(settings("own", 1, fields=INSTRUCTIONS, translation_requests="own/ids.jsonl"), "m1")
 
@@ -363,7 +363,8 @@ def test_dataset_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("root")
 def test_row_of_a_dataset_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_hub(monkeypatch, dict.fromkeys(LANGUAGES, [{"question": "x", "gold": 1}, {"question": "", "gold": 1}]))
+    rows = [{"question": "x", "gold": 1}, {"question": "", "gold": 1}]
+    on_hub(monkeypatch, dict.fromkeys(LANGUAGES, rows))
     with pytest.raises(InputError) as caught:
         prompts.run(settings("hub:me/data", 2, fields=QUESTIONS, hub=HUB), "m1")
     assert str(caught.value) == "hub:me/data (en, train): row 1: the field 'question' holds ''; a text is expected"
@@ -385,7 +386,7 @@ def test_the_papers_prompts(by: str) -> None:
     first, second = prompts.run(whole, "m1"), prompts.run(whole, "m2")
     assert (first.count, second.count) == (1000, 1000)
     assert (first.drops, second.drops) == ([], [])
-    assert (list(first.prompts["de"])[-1], list(second.prompts["ru"])[0]) == ("alpagasus-999", "alpagasus-1000")
+    assert (list(first.prompts["de"])[-1], next(iter(second.prompts["ru"]))) == ("alpagasus-999", "alpagasus-1000")
     marked = [p.id for t in (first, second) for p in t.prompts["fr"].values() if p.kind is PromptKind.TRANSLATION]
     assert len(marked) == 17
     assert marked[:5] == ["alpagasus-19", "alpagasus-42", "alpagasus-343", "alpagasus-362", "alpagasus-539"]
