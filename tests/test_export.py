@@ -91,7 +91,7 @@ def test_whole_folder_is_a_model_of_its_own(trained: config.Settings, tmp_path: 
         paths.model("m0") / "chat_template.jinja"
     ).read_bytes()
     assert not (tmp_path / "again/README.md").exists()
-    assert record.pad_token == "<pad>"
+    assert record.pad_token == "<|pad|>"
 
 
 def test_what_is_there_already_stays(trained: config.Settings, tmp_path: Path) -> None:

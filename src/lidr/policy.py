@@ -2,7 +2,7 @@
 
 models/m0/lidr.json, written by `lidr base`:
 
-    {"source": "lab", "revision": null, "trust_remote_code": false, "fingerprint": "3f1c...", "pad_token": "<pad>"}
+    {"source": "lab", "revision": null, "trust_remote_code": false, "fingerprint": "3f1c...", "pad_token": "<|pad|>"}
 
 models/m1/lidr.json, written by `lidr train m1`:
 

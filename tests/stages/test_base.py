@@ -52,7 +52,7 @@ def test_lab_s_base_is_taken_whole(root: Path) -> None:
     assert (target / "model.safetensors").read_bytes() == (LAB / "model.safetensors").read_bytes()
     assert record == msgspec.json.decode((target / "lidr.json").read_bytes(), type=BaseRecord)
     assert (record.source, record.revision, record.trust_remote_code) == ("lab", None, False)
-    assert record.pad_token == "<pad>"
+    assert record.pad_token == "<|pad|>"
     assert record.fingerprint == fingerprint(target)
     assert len(record.fingerprint) == 64
 
