@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 from factories import ROOT, edited
 
-from lidr import config, plan, policy
+from lidr import config, policy
 from lidr.cli import main
+from lidr.errors import LidrError
 from lidr.plan import device, memory, shape, work
 from lidr.plan.shape import Shape
 from lidr.sources import model
@@ -173,7 +174,7 @@ def lidr_plan(*arguments: str) -> tuple[int, str]:
 def test_plan_of_the_lab_fits_and_runs_nothing() -> None:
     code, output = lidr_plan("--generation-rate", "1000", "--training-rate", "500", "--memory", "4")
     assert code == 0, output
-    assert output.startswith("profile lab: lab, 0.8 M parameters, on a device of 4 GiB with 4.0 GiB\n")
+    assert output.startswith("profile lab: lab, 0.8 M parameters, on another device with 4.0 GiB\n")
     assert "generate@m1          2,000         128,000         128,000         2 min" in output
     assert "judge: lab, 3,500 questions, no cost" in output
     assert list(Path().iterdir()) == [Path("params.yaml")]
@@ -192,7 +193,7 @@ def test_plan_that_does_not_fit_is_refused_unless_told_otherwise() -> None:
 
 def test_plan_without_the_model_says_what_it_does_not_know(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: Any) -> Path:
-        raise plan.shape.LidrError("me/model at 0123abc could not be fetched: no network")
+        raise LidrError("me/model at 0123abc could not be fetched: no network")
 
     monkeypatch.setattr(model, "from_hub", unreachable)
     (root / "params.yaml").write_text(edited(("  revision: null", "  revision: 0123abc")), "utf-8")

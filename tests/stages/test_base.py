@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import huggingface_hub
 import msgspec
 import pytest
@@ -155,12 +155,12 @@ class OwnConfig(LlamaConfig):
 
 
 def test_model_with_code_of_its_own(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_MODULES_CACHE", str(own.parent / "modules"))
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(own.parent / "modules"))
     values = json.loads((own / "config.json").read_text())
     values |= {"model_type": "lidr_test_own", "auto_map": {"AutoConfig": "configuration_own.OwnConfig"}}
     (own / "config.json").write_text(json.dumps(values))
     (own / "configuration_own.py").write_text(OWN_CONFIG)
-    with pytest.raises(InputError, match=r"not a model that transformers can load: .*trust_remote_code=True"):
+    with pytest.raises(InputError, match=r"it needs Python code of its own; read that, then set base"):
         base.run(settings(str(own)))
     base.run(settings(str(own), trust_remote_code=True))
     assert (paths.model("m0") / "configuration_own.py").read_text() == OWN_CONFIG
@@ -215,7 +215,7 @@ def test_nothing_is_fetched_of_a_hub_model_that_cannot_be_used(own: Path, monkey
     assert len(asked) == 1
 
 
-REPLY = httpx.Response(403, request=httpx.Request("GET", "https://hub.invalid"))
+REPLY: Any = SimpleNamespace(headers={}, request=None)
 HUB_ERRORS = {
     "gated": (GatedRepoError("x", response=REPLY), "me/model is gated: accept its licence on the Hub, then log in"),
     "absent": (RepositoryNotFoundError("x", response=REPLY), "the Hub has no model 'me/model', or it is private"),

@@ -16,6 +16,10 @@ from dataclasses import dataclass
 
 from lidr import config
 from lidr.plan import device, memory, shape, work
+from lidr.plan.device import Device, Rates
+from lidr.plan.memory import Budget
+from lidr.plan.shape import Shape
+from lidr.plan.work import Work
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,13 @@ class Plan:
     """All that is known; `shape` is None, with the reason in `unknown`, where the model's config cannot be read."""
 
     settings: config.Settings
-    shape: shape.Shape | None
+    shape: Shape | None
     unknown: str
-    stages: list[work.Work]
-    generation: memory.Budget | None
-    training: memory.Budget | None
-    device: device.Device
-    rates: device.Rates | None
+    stages: list[Work]
+    generation: Budget | None
+    training: Budget | None
+    device: Device
+    rates: Rates | None
     answer_tokens: int
 
     @property
@@ -53,16 +57,18 @@ def make(
 ) -> Plan:
     """The plan for the device that is there, or for one with `memory_gib`; rates in tokens/s overrule the estimate."""
     found, unknown = shape.read(settings.base)
+    served = settings.engine.name == "openai"
     there = device.find(settings.engine.device, memory_gib)
     rates = None
-    if found is not None and (memory_gib is None or (generation_rate and training_rate)):
+    can_be_measured = found is not None and memory_gib is None and not (served and generation_rate is None)
+    if found is not None and (can_be_measured or (generation_rate and training_rate)):
         rates = device.rates(settings, found, there, answer_tokens, generation_rate, training_rate)
     return Plan(
         settings=settings,
         shape=found,
         unknown=unknown,
         stages=work.of(settings, answer_tokens),
-        generation=None if found is None else memory.generation(settings, found, there.memory),
+        generation=None if found is None or served else memory.generation(settings, found, there.memory),
         training=None if found is None else memory.training(settings, found),
         device=there,
         rates=rates,

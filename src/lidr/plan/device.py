@@ -51,7 +51,7 @@ def find(wanted: str, memory_gib: float | None) -> Device:
     import torch
 
     if memory_gib is not None:
-        return Device("other", f"a device of {memory_gib:g} GiB", round(memory_gib * GIB))
+        return Device("other", "another device", round(memory_gib * GIB))
     kind = policy.pick_device(wanted)
     if kind == "cuda":
         properties = torch.cuda.get_device_properties(0)

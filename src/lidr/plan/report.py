@@ -15,7 +15,10 @@ def lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield from _stages(plan)
     yield ""
-    yield from _budget("generation", plan.generation)
+    if plan.settings.engine.name == "openai":
+        yield "memory for generation: none here, a server answers"
+    else:
+        yield from _budget("generation", plan.generation)
     yield from _budget("training", plan.training)
     yield ""
     yield from _judge(plan)

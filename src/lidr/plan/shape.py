@@ -61,7 +61,8 @@ def measure(folder: Path, name: str) -> Shape:
         raise InputError(f"its measures cannot be read: {str(error).splitlines()[0]}", name) from error
     # Newer kinds of models keep the language model's values one level below.
     text = settings.get_text_config()
-    tied = built.get_input_embeddings().weight is built.get_output_embeddings().weight
+    output = built.get_output_embeddings()
+    tied = output is not None and built.get_input_embeddings().weight is output.weight
     heads = text.num_attention_heads
     return Shape(
         name=name,

@@ -61,6 +61,9 @@ def check(folder: Path, base: config.Base) -> Any:
         AutoConfig.from_pretrained(folder, trust_remote_code=base.trust_remote_code)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=base.trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
+        if not base.trust_remote_code and _auto_map(folder / "config.json"):
+            reason = "it needs Python code of its own; read that, then set base.trust_remote_code to true"
+            raise InputError(reason, base.model) from error
         raise InputError(f"not a model that transformers can load: {str(error).splitlines()[0]}", base.model) from error
     if not tokenizer.chat_template:
         raise InputError("the tokenizer has no chat template; a chat (instruct) model is expected", base.model)
@@ -84,20 +87,19 @@ def check_weights(folder: Path, base: config.Base) -> None:
 
 
 def _check_code(folder: Path, base: config.Base) -> None:
-    """A model that brings its own Python is loaded only where that is allowed, and only from this very folder."""
-    path = folder / "config.json"
-    own = read_json(path) if path.exists() and _is_json(path) else {}
-    assert isinstance(own, dict)
-    classes = [str(name) for name in (own.get("auto_map") or {}).values()]
-    if classes and any("--" in name for name in classes) and base.trust_remote_code:
+    """A model that brings its own Python may bring it from its own folder only: no revision pins another place."""
+    maps = [_auto_map(folder / name) for name in ("config.json", "tokenizer_config.json")]
+    if base.trust_remote_code and any("--" in str(place) for places in maps for place in places.values()):
         raise InputError("its code lies in another repository, which no revision here pins (auto_map)", base.model)
 
 
-def _is_json(path: Path) -> bool:
+def _auto_map(path: Path) -> dict[str, Any]:
+    """Which of transformers' classes a model replaces by its own; transformers tells what is wrong with the file."""
     try:
-        return isinstance(read_json(path), dict)
+        values = read_json(path)
     except InputError:
-        return False  # transformers tells what is wrong with it
+        return {}
+    return values.get("auto_map") or {} if isinstance(values, dict) else {}
 
 
 def _copy(source: Path, folder: Path, names: tuple[str, ...], link: bool) -> None:
