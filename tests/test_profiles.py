@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -84,12 +85,12 @@ def test_data_that_is_there_is_not_asked_for(project: Path) -> None:
 
 def test_what_dvc_cannot_watch_is_refused(project: Path) -> None:
     text = (project / "profiles/small.yaml").read_text()
-    wrong = text.replace("  watch: data/sources/mgsm\n", "  watch: data/sources/alpagasus\n")
+    wrong = re.sub(r"  watch: data/sources .*", "  watch: data/sources/alpagasus", text)
     (project / "profiles/wrong.yaml").write_text(wrong)
     line = 1 + wrong.splitlines().index("  watch: data/sources/alpagasus")
     assert use("wrong").output == (
-        f"Error: profiles/wrong.yaml:{line}: mgsm.watch: 'data/sources/mgsm' is read and not within "
-        "'data/sources/alpagasus'; DVC would miss changes\n"
+        f"Error: profiles/wrong.yaml:{line}: prompts.watch: 'data/sources/translation_instructions.jsonl' is read and "
+        "not within 'data/sources/alpagasus'; DVC would miss changes\n"
     )
 
 

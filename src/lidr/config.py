@@ -53,7 +53,7 @@ class Iteration(Section, frozen=True):
 class Base(Section, frozen=True):
     """The model that the iterations start from: `lab`, a local folder, or a Hub id with its revision.
 
-    `watch`, here and below, is what DVC watches beside params.yaml; dvc.yaml cannot leave a dependency out.
+    `watch`, here and below, is the folder that DVC watches: of files, or `lab` or `hub`, which never change.
     """
 
     model: str
@@ -120,6 +120,7 @@ class Translate(Section, frozen=True):
     wording: str
     max_new_tokens: Count
     repetition_penalty: Positive
+    round_trip: WholeNumber
 
 
 class Pairs(Section, frozen=True):
@@ -158,7 +159,6 @@ class Mgsm(Section, frozen=True):
     """Accuracy on grade-school problems."""
 
     source: str
-    watch: str
     languages: Languages
     items: Count
     style: Literal["paper", "paper_instructed", "native_cot", "en_cot"]
@@ -203,7 +203,6 @@ class Alpaca(Section, frozen=True):
     """Win rate on instructions, as a judge sees it."""
 
     source: str
-    watch: str
     languages: Languages
     items: Count
     judge: Judge
@@ -341,6 +340,7 @@ def _read_yaml(path: Path, kind: Literal["safe", "rt"]) -> Any:
 def _contradictions(settings: Settings) -> list[Problem]:
     """What no single field shows: (where, what is wrong) for each."""
     return [
+        *_text_problems(settings),
         *_watch_problems(settings),
         *_prompts_problems(settings.prompts),
         *_mgsm_problems(settings.mgsm),
@@ -353,21 +353,26 @@ def _contradictions(settings: Settings) -> list[Problem]:
     ]
 
 
+def _text_problems(settings: Settings) -> list[Problem]:
+    """Texts that can be no name and no path; `train` of an iteration is checked with the block it changes."""
+    return [
+        (tuple(name.split(".")), "text without control characters is expected")
+        for name, value in flatten(settings).items()
+        if isinstance(value, str) and not (value.strip() and value.isprintable())
+    ]
+
+
 def _watch_problems(settings: Settings) -> list[Problem]:
     """What a stage reads from a folder must lie within what DVC watches, or a change would not rerun it."""
-    base, prompts, mgsm, alpaca = settings.base, settings.prompts, settings.mgsm, settings.alpaca
+    base, prompts = settings.base, settings.prompts
     read: list[tuple[str, str, str | None]] = [
         ("base", base.watch, None if base.model == LAB or base.revision else base.model),
         ("prompts", prompts.watch, None if prompts.source == LAB or prompts.is_on_hub else prompts.source),
         ("prompts", prompts.watch, None if prompts.translation_requests == RULE else prompts.translation_requests),
-        ("mgsm", mgsm.watch, None if mgsm.source == LAB else mgsm.source),
-        ("alpaca", alpaca.watch, None if alpaca.source == LAB else alpaca.source),
     ]
     problems: list[Problem] = []
     for block, watch, path in read:
-        if not watch:
-            problems.append(((block, "watch"), "a file or folder is expected"))
-        elif path is not None and not Path(path).is_relative_to(watch):
+        if path is not None and not Path(path).is_relative_to(watch):
             problems.append(((block, "watch"), f"{path!r} is read and not within {watch!r}; DVC would miss changes"))
     return problems
 

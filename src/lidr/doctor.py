@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from lidr import config, paths, policy, profiles
 from lidr.errors import LidrError
+from lidr.git import git
 from lidr.sources import model
 from lidr.tracking import store
 
@@ -112,10 +112,10 @@ def _disk(_: config.Settings) -> Finding:
 
 
 def _git(_: config.Settings) -> Finding:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    if done.returncode:
+    try:
+        return Finding("git", True, f"at {git('rev-parse', '--short', 'HEAD')}")
+    except LidrError:
         return Finding("git", False, "no repository with a commit; DVC's experiments and the records of runs need one")
-    return Finding("git", True, f"at {done.stdout.strip()}")
 
 
 def _dvc(_: config.Settings) -> Finding:

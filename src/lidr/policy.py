@@ -137,7 +137,8 @@ def load_tokenizer(policy: Policy) -> Any:
 
 
 def load_base(policy: Policy, dtype: torch.dtype) -> Any:
-    """The base model alone, from safetensors only, on the CPU."""
+    """The base model alone, from safetensors only, on the CPU; raises InputError where its files were changed."""
+    _check_base(policy.base)
     import_transformers()
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -146,6 +147,19 @@ def load_base(policy: Policy, dtype: torch.dtype) -> Any:
     return AutoModelForCausalLM.from_pretrained(
         policy.base, dtype=dtype, use_safetensors=True, trust_remote_code=policy.trust_remote_code
     )
+
+
+def _check_base(folder: Path) -> None:
+    """A judge's folder has no record: its fingerprint is taken as it is."""
+    path = folder / paths.RECORD
+    if not path.exists():
+        return
+    record = read_json(path, BaseRecord)
+    assert isinstance(record, BaseRecord)
+    found = fingerprint(folder)
+    if found != record.fingerprint:
+        reason = f"the files are not those that `lidr base` recorded ({found[:12]}, not {record.fingerprint[:12]})"
+        raise InputError(f"{reason}; run `lidr base` again", folder)
 
 
 def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
@@ -158,12 +172,21 @@ def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
 
     model = load_base(policy, dtype)
     if policy.adapter is not None:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, policy.adapter)
+        model = _with_adapter(model, policy.adapter)
         if dtype == torch.float32:
             model = model.merge_and_unload()
     return model.to(device).eval()
+
+
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    """Raises InputError where the folder holds no whole adapter of this model."""
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    try:
+        return PeftModel.from_pretrained(model, adapter)
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"no adapter that fits the base: {error}; train it again", adapter) from error
 
 
 def end_ids(model: Any, tokenizer: Any) -> set[int]:

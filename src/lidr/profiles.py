@@ -14,11 +14,11 @@ hash). Only the pointers of the active profile are put into data/sources: with a
 from __future__ import annotations
 
 import difflib
-import subprocess
 from pathlib import Path
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
+from lidr.git import git
 from lidr.jsonl import write_text
 
 
@@ -78,5 +78,7 @@ def place_pointers(settings: config.Settings) -> None:
 def _has_own_edits() -> bool:
     if not paths.PARAMS.exists() or any(is_active(name) for name in names()):
         return False
-    command = ["git", "diff", "--quiet", "HEAD", "--", str(paths.PARAMS)]
-    return subprocess.run(command, capture_output=True, check=False).returncode != 0
+    try:
+        return bool(git("diff", "--name-only", "HEAD", "--", str(paths.PARAMS)))
+    except LidrError:  # outside of git, or before its first commit, nothing holds the edits but the file
+        return True

@@ -118,6 +118,29 @@ def track() -> None:
     click.echo(f"MLflow at {report.address} has all runs")
 
 
+@main.command()
+@click.argument("model")
+@click.option("--anyway", is_flag=True, help="Also where the comparison shows no gain over m0.")
+def promote(model: str, anyway: bool) -> None:
+    """Register a model in MLflow's registry and call its version `best`.
+
+    A gain is an average over languages that is significantly above m0's on one benchmark and below on none.
+    """
+    from lidr import config
+    from lidr.evals.comparison import compare_models
+    from lidr.evals.promotion import evidence
+    from lidr.tracking import promote as register
+
+    settings = config.load()
+    found = evidence(compare_models(settings), settings.model(model))
+    for sentence in found.findings:
+        click.echo(sentence)
+    if found.objection and not anyway:
+        raise LidrError(f"{found.objection}; --anyway promotes it nevertheless")
+    promoted = register(settings, model, "\n".join(found.findings))
+    click.echo(f"{model} is {promoted.name} version {promoted.version}, alias {promoted.alias}, in {promoted.address}")
+
+
 @main.group()
 def lab() -> None:
     """The embedded world: look at it, or build its base model again."""

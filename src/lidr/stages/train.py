@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lidr import config, paths, policy
+from lidr.errors import InputError
 from lidr.jsonl import atomic_folder, read_by_key, read_json, write_json, write_rows, write_text
 from lidr.policy import AdapterRecord, Policy
 from lidr.records import Drop, DropReason, Pair
@@ -45,7 +46,11 @@ class Trained:
 
 
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
-    """Train the iteration's adapter and save it to models/<iteration>; `log` gets the metrics by step, live."""
+    """Train the iteration's adapter and save it to models/<iteration>; `log` gets the metrics by step, live.
+
+    Raises InputError where no pair fits `train.max_tokens`, or the model cannot share prompts and is told to.
+    """
+    from lidr.training import throughput
     from lidr.training.trainer import make
 
     train = settings.train_for(iteration)
@@ -56,6 +61,8 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
     model = _trainable_model(reference, train)
     rows, drops = tokenize(pairs, tokenizer, policy.end_ids(model, tokenizer), train.max_tokens)
 
+    if not rows:
+        raise InputError("no pair is left to train on; `lidr audit` says why they were dropped", pairs_file)
     history: History = []
 
     def keep(metrics: dict[str, float], step: int) -> None:
@@ -64,6 +71,7 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
 
     with tempfile.TemporaryDirectory(prefix="lidr-train-") as scratch:
         trainer = make(model, tokenizer, rows, train, settings, Path(scratch), keep)
+        trainer.add_callback(throughput.callback(rows, log))
         trainer.train()
     record = AdapterRecord(
         model=iteration,

@@ -7,16 +7,20 @@
     {"id":"lab-0","source_lang":"en","target_lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop",
      "raw":"El número mayor es 61 ...</translated>"}
 
+    data/m1/round_trip.jsonl, a sample of these translations on their way back, for the audit:
+    {"id":"lab-0","source_lang":"es","target_lang":"en","text":"The larger number is 61 ...", ...}
+
 An answer that was cut off, is empty or was never begun is not translated: the pairs that need it are dropped with that
 reason. Answers to translation requests stand as they are (the paper's published code does the same).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
 from lidr import config, paths, policy
-from lidr.engines.base import Completion, Request, Sampling, open_engine
+from lidr.engines.base import Completion, Engine, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
 from lidr.errors import InputError
 from lidr.jsonl import atomic_folder, read_by_key, write_rows
@@ -24,7 +28,7 @@ from lidr.languages import english_name
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
 from lidr.wording import CLOSING_TAG, OPENING_TAG, translation_conversation
 
-STAGE = "translate"
+STAGE, ROUND_TRIP = "translate", "round_trip"
 
 Direction = tuple[str, str]
 
@@ -39,7 +43,7 @@ def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Trans
         seed=settings.seed,
     )
     wanted = {direction: list(_translatable(iteration, direction[0])) for direction in directions(settings)}
-    requests = [_request(settings, response, direction) for direction, rows in wanted.items() for response in rows]
+    requests = [_request(settings, r.id, r.text, direction) for direction, rows in wanted.items() for r in rows]
     shards = paths.shards(STAGE, iteration)
     completions = generate_in_shards(
         engine, requests, sampling, shards, settings.engine.rows_per_shard, f"translations by {model.name}"
@@ -51,8 +55,16 @@ def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Trans
     with atomic_folder(paths.translations(iteration)) as folder:
         for (source, target), rows in translations.items():
             write_rows(folder / f"{source}-{target}.jsonl", rows)
+    write_rows(paths.round_trip(iteration), _round_trip(settings, iteration, engine, sampling, translations))
     discard(shards)
     return translations
+
+
+def sampled(translations: Sequence[Translation], count: int) -> list[Translation]:
+    """At most `count` readable translations, drawn by the hash of their ids, in their order."""
+    readable = [row for row in translations if row.text]
+    drawn = {row.id for row in sorted(readable, key=lambda row: sha256(row.id.encode()).digest())[:count]}
+    return [row for row in readable if row.id in drawn]
 
 
 def directions(settings: config.Settings) -> list[Direction]:
@@ -80,6 +92,29 @@ def parse(raw: str, finish_reason: FinishReason) -> tuple[str | None, tuple[str,
     return text.strip(), tuple(tolerated)
 
 
+def _round_trip(
+    settings: config.Settings,
+    iteration: str,
+    engine: Engine,
+    sampling: Sampling,
+    translations: dict[Direction, list[Translation]],
+) -> list[Translation]:
+    """A sample of the translations, translated back into the language that they come from."""
+    back = [
+        (row.id, row.text or "", (target, source))
+        for (source, target), rows in translations.items()
+        for row in sampled(rows, settings.translate.round_trip)
+    ]
+    shards = paths.shards(ROUND_TRIP, iteration)
+    requests = [_request(settings, *row) for row in back]
+    completions = generate_in_shards(
+        engine, requests, sampling, shards, settings.engine.rows_per_shard, "translations on their way back"
+    )
+    rows = [_translation(name, direction, completions[_request_id(name, direction)]) for name, _, direction in back]
+    discard(shards)
+    return rows
+
+
 def _translatable(iteration: str, lang: str) -> Iterator[Response]:
     prompt_file, response_file = paths.prompt_file(iteration, lang), paths.response_file(iteration, lang)
     prompts = read_by_key(prompt_file, Prompt)
@@ -95,12 +130,12 @@ def _request_id(response_id: str, direction: Direction) -> str:
     return f"{response_id}:{direction[0]}:{direction[1]}"
 
 
-def _request(settings: config.Settings, response: Response, direction: Direction) -> Request:
+def _request(settings: config.Settings, response_id: str, text: str, direction: Direction) -> Request:
     source, target = direction
     conversation = translation_conversation(
-        settings.translate.wording, response.text, english_name(source), english_name(target)
+        settings.translate.wording, text, english_name(source), english_name(target)
     )
-    return Request(_request_id(response.id, direction), conversation)
+    return Request(_request_id(response_id, direction), conversation)
 
 
 def _translation(response_id: str, direction: Direction, completion: Completion) -> Translation:

@@ -68,6 +68,8 @@ def make(
     if train.shared_prompt:
         check_sharing(model, sorted(pairs, key=_length)[:2], tokenizer.pad_token_id)
     trainer = PreferenceTrainer(
+        shared_prompt=train.shared_prompt,
+        likelihood_weight=train.alpha if train.likelihood_mean == "sequence" else 0.0,
         model=model,
         args=arguments(train, settings, scratch),
         train_dataset=Dataset.from_list([dict(pair) for pair in pairs]),
@@ -78,7 +80,6 @@ def make(
         callbacks=[LogCallback(log)],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.likelihood_weight = train.alpha if train.likelihood_mean == "sequence" else 0.0
     return trainer
 
 
@@ -131,7 +132,11 @@ class PackedCollator:
 class PreferenceTrainer(DPOTrainer):
     """DPOTrainer on packed batches, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|."""
 
-    likelihood_weight = 0.0
+    def __init__(self, *, shared_prompt: bool, likelihood_weight: float, **arguments: Any) -> None:
+        # Before TRL's own set-up, which computes the reference's log-probabilities.
+        self.shared_prompt = shared_prompt
+        self.likelihood_weight = likelihood_weight
+        super().__init__(**arguments)
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
@@ -142,15 +147,17 @@ class PreferenceTrainer(DPOTrainer):
         return done.select(sorted(range(len(order)), key=order.__getitem__))
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-        pairs = self.train_dataset if train_dataset is None else train_dataset
-        per_step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return SortedWithinSteps(pairs, [_length(pair) for pair in pairs], per_step, self.args.data_seed)
+        arguments, pairs = self.args, train_dataset or self.train_dataset
+        assert isinstance(pairs, Dataset), "the pairs are rows in memory"
+        assert arguments.data_seed is not None, "the settings have a seed"
+        per_step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        return SortedWithinSteps(pairs, [_length(pair) for pair in pairs], per_step, arguments.data_seed)
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, torch.Tensor]) -> Any:
-        return super().compute_ref_log_probs(PackedModel(model, self.data_collator.shared_prompt), inputs)
+        return super().compute_ref_log_probs(PackedModel(model, self.shared_prompt), inputs)
 
     def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool) -> Any:
-        packed = PackedModel(model, self.data_collator.shared_prompt)
+        packed = PackedModel(model, self.shared_prompt)
         result = super()._compute_loss(packed, inputs, return_outputs)
         preference = result[0] if return_outputs else result
         likelihood = likelihood_loss(packed.log_probs, inputs["completion_mask"])

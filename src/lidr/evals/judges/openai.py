@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Event, Lock
 from typing import Any
@@ -32,6 +32,8 @@ TOP = 5
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 # An endpoint that asks for more patience than this (Retry-After) ends the run.
 LONGEST_ASKED = 600.0
+# Bytes: an answer of one token is some hundreds, and an endpoint may send what it likes.
+LARGEST_BODY = 1_000_000
 
 
 class Token(msgspec.Struct):
@@ -179,11 +181,13 @@ class OpenAIPanel:
 
     def _request(self, client: Any, turns: Conversation) -> Body:
         """One request; raises Passing where another try is worth it and LidrError where none is."""
+        import httpx2
         import openai
 
         self.budget.take_request()
+        until = time.monotonic() + self.timeout
         try:
-            response = client.chat.completions.with_raw_response.create(
+            with client.chat.completions.with_streaming_response.create(
                 model=self.model,
                 messages=turns,
                 max_tokens=1,
@@ -191,14 +195,30 @@ class OpenAIPanel:
                 top_p=1.0,
                 logprobs=True,
                 top_logprobs=TOP,
-            )
-            return _read_body(response.text)
-        except openai.APITimeoutError:
-            raise Passing(f"no answer within {self.timeout:g} s") from None
+            ) as response:
+                return _read_body(self._receive(response.iter_bytes(), until))
+        except (openai.APITimeoutError, httpx2.TimeoutException):
+            raise self._late() from None
+        except httpx2.HTTPError as error:
+            raise Passing(self._safe(f"the answer broke off: {error}")) from None
         except openai.APIConnectionError as error:
             raise Passing(self._safe(f"no connection: {error.__cause__ or error}")) from None
         except openai.APIStatusError as error:
             raise self._status(error) from None
+
+    def _receive(self, chunks: Iterable[bytes], until: float) -> bytes:
+        """The whole body; the client's own time limit is for each piece of it, and would never end a slow drip."""
+        body = b""
+        for chunk in chunks:
+            body += chunk
+            if time.monotonic() > until:
+                raise self._late()
+            if len(body) > LARGEST_BODY:
+                raise Passing(f"not a chat completion: more than {LARGEST_BODY:,} bytes")
+        return body
+
+    def _late(self) -> Passing:
+        return Passing(f"no answer within {self.timeout:g} s")
 
     def _status(self, error: Any) -> Exception:
         """What an HTTP status that is no success means for the run."""
@@ -223,10 +243,10 @@ class OpenAIPanel:
         return " ".join(hidden.split())[:300]
 
 
-def _read_body(text: str) -> Body:
+def _read_body(text: bytes) -> Body:
     try:
         body = msgspec.json.decode(text, type=Body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Passing(f"not a chat completion with log-probabilities: {error}") from None
     if not body.choices or not body.choices[0].logprobs.content:
         raise Passing("not a chat completion with log-probabilities: it holds no token")
