@@ -2,7 +2,7 @@
 
 models/m0/lidr.json, written by `lidr base`:
 
-    {"source": "lab", "revision": null, "trust_remote_code": false, "fingerprint": "3f1c..."}
+    {"source": "lab", "revision": null, "trust_remote_code": false, "fingerprint": "3f1c...", "pad_token": "<|pad|>"}
 
 models/m1/lidr.json, written by `lidr train m1`:
 
@@ -37,6 +37,7 @@ class BaseRecord(Record, frozen=True):
     revision: str | None
     trust_remote_code: bool
     fingerprint: str
+    pad_token: str | None
 
 
 class AdapterRecord(Record, frozen=True):

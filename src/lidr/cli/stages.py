@@ -38,11 +38,15 @@ def base() -> None:
 
     settings = config.load()
     target = paths.model(paths.BASE)
+    if settings.base.trust_remote_code:
+        click.echo("Warning: base.trust_remote_code is on: Python files that come with the model will be run", err=True)
     with _tracked(settings, "base", paths.BASE, inputs=[], outputs=[target], publish="if_long") as run:
         record = stage.run(settings)
         stage.write_empty_audit()
         run.log_model(target, "base", upload=False)
     click.echo(f"base: {record.source} -> {target} (fingerprint {record.fingerprint[:12]})")
+    if record.pad_token is None:
+        click.echo("  the tokenizer has no padding token: the end-of-sequence token pads, and is masked")
 
 
 @main.command()
@@ -55,10 +59,14 @@ def prompts(iteration: str) -> None:
     settings.iteration(iteration)
     target = paths.prompts(iteration)
     with _tracked(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
-        count, drops = stage.run(settings, iteration)
-        run.log_metrics({"prompts": count, "drops": len(drops)})
+        taken = stage.run(settings, iteration)
+        drops, same, requests = len(taken.drops), len(taken.duplicates), taken.translation_requests
+        run.log_metrics({"prompts": taken.count, "drops": drops, "duplicates": same, "translation_requests": requests})
     languages = len(settings.all_languages)
-    click.echo(f"prompts {iteration}: {count:,} prompts in {languages} languages, {len(drops):,} dropped")
+    click.echo(
+        f"prompts {iteration}: {taken.count:,} prompts in {languages} languages, {drops:,} dropped; "
+        f"{requests:,} ask for a translation, {same:,} say what another one says"
+    )
 
 
 @main.command()
