@@ -447,7 +447,7 @@ def test_an_engine_behind_a_server_is_accepted(tmp_path: Path) -> None:
         ("  dtype: null", "  dtype: float32", "engine.dtype: the engine 'openai' has no use for it"),
         ("m2: two", "m3: two", "engine.openai.models: the server's name of each model of this file is expected: of m0"),
         ("m2: two", "mx: two", "engine.openai.models: models are named m0, m1, ..."),
-        ("m2: two", "m2: 2", "engine.openai.models...: Expected `str`, got `int`"),
+        ("m2: two", "m2: 2", "engine.openai.models: Expected `str`, got `int`"),
         ("takes: vllm", "takes: all", "engine.openai.takes: 'all' is none of openai, vllm"),
         ("http://", "http://me:secret@", "engine.openai.endpoint: an address such as"),
         ("concurrency: 8", "concurrency: 0", "engine.openai.concurrency: Expected `int` >= 1"),
