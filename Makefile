@@ -4,6 +4,8 @@
 #   make test              install and run all tests, a real run of the pipeline from a clean clone among them
 #   make test-vllm         the engines' tests with vLLM, without a GPU, and an iteration of the pipeline with it (.venv-vllm)
 #   make check             style, types, and that generated documents are up to date
+#   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
+#   make vulnerabilities   look the locked dependencies up in the public lists of vulnerabilities (needs a network)
 #   make lock              resolve the dependencies again
 
 PYTHON ?= python3.11
@@ -27,7 +29,7 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cup
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro ui test test-vllm check lock install
+.PHONY: repro ui test test-vllm check fuzz vulnerabilities lock install
 
 repro: install
 ifneq ($(PROFILE),)
@@ -51,6 +53,13 @@ check: install
 	ruff format --check .
 	mypy
 	python docs/generate.py --check
+
+fuzz: install
+	LIDR_FUZZ_EXAMPLES=20000 python -m pytest -q tests/reliability/test_fuzz.py
+
+vulnerabilities: install
+	$(PIP) install pip-audit
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 install: $(VENV)/installed
 

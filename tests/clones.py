@@ -11,14 +11,18 @@ from pathlib import Path
 from factories import ROOT
 
 
-def run(*command: str, cwd: Path, **environment: str) -> str:
-    """Run a command with this interpreter's scripts first; its output, or an AssertionError with the end of it."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "LIDR_TRACKING")}
-    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-    kept["DVC_NO_ANALYTICS"] = "1"
-    done = subprocess.run(command, cwd=cwd, env=kept | environment, capture_output=True, text=True, check=False)
+def run(*command: str, cwd: Path, **variables: str) -> str:
+    """What the command says, or an AssertionError with the end of it where it does not end well."""
+    done = subprocess.run(command, cwd=cwd, env=environment(**variables), capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout + done.stderr
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's, with its Python's commands first and nothing that would lead tracking elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "LIDR_TRACKING")}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return {**kept, "DVC_NO_ANALYTICS": "1", **variables}
 
 
 def clone(folder: Path, smaller: Mapping[str, str]) -> Path:
@@ -37,6 +41,13 @@ def clone(folder: Path, smaller: Mapping[str, str]) -> Path:
             path = folder / name
             assert text[0] in path.read_text("utf-8"), f"{name} has no {text[0]!r}"
             path.write_text(path.read_text("utf-8").replace(*text), "utf-8")
-    run("git", "add", "--all", cwd=folder)
-    run("git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid", "commit", "-qm", "Smaller", cwd=folder)
+    commit(folder, "Smaller")
     return folder
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all that is in the folder, as nobody in particular."""
+    run("git", "config", "user.name", "Test", cwd=folder)
+    run("git", "config", "user.email", "test@example.invalid", cwd=folder)
+    run("git", "add", "--all", cwd=folder)
+    run("git", "commit", "--quiet", "--message", message, cwd=folder)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,7 +77,9 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 endpoint.most_at_once = max(endpoint.most_at_once, endpoint.at_once)
                 number = len(endpoint.bodies)
             try:
-                self.answer(endpoint.faults(number, body), body)
+                # A client that has waited long enough goes away.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.answer(endpoint.faults(number, body), body)
             finally:
                 with endpoint.lock:
                     endpoint.at_once -= 1
@@ -92,7 +97,20 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             status, found = endpoint.model(body) if endpoint.model else (200, self.verdict(fault, body))
             if fault == "no usage":
                 del found["usage"]
+            if fault == "no choices":
+                found["choices"] = []
+            if fault == "wrong schema":
+                found["choices"][0]["logprobs"] = {"content": [{"top_logprobs": "m"}]}
             text = json.dumps(found)
+            if fault == "reset":
+                self.reset()
+                return
+            if fault in ("drip", "breaks off"):
+                self.send_part(text, then=self.drip if fault == "drip" else self.reset)
+                return
+            if fault == "endless":
+                self.reply(200, " " * 2_000_000, {})
+                return
             self.reply(status, text[:40] if fault == "truncated" else text, {})
 
         def verdict(self, fault: str | None, body: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +124,33 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             self.send_header("content-length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())
+
+        def send_part(self, text: str, then: Callable[[], None]) -> None:
+            """The beginning of an answer that says that it is longer."""
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text[:30].encode())
+            self.wfile.flush()
+            then()
+
+        def drip(self) -> None:
+            """A byte now and then, each in less time than a client waits for it."""
+            for _ in range(int(HANG / 0.1)):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+                time.sleep(0.1)
+
+        def reset(self) -> None:
+            """End the connection by a reset, not in order."""
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            # The handler's own files keep the socket open otherwise.
+            for end in (self.wfile, self.rfile, self.connection):
+                with contextlib.suppress(OSError):
+                    end.close()
+            self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:
             pass

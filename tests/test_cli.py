@@ -156,7 +156,7 @@ def test_folder_that_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_folder_in_place_of_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "params.yaml").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert one_line(lidr("base")) == "Error: [Errno 21] Is a directory: 'params.yaml'"
+    assert one_line(lidr("base")) == "Error: params.yaml: Is a directory"
 
 
 def test_missing_input_says_how_to_make_it(root: Path) -> None:

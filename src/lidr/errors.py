@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+# Longer messages hold somebody's text, of which the beginning tells enough.
+_LONGEST = 1000
 
 
 class LidrError(Exception):
@@ -16,3 +21,24 @@ class InputError(LidrError):
         self.path, self.line = path, line
         place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
         super().__init__(place + message)
+
+
+def one_line(error: Exception) -> str:
+    """The error's message in one line of text that a terminal shows as it is, cut where it is very long."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    else:
+        text = str(error) or type(error).__name__
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text):,} characters)"
+    return "".join(c if c.isprintable() else " " if c == "\n" else repr(c)[1:-1] for c in shown)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an OSError that names no file, as of a disk that is full, this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise

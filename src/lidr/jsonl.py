@@ -10,6 +10,7 @@ written beside its place and moved there when it is whole: a reader sees the old
 
 from __future__ import annotations
 
+import json
 import os
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
@@ -19,20 +20,34 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
-from lidr.errors import InputError
+from lidr.errors import InputError, naming
 from lidr.records import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
+RowT = TypeVar("RowT")
 _TEMPORARY = ".part"
 
 
 def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
     """Yield the file's rows, validated; raises InputError for a missing or empty file or a malformed line."""
-    decoder = msgspec.json.Decoder(record)
+    yield from _rows(path, msgspec.json.Decoder(record))
+
+
+def read_objects(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file whose fields are not ours to know, as mappings; as strict in all else."""
+    yield from _rows(path, msgspec.json.Decoder(dict[str, Any]))
+
+
+def _rows(path: Path, decoder: msgspec.json.Decoder[RowT]) -> Iterator[RowT]:
+    encode = msgspec.json.Encoder().encode
     count = 0
     with _open_to_read(path) as file:
         for number, line in enumerate(file, start=1):
-            yield _decode(decoder, line, path, number)
+            row = _decode(decoder, line, path, number)
+            # A line as this module writes it has each key once; only others need the slower look.
+            if encode(row) != line.removesuffix(b"\n"):
+                _check_keys(line, path, number)
+            yield row
             count += 1
     if not count:
         raise InputError("the file is empty; one JSON object a line is expected", path)
@@ -50,7 +65,7 @@ def read_by_key(
         return rows
     for number, row in enumerate(read_rows(path, record), start=1):
         if key(row) in rows:
-            raise InputError(f"a second row with the id {key(row)!r}; ids are expected once each", path, number)
+            raise InputError(f"a second row with the id {_short(key(row))}; ids are expected once each", path, number)
         rows[key(row)] = row
     return rows
 
@@ -80,10 +95,13 @@ def write_json(path: Path, data: object) -> None:
 def read_json(path: Path, kind: type[msgspec.Struct] | type[dict] = dict) -> object:
     """One JSON file as `kind`; raises InputError where it is missing or not of that shape."""
     with _open_to_read(path) as file:
-        try:
-            return msgspec.json.decode(file.read(), type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"not the JSON that is expected: {error}", path) from error
+        text = file.read()
+    try:
+        value = msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"not the JSON that is expected: {error}", path) from error
+    _check_keys(text, path)
+    return value
 
 
 @contextmanager
@@ -92,11 +110,12 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + _TEMPORARY)
     try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with naming(path):
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -127,6 +146,29 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def repeated_key(text: bytes) -> str | None:
+    """A key that stands twice in an object of this JSON, of which a reader would take one in silence; None if none."""
+    found: list[str] = []
+
+    def look(members: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in members]
+        found.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
+
+    # Numbers stay text: Python refuses to read those of thousands of digits.
+    json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    return found[0] if found else None
+
+
+def _check_keys(text: bytes, path: Path, line: int | None = None) -> None:
+    name = repeated_key(text)
+    if name is not None:
+        raise InputError(f"the key {_short(name)} stands twice in an object; once is expected", path, line)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+
+
 def _open_to_read(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
@@ -136,7 +178,7 @@ def _open_to_read(path: Path) -> IO[bytes]:
         raise InputError("a folder stands where a file is expected", path) from error
 
 
-def _decode(decoder: msgspec.json.Decoder[RecordT], line: bytes, path: Path, number: int) -> RecordT:
+def _decode(decoder: msgspec.json.Decoder[RowT], line: bytes, path: Path, number: int) -> RowT:
     if number == 1 and line.startswith(BOM_UTF8):
         raise InputError("a byte order mark; UTF-8 without one is expected", path, number)
     if line.endswith(b"\r\n"):
@@ -147,7 +189,7 @@ def _decode(decoder: msgspec.json.Decoder[RecordT], line: bytes, path: Path, num
         return decoder.decode(line)
     except msgspec.ValidationError as error:
         raise InputError(f"not a {decoder.type.__name__.lower()} record: {error}", path, number) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"not one JSON object on a line: {error}", path, number) from error
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8 at byte {_not_utf8(line)} of the line", path, number) from error

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,12 @@ def locale(code: str) -> Locale:
     from babel import Locale, UnknownLocaleError
 
     try:
-        return Locale.parse(code, sep="-")
-    except (ValueError, UnknownLocaleError) as error:
-        raise InputError(f"{code!r} is no language that CLDR knows; a BCP-47 code such as 'de' is expected") from error
+        # babel itself ignores what follows a dot or an @; a code becomes part of file names.
+        if re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", code, re.ASCII):
+            return Locale.parse(code, sep="-")
+    except (ValueError, UnknownLocaleError):
+        pass
+    raise InputError(f"{code!r} is no language that CLDR knows; a BCP-47 code such as 'de' is expected")
 
 
 def english_name(code: str) -> str:
@@ -44,3 +48,8 @@ def decimal_mark(code: str) -> str:
     from babel.numbers import get_decimal_symbol
 
     return get_decimal_symbol(locale(code))
+
+
+def language_names(code: str) -> set[str]:
+    """What all languages are called in this one, by their ISO 639-1 codes."""
+    return {name for tag, name in locale(code).languages.items() if len(tag) == 2}

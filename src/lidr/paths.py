@@ -10,21 +10,28 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
+POINTERS = PROFILES / "sources"
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 DATA = Path("data")
+SOURCES = DATA / "sources"
 MODELS = Path("models")
 REPORTS = Path("reports")
 # Not an output of DVC: unfinished shards, and what MLflow has not taken yet.
 WORK = Path(".lidr")
+# MLflow's own store, where no server is named.
+MLFLOW_STORE = Path("mlflow.db")
+MLFLOW_ARTIFACTS = Path("mlartifacts")
 
 BASE = "m0"
 DROPS = "drops.jsonl"
+DUPLICATES = "duplicates.jsonl"
 PAIRS = "pairs.jsonl"
 RECORD = "lidr.json"
 METRICS = "metrics.json"
 ANSWERS = "answers.jsonl"
 VERDICTS = "verdicts.jsonl"
+PAGE = "index.html"
 
 
 def profile(name: str) -> Path:
@@ -53,6 +60,10 @@ def translations(iteration: str) -> Path:
 
 def translation_file(iteration: str, source: str, target: str) -> Path:
     return translations(iteration) / f"{source}-{target}.jsonl"
+
+
+def round_trip(iteration: str) -> Path:
+    return DATA / iteration / "round_trip.jsonl"
 
 
 def pairs(iteration: str) -> Path:
@@ -90,6 +101,11 @@ def compare() -> Path:
 
 def shards(stage: str, model_name: str) -> Path:
     return WORK / "shards" / stage / model_name
+
+
+def lock(output: Path) -> Path:
+    """Who is at work on this output."""
+    return WORK / "locks" / output.as_posix().replace("/", "-")
 
 
 def judge_journal(name: str) -> Path:

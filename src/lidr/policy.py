@@ -2,7 +2,7 @@
 
 models/m0/lidr.json, written by `lidr base`:
 
-    {"source": "lab", "revision": null, "trust_remote_code": false, "fingerprint": "3f1c..."}
+    {"source": "lab", "revision": null, "trust_remote_code": false, "fingerprint": "3f1c...", "pad_token": "<|pad|>"}
 
 models/m1/lidr.json, written by `lidr train m1`:
 
@@ -15,6 +15,7 @@ template, generation config), so that a later record can be traced to exactly th
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ class BaseRecord(Record, frozen=True):
     revision: str | None
     trust_remote_code: bool
     fingerprint: str
+    pad_token: str | None
 
 
 class AdapterRecord(Record, frozen=True):
@@ -106,8 +108,29 @@ def pick_device(wanted: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def import_transformers() -> None:
+    """Import transformers' models without scikit-learn and scipy, which it takes for assisted generation and detection.
+
+    With them comes pandas: a fifth of the time that a stage takes to begin. Nothing of lidr uses them there.
+    """
+    unneeded = ("sklearn", "scipy")
+    if any(name in sys.modules for name in ("transformers", *unneeded)):
+        return
+    # None is Python's way to say that a module cannot be found.
+    sys.modules.update(dict.fromkeys(unneeded))  # type: ignore[arg-type]
+    try:
+        import transformers.generation.candidate_generator
+        import transformers.modeling_utils  # noqa: F401
+    finally:
+        for name in unneeded:
+            del sys.modules[name]
+
+
 def load_tokenizer(policy: Policy) -> Any:
-    """The base's tokenizer, padding on the left as generation needs it."""
+    """The base's tokenizer, padding on the left as generation needs it; raises InputError where files were changed."""
+    # Here, for it is the first thing that is loaded of a model, and once for all its files is enough.
+    _check_base(policy.base)
+    import_transformers()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(policy.base, trust_remote_code=policy.trust_remote_code)
@@ -140,7 +163,9 @@ def load_generation_config(policy: Policy) -> Any:
 
 
 def load_base(policy: Policy, dtype: torch.dtype) -> Any:
-    """The base model alone, from safetensors only, on the CPU."""
+    """The base model alone, from safetensors only, on the CPU; raises InputError where its files were changed."""
+    _check_base(policy.base)
+    import_transformers()
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -148,6 +173,19 @@ def load_base(policy: Policy, dtype: torch.dtype) -> Any:
     return AutoModelForCausalLM.from_pretrained(
         policy.base, dtype=dtype, use_safetensors=True, trust_remote_code=policy.trust_remote_code
     )
+
+
+def _check_base(folder: Path) -> None:
+    """A judge's folder has no record: its fingerprint is taken as it is."""
+    path = folder / paths.RECORD
+    if not path.exists():
+        return
+    record = read_json(path, BaseRecord)
+    assert isinstance(record, BaseRecord)
+    found = fingerprint(folder)
+    if found != record.fingerprint:
+        reason = f"the files are not those that `lidr base` recorded ({found[:12]}, not {record.fingerprint[:12]})"
+        raise InputError(f"{reason}; run `lidr base` again", folder)
 
 
 def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
@@ -160,12 +198,21 @@ def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
 
     model = load_base(policy, dtype)
     if policy.adapter is not None:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, policy.adapter)
+        model = _with_adapter(model, policy.adapter)
         if dtype == torch.float32:
             model = model.merge_and_unload()
     return model.to(device).eval()
+
+
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    """Raises InputError where the folder holds no whole adapter of this model."""
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    try:
+        return PeftModel.from_pretrained(model, adapter)
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"no adapter that fits the base: {error}; train it again", adapter) from error
 
 
 def end_ids(model: Any, tokenizer: Any) -> set[int]:

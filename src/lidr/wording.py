@@ -22,6 +22,9 @@ TRANSLATION = {
     ),
 }
 
+# The paper asks GSM8K's questions with a prefix that names the answer's language; this wording is ours.
+ANSWER_LANGUAGE = {"v1": "Think step by step and answer in {language}.\n\n{text}"}
+
 
 def translation_conversation(version: str, text: str, source: str, target: str, primed: bool = True) -> Conversation:
     """The request to translate `text`; source and target are language names as `languages.english_name` gives them.
@@ -35,3 +38,8 @@ def translation_conversation(version: str, text: str, source: str, target: str, 
 def prompt_conversation(text: str) -> Conversation:
     """A prompt asked as it is, in one user turn."""
     return [{"role": "user", "content": text}]
+
+
+def with_answer_language(version: str, text: str, language: str) -> str:
+    """A prompt that says in which language to answer; `language` is a name as `languages.english_name` gives it."""
+    return ANSWER_LANGUAGE[version].format(language=language, text=text)

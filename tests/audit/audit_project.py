@@ -40,6 +40,7 @@ class Made:
     prompts: dict[str, list[Prompt]] = field(default_factory=dict)
     responses: dict[str, list[Response]] = field(default_factory=dict)
     translations: dict[tuple[str, str], list[Translation]] = field(default_factory=dict)
+    back: list[Translation] = field(default_factory=list)
 
     def prompt(self, prompt_id: str, texts: dict[str, str], gold: str | None = None, **fields: Any) -> None:
         for lang, text in texts.items():
@@ -76,6 +77,7 @@ class Made:
             for direction in ((chosen.dominant, lang), (lang, chosen.dominant)):
                 rows: list[Record] = list(self.translations.get(direction, []))
                 write_rows(paths.translation_file(iteration, *direction), rows)
+        write_rows(paths.round_trip(iteration), self.back)
         pairs.run(chosen, iteration)
 
 

@@ -2,72 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import json
 import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from audit_project import Made, in_lab, settings, two_sided
+from chromium import HOSTILE, drive, needs_chromium, title, visit
 
 from lidr import audit, config, paths
-from lidr.audit.page import embedded
-
-CHROMIUM = Path("/usr/bin/chromium")
-needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium (Debian's package `chromium`)")
-
-HOSTILE = [
-    "<script>alert(1)</script><img src=x onerror=alert(2)>",
-    "</textarea></script><!-- <script> ]]> {{ 7 * 7 }} ${7*7}",
-    "right \u202e to left \u2066 and \u200f marks \u0000 \u001b[31m \u2028 end",
-    "x" * 100_000,
-    '"quotes" \\u003c & &amp; &lt;b&gt; \U0001f600 é',
-]
-
-
-@dataclass(frozen=True)
-class Visit:
-    """What the browser had on the page at the end, said on its console, and asked for."""
-
-    dom: str
-    console: list[str]
-    requests: list[str]
-
-
-def visit(page: Path, folder: Path, fragment: str = "") -> Visit:
-    """Open a page in headless Chromium; its own requests for updates have no page as their initiator."""
-    log = folder / "net.json"
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command += [f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", "--v=0", f"--log-net-log={log}"]
-    done = subprocess.run(
-        [*command, "--dump-dom", f"{page.resolve().as_uri()}{fragment}"],
-        capture_output=True, text=True, timeout=240, check=True, encoding="utf-8",
-    )  # fmt: skip
-    events: list[dict[str, Any]] = [e.get("params", {}) for e in json.loads(log.read_text(encoding="utf-8"))["events"]]
-    requests = [e["url"] for e in events if "url" in e and e.get("initiator", "not an origin") != "not an origin"]
-    return Visit(done.stdout, [line for line in done.stderr.splitlines() if ":CONSOLE" in line], requests)
-
-
-def drive(page: Path, script: str) -> Path:
-    """A copy of the page at whose end a script acts as a user would and leaves what it saw in the title."""
-    copy = page.with_name("driven.html")
-    body = page.read_text(encoding="utf-8").replace(
-        "</body>", f"<script>document.title = (() => {{{script}}})();</script></body>"
-    )
-    copy.write_text(body, encoding="utf-8")
-    return copy
-
-
-def title(seen: Visit) -> str:
-    found = re.search(r"<title>(.*?)</title>", seen.dom, re.DOTALL)
-    assert found
-    return html.unescape(found[1])
+from lidr.browser import embedded
 
 
 @pytest.fixture
@@ -197,7 +144,8 @@ def test_the_same_data_give_the_same_bytes_in_any_process(project: Path) -> None
     code = "from audit_project import settings; from lidr import audit; audit.run(settings(), 'm1')"
     results = []
     for seed in ("1", "2"):
-        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)}
+        path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
         results.append({file.name: file.read_bytes() for file in paths.audit("m1").iterdir()})
     assert results[0].keys() == results[1].keys()

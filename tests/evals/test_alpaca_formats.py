@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from factories import edited
 from fake_endpoint import KEY, running
+from published import Rows, configure, output_rows, prompt_rows, write
 
 from lidr import config, paths
 from lidr.cli import main
@@ -20,25 +18,6 @@ from lidr.evals import baseline
 from lidr.evals.alpaca_formats import load_outputs, load_prompts
 from lidr.jsonl import read_rows
 from lidr.records import Response, Verdict
-
-Rows = list[dict[str, Any]]
-PAPER = os.environ.get("LIDR_PAPER_DATA")
-
-
-def prompt_rows(count: int = 3) -> Rows:
-    return [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in range(1, count + 1)]
-
-
-def output_rows(count: int = 3, generator: str = "gpt") -> Rows:
-    return [
-        {"generator": generator, "dataset": "d", **row, "output": f"hecho {row['id']}"} for row in prompt_rows(count)
-    ]
-
-
-def write(path: Path, content: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
-    return path
 
 
 def test_prompts(tmp_path: Path) -> None:
@@ -123,27 +102,6 @@ def test_a_language_without_a_file_is_named(tmp_path: Path) -> None:
 # --- the stages ------------------------------------------------------------------------------------------------------
 
 
-def configure(prompts: Path, outputs: Path, generator: str, items: int, url: str = "http://127.0.0.1:1/v1") -> None:
-    """A params.yaml in the working folder: published prompts and baseline, es only, an endpoint as the judge."""
-    text = edited(
-        ("baseline:\n  model: m0  ", f"baseline:\n  model: {generator}  "),
-        ("  source: models/m0 ", f"  source: {outputs} "),
-        (
-            "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
-            f"alpaca:\n  source: {prompts}\n  languages: [es]\n  items: {items}",
-        ),
-        ("    name: lab  ", "    name: openai  "),
-        ("    model: null  ", "    model: judge-1  "),
-        ("    endpoint: null  ", f"    endpoint: {url}  "),
-        ("    concurrency: null", "    concurrency: 8"),
-        ("    retries: null", "    retries: 3"),
-        ("    timeout_seconds: null", "    timeout_seconds: 60"),
-        ("    prompt_price: null", "    prompt_price: 10"),
-        ("    completion_price: null", "    completion_price: 30"),
-    )
-    Path("params.yaml").write_text(text, "utf-8")
-
-
 def test_baseline_writes_published_answers_and_overwrites_nothing_with_bad_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +145,24 @@ def test_published_models_are_judged_against_each_other(tmp_path: Path, monkeypa
     assert all(KEY not in file.read_text("utf-8") for file in tmp_path.rglob("*") if file.is_file())
 
 
+def test_a_language_that_cannot_be_identified_costs_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
+    for name in ("gpt-4", "gpt-3.5"):
+        write(tmp_path / f"o/yo/{name}/model_outputs.json", output_rows(3, name))
+    write(tmp_path / "p/yo.json", prompt_rows())
+    with running() as endpoint:
+        configure(Path("p"), Path("o"), "gpt-4", 3, endpoint.url)
+        params = Path("params.yaml")
+        params.write_text(
+            params.read_text("utf-8").replace("languages: [es]\n  items: 3", "languages: [yo]\n  items: 3")
+        )
+        assert CliRunner().invoke(main, ["baseline"]).exit_code == 0
+        done = CliRunner().invoke(main, ["alpaca", "gpt-3.5", "--outputs", "o"])
+        assert "py3langid does not know the language 'yo'" in done.output and done.exit_code == 1
+        assert endpoint.bodies == []
+
+
 def test_names_that_are_no_names_and_options_that_exclude_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,23 +177,3 @@ def test_names_that_are_no_names_and_options_that_exclude_each_other(
         done = CliRunner().invoke(main, ["alpaca", *arguments])
         assert done.exit_code != 0 and message in done.output
     assert not paths.REPORTS.exists()
-
-
-@pytest.mark.skipif(not PAPER, reason="LIDR_PAPER_DATA names no folder with X-AlpacaEval's published files")
-def test_the_papers_models_all_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    data = Path(str(PAPER)).resolve() / "x-alpacaeval"
-    monkeypatch.chdir(tmp_path)
-    with running() as endpoint:
-        configure(data / "prompts", data / "outputs", "gpt-4-turbo-2024-04-09", 805, endpoint.url)
-        for command in (["baseline"], ["alpaca", "gpt-3.5-turbo-0125", "--outputs", str(data / "outputs")]):
-            done = CliRunner().invoke(main, command)
-            assert done.exit_code == 0, done.output
-        assert len(endpoint.bodies) <= 805
-    folder = paths.judged("gpt-3.5-turbo-0125", "gpt-4-turbo-2024-04-09")
-    rows = list(read_rows(folder / paths.VERDICTS, Verdict))
-    assert len({row.id for row in rows}) == len(rows) == 805
-    figures = json.loads((folder / paths.METRICS).read_text("utf-8"))["es"]
-    assert figures["n"] == 805 and 0 < figures["unjudged"] < 0.1
-    assert figures["length"] < figures["baseline_length"]

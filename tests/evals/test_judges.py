@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from factories import ROOT, FakeEngine, edited, prompt
@@ -140,12 +143,41 @@ def test_both_orders(endpoint: Endpoint) -> None:
         assert found.prompt_tokens == 2 * PROMPT_TOKENS
 
 
-@pytest.mark.parametrize("fault", ["429", "429 0", "500", "503 0", "hang", "truncated", "no logprobs"])
+PASSING = ["429", "429 0", "408", "409", "500", "503 0", "hang", "drip", "truncated", "breaks off", "reset"]
+PASSING += ["no logprobs", "no choices", "wrong schema", "endless"]
+
+
+@pytest.mark.parametrize("fault", PASSING)
 def test_a_passing_fault_is_tried_again(endpoint: Endpoint, fault: str) -> None:
     endpoint.faults = lambda number, body: fault if number in (1, 3) else None
-    opinions = judge_all(judge(endpoint, concurrency=1, timeout_seconds=1.0 if fault == "hang" else 20.0), contests(3))
+    patience = 1.0 if fault in ("hang", "drip") else 20.0
+    opinions = judge_all(judge(endpoint, concurrency=1, timeout_seconds=patience), contests(3))
     assert len(endpoint.bodies) == 5
     assert len(opinions) == 3 and any(found.preference is not None for found in opinions)
+
+
+def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> None:
+    """Each question meets a fault of its own first; stopped in the middle by its budget, the run goes on exactly."""
+    rows, met = contests(45), set[str]()
+
+    def faults(number: int, body: dict[str, Any]) -> str | None:
+        question = content(body)
+        if question in met:
+            return None
+        met.add(question)
+        return PASSING[len(met) % len(PASSING)]
+
+    endpoint.faults = faults
+    with pytest.raises(LidrError, match="budget of 50 requests"):
+        judge_all(judge(endpoint, concurrency=8, timeout_seconds=2.0, max_requests=50), rows)
+    assert len(endpoint.bodies) == 50
+    opinions = judge_all(judge(endpoint, concurrency=8, timeout_seconds=2.0), rows)
+    wanted = [expected(row, is_swapped(row.instruction.text)) for row in rows]
+    assert [o.preference for o in opinions] == [None if p is None else pytest.approx(p, abs=1e-12) for p in wanted]
+    asked = Counter(content(body) for body in endpoint.bodies)
+    assert len(asked) == 45 and sum(asked.values()) <= 90
+    kept = [json.loads(line)["key"] for line in next(Path(".lidr/judge").iterdir()).read_text("utf-8").splitlines()]
+    assert len(kept) == len(set(kept)) == 45
 
 
 def test_retry_after_is_waited_for(endpoint: Endpoint) -> None:

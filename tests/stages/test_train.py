@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from lidr import config, paths, policy
+from lidr.errors import InputError
 from lidr.jsonl import write_rows
 from lidr.records import DropReason, Message, Pair, PairRule
 from lidr.stages import base, train
@@ -146,6 +147,12 @@ def test_pairs_that_are_too_long_are_dropped_with_their_reason(settings: config.
     assert trained.drops, "at least one of the pairs is longer than 40 tokens"
     assert {d.reason for d in trained.drops} == {DropReason.TOO_LONG}
     assert "train.max_tokens is 40" in trained.drops[0].detail
+
+
+def test_no_pair_left_is_an_error_that_names_the_file(settings: config.Settings) -> None:
+    with pytest.raises(InputError, match=r"data/m1/pairs/pairs.jsonl: no pair is left to train on"):
+        train.run(with_train(settings, max_tokens=5), "m1")
+    assert not paths.model("m1").exists()
 
 
 def test_an_adapter_of_another_base_is_refused(settings: config.Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -93,6 +94,16 @@ def write(responses: list[Response], kinds: dict[str, str] | None = None) -> Non
         answers = {id: response(id, lang) for id in ids} | {row.id: row for row in responses if row.lang == lang}
         write_rows(paths.prompt_file("m1", lang), asked)
         write_rows(paths.response_file("m1", lang), answers.values())
+
+
+@pytest.fixture
+def two_languages(two_languages: config.Settings) -> config.Settings:
+    """Without the sample that goes back, which has tests of its own."""
+    return with_round_trip(two_languages, 0)
+
+
+def with_round_trip(settings: config.Settings, count: int) -> config.Settings:
+    return msgspec.structs.replace(settings, translate=msgspec.structs.replace(settings.translate, round_trip=count))
 
 
 @pytest.fixture
@@ -232,3 +243,46 @@ def test_missing_answers_name_the_file(two_languages: config.Settings) -> None:
     write_rows(paths.prompt_file("m1", "en"), [prompt("p1", "en")])
     with pytest.raises(InputError, match=r"^data/m1/responses/en\.jsonl: no such file; run the stage that makes it"):
         translate.run(two_languages, "m1")
+
+
+def test_a_sample_of_readable_translations_goes_back(two_languages: config.Settings, engine: FakeEngine) -> None:
+    def answer(request: Request) -> object:
+        if request.id == "p3:en:es":
+            return completion(request.id, "half of it", "length")
+        return completion(request.id, f"{request.conversation[0]['content'][-30:-11]} again</translated>")
+
+    engine.answer = answer  # type: ignore[assignment]
+    names = [f"p{number}" for number in range(1, 6)]
+    write([response(name, "en") for name in names])
+    made = translate.run(with_round_trip(two_languages, 2), "m1")
+
+    back = list(read_rows(paths.round_trip("m1"), Translation))
+    # p3 would be drawn, but its translation into Spanish cannot be read.
+    drawn = sorted(names, key=lambda name: sha256(name.encode()).digest())
+    first = {"es": [n for n in drawn if n != "p3"][:2], "de": drawn[:2]}
+    assert [(row.id, row.source_lang, row.target_lang) for row in back] == [
+        *((name, "es", "en") for name in names if name in first["es"]),
+        *((name, "de", "en") for name in names if name in first["de"]),
+        *((name, "en", "es") for name in names if name in drawn[:2]),
+        *((name, "en", "de") for name in names if name in drawn[:2]),
+    ]
+    there = {row.id: row.text for row in made["en", "es"]}
+    assert there[back[0].id] in engine.conversations[f"{back[0].id}:es:en"][0]["content"]
+    assert not paths.shards("round_trip", "m1").exists()
+
+
+@pytest.mark.usefixtures("engine")
+def test_no_sample_is_an_empty_file(two_languages: config.Settings) -> None:
+    write([response("p1", "en")])
+    translate.run(two_languages, "m1")
+    assert paths.round_trip("m1").read_bytes() == b""
+
+
+def test_the_sample_is_drawn_by_id_alone() -> None:
+    rows = [translation(f"p{number}", "en", "es") for number in range(50)]
+    drawn = {row.id for row in translate.sampled(rows, 5)}
+    assert len(drawn) == 5
+    assert {row.id for row in translate.sampled(rows[::-1], 5)} == drawn
+    assert [row.id for row in translate.sampled(rows, 5)] == [row.id for row in rows if row.id in drawn]
+    assert translate.sampled(rows[:3], 5) == rows[:3]
+    assert translate.sampled([translation("p1", "en", "es", None)], 5) == []

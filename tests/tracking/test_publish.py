@@ -68,6 +68,7 @@ def test_run_says_what_it_was(project: Project) -> None:
     assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
     experiment = project.client.get_experiment(child.info.experiment_id)
     assert (experiment.name, experiment.artifact_location) == ("lidr", str(project.root / "mlartifacts"))
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_datasets_artifacts_and_tables(project: Project) -> None:

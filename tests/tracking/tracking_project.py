@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lidr import config
+from lidr.tracking import store
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +23,7 @@ class Project:
     def client(self) -> Any:
         from mlflow import MlflowClient
 
-        return MlflowClient(f"sqlite:///{self.root}/mlflow.db")
+        return MlflowClient(store.tracking_uri(self.root))
 
     def runs(self, condition: str = "") -> list[Any]:
         """All runs, children and parents, in the order in which they began."""

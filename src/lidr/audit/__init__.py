@@ -9,7 +9,8 @@
 Written to reports/m1/audit/, the same bytes for the same data: metrics.json (all figures), report.md, index.html (to
 look at, with a sample of pairs and drops), contamination.jsonl, and the plots. The data are read once, a prompt at a
 time (`stories`); each text is looked at once (`examine`); what is found is counted by one room each (`counts`,
-`reward`, `lengths`, `language`, `text_quality`, `fidelity`, `contamination`) and put into words in `sections`.
+`reward`, `lengths`, `language`, `text_quality`, `fidelity`,
+`round_trip`, `contamination`) and put into words in `sections`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lidr.audit.language import Languages
 from lidr.audit.lengths import DropsByLength, Lengths
 from lidr.audit.report import Report, rounded, warnings
 from lidr.audit.reward import Reward
+from lidr.audit.round_trip import RoundTrip
 from lidr.audit.sample import Sample
 from lidr.audit.stories import read
 from lidr.audit.text_quality import TextQuality
@@ -35,7 +37,7 @@ from lidr.progress import bar
 __all__ = ["Report", "headline", "measure", "run", "summary", "write"]
 
 STAGE = "audit"
-REPORT, PAGE, OVERLAPS = "report.md", "index.html", "contamination.jsonl"
+REPORT, OVERLAPS = "report.md", "contamination.jsonl"
 
 
 def run(settings: config.Settings, iteration: str) -> Report:
@@ -64,7 +66,7 @@ def summary(report: Report) -> list[str]:
         overall = f"reward accuracy {whole['accuracy']:.3f} [{whole['low']:.3f}, {whole['high']:.3f}]"
         lines.append("  " + " · ".join([overall, *each]))
     lines += [f"  {report.recommendation}"] + [f"  warning: {warning}" for warning in report.warnings]
-    return [*lines, f"  The page: {paths.audit(report.iteration) / PAGE}"]
+    return [*lines, f"  The page: {paths.audit(report.iteration) / paths.PAGE}"]
 
 
 def measure(
@@ -73,14 +75,14 @@ def measure(
     """Read the iteration once and count; nothing is written."""
     previous = drift.read(previous_metrics)
     examiner, sample = Examiner(settings), Sample(settings)
-    counts, signal, fidelity = Counts(), Reward(), Fidelity()
+    counts, signal, fidelity, round_trip = Counts(), Reward(), Fidelity(), RoundTrip(iteration)
     lengths, drops = Lengths(), DropsByLength(settings)
     languages, quality, overlap = Languages(), TextQuality(), Contamination(evaluations)
     total = _line_count(paths.prompt_file(iteration, settings.dominant))
     with bar(f"audit {iteration}", total, "prompt") as advance:
         for story in read(settings, iteration):
             found = examiner.facts(story)
-            for by_story in (counts, fidelity, drops):
+            for by_story in (counts, fidelity, round_trip, drops):
                 by_story.add(story)
             lengths.add_story(story)
             signal.add(found)
@@ -101,6 +103,7 @@ def measure(
         "languages": languages.figures(codes),
         "quality": quality.figures(codes),
         "fidelity": fidelity.figures(settings),
+        "round_trip": round_trip.figures(settings),
         "contamination": overlap.figures(),
     }
     figures = rounded(figures | {"history": drift.history(iteration, signal_figures, previous)})
@@ -125,7 +128,7 @@ def write(report: Report, folder: Path) -> None:
         with atomic_file(folder / f"{name}.png") as file:
             file.write(content)
     write_rows(folder / OVERLAPS, report.overlaps)
-    write_text(folder / PAGE, page.html(report, light, dark))
+    write_text(folder / paths.PAGE, page.html(report, light, dark))
     write_text(folder / REPORT, markdown.markdown(report))
     write_json(folder / paths.METRICS, report.figures)
 

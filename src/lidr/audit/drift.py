@@ -55,7 +55,9 @@ def key_figures(figures: dict[str, Any]) -> dict[str, float]:
         near = sum(quality["near_identical"] for quality in figures["quality"]["by_language"].values())
         flat["near-identical"] = near / pairs
     flat |= _by_language("numbers kept", figures["fidelity"], "numbers_share")
+    flat |= _by_language("answer kept", figures["fidelity"], "answer_share")
     flat |= _by_language("exact translation", figures["fidelity"], "exact_share")
+    flat |= _by_language("round trip chrF", figures.get("round_trip", {}), "chrf")
     for name, evaluation in figures["contamination"].items():
         for kind in ("prompt", "chosen"):
             flat[f"contaminated exactly/{name} {kind}"] = evaluation[kind]["exact"]

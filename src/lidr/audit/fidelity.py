@@ -2,11 +2,13 @@
 
     >>> fidelity.figures(settings)["en-es"]
     {'translations': 298, 'with_numbers': 240, 'numbers_kept': 236, 'numbers_share': 0.983333, ...,
-     'world': 298, 'exact': 290, 'exact_share': 0.973154, ...}
+     'with_answer': 240, 'answer_kept': 238, ..., 'world': 298, 'exact': 290, 'exact_share': 0.973154, ...}
 
-Two measures: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
-order; marks inside a number are ignored, since languages differ about them); and for answers in the lab's world,
-whether the translation is the exact one, mistakes of the answer kept.
+Three measures: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
+order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a
+number, whether the translation arrives at the number that the answer arrives at, right or wrong (`evals.numbers` reads
+both, each in its language); and for answers in the lab's world, whether the translation is the exact one, mistakes of
+the answer kept.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from collections import Counter
 from typing import Any
 
 from lidr import config
-from lidr.audit.reward import LAB, share
+from lidr.audit.reward import LAB, gold_number, share
 from lidr.audit.stories import Direction, Story, translation_directions
+from lidr.records import Prompt
 
 # Digits of any script, with marks between them that group or divide.
 _NUMBER = re.compile(r"\d+(?:[.,'’\u00a0\u202f\u066b\u066c]\d+)*")
@@ -48,6 +51,7 @@ class Fidelity:
             expected = numbers(answer.text)
             if expected:
                 columns += ["with_numbers"] + ["numbers_kept"] * (numbers(translation.text) == expected)
+            columns += _answer_columns(story.prompts[direction[0]], answer.text, translation.text, direction)
             if story.prompts[direction[0]].source.name.startswith(LAB):
                 exact = _lab_translation(answer.text, direction)
                 if exact is not None:
@@ -55,16 +59,28 @@ class Fidelity:
             self._counts.update((direction, column) for column in columns)
 
     def figures(self, settings: config.Settings) -> dict[str, Any]:
-        """By direction: translations, those with numbers, those that keep them, those that are exact."""
+        """By direction: translations, those with numbers, those that keep them or the answer, those that are exact."""
         confidence = settings.audit.confidence
         return {f"{a}-{b}": self._of((a, b), confidence) for a, b in translation_directions(settings)}
 
     def _of(self, direction: Direction, confidence: float) -> dict[str, Any]:
-        names = ("translations", "with_numbers", "numbers_kept", "world", "exact")
+        names = ("translations", "with_numbers", "numbers_kept", "with_answer", "answer_kept", "world", "exact")
         counts = {name: self._counts[direction, name] for name in names}
         kept = share(counts["numbers_kept"], counts["with_numbers"], confidence, "numbers_share")
         exact = share(counts["exact"], counts["world"], confidence, "exact_share")
-        return counts | kept | exact
+        answer = share(counts["answer_kept"], counts["with_answer"], confidence, "answer_share")
+        return counts | kept | answer | exact
+
+
+def _answer_columns(prompt: Prompt, answer: str, translation: str, direction: Direction) -> list[str]:
+    if not isinstance(prompt.answer, str) or gold_number(prompt.answer) is None:
+        return []
+    from lidr.evals.numbers import extract_answer
+
+    said = extract_answer(answer, direction[0])
+    if said is None:
+        return []
+    return ["with_answer"] + ["answer_kept"] * (extract_answer(translation, direction[1]) == said)
 
 
 def _lab_translation(text: str, direction: Direction) -> str | None:

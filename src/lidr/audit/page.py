@@ -10,50 +10,42 @@ security policy) to load or send anything.
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
 from lidr.audit import reward
-from lidr.audit.browser import SCRIPT, STYLE
 from lidr.audit.report import Report
-from lidr.audit.sample import cut
 from lidr.audit.sections import Section, build
+from lidr.browser import POLICY, SCRIPT, STYLE, cut, embedded, environment
 
-# Characters that HTML cannot hold.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
-_IN_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 _TONES = {reward.GO_ON: "better", reward.STOP: "worse", reward.REVERSED: "worse"}
 
 
 def html(report: Report, plots: Mapping[str, bytes], dark_plots: Mapping[str, bytes]) -> str:
     """The page; both mappings hold the PNG bytes of each plot by its name."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters["shown"] = lambda text: _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-    return environment.from_string(_PAGE).render(
-        iteration=report.iteration,
-        profile=report.settings.profile,
-        recommendation=report.recommendation,
-        tone=_TONES.get(report.figures["reward"]["all"]["verdict"], "none"),
-        warnings=report.warnings,
-        tiles=_tiles(report),
-        sections=[_section(section, plots, dark_plots) for section in build(report)],
-        pairs=len(report.pairs),
-        drops=len(report.drops),
-        data=Markup(embedded(cut(report.pairs + report.drops))),
-        style=Markup(STYLE),
-        script=Markup(SCRIPT),
+    return (
+        environment()
+        .from_string(_PAGE)
+        .render(
+            iteration=report.iteration,
+            profile=report.settings.profile,
+            recommendation=report.recommendation,
+            tone=_TONES.get(report.figures["reward"]["all"]["verdict"], "none"),
+            warnings=report.warnings,
+            tiles=_tiles(report),
+            sections=[_section(section, plots, dark_plots) for section in build(report)],
+            pairs=len(report.pairs),
+            drops=len(report.drops),
+            data=Markup(embedded(cut(report.pairs + report.drops))),
+            style=Markup(STYLE),
+            script=Markup(SCRIPT + _BROWSE),
+            policy=Markup(POLICY),
+        )
     )
-
-
-def embedded(data: object) -> str:
-    """JSON that can stand in a script element: no text in it can end the element or open a comment."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_IN_SCRIPT)
 
 
 def _tiles(report: Report) -> list[tuple[str, str]]:
@@ -86,12 +78,36 @@ def _section(section: Section, plots: Mapping[str, bytes], dark_plots: Mapping[s
     }
 
 
+# What of a pair or a drop is chosen from menus, and what stands beside its id.
+_BROWSE = """
+(() => {
+  const OUTCOMES = { chosen_only: "chosen right only", both: "both right", neither: "neither right",
+    rejected_only: "rejected right only", unjudged: "not judged" };
+  browse({
+    fields: ["kind", "lang", "reason", "outcome", "note"],
+    unit: "rows of the sample",
+    values: (entry, field) => field === "note" ? entry.notes : entry[field] ? [entry[field]] : [],
+    label: (field, name) => OUTCOMES[name] || name.replaceAll("_", " "),
+    chips: (entry) => {
+      const made = [element("span", "chip", entry.lang + " against " + entry.other_lang)];
+      made.push(element("span", "chip" + (entry.kind === "drop" ? " worse" : ""), entry.reason.replaceAll("_", " ")));
+      if (entry.outcome) {
+        const tone = { chosen_only: " better", rejected_only: " worse" }[entry.outcome] || "";
+        made.push(element("span", "chip" + tone, OUTCOMES[entry.outcome]));
+      }
+      for (const note of entry.notes) made.push(element("span", "chip worse", note));
+      if (entry.gold !== null) made.push(element("span", "chip", "gold: " + entry.gold));
+      return made;
+    },
+  });
+})();
+"""
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; \
-script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>lidr: audit of {{ iteration }}</title>

@@ -38,7 +38,7 @@ def is_right(text: str, prompt: Prompt) -> bool | None:
         return None
     if prompt.source.name.startswith(LAB):
         return _is_right_in_lab(text, prompt.answer, prompt.lang)
-    gold = _number(prompt.answer)
+    gold = gold_number(prompt.answer)
     if gold is None:
         return None
     from lidr.evals.numbers import extract_answer
@@ -157,7 +157,8 @@ def _is_right_in_lab(text: str, gold: str, lang: str) -> bool:
     return quality(text, gold, lang) == 1.0
 
 
-def _number(gold: str) -> Decimal | None:
+def gold_number(gold: str) -> Decimal | None:
+    """A gold answer as a number; None where it is none."""
     try:
         value = Decimal(gold.strip().replace(",", ""))
     except InvalidOperation:

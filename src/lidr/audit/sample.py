@@ -6,8 +6,7 @@
 Rows are drawn by the hash of their id within strata (language, language compared with, rule or reason, and for pairs
 the outcome and the first thing that is wrong with them), and the strata take turns: rare kinds are shown more often
 than they occur.
-An entry holds all texts of its story that matter, as panes to be shown side by side; a text longer than `LONGEST` is
-cut, and says so.
+An entry holds all texts of its story that matter, as panes to be shown side by side.
 """
 
 from __future__ import annotations
@@ -21,13 +20,10 @@ from typing import Any
 
 from lidr import config
 from lidr.audit.facts import SIDES, Facts
-from lidr.audit.stories import Origins, Story, origins
-from lidr.records import Drop, PairRule, Prompt, PromptKind, Response, Translation, pair_id
+from lidr.audit.stories import Origins, Story, origins, rule_for
+from lidr.records import Drop, Prompt, Response, Translation, pair_id
 
 SIZE = 200
-LONGEST = 100_000
-# Of the texts of one page: beyond it, texts are cut to `SHORT`, so that a page of long answers still opens.
-BUDGET, SHORT = 6_000_000, 2_000
 
 Entry = dict[str, Any]
 Strata = dict[tuple[str, ...], list[tuple[int, str, Entry]]]
@@ -91,7 +87,7 @@ class Sample:
         }
 
     def _drop(self, story: Story, drop: Drop) -> Entry:
-        rule = _rule(story, drop, self._dominant)
+        rule = rule_for(story, drop.lang, self._dominant)
         made_from = origins(story, drop.lang, drop.other_lang, rule, self._dominant)
         sides = [
             _pane(name, _whence(row), row.text or "" if row else "", drop.lang, name, None)
@@ -128,32 +124,10 @@ def notes(facts: Facts) -> list[str]:
     return found + ["near-identical"] * facts.near_identical
 
 
-def cut(entries: list[Entry]) -> list[Entry]:
-    """The entries with texts no longer than a page can hold; `cut` counts the characters left out."""
-    left = BUDGET
-
-    def shorten(pane: Entry) -> Entry:
-        nonlocal left
-        longest = LONGEST if left > 0 else SHORT
-        text = pane["text"][:longest]
-        left -= len(text)
-        return pane | {"text": text, "cut": len(pane["text"]) - len(text)}
-
-    return [
-        entry | {name: [shorten(pane) for pane in entry[name]] for name in ("prompts", "panes")} for entry in entries
-    ]
-
-
 def _in_turn(strata: Strata) -> list[Entry]:
     ordered = [sorted(strata[key], key=lambda row: (-row[0], row[1])) for key in sorted(strata)]
     rows = [row for row in chain.from_iterable(zip_longest(*ordered)) if row is not None]
     return [entry for _, _, entry in rows[:SIZE]]
-
-
-def _rule(story: Story, drop: Drop, dominant: str) -> PairRule:
-    if story.prompts[drop.lang].kind is PromptKind.TRANSLATION:
-        return PairRule.UNTRANSLATED
-    return PairRule.OWN_DOMINANT if drop.lang == dominant else PairRule.TRANSLATED_DOMINANT
 
 
 def _prompt(prompt: Prompt) -> Entry:

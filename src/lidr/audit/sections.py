@@ -53,6 +53,7 @@ def build(report: Report) -> list[Section]:
         _languages(report),
         _quality(report),
         _fidelity(report),
+        _round_trip(report),
         _contamination(report),
         _drift(report),
     ]
@@ -253,17 +254,51 @@ def _fidelity(report: Report) -> Section:
             _count(row["translations"]),
             _count(row["with_numbers"]),
             interval(row, "numbers_share"),
+            _count(row["with_answer"]),
+            interval(row, "answer_share"),
             _count(row["world"]),
             interval(row, "exact_share"),
         )
         for name, row in report.figures["fidelity"].items()
     ]
-    heading = ("direction", "translations", "with numbers", "numbers kept", "in the lab's world", "exact")
+    heading = (
+        "direction",
+        "translations",
+        "with numbers",
+        "numbers kept",
+        "with an answer",
+        "answer kept",
+        "in the lab's world",
+        "exact",
+    )
     text = (
-        "Whether a translated answer still holds the numbers of the answer, each as often; and, for answers that fit "
-        "the lab's world, whether it is the exact translation, mistakes kept."
+        "Whether a translated answer still holds the numbers of the answer, each as often; where the gold answer is a "
+        "number, whether it still arrives at the answer's number, right or wrong; and, for answers that fit the lab's "
+        "world, whether it is the exact translation, mistakes kept."
     )
     return Section("Translation fidelity", text, [Table(heading, rows)])
+
+
+def _round_trip(report: Report) -> Section:
+    figures = report.figures["round_trip"]
+    rows = [
+        (
+            name.replace("-", " → ") + f" → {name.partition('-')[0]}",
+            _count(row["n"]),
+            _count(row["unparsed"]),
+            f"{row['chrf']:.1f} [{row['low']:.1f}, {row['high']:.1f}]" if "chrf" in row else NONE,
+            _count(row["same"]),
+        )
+        for name, row in figures.items()
+    ]
+    text = (
+        f"A sample of answers (translate.round_trip: {report.settings.translate.round_trip} a direction), translated "
+        "and translated back by the same model: mean chrF (sacrebleu; 100 is the same text) of what came back, with "
+        f"its {report.settings.audit.confidence:.0%} bootstrap interval. What is lost on the way back counts as well, "
+        "and a text that was copied comes back whole."
+    )
+    heading = ("there and back", "answers", "unparsed", "chrF", "the same text")
+    return Section("Round trip", text, [Table(heading, rows)])
 
 
 def _contamination(report: Report) -> Section:

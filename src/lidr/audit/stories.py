@@ -20,7 +20,7 @@ from typing import Any, Generic
 from lidr import config, paths
 from lidr.errors import InputError
 from lidr.jsonl import RecordT, read_rows
-from lidr.records import Drop, Pair, PairRule, Prompt, Response, Translation, pair_id
+from lidr.records import Drop, Pair, PairRule, Prompt, PromptKind, Response, Translation, pair_id
 
 Direction = tuple[str, str]
 
@@ -84,6 +84,13 @@ def origins(story: Story, lang: str, other_lang: str, rule: PairRule, dominant: 
     if rule is PairRule.OWN_DOMINANT:
         return Origins(own, translated)
     return Origins(translated, own)
+
+
+def rule_for(story: Story, lang: str, dominant: str) -> PairRule:
+    """The rule by which a pair of this prompt in `lang` is made, or would have been."""
+    if story.prompts[lang].kind is PromptKind.TRANSLATION:
+        return PairRule.UNTRANSLATED
+    return PairRule.OWN_DOMINANT if lang == dominant else PairRule.TRANSLATED_DOMINANT
 
 
 class _Stream(Generic[RecordT]):

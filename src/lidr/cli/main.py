@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from lidr import __version__
-from lidr.errors import LidrError
+from lidr.errors import LidrError, one_line
 
 
 class Command(click.Command):
@@ -26,7 +26,7 @@ class Command(click.Command):
         except (LidrError, OSError) as error:
             if ctx.find_root().params.get("debug"):
                 raise
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(one_line(error)) from error
 
 
 class Group(click.Group):
@@ -37,6 +37,23 @@ class Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+
+class StageGroup(Group):
+    """A group that is a stage as well: what is no command of it is the stage's argument."""
+
+    STAGE = "stage"
+
+    def __init__(self, name: str | None = None, **options: Any) -> None:
+        super().__init__(name, subcommand_metavar="ITERATION | COMMAND [ARGS]...", **options)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in super().list_commands(ctx) if name != self.STAGE]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(ctx, args if args[0] in self.commands else [self.STAGE, *args])
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,29 +9,44 @@ A command reads params.yaml in the working folder, calls its stage, reports in a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lidr import config, paths
-from lidr.cli.main import main
-from lidr.records import FinishReason
+from lidr.cli.main import StageGroup, main
+from lidr.records import Answer, FinishReason, Pair, Prompt, Verdict
+
+Metrics = dict[str, dict[str, float]]
+# What an evaluation asks; the rest of a row is what the model made of it.
+_ITEM = ("id", "lang", "prompt", "gold", "baseline")
+
+if TYPE_CHECKING:
+    from lidr.tracking import StageRun
+
+if TYPE_CHECKING:
+    from lidr.tracking import StageRun
 
 
 @main.command()
 def base() -> None:
     """Take a snapshot of the model that the iterations start from."""
     from lidr.stages import base as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     target = paths.model(paths.BASE)
-    with stage_run(settings, "base", paths.BASE, inputs=[], outputs=[target]):
+    if settings.base.trust_remote_code:
+        click.echo("Warning: base.trust_remote_code is on: Python files that come with the model will be run", err=True)
+    with _tracked(settings, "base", paths.BASE, inputs=[], outputs=[target], publish="if_long") as run:
         record = stage.run(settings)
         stage.write_empty_audit()
+        run.log_model(target, "base", upload=False)
     click.echo(f"base: {record.source} -> {target} (fingerprint {record.fingerprint[:12]})")
+    if record.pad_token is None:
+        click.echo("  the tokenizer has no padding token: the end-of-sequence token pads, and is masked")
 
 
 @main.command()
@@ -39,16 +54,19 @@ def base() -> None:
 def prompts(iteration: str) -> None:
     """Take the iteration's prompts, in every language."""
     from lidr.stages import prompts as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     settings.iteration(iteration)
     target = paths.prompts(iteration)
-    with stage_run(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
-        count, drops = stage.run(settings, iteration)
-        run.log_metrics({"prompts": count, "drops": len(drops)})
+    with _tracked(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
+        taken = stage.run(settings, iteration)
+        drops, same, requests = len(taken.drops), len(taken.duplicates), taken.translation_requests
+        run.log_metrics({"prompts": taken.count, "drops": drops, "duplicates": same, "translation_requests": requests})
     languages = len(settings.all_languages)
-    click.echo(f"prompts {iteration}: {count:,} prompts in {languages} languages, {len(drops):,} dropped")
+    click.echo(
+        f"prompts {iteration}: {taken.count:,} prompts in {languages} languages, {drops:,} dropped; "
+        f"{requests:,} ask for a translation, {same:,} say what another one says"
+    )
 
 
 @main.command()
@@ -56,12 +74,13 @@ def prompts(iteration: str) -> None:
 def generate(iteration: str) -> None:
     """Answer every prompt in its own language, with the model before the iteration."""
     from lidr.stages import generate as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     previous = settings.iteration(iteration).previous
     inputs, target = [paths.prompts(iteration), paths.model(previous)], paths.responses(iteration)
-    with stage_run(settings, "generate", iteration, inputs, [target]) as run:
+    with _tracked(settings, "generate", iteration, inputs, [target], publish="if_long") as run:
+        files = [paths.prompt_file(iteration, lang) for lang in settings.all_languages]
+        run.use_dataset(inputs[0], f"prompts {iteration}", "generation", _rows_by_language(files, Prompt))
         ended = stage.run(settings, iteration)
         total: Counter[FinishReason] = sum(ended.values(), Counter())
         run.log_metrics({f"{reason}/{lang}": n for lang, by in ended.items() for reason, n in by.items()})
@@ -76,12 +95,11 @@ def generate(iteration: str) -> None:
 def translate(iteration: str) -> None:
     """Translate the model's own answers, from the dominant language and back."""
     from lidr.stages import translate as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     inputs = [paths.responses(iteration), paths.model(settings.iteration(iteration).previous)]
     target = paths.translations(iteration)
-    with stage_run(settings, "translate", iteration, inputs, [target]) as run:
+    with _tracked(settings, "translate", iteration, inputs, [target], publish="if_long") as run:
         translations = stage.run(settings, iteration)
         unparsed = {f"{a}-{b}": sum(t.text is None for t in rows) for (a, b), rows in translations.items()}
         total = sum(len(rows) for rows in translations.values())
@@ -97,12 +115,11 @@ def translate(iteration: str) -> None:
 def pairs(iteration: str) -> None:
     """Make preference pairs, and list each pair that could not be made with its reason."""
     from lidr.stages import pairs as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     settings.iteration(iteration)
     inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
-    with stage_run(settings, "pairs", iteration, inputs, [paths.pairs(iteration)], publish="later") as run:
+    with _tracked(settings, "pairs", iteration, inputs, [paths.pairs(iteration)], publish="later") as run:
         made, drops = stage.run(settings, iteration)
         reasons = Counter(drop.reason.value for drop in drops)
         run.log_metrics({"pairs": len(made), "drops": len(drops)} | {f"drops/{r}": n for r, n in reasons.items()})
@@ -120,15 +137,15 @@ def pairs(iteration: str) -> None:
 def train(iteration: str) -> None:
     """Train the iteration's adapter on its pairs: DPO with a likelihood term."""
     from lidr.stages import train as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     previous = settings.iteration(iteration).previous
     inputs = [paths.pairs(iteration), paths.model(previous)]
-    with stage_run(settings, "train", iteration, inputs, [paths.model(iteration)]) as run:
+    with _tracked(settings, "train", iteration, inputs, [paths.model(iteration)]) as run:
         pairs_file = paths.pairs(iteration) / paths.PAIRS
-        run.use_dataset(pairs_file, f"pairs {iteration}", "training", _rows_by_language(pairs_file))
+        run.use_dataset(pairs_file, f"pairs {iteration}", "training", _rows_by_language([pairs_file], Pair))
         trained = stage.run(settings, iteration, run.log_metrics)
+        run.log_model(paths.model(iteration), "adapter", upload=True)
         run.log_artifact(paths.model(iteration), "adapter")
     first, last = trained.first, trained.last
     click.echo(
@@ -138,19 +155,28 @@ def train(iteration: str) -> None:
     )
 
 
-@main.command()
+@main.group(cls=StageGroup)
+def audit() -> None:
+    """Say what the data is, where it came from, and prove it.
+
+    \b
+    lidr audit m1      measures one iteration: the stage of dvc.yaml
+    lidr audit verify  and the other commands below answer for all of them
+    """
+
+
+@audit.command(StageGroup.STAGE)
 @click.argument("iteration")
-def audit(iteration: str) -> None:
+def audit_iteration(iteration: str) -> None:
     """Count what the iteration's data is, and measure the reward signal."""
     from lidr import audit as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     settings.iteration(iteration)
     inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
     inputs.append(paths.pairs(iteration))
     target = paths.audit(iteration)
-    with stage_run(settings, "audit", iteration, inputs, [target], publish="later") as run:
+    with _tracked(settings, "audit", iteration, inputs, [target], publish="later") as run:
         report = stage.run(settings, iteration)
         run.log_metrics(stage.headline(report))
         run.log_artifact(target)
@@ -163,13 +189,12 @@ def audit(iteration: str) -> None:
 def mgsm(model: str) -> None:
     """Measure a model's accuracy on grade-school problems."""
     from lidr.evals import mgsm as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     target = paths.mgsm(settings.model(model))
-    with stage_run(settings, "mgsm", model, [paths.model(model)], [target]) as run:
+    with _tracked(settings, "mgsm", model, [paths.model(model)], [target], publish="if_long") as run:
         metrics = stage.run(settings, model)
-        _log_evaluation(run, metrics, model, target / paths.ANSWERS)
+        _log_evaluation(run, "mgsm", settings.mgsm.source, model, metrics, target / paths.ANSWERS, Answer)
     click.echo(
         f"mgsm {model}: accuracy {metrics['average']['accuracy']:.3f} on average over {len(metrics) - 1} languages"
     )
@@ -180,11 +205,10 @@ def mgsm(model: str) -> None:
 def baseline() -> None:
     """Answer the instructions with the model that the win rate is against."""
     from lidr.evals import baseline as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     name = settings.baseline.model
-    with stage_run(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()]):
+    with _tracked(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()], publish="if_long"):
         responses = stage.run(settings)
     click.echo(f"baseline: {len(responses):,} answers by {name} in {len(settings.alpaca.languages)} languages")
 
@@ -199,16 +223,17 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
     The options judge outside the pipeline: models that are there already, or published outputs.
     """
     from lidr.evals import alpaca as stage
-    from lidr.tracking import stage_run
 
     settings = config.load()
     if against or outputs:
         _judge_outside(settings, model, against, outputs)
         return
     target = paths.alpaca(settings.model(model))
-    with stage_run(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target]) as run:
+    with _tracked(
+        settings, "alpaca", model, [paths.model(model), paths.baseline()], [target], publish="if_long"
+    ) as run:
         metrics = stage.run(settings, model)
-        _log_evaluation(run, metrics, model, target / paths.VERDICTS)
+        _log_evaluation(run, "alpaca", settings.alpaca.source, model, metrics, target / paths.VERDICTS, Verdict)
     click.echo(
         f"alpaca {model} against {settings.baseline.model}: win rate {metrics['average']['win_rate']:.1f} "
         f"on average over {len(metrics) - 1} languages, length-controlled {metrics['average']['lc_win_rate']:.1f}"
@@ -218,11 +243,20 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
 
 @main.command()
 @click.option("--show", is_flag=True, help="Print the table of what is already measured, and write nothing.")
-def compare(show: bool) -> None:
+@click.option(
+    "--runs",
+    type=(str, str),
+    metavar="A B",
+    help="Compare two pipelines from MLflow alone: ids or names of parent runs, or DVC experiments.",
+)
+def compare(show: bool, runs: tuple[str, str] | None) -> None:
     """Compare all models of the pipeline: tables, plots and a page, with intervals and tests."""
+    if runs:
+        _compare_pipelines(*runs)
+        return
     from lidr.evals import compare as stage
     from lidr.evals.comparison import compare_models
-    from lidr.tracking import stage_run
+    from lidr.tracking.pipelines import SCORES
 
     settings = config.load()
     if show:
@@ -230,45 +264,88 @@ def compare(show: bool) -> None:
         click.echo(_where_to_look())
         return
     inputs = [path for model in settings.models for path in (paths.mgsm(model), paths.alpaca(model))]
-    with stage_run(settings, "compare", None, inputs, [paths.compare()]) as run:
+    with _tracked(settings, "compare", None, inputs, [paths.compare()]) as run:
         comparison = stage.run(settings)
         for model in settings.models:
             run.log_to_parent(stage.headline(comparison, model), config.iteration_number(model))
         run.log_artifact(paths.compare())
+        run.log_rows((row for benchmark in comparison.benchmarks for row in benchmark.items), SCORES)
     click.echo(stage.table(comparison))
     click.echo(_where_to_look())
 
 
+def _compare_pipelines(first: str, second: str) -> None:
+    from lidr.evals import pipelines
+    from lidr.tracking.pipelines import read
+
+    click.echo(pipelines.text(read(first), read(second)))
+
+
 def _judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
     from lidr.evals import head_to_head
+    from lidr.tracking import Contest
 
     if against and outputs:
         raise click.UsageError("--against and --outputs exclude each other")
     if outputs:
-        metrics, other = head_to_head.published(settings, model, outputs), settings.baseline.model
+        match = head_to_head.of_published(settings, model, outputs)
+        options = f"--outputs {outputs}"
     else:
-        other = settings.model(str(against))
-        metrics = head_to_head.against(settings, settings.model(model), other)
+        match = head_to_head.of_models(settings, model, str(against))
+        options = f"--against {match.other}"
+    target, contest = paths.judged(model, match.other), Contest(match.other, options)
+    with _tracked(match.settings, "alpaca", model, match.inputs, [target], contest=contest) as run:
+        metrics = head_to_head.run(match)
+        run.log_metrics(_by_language(metrics), step=0)
+        rows = {lang: int(figures["n"]) for lang, figures in metrics.items()}
+        run.use_dataset(target / paths.VERDICTS, "verdicts", "evaluation", rows)
+        run.log_table(target / paths.VERDICTS, "verdicts.json")
+        run.log_artifact(target / paths.PAGE)
     average = metrics["average"]
     click.echo(
-        f"alpaca {model} against {other}: win rate {average['win_rate']:.1f} on average over {len(metrics) - 1} "
+        f"alpaca {model} against {match.other}: win rate {average['win_rate']:.1f} on average over {len(metrics) - 1} "
         f"languages, length-controlled {average['lc_win_rate']:.1f}"
     )
     for lang, figures in metrics.items():
         shares = " · ".join(f"{name} {100 * figures[name]:.1f}%" for name in ("wins", "ties", "losses"))
         click.echo(f"  {_with_interval(lang, figures, 'win_rate', '.1f')} · {shares} · n = {figures['n']}")
-    click.echo(f"The verdicts: {paths.judged(model, other)}")
+    click.echo(f"The page: {target / paths.PAGE} · the verdicts: {target / paths.VERDICTS}")
+
+
+@contextmanager
+def _tracked(
+    settings: config.Settings,
+    stage: str,
+    model: str | None,
+    inputs: Sequence[Path],
+    outputs: Sequence[Path],
+    **options: Any,
+) -> Iterator[StageRun]:
+    """Run a stage as the only process at work on its output, and log it."""
+    from lidr.locks import alone
+    from lidr.tracking import stage_run
+
+    with alone(outputs[0]), stage_run(settings, stage, model, inputs, outputs, **options) as run:
+        yield run
 
 
 def _where_to_look() -> str:
-    return f"The page: {paths.compare() / 'index.html'} · the runs in MLflow: make ui"
+    return f"The page: {paths.compare() / paths.PAGE} · the runs in MLflow: make ui"
 
 
-def _log_evaluation(run: Any, metrics: dict[str, dict[str, float]], model: str, table: Path) -> None:
-    step = config.iteration_number(model)
-    run.log_metrics({f"{name}/{lang}": v for lang, figures in metrics.items() for name, v in figures.items()}, step)
-    run.use_dataset(table, table.stem, "evaluation", {lang: int(f["n"]) for lang, f in metrics.items()})
+def _log_evaluation(
+    run: Any, benchmark: str, source: str, model: str, metrics: Metrics, table: Path, record: type[Answer | Verdict]
+) -> None:
+    """A model's figures on the benchmark's items, and the table of all rows with its answers."""
+    from lidr.jsonl import read_rows
+
+    items = [{name: getattr(row, name) for name in _ITEM if hasattr(row, name)} for row in read_rows(table, record)]
+    run.log_evaluation(_by_language(metrics), paths.model(model), f"{benchmark} {Path(source).name}", source, items)
     run.log_table(table, f"{table.stem}.json")
+
+
+def _by_language(metrics: Metrics) -> dict[str, float]:
+    return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
 
 
 def _with_interval(lang: str, figures: dict[str, float], name: str, form: str) -> str:
@@ -276,9 +353,7 @@ def _with_interval(lang: str, figures: dict[str, float], name: str, form: str) -
     return f"{lang} {figures[name]:{form}}{interval}"
 
 
-def _rows_by_language(pairs_file: Path) -> dict[str, int]:
+def _rows_by_language(files: Iterable[Path], record: type[Pair | Prompt]) -> dict[str, int]:
     from lidr.jsonl import read_rows
-    from lidr.records import Pair
 
-    rows: Iterable[Pair] = read_rows(pairs_file, Pair)
-    return dict(Counter(pair.lang for pair in rows))
+    return dict(Counter(row.lang for file in files for row in read_rows(file, record)))

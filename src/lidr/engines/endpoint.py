@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from threading import Event
@@ -25,6 +25,8 @@ from lidr.errors import LidrError
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 # A server that asks for more patience than this (Retry-After) ends the run.
 LONGEST_ASKED = 600.0
+# Bytes: a completion is some thousands, and a server may send what it likes.
+LARGEST_BODY = 1_000_000
 
 # Sent where the environment holds no key: a server that needs none takes any.
 NO_KEY = "none"
@@ -61,7 +63,7 @@ class Endpoint:
     def complete(
         self,
         request: dict[str, Any],
-        read: Callable[[str], Body],
+        read: Callable[[bytes], Body],
         stop: Event,
         before_each: Callable[[], None] = lambda: None,
     ) -> Body:
@@ -82,17 +84,37 @@ class Endpoint:
                 stop.wait(next_wait(attempt, failure.wait))
         raise LidrError("stopped")
 
-    def _send(self, request: dict[str, Any]) -> str:
+    def _send(self, request: dict[str, Any]) -> bytes:
+        import httpx2
         import openai
 
+        until = time.monotonic() + self.timeout
+        asked = self._client.chat.completions.with_streaming_response
         try:
-            return str(self._client.chat.completions.with_raw_response.create(model=self.model, **request).text)
-        except openai.APITimeoutError:
-            raise Passing(f"no answer within {self.timeout:g} s") from None
+            with asked.create(model=self.model, **request) as response:
+                return self._receive(response.iter_bytes(), until)
+        except (openai.APITimeoutError, httpx2.TimeoutException):
+            raise self._late() from None
+        except httpx2.HTTPError as error:
+            raise Passing(self._safe(f"the answer broke off: {error}")) from None
         except openai.APIConnectionError as error:
             raise Passing(self._safe(f"no connection: {error.__cause__ or error}")) from None
         except openai.APIStatusError as error:
             raise self._status(error) from None
+
+    def _receive(self, chunks: Iterable[bytes], until: float) -> bytes:
+        """The whole body; the client's own time limit is for each piece of it, and would never end a slow drip."""
+        body = b""
+        for chunk in chunks:
+            body += chunk
+            if time.monotonic() > until:
+                raise self._late()
+            if len(body) > LARGEST_BODY:
+                raise Passing(f"not a chat completion: more than {LARGEST_BODY:,} bytes")
+        return body
+
+    def _late(self) -> Passing:
+        return Passing(f"no answer within {self.timeout:g} s")
 
     def _status(self, error: Any) -> Exception:
         """What an HTTP status that is no success means for the request."""

@@ -64,7 +64,7 @@ class OpenAIEngine:
         if model.name not in server.models:
             raise LidrError(f"engine.openai.models names no {model.name!r}: the server's name of it is expected")
         self.settings = server
-        self.continues_turns = server.takes == "vllm"
+        self.continues_turns = settings.continues_turns
         self._name = server.models[model.name]
         self.fingerprint = fingerprint_of(model, "openai", server.endpoint, self._name, server.takes)
 
@@ -126,10 +126,10 @@ class OpenAIEngine:
         return body
 
 
-def _read_body(text: str) -> Body:
+def _read_body(text: bytes) -> Body:
     try:
         body = msgspec.json.decode(text, type=Body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Passing(f"not a chat completion with token counts: {error}") from None
     if not body.choices:
         raise Passing("not a chat completion: it holds no choice")

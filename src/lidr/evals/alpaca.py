@@ -34,7 +34,7 @@ from lidr.evals.judges.base import is_flipped
 from lidr.evals.length_controlled import length_controlled
 from lidr.evals.statistics import mean_interval
 from lidr.jsonl import read_by_key, write_json, write_rows
-from lidr.langid import is_off_target
+from lidr.langid import identify, is_off_target
 from lidr.records import FinishReason, Prompt, Response, Verdict
 
 STAGE = "alpaca"
@@ -74,7 +74,11 @@ def baseline_answers(items: Sequence[Prompt]) -> dict[str, Response]:
 def judge_items(
     settings: config.Settings, judge: Judge, items: Sequence[Prompt], own: Answers, baseline: Answers
 ) -> list[Verdict]:
-    """Each instruction with both answers and the judge's preference, asked for a whole language at a time."""
+    """Each instruction with both answers and the judge's preference, asked for a whole language at a time.
+
+    Raises InputError for a language whose off-target rate cannot be measured, before anything is paid for.
+    """
+    identify("", settings.alpaca.languages)
     verdicts = []
     for lang in settings.alpaca.languages:
         members = [item for item in items if item.lang == lang]

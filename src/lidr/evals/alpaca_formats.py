@@ -21,6 +21,7 @@ from typing import TypeVar
 import msgspec
 
 from lidr.errors import InputError
+from lidr.jsonl import repeated_key
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Source
 
 
@@ -108,7 +109,7 @@ def _rows(path: Path, kind: type[RowT], expected: str) -> list[RowT]:
         raw = msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])
     except FileNotFoundError:
         raise InputError(f"no such file; a JSON list of {expected} is expected", path) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"not a JSON list of {expected}: {error}", path) from error
     if not raw:
         raise InputError(f"the list is empty; one {expected} for each instruction is expected", path)
@@ -126,9 +127,13 @@ def _rows(path: Path, kind: type[RowT], expected: str) -> list[RowT]:
 
 def _row(path: Path, number: int, text: msgspec.Raw, kind: type[RowT], expected: str) -> RowT:
     try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        row = msgspec.json.decode(text, type=kind)
+        twice = repeated_key(bytes(text))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _row_error(path, number, f"not as expected, {expected}: {error}") from error
+    if twice is not None:
+        raise _row_error(path, number, f"the key {_short(twice)} stands twice; once is expected")
+    return row
 
 
 def _ids(rows: Sequence[PromptRow], path: Path) -> list[str]:

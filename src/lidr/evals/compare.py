@@ -41,7 +41,7 @@ def run(settings: config.Settings) -> Comparison:
             with atomic_file(folder / f"{benchmark.name}.png") as file:
                 file.write(images[benchmark.name])
         write_text(folder / "report.md", report.markdown(comparison))
-        write_text(folder / "index.html", page.html(comparison, images))
+        write_text(folder / paths.PAGE, page.html(comparison, images))
     return comparison
 
 

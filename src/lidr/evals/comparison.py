@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lidr import config, paths
@@ -67,6 +68,7 @@ class Benchmark:
     figures: dict[str, dict[str, Figures]]
     baseline_off_target: dict[str, int]
     samples: tuple[Sample, ...]
+    items: tuple[dict[str, Any], ...]  # an item's text and each model's score of it
 
     def points(self, value: float) -> float:
         """A value of this benchmark in percentage points."""
@@ -141,7 +143,14 @@ def _benchmark(
         figures=figures,
         baseline_off_target=_baseline_off_target(rows[models[0]], languages) if kind is ALPACA else {},
         samples=draw(settings, kind, models, rows),
+        items=tuple(_item(kind, rows, key) for key in rows[models[0]]),
     )
+
+
+def _item(kind: Kind, rows: Mapping[str, Rows], key: str) -> dict[str, Any]:
+    first = next(iter(rows.values()))[key]
+    about = {"benchmark": kind.name, "lang": first.lang, "id": first.id, "prompt": first.prompt}
+    return about | {model: kind.score(own[key]) for model, own in rows.items()}
 
 
 def _baseline_off_target(rows: Rows, languages: Sequence[str]) -> dict[str, int]:
@@ -172,12 +181,14 @@ def _figures(
     own, languages = scores[model], list(scores[model])
     levels = {lang: kind.level(list(own[lang].values()), confidence, seed) for lang in languages}
     levels |= {
-        group: statistics.macro_interval(_judged_in_all(kind, model, own, own, members)[0], confidence, seed)
+        group: statistics.macro_interval(judged_in_all(kind.path(model), own, own, members)[0], confidence, seed)
         for group, members in groups.items()
     }
     changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
     for other in references(settings, model):
-        for place, change in _changes(settings, kind, model, scores[other], own, groups).items():
+        for place, change in paired_changes(
+            kind, kind.path(model), scores[other], own, groups, confidence, seed
+        ).items():
             changes[place][other] = change
     members = {lang: (lang,) for lang in languages} | dict(groups)
     return {
@@ -191,31 +202,32 @@ def _one(kind: Kind, level: statistics.Interval, rows: Sequence[Any], changes: d
     return Figures(level, len(rows), counts, changes)
 
 
-def _changes(
-    settings: config.Settings,
+def paired_changes(
     kind: Kind,
-    model: str,
+    where: str | Path,
     first: Scores,
     second: Scores,
     groups: Mapping[str, Sequence[str]],
+    confidence: float,
+    seed: int,
 ) -> dict[str, Change]:
-    """Second minus first in every language, adjusted over the languages, and for each group."""
-    confidence, seed = settings.compare.confidence, settings.seed
+    """Second minus first in every language, adjusted over the languages, and for each group.
+
+    Raises InputError, which names `where`, if no item is judged for both.
+    """
     tests = {}
     for lang in first:
-        before, after = _judged_in_all(kind, model, first, second, [lang])
+        before, after = judged_in_all(where, first, second, [lang])
         tests[lang] = kind.change(list(before[lang].values()), list(after[lang].values()), confidence, seed)
     adjusted = statistics.holm({lang: test.p_value for lang, test in tests.items()})
     changes = {lang: Change(test, adjusted[lang]) for lang, test in tests.items()}
     for group, members in groups.items():
-        before, after = _judged_in_all(kind, model, first, second, members)
+        before, after = judged_in_all(where, first, second, members)
         changes[group] = Change(statistics.macro_comparison(before, after, seed, confidence), None)
     return changes
 
 
-def _judged_in_all(
-    kind: Kind, model: str, first: Scores, second: Scores, languages: Iterable[str]
-) -> tuple[Scores, Scores]:
+def judged_in_all(where: str | Path, first: Scores, second: Scores, languages: Iterable[str]) -> tuple[Scores, Scores]:
     """Both models' scores of the items that are judged for both of them in all of these languages."""
     members = list(languages)
     ids = [
@@ -224,7 +236,7 @@ def _judged_in_all(
         if all(item in scores[lang] for scores in (first, second) for lang in members)
     ]
     if not ids:
-        raise InputError(f"no item is judged for both models in {', '.join(members)}", kind.path(model))
+        raise InputError(f"no item is judged for both models in {', '.join(members)}", where)
     return _only(first, members, ids), _only(second, members, ids)
 
 

@@ -8,33 +8,30 @@ Texts of models and of the configuration are shown as text: the template escapes
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
+from lidr.browser import environment
 from lidr.evals import report
 from lidr.evals.comparison import AVERAGE, Benchmark, Change, Comparison
-
-# Characters that HTML cannot hold.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
 def html(comparison: Comparison, plots: Mapping[str, bytes]) -> str:
     """The page; `plots` holds the PNG bytes of each benchmark by its name."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters["shown"] = lambda text: _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-    return environment.from_string(_PAGE).render(
-        models=comparison.models,
-        profile=comparison.settings.profile,
-        title=report.title(comparison),
-        headlines=report.headlines(comparison),
-        tiles=[_tile(comparison, benchmark) for benchmark in comparison.benchmarks],
-        sections=[_section(comparison, benchmark, plots[benchmark.name]) for benchmark in comparison.benchmarks],
-        how_to_read=report.how_to_read(comparison),
-        facts=report.facts(comparison),
+    return (
+        environment()
+        .from_string(_PAGE)
+        .render(
+            models=comparison.models,
+            profile=comparison.settings.profile,
+            title=report.title(comparison),
+            headlines=report.headlines(comparison),
+            tiles=[_tile(comparison, benchmark) for benchmark in comparison.benchmarks],
+            sections=[_section(comparison, benchmark, plots[benchmark.name]) for benchmark in comparison.benchmarks],
+            how_to_read=report.how_to_read(comparison),
+            facts=report.facts(comparison),
+        )
     )
 
 

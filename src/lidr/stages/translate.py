@@ -7,6 +7,9 @@
     {"id":"lab-0","source_lang":"en","target_lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop",
      "raw":"El número mayor es 61 ...</translated>"}
 
+    data/m1/round_trip.jsonl, a sample of these translations on their way back, for the audit:
+    {"id":"lab-0","source_lang":"es","target_lang":"en","text":"The larger number is 61 ...", ...}
+
 An answer that was cut off, is empty or was never begun is not translated: the pairs that need it are dropped with that
 reason. Answers to translation requests stand as they are (the paper's published code does the same).
 """
@@ -14,11 +17,14 @@ reason. Answers to translation requests stand as they are (the paper's published
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
 
 from lidr import config, paths, policy
-from lidr.engines.base import Completion, Request, Sampling, open_engine
+from lidr.engines.base import Completion, Engine, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
 from lidr.errors import InputError
 from lidr.jsonl import atomic_folder, read_by_key, write_rows
@@ -26,7 +32,7 @@ from lidr.languages import english_name
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
 from lidr.wording import CLOSING_TAG, OPENING_TAG, translation_conversation
 
-STAGE = "translate"
+STAGE, ROUND_TRIP = "translate", "round_trip"
 
 Direction = tuple[str, str]
 
@@ -45,20 +51,31 @@ def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Trans
     wanted = {direction: list(_translatable(iteration, direction[0])) for direction in directions(settings)}
     shards = paths.shards(STAGE, iteration)
     with closing(open_engine(settings.engine, model)) as engine:
-        primed = engine.continues_turns
-        requests = [_request(settings, r, direction, primed) for direction, rows in wanted.items() for r in rows]
-        completions = generate_in_shards(
-            engine, requests, sampling, shards, settings.engine.rows_per_shard, f"translations by {model.name}"
+        ask = partial(_translate, settings, engine, sampling)
+        done = ask(
+            [(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {model.name}"
         )
-    translations = {
-        direction: [_translation(r, direction, completions[_request_id(r.id, direction)], primed) for r in rows]
-        for direction, rows in wanted.items()
-    }
+        translations = {way: [done[row.id, way] for row in rows] for way, rows in wanted.items()}
+        back = [
+            (row, (target, source))
+            for (source, target), rows in translations.items()
+            for row in sampled(rows, settings.translate.round_trip)
+        ]
+        returned = ask(back, paths.shards(ROUND_TRIP, iteration), "translations on their way back")
     with atomic_folder(paths.translations(iteration)) as folder:
         for (source, target), rows in translations.items():
             write_rows(folder / f"{source}-{target}.jsonl", rows)
+    write_rows(paths.round_trip(iteration), returned.values())
     discard(shards)
+    discard(paths.shards(ROUND_TRIP, iteration))
     return translations
+
+
+def sampled(translations: Sequence[Translation], count: int) -> list[Translation]:
+    """At most `count` readable translations, drawn by the hash of their ids, in their order."""
+    readable = [row for row in translations if row.text]
+    drawn = {row.id for row in sorted(readable, key=lambda row: sha256(row.id.encode()).digest())[:count]}
+    return [row for row in readable if row.id in drawn]
 
 
 def directions(settings: config.Settings) -> list[Direction]:
@@ -102,6 +119,23 @@ def parse(
     return text.strip(), tuple(tolerated)
 
 
+def _translate(
+    settings: config.Settings,
+    engine: Engine,
+    sampling: Sampling,
+    wanted: Sequence[tuple[Response | Translation, Direction]],
+    shards: Path,
+    description: str,
+) -> dict[tuple[str, Direction], Translation]:
+    """Translate texts, each in its direction; by id and direction, in the order in which they are wanted."""
+    requests = [_request(settings, row, direction, engine.continues_turns) for row, direction in wanted]
+    completions = generate_in_shards(engine, requests, sampling, shards, settings.engine.rows_per_shard, description)
+    return {
+        (row.id, way): _translation(row, way, completions[_request_id(row.id, way)], engine.continues_turns)
+        for row, way in wanted
+    }
+
+
 def _translatable(iteration: str, lang: str) -> Iterator[Response]:
     prompt_file, response_file = paths.prompt_file(iteration, lang), paths.response_file(iteration, lang)
     prompts = read_by_key(prompt_file, Prompt)
@@ -117,18 +151,18 @@ def _request_id(response_id: str, direction: Direction) -> str:
     return f"{response_id}:{direction[0]}:{direction[1]}"
 
 
-def _request(settings: config.Settings, response: Response, direction: Direction, primed: bool) -> Request:
-    source, target = direction
-    conversation = translation_conversation(
-        settings.translate.wording, response.text, english_name(source), english_name(target), primed
-    )
-    return Request(_request_id(response.id, direction), conversation)
+def _request(settings: config.Settings, row: Response | Translation, direction: Direction, primed: bool) -> Request:
+    source, target = (english_name(lang) for lang in direction)
+    conversation = translation_conversation(settings.translate.wording, row.text or "", source, target, primed)
+    return Request(_request_id(row.id, direction), conversation)
 
 
-def _translation(response: Response, direction: Direction, completion: Completion, primed: bool) -> Translation:
-    text, tolerated = parse(completion.text, completion.finish_reason, primed, response.text)
+def _translation(
+    row: Response | Translation, direction: Direction, completion: Completion, primed: bool
+) -> Translation:
+    text, tolerated = parse(completion.text, completion.finish_reason, primed, row.text or "")
     return Translation(
-        id=response.id,
+        id=row.id,
         source_lang=direction[0],
         target_lang=direction[1],
         text=text,

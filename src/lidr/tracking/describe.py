@@ -13,8 +13,9 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
-import subprocess
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ import msgspec
 
 import lidr
 from lidr import config, paths
-from lidr.errors import InputError
+from lidr.errors import InputError, LidrError
+from lidr.git import git
 from lidr.jsonl import read_json
 from lidr.tracking.hashes import dvc_hash
-from lidr.tracking.journal import Begin, Dataset, Pipeline, now
+from lidr.tracking.journal import Begin, Dataset, ModelData, Pipeline, now
 
 # MLflow's limits; longer values are refused, and with them the whole batch.
 MAX_PARAM = 6000
@@ -33,19 +35,36 @@ MAX_TAG = 8000
 MAX_KEY = 250
 
 BASE_TAG = "lidr.base"
+MODEL_HASH_TAG = "dvc.md5"
+EXPERIMENT_TAG = "dvc.experiment"
 _SHARED_PARAMS = ("seed", "dominant", "languages")
 # What the pipeline itself writes and git tracks: it says nothing about what a run was made from.
 _WRITTEN_BY_STAGES = (str(paths.LOCK), str(paths.REPORTS), "**/.gitignore")
 _MLFLOW_TYPES = {str: "string", bool: "boolean", int: "long", float: "double"}
 
 
+@dataclass(frozen=True)
+class Contest:
+    """A contest outside the pipeline: against whom, and the options of the command that asks for it."""
+
+    other: str
+    options: str
+
+
 def begin(
-    settings: config.Settings, stage: str, model: str | None, inputs: Sequence[Path], journal: str, outer: str | None
+    settings: config.Settings,
+    stage: str,
+    model: str | None,
+    inputs: Sequence[Path],
+    journal: str,
+    outer: str | None,
+    contest: Contest | None = None,
 ) -> Begin:
     """The first line of a stage's journal; hashes the inputs that are there."""
     common = {"lidr.profile": settings.profile, **_git(), **_user(), **_experiment(), **base_tag()}
-    command = " ".join(filter(None, ("lidr", stage, model)))
-    tags = {"lidr.stage": stage, **_model_tags(model), "mlflow.source.name": command, "mlflow.source.type": "LOCAL"}
+    command = " ".join(filter(None, ("lidr", stage, model, contest.options if contest else None)))
+    tags = {"lidr.stage": stage, **_model_tags(settings, model), "mlflow.source.name": command}
+    tags |= {"mlflow.source.type": "LOCAL"} | ({"lidr.against": contest.other} if contest else {})
     return Begin(
         journal=journal,
         experiment=settings.tracking.experiment,
@@ -56,7 +75,7 @@ def begin(
             params=params(config.flatten(settings)),
             tags=_clipped({**common, "lidr.stage": "pipeline"}),
         ),
-        name=_name(settings, stage, model),
+        name=_name(settings, stage, model) + (f" against {contest.other}" if contest else ""),
         time=now(),
         params=params(_stage_params(settings, stage, model)),
         tags=_clipped({**common, **tags, **hash_tags("in", inputs)}),
@@ -89,15 +108,39 @@ def base_tag() -> dict[str, str]:
 
 def dataset(path: Path, name: str, context: str, rows: Mapping[str, int]) -> Dataset:
     """A dataset as MLflow's input: DVC's hash as digest, row counts by language, columns of its first row."""
-    profile = {"num_rows": sum(rows.values()), "rows": dict(rows)}
     return Dataset(
         name=name,
         digest=dvc_hash(path),
         source=msgspec.json.encode({"uri": path.as_posix()}).decode(),
         schema=_schema(path),
-        profile=msgspec.json.encode(profile).decode(),
+        profile=_profile(rows),
         context=context,
     )
+
+
+def items(name: str, source: str, context: str, rows: Sequence[Mapping[str, Any]]) -> Dataset:
+    """Rows that are in no file of their own as MLflow's input; the digest is that of a file of JSON lines of them."""
+    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+    counts = Counter(str(row["lang"]) for row in rows)
+    return Dataset(
+        name=name,
+        digest=hashlib.md5(lines, usedforsecurity=False).hexdigest(),
+        source=msgspec.json.encode({"uri": source}).decode(),
+        schema=_columns(rows[0]),
+        profile=_profile(counts),
+        context=context,
+    )
+
+
+def model_data(path: Path) -> ModelData:
+    """A model's name, the DVC hash of its folder, and what its record says it was made from."""
+    record = read_json(path / paths.RECORD)
+    names = {"fingerprint": BASE_TAG, "base": BASE_TAG, "reference": "lidr.reference", "pairs": "lidr.pairs"}
+    made_from = {names[name]: str(record[name]) for name in names if name in record} if isinstance(record, dict) else {}
+    digest = dvc_hash(path)
+    own = {"lidr.model": path.name, "lidr.iteration": str(config.iteration_number(path.name))}
+    tags = {MODEL_HASH_TAG: digest, "dvc.path": path.as_posix(), **own, **made_from}
+    return ModelData(name=path.name, digest=digest, tags=tags)
 
 
 def params(values: Mapping[str, Any]) -> dict[str, str]:
@@ -136,8 +179,12 @@ def _pipeline_name(settings: config.Settings) -> str:
     return f"{settings.profile} · beta {settings.train.beta:g} · {settings.prompts.per_iteration:,} prompts"
 
 
-def _model_tags(model: str | None) -> dict[str, str]:
-    return {"lidr.model": model, "lidr.iteration": str(config.iteration_number(model))} if model else {}
+def _model_tags(settings: config.Settings, model: str | None) -> dict[str, str]:
+    if model is None:
+        return {}
+    # A published generator is of no iteration.
+    iteration = {"lidr.iteration": str(config.iteration_number(model))} if model in settings.models else {}
+    return {"lidr.model": model, **iteration}
 
 
 def _stage_params(settings: config.Settings, stage: str, model: str | None) -> dict[str, Any]:
@@ -170,13 +217,13 @@ def _git() -> dict[str, str]:
     """Commit, and whether what git tracks, apart from what stages write, differs from it; nothing outside of git."""
     excluded = [f":(exclude,glob){pattern}" for pattern in _WRITTEN_BY_STAGES]
     excluded += [f":(exclude,glob){paths.REPORTS}/**"]
-    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", "."]
+    command = ["status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", "."]
     try:
-        result = subprocess.run([*command, *excluded], capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
+        result = git(*command, *excluded)
+    except LidrError:
         return {}
     header, changes = {}, False
-    for line in result.stdout.splitlines():
+    for line in result.splitlines():
         if line.startswith("# "):
             name, _, value = line.removeprefix("# ").partition(" ")
             header[name] = value
@@ -198,7 +245,7 @@ def _user() -> dict[str, str]:
 
 def _experiment() -> dict[str, str]:
     name = os.environ.get("DVC_EXP_NAME")
-    return {"dvc.experiment": name} if name else {}
+    return {EXPERIMENT_TAG: name} if name else {}
 
 
 def _schema(path: Path) -> str | None:
@@ -212,7 +259,15 @@ def _schema(path: Path) -> str | None:
         row = msgspec.json.decode(first, type=dict[str, Any])
     except msgspec.DecodeError:
         return None
+    return _columns(row)
+
+
+def _columns(row: Mapping[str, Any]) -> str:
     columns = [
         {"type": _MLFLOW_TYPES.get(type(value), "any"), "name": name, "required": True} for name, value in row.items()
     ]
     return msgspec.json.encode({"mlflow_colspec": columns}).decode()
+
+
+def _profile(rows: Mapping[str, int]) -> str:
+    return msgspec.json.encode({"num_rows": sum(rows.values()), "rows": dict(rows)}).decode()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from lidr import paths
@@ -24,11 +25,12 @@ from lidr.tracking.store import project_root
 _LARGE = 64 * 1024 * 1024
 
 
-def dvc_hash(path: Path) -> str:
-    """DVC's MD5 of a file, or of a folder with `.dir` at its end."""
+def dvc_hash(path: Path, inside: Iterable[Path] | None = None) -> str:
+    """DVC's MD5 of a file, or of a folder with `.dir` at its end: of all its files, or of those that are named."""
     if not path.is_dir():
         return _file_hash(path)
-    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
+    named = (file for file in path.rglob("*") if file.is_file()) if inside is None else inside
+    files = sorted((file.relative_to(path).as_posix(), file) for file in named)
     listing = [{"md5": _file_hash(file), "relpath": name} for name, file in files]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 

@@ -31,7 +31,7 @@ import msgspec
 from msgspec import Struct
 
 from lidr import paths
-from lidr.errors import InputError
+from lidr.errors import InputError, naming
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 # JSON has no such numbers, but a training that diverges does.
@@ -91,6 +91,34 @@ class Dataset(Line, tag="dataset", frozen=True, kw_only=True):
     context: str
 
 
+class ModelData(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A model's data: its name, and DVC's hash, by which evaluations find the logged model that training made."""
+
+    name: str
+    digest: str
+    tags: dict[str, str]
+
+
+class Model(Line, tag="model", frozen=True, kw_only=True):
+    """A model that the stage made, to be a logged model; without a snapshot its data stays with DVC alone."""
+
+    model: ModelData
+    model_type: str
+    step: int
+    snapshot: str | None
+
+
+class Evaluation(Line, tag="evaluation", frozen=True, kw_only=True):
+    """Values of this run that say how good a model is on a dataset, which is named by a line before."""
+
+    time: int
+    step: int
+    values: dict[str, Number]
+    model: ModelData
+    dataset: str
+    dataset_digest: str
+
+
 class Artifact(Line, tag="artifact", frozen=True, kw_only=True):
     """A file or folder, under its name in `folder`."""
 
@@ -115,7 +143,7 @@ class End(Line, tag="end", frozen=True, kw_only=True):
     tags: dict[str, str]
 
 
-AnyLine = Begin | Metrics | ParentMetrics | Dataset | Artifact | Table | End
+AnyLine = Begin | Metrics | ParentMetrics | Dataset | Model | Evaluation | Artifact | Table | End
 
 
 class Journal:
@@ -133,8 +161,9 @@ class Journal:
 
     def write(self, line: Line) -> None:
         """Add a line; it is there for the publisher, and survives this process, when this returns."""
-        self._file.write(msgspec.json.encode(line) + b"\n")
-        self._file.flush()
+        with naming(self.path):
+            self._file.write(msgspec.json.encode(line) + b"\n")
+            self._file.flush()
 
     def keep(self, path: Path) -> str:
         """Hold on to a file or folder as it is now, until it is published; returns the snapshot's name.

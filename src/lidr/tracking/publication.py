@@ -19,9 +19,21 @@ import msgspec
 
 from lidr.errors import InputError
 from lidr.jsonl import write_json
-from lidr.tracking import journal, store
+from lidr.tracking import journal, models, store
 from lidr.tracking.describe import BASE_TAG, key
-from lidr.tracking.journal import Artifact, Begin, Dataset, End, Metrics, Number, ParentMetrics, Pipeline, Table
+from lidr.tracking.journal import (
+    Artifact,
+    Begin,
+    Dataset,
+    End,
+    Evaluation,
+    Metrics,
+    Model,
+    Number,
+    ParentMetrics,
+    Pipeline,
+    Table,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +42,10 @@ if TYPE_CHECKING:
 JOURNAL_TAG = "lidr.journal"
 LINES_TAG = "lidr.journal.lines"
 PIPELINE_TAG = "lidr.pipeline"
+MADE_TAG = "lidr.pipeline.made"
 _TABLES_TAG = "mlflow.loggedArtifacts"
+# MLflow's pages then show runs, models and charts, not traces and prompts.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # MLflow's own limits, less a margin: a bigger batch would be split, and the tags would go with its first part.
 _METRICS_PER_BATCH = 500
 _PARAMS_PER_BATCH = 100
@@ -79,17 +94,30 @@ class Publication:
         self.wants_system_metrics = begin.system_metrics
 
     def _find_parent(self, begin: Begin) -> Run:
-        pipeline, parent = begin.pipeline, self._outer_run(begin.outer_run)
+        parent = self._outer_run(begin.outer_run)
         if parent is None:
             experiment = self._experiment(begin.experiment)
-            parent = self._search(experiment, PIPELINE_TAG, pipeline.fingerprint) or self._client.create_run(
-                experiment,
-                start_time=begin.time,
-                run_name=pipeline.name,
-                tags={PIPELINE_TAG: pipeline.fingerprint, **pipeline.tags},
-            )
-        self._complete(parent, pipeline)
+            parent = self._first_parent(experiment, begin.pipeline) or self._make_parent(experiment, begin)
+        self._complete(parent, begin.pipeline)
         return parent
+
+    def _first_parent(self, experiment: str, pipeline: Pipeline) -> Run | None:
+        found = self._client.search_runs([experiment], f"tags.`{PIPELINE_TAG}` = '{pipeline.fingerprint}'")
+
+        def made(run: Run) -> tuple[int, str]:
+            return int(run.data.tags.get(MADE_TAG, run.info.start_time)), run.info.run_id
+
+        return min(found, key=made, default=None)
+
+    def _make_parent(self, experiment: str, begin: Begin) -> Run:
+        """A parent; or the one that another machine made at the same moment, which a lock on this one cannot see."""
+        tags = {PIPELINE_TAG: begin.pipeline.fingerprint, MADE_TAG: str(journal.now()), **begin.pipeline.tags}
+        made = self._client.create_run(experiment, begin.time, tags, begin.pipeline.name)
+        first = self._first_parent(experiment, begin.pipeline)
+        if first is None or first.info.run_id == made.info.run_id:
+            return made
+        self._client.delete_run(made.info.run_id)
+        return first
 
     def _outer_run(self, run_id: str | None) -> Run | None:
         """The run that `mlflow run` made, unless it is not in this store, as when another was named since."""
@@ -114,9 +142,10 @@ class Publication:
 
     def _find_run(self, begin: Begin) -> Run:
         parent = self._parent.info
-        found = self._search(parent.experiment_id, JOURNAL_TAG, begin.journal)
+        condition = f"tags.`{JOURNAL_TAG}` = '{begin.journal}'"
+        found = self._client.search_runs([parent.experiment_id], condition, max_results=1)
         if found:
-            return found
+            return found[0]
         if parent.status != "RUNNING":
             self._client.update_run(parent.run_id, status="RUNNING")
         relation = {JOURNAL_TAG: begin.journal, "mlflow.parentRunId": parent.run_id}
@@ -127,17 +156,21 @@ class Publication:
             tags={**begin.tags, **relation},
         )
 
-    def _search(self, experiment: str, tag: str, value: str) -> Run | None:
-        condition = f"tags.`{tag}` = '{value}'"
-        found = self._client.search_runs([experiment], condition, max_results=1, order_by=["start_time ASC"])
-        return found[0] if found else None
-
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found:
             return found.experiment_id
+        from mlflow.exceptions import MlflowException
+
         uri = store.tracking_uri(self._root)
-        return self._client.create_experiment(name, artifact_location=store.artifact_location(self._root, uri))
+        try:
+            return self._client.create_experiment(name, store.artifact_location(self._root, uri), _EXPERIMENT_TAGS)
+        except MlflowException as error:
+            # Another machine made it since.
+            found = self._client.get_experiment_by_name(name)
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+                raise
+            return found.experiment_id
 
     def _log_lines(self, lines: Sequence[journal.AnyLine]) -> None:
         """Log the lines that are new; the count is told last, when MLflow has what it counts."""
@@ -153,6 +186,10 @@ class Publication:
                     for_parent += _points(line.values, self._parent.info.start_time + line.step, line.step)
                 case Dataset():
                     self._log_dataset(line)
+                case Model():
+                    self._log_model(line)
+                case Evaluation():
+                    metrics += self._evaluation(line)
                 case Artifact():
                     self._log_artifact(line)
                 case Table():
@@ -181,6 +218,32 @@ class Publication:
         dataset = entities.Dataset(line.name, line.digest, "local", line.source, line.schema, line.profile)
         context = entities.InputTag("mlflow.data.context", line.context)
         self._client.log_inputs(self.run_id, datasets=[entities.DatasetInput(dataset, [context])])
+
+    def _log_model(self, line: Model) -> None:
+        """The model as a logged model that this run made, with its files where the journal has them."""
+        from mlflow.entities import LoggedModelOutput
+
+        folder = journal.snapshots(self._path) / line.snapshot / line.model.name if line.snapshot else None
+        experiment = self._parent.info.experiment_id
+        found = models.find_or_create(self._client, experiment, line.model, line.model_type, self.run_id)
+        models.complete(self._client, found, folder)
+        # MLflow keeps a second row of the same input or output of a run.
+        known = self._client.get_run(self.run_id).outputs
+        if found.model_id not in [output.model_id for output in (known.model_outputs if known else [])]:
+            self._client.log_outputs(self.run_id, [LoggedModelOutput(found.model_id, line.step)])
+
+    def _evaluation(self, line: Evaluation) -> list[Metric]:
+        """The values as this run's and the logged model's, which is made where its training was logged elsewhere."""
+        from mlflow.entities import LoggedModelInput
+
+        experiment = self._parent.info.experiment_id
+        found = models.find_or_create(self._client, experiment, line.model, models.UNKNOWN, None)
+        models.complete(self._client, found, None)
+        known = self._client.get_run(self.run_id).inputs
+        if found.model_id not in [used.model_id for used in (known.model_inputs if known else [])]:
+            self._client.log_inputs(self.run_id, models=[LoggedModelInput(found.model_id)])
+        about = {"model_id": found.model_id, "dataset_name": line.dataset, "dataset_digest": line.dataset_digest}
+        return _points(line.values, line.time, line.step, **about, run_id=self.run_id)
 
     def _log_artifact(self, line: Artifact) -> None:
         path = journal.snapshots(self._path) / line.snapshot / line.name
@@ -219,10 +282,10 @@ class Publication:
         self._client.log_batch(run_id, metrics=rest, tags=[RunTag(*tag) for tag in (tags or {}).items()])
 
 
-def _points(values: dict[str, Number], when: int, step: int) -> list[Metric]:
+def _points(values: dict[str, Number], when: int, step: int, **about: str) -> list[Metric]:
     from mlflow.entities import Metric
 
-    return [Metric(key(name), float(value), when, step) for name, value in values.items()]
+    return [Metric(key(name), float(value), when, step, **about) for name, value in values.items()]
 
 
 def _split(path: Path) -> dict[str, list]:

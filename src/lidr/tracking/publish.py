@@ -9,33 +9,19 @@ A publisher holds a lock on the journal that it works on, so two of them never w
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from lidr.tracking import journal, store
+from lidr.tracking import connection, journal, store
 from lidr.tracking.publication import Publication
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 _POLL = 0.1
 _BETWEEN_BATCHES = 1.0
 _BETWEEN_TRIES = 5.0
-_ENVIRONMENT = {
-    # A server that is down is noticed at once, and tried again by the publisher itself.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
 
 
 class PublishReport(Struct, frozen=True, kw_only=True):
@@ -53,14 +39,14 @@ def publish_pending(wait: bool = True) -> PublishReport:
     published: list[str] = []
     waiting: list[str] = []
     reasons: list[str] = []
-    with _environment():
+    with connection.environment():
         for path in journal.pending(root):
             if journal.is_alive(path):
                 continue
             try:
                 name = None if reasons and not _answers(root) else _publish(root, path, wait)
             except Exception as error:
-                reasons.append(_reason(error))
+                reasons.append(connection.reason(error))
                 name = None
             if name:
                 published.append(name)
@@ -77,14 +63,14 @@ def publish_pending(wait: bool = True) -> PublishReport:
 def follow(path: Path) -> str | None:
     """Publish a journal while its stage writes it, after those that wait; returns why it could not be finished."""
     root = store.project_root()
-    with _environment(), journal.taken(path, wait=True) as is_ours, ExitStack() as at_end:
+    with connection.environment(), journal.taken(path, wait=True) as is_ours, ExitStack() as at_end:
         publication: Publication | None = None
         monitored = False
         while is_ours:
             ended, pause = not journal.is_alive(path), _BETWEEN_BATCHES
             try:
                 if publication is None:
-                    publication = Publication(_connect(root), root, path)
+                    publication = Publication(connection.connect(root), root, path)
                     _publish_others(root, path)
                 if publication.advance():
                     return None
@@ -93,7 +79,7 @@ def follow(path: Path) -> str | None:
                     at_end.callback(_monitor_system(publication.run_id, store.tracking_uri(root)))
             except Exception as error:
                 if ended:
-                    return _reason(error)
+                    return connection.reason(error)
                 publication, pause = None, _BETWEEN_TRIES
             _sleep(path, pause)
     return None
@@ -104,7 +90,7 @@ def _publish(root: Path, path: Path, wait: bool) -> str | None:
     with journal.taken(path, wait) as is_ours:
         if not is_ours:
             return None
-        publication = Publication(_connect(root), root, path)
+        publication = Publication(connection.connect(root), root, path)
         return publication.name if publication.advance() else None
 
 
@@ -115,43 +101,16 @@ def _publish_others(root: Path, own: Path) -> None:
             try:
                 _publish(root, path, wait=False)
             except Exception as error:
-                logging.getLogger(__name__).warning("%s: %s", path.name, _reason(error))
-
-
-def _connect(root: Path) -> MlflowClient:
-    """A client of the store, which is made where it is the project's own and not there yet."""
-    from mlflow import MlflowClient
-
-    _silence()
-    with journal.one_at_a_time(root):
-        return MlflowClient(store.tracking_uri(root))
+                logging.getLogger(__name__).warning("%s: %s", path.name, connection.reason(error))
 
 
 def _answers(root: Path) -> bool:
     """Whether the store can be reached: after one failure, not every other journal has to wait for its own."""
     try:
-        _connect(root).search_experiments(max_results=1)
+        connection.connect(root).search_experiments(max_results=1)
     except Exception:
         return False
     return True
-
-
-def _silence() -> None:
-    # MLflow logs each migration of a new store, and each failure that is reported in one line here.
-    for name in ("mlflow", "alembic", "urllib3"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    """MLflow's own settings, where the user has set none."""
-    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def _sleep(path: Path, seconds: float) -> None:
@@ -168,14 +127,3 @@ def _monitor_system(run_id: str, uri: str) -> Callable[[], None]:
     monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=uri)
     monitor.start()
     return monitor.finish
-
-
-def _reason(error: BaseException) -> str:
-    """The error in one line, without what an address must not show."""
-    cause = error
-    while cause.__cause__ or cause.__context__:
-        cause = cause.__cause__ or cause.__context__ or cause
-    if isinstance(cause, ConnectionError | TimeoutError):
-        return cause.strerror or type(cause).__name__
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return store.without_secrets(lines[0])[:300]

@@ -18,8 +18,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from lidr import paths
 from lidr.errors import LidrError
 from lidr.tracking import store
+from lidr.tracking.publish import publish_pending
 
 _HOST = "127.0.0.1"
 _FIRST_PORT = 5000
@@ -34,6 +36,7 @@ def serve(port: int | None, open_browser: bool) -> None:
     if store.is_server(uri):
         print(f"MLflow: {store.without_secrets(uri)} (MLFLOW_TRACKING_URI)", flush=True)
         _open(uri, open_browser)
+        publish_pending(wait=False)
         return
     address = f"http://{_HOST}:{_checked(port) if port else _free_port()}"
     # Also SIGINT: a shell that starts a command in the background has it ignored.
@@ -43,6 +46,8 @@ def serve(port: int | None, open_browser: bool) -> None:
         _wait_until_up(server, address)
         print(f"MLflow: {address} (Ctrl-C ends it)", flush=True)
         _open(address, open_browser)
+        # What stages have left in their journals appears while one looks.
+        publish_pending(wait=False)
         server.wait()
     except KeyboardInterrupt:
         return
@@ -67,7 +72,7 @@ def _start(root: Path, uri: str, address: str) -> subprocess.Popen[bytes]:
     port = address.rpartition(":")[2]
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", _HOST, "--port", port, "--workers", "1"]
     # A plain folder, not one behind the server: a stage that logs without the server must be able to go on with it.
-    command += ["--default-artifact-root", str(root / store.ARTIFACTS), "--uvicorn-opts", "--log-level warning"]
+    command += ["--default-artifact-root", str(root / paths.MLFLOW_ARTIFACTS), "--uvicorn-opts", "--log-level warning"]
     # A group of its own: the server starts further processes, and all of them have to end with it.
     return subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
 

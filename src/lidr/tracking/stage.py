@@ -5,6 +5,8 @@
 
 Importing mlflow takes seconds, so the publisher begins with the stage and imports it while the stage imports its own
 libraries. A stage that is shorter than that import says `publish="later"`: the next publisher takes its journal too.
+One that may be short says `publish="if_long"`: as a part of `dvc repro`, whose last stage publishes what is left, it
+gets a publisher only if it is still at work after half a minute.
 """
 
 from __future__ import annotations
@@ -12,17 +14,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
+
+from lidr import config
 from lidr.config import Settings
 from lidr.errors import InputError
 from lidr.tracking import describe, journal, store
 from lidr.tracking.journal import Journal
 
 _DEFAULT_WAIT = 60.0
+# What DVC sets for the stages that it runs, and how many seconds a stage may last without a publisher of its own.
+_DVC_STAGE = "DVC_STAGE"
+_LONG = 30.0
 
 
 class StageRun:
@@ -47,6 +57,44 @@ class StageRun:
         if self._journal:
             self._journal.write(describe.dataset(path, name, context, rows))
 
+    def log_model(self, path: Path, model_type: str, upload: bool) -> None:
+        """The model that this stage made, a base or an adapter; not uploaded, its data stays with DVC alone."""
+        if self._journal:
+            self._journal.write(
+                journal.Model(
+                    model=describe.model_data(path),
+                    model_type=model_type,
+                    step=config.iteration_number(path.name),
+                    snapshot=self._journal.keep(path) if upload else None,
+                )
+            )
+
+    def log_evaluation(
+        self,
+        metrics: Mapping[str, float | None],
+        model: Path,
+        name: str,
+        source: str,
+        items: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """How good a model is on the items, which are rows with a `lang`; the step is the model's iteration.
+
+        The values are this run's and the logged model's, and the items are a dataset, the same one for each model.
+        """
+        if self._journal:
+            used = describe.items(name, source, "evaluation", items)
+            self._journal.write(used)
+            self._journal.write(
+                journal.Evaluation(
+                    time=journal.now(),
+                    step=config.iteration_number(model.name),
+                    values=journal.numbers(metrics),
+                    model=describe.model_data(model),
+                    dataset=used.name,
+                    dataset_digest=used.digest,
+                )
+            )
+
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """A file or a whole folder as it is now, under its own name in `folder`."""
         if self._journal:
@@ -61,6 +109,14 @@ class StageRun:
             snapshot = self._journal.keep(path)
             self._journal.write(journal.Table(snapshot=snapshot, source=path.name, name=name))
 
+    def log_rows(self, rows: Iterable[Mapping[str, Any]], name: str) -> None:
+        """Rows that are in no file of their own as the table `name`."""
+        if self._journal:
+            with tempfile.TemporaryDirectory(prefix="lidr-rows-") as folder:
+                path = Path(folder) / "rows.jsonl"
+                path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+                self.log_table(path, name)
+
 
 @contextmanager
 def stage_run(
@@ -69,7 +125,8 @@ def stage_run(
     model: str | None,
     inputs: Sequence[Path],
     outputs: Sequence[Path],
-    publish: Literal["now", "later"] = "now",
+    publish: Literal["now", "later", "if_long"] = "now",
+    contest: describe.Contest | None = None,
 ) -> Iterator[StageRun]:
     """Track the stage that the block runs; an error in the block ends the run as failed, and goes on its way."""
     # `mlflow run` tells it by the environment; libraries that the stage uses must not log to that run by themselves.
@@ -79,10 +136,11 @@ def stage_run(
         return
     wait, root = _wait(), store.project_root()
     written = Journal(root, stage, model)
-    publisher = _start(root, written.path) if publish == "now" else None
+    publisher = _Publisher(root, written.path)
+    publisher.begin(publish)
     try:
         try:
-            written.write(describe.begin(settings, stage, model, inputs, written.id, outer))
+            written.write(describe.begin(settings, stage, model, inputs, written.id, outer, contest))
             yield StageRun(written)
             ended = describe.hash_tags("out", outputs) | describe.base_tag()
         except BaseException:
@@ -93,8 +151,36 @@ def stage_run(
         finally:
             written.close()
     finally:
-        if publisher:
-            _wait_for(publisher, wait, root)
+        publisher.finish(wait)
+
+
+class _Publisher:
+    """The process that follows a journal, begun at once, after a while, or never."""
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self._root, self._path = root, path
+        self._process: subprocess.Popen[bytes] | None = None
+        self._timer: threading.Timer | None = None
+
+    def begin(self, publish: Literal["now", "later", "if_long"]) -> None:
+        """Begin as asked; outside of `dvc repro` no other stage will publish what this one leaves."""
+        if publish == "if_long" and _DVC_STAGE in os.environ:
+            self._timer = threading.Timer(_LONG, self._start)
+            self._timer.daemon = True
+            self._timer.start()
+        elif publish != "later":
+            self._start()
+
+    def finish(self, wait: float) -> None:
+        """Give the process `wait` seconds to end; what it could not publish stays in the journal."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer.join()
+        if self._process:
+            _wait_for(self._process, wait, self._root)
+
+    def _start(self) -> None:
+        self._process = _start(self._root, self._path)
 
 
 def _wait() -> float:

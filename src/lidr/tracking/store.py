@@ -13,8 +13,8 @@ import os
 import re
 from pathlib import Path
 
-STORE = Path("mlflow.db")
-ARTIFACTS = Path("mlartifacts")
+from lidr import paths
+
 _DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
 _RELATIVE_SQLITE = re.compile(r"^sqlite:///(?!/)(.+)$")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
@@ -28,7 +28,7 @@ def project_root(folder: Path | None = None) -> Path:
 
 def tracking_uri(root: Path) -> str:
     """The absolute address of the tracking store."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{STORE}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.MLFLOW_STORE}"
     relative = _RELATIVE_SQLITE.match(uri)
     return f"sqlite:///{root / relative[1]}" if relative else uri
 
@@ -40,7 +40,7 @@ def is_server(uri: str) -> bool:
 
 def artifact_location(root: Path, uri: str) -> str | None:
     """Where a new experiment's artifacts go; None leaves it to the server."""
-    return None if is_server(uri) else str(root / ARTIFACTS)
+    return None if is_server(uri) else str(root / paths.MLFLOW_ARTIFACTS)
 
 
 def without_secrets(text: str) -> str:

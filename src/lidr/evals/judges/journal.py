@@ -18,6 +18,7 @@ from threading import Lock
 import msgspec
 
 from lidr import paths
+from lidr.errors import naming
 from lidr.evals.judges import prompt
 from lidr.evals.judges.base import Reply
 from lidr.wording import Conversation
@@ -40,7 +41,7 @@ class Journal:
         line = msgspec.json.encode(reply) + b"\n"
         with self._lock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
+            with naming(self.path), self.path.open("ab") as file:
                 # A line that a killed run left unfinished must not swallow this one.
                 file.write(line if _ends_a_line(self.path) else b"\n" + line)
                 file.flush()
@@ -77,7 +78,7 @@ def _read(path: Path) -> dict[str, Reply]:
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
             reply = decoder.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             continue  # the last line of a run that was killed: its question is asked again
         kept[reply.key] = reply
     return kept

@@ -144,10 +144,10 @@ class OpenAIPanel:
         return reply
 
 
-def _read_body(text: str) -> Body:
+def _read_body(text: bytes) -> Body:
     try:
         body = msgspec.json.decode(text, type=Body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Passing(f"not a chat completion with log-probabilities: {error}") from None
     if not body.choices or not body.choices[0].logprobs.content:
         raise Passing("not a chat completion with log-probabilities: it holds no token")

@@ -1,11 +1,72 @@
-"""What the page brings along for a browser: its style, and the script that shows and searches the sample.
+"""A self-contained page in which rows of texts can be looked at and searched: its style, its script, its data.
+
+    >>> embedded({"text": "</script>"})
+    '{"text":"\\u003c/script\\u003e"}'
 
 The script builds everything with `textContent`, so that no text of a model or a prompt is ever read as HTML; characters
 that cannot be seen (right-to-left marks, controls) are shown by their code. The address holds the search, so that one
-can be linked: `index.html#q=lab-17&kind=pair&lang=es`.
+can be linked: `index.html#q=lab-17&kind=pair&lang=es`. A page gives its rows as
+
+    {"id": "lab-17:es", "prompts": [pane, ...], "panes": [pane, ...], "notes": ["truncated"], "detail": "", ...}
+    pane: {"title": "m1", "source": "ended by stop", "text": "...", "lang": "es", "role": "chosen", "right": null}
+
+and says in a script of its own, `browse({fields, values, label, chips, unit})`, which of a row's values can be chosen
+from menus and which stand beside its id.
 """
 
 from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+LONGEST = 100_000
+# Of the texts of one page: beyond it, texts are cut to `SHORT`, so that a page of long answers still opens.
+BUDGET, SHORT = 6_000_000, 2_000
+
+# A page that holds its style, script and pictures itself, and may load or send nothing.
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'"
+)
+
+# Characters that HTML cannot hold.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_IN_SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+
+
+def environment() -> Environment:
+    """Templates that escape whatever is put into them, fail on what is missing, and have the filter `shown`."""
+    from jinja2 import Environment, StrictUndefined
+
+    made = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    made.filters["shown"] = lambda text: _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return made
+
+
+def embedded(data: object) -> str:
+    """JSON that can stand in a script element: no text in it can end the element or open a comment."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_IN_SCRIPT)
+
+
+def cut(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries with texts no longer than a page can hold; `cut` counts the characters left out."""
+    left = BUDGET
+
+    def shorten(pane: dict[str, Any]) -> dict[str, Any]:
+        nonlocal left
+        longest = LONGEST if left > 0 else SHORT
+        text = pane["text"][:longest]
+        left -= len(text)
+        return pane | {"text": text, "cut": len(pane["text"]) - len(text)}
+
+    return [
+        entry | {name: [shorten(pane) for pane in entry[name]] for name in ("prompts", "panes")} for entry in entries
+    ]
+
 
 STYLE = """
 :root { color-scheme: light dark;
@@ -85,31 +146,27 @@ footer { color: var(--soft); font-size: 13px; }
 
 SCRIPT = r"""
 "use strict";
-(() => {
+const element = (tag, className, text) => {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+};
+
+const browse = (page) => {
   const entries = JSON.parse(document.getElementById("data").textContent);
   const PAGE = 20, FOLDED = 700;
   const UNSEEN = new RegExp("[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b-\\u200f" +
     "\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb]", "g");
-  const fields = ["kind", "lang", "reason", "outcome", "note"];
+  const fields = page.fields;
   const search = document.getElementById("q"), list = document.getElementById("rows");
   const more = document.getElementById("more"), found = document.getElementById("found");
   const menus = Object.fromEntries(fields.map((name) => [name, document.getElementById(name)]));
   let matching = [], shown = 0;
 
-  function element(tag, className, text) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
-
-  function values(entry, field) {
-    return field === "note" ? entry.notes : entry[field] ? [entry[field]] : [];
-  }
-
   function haystack(entry) {
     const texts = [...entry.prompts, ...entry.panes].map((pane) => pane.text.slice(0, 2000));
-    return [entry.id, entry.reason, entry.detail || "", ...entry.notes, ...texts].join("\n").toLowerCase();
+    return [entry.id, entry.reason || "", entry.detail || "", ...entry.notes, ...texts].join("\n").toLowerCase();
   }
 
   // Text as text; what cannot be seen is shown by its code.
@@ -157,25 +214,10 @@ SCRIPT = r"""
     return button;
   }
 
-  function chips(entry) {
-    const made = [element("span", "chip", entry.lang + " against " + entry.other_lang)];
-    made.push(element("span", "chip" + (entry.kind === "drop" ? " worse" : ""), entry.reason.replaceAll("_", " ")));
-    if (entry.outcome) {
-      const tone = { chosen_only: " better", rejected_only: " worse" }[entry.outcome] || "";
-      made.push(element("span", "chip" + tone, OUTCOMES[entry.outcome]));
-    }
-    for (const note of entry.notes) made.push(element("span", "chip worse", note));
-    if (entry.gold !== null) made.push(element("span", "chip", "gold: " + entry.gold));
-    return made;
-  }
-
-  const OUTCOMES = { chosen_only: "chosen right only", both: "both right", neither: "neither right",
-    rejected_only: "rejected right only", unjudged: "not judged" };
-
   function row(entry) {
     const box = element("article", "row");
     const header = element("header");
-    header.append(element("b", "", entry.id), ...chips(entry), element("span", "soft", entry.source));
+    header.append(element("b", "", entry.id), ...page.chips(entry), element("span", "soft", entry.source));
     box.append(header);
     if (entry.detail) box.append(element("p", "soft", entry.detail));
     const groups = [entry.prompts, entry.panes.slice(0, 2), entry.panes.slice(2)];
@@ -200,8 +242,8 @@ SCRIPT = r"""
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     matching = entries.filter((entry) =>
       words.every((word) => entry.haystack.includes(word)) &&
-      fields.every((field) => !menus[field].value || values(entry, field).includes(menus[field].value)));
-    found.textContent = matching.length + " of " + entries.length + " rows of the sample";
+      fields.every((field) => !menus[field].value || page.values(entry, field).includes(menus[field].value)));
+    found.textContent = matching.length + " of " + entries.length + " " + page.unit;
     list.replaceChildren();
     shown = 0;
     showMore();
@@ -222,9 +264,9 @@ SCRIPT = r"""
 
   for (const entry of entries) entry.haystack = haystack(entry);
   for (const field of fields) {
-    const names = [...new Set(entries.flatMap((entry) => values(entry, field)))].sort();
+    const names = [...new Set(entries.flatMap((entry) => page.values(entry, field)))].sort();
     for (const name of names) {
-      const option = element("option", "", OUTCOMES[name] || name.replaceAll("_", " "));
+      const option = element("option", "", page.label(field, name));
       option.value = name;
       menus[field].append(option);
     }
@@ -236,5 +278,5 @@ SCRIPT = r"""
   recall();
   apply();
   if (location.hash.includes("=")) document.getElementById("look").scrollIntoView();
-})();
+};
 """

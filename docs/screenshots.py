@@ -1,0 +1,163 @@
+"""Opens MLflow on a project in a headless Chromium, and takes the pictures of the README and docs/mlflow.md.
+
+    python docs/screenshots.py                  docs/img/mlflow-*.png, from the project in the working folder
+
+The pipeline has to have run there. For the picture of two pipelines the project needs a second one, such as
+`dvc exp run -S train.beta=0.2` leaves. What the pages show is also what tests/pipeline/test_browser.py looks at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+IMAGES = Path(__file__).resolve().parent / "img"
+PATIENCE = 180_000  # milliseconds, for a machine that has much else to do
+# MLflow opens a panel over its pages on the first visit.
+QUIET = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');"
+QUIET += "localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');"
+CHARTS = ".js-plotly-plot .scatterlayer .trace"
+TRACES = """() => [...document.querySelectorAll('.js-plotly-plot')].map(chart => ({
+    title: chart.closest('[data-testid$="card"]')?.innerText.split('\\n')[0] ?? '',
+    traces: (chart.data ?? []).filter(trace => trace.x?.length).map(trace => [trace.name, trace.x, trace.y]),
+}))"""
+
+
+class Pages:
+    """MLflow's pages of one project, in one browser; `errors` are those of the console, by the page's address."""
+
+    def __init__(self, address: str, page: Any) -> None:
+        self._address, self._page = address, page
+        self.errors: list[tuple[str, str]] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.errors.append((page.url, str(error))))
+
+    def runs(self, experiment: str) -> str:
+        """The list of runs, with the children of the first parent."""
+        self._open(f"/experiments/{experiment}/runs", "text=matching runs")
+        self._page.locator("[data-testid='expander-button'], button[aria-label*='xpand'], .ag-row svg").first.click()
+        self._settle()
+        return self._text()
+
+    def run(self, experiment: str, run: str, tab: str = "") -> str:
+        """One run: its overview, or a tab of it."""
+        self._open(f"/experiments/{experiment}/runs/{run}{tab}", "text=About this run" if not tab else "body")
+        return self._text()
+
+    def curves(self, experiment: str, run: str) -> list[dict[str, Any]]:
+        """The charts of a run's own metrics: title, and of each line its name, x and y."""
+        self._open(f"/experiments/{experiment}/runs/{run}/model-metrics", CHARTS)
+        return list(self._page.evaluate(TRACES))
+
+    def metric_of(self, experiment: str, runs: list[str], metric: str) -> list[dict[str, Any]]:
+        """One metric of several runs in one chart."""
+        chosen = f"runs={quote(json.dumps(runs))}&metric={quote(json.dumps(metric))}"
+        chosen += f"&experiments={quote(json.dumps([experiment]))}&plot_metric_keys={quote(json.dumps([metric]))}"
+        self._open(f"/metric?{chosen}&x_axis=step", CHARTS)
+        return list(self._page.evaluate(TRACES))
+
+    def compared(self, experiment: str, runs: list[str]) -> str:
+        """Two runs side by side: settings and metrics."""
+        chosen = f"runs={quote(json.dumps(runs))}&experiments={quote(json.dumps([experiment]))}"
+        self._open(f"/compare-runs?{chosen}", "text=Run details")
+        return self._text()
+
+    def artifact(self, experiment: str, run: str, path: str) -> str:
+        """A page that a run logged, as MLflow shows it: in a frame of its own."""
+        self._open(f"/experiments/{experiment}/runs/{run}/artifacts/{path}", "iframe")
+        frame = self._page.frame_locator("iframe").first
+        frame.locator("h1").first.wait_for(timeout=PATIENCE)
+        return str(frame.locator("body").inner_text())
+
+    def picture(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._page.screenshot(path=str(path), timeout=PATIENCE)
+
+    def _open(self, path: str, wait_for: str) -> None:
+        # Its pages are one document: only a fresh start shows another place for certain.
+        self._page.goto("about:blank")
+        self._page.goto(f"{self._address}/#{path}", timeout=PATIENCE)
+        self._page.locator(wait_for).first.wait_for(timeout=PATIENCE)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until two looks at the page, some seconds apart, see the same; it never stops asking its server."""
+        before = None
+        for _ in range(PATIENCE // 2_000):
+            now = self._text(), len(self._page.evaluate(TRACES))
+            if now == before:
+                return
+            before = now
+            self._page.wait_for_timeout(2_000)
+
+    def _text(self) -> str:
+        return str(self._page.inner_text("body"))
+
+    def _note(self, message: Any) -> None:
+        if message.type == "error":
+            self.errors.append((str((message.location or {}).get("url", "")), message.text))
+
+
+@contextmanager
+def opened(project: Path) -> Iterator[Pages]:
+    """The project's pages, served by `lidr ui` until the block ends."""
+    from playwright.sync_api import sync_playwright
+
+    lidr = [sys.executable, "-c", "from lidr.cli import main; main()", "ui"]
+    with subprocess.Popen(lidr, cwd=project, stdout=subprocess.PIPE, text=True, env={**os.environ}) as server:
+        try:
+            assert server.stdout
+            address = server.stdout.readline().split()[1]
+            with sync_playwright() as playwright:
+                # A container's root has no sandbox to give; the pages are the project's own.
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+                context = browser.new_context(viewport={"width": 1440, "height": 900})
+                context.add_init_script(f"try {{ {QUIET} }} catch {{}}")
+                yield Pages(address, context.new_page())
+                browser.close()
+        finally:
+            server.send_signal(signal.SIGINT)
+
+
+def main() -> int:
+    """Take all pictures; returns the exit code."""
+    from mlflow import MlflowClient
+
+    from lidr import config
+    from lidr.tracking import store
+
+    project = Path.cwd()
+    client = MlflowClient(store.tracking_uri(project))
+    experiment = client.get_experiment_by_name(config.load().tracking.experiment).experiment_id
+    parents = client.search_runs([experiment], "tags.`lidr.pipeline` LIKE '%'", order_by=["start_time DESC"])
+    whole = [run for run in parents if "mgsm accuracy/average" in run.data.metrics]
+    if not whole:
+        print("no pipeline in MLflow whose `compare` has run; run `dvc repro` first", file=sys.stderr)
+        return 1
+    latest = whole[0]
+    other = next((run for run in whole if run.data.params != latest.data.params), None)
+    with opened(project) as pages:
+        pages.runs(experiment)
+        pages.picture(IMAGES / "mlflow-runs.png")
+        pages.curves(experiment, latest.info.run_id)
+        pages.picture(IMAGES / "mlflow-curve.png")
+        if other:
+            pages.metric_of(experiment, [latest.info.run_id, other.info.run_id], "mgsm accuracy/average")
+            pages.picture(IMAGES / "mlflow-pipelines.png")
+        else:
+            print("no second pipeline in MLflow: docs/img/mlflow-pipelines.png stays as it is")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Commands that answer where the data comes from: `lidr audit show`, `trace`, `verify` and `card`.
+
+$ lidr audit verify
+ok  pipeline    23 stages of dvc.yaml are in dvc.lock, with the same commands, inputs and outputs
+...
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lidr import config
+from lidr.cli.stages import audit
+
+if TYPE_CHECKING:
+    from lidr.provenance.verify import Passed
+
+
+@audit.command()
+@click.argument("row", metavar="ID")
+def show(row: str) -> None:
+    """Tell the full story of a pair or drop, or list those of a prompt.
+
+    ID is a pair's, such as lab-0:es:en, or a prompt's, such as lab-0.
+    """
+    from lidr.provenance import show as stories
+
+    for line in stories.show(config.load(), row):
+        click.echo(line)
+
+
+@audit.command()
+@click.argument("run", metavar="RUN")
+def trace(run: str) -> None:
+    """Go from an MLflow run to its data, and the commands that bring it back.
+
+    RUN is a run's id, or a registered model: models:/NAME/VERSION or models:/NAME@ALIAS.
+    """
+    from lidr.provenance import trace as runs
+
+    for line in runs.trace(run):
+        click.echo(line)
+
+
+@audit.command()
+@click.option("--rebuild", "again", is_flag=True, help="Also run everything again in a clone, and compare the bytes.")
+def verify(again: bool) -> None:
+    """Prove that data, code, parameters and models are those of the record.
+
+    Ends with the first broken link and exit code 1 where they are not.
+    """
+    from lidr.provenance import rebuild
+    from lidr.provenance import verify as proof
+
+    for passed in proof.verify(config.load()):
+        _say(passed)
+    if again:
+        _say(rebuild.rebuild())
+
+
+@audit.command()
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where to.")
+@click.option("--licence", metavar="NAME", help="The pairs' licence, where prompts or model are not the lab's.")
+def card(folder: Path, licence: str | None) -> None:
+    """Write the pairs as a Hugging Face dataset with its card."""
+    from lidr.provenance import card as cards
+
+    written = cards.write(config.load(), folder, licence)
+    click.echo(
+        f"{folder}: {written.pairs:,} pairs and {written.drops:,} drops of {', '.join(written.iterations)}; "
+        f"share it with: hf upload NAME {folder} --repo-type dataset"
+    )
+
+
+def _say(passed: Passed) -> None:
+    click.echo(f"ok  {passed.name:<10}  {passed.found}")

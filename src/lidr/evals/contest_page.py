@@ -1,0 +1,280 @@
+"""A contest as one HTML page that needs nothing beside itself: its figures, and every row with both answers to browse.
+
+    >>> html(settings, "m2", "m1", metrics, verdicts)[:15]
+    '<!doctype html>'
+
+    reports/judged/m2-against-m1/index.html#outcome=lost&lang=es      the rows that m2 lost in Spanish
+
+No row is left out: the page says how many it holds. Texts are shown as text (see `lidr.browser`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lidr import config
+from lidr.browser import POLICY, SCRIPT, STYLE, cut, embedded, environment
+from lidr.evals.alpaca import outcome
+from lidr.evals.answers import Metrics
+from lidr.evals.judges.base import is_flipped
+from lidr.evals.statistics import Interval, macro_interval
+from lidr.languages import english_name
+from lidr.records import FinishReason, Verdict
+
+OUTCOMES = {1: "won", 0: "tied", -1: "lost", None: "not judged"}
+AVERAGE = "average"
+
+
+def html(settings: config.Settings, model: str, other: str, metrics: Metrics, verdicts: Sequence[Verdict]) -> str:
+    """The page of `model` against `other`; `metrics` are those of `lidr.evals.alpaca.summarise`."""
+    from markupsafe import Markup
+
+    places = [lang for lang in metrics if lang != AVERAGE]
+    return (
+        environment()
+        .from_string(_PAGE)
+        .render(
+            model=model,
+            other=other,
+            profile=settings.profile,
+            tiles=_tiles(settings, metrics, verdicts),
+            heading=_heading(metrics[places[0]], model, other),
+            rows=[_row(place, metrics[place]) for place in (places if len(places) == 1 else [*places, AVERAGE])],
+            facts=_facts(settings, metrics),
+            orders=settings.alpaca.judge.both_orders,
+            count=len(verdicts),
+            confidence=f"{settings.compare.confidence:.0%}",
+            data=Markup(embedded(cut([_entry(verdict, model, other) for verdict in verdicts]))),
+            style=Markup(STYLE),
+            script=Markup(SCRIPT + _BROWSE),
+            policy=Markup(POLICY),
+        )
+    )
+
+
+def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> Interval | None:
+    """The win rate's average over languages, from the items judged in all of them; None where there is no such item."""
+    by_language: dict[str, dict[str, float]] = {lang: {} for lang in settings.alpaca.languages}
+    for verdict in verdicts:
+        if verdict.preference is not None:
+            by_language[verdict.lang][verdict.id] = 100 * (verdict.preference - 1)
+    shared = set.intersection(*(set(rows) for rows in by_language.values()))
+    if not shared:
+        return None
+    values = {lang: {item: rate for item, rate in rows.items() if item in shared} for lang, rows in by_language.items()}
+    return macro_interval(values, settings.compare.confidence, settings.seed)
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def _tiles(settings: config.Settings, metrics: Metrics, verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
+    """(number, what it is) of what matters most."""
+    figures = metrics[AVERAGE]
+    languages = [lang for lang in metrics if lang != AVERAGE]
+    where = "" if len(languages) == 1 else f", average of {len(languages)} languages"
+    shares = " / ".join(f"{100 * figures[name]:.1f}" for name in ("wins", "ties", "losses"))
+    return [
+        (f"{figures['win_rate']:.1f}", f"win rate {_bounds(settings, metrics, verdicts)}{where}"),
+        (f"{figures['lc_win_rate']:.1f}", f"length-controlled win rate {_controlled(metrics)}{where}"),
+        (shares, "won / tied / lost, in %"),
+        (f"{len(verdicts):,}", f"rows, {sum(v.preference is None for v in verdicts):,} of them not judged"),
+    ]
+
+
+def _bounds(settings: config.Settings, metrics: Metrics, verdicts: Sequence[Verdict]) -> str:
+    languages = [lang for lang in metrics if lang != AVERAGE]
+    if len(languages) == 1:
+        return f"[{metrics[languages[0]]['low']:.1f}, {metrics[languages[0]]['high']:.1f}]"
+    interval = average_interval(settings, verdicts)
+    if interval is None:
+        return "(no interval: no row is judged in all languages)"
+    return f"[{interval.low:.1f}, {interval.high:.1f}], n = {interval.n}"
+
+
+def _controlled(metrics: Metrics) -> str:
+    languages = [lang for lang in metrics if lang != AVERAGE]
+    if len(languages) > 1:
+        return "(intervals by language below)"
+    return f"[{metrics[languages[0]]['lc_low']:.1f}, {metrics[languages[0]]['lc_high']:.1f}]"
+
+
+def _heading(figures: dict[str, float], model: str, other: str) -> list[str]:
+    flips = ["orders disagree %"] if "flips" in figures else []
+    shares = ["won %", "tied %", "lost %", *flips, f"{model} off target %", f"{other} off target %"]
+    lengths = [f"{model}, characters", f"{other}, characters"]
+    return ["language", "win rate", "length-controlled", *shares, "truncated %", "not judged %", *lengths, "n"]
+
+
+def _row(place: str, figures: dict[str, float]) -> list[str]:
+    shares = [name for name in _SHARES if name in figures]
+    return [
+        place if place == AVERAGE else f"{place} {english_name(place)}",
+        _rate(figures, "win_rate", "low", "high"),
+        _rate(figures, "lc_win_rate", "lc_low", "lc_high"),
+        *(f"{100 * figures[name]:.1f}" for name in shares),
+        f"{figures['length']:,.0f}",
+        f"{figures['baseline_length']:,.0f}",
+        f"{figures['n']:,}",
+    ]
+
+
+_SHARES = ("wins", "ties", "losses", "flips", "off_target", "baseline_off_target", "truncated", "unjudged")
+
+
+def _rate(figures: dict[str, float], name: str, low: str, high: str) -> str:
+    bounds = f" [{figures[low]:.1f}, {figures[high]:.1f}]" if low in figures else ""
+    return f"{figures[name]:.1f}{bounds}"
+
+
+def _facts(settings: config.Settings, metrics: Metrics) -> list[tuple[str, str]]:
+    judge = settings.alpaca.judge
+    named = [("model of the judge", judge.model)] if judge.model else []
+    asked = [("endpoint", judge.endpoint)] if judge.endpoint else []
+    facts = [("judge", judge.name), *named, *asked, ("instructions", settings.alpaca.source)]
+    spent = metrics[AVERAGE]
+    if "judge_prompt_tokens" in spent:
+        tokens = f"{spent['judge_prompt_tokens']:,} in, {spent['judge_completion_tokens']:,} out"
+        facts.append(("tokens of the judge", tokens))
+    if "judge_cost" in spent:
+        facts.append(("cost at the prices of params.yaml", f"{spent['judge_cost']:,.2f}"))
+    return facts
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _entry(verdict: Verdict, model: str, other: str) -> dict[str, Any]:
+    result = outcome(verdict)
+    first, second = (model, other) if verdict.swapped else (other, model)
+    return {
+        "id": f"{verdict.id}:{verdict.lang}",
+        "lang": verdict.lang,
+        "outcome": OUTCOMES[result],
+        "notes": notes(verdict, model, other),
+        "verdict": _said(verdict, result, model, other),
+        "preference": "" if verdict.preference is None else f"preference {verdict.preference:.3f}",
+        "tone": {1: " better", 0: "", -1: " worse", None: " worse"}[result],
+        "source": "" if verdict.completion == verdict.baseline else f"asked with {first}'s answer first",
+        "detail": _orders(verdict, first, second),
+        "prompts": [_pane("instruction", "", verdict.prompt, verdict.lang, "prompt")],
+        "panes": [
+            _pane(model, _about(verdict.completion), verdict.completion, verdict.lang, _role(result, 1)),
+            _pane(other, _about(verdict.baseline), verdict.baseline, verdict.lang, _role(result, -1)),
+        ],
+    }
+
+
+def notes(verdict: Verdict, model: str, other: str) -> list[str]:
+    """What is worth a look in a row, in words."""
+    found = [f"{model}: off target"] * verdict.off_target
+    found += [f"{other}: off target"] * verdict.baseline_off_target
+    found += [f"{model}: truncated"] * (verdict.finish_reason is FinishReason.LENGTH)
+    found += ["the same text"] * (verdict.completion == verdict.baseline)
+    return found + ["orders disagree"] * is_flipped(verdict.orders)
+
+
+def _said(verdict: Verdict, result: int | None, model: str, other: str) -> str:
+    if verdict.completion == verdict.baseline:
+        return "a tie: not put before the judge"
+    return {1: f"{model} wins", 0: "a tie", -1: f"{other} wins", None: "the judge gave no verdict"}[result]
+
+
+def _orders(verdict: Verdict, first: str, second: str) -> str:
+    if not verdict.orders:
+        return ""
+    said = ["no verdict" if preference is None else f"{preference:.3f}" for preference in verdict.orders]
+    return f"preference with {first}'s answer first: {said[0]}; with {second}'s first: {said[1]}"
+
+
+def _role(result: int | None, won: int) -> str:
+    return "provenance" if not result else "chosen" if result == won else "rejected"
+
+
+def _about(text: str) -> str:
+    return f"{len(text):,} characters"
+
+
+def _pane(title: str, source: str, text: str, lang: str, role: str) -> dict[str, Any]:
+    return {"title": title, "source": source, "text": text, "lang": lang, "role": role, "right": None}
+
+
+# What of a row is chosen from menus, and what stands beside its id.
+_BROWSE = """
+browse({
+  fields: ["lang", "outcome", "note"],
+  unit: "rows",
+  values: (entry, field) => field === "note" ? entry.notes : [entry[field]],
+  label: (field, name) => name,
+  chips: (entry) => {
+    const made = [element("span", "chip" + entry.tone, entry.verdict), element("span", "chip", entry.lang)];
+    if (entry.preference) made.push(element("span", "chip", entry.preference));
+    for (const note of entry.notes) made.push(element("span", "chip worse", note));
+    return made;
+  },
+});
+"""
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>lidr: {{ model }} against {{ other }}</title>
+<style>{{ style }}</style>
+</head>
+<body>
+<main>
+<p class="eyebrow">lidr · profile {{ profile | shown }}</p>
+<h1>{{ model }} against {{ other }}</h1>
+<div class="tiles">
+{% for number, what in tiles %}
+<div class="tile"><b>{{ number }}</b><span>{{ what }}</span></div>
+{% endfor %}
+</div>
+<section class="card">
+<h2>By language</h2>
+<p>The win rate is 100 x the mean of (preference - 1) over judged rows: 50 where {{ model }} is as good as
+{{ other }}. A preference lies between 1, where {{ other }} wins, and 2, where {{ model }} does. Length-controlled: what
+it would be with answers of equal length. In brackets: {{ confidence }} bootstrap intervals.
+{% if orders %}
+Each row was judged in both orders: a win is one in both, and so is a loss.
+{% endif %}
+</p>
+<div class="wide"><table>
+<thead><tr>{% for cell in heading %}<th>{{ cell }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in rows %}
+<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody>
+</table></div>
+<p>
+{% for name, value in facts %}
+{{ name }}: {{ value | shown }}{{ "" if loop.last else " · " }}
+{% endfor %}
+</p>
+</section>
+<section class="card" id="look">
+<h2>All rows</h2>
+<p>All {{ "{:,}".format(count) }} rows. The search takes words of an id, a remark or a text.</p>
+<div class="filters">
+<input id="q" type="search" placeholder="Search by id, remark or text" aria-label="Search" autocomplete="off">
+<select id="lang" aria-label="Language"><option value="">all languages</option></select>
+<select id="outcome" aria-label="Who wins"><option value="">won, tied, lost and not judged</option></select>
+<select id="note" aria-label="Remarks"><option value="">with or without remarks</option></select>
+</div>
+<p class="soft" id="found" role="status"><noscript>The rows need JavaScript; all else here does not.</noscript></p>
+<div id="rows"></div>
+<button id="more" type="button" hidden>Show more</button>
+</section>
+<footer><p>Made by <code>lidr alpaca {{ model }}</code>; the same verdicts give the same bytes.</p></footer>
+</main>
+<script type="application/json" id="data">{{ data }}</script>
+<script>{{ script }}</script>
+</body>
+</html>
+"""

@@ -1,0 +1,87 @@
+"""The way to MLflow: a client of the store or server, MLflow's own settings, and its errors in one line.
+
+with opened() as client:
+    client.search_experiments()
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lidr.errors import LidrError
+from lidr.tracking import journal, store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_LOCAL = "sqlite:///"
+_ENVIRONMENT = {
+    # A server that is down is noticed at once, and tried again by the publisher itself.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+@contextmanager
+def opened() -> Iterator[MlflowClient]:
+    """A client for a command that asks MLflow itself; raises LidrError where there is no store, or no answer."""
+    root = store.project_root()
+    uri = store.tracking_uri(root)
+    address = store.without_secrets(uri)
+    if uri.startswith(_LOCAL) and not Path(uri.removeprefix(_LOCAL)).exists():
+        raise LidrError(f"no MLflow store at {address}; set MLFLOW_TRACKING_URI to another one")
+    with environment():
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield connect(root)
+        except (MlflowException, OSError) as error:
+            raise LidrError(f"MLflow at {address}: {reason(error)}") from error
+
+
+def connect(root: Path) -> MlflowClient:
+    """A client of the store, which is made where it is the project's own and not there yet."""
+    from mlflow import MlflowClient
+
+    _silence()
+    with journal.one_at_a_time(root):
+        return MlflowClient(store.tracking_uri(root))
+
+
+@contextmanager
+def environment() -> Iterator[None]:
+    """MLflow's own settings, where the user has set none."""
+    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _silence() -> None:
+    # MLflow logs each migration of a new store, and each failure that is reported in one line here.
+    for name in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def reason(error: BaseException) -> str:
+    """The error in one line, without what an address must not show."""
+    cause = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(cause, ConnectionError | TimeoutError):
+        return cause.strerror or type(cause).__name__
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return store.without_secrets(lines[0])[:300]

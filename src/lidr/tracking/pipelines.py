@@ -1,0 +1,80 @@
+"""What MLflow has of a pipeline: its settings, and every item's score by each of its models.
+
+    >>> read("3f1c").rows[0]
+    {"benchmark": "mgsm", "lang": "es", "id": "lab-3", "prompt": "Ana tiene ...", "m0": 0.0, "m1": 1.0, "m2": 1.0}
+
+The rows are the table that the stage `compare` logs, so they are there whichever stages DVC took from its cache.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from lidr.errors import InputError, LidrError
+from lidr.tracking import connection
+from lidr.tracking.describe import EXPERIMENT_TAG
+from lidr.tracking.publication import PIPELINE_TAG
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+# The table that `compare` logs for this.
+SCORES = "scores.json"
+
+
+class Pipeline(Struct, frozen=True, kw_only=True):
+    """A pipeline's parent run; `rows` are the items with a score, or None, for each model."""
+
+    run_id: str
+    name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    rows: list[dict[str, Any]]
+
+
+def read(name: str) -> Pipeline:
+    """The pipeline of that run id (or its beginning), run name or DVC experiment.
+
+    Raises InputError where no pipeline has that name, or several have, and LidrError where MLflow does not answer.
+    """
+    with connection.opened() as client:
+        run = _find(client, name)
+        return Pipeline(
+            run_id=run.info.run_id,
+            name=run.info.run_name or run.info.run_id,
+            params=dict(run.data.params),
+            tags=dict(run.data.tags),
+            rows=_rows(client, run),
+        )
+
+
+def _find(client: MlflowClient, name: str) -> Run:
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    parents = client.search_runs(experiments, f"tags.`{PIPELINE_TAG}` LIKE '%'", max_results=1000)
+    named = [run for run in parents if name in (run.info.run_id, run.info.run_name, run.data.tags.get(EXPERIMENT_TAG))]
+    found = named or [run for run in parents if name and run.info.run_id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    listed = "".join(f"\n  {run.info.run_id}  {run.info.run_name}" for run in found or parents)
+    if found:
+        raise InputError(f"{len(found)} pipelines in MLflow are called {name!r}; name one by its id:{listed}")
+    raise InputError(f"no pipeline {name!r} in MLflow; a run's id or name is expected, or a DVC experiment's:{listed}")
+
+
+def _rows(client: MlflowClient, parent: Run) -> list[dict[str, Any]]:
+    """The table of the latest `compare` of the pipeline."""
+    condition = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' AND tags.`lidr.stage` = 'compare'"
+    runs = client.search_runs([parent.info.experiment_id], condition, order_by=["start_time DESC"])
+    for run in runs:
+        if any(artifact.path == SCORES for artifact in client.list_artifacts(run.info.run_id)):
+            with tempfile.TemporaryDirectory(prefix="lidr-scores-") as folder:
+                path = Path(client.download_artifacts(run.info.run_id, SCORES, folder))
+                table = msgspec.json.decode(path.read_bytes(), type=dict[str, list])
+            return [dict(zip(table["columns"], values, strict=True)) for values in table["data"]]
+    raise LidrError(f"{parent.info.run_name} ({parent.info.run_id}) has no comparison in MLflow: `compare` has not run")

@@ -1,0 +1,1 @@
+"""How stage `train` computes: rows of token ids, the shared prompt, and TRL's trainer on them."""

@@ -1,0 +1,176 @@
+"""A pair as one row, so that what chosen and rejected share, the prompt, is computed once.
+
+    prompt           w1 w2 w3          chosen  a b       rejected  x y z
+    row              w1 w2 | w3 a b | w3 x y z
+    branch            0  0 |  1 1 1 |  2 2 2 2          what a token sees: branch 0, and its own up to itself
+    position          0  1 |  2 3 4 |  2 3 4 5
+    scored                 | ^ ^    |  ^ ^ ^            positions whose next token is part of an answer
+
+Each branch begins with a copy of the prompt's last token, which predicts the answer's first one. The log-probabilities
+are those of two rows of their own (`prompt a b`, `prompt x y z`) to rounding, for a model whose only view of other
+tokens is plain causal attention. For others the rows stay apart (`shared_prompt=False`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from lidr.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+SHARED, CHOSEN, REJECTED, PADDING = 0, 1, 2, -1
+
+# How far sharing the prompt may move a token's log-probability, in nats: rounding, by precision.
+SHARING_TOLERANCE = {"torch.float32": 1e-3, "torch.bfloat16": 0.25, "torch.float16": 0.05}
+
+
+class TokenizedPair(TypedDict):
+    """Token ids of one pair, in the columns that TRL reads; an answer ends with the end of its turn."""
+
+    prompt_ids: list[int]
+    chosen_ids: list[int]
+    rejected_ids: list[int]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a batch. `scored` are the indices within it, those of chosen and those of rejected."""
+
+    input_ids: list[int]
+    positions: list[int]
+    branches: list[int]
+    scored: tuple[list[int], list[int]]
+
+
+def joined(pair: TokenizedPair) -> list[Row]:
+    """One row: the shared part of the prompt and the two branches."""
+    *shared, last = pair["prompt_ids"]
+    chosen, rejected = [last, *pair["chosen_ids"]], [last, *pair["rejected_ids"]]
+    start = len(shared)
+    return [
+        Row(
+            input_ids=[*shared, *chosen, *rejected],
+            positions=[*range(start + len(chosen)), *range(start, start + len(rejected))],
+            branches=[SHARED] * start + [CHOSEN] * len(chosen) + [REJECTED] * len(rejected),
+            scored=(
+                list(range(start, start + len(chosen) - 1)),
+                list(range(start + len(chosen), start + len(chosen) + len(rejected) - 1)),
+            ),
+        )
+    ]
+
+
+def apart(pair: TokenizedPair) -> list[Row]:
+    """Two rows: the prompt with each answer."""
+    rows = []
+    for branch, answer in ((CHOSEN, pair["chosen_ids"]), (REJECTED, pair["rejected_ids"])):
+        ids = [*pair["prompt_ids"], *answer]
+        scored = list(range(len(pair["prompt_ids"]) - 1, len(ids) - 1))
+        rows.append(
+            Row(
+                input_ids=ids,
+                positions=list(range(len(ids))),
+                branches=[SHARED] * len(ids),
+                scored=(scored, []) if branch == CHOSEN else ([], scored),
+            )
+        )
+    return rows
+
+
+def pack(pairs: Sequence[TokenizedPair], pad: int, shared_prompt: bool) -> dict[str, torch.Tensor]:
+    """Tensors of a batch: `packed_ids`, `packed_positions`, `packed_branches` (rows, tokens) and `packed_scored`.
+
+    `packed_scored` indexes the flattened rows: the scored positions of all chosen answers in the order of the pairs,
+    then those of all rejected ones. So the values at these positions are in the order of TRL's completion mask.
+    """
+    import torch
+
+    rows = [row for pair in pairs for row in (joined(pair) if shared_prompt else apart(pair))]
+    width = max(len(row.input_ids) for row in rows)
+
+    def padded(lists: list[list[int]], filler: int) -> torch.Tensor:
+        return torch.tensor([values + [filler] * (width - len(values)) for values in lists])
+
+    scored = [number * width + i for side in (0, 1) for number, row in enumerate(rows) for i in row.scored[side]]
+    return {
+        "packed_ids": padded([row.input_ids for row in rows], pad),
+        "packed_positions": padded([row.positions for row in rows], 0),
+        "packed_branches": padded([row.branches for row in rows], PADDING),
+        "packed_scored": torch.tensor(scored),
+    }
+
+
+def attention_mask(branches: torch.Tensor) -> torch.Tensor:
+    """What each token sees, as booleans (rows, 1, tokens, tokens); a token always sees itself, padding nothing else."""
+    import torch
+
+    tokens = branches.shape[1]
+    query, key = branches[:, :, None], branches[:, None, :]
+    causal = torch.ones(tokens, tokens, dtype=torch.bool, device=branches.device).tril()
+    itself = torch.eye(tokens, dtype=torch.bool, device=branches.device)
+    seen = causal & (query != PADDING) & ((key == SHARED) | (key == query))
+    return (seen | itself)[:, None]
+
+
+def packed_inputs(batch: dict[str, torch.Tensor], shared_prompt: bool) -> dict[str, torch.Tensor]:
+    """The packed part of a batch as the arguments of a model that has `ScoredPositions`."""
+    branches = batch["packed_branches"]
+    return {
+        "input_ids": batch["packed_ids"],
+        "attention_mask": attention_mask(branches) if shared_prompt else (branches != PADDING).long(),
+        "position_ids": batch["packed_positions"],
+        "scored": batch["packed_scored"],
+    }
+
+
+def check_sharing(model: Any, pairs: Sequence[TokenizedPair], pad: int) -> None:
+    """Compare the log-probabilities of a few pairs packed both ways; raises InputError where they differ.
+
+    They do in a model whose tokens see each other in another way than by plain causal attention: through a window, a
+    recurrent state, or kernels that take no mask.
+    """
+    together, single = (_log_probabilities(model, pairs, pad, shared) for shared in (True, False))
+    difference = float((together - single).abs().max())
+    if not difference < SHARING_TOLERANCE[str(model.dtype)]:
+        raise InputError(
+            f"{type(model).__name__} cannot share a prompt between chosen and rejected: a token's log-probability is "
+            f"off by {difference:.2g}; set train.shared_prompt to false"
+        )
+
+
+def _log_probabilities(model: Any, pairs: Sequence[TokenizedPair], pad: int, shared_prompt: bool) -> torch.Tensor:
+    import torch
+
+    batch = {name: value.to(model.device) for name, value in pack(pairs, pad, shared_prompt).items()}
+    answers = [token for side in ("chosen_ids", "rejected_ids") for pair in pairs for token in pair[side]]  # type: ignore[literal-required]
+    with torch.inference_mode():
+        logits = model(**packed_inputs(batch, shared_prompt), use_cache=False).logits[0].float()
+    return logits.log_softmax(-1).gather(1, torch.tensor(answers, device=logits.device)[:, None])[:, 0]
+
+
+class ScoredPositions:
+    """Lets a causal model's backbone return only the hidden states at given positions of its flattened rows.
+
+    A language model's head then makes logits for these alone: a prompt's tokens have none to be scored. The positions
+    are the keyword argument `scored` of the model's call; without it the model is as it was.
+    """
+
+    def __init__(self, backbone: Any) -> None:
+        self._scored: torch.Tensor | None = None
+        backbone.register_forward_pre_hook(self._take, with_kwargs=True)
+        backbone.register_forward_hook(self._keep)
+
+    def _take(self, module: Any, arguments: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        self._scored = kwargs.pop("scored", None)
+        return arguments, kwargs
+
+    def _keep(self, module: Any, arguments: Any, outputs: Any) -> Any:
+        if self._scored is not None:
+            hidden = outputs.last_hidden_state
+            outputs.last_hidden_state = hidden.reshape(-1, hidden.shape[-1])[self._scored][None]
+            self._scored = None
+        return outputs

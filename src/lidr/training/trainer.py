@@ -1,0 +1,274 @@
+"""TRL's DPOTrainer on rows that are token ids already, with the paper's likelihood term and less to compute.
+
+TRL makes the loss. What differs from its own trainer is how it gets the log-probabilities:
+- the prompt is computed once for chosen and rejected (packing.py), logits only where a token is scored;
+- the rows of one optimizer step go through the device sorted by length, so that little of a batch is padding.
+Neither changes the gradient of a step but for rounding, nor which pairs it is made of.
+
+And the likelihood term can be the paper's: TRL's own `sft` term is a mean over all tokens of a micro-batch, in which
+long answers weigh more; the paper's is a mean over each answer. The two agree at one pair a micro-batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from accelerate.data_loader import SeedableRandomSampler
+from datasets import Dataset
+from peft import LoraConfig, PeftModel
+from torch.utils.data import Sampler
+from transformers import PrinterCallback, TrainerCallback
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
+
+from lidr import config, policy
+from lidr.progress import bar
+from lidr.training.packing import ScoredPositions, TokenizedPair, check_sharing, pack, packed_inputs
+
+LogMetrics = Callable[[dict[str, float], int], None]
+
+# TRL's names on the left; the names that MLflow, metrics.json and log.csv carry on the right.
+METRIC_NAMES = {
+    "loss": "loss",
+    "loss/preference": "loss_preference",
+    "loss/likelihood": "loss_likelihood",
+    "rewards/chosen": "reward_chosen",
+    "rewards/rejected": "reward_rejected",
+    "rewards/margins": "reward_margin",
+    "rewards/accuracies": "reward_accuracy",
+    "logps/chosen": "log_probability_chosen",
+    "logps/rejected": "log_probability_rejected",
+    "entropy": "entropy",
+    "learning_rate": "learning_rate",
+    "grad_norm": "gradient_norm",
+}
+# The label of a token that is not scored.
+IGNORED = -100
+
+
+def make(
+    model: Any,
+    tokenizer: Any,
+    pairs: list[TokenizedPair],
+    train: config.Train,
+    settings: config.Settings,
+    scratch: Path,
+    log: LogMetrics,
+) -> PreferenceTrainer:
+    """A trainer for these pairs; `model` is the base (a new adapter is put on it) or goes on training its adapter.
+
+    Raises InputError where the model cannot share prompts and `train.shared_prompt` is true.
+    """
+    ScoredPositions(_causal_model(model).base_model)
+    if train.shared_prompt:
+        check_sharing(model, sorted(pairs, key=_length)[:2], tokenizer.pad_token_id)
+    trainer = PreferenceTrainer(
+        shared_prompt=train.shared_prompt,
+        likelihood_weight=train.alpha if train.likelihood_mean == "sequence" else 0.0,
+        model=model,
+        args=arguments(train, settings, scratch),
+        train_dataset=Dataset.from_list([dict(pair) for pair in pairs]),
+        data_collator=PackedCollator(tokenizer.pad_token_id, train.shared_prompt),
+        processing_class=tokenizer,
+        # TRL keeps a frozen copy of an adapter that it is given, as the reference; a new one starts as the base.
+        peft_config=None if isinstance(model, PeftModel) else _new_adapter(train),
+        callbacks=[LogCallback(log)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> DPOConfig:
+    """The `train` block in TRL's words; every value that is not in the block is fixed here."""
+    device = policy.pick_device(settings.engine.device)
+    token_mean = train.likelihood_mean == "token"
+    return DPOConfig(
+        output_dir=str(scratch),
+        loss_type=["sigmoid", "sft"] if token_mean else ["sigmoid"],
+        loss_weights=[1.0, train.alpha] if token_mean else [1.0],
+        beta=train.beta,
+        # The reference never changes within an iteration, so its log-probabilities are computed once.
+        precompute_ref_log_probs=True,
+        learning_rate=train.learning_rate,
+        lr_scheduler_type=train.schedule,
+        warmup_steps=train.warmup_share,
+        num_train_epochs=train.epochs,
+        per_device_train_batch_size=train.pairs_per_device,
+        gradient_accumulation_steps=train.pairs_per_step // train.pairs_per_device,
+        max_length=train.max_tokens,
+        max_grad_norm=train.max_gradient_norm,
+        weight_decay=train.weight_decay,
+        gradient_checkpointing=train.gradient_checkpointing,
+        bf16=train.dtype == "bfloat16",
+        use_cpu=device == "cpu",
+        dataloader_pin_memory=device == "cuda",
+        logging_steps=train.log_every_steps,
+        logging_first_step=True,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        seed=settings.seed,
+        data_seed=settings.seed,
+    )
+
+
+class PackedCollator:
+    """TRL's batch (two rows a pair: what the loss is laid out in) beside the packed one (what is computed)."""
+
+    def __init__(self, pad: int, shared_prompt: bool) -> None:
+        self.pad = pad
+        self.shared_prompt = shared_prompt
+        self._trl = DataCollatorForPreference(pad_token_id=pad)
+
+    def __call__(self, pairs: list[TokenizedPair]) -> dict[str, torch.Tensor]:
+        return self._trl(pairs) | pack(pairs, self.pad, self.shared_prompt)
+
+
+class PreferenceTrainer(DPOTrainer):
+    """DPOTrainer on packed batches, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|."""
+
+    def __init__(self, *, shared_prompt: bool, likelihood_weight: float, **arguments: Any) -> None:
+        # Before TRL's own set-up, which computes the reference's log-probabilities.
+        self.shared_prompt = shared_prompt
+        self.likelihood_weight = likelihood_weight
+        super().__init__(**arguments)
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
+        order = sorted(range(len(dataset)), key=lambda i: _length(dataset[i]), reverse=True)
+        done = super()._precompute_ref_logps(dataset.select(order), name, batch_size)
+        return done.select(sorted(range(len(order)), key=order.__getitem__))
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
+        arguments, pairs = self.args, train_dataset or self.train_dataset
+        assert isinstance(pairs, Dataset), "the pairs are rows in memory"
+        assert arguments.data_seed is not None, "the settings have a seed"
+        per_step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+        return SortedWithinSteps(pairs, [_length(pair) for pair in pairs], per_step, arguments.data_seed)
+
+    def compute_ref_log_probs(self, model: Any, inputs: dict[str, torch.Tensor]) -> Any:
+        return super().compute_ref_log_probs(PackedModel(model, self.shared_prompt), inputs)
+
+    def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool) -> Any:
+        packed = PackedModel(model, self.shared_prompt)
+        result = super()._compute_loss(packed, inputs, return_outputs)
+        preference = result[0] if return_outputs else result
+        likelihood = likelihood_loss(packed.log_probs, inputs["completion_mask"])
+        metrics = self._metrics["train" if model.training else "eval"]
+        metrics["loss/likelihood"].append(likelihood.item())
+        if self.likelihood_weight:
+            metrics["loss/preference"].append(preference.item())
+        loss = preference + self.likelihood_weight * likelihood
+        return (loss, result[1]) if return_outputs else loss
+
+
+class PackedModel:
+    """Stands for the model where TRL calls it: computes the packed rows, answers in TRL's layout.
+
+    TRL asks for log-probabilities of shape (2 x pairs, tokens - 1), chosen rows first, zero where nothing is scored.
+    """
+
+    def __init__(self, model: Any, shared_prompt: bool) -> None:
+        self.model = model
+        self.shared_prompt = shared_prompt
+        self.log_probs: torch.Tensor
+
+    def __call__(self, *, labels: torch.Tensor, **inputs: Any) -> SimpleNamespace:
+        wanted = labels[:, 1:] != IGNORED
+        rest = {
+            name: value for name, value in inputs.items() if not name.startswith(("packed_", "input_", "attention_"))
+        }
+        outputs = self.model(
+            **packed_inputs(inputs, self.shared_prompt), shift_labels=labels[:, 1:][wanted][None], **rest
+        )
+        self.log_probs = _laid_out(outputs.log_probs, wanted)
+        return SimpleNamespace(
+            log_probs=self.log_probs,
+            **{
+                name: _laid_out(outputs[name], wanted)
+                for name in ("entropy", "mean_logits", "is_top1")
+                if outputs[name] is not None
+            },
+        )
+
+
+def _laid_out(values: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    return values.new_zeros(wanted.shape).masked_scatter(wanted, values)
+
+
+def likelihood_loss(log_probs: torch.Tensor, completion_mask: torch.Tensor) -> torch.Tensor:
+    """Mean over the chosen answers of -log pi(y_w|x) / |y_w|; shapes (2n, tokens) with the n chosen rows first."""
+    mask = completion_mask[:, 1:].chunk(2)[0]
+    chosen = log_probs.chunk(2)[0]
+    return -((chosen * mask).sum(1) / mask.sum(1)).mean()
+
+
+class SortedWithinSteps(Sampler[int]):
+    """The order in which TRL would draw the pairs, but with those of one optimizer step sorted, the longest first.
+
+    A step is the same pairs; its micro-batches are of similar length. An out-of-memory error comes at the start.
+    """
+
+    def __init__(self, pairs: Dataset, lengths: list[int], pairs_per_step: int, seed: int) -> None:
+        self._order = SeedableRandomSampler(pairs, generator=torch.Generator(), data_seed=seed)
+        self._lengths = lengths
+        self._pairs_per_step = pairs_per_step
+
+    def __iter__(self) -> Iterator[int]:
+        order = iter(self._order)
+        while step := list(islice(order, self._pairs_per_step)):
+            yield from sorted(step, key=self._lengths.__getitem__, reverse=True)
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Accelerate's hook: each epoch has its own order."""
+        self._order.set_epoch(epoch)
+
+
+class LogCallback(TrainerCallback):
+    """Passes each log on under our names, and shows the progress."""
+
+    def __init__(self, log: LogMetrics) -> None:
+        self._log = log
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar = bar("training", total=state.max_steps, unit="step")
+        self._advance = self._bar.__enter__()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._advance(1)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._bar.__exit__(None, None, None)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        metrics = {METRIC_NAMES[key]: float(value) for key, value in (logs or {}).items() if key in METRIC_NAMES}
+        if "loss" in metrics:
+            self._log(metrics, state.global_step)
+
+
+def _causal_model(model: Any) -> Any:
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def _new_adapter(train: config.Train) -> LoraConfig:
+    return LoraConfig(
+        r=train.lora_rank,
+        lora_alpha=train.lora_alpha,
+        lora_dropout=train.lora_dropout,
+        target_modules=list(train.lora_modules),
+        task_type="CAUSAL_LM",
+    )
+
+
+def _length(pair: TokenizedPair) -> int:
+    return len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"])

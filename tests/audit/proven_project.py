@@ -1,0 +1,156 @@
+"""A small project whose whole chain holds: git, dvc.yaml and dvc.lock, two iterations, a base and two adapters.
+
+Nothing is run: the data are made up (`audit_project`), the models are files, and the lock is written from the hashes
+(`test_hashes.py` shows that they are DVC's).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from audit_project import Made, in_lab
+from factories import edited
+
+from lidr import audit, config, paths, policy
+from lidr.jsonl import write_json, write_rows
+from lidr.policy import AdapterRecord, BaseRecord
+from lidr.provenance import lock
+from lidr.tracking.hashes import dvc_hash
+
+CODE = Path("src/rules.py")
+PIPELINE = """
+stages:
+  base:
+    cmd: lidr base
+    deps: [src/rules.py]
+    params: [base]
+    outs: [models/m0]
+  prompts:
+    foreach: ${iterations}
+    do:
+      cmd: lidr prompts ${key}
+      params: [seed, prompts]
+      outs: ['data/prompts/${key}']
+  generate:
+    foreach: ${iterations}
+    do:
+      cmd: lidr generate ${key}
+      deps: ['data/prompts/${key}', models/m0, 'models/${item.previous}']
+      params: [seed, engine, generate, 'iterations.${key}.previous']
+      outs: ['data/${key}/responses']
+  translate:
+    foreach: ${iterations}
+    do:
+      cmd: lidr translate ${key}
+      deps: ['data/${key}/responses', 'models/${item.previous}']
+      params: [translate]
+      outs:
+        - data/${key}/translations
+        - data/${key}/round_trip.jsonl:
+            desc: a sample
+  pairs:
+    foreach: ${iterations}
+    do:
+      cmd: lidr pairs ${key}
+      deps: [src/rules.py, 'data/prompts/${key}', 'data/${key}/responses', 'data/${key}/translations']
+      params: [pairs]
+      outs: ['data/${key}/pairs']
+  train:
+    foreach: ${iterations}
+    do:
+      cmd: lidr train ${key}
+      deps: ['data/${key}/pairs', models/m0, 'models/${item.previous}']
+      params: [seed, train]
+      outs: ['models/${key}']
+"""
+
+
+def build(prompts: int = 12) -> config.Settings:
+    """Make the project in the working folder, and commit it."""
+    paths.PARAMS.write_text(edited(("languages: [es, de, fr, ru]", "languages: [es]")), "utf-8")
+    paths.PIPELINE.write_text(PIPELINE, "utf-8")
+    CODE.parent.mkdir()
+    CODE.write_text("RULE = 1\n", "utf-8")
+    Path(".gitignore").write_text("/data/\n/models/\n/.dvc/\n/.lidr/\n", "utf-8")
+    settings = config.load()
+    _model("m0", b"weights of the base")
+    write_json(paths.model("m0") / paths.RECORD, _base_record())
+    for number, iteration in enumerate(settings.iterations, start=1):
+        made = in_lab(settings, prompts, seed=number)
+        _rename(made, f"lab-{number}0")
+        made.write(settings, iteration)
+        write_json(paths.audit(iteration) / paths.METRICS, audit.measure(settings, iteration, None, {}).figures)
+        train(settings, iteration)
+    git("init", "-q", "-b", "main")
+    relock()
+    return settings
+
+
+def train(settings: config.Settings, iteration: str, **fields: Any) -> None:
+    """An adapter and its record, as `lidr train` leaves them; `fields` replace those of the record."""
+    _model(iteration, f"adapter {iteration}".encode())
+    pairs_file, previous = paths.pairs(iteration) / paths.PAIRS, settings.iterations[iteration].previous
+    record = AdapterRecord(
+        model=iteration,
+        previous=previous,
+        base=_base_record().fingerprint,
+        reference=policy.resolve(previous).fingerprint,
+        pairs=policy.file_hash(pairs_file),
+        rows=len(pairs_file.read_bytes().splitlines()),
+    )
+    write_json(paths.model(iteration) / paths.RECORD, msgspec.structs.replace(record, **fields))
+    write_rows(paths.model(iteration) / paths.DROPS, [])
+
+
+def relock(commit: bool = True) -> None:
+    """Write dvc.lock as if all stages had just run, with the lists of folders in DVC's cache; commit all."""
+    document, stages = lock.recorded_params(), {}
+    for name, stage in lock.load_pipeline().items():
+        stages[name] = {
+            "cmd": stage.cmd,
+            "deps": [{"path": path, "hash": "md5", "md5": dvc_hash(Path(path))} for path in stage.deps],
+            "params": {"params.yaml": {place: lock.value_at(document, place) for place in stage.params}},
+            "outs": [{"path": path, "hash": "md5", "md5": dvc_hash(Path(path))} for path in stage.outs],
+        }
+        for path in map(Path, stage.outs):
+            if path.is_dir():
+                _cache(path)
+    paths.LOCK.write_text(json.dumps({"schema": "2.0", "stages": stages}, indent=1), "utf-8")
+    if commit:
+        git("add", "--all")
+        git("commit", "-qm", "State", "--allow-empty")
+
+
+def git(*arguments: str) -> None:
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
+    subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
+
+
+def _rename(made: Made, start: str) -> None:
+    """No prompt is in two iterations: lab-3 becomes lab-103 in the first, lab-203 in the second."""
+    for rows in (*made.prompts.values(), *made.responses.values(), *made.translations.values()):
+        rows[:] = [msgspec.structs.replace(row, id=start + row.id.removeprefix("lab-")) for row in rows]  # type: ignore
+
+
+def _base_record() -> BaseRecord:
+    folder = paths.model("m0")
+    return BaseRecord(source="lab", revision=None, trust_remote_code=False, fingerprint=policy.fingerprint(folder))
+
+
+def _model(name: str, weights: bytes) -> None:
+    paths.model(name).mkdir(parents=True, exist_ok=True)
+    (paths.model(name) / "model.safetensors").write_bytes(weights)
+
+
+def _cache(folder: Path) -> None:
+    """The folder's list, where DVC keeps it."""
+    md5 = dvc_hash(folder)
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    listing = [{"md5": dvc_hash(file), "relpath": file.relative_to(folder).as_posix()} for file in files]
+    target = Path(".dvc/cache/files/md5", md5[:2], md5[2:])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(listing), "utf-8")

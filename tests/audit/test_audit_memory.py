@@ -1,0 +1,52 @@
+"""The audit keeps counts, not rows: memory does not grow with the data."""
+
+from __future__ import annotations
+
+import importlib.util
+import tracemalloc
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from factories import ROOT
+
+from lidr import audit, config
+from lidr.audit import sample
+
+FEW, MANY = 800, 2_400
+# Ids of prompts are kept, to see one twice: 1 GB for 10 million pairs.
+BYTES_PER_ROW = 100
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmark_audit", ROOT / "benchmarks" / "audit.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def peak(benchmark: ModuleType, settings: config.Settings, folder: Path, rows: int) -> int:
+    """Bytes that the audit of so many rows had at once, at most."""
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert benchmark.write_project(settings, rows) == rows
+        tracemalloc.start()
+        try:
+            report = audit.measure(settings, "m1", None, {})
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            assert report.figures["counts"]["pairs"] + report.figures["counts"]["drops"] == rows
+
+
+def test_memory_per_row_is_flat(benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config.load(ROOT / "profiles" / "lab.yaml")
+    # A sample that is full with the smaller data already.
+    monkeypatch.setattr(sample, "SIZE", 16)
+    peak(benchmark, settings, tmp_path / "warm", 80)  # fills what libraries keep from their first use on
+    few = peak(benchmark, settings, tmp_path / "few", FEW)
+    many = peak(benchmark, settings, tmp_path / "many", MANY)
+    assert (many - few) / (MANY - FEW) < BYTES_PER_ROW

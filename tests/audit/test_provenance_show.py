@@ -1,0 +1,156 @@
+"""The story of a pair, of a drop and of a prompt, and the dataset with its card."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import proven_project
+import pytest
+from click.testing import CliRunner
+from proven_project import git
+
+from lidr import config, paths
+from lidr.cli import main
+from lidr.jsonl import read_by_key, read_rows
+from lidr.policy import file_hash, resolve
+from lidr.provenance.show import printable
+from lidr.provenance.trace import recorded_in
+from lidr.records import Drop, Pair, Response, Translation
+from lidr.tracking.hashes import dvc_hash
+
+FOLDER = Path("data/m2/pairs")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("proven"))
+        patch.setenv("LIDR_TRACKING", "off")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield proven_project.build(prompts=30)
+
+
+def lidr(*arguments: str) -> str:
+    result = CliRunner().invoke(main, ["audit", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def m1_only(pair: Pair) -> bool:
+    return pair.lang == "es" and pair.rule.value == "translated_dominant"
+
+
+def test_a_pair_says_where_every_text_comes_from(project: config.Settings) -> None:
+    pair = next(filter(m1_only, read_rows(Path("data/m1/pairs/pairs.jsonl"), Pair)))
+    answer = read_by_key(Path("data/m1/responses/en.jsonl"), Response)[pair.prompt_id]
+    translation = read_by_key(Path("data/m1/translations/en-es.jsonl"), Translation)[pair.prompt_id]
+    lines = (Path("data/m1/translations/en-es.jsonl")).read_bytes().splitlines(keepends=True)
+    number = next(n for n, line in enumerate(lines, 1) if f'"id":"{pair.prompt_id}",'.encode() in line)
+
+    said = lidr("show", pair.id)
+
+    assert f"pair {pair.id} of m1, by the rule translated_dominant · data/m1/pairs/pairs.jsonl:" in said
+    place = f"data/m1/translations/en-es.jsonl:{number}, sha256 {hashlib.sha256(lines[number - 1]).hexdigest()}"
+    assert f"chosen: translation en → es, ended by stop · {place}" in said
+    assert f"    {translation.raw}\n" in said
+    assert f"translated from: own answer in en, {answer.completion_tokens} tokens, ended by stop" in said
+    assert f"model: m0 (models/m0), fingerprint {resolve('m0').fingerprint}" in said
+    assert f"answers, generate: max_new_tokens {project.generate.max_new_tokens}, temperature 0.0" in said
+    assert "translations, translate: wording v1" in said
+    rows = len(Path("data/m1/pairs/pairs.jsonl").read_bytes().splitlines())
+    assert f"training: one of {rows} pairs of m1, {project.train.epochs:g} epochs · models/m1/lidr.json" in said
+    assert f"pairs@m1 → data/m1/pairs {dvc_hash(Path('data/m1/pairs'))}" in said
+    assert "git: " in said
+    assert "State (the last commit of dvc.lock)" in said
+    assert "MLflow: no MLflow store at sqlite:///" in said
+
+
+def test_a_pair_of_a_later_iteration_names_the_model_that_wrote_it() -> None:
+    said = lidr("show", next(iter(read_rows(FOLDER / paths.PAIRS, Pair))).id)
+    assert f"model: m1 (models/m0 + models/m1), fingerprint {resolve('m1').fingerprint}" in said
+
+
+def test_a_drop_says_why() -> None:
+    drop = next(iter(read_rows(Path("data/m1/pairs/drops.jsonl"), Drop)))
+    said = lidr("show", f"{drop.prompt_id}:{drop.lang}:{drop.other_lang}")
+    assert f"of m1: {drop.reason.value}, {drop.detail} · data/m1/pairs/drops.jsonl:1, sha256 " in said
+    assert "training: not in the pairs of m1" in said
+
+
+def test_a_prompt_lists_its_directions() -> None:
+    said = lidr("show", "lab-103").splitlines()
+    assert said[0].startswith("prompt lab-103 of m1: ")
+    assert {line.split()[1].rstrip(":") for line in said[1:]} == {"lab-103:es:en", "lab-103:en:es"}
+
+
+def test_an_unknown_id_is_one_line() -> None:
+    result = CliRunner().invoke(main, ["audit", "show", "lab-\x1b[31m"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: no prompt, pair or drop 'lab-<U+001B>[31m'; ids are")
+
+
+def test_texts_cannot_act_on_the_terminal() -> None:
+    assert printable("a\x1b[2J\u202eb\r\nc\tñ") == "a<U+001B>[2J<U+202E>b<U+000D>\nc<U+0009>ñ"
+
+
+def test_a_hash_is_found_in_the_commit_that_recorded_it() -> None:
+    first = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    Path("note").touch()
+    git("add", "note")
+    git("commit", "-qm", "Later")
+    md5 = dvc_hash(Path("data/m1/pairs"))
+    assert recorded_in("data/m1/pairs", md5) == first
+    assert recorded_in("data/m2/pairs", md5) is None
+    assert recorded_in("data/m1/pairs", "0" * 32) is None
+
+
+def test_the_card_is_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder = tmp_path / "hub"
+    said = lidr("card", "--to", str(folder))
+    rows = list(read_rows(FOLDER / paths.PAIRS, Pair))
+    assert said.endswith(f"share it with: hf upload NAME {folder} --repo-type dataset\n")
+
+    loaded = datasets.load_dataset(str(folder), "m2", split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded["id"][:] == [pair.id for pair in rows]
+    assert loaded[0]["chosen"] == [{"role": "assistant", "content": rows[0].chosen[0].content}]
+    drops = datasets.load_dataset(str(folder), "m1-drops", split="train", cache_dir=str(tmp_path / "cache"))
+    assert drops[0]["reason"] == next(iter(read_rows(Path("data/m1/pairs/drops.jsonl"), Drop))).reason.value
+
+    from huggingface_hub import DatasetCard
+
+    card = DatasetCard.load(folder / "README.md")
+    assert (card.data.license, card.data.language) == ("apache-2.0", ["en", "es"])
+    assert f"| m2/pairs.jsonl | {len(rows)} | `{dvc_hash(FOLDER / paths.PAIRS)}` |" in card.text
+    assert file_hash(FOLDER / paths.PAIRS) in card.text
+    assert file_hash(folder / "m2" / "pairs.jsonl") == file_hash(FOLDER / paths.PAIRS)
+    again = (folder / "README.md").read_bytes()
+    lidr("card", "--to", str(folder))
+    assert (folder / "README.md").read_bytes() == again
+
+
+def test_the_card_never_replaces_other_files(tmp_path: Path) -> None:
+    (tmp_path / "README.md").touch()
+    (tmp_path / "mine.txt").touch()
+    result = CliRunner().invoke(main, ["audit", "card", "--to", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "this folder holds something else (mine.txt)" in result.output
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_a_licence_is_never_guessed(tmp_path: Path) -> None:
+    params = paths.PARAMS.read_text("utf-8")
+    try:
+        paths.PARAMS.write_text(params.replace("prompts:\n  source: lab", "prompts:\n  source: my/prompts"), "utf-8")
+        result = CliRunner().invoke(main, ["audit", "card", "--to", str(tmp_path / "hub")])
+        assert result.exit_code == 1
+        assert "say the licence (--licence" in result.output
+        assert not (tmp_path / "hub").exists()
+        lidr("card", "--to", str(tmp_path / "hub"), "--licence", "cc-by-4.0")
+        assert "license: cc-by-4.0" in (tmp_path / "hub" / "README.md").read_text("utf-8")
+    finally:
+        paths.PARAMS.write_text(params, "utf-8")

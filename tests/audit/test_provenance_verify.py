@@ -1,0 +1,248 @@
+"""Every kind of break is planted, with and without a lock that was made to fit, and `lidr audit verify` names it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import proven_project
+import pytest
+from click.testing import CliRunner, Result
+from proven_project import git, relock, train
+
+from lidr import config, paths
+from lidr.cli import main
+from lidr.provenance import lock
+from lidr.stages import pairs
+
+RESPONSES = Path("data/m1/responses/es.jsonl")
+PAIRS = Path("data/m1/pairs/pairs.jsonl")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("LIDR_TRACKING", "off")
+        proven_project.build()
+    return folder
+
+
+@pytest.fixture
+def project(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "project"
+    shutil.copytree(whole, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def verify(*options: str) -> Result:
+    return CliRunner().invoke(main, ["audit", "verify", *options])
+
+
+def change(path: str | Path, old: str, new: str) -> None:
+    text = Path(path).read_text("utf-8")
+    assert old in text
+    Path(path).write_text(text.replace(old, new, 1), "utf-8")
+
+
+def change_byte(path: Path) -> None:
+    content = path.read_bytes()
+    start = content.index(b'"text":"') + len(b'"text":"')
+    path.write_bytes(content[:start] + b"x" + content[start + 1 :])
+    assert path.read_bytes() != content
+
+
+def reorder(path: Path) -> None:
+    first, second, *rest = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([second, first, *rest]))
+
+
+def swap_sides(path: Path) -> None:
+    first, *rest = path.read_text("utf-8").splitlines(keepends=True)
+    row = json.loads(first)
+    row["chosen"], row["rejected"] = row["rejected"], row["chosen"]
+    path.write_text(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" + "".join(rest), "utf-8")
+
+
+def another_text_of_a_translation() -> None:
+    """A translation that says something else than its raw text, with pairs and adapters to fit."""
+    path = Path("data/m1/translations/en-es.jsonl")
+    first, *rest = path.read_text("utf-8").splitlines(keepends=True)
+    row = json.loads(first)
+    row["text"] += "!"
+    path.write_text(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" + "".join(rest), "utf-8")
+    settings = config.load()
+    pairs.run(settings, "m1")
+    train(settings, "m1")
+    train(settings, "m2")
+
+
+def test_a_whole_chain_is_proven(project: Path) -> None:
+    result = verify()
+    assert result.exit_code == 0, result.output
+    lines = [line.split(maxsplit=2) for line in result.output.splitlines()]
+    names = ["pipeline", "parameters", "code", "commit", "data", "pairs", "models"]
+    assert [(ok, name) for ok, name, _ in lines] == [("ok", name) for name in names]
+    assert lines[0][2].startswith("11 stages of dvc.yaml are in dvc.lock")
+    assert lines[4][2].startswith("13 outputs and 10 inputs have the hashes")
+    made = len(PAIRS.read_bytes().splitlines())
+    assert f"m1: {made} pairs and {24 - made} drops · m2:" in lines[5][2]
+    assert lines[6][2].startswith(f"m1 on m0 from {made} pairs · m2 on m1 from ")
+
+
+# What is done to a whole project, and what the error must say.
+BREAKS: dict[str, tuple[Callable[[], object], str]] = {
+    "one byte in a response": (
+        lambda: change_byte(RESPONSES),
+        f"data: data/m1/responses: not what generate@m1 wrote: .* \\({RESPONSES} differs\\)",
+    ),
+    "a swapped pair": (
+        lambda: swap_sides(PAIRS),
+        f"data: data/m1/pairs: not what pairs@m1 wrote: .* \\({PAIRS} differs",
+    ),
+    "a reordered file": (lambda: reorder(RESPONSES), f"data: data/m1/responses: .* \\({RESPONSES} differs\\)"),
+    "a missing file": (lambda: RESPONSES.unlink(), f"data: data/m1/responses: .* \\({RESPONSES} is missing\\)"),
+    "a missing folder": (
+        lambda: shutil.rmtree("data/m1/translations"),
+        "data: data/m1/translations: missing; `dvc checkout`",
+    ),
+    "a file more": (
+        lambda: Path("data/m1/pairs/more.jsonl").touch(),
+        r"data: data/m1/pairs: .* \(data/m1/pairs/more.jsonl was not there\)",
+    ),
+    "other weights of an adapter": (
+        lambda: Path("models/m1/model.safetensors").write_bytes(b"other"),
+        r"data: models/m1: not what .* \(models/m1/model.safetensors differs\)",
+    ),
+    "an edited param": (
+        lambda: change("params.yaml", "  drop_repeated: true", "  drop_repeated: false"),
+        "parameters: params.yaml: pairs.drop_repeated is False here, but pairs@m1 ran with True",
+    ),
+    "a param for another order of stages": (
+        lambda: change("params.yaml", "  previous: m1", "  previous: m0"),
+        "pipeline: dvc.lock: generate@m2 ran with other inputs: models/m1 is in one of them only",
+    ),
+    "edited code": (
+        lambda: change(proven_project.CODE, "1", "2"),
+        "code: src/rules.py: not what base ran with",
+    ),
+    "a command that did not run": (
+        lambda: change("dvc.yaml", "cmd: lidr base", "cmd: lidr base --again"),
+        "pipeline: dvc.lock: base ran 'lidr base', dvc.yaml says 'lidr base --again'",
+    ),
+    "a stage that did not run": (
+        lambda: change("dvc.lock", "train@m2", "train@m3"),
+        "pipeline: dvc.lock: the stage train@m2 has not run",
+    ),
+    "no lock": (lambda: paths.LOCK.unlink(), "pipeline: dvc.lock: no such file"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BREAKS.values(), ids=BREAKS.keys())
+def test_a_break_is_named(project: Path, spoil: Callable[[], object], message: str) -> None:
+    spoil()
+    expect(verify(), message)
+
+
+# The same against somebody who has made the hashes fit.
+WITH_A_LOCK_THAT_FITS: dict[str, tuple[Callable[[], object], str]] = {
+    "a swapped pair": (lambda: swap_sides(PAIRS), r"pairs: data/m1/pairs/pairs.jsonl: the pair '.*': its chosen text"),
+    "a pair taken away": (
+        lambda: PAIRS.write_bytes(b"".join(PAIRS.read_bytes().splitlines(keepends=True)[1:])),
+        r"pairs: data/m1/pairs/pairs.jsonl: '.*' has no rows in pairs.jsonl and drops.jsonl together",
+    ),
+    "another detail of a drop": (
+        lambda: change("data/m1/pairs/drops.jsonl", '"detail":"', '"detail":"well, '),
+        "pairs: data/m1/pairs/drops.jsonl:1: answers and translations give '.*' here, and other bytes stand here",
+    ),
+    "one byte in a response": (lambda: change_byte(RESPONSES), "pairs: data/m1/pairs/pairs.jsonl: the pair '.*': its"),
+    "a reordered file": (
+        lambda: reorder(RESPONSES),
+        f"pairs: {RESPONSES}:.*: a row of '.*': rows are expected in the order of the prompts",
+    ),
+    "another text of a translation": (
+        another_text_of_a_translation,
+        "pairs: data/m1/translations/en-es.jsonl:1: the text of '.*' is not what its raw text gives",
+    ),
+    "an adapter from other data": (
+        lambda: train(config.load(), "m1", pairs="0" * 64),
+        "models: models/m1/lidr.json: trained with another pairs: 000000000000 is recorded, .* is here",
+    ),
+    "an adapter from another reference": (
+        lambda: train(config.load(), "m2", reference="1" * 64),
+        "models: models/m2/lidr.json: trained with another reference: 111111111111 is recorded",
+    ),
+    "an adapter from fewer rows": (
+        lambda: train(config.load(), "m1", rows=3),
+        r"models: models/m1/lidr.json: 3 pairs trained on and 0 left out are not \d+",
+    ),
+    "another base": (
+        lambda: Path("models/m0/model.safetensors").write_bytes(b"other"),
+        "models: models/m0/lidr.json: the base is .*, its record says",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), WITH_A_LOCK_THAT_FITS.values(), ids=WITH_A_LOCK_THAT_FITS.keys())
+def test_a_break_is_named_where_the_hashes_fit(project: Path, spoil: Callable[[], object], message: str) -> None:
+    spoil()
+    relock()
+    expect(verify(), message)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [("params.yaml", "drop_repeated: true", "drop_repeated: false"), (str(proven_project.CODE), "1", "2")],
+)
+def test_what_is_in_no_commit_is_named(project: Path, path: str, old: str, new: str) -> None:
+    change(path, old, new)
+    relock(commit=False)
+    expect(verify(), "commit: (params.yaml|dvc.lock|src/rules.py): not as it was committed")
+
+
+def test_code_that_git_ignores_does_not_count(project: Path) -> None:
+    cached = project / "src" / "__pycache__" / "rules.pyc"
+    cached.parent.mkdir()
+    cached.touch()
+    change(".gitignore", "/data/", "__pycache__/\n/data/")
+    change("dvc.yaml", "deps: [src/rules.py]", "deps: [src]")
+    cached.unlink()
+    relock()
+    cached.touch()
+    assert verify().exit_code == 0
+
+
+def test_a_loop_over_a_list_and_variables_are_resolved() -> None:
+    text = """
+stages:
+  mgsm:
+    foreach: ${models}
+    do: {cmd: 'lidr mgsm ${item}', deps: ['models/${item}', '${baseline.source}'], metrics: [{'r/${item}.json': {}}]}
+"""
+    found = lock.read_pipeline(text, {"models": ["m0", "m1"], "baseline": {"source": "models/m0"}})
+    assert list(found) == ["mgsm@m0", "mgsm@m1"]
+    wanted = found["mgsm@m1"]
+    assert (wanted.cmd, wanted.deps, wanted.outs) == ("lidr mgsm m1", ("models/m1", "models/m0"), ("r/m1.json",))
+
+
+def test_outside_of_git_the_commit_is_what_is_missing(project: Path) -> None:
+    shutil.rmtree(".git")
+    expect(verify(), "commit: git status: fatal: not a git repository")
+
+
+def test_git_history_is_not_touched(project: Path) -> None:
+    index = (project / ".git" / "index").read_bytes()
+    assert verify().exit_code == 0
+    assert (project / ".git" / "index").read_bytes() == index
+    git("diff", "--quiet", "HEAD")
+
+
+def expect(result: Result, message: str) -> None:
+    assert result.exit_code == 1, result.output
+    assert re.search(f"^Error: {message}", result.output, re.MULTILINE), result.output
+    assert "Traceback" not in result.output

@@ -1,0 +1,34 @@
+"""A smaller version of the default pipeline in a clean clone, and its commands as a user types them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import clones
+from clones import commit, environment, run
+from factories import ROOT
+from tracking_client import Store
+
+__all__ = ["ROOT", "SMALLER", "clone", "commit", "copy", "environment", "run", "store"]
+
+SMALLER = {"per_iteration: 400": "per_iteration: 24", "items: 250": "items: 20", "resamples: 2000": "resamples: 200"}
+
+
+def clone(folder: Path) -> Path:
+    """A clone of the work tree's state, committed or not, with the smaller settings committed."""
+    return clones.clone(folder, SMALLER)
+
+
+def copy(project: Path, folder: Path) -> Path:
+    """A project in the same state, its results committed, with a store of its own that is empty."""
+    shutil.copytree(project, folder, symlinks=True)
+    for name in ("mlflow.db", "mlartifacts", ".lidr"):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    commit(folder, "Results")
+    return folder
+
+
+def store(project: Path) -> Store:
+    return Store(f"sqlite:///{project}/mlflow.db")

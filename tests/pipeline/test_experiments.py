@@ -1,0 +1,70 @@
+"""DVC's experiments, in the workspace and from the queue: each leaves its own parent run in the project's store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from small_pipeline import run, store
+
+from lidr import config
+
+pytestmark = pytest.mark.pipeline
+
+
+def test_each_experiment_has_its_own_parent_with_the_whole_curve(experiments: Path) -> None:
+    runs = store(experiments)
+    parents = {run.data.tags["dvc.experiment"]: run for run in runs.parents()}
+    assert len(parents) == 3
+    beta = config.load(experiments / "profiles" / "lab.yaml").train.beta
+    settings = {(float(r.data.params["train.beta"]), int(r.data.params["compare.resamples"])) for r in parents.values()}
+    assert settings == {(0.2, 200), (beta, 150), (beta, 250)}
+    for parent in parents.values():
+        assert sorted(runs.history(parent, "mgsm accuracy/es")) == [0, 1, 2]
+        assert parent.info.status == "FINISHED"
+
+
+def test_stages_from_the_cache_leave_no_run(experiments: Path) -> None:
+    runs = store(experiments)
+    names = {
+        parent.data.tags["dvc.experiment"]: sorted(child.info.run_name for child in runs.children(parent))
+        for parent in runs.parents()
+    }
+    higher = names.pop("higher")
+    assert {"train m1 · beta 0.2", "train m2 · beta 0.2", "generate m2", "mgsm m2", "compare"} <= set(higher)
+    assert not {"base m0", "prompts m1", "generate m1", "mgsm m0"} & set(higher)
+    for others in names.values():
+        assert others == ["alpaca m0", "alpaca m1", "alpaca m2", "compare"]
+
+
+def test_show_lists_them_with_their_values(experiments: Path) -> None:
+    shown = run("dvc", "exp", "show", "--csv", cwd=experiments).splitlines()
+    head = shown[0].split(",")
+    rows = [dict(zip(head, line.split(","), strict=False)) for line in shown[1:]]
+    found = {row["Experiment"]: row for row in rows if row["Experiment"]}
+    assert len(found) == 3
+    assert found["higher"]["train.beta"] == "0.2"
+    assert {row["compare.resamples"] for row in found.values()} == {"150", "200", "250"}
+
+
+def test_apply_brings_an_experiment_back(experiments: Path) -> None:
+    run("dvc", "exp", "apply", "higher", cwd=experiments)
+    assert config.load(experiments / "params.yaml").train.beta == 0.2
+    assert "Data and pipelines are up to date" in run("dvc", "status", cwd=experiments)
+    measured = json.loads((experiments / "reports/compare/metrics.json").read_text())
+    runs = store(experiments)
+    (parent,) = [one for one in runs.parents() if one.data.tags["dvc.experiment"] == "higher"]
+    assert runs.history(parent, "mgsm accuracy/es")[2] == measured["m2"]["mgsm"]["es"]["accuracy"]
+
+
+def test_two_experiments_compare_from_mlflow_alone(experiments: Path) -> None:
+    other = next(
+        one.data.tags["dvc.experiment"]
+        for one in store(experiments).parents()
+        if one.data.params["compare.resamples"] == "150"
+    )
+    said = run("lidr", "compare", "--runs", other, "higher", cwd=experiments)
+    assert "   compare.resamples  150 | 200\n" in said
+    assert "   train.beta  " in said
+    assert "B - A at m2" in said

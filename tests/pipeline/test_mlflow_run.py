@@ -1,0 +1,45 @@
+"""`mlflow run .`: one stage, and the whole pipeline; all that they run nests under the run that MLflow makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_pipeline
+from small_pipeline import run, store
+
+pytestmark = pytest.mark.pipeline
+
+
+@pytest.fixture(scope="module")
+def project(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_pipeline.copy(reproduced, tmp_path_factory.mktemp("mlflow-run") / "lidr")
+
+
+def outer_runs(project: Path) -> list[Any]:
+    return store(project).runs("tags.`mlflow.source.type` = 'PROJECT'")
+
+
+def test_one_stage(project: Path) -> None:
+    run("mlflow", "run", ".", "--env-manager", "local", "-e", "train", "-P", "iteration=m2", cwd=project)
+    (outer,) = outer_runs(project)
+    (child,) = store(project).children(outer)
+    assert child.info.run_name.startswith("train m2")
+    assert (child.info.status, outer.info.status) == ("FINISHED", "FINISHED")
+    assert len(store(project).history(child, "loss")) > 1
+
+
+def test_whole_pipeline(project: Path) -> None:
+    """What changed runs; two parents would be one too many."""
+    path = project / "params.yaml"
+    text = path.read_text("utf-8")
+    assert "resamples: 200" in text
+    path.write_text(text.replace("resamples: 200", "resamples: 300"), "utf-8")
+    run("mlflow", "run", ".", "--env-manager", "local", cwd=project)
+    outer = outer_runs(project)[-1]
+    children = [child.info.run_name for child in store(project).children(outer)]
+    assert children == ["alpaca m0", "alpaca m1", "alpaca m2", "compare"]
+    assert outer.data.params["compare.resamples"] == "300"
+    assert sorted(store(project).history(outer, "mgsm accuracy/es")) == [0, 1, 2]
+    assert len(store(project).parents()) == len(outer_runs(project)) == 2

@@ -1,0 +1,34 @@
+"""What a project's MLflow store has by now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store by its address."""
+
+    uri: str
+
+    @property
+    def client(self) -> Any:
+        from mlflow import MlflowClient
+
+        return MlflowClient(self.uri)
+
+    def runs(self, condition: str = "") -> list[Any]:
+        """All runs, children and parents, in the order in which they began."""
+        client = self.client
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return list(client.search_runs(experiments, condition, max_results=1000, order_by=["start_time ASC"]))
+
+    def parents(self) -> list[Any]:
+        return self.runs("tags.`lidr.pipeline` LIKE '%'")
+
+    def children(self, parent: Any) -> list[Any]:
+        return self.runs(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+
+    def history(self, run: Any, name: str) -> dict[int, float]:
+        return {metric.step: metric.value for metric in self.client.get_metric_history(run.info.run_id, name)}

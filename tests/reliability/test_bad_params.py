@@ -1,0 +1,219 @@
+"""params.yaml in every way wrong, through a real command: each key missing, of a wrong type, out of range, beside a
+stranger; contradictions between keys; files that are no YAML; tricks in names and paths.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import ROOT, edited
+from refusal import refused
+from ruamel.yaml import YAML
+
+from lidr import config
+
+COMMAND = ("prompts", "m1")
+Keys = tuple[str, ...]
+
+
+def document() -> dict[str, Any]:
+    found: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text("utf-8"))
+    return found
+
+
+def leaves(block: dict[str, Any], above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    for key, value in block.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def blocks(block: dict[str, Any], above: Keys = ()) -> Iterator[Keys]:
+    for key, value in block.items():
+        if isinstance(value, dict):
+            yield (*above, key)
+            yield from blocks(value, (*above, key))
+
+
+def save(changed: dict[str, Any]) -> None:
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump(changed, text)
+    Path("params.yaml").write_text(text.getvalue(), "utf-8")
+
+
+def parent(changed: dict[str, Any], keys: Keys) -> dict[str, Any]:
+    for key in keys[:-1]:
+        changed = changed[key]
+    return changed
+
+
+LEAVES = list(leaves(document()))
+BLOCKS = [keys for keys in blocks(document()) if keys != ("iterations",)]
+NUMBERS = [(keys, value) for keys, value in LEAVES if isinstance(value, int | float) and not isinstance(value, bool)]
+
+
+def name(keys: object) -> str:
+    return ".".join(keys) if isinstance(keys, tuple) else repr(keys)
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("keys", [keys for keys, _ in LEAVES], ids=name)
+def test_missing_key(keys: Keys) -> None:
+    changed = document()
+    del parent(changed, keys)[keys[-1]]
+    save(changed)
+    assert refused(*COMMAND).endswith(f"{'.'.join(keys)}: this key is missing")
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("keys", [keys for keys, _ in LEAVES], ids=name)
+def test_wrong_type(keys: Keys) -> None:
+    changed = document()
+    parent(changed, keys)[keys[-1]] = {"a": "mapping"}
+    save(changed)
+    line = refused(*COMMAND)
+    assert line.startswith("params.yaml:") and f" {'.'.join(keys)}: Expected " in line
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("keys", BLOCKS, ids=name)
+def test_unknown_key(keys: Keys) -> None:
+    changed = document()
+    parent(changed, (*keys, ""))["stranger"] = 1
+    save(changed)
+    assert refused(*COMMAND).endswith(f"{'.'.join(keys)}.stranger: there is no such key")
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("value", [-1, float("nan"), 10**30], ids=["negative", "nan", "huge"])
+@pytest.mark.parametrize("keys", [keys for keys, _ in NUMBERS], ids=name)
+def test_number_out_of_range(keys: Keys, value: float) -> None:
+    changed = document()
+    parent(changed, keys)[keys[-1]] = value
+    save(changed)
+    line = refused(*COMMAND)
+    assert line.startswith("params.yaml:") and f" {'.'.join(keys)}: " in line
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    "value", ["", " ", "a\0b", "a\nb", "\x1b[31m"], ids=["empty", "blank", "NUL", "line", "escape"]
+)
+@pytest.mark.parametrize("keys", ["profile", "prompts.source", "mgsm.source", "alpaca.source", "base.model"])
+def test_text_that_is_no_name(keys: str, value: str) -> None:
+    changed = document()
+    parent(changed, tuple(keys.split(".")))[keys.rpartition(".")[2]] = value
+    save(changed)
+    assert refused(*COMMAND).endswith(f"{keys}: text without control characters is expected")
+
+
+CODES = [
+    "../es",
+    "es/../de",
+    "en.",
+    "en./../../x",
+    "es@x",
+    "/es",
+    "es\0",
+    "",
+    "es de",
+    "e",
+    "ｅｓ",
+    "es-",
+    "-es",
+    "es_ES",
+]
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("key", ["languages", "mgsm.languages", "alpaca.languages"])
+def test_language_that_would_be_a_path(key: str, code: str) -> None:
+    changed = document()
+    parent(changed, tuple(key.split(".")))[key.rpartition(".")[2]] = ["es", code] if "." not in key else ["en", code]
+    save(changed)
+    assert f" {key}: " in refused(*COMMAND)
+
+
+ITERATIONS = {
+    "circle of two": ({"m1": "m2", "m2": "m1"}, "iterations.m1.previous: a model before 'm1' is expected, not 'm2'"),
+    "circle of one": ({"m1": "m1"}, "iterations.m1.previous: a model before 'm1' is expected, not 'm1'"),
+    "nobody before": ({"m1": "m0", "m3": "m2"}, "iterations.m3.previous: 'm2' is no model of this file"),
+    "from the future": (
+        {"m1": "m0", "m2": "m3", "m3": "m1"},
+        "iterations.m2.previous: a model before 'm2' is expected",
+    ),
+    "path as previous": ({"m1": "../m0"}, "iterations.m1.previous: the name of a model is expected"),
+    "NUL in a name": ({"m1\0": "m0"}, "iterations are named m1, m2, ..."),
+    "path as a name": ({"../m1": "m0"}, "iterations are named m1, m2, ..."),
+    "too many digits": ({"m12345": "m0"}, "iterations are named m1, m2, ..."),
+    "digits of another script": ({"m١": "m0"}, "iterations are named m1, m2, ..."),
+}
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(("chain", "expected"), ITERATIONS.values(), ids=ITERATIONS.keys())
+def test_chain_of_iterations(chain: dict[str, str], expected: str) -> None:
+    changed = document()
+    changed["iterations"] = {made: {"previous": previous} for made, previous in chain.items()}
+    changed["models"] = ["m0", *chain]
+    save(changed)
+    line = refused(*COMMAND)
+    assert line.startswith("params.yaml:") and (expected in line or "models.1: the name of a model is expected" in line)
+
+
+BROKEN = {
+    "empty": (b"", "1: a mapping of the configuration's blocks is expected"),
+    "only a comment": (b"# lab\n", "1: a mapping of the configuration's blocks is expected"),
+    "list": (b"- a\n", "1: a mapping of the configuration's blocks is expected"),
+    "bad UTF-8": (b"seed: \xff\n", " not UTF-8 at byte 6"),
+    "UTF-16": ("seed: 1\n".encode("utf-16"), " not UTF-8 at byte 0"),
+    "NUL": (b"seed: 1\0\n", "not valid YAML"),
+    "unclosed": (b"seed: [1\n", "not valid YAML"),
+    "two documents": (b"a: 1\n---\nb: 1\n", "not valid YAML"),
+    "anchor that is nowhere": (b"a: *b\n", "not valid YAML"),
+    "python tag": (b"a: !!python/object/apply:os.system ['touch x']\n", "not valid YAML"),
+    "deep": (b"a: " + b"[" * 5_000, "not valid YAML"),
+}
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(("content", "expected"), BROKEN.values(), ids=BROKEN.keys())
+def test_file_that_is_no_configuration(content: bytes, expected: str) -> None:
+    Path("params.yaml").write_bytes(content)
+    line = refused(*COMMAND)
+    assert line.startswith("params.yaml:") and expected in line
+
+
+def test_aliases_that_multiply_end(root: Path) -> None:
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
+    (root / "params.yaml").write_text("\n".join(lines) + "\n", "utf-8")
+    assert refused(*COMMAND).startswith("params.yaml:")
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("  examples: 0", "  examples: 2"), "mgsm.examples: the style 'paper' takes no examples"),
+        (("  wording: v1", "  wording: v0"), "translate.wording: 'v0' is no version of the wording"),
+        (("  pairs_per_step:", "  pairs_per_step: 12"), "train.pairs_per_step: a multiple of pairs_per_device"),
+        (("dominant: en", "dominant: es"), "languages: the dominant language 'es' must not stand here as well"),
+        (("    endpoint: null", "    endpoint: http://x"), "alpaca.judge.endpoint: the judge 'lab' has no use for it"),
+    ],
+    ids=lambda value: value[1].strip() if isinstance(value, tuple) else "",
+)
+def test_contradiction(change: tuple[str, str], expected: str) -> None:
+    Path("params.yaml").write_text(edited(change), "utf-8")
+    assert expected in refused(*COMMAND)
+
+
+def test_the_tables_hold_what_they_promise() -> None:
+    assert config.load(ROOT / "params.yaml")
+    assert 2 * len(LEAVES) + len(BLOCKS) + 3 * len(NUMBERS) > 250

@@ -1,0 +1,185 @@
+"""Files of rows in every way wrong, through the commands that read them: each is refused with file, line and what was
+expected, and what was there stays as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import edited, prompt, response, translation
+from refusal import done, refused
+
+from lidr import paths
+from lidr.jsonl import write_rows
+
+SOURCE = Path("data/sources/own")
+PROMPT = {"id": "b", "lang": "es", "text": "¿b?", "source": {"name": "t", "row": 1}, "kind": "task"}
+
+
+def line(**changes: Any) -> bytes:
+    """A prompt's line with values changed; None leaves the field out."""
+    row = {key: value for key, value in (PROMPT | changes).items() if value is not None}
+    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+
+
+GOOD = line(id="a")
+# What stands in the second line, and what is said of it.
+LINES: dict[str, tuple[bytes, str]] = {
+    "cut off": (line()[:-20], "not one JSON object on a line: Input data was truncated"),
+    "no JSON": (b"b\n", "not one JSON object on a line"),
+    "two objects": (line()[:-1] + line(), "not one JSON object on a line"),
+    "trailing comma": (line()[:-2] + b",}\n", "not one JSON object on a line"),
+    "single quotes": (line().replace(b'"', b"'"), "not one JSON object on a line"),
+    "comment": (b"// b\n", "not one JSON object on a line"),
+    "NaN": (line().replace(b'"row": 1', b'"row": NaN'), "not one JSON object on a line"),
+    "Infinity": (line().replace(b'"row": 1', b'"row": Infinity'), "not one JSON object on a line"),
+    "deep": (b"[" * 100_000 + b"\n", "not "),
+    "deep in a field": (b'{"id":' + b"[" * 100_000 + b"\n", "not "),
+    "empty line": (b"\n", "an empty line; one JSON object a line is expected"),
+    "blanks": (b" \t \n", "an empty line; one JSON object a line is expected"),
+    "CRLF": (line()[:-1] + b"\r\n", "the line ends in \\r\\n; \\n alone is expected"),
+    "bad UTF-8": (
+        line(text="\udcff".encode("utf-8", "surrogateescape").decode("latin-1")).replace(b"\xc3\xbf", b"\xff"),
+        "not UTF-8 at byte",
+    ),
+    "half a surrogate pair": (line().replace("¿b?".encode(), b"\\ud800"), "not one JSON object on a line"),
+    "raw control character": (line().replace("¿b?".encode(), b"\x01"), "not one JSON object on a line"),
+    "list": (b"[]\n", "not a prompt record: Expected `object`, got `array`"),
+    "text": (b'"b"\n', "not a prompt record: Expected `object`, got `str`"),
+    "null": (b"null\n", "not a prompt record: Expected `object`, got `null`"),
+    "unknown field": (line(answers="1"), "not a prompt record: Object contains unknown field `answers`"),
+    "unknown field inside": (
+        line(source={"name": "t", "row": 1, "x": 1}),
+        "Object contains unknown field `x` - at `$.source`",
+    ),
+    "number as text": (line(source={"name": "t", "row": "1"}), "Expected `int`, got `str` - at `$.source.row`"),
+    "fraction": (line(source={"name": "t", "row": 1.5}), "Expected `int`, got `float` - at `$.source.row`"),
+    "huge number": (line().replace(b'"row": 1', b'"row": 1' + b"0" * 5_000), "not "),
+    "unknown kind": (line(kind="riddle"), "Invalid enum value 'riddle' - at `$.kind`"),
+    "id twice": (line(id="a"), "a second row with the id 'a'; ids are expected once each"),
+    "key twice": (line()[:-2] + b', "id": "c"}\n', "the key 'id' stands twice in an object; once is expected"),
+    "key twice, escaped": (
+        line()[:-2] + b', "\\u0069d": "c"}\n',
+        "the key 'id' stands twice in an object; once is expected",
+    ),
+    "key twice inside": (line().replace(b'"row": 1', b'"row": 1, "row": 2'), "the key 'row' stands twice in an object"),
+    "another language": (line(lang="de"), "a prompt in 'de'; 'es' is expected in this file"),
+    "language as a path": (line(lang="../es"), "a prompt in '../es'; 'es' is expected in this file"),
+    "no text": (line(text=" \n"), "the prompt 'b' has no text"),
+    "50 MB of one line": (line(text="x" * 50_000_000)[:-3] + b"\n", "not one JSON object on a line"),
+    "50 MB of an id": (line(id="x" * 50_000_000) + line(id="x" * 50_000_000), "a second row with the id 'xxx"),
+    **{f"no {key}": (line(**{key: None}), f"Object missing required field `{key}`") for key in PROMPT},
+    **{
+        f"{key} is null": (
+            line().replace(json.dumps(PROMPT[key], ensure_ascii=False).encode(), b"null", 1),
+            "not a prompt record: Expected ",
+        )
+        for key in PROMPT
+    },
+    **{f"{key} is a list": (line(**{key: []}), "not a prompt record: Expected ") for key in PROMPT},
+}
+
+
+@pytest.fixture
+def own_source(root: Path) -> Path:
+    """A project whose prompts come from a folder, and were taken from it once."""
+    change = ("prompts:\n  source: lab", f"prompts:\n  source: {SOURCE}"), ("  per_iteration:", "  per_iteration: 2")
+    (root / "params.yaml").write_text(edited(("languages: [es, de, fr, ru]", "languages: [es]"), *change), "utf-8")
+    write_rows(SOURCE / "en.jsonl", [prompt("a", "en"), prompt("b", "en")])
+    write_rows(SOURCE / "es.jsonl", [prompt("a", "es"), prompt("b", "es")])
+    done("prompts", "m1")
+    return SOURCE / "es.jsonl"
+
+
+@pytest.mark.parametrize(("second", "expected"), LINES.values(), ids=LINES.keys())
+def test_bad_line_of_prompts(own_source: Path, second: bytes, expected: str) -> None:
+    own_source.write_bytes(GOOD + second)
+    said = refused("prompts", "m1")
+    number = 3 if expected.startswith("a second row with the id 'xxx") else 2
+    assert said.startswith(f"{own_source}:{number}: ") and expected in said
+
+
+WHOLE: dict[str, tuple[bytes | None, str]] = {
+    "missing": (None, ": no prompts in 'es'; one JSONL file for each language is expected"),
+    "empty": (b"", ": the file is empty; one JSON object a line is expected"),
+    "BOM": (b"\xef\xbb\xbf" + GOOD, ":1: a byte order mark; UTF-8 without one is expected"),
+    "UTF-16": (GOOD.decode().encode("utf-16"), ":1: not "),
+    "gzip": (b"\x1f\x8b\x08\0\0\0", ":1: not "),
+    "pickle": (b"\x80\x04\x95\x0b\0", ":1: not "),
+    "no row of this iteration": (line(source={"name": "t", "row": 7}), ": no row from 0 to 1; the file has 1 prompts"),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), WHOLE.values(), ids=WHOLE.keys())
+def test_bad_file_of_prompts(own_source: Path, content: bytes | None, expected: str) -> None:
+    own_source.unlink() if content is None else own_source.write_bytes(content)
+    assert refused("prompts", "m1").startswith(f"{own_source}{expected}")
+
+
+def test_folder_where_a_file_of_prompts_is_expected(own_source: Path) -> None:
+    own_source.unlink()
+    own_source.mkdir()
+    assert refused("prompts", "m1") == f"{own_source}: a folder stands where a file is expected"
+
+
+# --- what stages leave to each other ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def iteration(own_source: Path) -> None:
+    """Prompts, answers and translations of m1, and the pairs made of them."""
+    for lang in ("en", "es"):
+        write_rows(paths.response_file("m1", lang), [response("a", lang), response("b", lang)])
+    for source, target in (("en", "es"), ("es", "en")):
+        rows = [translation("a", source, target), translation("b", source, target)]
+        write_rows(paths.translation_file("m1", source, target), rows)
+    done("pairs", "m1")
+
+
+INPUTS = [
+    paths.prompt_file("m1", "es"),
+    paths.response_file("m1", "en"),
+    paths.response_file("m1", "es"),
+    paths.translation_file("m1", "en", "es"),
+]
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "cut off in the middle": (lambda content: content[: len(content) // 2 + 9], ":2: not "),
+    "last row twice": (
+        lambda content: content + content.splitlines(keepends=True)[-1],
+        ":3: a second row with the id 'b'",
+    ),
+    "BOM": (lambda content: b"\xef\xbb\xbf" + content, ":1: a byte order mark"),
+    "CRLF": (lambda content: content.replace(b"\n", b"\r\n"), ":1: the line ends in \\r\\n"),
+    "bad UTF-8": (
+        lambda content: content.replace(b'"lang":"e', b'"lang":"\xff').replace(b'_lang":"e', b'_lang":"\xff'),
+        ":1: not UTF-8",
+    ),
+    "another record": (lambda content: b'{"a":1}\n', ":1: not a "),
+    "key twice": (
+        lambda content: content.replace(b'{"id":"a"', b'{"id":"a","id":"a"'),
+        ":1: the key 'id' stands twice",
+    ),
+    "no new line but one": (lambda content: content.replace(b"}\n{", b"} {"), ":1: not one JSON object on a line"),
+}
+
+
+@pytest.mark.usefixtures("iteration")
+@pytest.mark.parametrize(("damage", "expected"), DAMAGES.values(), ids=DAMAGES.keys())
+@pytest.mark.parametrize("path", INPUTS, ids=str)
+def test_bad_input_of_pairs(path: Path, damage: Callable[[bytes], bytes], expected: str) -> None:
+    path.write_bytes(damage(path.read_bytes()))
+    assert refused("pairs", "m1").startswith(f"{path}{expected}")
+
+
+@pytest.mark.usefixtures("iteration")
+@pytest.mark.parametrize("path", INPUTS, ids=str)
+def test_vanished_input_of_pairs_and_success_once_it_is_back(path: Path) -> None:
+    kept = path.read_bytes()
+    path.unlink()
+    assert refused("pairs", "m1") == f"{path}: no such file; run the stage that makes it, or `dvc repro`"
+    path.write_bytes(kept)
+    assert done("pairs", "m1").startswith("pairs m1: ")

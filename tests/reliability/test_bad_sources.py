@@ -1,0 +1,262 @@
+"""Benchmarks' files, published outputs and models in every way wrong, through the commands that read them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import ROOT, edited, response
+from refusal import done, refused
+
+from lidr import paths
+from lidr.jsonl import write_json, write_rows
+from lidr.policy import AdapterRecord, BaseRecord, fingerprint
+
+# --- benchmarks ------------------------------------------------------------------------------------------------------
+
+MGSM = Path("data/sources/mgsm")
+
+
+@pytest.fixture
+def own_mgsm(root: Path) -> Path:
+    lines = (
+        "mgsm:\n  source: {}\n  languages: {}   # it and pt are never trained on: they measure transfer\n  items: {}"
+    )
+    old = lines.format("lab", "[en, es, de, fr, ru, it, pt]", 250)
+    new = f"mgsm:\n  source: {MGSM}\n  languages: [en, es]\n  items: 2"
+    (root / "params.yaml").write_text(edited((old, new)), "utf-8")
+    for lang in ("en", "es"):
+        rows = [{"query": f"{n} {lang}?", "response": str(n)} for n in (1, 2)]
+        problems(lang, *map(json.dumps, rows))
+    return MGSM / "mgsm_es.jsonl"
+
+
+def problems(lang: str, *lines: str) -> None:
+    MGSM.mkdir(parents=True, exist_ok=True)
+    (MGSM / f"mgsm_{lang}.jsonl").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+ONE = '{"query": "uno?", "response": "1"}'
+PROBLEMS: dict[str, tuple[tuple[str, ...], str]] = {
+    "a gold that is no number": (
+        (ONE, '{"query": "dos?", "response": "two"}'),
+        ":2: the gold answer 'two' is no whole number",
+    ),
+    "a gold that is a fraction": (
+        (ONE, '{"query": "dos?", "response": "2.5"}'),
+        ":2: the gold answer '2.5' is no whole number",
+    ),
+    "no gold": (
+        (ONE, '{"query": "dos?"}'),
+        ":2: not a mathoctopusrow record: Object missing required field `response`",
+    ),
+    "a question twice": ((ONE, ONE), ":2: the same question as in line 1: 'uno?'"),
+    "an id twice": (
+        ('{"id": 1, "query": "uno?", "response": "1"}', '{"id": 1, "query": "dos?", "response": "2"}'),
+        ":2: the same id as in line 1",
+    ),
+    "an id in some rows": (
+        (ONE, '{"id": 1, "query": "dos?", "response": "2"}'),
+        ":2: some rows have an id and some do not",
+    ),
+    "an empty question": ((ONE, '{"query": " ", "response": "2"}'), ":2: an empty question"),
+    "a key twice": ((ONE, '{"query": "dos?", "query": "tres?", "response": "2"}'), ":2: the key 'query' stands twice"),
+    "too few": ((ONE,), ": 1 problems; mgsm.items asks for 2"),
+    "none": ((), ": the file is empty"),
+}
+
+
+@pytest.mark.parametrize(("lines", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
+def test_bad_problems(own_mgsm: Path, lines: tuple[str, ...], expected: str) -> None:
+    problems("es", *lines)
+    assert refused("mgsm", "m0").startswith(f"{own_mgsm}{expected}")
+
+
+def test_a_language_without_problems(own_mgsm: Path) -> None:
+    own_mgsm.unlink()
+    assert str(MGSM) in refused("mgsm", "m0") and not own_mgsm.exists()
+
+
+def test_problems_whose_golds_differ(own_mgsm: Path) -> None:
+    problems("es", ONE, '{"query": "dos?", "response": "3"}')
+    assert refused("mgsm", "m0") == "en and es differ in the gold answer of mgsm-1: 2 and 3"
+
+
+# --- published outputs -----------------------------------------------------------------------------------------------
+
+OUTPUTS = Path("o/es/gpt-4/model_outputs.json")
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def published(root: Path) -> Path:
+    """A project whose baseline is published outputs, read once."""
+    change = (
+        ("baseline:\n  model: m0  ", "baseline:\n  model: gpt-4  "),
+        ("  source: models/m0 ", "  source: o "),
+        (
+            "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
+            "alpaca:\n  source: p\n  languages: [es]\n  items: 3",
+        ),
+        ("    name: lab  ", "    name: local  "),
+        ("    model: null  ", "    model: models/judge  "),
+    )
+    (root / "params.yaml").write_text(edited(*change), "utf-8")
+    write_json(Path("p/es.json"), [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in (1, 2, 3)])
+    write_json(OUTPUTS, output_rows())
+    done("baseline")
+    return OUTPUTS
+
+
+def output_rows() -> Rows:
+    return [
+        {"generator": "gpt-4", "dataset": "d", "instruction": f"haz {n}", "output": f"hecho {n}"} for n in (1, 2, 3)
+    ]
+
+
+CHANGES: dict[str, tuple[Callable[[Rows], object], str]] = {
+    "none": (lambda rows: [], ": the list is empty"),
+    "no list": (lambda rows: {"rows": rows}, ": not a JSON list of "),
+    "one too few": (lambda rows: rows[:2], ": no output for the instruction of row 3 of p/es.json: 'haz 3'"),
+    "one of another generator": (
+        lambda rows: [*rows[:2], rows[2] | {"generator": "x"}],
+        ": row 3: an output of 'x'; outputs of 'gpt-4'",
+    ),
+    "an instruction twice": (lambda rows: [*rows, rows[0]], ": row 4: the same instruction as in row 1"),
+    "an empty instruction": (lambda rows: [*rows, rows[0] | {"instruction": " "}], ": row 4: an empty instruction"),
+    "no output": (
+        lambda rows: [{k: v for k, v in rows[0].items() if k != "output"}, *rows[1:]],
+        ": row 1: not as expected",
+    ),
+    "null for an output": (lambda rows: [rows[0] | {"output": None}, *rows[1:]], ": row 1: not as expected"),
+    "a text for a row": (lambda rows: [*rows, "x"], ": row 4: not as expected"),
+}
+
+
+@pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES.keys())
+def test_bad_outputs(published: Path, change: Callable[[Rows], object], expected: str) -> None:
+    write_json(published, change(output_rows()))
+    assert refused("baseline").startswith(f"{published}{expected}")
+
+
+RAW: dict[str, tuple[bytes, str]] = {
+    "cut off": (b'[{"generator": "gpt-4"', ": not a JSON list of "),
+    "empty": (b"", ": not a JSON list of "),
+    "bad UTF-8": (b'[{"instruction": "\xff", "generator": "gpt-4", "output": "x"}]', ": "),
+    "BOM": (b"\xef\xbb\xbf[]", ": not a JSON list of "),
+    "deep": (b"[" * 200_000, ": "),
+    "key twice": (
+        b'[{"instruction": "haz 1", "generator": "gpt-4", "output": "x", "output": "y"}]',
+        ": row 1: the key 'output' stands twice",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), RAW.values(), ids=RAW.keys())
+def test_outputs_that_are_no_list(published: Path, content: bytes, expected: str) -> None:
+    published.write_bytes(content)
+    assert refused("baseline").startswith(f"{published}{expected}")
+
+
+def test_an_empty_baseline(published: Path) -> None:
+    answers = paths.baseline() / paths.ANSWERS
+    answers.write_bytes(b"")
+    write_json(Path("o/es/gpt-3/model_outputs.json"), [row | {"generator": "gpt-3"} for row in output_rows()])
+    assert refused("alpaca", "gpt-3", "--outputs", "o").startswith(f"{answers}: the file is empty")
+
+
+def test_a_baseline_that_lacks_an_answer(published: Path) -> None:
+    answers = paths.baseline() / paths.ANSWERS
+    write_rows(answers, [response("alpaca-1", "es"), response("alpaca-2", "es")])
+    write_json(Path("o/es/gpt-3/model_outputs.json"), [row | {"generator": "gpt-3"} for row in output_rows()])
+    assert (
+        refused("alpaca", "gpt-3", "--outputs", "o")
+        == f"{answers}: no answer to 'alpaca-3' in 'es'; run `lidr baseline`"
+    )
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("name", ["../x", "/x", "a/b", "", ".", "..", "x\0", "x\ny", "-x", ".x"])
+def test_names_of_generators_that_would_be_paths(name: str) -> None:
+    assert "cannot be the name of a folder" in refused("alpaca", "--outputs", "o", "--", name)
+
+
+@pytest.mark.usefixtures("published")
+def test_a_judge_that_is_not_there() -> None:
+    write_json(
+        Path("o/es/gpt-3/model_outputs.json"), [row | {"generator": "gpt-3", "output": "x"} for row in output_rows()]
+    )
+    said = refused("alpaca", "gpt-3", "--outputs", "o")
+    assert said.startswith("models/judge: no model here (no config.json)")
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def base(root: Path) -> Path:
+    """models/m0 as `lidr base` writes it, and the record of an adapter that was trained on something else."""
+    folder = paths.model("m0")
+    shutil.copytree(ROOT / "src/lidr/lab/base", folder)
+    record = BaseRecord(source="lab", revision=None, trust_remote_code=False, fingerprint=fingerprint(folder))
+    write_json(folder / paths.RECORD, record)
+    adapter = AdapterRecord(model="m1", previous="m0", base="0" * 64, reference="0" * 64, pairs="0" * 64, rows=1)
+    write_json(paths.model("m1") / paths.RECORD, adapter)
+    return folder
+
+
+def test_an_adapter_of_another_base(base: Path) -> None:
+    said = refused("mgsm", "m1")
+    assert said.startswith("models/m1/lidr.json: this adapter was trained on the base 000000000000, but models/m0 is ")
+
+
+RECORDS = {
+    "missing": (None, ": no such file"),
+    "empty": (b"", ": not the JSON that is expected"),
+    "no object": (b"[]", ": not the JSON that is expected"),
+    "unknown field": (
+        b'{"source":"lab","revision":null,"trust_remote_code":false,"fingerprint":"0","x":1}',
+        ": not the JSON that is expected",
+    ),
+    "key twice": (
+        b'{"source":"lab","source":"x","revision":null,"trust_remote_code":false,"fingerprint":"0"}',
+        ": the key 'source' stands twice",
+    ),
+    "text for a flag": (
+        b'{"source":"lab","revision":null,"trust_remote_code":"no","fingerprint":"0"}',
+        ": not the JSON that is expected",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), RECORDS.values(), ids=RECORDS.keys())
+def test_bad_record_of_the_base(base: Path, content: bytes | None, expected: str) -> None:
+    path = base / paths.RECORD
+    path.unlink() if content is None else path.write_bytes(content)
+    assert refused("mgsm", "m0").startswith(f"{path}{expected}")
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+WEIGHTS: dict[str, Callable[[bytes], bytes]] = {
+    "cut off": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "one bit": flipped,
+    "header of a gigabyte": lambda content: (2**30).to_bytes(8, "little") + content[8:],
+    "longer": lambda content: content + b"x",
+    "a pickle": lambda content: b"\x80\x04\x95" + content,
+}
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("damage", WEIGHTS.values(), ids=WEIGHTS.keys())
+def test_weights_that_are_not_what_the_record_says(base: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = base / "model.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    assert refused("mgsm", "m0").startswith("models/m0: the files are not those that `lidr base` recorded")

@@ -1,0 +1,198 @@
+"""Whatever a file, a model or an endpoint says: an answer of the promised shape, or a refusal in one line.
+
+    make fuzz        the same with many more examples
+
+What this finds becomes a case of the tables beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from lidr.errors import InputError, one_line
+from lidr.evals.alpaca_formats import load_prompts
+from lidr.evals.judges import openai as endpoint
+from lidr.evals.judges.base import Reply, opinion
+from lidr.evals.judges.journal import Journal
+from lidr.evals.mgsm_items import load_items
+from lidr.evals.numbers import extract_answer, score
+from lidr.jsonl import read_by_key, read_rows, repeated_key, write_rows
+from lidr.records import FinishReason, Pair, Prompt, Translation
+from lidr.stages.translate import parse
+from lidr.wording import CLOSING_TAG, OPENING_TAG
+
+EXAMPLES = int(os.environ.get("LIDR_FUZZ_EXAMPLES", "60"))
+fuzz = settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+PROMPT = {"id": "a", "lang": "es", "text": "¿a?", "source": {"name": "t", "row": 0}, "kind": "task"}
+# Lines that are nearly right: one value changed, and a piece of the text changed.
+nearly = st.builds(
+    lambda key, value, cut, noise: (
+        (line := json.dumps(PROMPT | {key: value}, ensure_ascii=False).encode("utf-8", "surrogatepass"))[:cut]
+        + noise
+        + line[cut:]
+    ),
+    st.sampled_from([*PROMPT, "stranger"]),
+    values,
+    st.integers(0, 120),
+    st.binary(max_size=3),
+)
+
+
+@fuzz
+@given(content=st.lists(nearly | st.binary(max_size=60), max_size=4).map(b"\n".join))
+@example(content=b'{"id":"a","id":"b"}')
+@example(content=b"[" * 100_000)
+def test_any_lines_are_rows_or_refused_with_their_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    try:
+        rows = list(read_by_key(path, Prompt).values())
+    except InputError as error:
+        assert one_line(error).startswith(f"{path}:") and one_line(error).isprintable()
+    else:
+        assert len(rows) == len(content.splitlines()) == len({row.id for row in rows})
+        # What was read says the same when it is written.
+        write_rows(path, rows)
+        assert list(read_rows(path, Prompt)) == rows
+
+
+@fuzz
+@given(record=st.sampled_from([Pair, Prompt, Translation]), value=values)
+def test_any_json_is_a_record_or_refused(tmp_path: Path, record: type, value: object) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(value) + "\n", "utf-8")
+    with pytest.raises(InputError):
+        list(read_rows(path, record))
+
+
+@fuzz
+@given(value=st.dictionaries(st.text(max_size=5), values, min_size=1, max_size=5), where=st.integers(0, 4))
+def test_a_key_that_stands_twice_is_found(value: dict[str, object], where: int) -> None:
+    text = json.dumps(value)
+    assert repeated_key(text.encode()) is None
+    name = sorted(value)[where % len(value)]
+    twice = text[:-1] + f", {json.dumps(name)}: 1}}"
+    assert repeated_key(twice.encode()) == name
+    assert repeated_key(f'{{"above": [{twice}]}}'.encode()) == name
+
+
+@fuzz
+@given(content=st.binary(max_size=80) | values.map(lambda value: json.dumps(value).encode()))
+@example(content=b"[" * 200_000)
+def test_any_published_file_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "es.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_prompts(tmp_path, "es", 1)
+    assert one_line(caught.value).startswith(str(path))
+
+
+@fuzz
+@given(content=st.binary(max_size=80), suffix=st.sampled_from([".jsonl", ".tsv"]))
+def test_any_problems_are_read_or_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"mgsm{suffix}"
+    path.write_bytes(content)
+    try:
+        items = load_items(path, "es")
+    except InputError as error:
+        assert str(path) in one_line(error)
+    else:
+        assert all(item.question.strip() for item in items)
+
+
+tags = st.sampled_from([OPENING_TAG, CLOSING_TAG, OPENING_TAG[:-1], "</", "\n", " ", "\0", "\u202e", ""])
+written = st.lists(st.text(max_size=10) | tags, max_size=8).map("".join)
+
+
+@fuzz
+@given(raw=written, reason=st.sampled_from(FinishReason))
+def test_a_translation_is_text_without_its_tags_or_none(raw: str, reason: FinishReason) -> None:
+    text, tolerated = parse(raw, reason)
+    if text is None:
+        assert tolerated == () and CLOSING_TAG not in raw
+    else:
+        assert text == text.strip() and text in raw and CLOSING_TAG not in text
+        assert CLOSING_TAG in raw or (reason is FinishReason.STOP and "no_closing_tag" in tolerated)
+
+
+pieces = st.sampled_from(
+    ["####", "\\boxed{", "}", "{", "The answer is", "答案是", "La respuesta es", ",", ".", "-", "−"]
+)
+numerals = st.text("0123456789٠१௧万,. '\u202f\u00a0$%", max_size=8)
+answers = st.lists(st.text(max_size=12) | pieces | numerals, max_size=12).map(" ".join)
+
+
+@fuzz
+@given(
+    text=answers | answers.map(lambda text: text.replace(" ", "")), lang=st.sampled_from(["en", "es", "zh", "bn", "te"])
+)
+@example(text="\\boxed{" * 2_000, lang="en")
+@example(text="1," * 5_000, lang="en")
+@example(text="9" * 10_000, lang="en")
+def test_any_answer_has_a_finite_number_or_none(text: str, lang: str) -> None:
+    number = extract_answer(text, lang)
+    assert number is None or (isinstance(number, Decimal) and number.is_finite())
+    scores = score(text, 7, lang)
+    assert scores.parsed == (number is not None) and scores.robust == (number == 7)
+
+
+logarithms = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@fuzz
+@given(lower=logarithms, upper=logarithms, swapped=st.booleans())
+def test_a_preference_lies_between_1_and_2_and_turns_with_the_order(
+    lower: float | None, upper: float | None, swapped: bool
+) -> None:
+    reply = Reply(key="k", lower=lower, upper=upper, prompt_tokens=1, completion_tokens=1)
+    found, turned = opinion(reply, swapped), opinion(reply, not swapped)
+    if lower is None and upper is None:
+        assert found is turned is None
+    else:
+        assert found is not None and turned is not None
+        assert 1 <= found <= 2 and math.isclose(found + turned, 3, abs_tol=1e-12)
+
+
+BODY = {"choices": [{"logprobs": {"content": [{"top_logprobs": [{"token": "m", "logprob": -0.1}]}]}}]}
+
+
+@fuzz
+@given(body=st.binary(max_size=60) | values.map(lambda v: json.dumps(v).encode()) | st.builds(
+    lambda tokens: json.dumps({"choices": [{"logprobs": {"content": [{"top_logprobs": tokens}]}}]}).encode(),
+    st.lists(st.fixed_dictionaries({"token": st.sampled_from(["m", "M", "x"]), "logprob": st.floats() | values})),
+))  # fmt: skip
+@example(body=json.dumps(BODY).encode())
+@example(body=b"[" * 100_000)
+@example(body=b'{"choices":' + b"[" * 100_000)
+def test_any_body_of_an_endpoint_is_a_reply_or_worth_another_try(body: bytes) -> None:
+    try:
+        reply = endpoint._reply("k", endpoint._read_body(body))
+    except endpoint.Passing as failure:
+        assert str(failure).startswith("not a chat completion with log-probabilities")
+    else:
+        assert all(value is None or math.isfinite(value) for value in (reply.lower, reply.upper))
+
+
+@fuzz
+@given(content=st.lists(st.binary(max_size=30) | values.map(lambda value: json.dumps(value).encode()), max_size=5))
+def test_any_journal_is_taken_up(tmp_path: Path, content: list[bytes]) -> None:
+    """What is no reply is asked again; what is added then is found, whatever stood before it."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b"\n".join(content))
+    reply = Reply(key="k", lower=-1.0, upper=None, prompt_tokens=1, completion_tokens=1)
+    Journal(path).add(reply)
+    assert Journal(path).find("k") == reply

@@ -1,0 +1,205 @@
+"""What SECURITY.md promises: no pickle, no code of a model, nothing unpacked, safe YAML, no secret written.
+
+The code is read as syntax trees, and what the stages save as bytes.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from factories import ROOT, edited
+from fake_endpoint import running
+from ruamel.yaml import YAML
+
+from lidr.jsonl import write_json
+
+SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "docs").glob("*.py"))
+
+# Modules that read code or archives from data; `json`, `csv` and safetensors are what is used instead.
+MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "tarfile", "zipfile"}
+# Calls by what stands before the bracket.
+CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "torch.load", "torch.save", "numpy.load"}
+CALLS |= {"np.load", "pandas.read_pickle", "shutil.unpack_archive", "yaml.load", "yaml.unsafe_load", "tempfile.mktemp"}
+# Arguments that would open a door.
+ARGUMENTS = {
+    ("trust_remote_code", True),
+    ("shell", True),
+    ("verify", False),
+    ("weights_only", False),
+    ("allow_pickle", True),
+    ("use_safetensors", False),
+    ("autoescape", False),
+    ("safe_serialization", False),
+}
+HOSTS = {"0.0.0.0", "::"}
+
+
+def findings(code: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            yield from {str(node.module)} if str(node.module).partition(".")[0] in MODULES else set()
+        elif isinstance(node, ast.Call):
+            if (name := ast.unparse(node.func)) in CALLS:
+                yield name
+            for argument in node.keywords:
+                if isinstance(argument.value, ast.Constant) and (argument.arg, argument.value.value) in ARGUMENTS:
+                    yield f"{argument.arg}={argument.value.value}"
+                if argument.arg == "typ" and getattr(argument.value, "value", "") == "unsafe":
+                    yield "typ=unsafe"
+        elif isinstance(node, ast.Constant) and node.value in HOSTS:
+            yield str(node.value)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_code_opens_no_door(path: Path) -> None:
+    assert list(findings(path.read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import torch\ntorch.load(x)",
+        "eval(x)",
+        "subprocess.run(x, shell=True)",
+        "AutoModel.from_pretrained(x, trust_remote_code=True)",
+        "import tarfile",
+        "YAML(typ='unsafe')",
+        "serve('0.0.0.0')",
+        "Environment(autoescape=False)",
+    ],
+)
+def test_the_search_finds(code: str) -> None:
+    assert len(list(findings(code))) == 1
+
+
+def test_every_template_escapes() -> None:
+    """Templates come from one place, which escapes; what is marked as safe is our own style, script and data."""
+    makers = [path for path in SOURCES if "Environment(" in path.read_text("utf-8")]
+    assert [path.name for path in makers] == ["browser.py"]
+    assert "autoescape=True" in makers[0].read_text("utf-8")
+    marked = {
+        match for path in SOURCES for match in re.findall(r"Markup\(([^()]*(?:\([^()]*\))?)", path.read_text("utf-8"))
+    }
+    assert all(name.startswith(("STYLE", "SCRIPT", "POLICY", "embedded(")) for name in marked), marked
+    assert not any(re.search(r"\|\s*safe\b", path.read_text("utf-8")) for path in SOURCES)
+
+
+def test_scripts_make_no_html_of_texts() -> None:
+    text = (ROOT / "src/lidr/browser.py").read_text("utf-8")
+    for door in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+        assert door not in text, door
+
+
+@pytest.mark.parametrize("profile", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_remote_code_is_off_in_every_profile(profile: Path) -> None:
+    assert YAML(typ="safe", pure=True).load(profile.read_text("utf-8"))["base"]["trust_remote_code"] is False
+
+
+def test_saved_models_hold_no_pickle(root: Path) -> None:
+    """What `lidr base` takes of a folder in which pickles lie about, and the base that ships."""
+    from lidr.stages.base import _copy
+
+    shipped = ROOT / "src/lidr/lab/base"
+    source, target = root / "source", root / "target"
+    shutil.copytree(shipped, source)
+    target.mkdir()
+    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "model.pkl", "tokenizer.pkl", "x.ckpt"):
+        (source / name).write_bytes(b"\x80\x04\x95\x00.")
+    _copy(source, target)
+    for folder in (shipped, target):
+        for path in folder.rglob("*"):
+            assert path.suffix in {".safetensors", ".json", ".jinja", ".md"}, path
+            assert path.read_bytes()[:2] not in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK"}, path
+
+
+def test_the_lock_pins_every_file_by_its_hash() -> None:
+    blocks = re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text("utf-8"))
+    pinned = [block for block in blocks if re.match(r"[a-z0-9][\w.-]*(\[[\w,-]+\])?==", block)]
+    assert len(pinned) > 150
+    assert [block.splitlines()[0] for block in pinned if not re.search(r"--hash=sha256:[0-9a-f]{64}", block)] == []
+    text = (ROOT / "Makefile").read_text("utf-8")
+    assert "--require-hashes -r requirements.lock" in text and "--no-deps" in text
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+SECRETS = {
+    name: f"mark-{number}-{name.lower().replace('_', '')}-9d1f"
+    for number, name in enumerate(
+        [
+            "OPENAI_API_KEY",
+            "LIDR_JUDGE_KEY",
+            "HF_TOKEN",
+            "MLFLOW_TRACKING_PASSWORD",
+            "MLFLOW_TRACKING_TOKEN",
+            "AWS_SECRET_ACCESS_KEY",
+        ]
+    )
+}
+
+
+def lidr(*command: str) -> subprocess.CompletedProcess[bytes]:
+    environment = os.environ | SECRETS | {"NO_PROXY": "127.0.0.1", "LIDR_TRACKING_WAIT": "300"}
+    environment = {name: v for name, v in environment.items() if name not in ("LIDR_TRACKING", "MLFLOW_TRACKING_URI")}
+    code = "from lidr.cli import main; main(prog_name='lidr')"
+    return subprocess.run([sys.executable, "-c", code, *command], env=environment, capture_output=True, check=False)
+
+
+def test_secrets_are_written_nowhere(root: Path) -> None:
+    """Commands that use a key, fail with it, and are told it by the endpoint; with MLflow on, and --debug."""
+    rows = [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in range(3)]
+    write_json(Path("p/es.json"), rows)
+    for name in ("gpt-4", "gpt-3"):
+        outputs = [{"generator": name, "output": f"{name} {row['id']}", **row} for row in rows]
+        write_json(Path(f"o/es/{name}/model_outputs.json"), outputs)
+    said = b""
+    with running() as endpoint:
+        text = edited(
+            ("baseline:\n  model: m0  ", "baseline:\n  model: gpt-4  "),
+            ("  source: models/m0 ", "  source: o "),
+            (
+                "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
+                "alpaca:\n  source: p\n  languages: [es]\n  items: 3",
+            ),
+            ("    name: lab  ", "    name: openai  "),
+            ("    model: null  ", "    model: judge-1  "),
+            ("    endpoint: null  ", f"    endpoint: {endpoint.url}  "),
+            ("    concurrency: null", "    concurrency: 1"),
+            ("    retries: null", "    retries: 0"),
+            ("    timeout_seconds: null", "    timeout_seconds: 60"),
+        )
+        (root / "params.yaml").write_text(text, "utf-8")
+        for faults, code, command in (
+            (None, 0, ["baseline"]),
+            ("401", 1, ["alpaca", "gpt-3", "--outputs", "o"]),
+            ("500", 1, ["--debug", "alpaca", "gpt-3", "--outputs", "o"]),
+            (None, 0, ["alpaca", "gpt-3", "--outputs", "o"]),
+            (None, 0, ["prompts", "m1"]),
+            (None, 0, ["track"]),
+        ):
+            endpoint.faults = lambda number, body, fault=faults: fault  # type: ignore[misc]
+            done = lidr(*command)
+            assert done.returncode == code, (command, done.stderr.decode())
+            said += done.stdout + done.stderr
+        assert endpoint.keys == {f"Bearer {SECRETS['LIDR_JUDGE_KEY']}"}
+    assert b"status 401" in said and b"Traceback" in said
+    written = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert root / "reports/judged/gpt-3-against-gpt-4/index.html" in written
+    with sqlite3.connect(root / "mlflow.db") as store:
+        assert store.execute("select count(*) from runs").fetchone()[0] >= 5
+    for secret in SECRETS.values():
+        assert secret.encode() not in said
+        assert [path for path, content in written.items() if secret.encode() in content] == []

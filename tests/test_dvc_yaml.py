@@ -1,0 +1,97 @@
+"""dvc.yaml: what it depends on beside the code, and where DVC finds the numbers of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import ROOT, edited, prompt
+from ruamel.yaml import YAML
+
+from lidr import config, paths
+from lidr.evals.compare import COLUMNS
+from lidr.jsonl import write_rows
+
+# The blocks of params.yaml with a `source`, and the stages that read it.
+READERS = {
+    "prompts": {"prompts"},
+    "mgsm": {"mgsm", "audit"},
+    "alpaca": {"alpaca", "baseline", "audit"},
+    "baseline": {"baseline"},
+}
+
+
+def stages() -> dict[str, dict[str, Any]]:
+    """Each stage, with what `foreach` repeats."""
+    listed = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
+    return {name: stage.get("do", stage) for name, stage in listed.items()}
+
+
+def names(entries: list[Any]) -> Iterator[str]:
+    for entry in entries:
+        yield from entry if isinstance(entry, dict) else [entry]
+
+
+@pytest.mark.parametrize("block", READERS)
+def test_stages_depend_on_the_source_that_they_read(block: str) -> None:
+    assert "source" in type(getattr(config.load(ROOT / "params.yaml"), block)).__struct_fields__
+    found = {name for name, stage in stages().items() if f"${{{block}.source}}" in stage.get("deps", [])}
+    assert found == READERS[block]
+
+
+def test_the_lab_has_a_place_to_depend_on() -> None:
+    assert [path.name for path in (ROOT / "lab").iterdir()] == ["README.md"]
+
+
+def test_figures_and_their_columns_are_plots() -> None:
+    compare = stages()["compare"]
+    assert list(names(compare["metrics"])) == ["reports/compare/metrics.json"]
+    plots = {name: options for entry in compare["plots"] for name, options in entry.items()}
+    assert list(plots) == [f"reports/compare/{name}.{kind}" for kind in ("png", "csv") for name in ("mgsm", "alpaca")]
+    for name, options in plots.items():
+        if name.endswith(".csv"):
+            assert {options["x"], options["y"]} <= set(COLUMNS)
+
+
+def run(*command: str) -> str:
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture
+def project(root: Path) -> Path:
+    """A project in DVC whose prompts come from a folder, of one prompt a language."""
+    source = Path("data/sources/own")
+    text = edited(
+        ("prompts:\n  source: lab", f"prompts:\n  source: {source}"), ("  per_iteration:", "  per_iteration: 1")
+    )
+    (root / "params.yaml").write_text(text, "utf-8")
+    shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
+    shutil.copytree(ROOT / "lab", root / "lab")
+    (root / "src").symlink_to(ROOT / "src")
+    for lang in config.load().all_languages:
+        write_rows(root / source / f"{lang}.jsonl", [prompt("a", lang)])
+    run("dvc", "init", "--quiet", "--no-scm")
+    return root / source
+
+
+def test_another_source_file_makes_the_stage_out_of_date(project: Path) -> None:
+    run("dvc", "repro", "--quiet", "--single-item", "prompts@m1")
+    assert json.loads(run("dvc", "status", "--json", "prompts@m1")) == {}
+    write_rows(project / "es.jsonl", [prompt("a", "es", "¿y ahora?")])
+    status = json.loads(run("dvc", "status", "--json", "prompts@m1"))
+    assert status == {"prompts@m1": [{"changed deps": {"data/sources/own": "modified"}}]}
+    run("dvc", "repro", "--quiet", "--single-item", "prompts@m1")
+    assert "¿y ahora?" in paths.prompt_file("m1", "es").read_text("utf-8")

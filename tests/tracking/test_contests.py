@@ -1,0 +1,74 @@
+"""Contests outside the pipeline in MLflow: a run of their own under the parent, and published baselines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+from factories import edited
+from tracking_project import Project
+
+from lidr import config, paths
+from lidr.cli import main
+from lidr.evals.baseline import instructions
+from lidr.jsonl import write_rows
+from lidr.records import FinishReason, Verdict
+from lidr.tracking import stage_run
+
+
+def keep_verdicts(model: str, completion: str) -> None:
+    """What `lidr alpaca` would have kept of the model's answers."""
+    rows = [
+        Verdict(
+            id=item.id,
+            lang=item.lang,
+            prompt=item.text,
+            completion=completion,
+            baseline="",
+            preference=1.5,
+            finish_reason=FinishReason.STOP,
+            off_target=False,
+            baseline_off_target=False,
+        )
+        for item in instructions(config.load())
+    ]
+    write_rows(paths.alpaca(model) / paths.VERDICTS, rows)
+
+
+def test_a_contest_is_a_run_with_figures_table_and_page(project: Project, tmp_path: Path) -> None:
+    items = "alpaca:\n  source: lab\n  languages: {}\n  items: {}"
+    change = (items.format("[en, es, de, fr, ru, it, pt]", 250), items.format("[en, es]", 4))
+    Path("params.yaml").write_text(edited(change, ("  resamples:", "  resamples: 50")), "utf-8")
+    keep_verdicts("m1", "one")
+    keep_verdicts("m2", "two")
+    done = CliRunner().invoke(main, ["alpaca", "m2", "--against", "m1"])
+    assert done.exit_code == 0, done.output
+
+    (run,), (parent,) = project.children(), project.parents()
+    assert (run.info.run_name, run.info.status) == ("alpaca m2 against m1", "FINISHED")
+    tags = run.data.tags
+    assert tags["mlflow.parentRunId"] == parent.info.run_id
+    assert (tags["lidr.model"], tags["lidr.against"], tags["lidr.iteration"]) == ("m2", "m1", "2")
+    assert tags["mlflow.source.name"] == "lidr alpaca m2 --against m1"
+    assert {name for name in tags if name.startswith("dvc.")} == {
+        "dvc.in.reports/alpaca/m1/verdicts.jsonl",
+        "dvc.in.reports/alpaca/m2/verdicts.jsonl",
+        "dvc.out.reports/judged/m2-against-m1",
+    }
+    figures = json.loads((paths.judged("m2", "m1") / paths.METRICS).read_text("utf-8"))
+    assert {f"{name}/{lang}": v for lang, by in figures.items() for name, v in by.items()} == run.data.metrics
+    assert run.data.params["alpaca.judge.both_orders"] == "true"
+    folder = Path(project.client.download_artifacts(run.info.run_id, "", str(tmp_path)))
+    assert (folder / "index.html").read_bytes() == (paths.judged("m2", "m1") / paths.PAGE).read_bytes()
+    table = json.loads((folder / "verdicts.json").read_text("utf-8"))
+    assert len(table["data"]) == 8
+    assert project.history(parent.info.run_id, "win_rate/es") == []
+
+
+def test_a_published_generator_is_of_no_iteration(project: Project) -> None:
+    with stage_run(project.settings, "baseline", "gpt-4-turbo-2024-04-09", [], []):
+        pass
+    (run,) = project.children()
+    assert run.data.tags["lidr.model"] == "gpt-4-turbo-2024-04-09"
+    assert "lidr.iteration" not in run.data.tags

@@ -1,0 +1,108 @@
+"""The way back from MLflow: runs by their data, a run by its id, a registered model, and the commands of `trace`."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tracking_project import Project
+
+from lidr.cli import main
+from lidr.errors import LidrError
+from lidr.tracking import find_run, publish_pending, runs_tagged, stage_run
+from lidr.tracking.hashes import dvc_hash
+
+LOCK = """schema: '2.0'
+stages:
+  pairs@m1:
+    cmd: lidr pairs m1
+    outs:
+    - path: data/m1/pairs
+      hash: md5
+      md5: {}
+"""
+
+
+def git(*arguments: str) -> str:
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
+    return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def train(project: Project, rows: str) -> str:
+    """A run of `train` on these rows; returns their hash."""
+    pairs = project.file("data/m1/pairs/pairs.jsonl", rows).parent
+    model = project.file("models/m1/adapter.safetensors", f"made from {rows}").parent
+    with stage_run(project.settings, "train", "m1", [pairs], [model], publish="later"):
+        pass
+    return dvc_hash(pairs)
+
+
+def test_runs_are_found_by_what_they_were_made_from(project: Project) -> None:
+    first, second = train(project, "one\n"), train(project, "two\n")
+    publish_pending()
+    found = {md5: runs_tagged({"lidr.stage": "train", "dvc.in.data/m1/pairs": md5}) for md5 in (first, second)}
+    assert [[run.name for run in runs] for runs in found.values()] == [["train m1 · beta 0.1"]] * 2
+    assert found[first][0].id != found[second][0].id
+    assert runs_tagged({"lidr.stage": "train", "dvc.in.data/m1/pairs": "0" * 32}) == []
+
+
+def test_a_run_a_pipeline_and_a_registered_model_lead_to_the_same_data(project: Project) -> None:
+    md5 = train(project, "one\n")
+    publish_pending()
+    (child,), (parent,) = project.children(), project.parents()
+    assert find_run(child.info.run_id).tags["dvc.in.data/m1/pairs"] == md5
+    assert [run.id for run in find_run(parent.info.run_id).children] == [child.info.run_id]
+
+    project.client.create_registered_model("lidr-es")
+    version = project.client.create_model_version("lidr-es", source="models/m1", run_id=child.info.run_id)
+    project.client.set_registered_model_alias("lidr-es", "best", version.version)
+    assert find_run(f"models:/lidr-es/{version.version}").id == child.info.run_id
+    assert find_run("models:/lidr-es@best").id == child.info.run_id
+    for name, message in (
+        ("models:lidr-es", "is no registered model; 'models:/NAME/VERSION'"),
+        ("models:/lidr-es/9", "MLflow at sqlite:///.*9"),
+        ("0" * 32, "MLflow at sqlite:///.*" + "0" * 32),
+    ):
+        with pytest.raises(LidrError, match=message):
+            find_run(name)
+
+
+def test_trace_says_what_brings_the_data_back(project: Project) -> None:
+    git("init", "-q")
+    project.file("code.py", "")
+    git("add", "code.py", "params.yaml")
+    git("commit", "-qm", "Code")
+    code = git("rev-parse", "HEAD")
+    md5 = train(project, "one\n")
+    project.file("dvc.lock", LOCK.format(md5))
+    git("add", "dvc.lock")
+    git("commit", "-qm", "Data")
+    data = git("rev-parse", "HEAD")
+    project.file("dvc.lock", LOCK.format("0" * 32))
+    git("commit", "-qam", "Other data")
+    project.file("data/m1/pairs/pairs.jsonl", "two\n")
+    publish_pending()
+    (child,) = project.children()
+
+    result = CliRunner().invoke(main, ["audit", "trace", child.info.run_id])
+    assert result.exit_code == 0, result.output
+    model = dvc_hash(Path("models/m1"))
+    assert result.output.splitlines() == [
+        f"train m1 · beta 0.1 ({child.info.run_id}), FINISHED",
+        f"  code: commit {code}, as it is there",
+        f"  in   data/m1/pairs {md5} · here: another one · recorded by commit {data[:12]}",
+        f"  out  models/m1 {model} · here: the same · in no commit's dvc.lock",
+        "To have all of it again:",
+        f"  git checkout {code}",
+        f"  dvc get . data/m1/pairs --rev {data} --out restored/data/m1/pairs",
+    ]
+
+
+def test_without_a_store_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(LidrError, match=r"no MLflow store at sqlite:////.*mlflow\.db"):
+        runs_tagged({"lidr.stage": "train"})
+    assert not Path("mlflow.db").exists()

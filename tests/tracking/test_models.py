@@ -1,0 +1,219 @@
+"""Logged models and what is attached to them, the registry, and pipelines read back from MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from tracking_project import Project
+
+from lidr.errors import InputError, LidrError
+from lidr.tracking import promote, publish_pending, stage_run
+from lidr.tracking.hashes import dvc_hash
+from lidr.tracking.pipelines import SCORES, read
+
+ITEMS = [{"id": f"i-{n}", "lang": lang, "prompt": "?", "gold": "1"} for lang in ("en", "es") for n in range(3)]
+
+
+def _adapter(project: Project, model: str = "m1") -> Path:
+    project.file(f"models/{model}/lidr.json", '{"base": "3f1c", "reference": "9a04", "pairs": "b7d2"}')
+    return project.file(f"models/{model}/adapter_model.safetensors", f"weights of {model}").parent
+
+
+def _train(project: Project, adapter: Path) -> None:
+    with stage_run(project.settings, "train", adapter.name, [], [adapter], publish="later") as run:
+        run.log_model(adapter, "adapter", upload=True)
+
+
+def _evaluate(project: Project, adapter: Path, accuracy: float = 0.5) -> None:
+    with stage_run(project.settings, "mgsm", adapter.name, [adapter], [], publish="later") as run:
+        run.log_evaluation({"accuracy/es": accuracy, "missing": None}, adapter, "mgsm lab", "lab", ITEMS)
+
+
+def _models(project: Project) -> list[Any]:
+    return list(project.client.search_logged_models([e.experiment_id for e in project.client.search_experiments()]))
+
+
+def test_evaluation_attaches_to_the_model_that_training_logged(project: Project) -> None:
+    adapter = _adapter(project)
+    _train(project, adapter)
+    _evaluate(project, adapter)
+    assert publish_pending().reason is None
+    (model,) = _models(project)
+    assert (model.name, model.model_type, model.status.name) == ("m1", "adapter", "READY")
+    assert model.tags == {
+        "dvc.md5": dvc_hash(adapter),
+        "dvc.path": "models/m1",
+        "lidr.model": "m1",
+        "lidr.iteration": "1",
+        "lidr.base": "3f1c",
+        "lidr.reference": "9a04",
+        "lidr.pairs": "b7d2",
+    }
+    train, mgsm = project.children()
+    assert model.source_run_id == train.info.run_id
+    files = {item.path for item in project.client.list_logged_model_artifacts(model.model_id)}
+    assert files == {"MLmodel", "adapter_model.safetensors", "lidr.json"}
+    (metric,) = model.metrics
+    assert (metric.key, metric.value, metric.step, metric.dataset_name) == ("accuracy/es", 0.5, 1, "mgsm lab")
+    assert metric.run_id == mgsm.info.run_id
+    assert project.history(mgsm.info.run_id, "accuracy/es") == [(1, 0.5)]
+
+    client = project.client
+    assert [o.model_id for o in client.get_run(train.info.run_id).outputs.model_outputs] == [model.model_id]
+    inputs = client.get_run(mgsm.info.run_id).inputs
+    assert [used.model_id for used in inputs.model_inputs] == [model.model_id]
+    (items,) = inputs.dataset_inputs
+    assert items.dataset.digest == metric.dataset_digest
+    assert msgspec.json.decode(items.dataset.profile) == {"num_rows": 6, "rows": {"en": 3, "es": 3}}
+    assert {tag.key: tag.value for tag in items.tags} == {"mlflow.data.context": "evaluation"}
+
+
+def test_all_models_are_measured_on_one_dataset(project: Project) -> None:
+    for name in ("m1", "m2"):
+        _evaluate(project, _adapter(project, name))
+    publish_pending()
+    assert len({metric.dataset_digest for model in _models(project) for metric in model.metrics}) == 1
+
+
+def test_model_that_was_trained_elsewhere_is_one_model_all_the_same(project: Project) -> None:
+    adapter = _adapter(project)
+    _evaluate(project, adapter)
+    publish_pending()
+    (model,) = _models(project)
+    assert (model.name, model.status.name, model.source_run_id) == ("m1", "READY", None)
+    _evaluate(project, adapter, 0.75)
+    publish_pending()
+    (model,) = _models(project)
+    assert sorted(metric.value for metric in model.metrics) == [0.5, 0.75]
+
+
+def test_another_adapter_of_the_same_name_is_another_model(project: Project) -> None:
+    _evaluate(project, _adapter(project))
+    project.file("models/m1/adapter_model.safetensors", "trained again, otherwise")
+    _evaluate(project, Path("models/m1"))
+    publish_pending()
+    assert [model.name for model in _models(project)] == ["m1", "m1"]
+
+
+def test_base_stays_with_dvc(project: Project) -> None:
+    base = project.file("models/m0/lidr.json", '{"fingerprint": "3f1c"}').parent
+    project.file("models/m0/model.safetensors", "gigabytes")
+    with stage_run(project.settings, "base", "m0", [], [base], publish="later") as run:
+        run.log_model(base, "base", upload=False)
+    publish_pending()
+    (model,) = _models(project)
+    assert (model.name, model.model_type, model.tags["lidr.base"]) == ("m0", "base", "3f1c")
+    assert [item.path for item in project.client.list_logged_model_artifacts(model.model_id)] == ["MLmodel"]
+
+
+# ---- the registry
+
+
+def test_promoted_twice_is_one_version(project: Project) -> None:
+    adapter = _adapter(project)
+    _train(project, adapter)
+    first, second = promote(project.settings, "m1", "better"), promote(project.settings, "m1", "still better")
+    assert first == second
+    assert (first.name, first.version, first.alias) == ("lidr-lab", "1", "best")
+    version = project.client.get_model_version_by_alias("lidr-lab", "best")
+    assert (version.description, version.tags["dvc.md5"]) == ("still better", dvc_hash(adapter))
+    (child,) = project.children()
+    assert version.run_id == child.info.run_id
+
+
+def test_alias_leads_to_the_adapters_files(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import mlflow
+
+    adapter = _adapter(project)
+    _train(project, adapter)
+    promote(project.settings, "m1", "better")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project.root}/mlflow.db")
+    folder = mlflow.artifacts.download_artifacts(artifact_uri="models:/lidr-lab@best", dst_path=str(tmp_path / "best"))
+    assert (Path(folder) / "adapter_model.safetensors").read_text() == "weights of m1"
+
+
+def test_alias_moves_to_the_model_promoted_last(project: Project) -> None:
+    for name in ("m1", "m2"):
+        _train(project, _adapter(project, name))
+        promote(project.settings, name, "better")
+    assert str(project.client.get_model_version_by_alias("lidr-lab", "best").version) == "2"
+    assert len(project.client.search_model_versions("name = 'lidr-lab'")) == 2
+
+
+def test_promoted_model_that_was_trained_elsewhere_gets_its_files(project: Project) -> None:
+    adapter = _adapter(project)
+    _evaluate(project, adapter)
+    promote(project.settings, "m1", "better")
+    (model,) = _models(project)
+    files = {item.path for item in project.client.list_logged_model_artifacts(model.model_id)}
+    assert files == {"MLmodel", "adapter_model.safetensors", "lidr.json"}
+
+
+def test_model_that_mlflow_does_not_know_is_refused(project: Project) -> None:
+    _adapter(project)
+    with pytest.raises(LidrError, match=r"knows no model with the data of models/m1 \([0-9a-f]{32}\.dir\)"):
+        promote(project.settings, "m1", "better")
+
+
+# ---- pipelines
+
+
+def _compare(project: Project, beta: float, right: float) -> None:
+    """The stage `compare` of a pipeline with another beta, on two items a benchmark."""
+    replace = msgspec.structs.replace
+    settings = replace(project.settings, train=replace(project.settings.train, beta=beta))
+    rows = [
+        {"benchmark": name, "lang": "es", "id": str(n), "prompt": f"ask {n}", "m0": 0.0, "m1": right}
+        for name in ("mgsm", "alpaca")
+        for n in range(2)
+    ]
+    with stage_run(settings, "compare", None, [], [], publish="later") as run:
+        run.log_rows(rows, SCORES)
+
+
+def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
+    _compare(project, 0.1, 0.0)
+    _compare(project, 0.2, 1.0)
+    publish_pending()
+    first, second = project.parents()
+    assert read("lab · beta 0.2 · 300 prompts").run_id == second.info.run_id
+    found = read(first.info.run_id[:8])
+    assert (found.run_id, found.params["train.beta"]) == (first.info.run_id, "0.1")
+    assert found.rows[0] == {"benchmark": "mgsm", "lang": "es", "id": "0", "prompt": "ask 0", "m0": 0.0, "m1": 0.0}
+    with pytest.raises(InputError, match=r"no pipeline 'nothing' in MLflow.*\n  [0-9a-f]{32}  lab · beta 0\.[12]"):
+        read("nothing")
+
+
+def test_compare_of_two_runs_needs_mlflow_alone(project: Project) -> None:
+    from lidr.cli import main
+
+    _compare(project, 0.1, 0.0)
+    _compare(project, 0.2, 1.0)
+    publish_pending()
+    Path("params.yaml").unlink()
+    names = [f"lab · beta {beta} · 300 prompts" for beta in (0.1, 0.2)]
+    result = CliRunner().invoke(main, ["compare", "--runs", *names])
+    assert result.exit_code == 0, result.output
+    assert "   train.beta  0.1 | 0.2\n" in result.output
+    (es, _) = [line for line in result.output.splitlines() if line.startswith("es ")]
+    assert es.split()[:6] == ["es", "0.0", "0.0", "0.0", "100.0", "+100.0"]
+
+
+def test_name_of_two_pipelines_is_refused(project: Project) -> None:
+    _compare(project, 0.1, 0.0)
+    project.settings = msgspec.structs.replace(project.settings, seed=43)
+    _compare(project, 0.1, 0.0)
+    publish_pending()
+    with pytest.raises(InputError, match="2 pipelines in MLflow are called 'lab · "):
+        read("lab · beta 0.1 · 300 prompts")
+
+
+def test_pipeline_without_a_comparison_says_so(project: Project) -> None:
+    _train(project, _adapter(project))
+    publish_pending()
+    with pytest.raises(LidrError, match="has no comparison in MLflow: `compare` has not run"):
+        read(project.parents()[0].info.run_id)

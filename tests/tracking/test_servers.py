@@ -1,0 +1,191 @@
+"""Runs on a tracking server with a PostgreSQL store: two writers, and a server that goes away or never answers."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import PATIENCE, PostgreSQL, TrackingServer, postgresql_binaries
+from tracking_project import Project
+
+from lidr.tracking import promote, publish_pending, stage_run
+from lidr.tracking.hashes import dvc_hash
+
+BINARIES = postgresql_binaries()
+
+pytestmark = [
+    pytest.mark.skipif(BINARIES is None, reason="no PostgreSQL (Debian's package `postgresql`)"),
+    pytest.mark.skipif(importlib.util.find_spec("psycopg2") is None, reason="no psycopg2 (the extra `dev`)"),
+]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    # Not pytest's folder: the database's user may not enter it.
+    folder = Path(tempfile.mkdtemp(prefix="lidr-postgresql-"))
+    assert BINARIES
+    database = PostgreSQL(BINARIES, folder)
+    server = TrackingServer(database.uri, tmp_path_factory.mktemp("artifacts"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+        database.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def server(running: TrackingServer, project: Project, monkeypatch: pytest.MonkeyPatch) -> TrackingServer:
+    """The server, under an experiment of the test's own."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", running.uri)
+    return running
+
+
+def _experiment(project: Project, name: str) -> None:
+    import msgspec
+
+    tracking = msgspec.structs.replace(project.settings.tracking, experiment=name)
+    project.settings = msgspec.structs.replace(project.settings, tracking=tracking)
+
+
+def _train(project: Project, model: str) -> Path:
+    """A training's journal, with a model and 600 points of a curve; returns the model's folder."""
+    adapter = project.file(f"models/{model}/adapter_model.safetensors", f"weights of {model}").parent
+    project.file(f"models/{model}/lidr.json", '{"base": "3f1c", "reference": "9a04", "pairs": "b7d2"}')
+    with stage_run(project.settings, "train", model, [], [adapter], publish="later") as run:
+        for step in range(600):
+            run.log_metrics({"loss": step / 7}, step=step)
+        run.log_to_parent({"accuracy/es": 0.5}, step=1)
+        run.log_model(adapter, "adapter", upload=True)
+    return adapter
+
+
+def _publish(folder: str, begin: Any, queue: Any) -> None:
+    import os
+
+    os.chdir(folder)
+    begin.wait()
+    queue.put(publish_pending())
+
+
+def test_two_machines_write_at_once(server: TrackingServer, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two checkouts of one pipeline, which share no lock: one experiment, one parent, each run and model once."""
+    _experiment(project, "two machines")
+    here, there = project.root, project.root.parent / "there"
+    shutil.copytree(here, there)
+    for folder, model in ((here, "m1"), (there, "m2")):
+        monkeypatch.chdir(folder)
+        _train(project, model)
+    context = multiprocessing.get_context("spawn")
+    begin, queue = context.Barrier(2), context.Queue()
+    both = [context.Process(target=_publish, args=(str(folder), begin, queue)) for folder in (here, there)]
+    for process in both:
+        process.start()
+    reports = [queue.get(timeout=PATIENCE) for _ in both]
+    for process in both:
+        process.join()
+    assert [report.reason for report in reports] == [None, None]
+    assert sorted(name for report in reports for name in report.published) == [
+        "train m1 · beta 0.1",
+        "train m2 · beta 0.1",
+    ]
+    runs = [run for run in project.runs() if run.data.params.get("seed") == "42"]
+    experiment = project.client.get_experiment_by_name("two machines")
+    (parent,) = [run for run in project.parents() if run.info.experiment_id == experiment.experiment_id]
+    children = [run for run in project.children() if run.info.experiment_id == experiment.experiment_id]
+    assert len(children) == 2 and {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert len([run for run in runs if run.info.experiment_id == experiment.experiment_id]) == 3
+    for child in children:
+        assert project.history(child.info.run_id, "loss") == [(step, step / 7) for step in range(600)]
+    assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
+    models = project.client.search_logged_models([experiment.experiment_id])
+    assert sorted(model.name for model in models) == ["m1", "m2"]
+    # The server alone knows where artifacts lie.
+    files = [path.read_text() for path in server.artifacts.rglob("adapter_model.safetensors")]
+    assert {"weights of m1", "weights of m2"} <= set(files)
+
+
+def test_server_that_is_killed_between_two_log_calls(
+    server: TrackingServer, project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _experiment(project, "killed")
+    monkeypatch.setenv("LIDR_TRACKING_WAIT", "20")
+    report = project.file("reports/page.html", "<p>hello</p>")
+    with stage_run(project.settings, "train", "m1", [], []) as run:
+        run.log_metrics({"loss": 1.0}, step=1)
+        deadline = time.monotonic() + PATIENCE
+        while not [child for child in _children(project, "killed") if "loss" in child.data.metrics]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        server.kill()
+        run.log_metrics({"loss": 0.5}, step=2)
+        run.log_artifact(report)
+    (warning,) = capfd.readouterr().err.splitlines()
+    assert warning.startswith(f"MLflow at {server.uri} did not take the run: ")
+    assert warning.endswith("; nothing is lost: `lidr track` logs it later")
+    assert publish_pending().waiting == tuple(path.name for path in project.journals()) != ()
+
+    server.start()
+    assert publish_pending().published == ("train m1 · beta 0.1",)
+    assert publish_pending().published == ()
+    (child,) = _children(project, "killed")
+    assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5)]
+    assert child.info.status == "FINISHED"
+    assert [item.path for item in project.client.list_artifacts(child.info.run_id)] == ["page.html"]
+
+
+def test_server_that_never_answers_holds_a_stage_no_longer_than_it_says(
+    server: TrackingServer, project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It takes connections and says nothing, as behind a proxy whose server hangs."""
+    _experiment(project, "silent")
+    monkeypatch.setenv("LIDR_TRACKING_WAIT", "2")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        taken: list[socket.socket] = []
+        threading.Thread(target=_take_all, args=(silent, taken), daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with stage_run(project.settings, "mgsm", "m1", [], []) as run:
+            run.log_metrics({"accuracy/es": 0.5}, step=1)
+            ended = time.monotonic()
+        assert time.monotonic() - ended < 2 + 10
+    assert "not done after 2 s (LIDR_TRACKING_WAIT)" in capfd.readouterr().err
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    assert publish_pending().published == ("mgsm m1",)
+    (child,) = _children(project, "silent")
+    assert project.history(child.info.run_id, "accuracy/es") == [(1, 0.5)]
+
+
+def test_promoted_model_is_in_the_servers_registry(server: TrackingServer, project: Project) -> None:
+    _experiment(project, "registry")
+    adapter = _train(project, "m1")
+    promoted = promote(project.settings, "m1", "better")
+    assert (promoted.name, promoted.version, promoted.address) == ("registry-lab", "1", server.uri)
+    version = project.client.get_model_version_by_alias("registry-lab", "best")
+    assert version.tags["dvc.md5"] == dvc_hash(adapter)
+    (child,) = _children(project, "registry")
+    assert version.run_id == child.info.run_id
+
+
+def _children(project: Project, experiment: str) -> list[Any]:
+    found = project.client.get_experiment_by_name(experiment)
+    return [run for run in project.children() if found and run.info.experiment_id == found.experiment_id]
+
+
+def _take_all(listening: socket.socket, taken: list[socket.socket]) -> None:
+    try:
+        while True:
+            taken.append(listening.accept()[0])
+    except OSError:  # closed
+        return
