@@ -24,10 +24,11 @@ from lidr import paths
 from lidr.errors import InputError
 from lidr.jsonl import read_json
 from lidr.records import Record
-from lidr.wording import Conversation
 
 if TYPE_CHECKING:
     import torch
+
+    from lidr.wording import Conversation
 
 
 class BaseRecord(Record, frozen=True):

@@ -75,6 +75,7 @@ def skip_without_vllm() -> None:
 @contextmanager
 def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
     """The engine of this kind, and its server where it needs one, for as long as the block runs."""
+    os.environ.setdefault("NO_PROXY", "127.0.0.1")
     with ExitStack() as stack:
         if kind == "transformers":
             settings = engine_settings("transformers")

@@ -41,6 +41,7 @@ def echo(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     monkeypatch.setenv("LIDR_ENGINE_KEY", KEY)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("lidr.engines.endpoint.FIRST_WAIT", 0.01)
     with running() as found:
         found.model = echo

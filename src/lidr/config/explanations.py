@@ -25,7 +25,7 @@ def explain(error: msgspec.ValidationError, document: Any, kind: type[Section] =
         return where, "models are named m0, m1, ..." if "regex" in reason else "keys are expected to be text"
     if "..." in where and where[0] == "iterations":
         where = ("iterations", _bad_iteration(document), *where[2:])
-    where = tuple(key for key in where if key != "...")  # which key it is, msgspec does not tell
+    where = tuple(key for key in where if key != "...")  # of another mapping, msgspec does not tell which key
     if found := re.fullmatch(r"Object contains unknown field `(.+)`", reason):
         return (*where, found[1]), "there is no such key"
     if found := re.fullmatch(r"Object missing required field `(.+)`", reason):

@@ -164,17 +164,27 @@ def in_parallel(
     The first error ends it and is raised: what is under way is awaited, nothing new begins, and `work` can see by its
     event that it is to stop.
     """
-    stop = Event()
+    stop, errors = Event(), list[BaseException]()
+
+    def unless_stopped(task: Task) -> Result:
+        try:
+            if stop.is_set():
+                raise LidrError("stopped")
+            return work(task, stop)
+        except BaseException as error:
+            errors.append(error)
+            stop.set()  # here, as this thread would begin the next task before the other one hears of it
+            raise
+
     with ThreadPoolExecutor(concurrency) as pool:
-        index = {pool.submit(work, task, stop): number for number, task in enumerate(tasks)}
+        index = {pool.submit(unless_stopped, task): number for number, task in enumerate(tasks)}
         try:
             for future in as_completed(index):
                 done(index[future], future.result())
-        except BaseException:
+        except BaseException as error:
             stop.set()
-            for future in index:
-                future.cancel()
-            raise
+            pool.shutdown(cancel_futures=True)
+            raise (errors[0] if error in errors else error) from None
 
 
 def next_wait(attempt: int, asked: float | None, draw: Callable[[], float] = random.random) -> float:

@@ -9,7 +9,9 @@ merged, so half precision loses nothing. `vllm` is imported here only, once a mo
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache, partial
+from io import StringIO
 from typing import Any
 
 from lidr import config, policy
@@ -54,10 +56,9 @@ class VllmEngine:
         completions = {i: refused(requests[i].id, len(ids)) for i, ids in enumerate(prompts) if len(ids) > room}
         progress(len(completions))
         parameters = [self._parameters(requests[i].id, sampling) for i in fitting]
-        for place, output in model.run([prompts[i] for i in fitting], parameters):
-            index = fitting[place]
+        outputs = model.run([prompts[i] for i in fitting], parameters, progress)
+        for index, output in zip(fitting, outputs, strict=True):
             completions[index] = _completion(requests[index].id, output, model.end_ids)
-            progress(1)
         return [completions[i] for i in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
@@ -73,11 +74,9 @@ class VllmEngine:
                 raise LidrError(f"a question of {len(prompt):,} tokens does not fit the context of {model.context:,}")
         # The prompt's own tokens are what is scored; vLLM insists on writing one more.
         parameters = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
-        scores = [0.0] * len(rows)
-        for place, output in model.run([prompt + ending for prompt, ending in rows], [parameters] * len(rows)):
-            start = len(rows[place][0])
-            tokens = zip(rows[place][1], output.prompt_logprobs[start:], strict=True)
-            scores[place] = sum(float(likely[token].logprob) for token, likely in tokens)
+        asked = [prompt + ending for prompt, ending in rows]
+        outputs = model.run(asked, [parameters] * len(rows), lambda count: None)
+        scores = [_ending_score(output, ending) for output, (_, ending) in zip(outputs, rows, strict=True)]
         return [scores[i : i + len(choices)] for i in range(0, len(scores), len(choices))]
 
     def close(self) -> None:
@@ -141,16 +140,13 @@ class _Loaded:
         self.context = int(self.llm.model_config.max_model_len)
         self.adapter = _adapter(model)
 
-    def run(self, prompts: list[list[int]], parameters: list[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield (place in `prompts`, vLLM's output) of each as it is finished."""
-        ids = self.llm.enqueue(
-            [{"prompt_token_ids": ids} for ids in prompts], parameters, lora_request=self.adapter, use_tqdm=False
-        )
-        places = {request_id: place for place, request_id in enumerate(ids)}
-        while self.llm.llm_engine.has_unfinished_requests():
-            for output in self.llm.llm_engine.step():
-                if output.finished:
-                    yield places[output.request_id], output
+    def run(self, prompts: list[list[int]], parameters: list[Any], progress: Progress) -> list[Any]:
+        """vLLM's output for each prompt of token ids, in their order."""
+        if not prompts:
+            return []
+        asked = [{"prompt_token_ids": ids} for ids in prompts]
+        self.llm.enqueue(asked, parameters, lora_request=self.adapter, use_tqdm=False)
+        return list(self.llm.wait_for_completion(use_tqdm=partial(_bar_class(), progress)))
 
     def shut_down(self) -> None:
         """vLLM's own way to end in a process that goes on."""
@@ -181,6 +177,29 @@ def _adapter(model: policy.Policy) -> Any:
     from vllm.lora.request import LoRARequest
 
     return LoRARequest(model.name, 1, str(model.adapter))
+
+
+@cache
+def _bar_class() -> type:
+    """A bar that vLLM moves, and that only passes on how far it is."""
+    from tqdm import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, progress: Progress, **options: Any) -> None:
+            self.progress = progress
+            super().__init__(file=StringIO(), **options)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.progress(int(n or 0))
+            return super().update(n)
+
+    return Bar
+
+
+def _ending_score(output: Any, ending: list[int]) -> float:
+    """Log-probability of the prompt's last tokens, which are the ending's."""
+    likely = output.prompt_logprobs[-len(ending) :]
+    return sum(float(found[token].logprob) for token, found in zip(ending, likely, strict=True))
 
 
 def _completion(request_id: str, output: Any, end_ids: set[int]) -> Completion:
