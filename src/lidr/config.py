@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
@@ -62,14 +63,41 @@ class Base(Section, frozen=True):
     trust_remote_code: bool
 
 
-class Engine(Section, frozen=True):
-    """What generates text, for all stages that do."""
+class Vllm(Section, frozen=True):
+    """What the engine `vllm` needs beside the common values."""
 
-    name: Literal["transformers"]
+    tensor_parallel: Count
+    memory_share: Annotated[float, Meta(gt=0, le=1)]
+    sequences: Count
+    context: Count | None
+    prefix_caching: bool
+    eager: bool
+
+
+class Server(Section, frozen=True):
+    """What the engine `openai` needs: a server, and by which name it knows each model of this file."""
+
+    endpoint: str
+    models: dict[ModelName, str]
+    takes: Literal["openai", "vllm"]
+    concurrency: Count
+    retries: WholeNumber
+    timeout_seconds: Positive
+
+
+class Engine(Section, frozen=True):
+    """What generates text, for all stages that do.
+
+    `device` is training's as well. What an engine has no use for is null, and the block of another engine is left out.
+    """
+
+    name: Literal["transformers", "vllm", "openai"]
     device: Literal["auto", "cpu", "cuda", "mps"]
-    dtype: Literal["float32", "bfloat16", "float16"]
-    tokens_per_batch: Count
+    dtype: Literal["float32", "bfloat16", "float16"] | None
+    tokens_per_batch: Count | None
     rows_per_shard: Count
+    vllm: Vllm | None = None
+    openai: Server | None = None
 
 
 class Fields(Section, frozen=True):
@@ -343,6 +371,7 @@ def _contradictions(settings: Settings) -> list[Problem]:
         *_text_problems(settings),
         *_watch_problems(settings),
         *_prompts_problems(settings.prompts),
+        *_engine_problems(settings),
         *_mgsm_problems(settings.mgsm),
         *_baseline_problems(settings),
         *_judge_problems(settings.alpaca),
@@ -400,6 +429,48 @@ def _prompts_problems(prompts: Prompts) -> list[Problem]:
     return problems
 
 
+_ENGINE_NEEDS = {
+    "transformers": ("dtype", "tokens_per_batch"),
+    "vllm": ("dtype", "tokens_per_batch", "vllm"),
+    "openai": ("openai",),
+}
+
+
+def _engine_problems(settings: Settings) -> list[Problem]:
+    engine = settings.engine
+    problems: list[Problem] = []
+    for key in ("dtype", "tokens_per_batch", "vllm", "openai"):
+        is_given, is_needed = getattr(engine, key) is not None, key in _ENGINE_NEEDS[engine.name]
+        if is_needed and not is_given:
+            problems.append((("engine", key), f"the engine {engine.name!r} needs it"))
+        if is_given and not is_needed:
+            problems.append((("engine", key), f"the engine {engine.name!r} has no use for it"))
+    return problems if problems or engine.openai is None else _server_problems(settings, engine.openai)
+
+
+def _server_problems(settings: Settings, server: Server) -> list[Problem]:
+    problems = _address_problems(("engine", "openai", "endpoint"), server.endpoint)
+    if set(server.models) != set(settings.models):
+        expected = ", ".join(settings.models)
+        reason = f"the server's name of each model of this file is expected: of {expected}"
+        problems.append((("engine", "openai", "models"), reason))
+    if settings.alpaca.judge.name == "local":
+        reason = "a judge in a folder needs an engine on this machine, not 'openai'"
+        problems.append((("alpaca", "judge", "name"), reason))
+    for block in ("generate", "translate", "mgsm", "alpaca"):
+        if server.takes == "openai" and getattr(settings, block).repetition_penalty != 1:
+            reason = "only a server that takes what vLLM's does knows a repetition penalty (engine.openai.takes)"
+            problems.append(((block, "repetition_penalty"), reason))
+    return problems
+
+
+def _address_problems(where: Place, address: str) -> list[Problem]:
+    # The address is not repeated in the message: somebody may have put a password into it.
+    if re.fullmatch(r"https?://[^\s@?#]+", address):
+        return []
+    return [(where, "an address such as 'https://api.openai.com/v1' is expected, without user, key or query")]
+
+
 def _mgsm_problems(mgsm: Mgsm) -> list[tuple[tuple[str, ...], str]]:
     if mgsm.examples and mgsm.style not in ("native_cot", "en_cot"):
         return [(("mgsm", "examples"), f"the style {mgsm.style!r} takes no examples; native_cot and en_cot do")]
@@ -445,10 +516,8 @@ def _judge_problems(alpaca: Alpaca) -> list[Problem]:
         problems.append(((*where, "name"), "the lab's checker judges its own instructions only (alpaca.source: lab)"))
     if (judge.prompt_price is None) != (judge.completion_price is None):
         problems.append(((*where, "prompt_price"), "both prices are expected, or neither"))
-    # The address is not repeated in the message: somebody may have put a password into it.
-    if judge.endpoint is not None and not re.fullmatch(r"https?://[^\s@?#]+", judge.endpoint):
-        reason = "an address such as 'https://api.openai.com/v1' is expected, without user, key or query"
-        problems.append(((*where, "endpoint"), reason))
+    if judge.endpoint is not None:
+        problems += _address_problems((*where, "endpoint"), judge.endpoint)
     return problems
 
 
@@ -527,8 +596,8 @@ def _explain(error: msgspec.ValidationError, document: Any, kind: type[Section] 
     if place.startswith("key` in "):
         if where == ("iterations",):
             return (*where, _bad_name(document)), "iterations are named m1, m2, ..."
-        return where, "keys are expected to be text"
-    if "..." in where:
+        return where, "models are named m0, m1, ..." if "regex" in reason else "keys are expected to be text"
+    if "..." in where and where[0] == "iterations":
         where = ("iterations", _bad_iteration(document), *where[2:])
     if found := re.fullmatch(r"Object contains unknown field `(.+)`", reason):
         return (*where, found[1]), "there is no such key"
@@ -558,8 +627,13 @@ def _bad_iteration(document: Any) -> str:
 
 def _choices(kind: Any, where: Place) -> tuple[str, ...]:
     for key in where:
-        kind = get_type_hints(kind)[key]
+        kind = _without_null(get_type_hints(kind)[key])
     return get_args(kind)
+
+
+def _without_null(kind: Any) -> Any:
+    """X of `X | None`, and any other kind as it is."""
+    return get_args(kind)[0] if NoneType in get_args(kind) else kind
 
 
 def _line_of_key(document: Any, keys: Place) -> int | None:
