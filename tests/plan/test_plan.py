@@ -196,7 +196,9 @@ def test_plan_without_the_model_says_what_it_does_not_know(root: Path, monkeypat
         raise LidrError("me/model at 0123abc could not be fetched: no network")
 
     monkeypatch.setattr(model, "from_hub", unreachable)
-    (root / "params.yaml").write_text(edited(("  revision: null", "  revision: 0123abc")), "utf-8")
+    (root / "params.yaml").write_text(
+        edited(("  model: lab", "  model: me/model"), ("  revision: null", "  revision: 0123abc")), "utf-8"
+    )
     code, output = lidr_plan()
     assert code == 0
     assert "not known: parameters, memory and time, for me/model at 0123abc could not be fetched" in output

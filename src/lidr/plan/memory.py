@@ -122,6 +122,7 @@ def _vllm(settings: config.Settings, shape: Shape, device_memory: int) -> Budget
     size = BYTES[str(settings.engine.dtype)]
     cached = 2 * shape.layers * shape.key_value_heads * shape.head
     tokens = min(vllm.context or shape.context, shape.context)
+    step = int(settings.engine.tokens_per_batch or 0)
     reserved = round((1 - vllm.memory_share) * device_memory / (1 + SLACK))
     parts = (
         Part(
@@ -133,6 +134,11 @@ def _vllm(settings: config.Settings, shape: Shape, device_memory: int) -> Budget
             "cache",
             tokens * cached * size // vllm.tensor_parallel,
             f"one request of {tokens:,} tokens x {cached:,} keys and values x {size} bytes; the rest is for more",
+        ),
+        Part(
+            "activations",
+            step * 4 * shape.intermediate * size,
+            f"{step:,} tokens a step x 4 x {shape.intermediate:,} x {size} bytes, one layer at a time",
         ),
         Part("not vLLM's", reserved, f"1 - engine.vllm.memory_share ({vllm.memory_share:g}) of the device"),
     )
