@@ -57,12 +57,15 @@ def translation(
 class FakeEngine:
     """Answers by a function of the request; keeps what it was asked."""
 
+    continues_turns = True
+
     def __init__(self, answer: Callable[[Request], str | Completion], fingerprint: str = "f" * 64) -> None:
         self.answer = answer
-        self.model_fingerprint = fingerprint
+        self.fingerprint = fingerprint
         self.asked: list[str] = []
         self.conversations: dict[str, Conversation] = {}
         self.sampling: Sampling | None = None
+        self.closed = False
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         self.sampling = sampling
@@ -76,6 +79,9 @@ class FakeEngine:
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
         raise NotImplementedError
+
+    def close(self) -> None:
+        self.closed = True
 
     def _completion(self, request: Request) -> Completion:
         answer = self.answer(request)

@@ -17,14 +17,14 @@ from ruamel.yaml import YAML
 
 SOURCE = ROOT / "src"
 
-SIBLINGS = ("stages", "evals", "audit")
+SIBLINGS = ("stages", "evals", "audit", "plan", "doctor", "export")
 
 # From top to bottom; what stands on one line is on one level. A module imports from its own level or below.
 LEVELS = (
     ("cli",),
     ("provenance",),
     SIBLINGS,
-    ("engines", "policy", "tracking", "training"),
+    ("engines", "policy", "sources", "tracking", "training"),
     ("config", "paths", "jsonl", "profiles", "git", "browser", "locks"),
     ("records", "languages", "langid", "wording", "errors", "progress"),
 )
@@ -61,7 +61,7 @@ NOT_IN_THE_OUTPUT = {
 }
 
 # Data inside the package that these modules read.
-DATA = {"lidr.lab.world": "src/lidr/lab/languages", "lidr.stages.base": "src/lidr/lab/base"}
+DATA = {"lidr.lab.world": "src/lidr/lab/languages", "lidr.sources.model": "src/lidr/lab/base"}
 
 # Where the code of a stage of dvc.yaml is.
 ROOMS = {

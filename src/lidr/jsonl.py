@@ -24,12 +24,22 @@ from lidr.errors import InputError, naming
 from lidr.records import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
+RowT = TypeVar("RowT")
 _TEMPORARY = ".part"
 
 
 def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
     """Yield the file's rows, validated; raises InputError for a missing or empty file or a malformed line."""
-    decoder, encode = msgspec.json.Decoder(record), msgspec.json.Encoder().encode
+    yield from _rows(path, msgspec.json.Decoder(record))
+
+
+def read_objects(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file whose fields are not ours to know, as mappings; as strict in all else."""
+    yield from _rows(path, msgspec.json.Decoder(dict[str, Any]))
+
+
+def _rows(path: Path, decoder: msgspec.json.Decoder[RowT]) -> Iterator[RowT]:
+    encode = msgspec.json.Encoder().encode
     count = 0
     with _open_to_read(path) as file:
         for number, line in enumerate(file, start=1):
@@ -168,7 +178,7 @@ def _open_to_read(path: Path) -> IO[bytes]:
         raise InputError("a folder stands where a file is expected", path) from error
 
 
-def _decode(decoder: msgspec.json.Decoder[RecordT], line: bytes, path: Path, number: int) -> RecordT:
+def _decode(decoder: msgspec.json.Decoder[RowT], line: bytes, path: Path, number: int) -> RowT:
     if number == 1 and line.startswith(BOM_UTF8):
         raise InputError("a byte order mark; UTF-8 without one is expected", path, number)
     if line.endswith(b"\r\n"):

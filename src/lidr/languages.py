@@ -48,3 +48,8 @@ def decimal_mark(code: str) -> str:
     from babel.numbers import get_decimal_symbol
 
     return get_decimal_symbol(locale(code))
+
+
+def language_names(code: str) -> set[str]:
+    """What all languages are called in this one, by their ISO 639-1 codes."""
+    return {name for tag, name in locale(code).languages.items() if len(tag) == 2}

@@ -10,9 +10,11 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
+POINTERS = PROFILES / "sources"
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 DATA = Path("data")
+SOURCES = DATA / "sources"
 MODELS = Path("models")
 REPORTS = Path("reports")
 # Not an output of DVC: unfinished shards, and what MLflow has not taken yet.
@@ -23,6 +25,7 @@ MLFLOW_ARTIFACTS = Path("mlartifacts")
 
 BASE = "m0"
 DROPS = "drops.jsonl"
+DUPLICATES = "duplicates.jsonl"
 PAIRS = "pairs.jsonl"
 RECORD = "lidr.json"
 METRICS = "metrics.json"

@@ -1,14 +1,20 @@
 """Profiles: complete configurations under profiles/, one of which is copied to params.yaml.
 
-$ lidr profile use lab
--profile: small
-+profile: lab
+$ lidr profile use paper
+-profile: lab
++profile: paper
 ...
+data/sources/alpagasus.dvc: `dvc pull data/sources/alpagasus.dvc` fetches it
+
+Data that a profile reads from elsewhere is a pointer under profiles/sources (made by `dvc import`, pinned by commit and
+hash). Only the pointers of the active profile are put into data/sources: with a pointer there, `dvc status` and
+`dvc exp run` ask its origin whether it has changed, which fails where there is no network.
 """
 
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
@@ -30,17 +36,43 @@ def use(name: str, force: bool = False) -> str:
     """Make a profile the active params.yaml and return what changed; refuses to overwrite edits of the user's own."""
     if name not in names():
         raise InputError(f"no profile {name!r}; there are {', '.join(names())}", paths.PROFILES)
-    config.load(paths.profile(name))
+    settings = config.load(paths.profile(name))
     if not force and _has_own_edits():
         raise LidrError(
             f"{paths.PARAMS} holds edits that are neither committed nor a profile's; commit them, or use --force"
         )
+    place_pointers(settings)
     old = paths.PARAMS.read_text("utf-8").splitlines() if paths.PARAMS.exists() else []
     new = paths.profile(name).read_text("utf-8")
     if old == new.splitlines():
         return ""
     write_text(paths.PARAMS, new)
     return "\n".join(difflib.unified_diff(old, new.splitlines(), "params.yaml before", "params.yaml now", lineterm=""))
+
+
+def pointers(settings: config.Settings) -> list[Path]:
+    """The pointers in data/sources that fetch what the configuration reads, as far as there are such."""
+    read = [
+        settings.prompts.source,
+        settings.prompts.translation_requests or "",
+        settings.mgsm.source,
+        settings.alpaca.source,
+        settings.baseline.source,
+    ]
+    known = {paths.SOURCES / path.stem: paths.SOURCES / path.name for path in sorted(paths.POINTERS.glob("*.dvc"))}
+    return [pointer for data, pointer in known.items() if any(Path(path).is_relative_to(data) for path in read)]
+
+
+def place_pointers(settings: config.Settings) -> None:
+    """Put the needed pointers into data/sources and take away the others; one that was changed there stays as it is."""
+    needed = pointers(settings)
+    for shipped in sorted(paths.POINTERS.glob("*.dvc")):
+        placed = paths.SOURCES / shipped.name
+        content = shipped.read_text("utf-8")
+        if placed in needed and not placed.exists():
+            write_text(placed, content)
+        elif placed not in needed and placed.exists() and placed.read_text("utf-8") == content:
+            placed.unlink()
 
 
 def _has_own_edits() -> bool:

@@ -5,22 +5,33 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import huggingface_hub
 import msgspec
 import pytest
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from lidr import config, paths
-from lidr.errors import InputError
+from lidr.errors import InputError, LidrError
 from lidr.policy import BaseRecord, fingerprint
+from lidr.sources import model
 from lidr.stages import base
 
-LAB = base.locate(config.Base(model="lab", revision=None, trust_remote_code=False))
+LAB = model.locate(config.Base(model="lab", revision=None, watch="x", trust_remote_code=False))
 PICKLED = ("pytorch_model.bin", "model.pt", "model.pkl", "tokenizer.pkl", "training_args.bin", "optimizer.pt")
 
 
-def settings(model: str) -> config.Settings:
+def settings(name: str, **values: Any) -> config.Settings:
     whole = config.load()
-    return msgspec.structs.replace(whole, base=msgspec.structs.replace(whole.base, model=model))
+    return msgspec.structs.replace(whole, base=msgspec.structs.replace(whole.base, model=name, **values))
 
 
 @pytest.fixture
@@ -41,6 +52,7 @@ def test_lab_s_base_is_taken_whole(root: Path) -> None:
     assert (target / "model.safetensors").read_bytes() == (LAB / "model.safetensors").read_bytes()
     assert record == msgspec.json.decode((target / "lidr.json").read_bytes(), type=BaseRecord)
     assert (record.source, record.revision, record.trust_remote_code) == ("lab", None, False)
+    assert record.pad_token == "<|pad|>"
     assert record.fingerprint == fingerprint(target)
     assert len(record.fingerprint) == 64
 
@@ -112,9 +124,125 @@ def test_folder_that_is_no_model_leaves_the_old_one(own: Path, spoil: object, ex
     assert [path.name for path in paths.MODELS.iterdir()] == ["m0"]
 
 
+def _lost_shard(folder: Path) -> None:
+    index = {"metadata": {}, "weight_map": {"a": "model.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_weights_that_the_index_lists_and_are_not_there(own: Path) -> None:
+    _lost_shard(own)
+    with pytest.raises(InputError, match=r"index.json: weights are missing: model-00002-of-00002.safetensors$"):
+        base.run(settings(str(own)))
+
+
+def test_code_goes_along_only_where_it_may_be_run(own: Path) -> None:
+    (own / "modeling_own.py").write_text("class Own: ...\n")
+    base.run(settings(str(own)))
+    assert not (paths.model("m0") / "modeling_own.py").exists()
+    without = fingerprint(paths.model("m0"))
+    record = base.run(settings(str(own), trust_remote_code=True))
+    assert (paths.model("m0") / "modeling_own.py").read_text() == "class Own: ...\n"
+    assert record.trust_remote_code
+    assert record.fingerprint != without
+
+
+OWN_CONFIG = """
+from transformers import LlamaConfig
+
+class OwnConfig(LlamaConfig):
+    model_type = "lidr_test_own"
+"""
+
+
+def test_model_with_code_of_its_own(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(own.parent / "modules"))
+    values = json.loads((own / "config.json").read_text())
+    values |= {"model_type": "lidr_test_own", "auto_map": {"AutoConfig": "configuration_own.OwnConfig"}}
+    (own / "config.json").write_text(json.dumps(values))
+    (own / "configuration_own.py").write_text(OWN_CONFIG)
+    with pytest.raises(InputError, match=r"it needs Python code of its own; read that, then set base"):
+        base.run(settings(str(own)))
+    base.run(settings(str(own), trust_remote_code=True))
+    assert (paths.model("m0") / "configuration_own.py").read_text() == OWN_CONFIG
+    values["auto_map"]["AutoConfig"] = "someone/else--configuration_own.OwnConfig"
+    (own / "config.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"its code lies in another repository, which no revision here pins"):
+        base.run(settings(str(own), trust_remote_code=True))
+
+
+def test_tokenizer_without_a_padding_token_is_taken_and_recorded(own: Path) -> None:
+    values = json.loads((own / "tokenizer_config.json").read_text())
+    values.pop("pad_token")
+    (own / "tokenizer_config.json").write_text(json.dumps(values))
+    assert base.run(settings(str(own))).pad_token is None
+
+
+# ---- the Hub
+
+
+def on_hub(monkeypatch: pytest.MonkeyPatch, folder: Path, error: Exception | None = None) -> list[dict[str, Any]]:
+    """A Hub with the model of this folder; returns what it is asked."""
+    asked: list[dict[str, Any]] = []
+
+    def snapshot_download(name: str, **options: Any) -> str:
+        asked.append({"name": name, **options})
+        if error is not None:
+            raise error
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    return asked
+
+
+def test_weights_of_a_hub_model_come_after_all_else_was_checked(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = on_hub(monkeypatch, own)
+    record = base.run(settings("me/model", revision="0123abc"))
+    assert [(call["name"], call["revision"], "*.safetensors" in call["allow_patterns"]) for call in asked] == [
+        ("me/model", "0123abc", False),
+        ("me/model", "0123abc", True),
+    ]
+    assert all("*.py" not in call["allow_patterns"] for call in asked)
+    assert (record.source, record.revision) == ("me/model", "0123abc")
+    # Links, where the file system has them: a model of 16 GB is not on the disk twice.
+    assert (paths.model("m0") / "model.safetensors").samefile(own / "model.safetensors")
+
+
+def test_nothing_is_fetched_of_a_hub_model_that_cannot_be_used(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = on_hub(monkeypatch, own)
+    (own / "chat_template.jinja").unlink()
+    with pytest.raises(InputError, match=r"^me/model: the tokenizer has no chat template"):
+        base.run(settings("me/model", revision="0123abc"))
+    assert len(asked) == 1
+
+
+REPLY: Any = SimpleNamespace(headers={}, request=None)
+HUB_ERRORS = {
+    "gated": (GatedRepoError("x", response=REPLY), "me/model is gated: accept its licence on the Hub, then log in"),
+    "absent": (RepositoryNotFoundError("x", response=REPLY), "the Hub has no model 'me/model', or it is private"),
+    "no revision": (RevisionNotFoundError("x", response=REPLY), "me/model has no revision '0123abc'; the hash of a"),
+    "no id": (HFValidationError("x"), "'me/model' is no Hub id; OWNER/NAME is expected"),
+    "no network": (LocalEntryNotFoundError("No way.\nMore."), "me/model at 0123abc could not be fetched: No way.; "),
+}
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(("error", "expected"), HUB_ERRORS.values(), ids=HUB_ERRORS.keys())
+def test_hub_model_that_cannot_be_had_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, expected: str
+) -> None:
+    on_hub(monkeypatch, tmp_path, error)
+    with pytest.raises(LidrError) as caught:
+        base.run(settings("me/model", revision="0123abc"))
+    assert str(caught.value).startswith(expected)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.usefixtures("root")
 def test_hub_model_needs_its_revision() -> None:
-    with pytest.raises(InputError, match=r"^base\.revision is expected for a model from the Hub"):
+    with pytest.raises(
+        InputError,
+        match=r"^there is no folder 'nobody/nothing', and base\.revision is expected for a model from the Hub",
+    ):
         base.run(settings("nobody/nothing"))
     assert not paths.model("m0").exists()
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from typing import Any
 
+import datasets
 import msgspec
 import pytest
 from factories import ROOT, prompt
 
 from lidr import config, paths
-from lidr.errors import InputError
+from lidr.errors import InputError, LidrError
 from lidr.jsonl import read_by_key, read_rows, write_rows
-from lidr.records import Drop, Prompt
+from lidr.records import Drop, Prompt, PromptKind, Source
+from lidr.sources.translation_requests import is_request
 from lidr.stages import prompts
 
 LANGUAGES = ("en", "es", "de")
 
 
-def settings(source: str = "lab", per_iteration: int = 20, root: Path = ROOT) -> config.Settings:
+def settings(source: str = "lab", per_iteration: int = 20, root: Path = ROOT, **values: Any) -> config.Settings:
     whole = config.load(root / "params.yaml")
-    block = msgspec.structs.replace(whole.prompts, source=source, per_iteration=per_iteration)
+    block = msgspec.structs.replace(whole.prompts, source=source, per_iteration=per_iteration, **values)
     return msgspec.structs.replace(whole, languages=("es", "de"), prompts=block)
 
 
@@ -35,7 +40,8 @@ def files(iteration: str) -> dict[str, dict[str, Prompt]]:
 
 @pytest.mark.usefixtures("root")
 def test_lab_gives_the_same_tasks_in_every_language() -> None:
-    assert prompts.run(settings(), "m1") == (20, [])
+    taken = prompts.run(settings(), "m1")
+    assert (taken.count, taken.drops, taken.duplicates, taken.translation_requests) == (20, [], [], 0)
     by_language = files("m1")
     assert [list(rows) for rows in by_language.values()] == [[f"lab-{i}" for i in range(20)]] * 3
     assert {row.kind.value for row in by_language["es"].values()} == {"task"}
@@ -87,16 +93,17 @@ FOUR = ["p0", "p1", "p2", "p3"]
 
 def test_own_prompts_are_taken_as_they_stand(root: Path) -> None:
     write(root / "own", dict.fromkeys(LANGUAGES, FOUR))
-    assert prompts.run(settings("own", 2), "m1") == (2, [])
-    assert prompts.run(settings("own", 2), "m2") == (2, [])
+    assert prompts.run(settings("own", 2), "m1").count == 2
+    assert prompts.run(settings("own", 2), "m2").count == 2
     assert list(files("m1")["es"].values()) == [prompt("p0", "es", row=0), prompt("p1", "es", row=1)]
     assert list(files("m2")["es"].values()) == [prompt("p2", "es", row=2), prompt("p3", "es", row=3)]
 
 
 def test_prompt_that_a_language_lacks_is_dropped_from_all_and_listed(root: Path) -> None:
     write(root / "own", {"en": FOUR, "es": ["p0", "p2", "p3"], "de": FOUR})
-    count, drops = prompts.run(settings("own", 4), "m1")
-    assert count == 3
+    taken = prompts.run(settings("own", 4), "m1")
+    drops = taken.drops
+    assert taken.count == 3
     assert [list(rows) for rows in files("m1").values()] == [["p0", "p2", "p3"]] * 3
     assert [msgspec.to_builtins(drop) for drop in drops] == [
         {
@@ -113,9 +120,9 @@ def test_prompt_that_a_language_lacks_is_dropped_from_all_and_listed(root: Path)
 
 def test_prompt_that_the_dominant_language_lacks_is_dropped_too(root: Path) -> None:
     write(root / "own", {"en": ["p0", "p1"], "es": FOUR, "de": ["p0", "p1", "p2"]})
-    count, drops = prompts.run(settings("own", 4), "m1")
-    assert count == 2
-    assert [(drop.prompt_id, drop.lang) for drop in drops] == [("p2", "en"), ("p3", "en"), ("p3", "de")]
+    taken = prompts.run(settings("own", 4), "m1")
+    assert taken.count == 2
+    assert [(drop.prompt_id, drop.lang) for drop in taken.drops] == [("p2", "en"), ("p3", "en"), ("p3", "de")]
 
 
 def test_order_is_the_dominant_language_s(root: Path) -> None:
@@ -156,7 +163,7 @@ BAD = {
     "missing file": (_no_file, "own/es.jsonl: no prompts in 'es'; one JSONL file for each language is expected"),
     "wrong language": (_wrong_language, "own/es.jsonl:2: a prompt in 'de'; 'es' is expected in this file"),
     "no text": (_empty_text, "own/es.jsonl:2: the prompt 'p1' has no text"),
-    "no row in range": (_out_of_range, "own/es.jsonl: no row from 0 to 3; the file has 2 prompts"),
+    "no row in range": (_out_of_range, "own: no row from 0 to 3; the source has 2 prompts in 'es'"),
     "id twice": (_twice, "own/es.jsonl:2: a second row with the id 'p0'; ids are expected once each"),
     "empty file": (_empty, "own/es.jsonl: the file is empty; one JSON object a line is expected"),
     "nothing in all languages": (_other_ids, "no prompt of 'own' is there in all languages for m1"),
@@ -180,3 +187,206 @@ def test_source_that_is_no_folder(root: Path) -> None:
     with pytest.raises(InputError) as caught:
         prompts.run(settings("nowhere"), "m1")
     assert str(caught.value) == "nowhere/en.jsonl: no prompts in 'en'; one JSONL file for each language is expected"
+
+
+# ---- published rows: fields by their names, files in parts, ids or row numbers
+
+INSTRUCTIONS = config.Fields(text="instruction", id="id", answer=None)
+QUESTIONS = config.Fields(text="question", id=None, answer="gold")
+
+
+def write_published(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
+    for name, listed in rows.items():
+        path = folder / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in listed), "utf-8")
+
+
+def row(number: int, text: str = "", **more: Any) -> dict[str, Any]:
+    return {"id": f"a-{number}", "instruction": text or f"ask {number}", **more}
+
+
+def test_parts_of_a_folder_are_one_source_in_the_order_of_their_numbers(root: Path) -> None:
+    for lang in LANGUAGES:
+        write_published(
+            root / "own", {f"from_10/{lang}": [row(2), row(3)], f"from_9/{lang}": [row(0), row(1, other=5)]}
+        )
+    prompts.run(settings("own", 3, fields=INSTRUCTIONS), "m1")
+    prompts.run(settings("own", 3, fields=INSTRUCTIONS), "m2")
+    assert list(files("m1")["es"]) == ["a-0", "a-1", "a-2"]
+    assert [p.source.row for p in files("m2")["de"].values()] == [3]
+    assert files("m2")["de"]["a-3"] == Prompt(
+        id="a-3",
+        lang="de",
+        text="ask 3",
+        source=Source(name="own", row=3),
+        kind=PromptKind.TASK,
+    )
+
+
+def test_rows_of_a_language_that_lacks_some_keep_their_iteration(root: Path) -> None:
+    everything = [row(0), row(1), row(2), row(3)]
+    write_published(root / "own", {"en": everything, "es": [row(0), row(2), row(3)], "de": [*everything, row(9)]})
+    first = prompts.run(settings("own", 2, fields=INSTRUCTIONS), "m1")
+    second = prompts.run(settings("own", 2, fields=INSTRUCTIONS), "m2")
+    assert [(d.prompt_id, d.lang) for d in first.drops] == [("a-1", "es")]
+    assert list(files("m2")["es"]) == ["a-2", "a-3"]
+    assert [(d.prompt_id, d.lang) for d in second.drops] == [("a-9", "en"), ("a-9", "es")]
+
+
+def test_rows_without_ids_are_joined_by_their_number(root: Path) -> None:
+    for lang in LANGUAGES:
+        write_published(root / "own", {lang: [{"question": f"{lang} {i}", "gold": i} for i in range(3)]})
+    prompts.run(settings("own", 3, fields=QUESTIONS, answer_language="v1"), "m1")
+    assert list(files("m1")["es"]) == ["own-0", "own-1", "own-2"]
+    assert files("m1")["es"]["own-1"].answer == "1"
+    assert files("m1")["es"]["own-1"].text == "Think step by step and answer in Spanish.\n\nes 1"
+    assert files("m1")["en"]["own-1"].text == "Think step by step and answer in English.\n\nen 1"
+
+
+WRONG_ROWS = {
+    "other gold": ([{"question": "x", "gold": 0}, {"question": "y", "gold": 7}], "row 1 has the answer '1' in en and"),
+    "fewer rows": ([{"question": "x", "gold": 0}], "en has 2 prompts and es 1; rows without ids are joined by"),
+    "no such field": ([{"text": "x"}], "own/es.jsonl:1: no field 'question'; there are text (see prompts.fields)"),
+    "no text": ([{"question": " ", "gold": 0}], "own/es.jsonl:1: the field 'question' holds ' '; a text is expected"),
+    "null": ([{"question": "x", "gold": None}], "own/es.jsonl:1: no field 'gold'; there are question, gold"),
+}
+
+
+@pytest.mark.parametrize(("rows", "expected"), WRONG_ROWS.values(), ids=WRONG_ROWS.keys())
+def test_published_rows_that_are_not_as_expected(root: Path, rows: list[dict[str, Any]], expected: str) -> None:
+    for lang in LANGUAGES:
+        write_published(root / "own", {lang: [{"question": f"{lang} {i}", "gold": i} for i in range(2)]})
+    write_published(root / "own", {"es": rows})
+    with pytest.raises(InputError) as caught:
+        prompts.run(settings("own", 2, fields=QUESTIONS), "m1")
+    assert str(caught.value).startswith(expected)
+    assert not paths.prompts("m1").exists()
+
+
+def test_same_text_under_two_ids_is_kept_and_listed(root: Path) -> None:
+    rows = [row(0, "Name a fruit."), row(1), row(2, "name  a fruit."), row(3, "Name a fruit.")]
+    write_published(root / "own", dict.fromkeys(LANGUAGES, rows))
+    assert prompts.run(settings("own", 2, fields=INSTRUCTIONS), "m1").duplicates == []
+    taken = prompts.run(settings("own", 2, fields=INSTRUCTIONS), "m2")
+    assert [(d.id, d.lang, d.same_as) for d in taken.duplicates if d.lang == "es"] == [
+        ("a-2", "es", "a-0"),
+        ("a-3", "es", "a-0"),
+    ]
+    assert taken.count == 2
+    assert list(read_rows(paths.prompts("m2") / paths.DUPLICATES, prompts.Duplicate)) == taken.duplicates
+
+
+# ---- translation requests
+
+REQUESTS = {
+    "Translate the following phrase into French.\nI miss you": ("en", True),
+    "How would you say 'cat' in Spanish? Give the translation.": ("en", True),
+    "Given a sentence, translate it into a mathematical equation.": ("en", False),
+    "Write an essay about French cuisine.": ("en", False),
+    "Traduis cette phrase en allemand : bonjour": ("fr", True),
+    "Übersetze den Satz ins Deutsche.": ("de", True),
+    "Переведите фразу на французский язык.": ("ru", True),
+    "Переведите на русский: I miss you": ("ru", True),
+    "把这句话翻译成法语。": ("zh", True),
+}
+
+
+@pytest.mark.parametrize(("text", "lang", "expected"), [(text, *rest) for text, rest in REQUESTS.items()])
+def test_translation_request_by_the_rule(text: str, lang: str, expected: bool) -> None:
+    assert is_request(text, lang) is expected
+
+
+def test_rule_needs_a_word_for_translate() -> None:
+    with pytest.raises(InputError, match=r"^the rule for translation requests has no word for 'translate' in 'sw'"):
+        is_request("Tafsiri sentensi hii.", "sw")
+
+
+@pytest.mark.parametrize("by", ["rule", "own/ids.jsonl"])
+def test_translation_requests_are_marked_in_every_language(root: Path, by: str) -> None:
+    rows = [row(0), row(1, "Translate 'dog' to German."), row(2)]
+    write_published(root / "own", {**dict.fromkeys(LANGUAGES, rows), "ids": [{"id": "a-1", "x": 1}, {"id": "a-77"}]})
+    taken = prompts.run(settings("own", 3, fields=INSTRUCTIONS, translation_requests=by, answer_language="v1"), "m1")
+    assert taken.translation_requests == 1
+    for lang in LANGUAGES:
+        assert [p.kind.value for p in files("m1")[lang].values()] == ["task", "translation", "task"]
+        assert files("m1")[lang]["a-1"].text == "Translate 'dog' to German."
+
+
+def test_list_of_ids_that_knows_none_of_the_prompts(root: Path) -> None:
+    write_published(root / "own", {**{lang: [row(0)] for lang in LANGUAGES}, "ids": [{"id": "b-0"}]})
+    with pytest.raises(InputError, match=r"^own/ids.jsonl: not one of these ids is that of a prompt"):
+        prompts.run(settings("own", 1, fields=INSTRUCTIONS, translation_requests="own/ids.jsonl"), "m1")
+
+
+# ---- the Hub
+
+
+def on_hub(monkeypatch: pytest.MonkeyPatch, rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """A Hub with one dataset, whose subsets are `rows`; returns what it is asked."""
+    asked: list[dict[str, Any]] = []
+
+    def load_dataset(path: str, **options: Any) -> datasets.Dataset:
+        asked.append({"path": path, **options})
+        if options["name"] not in rows:
+            raise ValueError(f"BuilderConfig '{options['name']}' not found.\nAvailable: ['en']")
+        return datasets.Dataset.from_list(rows[options["name"]])
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    return asked
+
+
+HUB = config.Hub(revision="0123abc", subset="{lang}", split="train")
+
+
+@pytest.mark.usefixtures("root")
+def test_dataset_of_the_hub_at_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {lang: [{"question": f"{lang} {i}", "gold": 10 * i} for i in range(4)] for lang in LANGUAGES}
+    asked = on_hub(monkeypatch, rows)
+    prompts.run(settings("hub:me/data", 2, fields=QUESTIONS, hub=HUB), "m2")
+    assert asked[1] == {"path": "me/data", "name": "es", "split": "train", "revision": "0123abc"}
+    assert [(p.id, p.text, p.answer) for p in files("m2")["es"].values()] == [
+        ("me/data-2", "es 2", "20"),
+        ("me/data-3", "es 3", "30"),
+    ]
+
+
+@pytest.mark.usefixtures("root")
+def test_dataset_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_hub(monkeypatch, {"en": [{"question": "x", "gold": 1}]})
+    with pytest.raises(LidrError) as caught:
+        prompts.run(settings("hub:me/data", 2, fields=QUESTIONS, hub=HUB), "m1")
+    assert str(caught.value).startswith(
+        "the dataset 'me/data' at 0123abc could not be loaded: BuilderConfig 'es' not found.; check id, subset"
+    )
+
+
+@pytest.mark.usefixtures("root")
+def test_row_of_a_dataset_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"question": "x", "gold": 1}, {"question": "", "gold": 1}]
+    on_hub(monkeypatch, dict.fromkeys(LANGUAGES, rows))
+    with pytest.raises(InputError) as caught:
+        prompts.run(settings("hub:me/data", 2, fields=QUESTIONS, hub=HUB), "m1")
+    assert str(caught.value) == "hub:me/data (en, train): row 1: the field 'question' holds ''; a text is expected"
+
+
+# ---- the paper's own prompts
+
+PAPER = os.environ.get("LIDR_PAPER_DATA")
+
+
+@pytest.mark.skipif(not PAPER, reason="LIDR_PAPER_DATA names no folder with the paper's prompts")
+@pytest.mark.parametrize("by", ["rule", "translation_instructions.jsonl"])
+@pytest.mark.usefixtures("root")
+def test_the_papers_prompts(by: str) -> None:
+    folder = Path(str(PAPER)) / "alpagasus"
+    requests = by if by == "rule" else str(folder / by)
+    whole = settings(str(folder), 1000, fields=INSTRUCTIONS, translation_requests=requests)
+    whole = msgspec.structs.replace(whole, languages=("es", "ru", "de", "fr"))
+    first, second = prompts.run(whole, "m1"), prompts.run(whole, "m2")
+    assert (first.count, second.count) == (1000, 1000)
+    assert (first.drops, second.drops) == ([], [])
+    assert (list(first.prompts["de"])[-1], next(iter(second.prompts["ru"]))) == ("alpagasus-999", "alpagasus-1000")
+    marked = [p.id for t in (first, second) for p in t.prompts["fr"].values() if p.kind is PromptKind.TRANSLATION]
+    assert len(marked) == 17
+    assert marked[:5] == ["alpagasus-19", "alpagasus-42", "alpagasus-343", "alpagasus-362", "alpagasus-539"]

@@ -58,6 +58,33 @@ def test_later_starts_nothing_and_the_next_stage_publishes_it(
     assert (project.root / ".lidr/journals/publisher.log").read_text() == ""
 
 
+def test_a_short_stage_of_dvc_repro_leaves_its_journal_to_the_next(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_STAGE", "mgsm@m1")
+    with stage_run(project.settings, "mgsm", "m1", [], [], publish="if_long"):
+        pass
+    assert len(project.journals()) == 1 and not project.runs()
+
+
+def test_a_long_stage_of_dvc_repro_can_be_watched(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "mgsm@m1")
+    monkeypatch.setattr("lidr.tracking.stage._LONG", 0.1)
+    with stage_run(project.settings, "mgsm", "m1", [], [], publish="if_long"):
+        deadline = time.monotonic() + PATIENCE
+        while not project.runs():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    assert [child.info.status for child in project.children()] == ["FINISHED"]
+
+
+def test_by_hand_a_stage_is_published_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    with stage_run(project.settings, "mgsm", "m1", [], [], publish="if_long"):
+        pass
+    assert not project.journals() and len(project.children()) == 1
+
+
 def test_unreachable_server_costs_a_warning_and_nothing_else(
     project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

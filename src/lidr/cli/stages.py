@@ -27,6 +27,9 @@ _ITEM = ("id", "lang", "prompt", "gold", "baseline")
 if TYPE_CHECKING:
     from lidr.tracking import StageRun
 
+if TYPE_CHECKING:
+    from lidr.tracking import StageRun
+
 
 @main.command()
 def base() -> None:
@@ -35,11 +38,15 @@ def base() -> None:
 
     settings = config.load()
     target = paths.model(paths.BASE)
-    with _tracked(settings, "base", paths.BASE, inputs=[], outputs=[target]) as run:
+    if settings.base.trust_remote_code:
+        click.echo("Warning: base.trust_remote_code is on: Python files that come with the model will be run", err=True)
+    with _tracked(settings, "base", paths.BASE, inputs=[], outputs=[target], publish="if_long") as run:
         record = stage.run(settings)
         stage.write_empty_audit()
         run.log_model(target, "base", upload=False)
     click.echo(f"base: {record.source} -> {target} (fingerprint {record.fingerprint[:12]})")
+    if record.pad_token is None:
+        click.echo("  the tokenizer has no padding token: the end-of-sequence token pads, and is masked")
 
 
 @main.command()
@@ -52,10 +59,14 @@ def prompts(iteration: str) -> None:
     settings.iteration(iteration)
     target = paths.prompts(iteration)
     with _tracked(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
-        count, drops = stage.run(settings, iteration)
-        run.log_metrics({"prompts": count, "drops": len(drops)})
+        taken = stage.run(settings, iteration)
+        drops, same, requests = len(taken.drops), len(taken.duplicates), taken.translation_requests
+        run.log_metrics({"prompts": taken.count, "drops": drops, "duplicates": same, "translation_requests": requests})
     languages = len(settings.all_languages)
-    click.echo(f"prompts {iteration}: {count:,} prompts in {languages} languages, {len(drops):,} dropped")
+    click.echo(
+        f"prompts {iteration}: {taken.count:,} prompts in {languages} languages, {drops:,} dropped; "
+        f"{requests:,} ask for a translation, {same:,} say what another one says"
+    )
 
 
 @main.command()
@@ -67,7 +78,7 @@ def generate(iteration: str) -> None:
     settings = config.load()
     previous = settings.iteration(iteration).previous
     inputs, target = [paths.prompts(iteration), paths.model(previous)], paths.responses(iteration)
-    with _tracked(settings, "generate", iteration, inputs, [target]) as run:
+    with _tracked(settings, "generate", iteration, inputs, [target], publish="if_long") as run:
         files = [paths.prompt_file(iteration, lang) for lang in settings.all_languages]
         run.use_dataset(inputs[0], f"prompts {iteration}", "generation", _rows_by_language(files, Prompt))
         ended = stage.run(settings, iteration)
@@ -88,7 +99,7 @@ def translate(iteration: str) -> None:
     settings = config.load()
     inputs = [paths.responses(iteration), paths.model(settings.iteration(iteration).previous)]
     target = paths.translations(iteration)
-    with _tracked(settings, "translate", iteration, inputs, [target]) as run:
+    with _tracked(settings, "translate", iteration, inputs, [target], publish="if_long") as run:
         translations = stage.run(settings, iteration)
         unparsed = {f"{a}-{b}": sum(t.text is None for t in rows) for (a, b), rows in translations.items()}
         total = sum(len(rows) for rows in translations.values())
@@ -181,7 +192,7 @@ def mgsm(model: str) -> None:
 
     settings = config.load()
     target = paths.mgsm(settings.model(model))
-    with _tracked(settings, "mgsm", model, [paths.model(model)], [target]) as run:
+    with _tracked(settings, "mgsm", model, [paths.model(model)], [target], publish="if_long") as run:
         metrics = stage.run(settings, model)
         _log_evaluation(run, "mgsm", settings.mgsm.source, model, metrics, target / paths.ANSWERS, Answer)
     click.echo(
@@ -197,7 +208,7 @@ def baseline() -> None:
 
     settings = config.load()
     name = settings.baseline.model
-    with _tracked(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()]):
+    with _tracked(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()], publish="if_long"):
         responses = stage.run(settings)
     click.echo(f"baseline: {len(responses):,} answers by {name} in {len(settings.alpaca.languages)} languages")
 
@@ -218,7 +229,9 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
         _judge_outside(settings, model, against, outputs)
         return
     target = paths.alpaca(settings.model(model))
-    with _tracked(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target]) as run:
+    with _tracked(
+        settings, "alpaca", model, [paths.model(model), paths.baseline()], [target], publish="if_long"
+    ) as run:
         metrics = stage.run(settings, model)
         _log_evaluation(run, "alpaca", settings.alpaca.source, model, metrics, target / paths.VERDICTS, Verdict)
     click.echo(

@@ -33,10 +33,66 @@ def profile_list() -> None:
 @click.option("--force", is_flag=True, help="Replace a params.yaml that holds edits of your own.")
 def profile_use(name: str, force: bool) -> None:
     """Copy a profile over params.yaml, after checking it; shows what changes."""
-    from lidr import profiles
+    from lidr import config, profiles
 
     difference = profiles.use(name, force)
     click.echo(difference or f"params.yaml is the profile {name} already")
+    missing = [str(pointer) for pointer in profiles.pointers(config.load()) if not pointer.with_suffix("").exists()]
+    if missing:
+        click.echo(f"Its data is not here yet; fetch it before `dvc repro`:\n  dvc pull {' '.join(missing)}")
+
+
+@main.command()
+@click.option("--answer-tokens", default=300, show_default=True, help="Mean length of an answer that is assumed.")
+@click.option("--memory", type=float, help="Plan for another device, with so many GiB.")
+@click.option("--generation-rate", type=float, help="New tokens a second, where you know better than the estimate.")
+@click.option("--training-rate", type=float, help="Tokens a second in training, likewise.")
+@click.option("--anyway", is_flag=True, help="Do not fail where the plan does not fit the device.")
+def plan(
+    answer_tokens: int, memory: float | None, generation_rate: float | None, training_rate: float | None, anyway: bool
+) -> None:
+    """Say what the pipeline will take: rows, tokens, memory, time and cost; nothing runs, no weight is loaded."""
+    from lidr import config
+    from lidr import plan as planning
+    from lidr.plan import report
+
+    made = planning.make(config.load(), answer_tokens, memory, generation_rate, training_rate)
+    for line in report.lines(made):
+        click.echo(line)
+    for problem in made.problems:
+        click.echo(f"does not fit: {problem}")
+    if made.problems and not anyway:
+        raise LidrError("this plan does not fit the device (--anyway says so and goes on)")
+
+
+@main.command()
+def doctor() -> None:
+    """Check that this machine has what the active profile needs."""
+    from lidr import config
+    from lidr import doctor as examination
+
+    missing = 0
+    for finding in examination.examine(config.load()):
+        click.echo(finding.line())
+        missing += finding.is_there is False
+    if missing:
+        raise LidrError(f"{missing} missing; see the lines that begin with `miss`")
+
+
+@main.command()
+@click.option("--model", required=True, help="A model of params.yaml, such as m2.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), required=True, help="Where to: an empty or new folder."
+)
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The base's own by default.")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+def export(model: str, folder: Path, dtype: str | None, force: bool) -> None:
+    """Write a model with its adapter merged, and a model card, as an ordinary model folder."""
+    from lidr import config
+    from lidr import export as exporting
+
+    fingerprint = exporting.run(config.load(), model, folder, dtype, force)
+    click.echo(f"export: {model} -> {folder} (fingerprint {fingerprint[:12]})")
 
 
 @main.command()

@@ -245,10 +245,16 @@ def _in_order(settings: config.Settings, iteration: str) -> None:
 
 def _read_again(settings: config.Settings, iteration: str) -> None:
     """Each translation's text is what its raw text gives."""
-    for direction in translate_stage.directions(settings):
-        path = paths.translation_file(iteration, *direction)
+    for source, target in translate_stage.directions(settings):
+        answers = read_by_key(paths.response_file(iteration, source), Response)
+        path = paths.translation_file(iteration, source, target)
         for line, row in enumerate(read_by_key(path, Translation, may_be_empty=True).values(), start=1):
-            if (row.text, row.tolerated) != translate_stage.parse(row.raw, row.finish_reason):
+            if row.id not in answers:
+                raise InputError(f"there is no answer {row.id!r} in {source} that this translates", path, line)
+            read = translate_stage.parse(
+                row.raw, row.finish_reason, settings.engine.continues_turns, answers[row.id].text
+            )
+            if (row.text, row.tolerated) != read:
                 raise InputError(f"the text of {row.id!r} is not what its raw text gives", path, line)
 
 

@@ -3,39 +3,44 @@
     $ lidr base
     base: lab -> models/m0 (fingerprint 3f1c9a04b7d2)
 
-Copies config, tokenizer, chat template, generation config and safetensors weights to models/m0, after checking that
-the model can be used at all, and adds lidr.json with the fingerprint that every later record refers to.
+Checks config, tokenizer and chat template before any weight is fetched or copied, then puts them with generation config
+and safetensors weights into models/m0, and adds lidr.json with the fingerprint that every later record refers to.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from lidr import config, paths
-from lidr.errors import InputError, LidrError
-from lidr.jsonl import atomic_folder, write_json
-from lidr.policy import BaseRecord, fingerprint
+from lidr.errors import InputError
+from lidr.jsonl import atomic_folder, read_json, write_json
+from lidr.policy import BaseRecord, fingerprint, import_transformers
+from lidr.sources import model
 
-# A model is its weights and what is needed to talk to it; pickled weights are never copied, nor loaded.
-_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*", "merges.txt", "vocab.txt", "LICENSE*")
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")
-_UNWANTED = (*_PICKLED, "training_args*", "optimizer*", paths.RECORD, ".*")
+_UNWANTED = (*model.PICKLED, "training_args*", "optimizer*", paths.RECORD, ".*")
 
 
 def run(settings: config.Settings, target: Path | None = None) -> BaseRecord:
     """Snapshot the base model; raises InputError where it is missing, unreadable or lacks what lidr needs."""
-    source = locate(settings.base)
+    base = settings.base
+    source = model.locate(base)
+    tokenizer = check(source, base)
+    # The Hub's cache is never edited in place, so its files can be shared by links; a user's own can not.
+    on_hub = base.revision is not None
+    if on_hub:
+        source = model.from_hub(base, (*model.wanted(base), model.WEIGHTS))
+    check_weights(source, base)
     with atomic_folder(target or paths.model(paths.BASE)) as folder:
-        _copy(source, folder)
-        check(folder, settings.base)
+        _copy(source, folder, (*model.wanted(base), model.WEIGHTS), link=on_hub)
         record = BaseRecord(
-            source=settings.base.model,
-            revision=settings.base.revision,
-            trust_remote_code=settings.base.trust_remote_code,
+            source=base.model,
+            revision=base.revision,
+            trust_remote_code=base.trust_remote_code,
             fingerprint=fingerprint(folder),
+            pad_token=tokenizer.pad_token,
         )
         write_json(folder / paths.RECORD, record)
     return record
@@ -46,62 +51,70 @@ def write_empty_audit() -> None:
     write_json(paths.audit(paths.BASE) / paths.METRICS, {"iteration": paths.BASE, "pairs": 0})
 
 
-def locate(base: config.Base) -> Path:
-    """The folder with the model's files: the lab's own, a local one, or the Hub's snapshot of the pinned revision."""
-    if base.model == "lab":
-        return Path(str(resources.files("lidr.lab") / "base"))
-    folder = Path(base.model)
-    if folder.is_dir():
-        return folder
-    if folder.is_absolute() or base.model.startswith("."):
-        raise InputError("no such folder; base.model in params.yaml names it", base.model)
-    return _from_hub(base)
-
-
-def check(folder: Path, base: config.Base) -> None:
-    """Load config and tokenizer, and say what is missing before any work is done."""
+def check(folder: Path, base: config.Base) -> Any:
+    """Load config and tokenizer, say what is missing, and return the tokenizer."""
+    import_transformers()
     from transformers import AutoConfig, AutoTokenizer
 
-    if not list(folder.glob("*.safetensors")):
-        raise InputError("no *.safetensors weights in this model; other formats are not loaded", base.model)
+    _check_code(folder, base)
     try:
         AutoConfig.from_pretrained(folder, trust_remote_code=base.trust_remote_code)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=base.trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
+        if not base.trust_remote_code and _auto_map(folder / "config.json"):
+            reason = "it needs Python code of its own; read that, then set base.trust_remote_code to true"
+            raise InputError(reason, base.model) from error
         raise InputError(f"not a model that transformers can load: {str(error).splitlines()[0]}", base.model) from error
     if not tokenizer.chat_template:
         raise InputError("the tokenizer has no chat template; a chat (instruct) model is expected", base.model)
     if tokenizer.eos_token_id is None:
         raise InputError("the tokenizer has no end-of-sequence token; a chat (instruct) model is expected", base.model)
+    return tokenizer
 
 
-def _copy(source: Path, folder: Path) -> None:
-    unwanted = {path for pattern in _UNWANTED for path in source.glob(pattern)}
-    for path in sorted({path for pattern in _WANTED for path in source.glob(pattern)} - unwanted):
-        if path.is_file():
-            shutil.copyfile(path, folder / path.name)
+def check_weights(folder: Path, base: config.Base) -> None:
+    """Raise InputError unless all weights are there, as safetensors."""
+    present = {path.name for path in folder.glob(model.WEIGHTS)}
+    if not present:
+        raise InputError("no *.safetensors weights in this model; other formats are not loaded", base.model)
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        listed = read_json(index)
+        assert isinstance(listed, dict)
+        missing = sorted(set(listed.get("weight_map", {}).values()) - present)
+        if missing:
+            raise InputError(f"weights are missing: {', '.join(missing)}", index)
 
 
-def _from_hub(base: config.Base) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+def _check_code(folder: Path, base: config.Base) -> None:
+    """A model that brings its own Python may bring it from its own folder only: no revision pins another place."""
+    maps = [_auto_map(folder / name) for name in ("config.json", "tokenizer_config.json")]
+    if base.trust_remote_code and any("--" in str(place) for places in maps for place in places.values()):
+        raise InputError("its code lies in another repository, which no revision here pins (auto_map)", base.model)
 
-    if base.revision is None:
-        raise InputError("base.revision is expected for a model from the Hub, so that the run can be rebuilt")
+
+def _auto_map(path: Path) -> dict[str, Any]:
+    """Which of transformers' classes a model replaces by its own; transformers tells what is wrong with the file."""
     try:
-        return Path(
-            snapshot_download(
-                base.model, revision=base.revision, allow_patterns=list(_WANTED), ignore_patterns=list(_PICKLED)
-            )
-        )
-    except GatedRepoError as error:
-        raise LidrError(
-            f"{base.model} is gated: accept its licence on the Hub, then log in with `hf auth login` or set HF_TOKEN"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise LidrError(f"the Hub has no model {base.model!r}, or it is private: check the id, set HF_TOKEN") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise LidrError(
-            f"{base.model} at {base.revision} could not be fetched: {str(error).splitlines()[0]}; "
-            "set base.model to a local folder where there is no network"
-        ) from error
+        values = read_json(path)
+    except InputError:
+        return {}
+    return values.get("auto_map") or {} if isinstance(values, dict) else {}
+
+
+def _copy(source: Path, folder: Path, names: tuple[str, ...], link: bool) -> None:
+    unwanted = {path for pattern in _UNWANTED for path in source.glob(pattern)}
+    for path in sorted({path for pattern in names for path in source.glob(pattern)} - unwanted):
+        if path.is_file():
+            _take(path, folder / path.name, link)
+
+
+def _take(path: Path, target: Path, link: bool) -> None:
+    if link:
+        try:
+            os.link(path.resolve(), target)
+        except OSError:
+            pass  # another file system, or one without links
+        else:
+            return
+    shutil.copyfile(path, target)

@@ -21,6 +21,7 @@ from typing import NoReturn
 from lidr import paths
 from lidr.errors import LidrError
 from lidr.tracking import store
+from lidr.tracking.publish import publish_pending
 
 _HOST = "127.0.0.1"
 _FIRST_PORT = 5000
@@ -35,6 +36,7 @@ def serve(port: int | None, open_browser: bool) -> None:
     if store.is_server(uri):
         print(f"MLflow: {store.without_secrets(uri)} (MLFLOW_TRACKING_URI)", flush=True)
         _open(uri, open_browser)
+        publish_pending(wait=False)
         return
     address = f"http://{_HOST}:{_checked(port) if port else _free_port()}"
     # Also SIGINT: a shell that starts a command in the background has it ignored.
@@ -44,6 +46,8 @@ def serve(port: int | None, open_browser: bool) -> None:
         _wait_until_up(server, address)
         print(f"MLflow: {address} (Ctrl-C ends it)", flush=True)
         _open(address, open_browser)
+        # What stages have left in their journals appears while one looks.
+        publish_pending(wait=False)
         server.wait()
     except KeyboardInterrupt:
         return

@@ -5,6 +5,8 @@
 
 Importing mlflow takes seconds, so the publisher begins with the stage and imports it while the stage imports its own
 libraries. A stage that is shorter than that import says `publish="later"`: the next publisher takes its journal too.
+One that may be short says `publish="if_long"`: as a part of `dvc repro`, whose last stage publishes what is left, it
+gets a publisher only if it is still at work after half a minute.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +30,9 @@ from lidr.tracking import describe, journal, store
 from lidr.tracking.journal import Journal
 
 _DEFAULT_WAIT = 60.0
+# What DVC sets for the stages that it runs, and how many seconds a stage may last without a publisher of its own.
+_DVC_STAGE = "DVC_STAGE"
+_LONG = 30.0
 
 
 class StageRun:
@@ -119,7 +125,7 @@ def stage_run(
     model: str | None,
     inputs: Sequence[Path],
     outputs: Sequence[Path],
-    publish: Literal["now", "later"] = "now",
+    publish: Literal["now", "later", "if_long"] = "now",
     contest: describe.Contest | None = None,
 ) -> Iterator[StageRun]:
     """Track the stage that the block runs; an error in the block ends the run as failed, and goes on its way."""
@@ -130,7 +136,8 @@ def stage_run(
         return
     wait, root = _wait(), store.project_root()
     written = Journal(root, stage, model)
-    publisher = _start(root, written.path) if publish == "now" else None
+    publisher = _Publisher(root, written.path)
+    publisher.begin(publish)
     try:
         try:
             written.write(describe.begin(settings, stage, model, inputs, written.id, outer, contest))
@@ -144,8 +151,36 @@ def stage_run(
         finally:
             written.close()
     finally:
-        if publisher:
-            _wait_for(publisher, wait, root)
+        publisher.finish(wait)
+
+
+class _Publisher:
+    """The process that follows a journal, begun at once, after a while, or never."""
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self._root, self._path = root, path
+        self._process: subprocess.Popen[bytes] | None = None
+        self._timer: threading.Timer | None = None
+
+    def begin(self, publish: Literal["now", "later", "if_long"]) -> None:
+        """Begin as asked; outside of `dvc repro` no other stage will publish what this one leaves."""
+        if publish == "if_long" and _DVC_STAGE in os.environ:
+            self._timer = threading.Timer(_LONG, self._start)
+            self._timer.daemon = True
+            self._timer.start()
+        elif publish != "later":
+            self._start()
+
+    def finish(self, wait: float) -> None:
+        """Give the process `wait` seconds to end; what it could not publish stays in the journal."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer.join()
+        if self._process:
+            _wait_for(self._process, wait, self._root)
+
+    def _start(self) -> None:
+        self._process = _start(self._root, self._path)
 
 
 def _wait() -> float:

@@ -1,0 +1,214 @@
+"""Whether this machine has what the active profile needs; nothing is changed, and no weight is loaded or fetched.
+
+$ lidr doctor
+ok    python        3.11.7
+ok    packages      24 at the versions of this project
+...
+miss  mgsm          data/sources/mgsm is not here: `dvc pull data/sources/mgsm.dvc`
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from lidr import config, paths, policy, profiles
+from lidr.errors import LidrError
+from lidr.git import git
+from lidr.sources import model
+from lidr.tracking import store
+
+GIB = 1024**3
+# Room for data, reports and the tracking store beside the model.
+FREE_DISK = 5 * GIB
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: `is_there` is None where it is not needed, but good to know."""
+
+    name: str
+    is_there: bool | None
+    detail: str
+
+    def line(self) -> str:
+        mark = {True: "ok", False: "miss", None: "note"}[self.is_there]
+        return f"{mark:<6}{self.name:<14}{self.detail}"
+
+
+def examine(settings: config.Settings) -> Iterator[Finding]:
+    """Look at everything, one finding at a time."""
+    looks: list[Callable[[config.Settings], Finding]] = [
+        _python,
+        _packages,
+        _device,
+        _memory,
+        _disk,
+        _git,
+        _dvc,
+        _mlflow,
+        _engine,
+        _base,
+        _prompts,
+        _mgsm,
+        _alpaca,
+        _baseline,
+        _judge,
+    ]
+    for look in looks:
+        yield look(settings)
+
+
+def _python(_: config.Settings) -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", (3, 11) <= sys.version_info[:2] < (3, 13), f"{version}; 3.11 or 3.12 is expected")
+
+
+def _packages(_: config.Settings) -> Finding:
+    from packaging.requirements import Requirement
+
+    wrong, count = [], 0
+    for text in metadata.requires("lidr") or []:
+        needed = Requirement(text)
+        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+            continue
+        count += 1
+        try:
+            version = metadata.version(needed.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{needed.name} is not installed")
+            continue
+        if not needed.specifier.contains(version, prereleases=True):
+            wrong.append(f"{needed.name} is {version}, {needed.specifier} is expected")
+    detail = "; ".join(wrong) or f"{count} at the versions of this project"
+    return Finding("packages", not wrong, detail)
+
+
+def _device(settings: config.Settings) -> Finding:
+    import torch
+
+    wanted = settings.engine.device
+    there = policy.pick_device(wanted)
+    names = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    detail = f"{there} (engine.device: {wanted}), torch {torch.__version__}"
+    return Finding("device", names[there], detail if names[there] else f"{detail}; no such device is here")
+
+
+def _memory(_: config.Settings) -> Finding:
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return Finding("memory", None, f"{total / GIB:.1f} GiB; `lidr plan` says what is needed")
+
+
+def _disk(_: config.Settings) -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    detail = f"{free / GIB:.1f} GiB free; {FREE_DISK / GIB:.0f} GiB are expected, and three times the base's weights"
+    return Finding("disk", free >= FREE_DISK, detail)
+
+
+def _git(_: config.Settings) -> Finding:
+    try:
+        return Finding("git", True, f"at {git('rev-parse', '--short', 'HEAD')}")
+    except LidrError:
+        return Finding("git", False, "no repository with a commit; DVC's experiments and the records of runs need one")
+
+
+def _dvc(_: config.Settings) -> Finding:
+    if shutil.which("dvc") is None:
+        return Finding("dvc", False, "the command is not on the PATH")
+    here = Path(".dvc").is_dir() and paths.PIPELINE.exists()
+    return Finding("dvc", here, metadata.version("dvc") if here else "no .dvc and dvc.yaml; run lidr in its root")
+
+
+def _mlflow(_: config.Settings) -> Finding:
+    if os.environ.get("LIDR_TRACKING") == "off":
+        return Finding("mlflow", None, "off (LIDR_TRACKING)")
+    uri = store.tracking_uri(store.project_root())
+    place = store.without_secrets(uri)
+    if not store.is_server(uri):
+        return Finding("mlflow", os.access(store.project_root(), os.W_OK), place)
+    return Finding("mlflow", _answers(uri), f"{place} (`lidr track` logs later what it does not take)")
+
+
+def _answers(uri: str) -> bool:
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(f"{uri.rstrip('/')}/health", timeout=5) as reply:
+            return bool(reply.status == 200)
+    except (URLError, OSError, ValueError):
+        return False
+
+
+def _engine(settings: config.Settings) -> Finding:
+    name = settings.engine.name
+    if name == "vllm" and importlib.util.find_spec("vllm") is None:
+        return Finding("engine", False, "vllm is not installed: `pip install 'lidr[gpu]'`")
+    return Finding("engine", True, name)
+
+
+def _base(settings: config.Settings) -> Finding:
+    base = settings.base
+    try:
+        # Of a model on the Hub the smallest file: it is gated, absent or out of reach as the whole is.
+        model.locate(base) if base.revision is None else model.from_hub(base, ("config.json",))
+    except LidrError as error:
+        return Finding("base", False, str(error))
+    return Finding("base", True, base.model if base.revision is None else f"{base.model} at {base.revision}")
+
+
+def _prompts(settings: config.Settings) -> Finding:
+    if settings.prompts.is_on_hub:
+        return Finding("prompts", None, f"{settings.prompts.source}: fetched by the stage")
+    listed = settings.prompts.translation_requests
+    missing = _missing(settings, listed) if listed and listed != config.RULE else ""
+    return _source("prompts", settings, settings.prompts.source, missing)
+
+
+def _mgsm(settings: config.Settings) -> Finding:
+    return _source("mgsm", settings, settings.mgsm.source)
+
+
+def _alpaca(settings: config.Settings) -> Finding:
+    return _source("alpaca", settings, settings.alpaca.source)
+
+
+def _baseline(settings: config.Settings) -> Finding:
+    if not settings.baseline.is_published:
+        return Finding("baseline", True, f"{settings.baseline.model}, made by the pipeline")
+    return _source("baseline", settings, settings.baseline.source)
+
+
+def _source(name: str, settings: config.Settings, path: str, missing: str = "") -> Finding:
+    missing = ("" if path == config.LAB else _missing(settings, path)) or missing
+    return Finding(name, not missing, missing or path)
+
+
+def _missing(settings: config.Settings, path: str) -> str:
+    """What to do about a path that is not there; empty where it is."""
+    if Path(path).exists():
+        return ""
+    for pointer in profiles.pointers(settings):
+        if Path(path).is_relative_to(pointer.with_suffix("")):
+            return f"{path} is not here: `dvc pull {pointer}`"
+    return f"{path} is not here"
+
+
+def _judge(settings: config.Settings) -> Finding:
+    judge = settings.alpaca.judge
+    if judge.name == "local":
+        folder = Path(str(judge.model))
+        made_here = folder.is_relative_to(paths.MODELS)
+        return Finding("judge", made_here or folder.is_dir(), f"the model in {folder}")
+    if judge.name != "openai":
+        return Finding("judge", True, judge.name)
+    name = "OPENAI_API_KEY" if "api.openai.com" in str(judge.endpoint) else "LIDR_JUDGE_KEY"
+    is_set = bool(os.environ.get(name))
+    detail = f"{judge.model} at {judge.endpoint}; {name} is {'set' if is_set else 'not set'}"
+    return Finding("judge", is_set or (None if name == "LIDR_JUDGE_KEY" else False), detail)

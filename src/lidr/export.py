@@ -1,0 +1,111 @@
+"""A model of the pipeline as one ordinary model folder, with a card that says what it was made from.
+
+    $ lidr export --model m2 --to exported/m2
+    export: m2 -> exported/m2 (fingerprint 8d20c7e14f9b)
+
+The adapter is merged into the base in float32 and the result cast: merging in half precision loses what it learned.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lidr import config, paths, policy
+from lidr.errors import InputError
+from lidr.jsonl import atomic_folder, read_json, write_text
+from lidr.languages import english_name
+from lidr.policy import AdapterRecord, BaseRecord, Policy
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+# What saving the merged model writes anew; all else of the base's folder goes along as it is.
+_WRITTEN = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "README.md")
+
+
+def run(settings: config.Settings, name: str, target: Path, dtype: str | None = None, force: bool = False) -> str:
+    """Write base and adapter as one model to `target` and return its fingerprint; the base's own dtype is the default.
+
+    Raises InputError where the model is not there, or something else is at `target` (unless `force`).
+    """
+    import torch
+
+    if target.exists() and not force and (not target.is_dir() or any(target.iterdir())):
+        raise InputError("something is here already; an empty place is expected, or --force", target)
+    model_policy = policy.resolve(settings.model(name))
+    merged = policy.load_for_generation(model_policy, torch.float32, "cpu")
+    wanted = dtype or _own_dtype(merged)
+    with atomic_folder(target) as folder:
+        merged.to(getattr(torch, wanted)).save_pretrained(folder)
+        _copy_rest(model_policy.base, folder)
+        exported = policy.fingerprint(folder)
+        write_text(folder / "README.md", card(settings, model_policy, wanted, exported))
+    return exported
+
+
+def card(settings: config.Settings, model: Policy, dtype: str, exported: str) -> str:
+    """The model card: Hub metadata, and the hashes of everything that the weights come from."""
+    base = read_json(model.base / paths.RECORD, BaseRecord)
+    assert isinstance(base, BaseRecord)
+    # A folder's place on this machine is nobody's business; its fingerprint tells what it is.
+    source = Path(base.source).name if base.revision is None else base.source
+    languages = ", ".join(settings.all_languages)
+    names = ", ".join(english_name(lang) for lang in settings.languages)
+    rows = [
+        ("m0", f"{source}{f' at {base.revision}' if base.revision else ''}", base.fingerprint, ""),
+        *(_parent(settings, name) for name in settings.lineage(model.name)[1:]),
+    ]
+    table = "\n".join(
+        f"| {name} | {what} | `{own}` | {f'`{pairs}`' if pairs else ''} |" for name, what, own, pairs in rows
+    )
+    base_model = f"base_model: {base.source}\n" if base.revision else ""
+    return f"""---
+library_name: transformers
+pipeline_tag: text-generation
+language: [{languages}]
+{base_model}tags: [lidr, dpo, multilingual]
+---
+# {source}, {model.name} by Language Imbalance Driven Rewarding
+
+{source} after {config.iteration_number(model.name)} iterations in which its own answers in {names} were ranked below
+its translated answers in {english_name(settings.dominant)}, and the other way round; no human label was used
+([arXiv 2410.08964](https://arxiv.org/abs/2410.08964)). The adapter was merged in float32 and the weights cast to
+{dtype}. The licence is the base model's.
+
+| model | what it is | fingerprint (SHA-256) | pairs (SHA-256) |
+| --- | --- | --- | --- |
+{table}
+| this folder | {model.name} merged, {dtype}, without this card | `{exported}` | |
+
+Prompts: {settings.prompts.source}, {settings.prompts.per_iteration} an iteration. A fingerprint is over the names and
+contents of all files of a model, as `lidr` computes it; `pairs` is the file that the adapter was trained on.
+"""
+
+
+def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:
+    folder = paths.model(name)
+    record = read_json(folder / paths.RECORD, AdapterRecord)
+    assert isinstance(record, AdapterRecord)
+    train = settings.train_for(name)
+    what = (
+        f"adapter on m0, from {record.previous} on {record.rows:,} pairs (beta {train.beta:g}, alpha {train.alpha:g})"
+    )
+    return name, what, policy.fingerprint(folder), record.pairs
+
+
+def _own_dtype(model: Any) -> str:
+    """The precision in which the base was published."""
+    import torch
+
+    named = read_json(Path(model.config.name_or_path) / "config.json")
+    assert isinstance(named, dict)
+    own = str(named.get("dtype") or named.get("torch_dtype") or "float32")
+    return own if own in DTYPES and hasattr(torch, own) else "float32"
+
+
+def _copy_rest(base: Path, folder: Path) -> None:
+    written = {path for pattern in _WRITTEN for path in base.glob(pattern)}
+    for path in sorted(base.iterdir()):
+        if path.is_file() and path not in written and path.name != paths.RECORD:
+            shutil.copyfile(path, folder / path.name)

@@ -1,0 +1,76 @@
+"""What the pipeline of params.yaml will take, before anything runs and without loading a weight.
+
+    $ lidr plan
+    profile small: Qwen/Qwen2.5-0.5B-Instruct, 494.0 M parameters, on cpu with 31.3 GiB
+    stage          rows    tokens, about   at most
+    generate@m1    1,200   360,000         614,400
+    ...
+
+`shape` reads the model's measures from its config.json, `work` counts rows and tokens, `memory` adds up what generation
+and training hold, `device` says what is there and how fast it is, `report` writes it all down with its assumptions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lidr import config
+from lidr.plan import device, memory, shape, work
+from lidr.plan.device import Device, Rates
+from lidr.plan.memory import Budget
+from lidr.plan.shape import Shape
+from lidr.plan.work import Work
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is known; `shape` is None, with the reason in `unknown`, where the model's config cannot be read."""
+
+    settings: config.Settings
+    shape: Shape | None
+    unknown: str
+    stages: list[Work]
+    generation: Budget | None
+    training: Budget | None
+    device: Device
+    rates: Rates | None
+    answer_tokens: int
+
+    @property
+    def problems(self) -> list[str]:
+        """Why this plan does not fit the device, one line each."""
+        budgets = [("generation", self.generation), ("training", self.training)]
+        return [
+            f"{name} needs {budget.total / memory.GIB:.1f} GiB, and {self.device.name} has "
+            f"{self.device.memory / memory.GIB:.1f} GiB: {budget.advice}"
+            for name, budget in budgets
+            if budget is not None and budget.total > self.device.memory
+        ]
+
+
+def make(
+    settings: config.Settings,
+    answer_tokens: int,
+    memory_gib: float | None = None,
+    generation_rate: float | None = None,
+    training_rate: float | None = None,
+) -> Plan:
+    """The plan for the device that is there, or for one with `memory_gib`; rates in tokens/s overrule the estimate."""
+    found, unknown = shape.read(settings.base)
+    served = settings.engine.name == "openai"
+    there = device.find(settings.engine.device, memory_gib)
+    rates = None
+    can_be_measured = found is not None and memory_gib is None and not (served and generation_rate is None)
+    if found is not None and (can_be_measured or (generation_rate and training_rate)):
+        rates = device.rates(settings, found, there, answer_tokens, generation_rate, training_rate)
+    return Plan(
+        settings=settings,
+        shape=found,
+        unknown=unknown,
+        stages=work.of(settings, answer_tokens),
+        generation=None if found is None or served else memory.generation(settings, found, there.memory),
+        training=None if found is None else memory.training(settings, found),
+        device=there,
+        rates=rates,
+        answer_tokens=answer_tokens,
+    )

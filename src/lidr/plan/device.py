@@ -1,0 +1,136 @@
+"""What there is to compute on, and how fast: measured in a second by two small runs, not looked up.
+
+>>> measure("cpu", "float32")
+Speed(flops=8.1e+10, bandwidth=1.2e+10)
+
+A rate is what the slower of the two allows (a roofline), times the share of it that real runs reach.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from lidr import config, policy
+from lidr.plan.memory import BYTES, GIB, longest_request
+from lidr.plan.shape import Shape
+
+# The share of what a plain matrix product and a plain copy reach that generation and training get: a rough guess.
+SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class Device:
+    """`kind` is cuda, mps, cpu, or `other` for one that is not here; memory in bytes."""
+
+    kind: str
+    name: str
+    memory: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Floating-point operations and bytes a second."""
+
+    flops: float
+    bandwidth: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Tokens a second of generation and training, and where each comes from."""
+
+    generation: float
+    training: float
+    why: str
+
+
+def find(wanted: str, memory_gib: float | None) -> Device:
+    """The device that the stages would take; with `memory_gib`, one that is not here."""
+    import torch
+
+    if memory_gib is not None:
+        return Device("other", "another device", round(memory_gib * GIB))
+    kind = policy.pick_device(wanted)
+    if kind == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        return Device(kind, properties.name, properties.total_memory)
+    if kind == "mps":
+        return Device(kind, "Apple GPU", torch.mps.recommended_max_memory())
+    return Device(kind, "this machine's CPU", os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def rates(
+    settings: config.Settings,
+    shape: Shape,
+    there: Device,
+    answer_tokens: int,
+    generation: float | None,
+    training: float | None,
+) -> Rates:
+    """The rates that were given, or what the device should reach."""
+    if generation and training:
+        return Rates(generation, training, "as given")
+    dtype = str(settings.engine.dtype or "float32")
+    speed = measure(there.kind, dtype)
+    why = (
+        f"{SHARE:.0%} of what this device reached just now in {dtype}: "
+        f"{speed.flops / 1e9:,.0f} GFLOP/s in a matrix product, {speed.bandwidth / 1e9:,.0f} GB/s in a copy"
+    )
+    return Rates(
+        generation or generation_rate(settings, shape, speed, answer_tokens),
+        training or training_rate(settings, shape, speed),
+        why,
+    )
+
+
+def generation_rate(settings: config.Settings, shape: Shape, speed: Speed, answer_tokens: int) -> float:
+    """Tokens a second: each step reads all weights and the cache once, and computes two operations a weight and row."""
+    size = BYTES[str(settings.engine.dtype or "float32")]
+    longest = longest_request(settings)
+    vllm = settings.engine.vllm
+    rows = vllm.sequences if vllm else max(1, int(settings.engine.tokens_per_batch or longest) // longest)
+    cached = 2 * shape.layers * shape.key_value_heads * shape.head * size * answer_tokens
+    multiplied = shape.parameters - shape.embedding
+    reading = (multiplied * size + rows * cached) / speed.bandwidth
+    computing = 2 * multiplied * rows / speed.flops
+    return SHARE * rows / max(reading, computing)
+
+
+def training_rate(settings: config.Settings, shape: Shape, speed: Speed) -> float:
+    """Tokens a second: forward 2, backward to the inputs 2, reference 2, recomputation 2 operations a weight."""
+    operations = 8 if settings.train.gradient_checkpointing else 6
+    return SHARE * speed.flops / (operations * (shape.parameters - shape.embedding))
+
+
+def measure(kind: str, dtype: str, seconds: float = 0.4) -> Speed:
+    """A matrix product and a copy, each repeated for so long."""
+    import torch
+
+    values = getattr(torch, dtype)
+    side = 1024 if kind == "cpu" else 4096
+    left, right = (torch.ones(side, side, dtype=values, device=kind) for _ in range(2))
+    long = torch.ones(2**24 if kind == "cpu" else 2**27, dtype=values, device=kind)
+    copy = torch.empty_like(long)
+
+    def wait() -> None:
+        if kind == "cuda":
+            torch.cuda.synchronize()
+        elif kind == "mps":
+            torch.mps.synchronize()
+
+    def times_a_second(step: object) -> float:
+        assert callable(step)
+        step()
+        wait()
+        done, start = 0, time.perf_counter()
+        while (spent := time.perf_counter() - start) < seconds:
+            step()
+            wait()
+            done += 1
+        return done / spent
+
+    products = times_a_second(lambda: left @ right)
+    copies = times_a_second(lambda: copy.copy_(long))
+    return Speed(flops=products * 2 * side**3, bandwidth=copies * 2 * long.numel() * BYTES[dtype])

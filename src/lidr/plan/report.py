@@ -1,0 +1,102 @@
+"""The plan in words: a line a stage, memory part by part, the judge's bill, and every assumption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lidr.plan import Plan
+from lidr.plan.memory import GIB, SLACK, Budget
+from lidr.plan.work import JUDGE_PROMPT_TOKENS, TRANSLATION_GROWTH, Work, judge_tokens, requests
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """The whole report."""
+    yield from _heading(plan)
+    yield ""
+    yield from _stages(plan)
+    yield ""
+    if plan.settings.engine.name == "openai":
+        yield "memory for generation: none here, a server answers"
+    else:
+        yield from _budget("generation", plan.generation)
+    yield from _budget("training", plan.training)
+    yield ""
+    yield from _judge(plan)
+    yield from _assumptions(plan)
+
+
+def _heading(plan: Plan) -> Iterator[str]:
+    settings, shape = plan.settings, plan.shape
+    where = f"on {plan.device.name} with {plan.device.memory / GIB:.1f} GiB"
+    if shape is None:
+        yield f"profile {settings.profile}: {settings.base.model}, {where}"
+        yield f"  not known: parameters, memory and time, for {plan.unknown}"
+        return
+    yield f"profile {settings.profile}: {settings.base.model}, {shape.parameters / 1e6:,.1f} M parameters, {where}"
+    yield (
+        f"  {shape.layers} layers of {shape.hidden:,}, vocabulary {shape.vocabulary:,}, context {shape.context:,}; "
+        f"adapter {shape.adapter(settings.train) / 1e6:,.1f} M"
+    )
+
+
+def _stages(plan: Plan) -> Iterator[str]:
+    yield f"{'stage':<16}{'rows':>10}{'tokens, about':>16}{'at most':>16}{'time, about':>14}"
+    for work in plan.stages:
+        tokens, most = (f"{count:,}" if count else "" for count in (work.tokens, work.most))
+        yield f"{work.stage:<16}{work.rows:>10,}{tokens:>16}{most:>16}{_time(plan, work):>14}".rstrip()
+    if plan.rates is None:
+        yield "time: not estimated; give --generation-rate and --training-rate in tokens/s"
+        return
+    total = sum(_seconds(plan, work) for work in plan.stages)
+    yield (
+        f"time in all: about {_duration(total)} at {plan.rates.generation:,.0f} tokens/s generating and "
+        f"{plan.rates.training:,.0f} training ({plan.rates.why})"
+    )
+
+
+def _seconds(plan: Plan, work: Work) -> float:
+    if plan.rates is None or work.kind not in ("generate", "train"):
+        return 0.0
+    return work.tokens / (plan.rates.generation if work.kind == "generate" else plan.rates.training)
+
+
+def _time(plan: Plan, work: Work) -> str:
+    seconds = _seconds(plan, work)
+    return _duration(seconds) if seconds else ""
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _budget(name: str, budget: Budget | None) -> Iterator[str]:
+    if budget is None:
+        yield f"memory for {name}: not known without the model's config.json"
+        return
+    yield f"memory for {name}: {budget.total / GIB:.2f} GiB, {SLACK:.0%} for buffers and gaps in it"
+    for part in budget.parts:
+        yield f"  {part.name:<12}{part.bytes / GIB:>8.2f} GiB  {part.formula}"
+
+
+def _judge(plan: Plan) -> Iterator[str]:
+    judge, asked = plan.settings.alpaca.judge, requests(plan.settings)
+    tokens = judge_tokens(plan.settings, plan.answer_tokens)
+    if judge.name != "openai":
+        yield f"judge: {judge.name}, {asked:,} questions, no cost"
+        return
+    line = f"judge: {judge.model} at an endpoint, {asked:,} requests of about {tokens // max(asked, 1):,} tokens"
+    if judge.prompt_price is None or judge.completion_price is None:
+        yield f"{line}; its prices are not in params.yaml (alpaca.judge.prompt_price)"
+        return
+    cost = (tokens * judge.prompt_price + asked * judge.completion_price) / 1e6
+    yield f"{line}: about {cost:,.2f} at {judge.prompt_price:g} a million"
+
+
+def _assumptions(plan: Plan) -> Iterator[str]:
+    yield (
+        f"assumed: answers of {plan.answer_tokens} tokens (--answer-tokens), translations {TRANSLATION_GROWTH:g} times "
+        f"as long, no pair dropped, {JUDGE_PROMPT_TOKENS} tokens of instructions in a judge's question; prompts are "
+        "not counted; memory is for the largest batches that params.yaml allows"
+    )

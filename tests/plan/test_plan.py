@@ -1,0 +1,213 @@
+"""What a plan counts, against real counts and formulas by hand, and when it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from factories import ROOT, edited
+
+from lidr import config, policy
+from lidr.cli import main
+from lidr.errors import LidrError
+from lidr.plan import device, memory, shape, work
+from lidr.plan.shape import Shape
+from lidr.sources import model
+from lidr.stages import base
+
+LLAMA_8B = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": False,
+}
+QWEN_05B = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "model_type": "qwen2",
+    "hidden_size": 896,
+    "intermediate_size": 4864,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 14,
+    "num_key_value_heads": 2,
+    "vocab_size": 151936,
+    "max_position_embeddings": 32768,
+    "tie_word_embeddings": True,
+}
+
+
+def measured(folder: Path, values: dict[str, Any]) -> Shape:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(values))
+    return shape.measure(folder, "it")
+
+
+def profile(name: str) -> config.Settings:
+    return config.load(ROOT / f"profiles/{name}.yaml")
+
+
+# ---- measures
+
+
+def test_parameters_are_those_that_were_published(tmp_path: Path) -> None:
+    llama, qwen = measured(tmp_path / "llama", LLAMA_8B), measured(tmp_path / "qwen", QWEN_05B)
+    assert llama.parameters == 8_030_261_248
+    assert qwen.parameters == 494_032_768
+    assert (llama.embedding, qwen.embedding) == (128256 * 4096, 0)  # tied weights are multiplied with as well
+    assert (llama.layers, llama.key_value_heads, llama.head, llama.context) == (32, 8, 128, 8192)
+
+
+@pytest.mark.pipeline
+def test_lab_is_measured_as_it_is_when_loaded(tmp_path: Path, project_settings: config.Settings) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    base.run(project_settings, tmp_path / "m0")
+    loaded = policy.load_base(policy.resolve("m0", tmp_path), torch.float32)
+    found, unknown = shape.read(project_settings.base)
+    assert found is not None and unknown == ""
+    assert found.parameters == sum(weight.numel() for weight in loaded.parameters())
+    train = project_settings.train
+    lora = LoraConfig(r=train.lora_rank, target_modules=list(train.lora_modules), task_type="CAUSAL_LM")
+    trainable, _ = get_peft_model(loaded, lora).get_nb_trainable_parameters()
+    assert found.adapter(train) == trainable
+
+
+def test_adapter_of_the_paper(tmp_path: Path) -> None:
+    # Rank 8 on all seven projections of Llama-3-8B: 32 layers x 8 x (sum of inputs and outputs).
+    llama = measured(tmp_path / "llama", LLAMA_8B)
+    sums = 2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336)
+    assert llama.adapter(profile("paper").train) == 32 * 8 * sums == 20_971_520
+
+
+# ---- rows and tokens
+
+
+def test_rows_of_the_paper() -> None:
+    rows = {w.stage: (w.rows, w.tokens, w.most) for w in work.of(profile("paper"), answer_tokens=300)}
+    assert rows["generate@m1"] == (5000, 1_500_000, 12_000_000)
+    assert rows["translate@m2"] == (8000, 3_600_000, 32_768_000)
+    assert rows["pairs@m1"] == (8000, 0, 0)
+    assert rows["train@m1"] == (8000, 4_800_000, 32_768_000)
+    assert rows["mgsm@m0"] == (2500, 750_000, 5_120_000)
+    assert rows["alpaca@m2"][0] == 4025
+    assert rows["judge"] == (12075, 12_075_000, 0)
+    assert [name for name in rows if name.startswith("baseline")] == []
+
+
+def test_baseline_of_the_pipeline_is_asked_and_not_judged() -> None:
+    small = profile("small")
+    rows = {w.stage: w.rows for w in work.of(small, answer_tokens=300)}
+    assert rows["baseline (m0)"] == 400
+    assert "alpaca@m0" not in rows
+    assert rows["judge"] == 2 * 400 * 2  # m1 and m2, both orders
+
+
+# ---- memory
+
+
+def test_memory_of_training_part_by_part(tmp_path: Path) -> None:
+    paper = profile("paper")
+    budget = memory.training(paper, measured(tmp_path / "llama", LLAMA_8B))
+    parts = {part.name: part.bytes for part in budget.parts}
+    adapter, tokens = 20_971_520, 2 * 1 * 2048
+    assert parts["weights"] == 8_030_261_248 * 2
+    assert parts["adapter"] == 2 * adapter * 4
+    assert parts["optimizer"] == 2 * adapter * 4
+    layer = 6 * 4096 + 2 * (4096 + 2 * 1024) + 4 * 14336
+    assert parts["activations"] == tokens * (32 * 4096 + layer) * 2
+    assert parts["logits"] == 3 * tokens * 128256 * 4
+    assert budget.total == round(1.1 * sum(parts.values()))
+    assert 20 * memory.GIB < budget.total < 80 * memory.GIB
+
+
+def test_memory_of_generation_part_by_part(tmp_path: Path) -> None:
+    small = profile("small")
+    parts = {p.name: p.bytes for p in memory.generation(small, measured(tmp_path / "qwen", QWEN_05B), 0).parts}
+    assert parts["weights"] == 494_032_768 * 4
+    assert parts["adapter"] == 0  # merged in float32
+    assert parts["cache"] == 16384 * (2 * 24 * 2 * 64) * 4
+    rows = 16384 // (512 + 768)
+    assert parts["logits"] == 3 * rows * 151936 * 4
+
+
+def test_vllm_needs_weights_and_one_request_within_its_share(tmp_path: Path) -> None:
+    llama = measured(tmp_path / "llama", LLAMA_8B)
+    on_80, on_16 = (memory.generation(profile("paper"), llama, gib * memory.GIB) for gib in (80, 16))
+    assert on_80.total < 80 * memory.GIB
+    assert on_16.total > 16 * memory.GIB
+    assert {p.name: p.bytes for p in on_80.parts}["cache"] == 8192 * (2 * 32 * 8 * 128) * 2
+
+
+# ---- time
+
+
+def test_generation_is_as_fast_as_the_slower_of_reading_and_computing(tmp_path: Path) -> None:
+    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
+    rows = 16384 // 1280
+    slow_memory = device.Speed(flops=1e20, bandwidth=1e9)
+    bytes_a_step = 494_032_768 * 4 + rows * 2 * 24 * 2 * 64 * 4 * 300
+    assert device.generation_rate(small, qwen, slow_memory, 300) == pytest.approx(0.4 * rows / (bytes_a_step / 1e9))
+    slow_cores = device.Speed(flops=1e9, bandwidth=1e20)
+    assert device.generation_rate(small, qwen, slow_cores, 300) == pytest.approx(0.4 * 1e9 / (2 * 494_032_768))
+    assert device.training_rate(small, qwen, slow_cores) == pytest.approx(0.4 * 1e9 / (8 * 494_032_768))
+
+
+# ---- the command
+
+
+def lidr_plan(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["plan", *arguments])
+    return result.exit_code, result.output
+
+
+@pytest.mark.usefixtures("root")
+def test_plan_of_the_lab_fits_and_runs_nothing() -> None:
+    code, output = lidr_plan("--generation-rate", "1000", "--training-rate", "500", "--memory", "4")
+    assert code == 0, output
+    assert output.startswith("profile lab: lab, 0.8 M parameters, on another device with 4.0 GiB\n")
+    assert "generate@m1          2,000         128,000         128,000         2 min" in output
+    assert "judge: lab, 3,500 questions, no cost" in output
+    assert list(Path().iterdir()) == [Path("params.yaml")]
+
+
+@pytest.mark.usefixtures("root")
+def test_plan_that_does_not_fit_is_refused_unless_told_otherwise() -> None:
+    code, output = lidr_plan("--memory", "0.01")
+    assert code == 1
+    assert "does not fit: generation needs " in output
+    assert "does not fit: training needs " in output
+    assert output.endswith("Error: this plan does not fit the device (--anyway says so and goes on)\n")
+    assert "time: not estimated; give --generation-rate and --training-rate in tokens/s" in output
+    assert lidr_plan("--memory", "0.01", "--anyway")[0] == 0
+
+
+def test_plan_without_the_model_says_what_it_does_not_know(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: Any) -> Path:
+        raise LidrError("me/model at 0123abc could not be fetched: no network")
+
+    monkeypatch.setattr(model, "from_hub", unreachable)
+    (root / "params.yaml").write_text(edited(("  revision: null", "  revision: 0123abc")), "utf-8")
+    code, output = lidr_plan()
+    assert code == 0
+    assert "not known: parameters, memory and time, for me/model at 0123abc could not be fetched" in output
+    assert "memory for training: not known without the model's config.json" in output
+    assert "generate@m1          2,000" in output
+
+
+@pytest.mark.usefixtures("root")
+def test_bill_of_the_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = msgspec.structs.replace(profile("paper"), base=config.load().base)
+    monkeypatch.setattr(config, "load", lambda: paper)
+    _, output = lidr_plan("--anyway", "--memory", "80")
+    # 12,075 requests of 400 + 2 x 300 tokens at 10 a million, one token of answer each at 30.
+    assert "judge: gpt-4-1106-preview at an endpoint, 12,075 requests of about 1,000 tokens: about 121.11" in output

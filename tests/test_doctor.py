@@ -1,0 +1,81 @@
+"""What `lidr doctor` finds on this machine, and on one that lacks something."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from factories import ROOT
+
+from lidr import config, doctor
+from lidr.cli import main
+from lidr.errors import LidrError
+from lidr.sources import model
+
+
+def findings(settings: config.Settings) -> dict[str, doctor.Finding]:
+    return {finding.name: finding for finding in doctor.examine(settings)}
+
+
+def profile(name: str) -> config.Settings:
+    return config.load(ROOT / f"profiles/{name}.yaml")
+
+
+def test_lab_in_a_project_needs_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = findings(profile("lab"))
+    assert {name for name, finding in found.items() if finding.is_there is False} <= {"packages", "disk"}
+    assert [found[name].detail for name in ("base", "prompts", "mgsm", "judge")] == ["lab"] * 4
+
+
+def test_folder_that_is_no_project(root: Path) -> None:
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 1
+    assert "miss  git           no repository with a commit" in result.output
+    assert "miss  dvc           no .dvc and dvc.yaml; run lidr in its root" in result.output
+    assert result.output.splitlines()[-1].endswith("missing; see the lines that begin with `miss`")
+    assert [path.name for path in root.iterdir()] == ["params.yaml"]
+
+
+def test_what_the_paper_s_run_needs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gated(*_: object) -> Path:
+        raise LidrError("meta-llama/Meta-Llama-3-8B-Instruct is gated: accept its licence")
+
+    monkeypatch.setattr(model, "from_hub", gated)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (root / "profiles").symlink_to(ROOT / "profiles")
+    found = findings(profile("paper"))
+    assert found["base"] == doctor.Finding(
+        "base", False, "meta-llama/Meta-Llama-3-8B-Instruct is gated: accept its licence"
+    )
+    assert found["prompts"].detail == ("data/sources/alpagasus is not here: `dvc pull data/sources/alpagasus.dvc`")
+    assert found["baseline"].detail.endswith("`dvc pull data/sources/x-alpacaeval-outputs.dvc`")
+    assert found["judge"].is_there is False
+    assert found["judge"].detail == "gpt-4-1106-preview at https://api.openai.com/v1; OPENAI_API_KEY is not set"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    (root / "data/sources/alpagasus").mkdir(parents=True)
+    (root / "data/sources/translation_instructions.jsonl").touch()
+    found = findings(profile("paper"))
+    assert (found["judge"].is_there, found["prompts"].is_there) == (True, True)
+    assert "secret" not in "".join(finding.line() for finding in found.values())
+
+
+def test_package_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = ["click==0.1", "nobody-has-this>=2", "tomli; python_version < '3'"]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: needs)
+    detail = doctor._packages(profile("lab")).detail
+    assert detail.startswith("click is 8.")
+    assert detail.endswith(", ==0.1 is expected; nobody-has-this is not installed")
+
+
+def test_repository_is_named_by_its_commit(root: Path) -> None:
+    for command in (
+        ["init", "-q"],
+        ["-c", "user.email=a@b.c", "-c", "user.name=a", "commit", "-qm", "x", "--allow-empty"],
+    ):
+        subprocess.run(["git", *command], check=True, cwd=root)
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=root)
+    assert findings(msgspec.structs.replace(profile("lab")))["git"].detail == f"at {head.stdout.strip()}"

@@ -1,0 +1,113 @@
+"""An exported model says what base and adapter say, and its card what it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from lidr import config, export, paths, policy
+from lidr.cli import main
+from lidr.engines.base import Request, Sampling
+from lidr.engines.transformers import TransformersEngine
+from lidr.errors import InputError
+from lidr.jsonl import write_json
+from lidr.lab import source
+from lidr.policy import AdapterRecord, Policy
+from lidr.stages import base
+from lidr.wording import prompt_conversation
+
+pytestmark = pytest.mark.pipeline
+
+
+@pytest.fixture
+def trained(root: Path) -> config.Settings:
+    """A project with the lab's base and an adapter m1 that changes its answers."""
+    settings = config.load()
+    record = base.run(settings)
+    write_adapter("m1", settings)
+    adapter = AdapterRecord(
+        model="m1", previous="m0", base=record.fingerprint, reference=record.fingerprint, pairs="a1" * 32, rows=1843
+    )
+    write_json(paths.model("m1") / paths.RECORD, adapter)
+    return settings
+
+
+def write_adapter(name: str, settings: config.Settings) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    wanted = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
+    model = get_peft_model(policy.load_base(policy.resolve("m0"), torch.float32), wanted)
+    with torch.no_grad():
+        for key, weight in model.named_parameters():
+            if "lora_B" in key:
+                weight.normal_(std=0.05)
+    model.save_pretrained(paths.model(name))
+
+
+def answers(settings: config.Settings, model: Policy) -> list[str]:
+    values: dict[str, Any] = msgspec.to_builtins(settings.engine) | {"device": "cpu"}
+    engine = TransformersEngine(msgspec.convert(values, config.Engine), model)
+    prompts = source.prompts("iterations", "es", 12, seed=3).values()
+    wanted = [Request(p.id, prompt_conversation(p.text)) for p in prompts]
+    return [c.text for c in engine.generate(wanted, Sampling(max_new_tokens=40), lambda count: None)]
+
+
+def test_exported_model_answers_as_base_and_adapter(trained: config.Settings, tmp_path: Path) -> None:
+    fingerprint = export.run(trained, "m1", tmp_path / "out")
+    expected = answers(trained, policy.resolve("m1"))
+    assert answers(trained, Policy("out", tmp_path / "out", None, False, fingerprint)) == expected
+    assert answers(trained, policy.resolve("m0")) != expected
+
+
+def test_card_names_everything_that_the_weights_come_from(trained: config.Settings, tmp_path: Path) -> None:
+    fingerprint = export.run(trained, "m1", tmp_path / "out", "bfloat16")
+    card = (tmp_path / "out/README.md").read_text()
+    base_print, adapter_print = policy.resolve("m0").fingerprint, policy.fingerprint(paths.model("m1"))
+    assert f"| m0 | lab | `{base_print}` |  |" in card
+    assert f"| m1 | adapter on m0, from m0 on 1,843 pairs (beta {trained.train.beta:g}, alpha " in card
+    assert f"| `{adapter_print}` | `{'a1' * 32}` |" in card
+    assert f"| this folder | m1 merged, bfloat16, without this card | `{fingerprint}` | |" in card
+    assert "language: [en, es, de, fr, ru]" in card
+    (tmp_path / "out/README.md").unlink()
+    assert policy.fingerprint(tmp_path / "out") == fingerprint
+
+
+def test_whole_folder_is_a_model_of_its_own(trained: config.Settings, tmp_path: Path) -> None:
+    export.run(trained, "m1", tmp_path / "out", "bfloat16")
+    from safetensors import safe_open
+
+    with safe_open(tmp_path / "out/model.safetensors", "pt") as weights:
+        assert {str(weights.get_tensor(key).dtype) for key in weights.keys()} == {"torch.bfloat16"}  # noqa: SIM118
+    values = msgspec.to_builtins(trained) | {}
+    values["base"] |= {"model": str(tmp_path / "out"), "watch": str(tmp_path / "out")}
+    record = base.run(msgspec.convert(values, config.Settings), tmp_path / "again")
+    assert (tmp_path / "again/chat_template.jinja").read_bytes() == (
+        paths.model("m0") / "chat_template.jinja"
+    ).read_bytes()
+    assert not (tmp_path / "again/README.md").exists()
+    assert record.pad_token == "<|pad|>"
+
+
+def test_what_is_there_already_stays(trained: config.Settings, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"something is here already; an empty place is expected, or --force$"):
+        export.run(trained, "m1", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+    result = CliRunner().invoke(main, ["export", "--model", "m1", "--to", str(tmp_path / "out"), "--force"])
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "out/mine.txt").exists()
+
+
+@pytest.mark.usefixtures("trained")
+def test_model_that_is_not_made_yet(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["export", "--model", "m2", "--to", str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: models/m2/lidr.json: no such file; run the stage that makes it")
+    assert not (tmp_path / "out").exists()
