@@ -44,11 +44,22 @@ class Pages:
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.errors.append((page.url, str(error))))
 
+    def choose_training(self) -> None:
+        """MLflow's pages begin with what is for agents; this shows what is for models, from here on."""
+        self._open("/experiments", "text=Model training")
+        self._page.get_by_text("Model training", exact=True).first.click(timeout=PATIENCE)
+        self._settle()
+
     def runs(self, experiment: str, parent: str) -> str:
         """The list of runs, with the children of a parent."""
         self._open(f"/experiments/{experiment}/runs", "text=matching runs")
         self._page.locator(f'[row-id="{parent}"] button').first.click(timeout=PATIENCE)
         self._settle()
+        return self._text()
+
+    def models(self, experiment: str) -> str:
+        """The logged models with their metrics."""
+        self._open(f"/experiments/{experiment}/models", "text=Model name")
         return self._text()
 
     def run(self, experiment: str, run: str, tab: str = "") -> str:
@@ -132,7 +143,9 @@ def opened(project: Path) -> Iterator[Pages]:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
                 context = browser.new_context(viewport=SIZE)
                 context.add_init_script(f"try {{ {QUIET} }} catch {{}}")
-                yield Pages(address, context.new_page())
+                pages = Pages(address, context.new_page())
+                pages.choose_training()
+                yield pages
                 browser.close()
         finally:
             server.send_signal(signal.SIGINT)
