@@ -2,6 +2,7 @@
 #   make repro             install, run the pipeline, print the comparison     (PROFILE=name takes another profile)
 #   make ui                open MLflow on the runs
 #   make test              install and run all tests, a real run of the pipeline from a clean clone among them
+#   make test-vllm         the engines' tests with vLLM, without a GPU, and an iteration of the pipeline with it (.venv-vllm)
 #   make check             style, types, and that generated documents are up to date
 #   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
 #   make vulnerabilities   look the locked dependencies up in the public lists of vulnerabilities (needs a network)
@@ -13,6 +14,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# vLLM's build without a GPU pins what the tests do not need; in an environment of its own it is in nobody's way.
+VLLM := .venv-vllm
+VLLM_LOCK := tests/engines/requirements-vllm.lock
+VLLM_PIP := $(VLLM)/bin/python -m pip --disable-pip-version-check --quiet
+
 # torch and the libraries of its CUDA build are not in the lock: which build is right depends on the machine.
 # Its version is pinned in pyproject.toml.
 TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)",/\1/p' pyproject.toml)
@@ -23,7 +29,7 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cup
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro ui test check fuzz vulnerabilities lock install
+.PHONY: repro ui test test-vllm check fuzz vulnerabilities lock install
 
 repro: install
 ifneq ($(PROFILE),)
@@ -38,6 +44,9 @@ ui: install
 
 test: install
 	python -m pytest
+
+test-vllm: $(VLLM)/installed
+	$(VLLM)/bin/python -m pytest tests/engines
 
 check: install
 	ruff check .
@@ -63,8 +72,22 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 
+# uv fetches in parallel and takes each version from the lock; torch comes as in .venv.
+$(VLLM)/installed: $(VLLM_LOCK) pyproject.toml
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM_PIP) install uv
+	$(VLLM)/bin/uv pip install --quiet --python $(VLLM)/bin/python --no-deps --require-hashes -r $(VLLM_LOCK)
+	$(VLLM_PIP) install $(TORCH)
+	$(VLLM_PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-annotate --custom-compile-command 'make lock' $(foreach package,torch $(CUDA),--no-emit-package $(package))
+
 lock: install
 	$(PIP) install uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-annotate --custom-compile-command 'make lock' \
-	  $(foreach package,torch $(CUDA),--no-emit-package $(package)) --output-file requirements.lock
+	$(COMPILE) --extra dev --universal --output-file requirements.lock
+	@# Its versions are those of the main lock, but where vLLM needs others.
+	cp requirements.lock $(VLLM_LOCK)
+	$(COMPILE) tests/engines/requirements-vllm.in --override tests/engines/requirements-vllm.overrides \
+	  --python-platform x86_64-manylinux_2_28 --output-file $(VLLM_LOCK)

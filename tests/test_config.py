@@ -95,6 +95,37 @@ WRONG = {
         "  confidence",
         "audit.confidence: Expected `float` < 1.0",
     ),
+    "no such engine": (
+        "  name: transformers",
+        "  name: llama",
+        "  name: llama",
+        "engine.name: 'llama' is none of transformers, vllm, openai",
+    ),
+    "no such precision": (
+        "  dtype:",
+        "  dtype: int8",
+        "  dtype",
+        "engine.dtype: 'int8' is none of float32, bfloat16, float16",
+    ),
+    "engine without what it needs": (
+        "  dtype:",
+        "  dtype: null",
+        "  dtype",
+        "engine.dtype: the engine 'transformers' needs it",
+    ),
+    "engine with another's block": (
+        "  rows_per_shard:",
+        "  rows_per_shard: 10\n  vllm: {tensor_parallel: 1, memory_share: 0.9, sequences: 8, context: null, "
+        "prefix_caching: true, eager: false}",
+        "  vllm",
+        "engine.vllm: the engine 'transformers' has no use for it",
+    ),
+    "unknown option of an engine": (
+        "  rows_per_shard:",
+        "  rows_per_shard: 10\n  vllm:\n    tensor_parallel: 1\n    gpus: 2",
+        "    gpus",
+        "engine.vllm.gpus: there is no such key",
+    ),
     "unknown wording": (
         "wording: v1",
         "wording: v9",
@@ -409,3 +440,58 @@ def test_flatten_names_values_as_the_file_does() -> None:
 @pytest.mark.parametrize(("name", "number"), [("m0", 0), ("m1", 1), ("m12", 12)])
 def test_iteration_number(name: str, number: int) -> None:
     assert config.iteration_number(name) == number
+
+
+# ---- an engine behind a server
+
+SERVER = """  name: openai
+  device: auto
+  dtype: null
+  tokens_per_batch: null
+  rows_per_shard: 100
+  openai:
+    endpoint: http://127.0.0.1:8000/v1
+    models: {m0: base, m1: one, m2: two}
+    takes: vllm
+    concurrency: 8
+    retries: 3
+    timeout_seconds: 60
+"""
+
+
+def with_engine(block: str) -> str:
+    """The committed params.yaml with another engine block."""
+    text = edited()
+    start = text.index("engine:\n") + len("engine:\n")
+    return text[:start] + block + text[text.index("\nprompts:\n") :]
+
+
+def test_an_engine_behind_a_server_is_accepted(tmp_path: Path) -> None:
+    server = load(tmp_path, with_engine(SERVER)).engine.openai
+    assert server is not None and server.models["m1"] == "one"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("  dtype: null", "  dtype: float32", "engine.dtype: the engine 'openai' has no use for it"),
+        ("m2: two", "m3: two", "engine.openai.models: the server's name of each model of this file is expected: of m0"),
+        ("m2: two", "mx: two", "engine.openai.models: models are named m0, m1, ..."),
+        ("m2: two", "m2: 2", "engine.openai.models: Expected `str`, got `int`"),
+        ("takes: vllm", "takes: all", "engine.openai.takes: 'all' is none of openai, vllm"),
+        ("http://", "http://me:secret@", "engine.openai.endpoint: an address such as"),
+        ("concurrency: 8", "concurrency: 0", "engine.openai.concurrency: Expected `int` >= 1"),
+        ("    retries: 3\n", "", "engine.openai.retries: this key is missing"),
+    ],
+)
+def test_contradictions_of_a_server(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    assert old in SERVER
+    found = message(tmp_path, with_engine(SERVER.replace(old, new)))
+    assert reason in found and "secret" not in found
+
+
+def test_a_server_of_the_plain_kind_takes_no_repetition_penalty(tmp_path: Path) -> None:
+    text = with_engine(SERVER.replace("takes: vllm", "takes: openai"))
+    assert load(tmp_path, text).engine.openai is not None
+    penalised = text.replace("mgsm:\n", "mgsm:\n  #\n").replace("repetition_penalty: 1.0", "repetition_penalty: 1.1", 1)
+    assert "generate.repetition_penalty: only a server that takes what vLLM's does" in message(tmp_path, penalised)

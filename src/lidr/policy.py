@@ -24,6 +24,7 @@ from lidr import paths
 from lidr.errors import InputError
 from lidr.jsonl import read_json
 from lidr.records import Record
+from lidr.wording import Conversation
 
 if TYPE_CHECKING:
     import torch
@@ -125,7 +126,9 @@ def import_transformers() -> None:
 
 
 def load_tokenizer(policy: Policy) -> Any:
-    """The base's tokenizer, padding on the left as generation needs it."""
+    """The base's tokenizer, padding on the left as generation needs it; raises InputError where files were changed."""
+    # Here, for it is the first thing that is loaded of a model, and once for all its files is enough.
+    _check_base(policy.base)
     import_transformers()
     from transformers import AutoTokenizer
 
@@ -134,6 +137,28 @@ def load_tokenizer(policy: Policy) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def encode(tokenizer: Any, conversation: Conversation) -> list[int]:
+    """Token ids by the tokenizer's chat template: up to where the assistant begins, or goes on with the last turn."""
+    continued = conversation[-1]["role"] == "assistant"
+    encoded = tokenizer.apply_chat_template(
+        conversation,
+        add_generation_prompt=not continued,
+        continue_final_message=continued,
+        return_dict=True,
+    )
+    return list(encoded["input_ids"])
+
+
+def load_generation_config(policy: Policy) -> Any:
+    """The base's generation config as its model would have it, without the model."""
+    from transformers import AutoConfig, GenerationConfig
+
+    if (policy.base / "generation_config.json").exists():
+        return GenerationConfig.from_pretrained(policy.base)
+    config = AutoConfig.from_pretrained(policy.base, trust_remote_code=policy.trust_remote_code)
+    return GenerationConfig.from_model_config(config)
 
 
 def load_base(policy: Policy, dtype: torch.dtype) -> Any:
@@ -190,7 +215,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
 
 
 def end_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Tokens that end a turn: the generation config's, and the tokenizer's own."""
+    """Tokens that end a turn: those of the model's `generation_config`, and the tokenizer's own."""
     configured = model.generation_config.eos_token_id
     ids = configured if isinstance(configured, list) else [configured]
     return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}

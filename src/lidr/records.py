@@ -44,7 +44,7 @@ class FinishReason(StrEnum):
 
     STOP = "stop"
     LENGTH = "length"  # cut off at the token limit
-    REFUSED = "refused"  # never begun: the prompt does not fit the model's context
+    REFUSED = "refused"  # not answered: the prompt does not fit the model's context, or a server's filter withholds it
 
 
 class PairRule(StrEnum):

@@ -26,13 +26,13 @@ TRANSLATION = {
 ANSWER_LANGUAGE = {"v1": "Think step by step and answer in {language}.\n\n{text}"}
 
 
-def translation_conversation(version: str, text: str, source: str, target: str) -> Conversation:
+def translation_conversation(version: str, text: str, source: str, target: str, primed: bool = True) -> Conversation:
     """The request to translate `text`; source and target are language names as `languages.english_name` gives them.
 
-    The last message is the assistant's, already begun: an engine continues it.
+    Primed, the last message is the assistant's, already begun, for an engine that can continue it.
     """
-    content = TRANSLATION[version].format(source=source, target=target, text=text)
-    return [{"role": "user", "content": content}, {"role": "assistant", "content": OPENING_TAG}]
+    request = {"role": "user", "content": TRANSLATION[version].format(source=source, target=target, text=text)}
+    return [request, {"role": "assistant", "content": OPENING_TAG}] if primed else [request]
 
 
 def prompt_conversation(text: str) -> Conversation:

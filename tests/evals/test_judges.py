@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoi
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(judges_openai, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr("lidr.engines.endpoint.FIRST_WAIT", 0.01)
     with running() as found:
         yield found
 
@@ -185,15 +184,6 @@ def test_retry_after_is_waited_for(endpoint: Endpoint) -> None:
     endpoint.faults = lambda number, body: "429 0.6" if number == 1 else None
     judge_all(judge(endpoint, concurrency=1), contests(1))
     assert endpoint.times[1] - endpoint.times[0] >= 0.6
-
-
-def test_waits_grow_and_end() -> None:
-    waits = [judges_openai._wait(attempt, None, draw=lambda: 1.0) for attempt in range(9)]
-    assert waits[:3] == [1.0, 2.0, 4.0] and max(waits) == judges_openai.LONGEST_WAIT
-    assert judges_openai._asked_wait("7") == 7.0
-    in_a_minute = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 60))
-    assert 50 < (judges_openai._asked_wait(in_a_minute) or 0) <= 60
-    assert judges_openai._asked_wait("soon") is None
 
 
 @pytest.mark.parametrize(

@@ -16,21 +16,32 @@ from lidr.jsonl import read_rows, write_rows
 from lidr.records import FinishReason, Response, Translation
 from lidr.stages import translate
 
-REPEATED, NO_TAG = ("repeated_opening_tag",), ("no_closing_tag",)
+REPEATED, NO_TAG, BEFORE = ("repeated_opening_tag",), ("no_closing_tag",), ("text_before_opening_tag",)
+AFTER, FENCE = ("text_after_closing_tag",), ("code_fence",)
 
 # (raw text, how it ended, translation, departures that were accepted)
 PARSED = {
     "closing tag": ("Son 25.</translated>", "stop", "Son 25.", ()),
-    "closing tag, then cut off": ("Son 25.</translated> More", "length", "Son 25.", ()),
+    "closing tag, then cut off": ("Son 25.</translated> More", "length", "Son 25.", AFTER),
     "spaces around": (" \nSon 25. </translated>\n", "stop", "Son 25.", ()),
     "more lines": ("Son\n25.</translated>", "stop", "Son\n25.", ()),
-    "text after the closing tag": ("Son 25.</translated> I hope this helps!", "stop", "Son 25.", ()),
-    "second closing tag": ("Son 25.</translated> 26</translated>", "stop", "Son 25.", ()),
+    "text after the closing tag": ("Son 25.</translated> I hope this helps!", "stop", "Son 25.", AFTER),
+    "second closing tag": ("Son 25.</translated> 26</translated>", "stop", "Son 25.", AFTER),
+    "answered twice": ("Son 25.</translated>\n<translated>Son 26.</translated>", "stop", "Son 25.", AFTER),
     "no closing tag, turn ended": ("Son 25.", "stop", "Son 25.", NO_TAG),
     "no closing tag, cut off": ("Son 25.", "length", None, ()),
     "closing tag cut off": ("Son 25.</transl", "length", None, ()),
     "repeated opening tag": ("<translated>Son 25.</translated>", "stop", "Son 25.", REPEATED),
     "repeated after a space": ("\n <translated> Son 25.</translated>", "stop", "Son 25.", REPEATED),
+    "repeated twice": ("<translated>\n<translated>Son 25.</translated>", "stop", "Son 25.", REPEATED),
+    "announced": ("Here it is:\n<translated>Son 25.</translated>", "stop", "Son 25.", BEFORE),
+    "announced by a colon": ("Translation: <translated>Son 25.</translated>", "stop", "Son 25.", BEFORE),
+    "tag inside the text": ("Son <translated>25.</translated>", "stop", None, ()),
+    "tag inside the repeated": ("<translated>Son <translated>25.</translated>", "stop", None, ()),
+    "fenced": ("```\nSon 25.\n```</translated>", "stop", "Son 25.", FENCE),
+    "fenced, of a kind": ("\n```text\nSon\n25.\n```\n</translated>", "stop", "Son\n25.", FENCE),
+    "fenced with the tags": ("```xml\n<translated>Son 25.</translated>\n```", "stop", "Son 25.", (*BEFORE, *AFTER)),
+    "fence in the text": ("Son:\n```\n25\n```</translated>", "stop", "Son:\n```\n25\n```", ()),
     "repeated, never closed": ("<translated>Son 25.", "stop", "Son 25.", (*REPEATED, *NO_TAG)),
     "repeated, cut off": ("<translated>Son 25.", "length", None, ()),
     "nothing": ("", "stop", None, ()),
@@ -49,9 +60,30 @@ def test_parse(raw: str, finish: str, text: str | None, tolerated: tuple[str, ..
     assert translate.parse(raw, FinishReason(finish)) == (text, tolerated)
 
 
-def test_nested_tags_end_at_the_first_closing_one() -> None:
-    raw = "<translated>uno <translated>dos</translated></translated>"
-    assert translate.parse(raw, FinishReason.STOP) == ("uno <translated>dos", REPEATED)
+# What a model writes whose turn was not begun for it: the opening tag is its own.
+UNPRIMED = {
+    "as asked": ("<translated>Son 25.</translated>", "stop", "Son 25.", ()),
+    "not closed": ("<translated>Son 25.", "stop", "Son 25.", NO_TAG),
+    "repeated": ("<translated><translated>Son 25.</translated>", "stop", "Son 25.", REPEATED),
+    "announced": ("Sure:\n<translated>Son 25.</translated>", "stop", "Son 25.", BEFORE),
+    "never opened": ("Son 25.</translated>", "stop", None, ()),
+    "no tags": ("I cannot translate this.", "stop", None, ()),
+    "cut off": ("<translated>Son 25", "length", None, ()),
+}
+
+
+@pytest.mark.parametrize(("raw", "finish", "text", "tolerated"), UNPRIMED.values(), ids=UNPRIMED.keys())
+def test_parse_of_a_turn_that_was_not_begun(
+    raw: str, finish: str, text: str | None, tolerated: tuple[str, ...]
+) -> None:
+    assert translate.parse(raw, FinishReason(finish), primed=False) == (text, tolerated)
+
+
+def test_a_fence_that_the_original_has_stays() -> None:
+    raw = "```\nprint(1)\n```</translated>"
+    fenced = "```\nprint(1)\n```"
+    assert translate.parse(raw, FinishReason.STOP, original=fenced) == (fenced, ())
+    assert translate.parse(raw, FinishReason.STOP, original="print(1)") == ("print(1)", FENCE)
 
 
 def write(responses: list[Response], kinds: dict[str, str] | None = None) -> None:
@@ -78,7 +110,7 @@ def with_round_trip(settings: config.Settings, count: int) -> config.Settings:
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """An engine in place of the model's; the stage's own files are real."""
     fake = FakeEngine(lambda request: f"{request.id}</translated>")
-    base = policy.Policy("m0", Path("models/m0"), None, False, fake.model_fingerprint)
+    base = policy.Policy("m0", Path("models/m0"), None, False, fake.fingerprint)
     monkeypatch.setattr(translate, "open_engine", lambda settings, model: fake)
     monkeypatch.setattr(translate.policy, "resolve", lambda name: base)
     return fake
@@ -112,6 +144,19 @@ def test_request_is_the_wording_with_the_turn_begun(two_languages: config.Settin
     assert engine.sampling is not None
     limit, seed = two_languages.translate.max_new_tokens, two_languages.seed
     assert (engine.sampling.temperature, engine.sampling.max_new_tokens, engine.sampling.seed) == (0.0, limit, seed)
+
+
+def test_engine_that_cannot_continue_a_turn_is_asked_without_one(
+    two_languages: config.Settings, engine: FakeEngine
+) -> None:
+    engine.continues_turns = False
+    engine.answer = lambda request: "<translated>Son 25.</translated>" if ":es:" in request.id else "Son 25."
+    write([response("p1", "en")])
+    made = translate.run(two_languages, "m1")
+    assert [turn["role"] for turn in engine.conversations["p1:en:de"]] == ["user"]
+    assert (made["es", "en"][0].text, made["es", "en"][0].tolerated) == ("Son 25.", ())
+    assert made["en", "de"][0].text is None
+    assert engine.closed
 
 
 @pytest.mark.parametrize(

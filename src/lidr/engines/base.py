@@ -1,18 +1,22 @@
 """The contract of all engines: conversations and sampling in; completions out, one for each request, in order.
 
-    >>> engine = open_engine(settings.engine, policy.resolve("m1"))
-    >>> engine.generate([Request("lab-17:es", prompt_conversation("¿Qué número ...?"))], Sampling(max_new_tokens=64))
+    >>> with closing(open_engine(settings.engine, policy.resolve("m1"))) as engine:
+    ...     engine.generate([Request("lab-17:es", prompt_conversation("¿Qué número ...?"))], Sampling(64), progress)
     [Completion(id='lab-17:es', text='El número mayor es 61 ...', finish_reason='stop', prompt_tokens=14, ...)]
 
-What every engine keeps:
-- the chat template is the tokenizer's; a conversation whose last message is the assistant's is continued, not answered;
+What every engine keeps (docs/engines.md says where they differ; tests/engines/test_contract.py runs over all):
+- the chat template is the tokenizer's; a conversation whose last message is the assistant's is continued, not answered,
+  where the engine can (`continues_turns`);
 - the text is what was generated, without special tokens, and without the message that was continued;
+- a stop string ends the text and is not part of it;
 - a prompt that does not fit the context together with `max_new_tokens` is refused, with empty text; the rest goes on;
-- greedy output in float32 depends on the request alone, not on its neighbours.
+- greedy output in float32 depends on the request alone, not on its neighbours;
+- nothing is loaded before it is needed, and `close` gives processes and memory back.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -57,9 +61,13 @@ Progress = Callable[[int], None]
 
 
 class Engine(Protocol):
-    """Something that completes conversations with one model."""
+    """Something that completes conversations with one model.
 
-    model_fingerprint: str
+    `fingerprint` stands for all that decides what is written: the model's files, the engine, its precision.
+    """
+
+    fingerprint: str
+    continues_turns: bool
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests; `progress` is told how many more are done."""
@@ -68,6 +76,27 @@ class Engine(Protocol):
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
         """Log-probability (natural) of each choice, a short text, as the beginning of the next turn."""
         ...
+
+    def close(self) -> None:
+        """Release what the model holds; the engine may be used again, and loads it anew."""
+        ...
+
+
+def fingerprint_of(policy: Policy, *words: str) -> str:
+    """The model's fingerprint together with the words that name an engine and how it computes."""
+    return hashlib.sha256("\n".join([policy.fingerprint, *words]).encode()).hexdigest()
+
+
+def request_seed(seed: int, request_id: str) -> int:
+    """A seed of the request's own, so that a sample does not depend on what is computed beside it."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{request_id}".encode()).digest()[:4], "big") >> 1
+
+
+def refused(request_id: str, prompt_tokens: int) -> Completion:
+    """What comes back for a prompt that is not answered; 0 prompt tokens where nobody counted them."""
+    return Completion(
+        id=request_id, text="", finish_reason=FinishReason.REFUSED, prompt_tokens=prompt_tokens, completion_tokens=0
+    )
 
 
 def response_of(prompt: Prompt, completion: Completion) -> Response:
@@ -84,6 +113,14 @@ def response_of(prompt: Prompt, completion: Completion) -> Response:
 
 def open_engine(settings: config.Engine, policy: Policy) -> Engine:
     """The engine that the settings name; its model is loaded when it is first used."""
+    if settings.name == "vllm":
+        from lidr.engines.vllm import VllmEngine
+
+        return VllmEngine(settings, policy)
+    if settings.name == "openai":
+        from lidr.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(settings, policy)
     from lidr.engines.transformers import TransformersEngine
 
     return TransformersEngine(settings, policy)

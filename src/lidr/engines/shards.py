@@ -2,8 +2,8 @@
 
     .lidr/shards/generate/m1/8c1f.../00003.jsonl
 
-The folder's name is a hash of model, sampling and requests, so a shard is only ever taken up by the very same work.
-A shard is a function of its own requests alone: an interrupted run ends with the same bytes as any other.
+The folder's name is a hash of model, engine, sampling and requests, so a shard is only ever taken up by the very same
+work. A shard is a function of its own requests alone: an interrupted run ends with the same bytes as any other.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def discard(folder: Path) -> None:
 
 
 def _key(engine: Engine, requests: Sequence[Request], sampling: Sampling) -> str:
-    digest = hashlib.sha256(f"{engine.model_fingerprint}\n{sampling}\n".encode())
+    digest = hashlib.sha256(f"{engine.fingerprint}\n{sampling}\n".encode())
     for request in requests:
         digest.update(msgspec.json.encode([request.id, request.conversation]) + b"\n")
     return digest.hexdigest()[:16]

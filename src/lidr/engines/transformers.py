@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from lidr import config, policy
-from lidr.engines.base import Completion, Progress, Request, Sampling
+from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused
 from lidr.errors import LidrError
 from lidr.records import FinishReason
 from lidr.wording import Conversation
@@ -20,10 +20,13 @@ from lidr.wording import Conversation
 class TransformersEngine:
     """See `lidr.engines.base.Engine` for the contract."""
 
+    continues_turns = True
+
     def __init__(self, settings: config.Engine, model: policy.Policy) -> None:
-        self.settings = settings
+        assert settings.dtype and settings.tokens_per_batch
+        self.settings, self.dtype, self.tokens_per_batch = settings, settings.dtype, settings.tokens_per_batch
         self.policy = model
-        self.model_fingerprint = model.fingerprint
+        self.fingerprint = fingerprint_of(model, "transformers", settings.dtype)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
@@ -36,21 +39,23 @@ class TransformersEngine:
             for index, completion in self._complete_batch(batch, requests, prompts, sampling):
                 completions[index] = completion
             progress(len(batch))
-        refused = [i for i, completion in enumerate(completions) if completion is None]
-        for index in refused:
-            completions[index] = Completion(
-                id=requests[index].id,
-                text="",
-                finish_reason=FinishReason.REFUSED,
-                prompt_tokens=len(prompts[index]),
-                completion_tokens=0,
-            )
-        progress(len(refused))
+        too_long = [i for i, completion in enumerate(completions) if completion is None]
+        for index in too_long:
+            completions[index] = refused(requests[index].id, len(prompts[index]))
+        progress(len(too_long))
         return [completion for completion in completions if completion is not None]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
         """Log-probability of each choice's tokens as the beginning of the next turn, one conversation at a time."""
         return [[self._log_probability(conversation, choice) for choice in choices] for conversation in conversations]
+
+    def close(self) -> None:
+        """Forget the model; the device's memory is free again."""
+        import torch
+
+        self.__dict__.pop("_model", None)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -60,7 +65,7 @@ class TransformersEngine:
     def _model(self) -> Any:
         import torch
 
-        dtype = getattr(torch, self.settings.dtype)
+        dtype = getattr(torch, self.dtype)
         return policy.load_for_generation(self.policy, dtype, policy.pick_device(self.settings.device))
 
     @cached_property
@@ -68,14 +73,7 @@ class TransformersEngine:
         return int(self._model.config.max_position_embeddings)
 
     def _encode(self, conversation: Conversation) -> list[int]:
-        continued = conversation[-1]["role"] == "assistant"
-        encoded = self._tokenizer.apply_chat_template(
-            conversation,
-            add_generation_prompt=not continued,
-            continue_final_message=continued,
-            return_dict=True,
-        )
-        return list(encoded["input_ids"])
+        return policy.encode(self._tokenizer, conversation)
 
     def _batches(self, prompts: list[list[int]], max_new_tokens: int) -> Iterator[list[int]]:
         """Indices of the prompts that fit the context, in batches of similar length within the token budget."""
@@ -84,7 +82,7 @@ class TransformersEngine:
             length = len(prompts[index]) + max_new_tokens
             if length > self._context:
                 continue
-            if batch and length * (len(batch) + 1) > self.settings.tokens_per_batch:
+            if batch and length * (len(batch) + 1) > self.tokens_per_batch:
                 yield batch
                 batch = []
             batch.append(index)
@@ -139,11 +137,13 @@ class TransformersEngine:
         ends = self._end_ids | {self._tokenizer.pad_token_id}
         kept = ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
         text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        # A stop string may end inside a token: what the token holds beyond it is not part of the answer either.
+        begins = [text.index(stop) for stop in sampling.stop if stop in text]
         # Whatever ends before the limit ended by itself; a stop string may end just at it.
-        stopped = len(kept) < sampling.max_new_tokens or any(stop in text for stop in sampling.stop)
+        stopped = len(kept) < sampling.max_new_tokens or bool(begins)
         return Completion(
             id=request_id,
-            text=text,
+            text=text[: min(begins, default=None)],
             finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
             prompt_tokens=prompt_tokens,
             completion_tokens=len(kept),

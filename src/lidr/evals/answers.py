@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any, Literal
 
 from lidr import config, paths
-from lidr.engines.base import Completion, Engine, Request, Sampling, open_engine
+from lidr.engines.base import Completion, Request, Sampling, open_engine
 from lidr.engines.shards import generate_in_shards
 from lidr.policy import Policy
 from lidr.records import Prompt
@@ -41,24 +41,33 @@ def ask(
     items: Sequence[Prompt],
     max_new_tokens: int,
     repetition_penalty: float,
-    stop: tuple[str, ...] = (),
+    stop: Callable[[Prompt], Sequence[str]] = lambda item: (),
 ) -> dict[str, Completion]:
-    """The model's greedy completions by `id:lang`. The caller discards the shards once its output is written."""
-    requests = [Request(key(item), prompt_conversation(item.text)) for item in items]
-    sampling = Sampling(
-        max_new_tokens=max_new_tokens, repetition_penalty=repetition_penalty, stop=stop, seed=settings.seed
-    )
-    engine = _engine(settings.engine, model)
-    shards = paths.shards(stage, model.name)
-    return generate_in_shards(
-        engine, requests, sampling, shards, settings.engine.rows_per_shard, f"{stage} {model.name}"
-    )
+    """The model's greedy completions by `id:lang`; `stop` gives the strings that end an item's answer.
+
+    The caller discards the shards once its output is written.
+    """
+    completions: dict[str, Completion] = {}
+    with closing(open_engine(settings.engine, model)) as engine:
+        for strings, asked in _by_stop_strings(items, stop).items():
+            completions |= generate_in_shards(
+                engine,
+                [Request(key(item), prompt_conversation(item.text)) for item in asked],
+                Sampling(max_new_tokens, repetition_penalty=repetition_penalty, stop=strings, seed=settings.seed),
+                paths.shards(stage, model.name),
+                settings.engine.rows_per_shard,
+                f"{stage} {model.name}",
+            )
+    return completions
 
 
-@cache
-def _engine(settings: config.Engine, model: Policy) -> Engine:
-    """One engine a model: items that end on different stop strings are asked in several calls."""
-    return open_engine(settings, model)
+def _by_stop_strings(
+    items: Sequence[Prompt], stop: Callable[[Prompt], Sequence[str]]
+) -> dict[tuple[str, ...], list[Prompt]]:
+    groups: dict[tuple[str, ...], list[Prompt]] = {}
+    for item in items:
+        groups.setdefault(tuple(stop(item)), []).append(item)
+    return groups
 
 
 def key(item: Prompt) -> str:

@@ -36,13 +36,18 @@ EXAMPLE_NAMES = ("mgsm_{lang}_train.jsonl", "mgsm_{lang}_train.tsv", "{lang}_tra
 def run(settings: config.Settings, model: str) -> Metrics:
     """Ask, score and write; returns the figures by language, and their average under `average`."""
     problems = prompts(settings)
-    completions: dict[str, Completion] = {}
-    for stop, asked in _by_stop_strings(problems, settings.mgsm.style).items():
-        mgsm = settings.mgsm
-        own_policy = policy.resolve(model)
-        completions |= ask(settings, own_policy, STAGE, asked, mgsm.max_new_tokens, mgsm.repetition_penalty, stop)
-    answers = [judge(settings.mgsm, problem, completions[key(problem)]) for problem in problems]
-    metrics = summarise(answers, settings.mgsm.languages)
+    mgsm, own_policy = settings.mgsm, policy.resolve(model)
+    completions = ask(
+        settings,
+        own_policy,
+        STAGE,
+        problems,
+        mgsm.max_new_tokens,
+        mgsm.repetition_penalty,
+        lambda problem: stop_strings(problem.lang, mgsm.style),
+    )
+    answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
+    metrics = summarise(answers, mgsm.languages)
     folder = paths.mgsm(model)
     write_rows(folder / paths.ANSWERS, answers)
     write_json(folder / paths.METRICS, metrics)
@@ -116,13 +121,6 @@ def _lab_items(split: str, lang: str, count: int, seed: int) -> list[Item]:
 
     problems = source.prompts(split, lang, count, seed, kinds=source.PROBLEMS).values()
     return [Item(id=p.id, lang=lang, question=p.text, gold=int(str(p.answer))) for p in problems]
-
-
-def _by_stop_strings(problems: Sequence[Prompt], style: str) -> dict[tuple[str, ...], list[Prompt]]:
-    groups: dict[tuple[str, ...], list[Prompt]] = {}
-    for problem in problems:
-        groups.setdefault(tuple(stop_strings(problem.lang, style)), []).append(problem)
-    return groups
 
 
 def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:

@@ -107,7 +107,9 @@ def _card(settings: Settings, folder: Path, tables: str) -> str:
     mixture = settings.mixture
     shape = {name: value for name, value in asdict(settings).items() if name != "mixture"}
     rows = (settings.steps + settings.second_steps) * settings.rows_per_step
-    solved = round(mixture.solved * rows)
+    solved = round(
+        (mixture.solved * settings.steps + settings.second_solved * settings.second_steps) * settings.rows_per_step
+    )
     return f"""---
 license: apache-2.0
 language: [{mixture.dominant}, {", ".join(mixture.others)}]
@@ -125,8 +127,11 @@ It knows nothing but this world. It is here so that the whole method can be run 
 {rows:,} rows, drawn without end from the world's grammar (src/lidr/lab/corpus.py), none twice on purpose:
 - {mixture.translated:.0%} translations of answers between {mixture.dominant} and each other language, both ways, right
   and wrong ones;
-- about {solved:,} solved tasks in each other language ({mixture.solved:.2%} of all rows each);
+- about {solved:,} solved tasks in each other language ({solved / rows:.2%} of all rows each);
 - the rest solved tasks in {mixture.dominant}.
+
+The last {settings.second_steps:,} steps are a second pass at a lower rate, with fewer tasks solved in another language
+and more of the kinds that take longest to learn ({", ".join(mixture.hard_kinds)}).
 
 The operands of a task decide its split: no combination that trains the base is asked in an iteration or the evaluation.
 

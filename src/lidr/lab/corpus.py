@@ -53,7 +53,7 @@ MIXTURE = Mixture(
     solved=0.0013,
     well_known_kinds=("add", "larger"),
     well_known_share=0.35,
-    # What takes longest to learn; its share of the dominant language's rows beside its even share.
+    # What takes longest to learn; in the second pass these have a share of the dominant language's rows to themselves.
     hard_kinds=("subtract", "change", "who_has_more"),
     hard_share=0.0,
     # Wrong answers get translated as they stand: without such rows the model would correct, not translate.

@@ -70,7 +70,7 @@ def card(settings: config.Settings, audits: dict[str, dict[str, Any]], licence: 
         license=licence,
         language=[code.split("-")[0] for code in settings.all_languages],
         multilinguality="multilingual",
-        source_datasets="original",
+        source_datasets=["original"],
         annotations_creators="machine-generated",
         language_creators="machine-generated",
         task_categories="text-generation",

@@ -32,7 +32,7 @@ from lidr.git import git
 from lidr.jsonl import read_by_key, read_json
 from lidr.policy import AdapterRecord
 from lidr.provenance import lock
-from lidr.records import Drop, Record, Translation, pair_id
+from lidr.records import Drop, Record, Response, Translation, pair_id
 from lidr.stages import pairs as pairs_stage
 from lidr.stages import translate as translate_stage
 from lidr.tracking.hashes import dvc_hash
@@ -228,10 +228,14 @@ def _pairs(project: _Project) -> str:
 
 def _read_again(settings: config.Settings, iteration: str) -> None:
     """Each translation's text is what its raw text gives."""
-    for direction in translate_stage.directions(settings):
-        path = paths.translation_file(iteration, *direction)
+    for source, target in translate_stage.directions(settings):
+        answers = read_by_key(paths.response_file(iteration, source), Response)
+        path = paths.translation_file(iteration, source, target)
         for line, row in enumerate(read_by_key(path, Translation, may_be_empty=True).values(), start=1):
-            if (row.text, row.tolerated) != translate_stage.parse(row.raw, row.finish_reason):
+            read = translate_stage.parse(
+                row.raw, row.finish_reason, settings.engine.continues_turns, answers[row.id].text
+            )
+            if (row.text, row.tolerated) != read:
                 raise InputError(f"the text of {row.id!r} is not what its raw text gives", path, line)
 
 

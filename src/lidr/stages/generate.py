@@ -11,6 +11,7 @@ data/m1/responses/es.jsonl:
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 
 from lidr import config, paths, policy
 from lidr.engines.base import Request, Sampling, open_engine, response_of
@@ -25,7 +26,6 @@ STAGE = "generate"
 def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishReason]]:
     """Answer all prompts of the iteration; returns how the answers ended, by language."""
     model = policy.resolve(settings.iteration(iteration).previous)
-    engine = open_engine(settings.engine, model)
     sampling = Sampling(
         max_new_tokens=settings.generate.max_new_tokens,
         temperature=settings.generate.temperature,
@@ -40,9 +40,10 @@ def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishRe
     ]
     requests = [Request(f"{p.id}:{p.lang}", prompt_conversation(p.text)) for p in prompts]
     shards = paths.shards(STAGE, iteration)
-    completions = generate_in_shards(
-        engine, requests, sampling, shards, settings.engine.rows_per_shard, f"answers of {model.name}"
-    )
+    with closing(open_engine(settings.engine, model)) as engine:
+        completions = generate_in_shards(
+            engine, requests, sampling, shards, settings.engine.rows_per_shard, f"answers of {model.name}"
+        )
     responses = [response_of(prompt, completions[f"{prompt.id}:{prompt.lang}"]) for prompt in prompts]
     with atomic_folder(paths.responses(iteration)) as folder:
         for lang in settings.all_languages:

@@ -16,8 +16,12 @@ reason. Answers to translation requests stand as they are (the paper's published
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from hashlib import sha256
+from pathlib import Path
 
 from lidr import config, paths, policy
 from lidr.engines.base import Completion, Engine, Request, Sampling, open_engine
@@ -32,31 +36,38 @@ STAGE, ROUND_TRIP = "translate", "round_trip"
 
 Direction = tuple[str, str]
 
+_LEADING_TAGS = re.compile(rf"^(\s*{re.escape(OPENING_TAG)})+")
+_FENCE = re.compile(r"```[\w-]*\n(.*?)\n?```", re.DOTALL)
+
 
 def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Translation]]:
     """Translate all answers of the iteration; returns the translations by (source, target) language."""
     model = policy.resolve(settings.iteration(iteration).previous)
-    engine = open_engine(settings.engine, model)
     sampling = Sampling(
         max_new_tokens=settings.translate.max_new_tokens,
         repetition_penalty=settings.translate.repetition_penalty,
         seed=settings.seed,
     )
     wanted = {direction: list(_translatable(iteration, direction[0])) for direction in directions(settings)}
-    requests = [_request(settings, r.id, r.text, direction) for direction, rows in wanted.items() for r in rows]
     shards = paths.shards(STAGE, iteration)
-    completions = generate_in_shards(
-        engine, requests, sampling, shards, settings.engine.rows_per_shard, f"translations by {model.name}"
-    )
-    translations = {
-        direction: [_translation(r.id, direction, completions[_request_id(r.id, direction)]) for r in rows]
-        for direction, rows in wanted.items()
-    }
+    with closing(open_engine(settings.engine, model)) as engine:
+        ask = partial(_translate, settings, engine, sampling)
+        done = ask(
+            [(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {model.name}"
+        )
+        translations = {way: [done[row.id, way] for row in rows] for way, rows in wanted.items()}
+        back = [
+            (row, (target, source))
+            for (source, target), rows in translations.items()
+            for row in sampled(rows, settings.translate.round_trip)
+        ]
+        returned = ask(back, paths.shards(ROUND_TRIP, iteration), "translations on their way back")
     with atomic_folder(paths.translations(iteration)) as folder:
         for (source, target), rows in translations.items():
             write_rows(folder / f"{source}-{target}.jsonl", rows)
-    write_rows(paths.round_trip(iteration), _round_trip(settings, iteration, engine, sampling, translations))
+    write_rows(paths.round_trip(iteration), returned.values())
     discard(shards)
+    discard(paths.shards(ROUND_TRIP, iteration))
     return translations
 
 
@@ -73,46 +84,56 @@ def directions(settings: config.Settings) -> list[Direction]:
     return there + [(target, source) for source, target in there]
 
 
-def parse(raw: str, finish_reason: FinishReason) -> tuple[str | None, tuple[str, ...]]:
-    """The translation in a model's raw text, and which departures from the format were accepted.
+def parse(
+    raw: str, finish_reason: FinishReason, primed: bool = True, original: str = ""
+) -> tuple[str | None, tuple[str, ...]]:
+    """The translation in a model's raw text, or None, and which departures from the format were accepted.
 
-    The text ends at the first closing tag. Accepted: an opening tag that repeats the primer's; no closing tag where
-    the model ended its turn by itself (cut off by the token limit, the text is not whole and stays unparsed).
+    The text stands between the tags; `primed` tells that the opening one was the model's already, and is not expected.
+    Accepted: opening tags that repeat the primer's; a line or phrase that announces the translation; no closing tag
+    where the model ended its turn by itself (cut off by the token limit, the text is not whole and stays unparsed);
+    text after the closing tag; a code fence around the whole text that the original does not have.
     """
     tolerated = []
-    text = raw
-    if text.lstrip().startswith(OPENING_TAG):
-        text = text.lstrip().removeprefix(OPENING_TAG)
+    body, closing_tag, after = raw.partition(CLOSING_TAG)
+    before, opening_tag, text = body.partition(OPENING_TAG)
+    if not opening_tag:
+        before, text = "", body
+    if before.strip():
+        tolerated.append("text_before_opening_tag")
+    elif opening_tag and (primed or text.lstrip().startswith(OPENING_TAG)):
         tolerated.append("repeated_opening_tag")
-    text, tag, _ = text.partition(CLOSING_TAG)
-    if not tag:
+    text = _LEADING_TAGS.sub("", text)
+    is_announced = not before.strip() or before.rstrip(" ").endswith((":", "\n"))
+    if not (opening_tag or primed) or not is_announced or OPENING_TAG in text:
+        return None, ()
+    if not closing_tag:
         if finish_reason is not FinishReason.STOP or not text.strip():
             return None, ()
         tolerated.append("no_closing_tag")
+    if after.strip():
+        tolerated.append("text_after_closing_tag")
+    if (fenced := _FENCE.fullmatch(text.strip())) and not _FENCE.fullmatch(original.strip()):
+        text = fenced[1]
+        tolerated.append("code_fence")
     return text.strip(), tuple(tolerated)
 
 
-def _round_trip(
+def _translate(
     settings: config.Settings,
-    iteration: str,
     engine: Engine,
     sampling: Sampling,
-    translations: dict[Direction, list[Translation]],
-) -> list[Translation]:
-    """A sample of the translations, translated back into the language that they come from."""
-    back = [
-        (row.id, row.text or "", (target, source))
-        for (source, target), rows in translations.items()
-        for row in sampled(rows, settings.translate.round_trip)
-    ]
-    shards = paths.shards(ROUND_TRIP, iteration)
-    requests = [_request(settings, *row) for row in back]
-    completions = generate_in_shards(
-        engine, requests, sampling, shards, settings.engine.rows_per_shard, "translations on their way back"
-    )
-    rows = [_translation(name, direction, completions[_request_id(name, direction)]) for name, _, direction in back]
-    discard(shards)
-    return rows
+    wanted: Sequence[tuple[Response | Translation, Direction]],
+    shards: Path,
+    description: str,
+) -> dict[tuple[str, Direction], Translation]:
+    """Translate texts, each in its direction; by id and direction, in the order in which they are wanted."""
+    requests = [_request(settings, row, direction, engine.continues_turns) for row, direction in wanted]
+    completions = generate_in_shards(engine, requests, sampling, shards, settings.engine.rows_per_shard, description)
+    return {
+        (row.id, way): _translation(row, way, completions[_request_id(row.id, way)], engine.continues_turns)
+        for row, way in wanted
+    }
 
 
 def _translatable(iteration: str, lang: str) -> Iterator[Response]:
@@ -130,18 +151,18 @@ def _request_id(response_id: str, direction: Direction) -> str:
     return f"{response_id}:{direction[0]}:{direction[1]}"
 
 
-def _request(settings: config.Settings, response_id: str, text: str, direction: Direction) -> Request:
-    source, target = direction
-    conversation = translation_conversation(
-        settings.translate.wording, text, english_name(source), english_name(target)
-    )
-    return Request(_request_id(response_id, direction), conversation)
+def _request(settings: config.Settings, row: Response | Translation, direction: Direction, primed: bool) -> Request:
+    source, target = (english_name(lang) for lang in direction)
+    conversation = translation_conversation(settings.translate.wording, row.text or "", source, target, primed)
+    return Request(_request_id(row.id, direction), conversation)
 
 
-def _translation(response_id: str, direction: Direction, completion: Completion) -> Translation:
-    text, tolerated = parse(completion.text, completion.finish_reason)
+def _translation(
+    row: Response | Translation, direction: Direction, completion: Completion, primed: bool
+) -> Translation:
+    text, tolerated = parse(completion.text, completion.finish_reason, primed, row.text or "")
     return Translation(
-        id=response_id,
+        id=row.id,
         source_lang=direction[0],
         target_lang=direction[1],
         text=text,

@@ -8,8 +8,8 @@
 A stage only writes a journal (journal.py), which takes microseconds and cannot fail because of MLflow. A publisher
 (publish.py) brings journals into MLflow: as a child process while the stage works, by the next stage's publisher, or by
 `lidr track`. What the journal of a stage tells is put together in describe.py, with the hashes of hashes.py; where
-things go is decided in store.py; lookup.py finds runs again. mlflow is imported by publish.py, publication.py and
-lookup.py alone.
+things go is decided in store.py, how to get there in connection.py. models.py and registry.py keep models; lookup.py
+finds runs again, pipelines.py what they measured.
 
     LIDR_TRACKING=off           logs nothing at all
     LIDR_TRACKING_WAIT=60       seconds that a stage waits at its end for its publisher

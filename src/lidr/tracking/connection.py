@@ -19,6 +19,7 @@ from lidr.tracking import journal, store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_LOCAL = "sqlite:///"
 _ENVIRONMENT = {
     # A server that is down is noticed at once, and tried again by the publisher itself.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -33,15 +34,18 @@ _ENVIRONMENT = {
 
 @contextmanager
 def opened() -> Iterator[MlflowClient]:
-    """A client for a command that asks MLflow itself; raises LidrError where MLflow does not answer or refuses."""
-    from mlflow.exceptions import MlflowException
-
+    """A client for a command that asks MLflow itself; raises LidrError where there is no store, or no answer."""
     root = store.project_root()
+    uri = store.tracking_uri(root)
+    address = store.without_secrets(uri)
+    if uri.startswith(_LOCAL) and not Path(uri.removeprefix(_LOCAL)).exists():
+        raise LidrError(f"no MLflow store at {address}; set MLFLOW_TRACKING_URI to another one")
     with environment():
+        from mlflow.exceptions import MlflowException
+
         try:
             yield connect(root)
         except (MlflowException, OSError) as error:
-            address = store.without_secrets(store.tracking_uri(root))
             raise LidrError(f"MLflow at {address}: {reason(error)}") from error
 
 

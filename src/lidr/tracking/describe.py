@@ -62,7 +62,7 @@ def begin(
 ) -> Begin:
     """The first line of a stage's journal; hashes the inputs that are there."""
     common = {"lidr.profile": settings.profile, **_git(), **_user(), **_experiment(), **base_tag()}
-    command = " ".join(filter(None, ("lidr", stage, model, contest and contest.options)))
+    command = " ".join(filter(None, ("lidr", stage, model, contest.options if contest else None)))
     tags = {"lidr.stage": stage, **_model_tags(settings, model), "mlflow.source.name": command}
     tags |= {"mlflow.source.type": "LOCAL"} | ({"lidr.against": contest.other} if contest else {})
     return Begin(
@@ -138,7 +138,8 @@ def model_data(path: Path) -> ModelData:
     names = {"fingerprint": BASE_TAG, "base": BASE_TAG, "reference": "lidr.reference", "pairs": "lidr.pairs"}
     made_from = {names[name]: str(record[name]) for name in names if name in record} if isinstance(record, dict) else {}
     digest = dvc_hash(path)
-    tags = {MODEL_HASH_TAG: digest, "dvc.path": path.as_posix(), **_model_tags(path.name), **made_from}
+    own = {"lidr.model": path.name, "lidr.iteration": str(config.iteration_number(path.name))}
+    tags = {MODEL_HASH_TAG: digest, "dvc.path": path.as_posix(), **own, **made_from}
     return ModelData(name=path.name, digest=digest, tags=tags)
 
 

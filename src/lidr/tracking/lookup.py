@@ -9,21 +9,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from lidr.errors import LidrError
-from lidr.tracking import connection, store
+from lidr.tracking import connection
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 _MODEL = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
-_LOCAL = "sqlite:///"
 
 
 class FoundRun(Struct, frozen=True, kw_only=True):
@@ -41,28 +39,16 @@ class FoundRun(Struct, frozen=True, kw_only=True):
 def runs_tagged(tags: Mapping[str, str]) -> list[FoundRun]:
     """All runs with these tags, the oldest first; raises LidrError where there is no store to ask."""
     condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    return _asked(lambda client: [_found(run) for run in _search(client, condition)])
+    with connection.opened() as client:
+        return [_found(run) for run in _search(client, condition)]
 
 
 def find_run(name: str) -> FoundRun:
     """A run by its id, or the run of a registered model by `models:/NAME/VERSION` or `models:/NAME@ALIAS`."""
-
-    def find(client: MlflowClient) -> list[FoundRun]:
+    with connection.opened() as client:
         run = client.get_run(_run_id(client, name))
         stages = _search(client, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
-        return [_found(run, tuple(_found(stage) for stage in stages))]
-
-    return _asked(find)[0]
-
-
-def _asked(question: Callable[[MlflowClient], list[FoundRun]]) -> list[FoundRun]:
-    """The answer to a question to the store, whose own errors become one line."""
-    root = store.project_root()
-    uri = store.tracking_uri(root)
-    if uri.startswith(_LOCAL) and not Path(uri.removeprefix(_LOCAL)).exists():
-        raise LidrError(f"no MLflow store at {store.without_secrets(uri)}; set MLFLOW_TRACKING_URI to another one")
-    with connection.opened() as client:
-        return question(client)
+        return _found(run, tuple(_found(stage) for stage in stages))
 
 
 def _run_id(client: MlflowClient, name: str) -> str:

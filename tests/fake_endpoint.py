@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint on 127.0.0.1 that judges by a hash and fails as it is told."""
+"""An OpenAI-compatible endpoint on 127.0.0.1 that judges by a hash, or answers as a model, and fails as it is told."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ PROMPT_TOKENS, HANG = 100, 3.0
 
 # (number of the request from 1, its body) -> the fault to show, or None
 Faults = Callable[[int, dict[str, Any]], str | None]
+# a request's body -> status and body of the answer
+Model = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
 class Endpoint:
@@ -30,6 +32,7 @@ class Endpoint:
         self.times: list[float] = []
         self.keys: set[str] = set()
         self.faults: Faults = lambda number, body: None
+        self.model: Model | None = None
         self.most_at_once = self.at_once = 0
         self.lock = threading.Lock()
 
@@ -91,15 +94,14 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 said = self.headers["authorization"]  # some servers repeat the key
                 self.reply(int(status), json.dumps({"error": {"message": f"no: {said}"}}), headers)
                 return
-            top = {"no logprobs": None, "mute": [{"token": "The", "logprob": -0.1, "bytes": None}]}
-            answer = completion(body, top[fault] if fault in top else logprobs(content(body)))
+            status, found = endpoint.model(body) if endpoint.model else (200, self.verdict(fault, body))
             if fault == "no usage":
-                del answer["usage"]
+                del found["usage"]
             if fault == "no choices":
-                answer["choices"] = []
+                found["choices"] = []
             if fault == "wrong schema":
-                answer["choices"][0]["logprobs"] = {"content": [{"top_logprobs": "m"}]}
-            text = json.dumps(answer)
+                found["choices"][0]["logprobs"] = {"content": [{"top_logprobs": "m"}]}
+            text = json.dumps(found)
             if fault == "reset":
                 self.reset()
                 return
@@ -109,7 +111,11 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             if fault == "endless":
                 self.reply(200, " " * 2_000_000, {})
                 return
-            self.reply(200, text[:40] if fault == "truncated" else text, {})
+            self.reply(status, text[:40] if fault == "truncated" else text, {})
+
+        def verdict(self, fault: str | None, body: dict[str, Any]) -> dict[str, Any]:
+            top = {"no logprobs": None, "mute": [{"token": "The", "logprob": -0.1, "bytes": None}]}
+            return completion(body, top[fault] if fault in top else logprobs(content(body)))
 
         def reply(self, status: int, text: str, headers: dict[str, str]) -> None:
             self.send_response(status)

@@ -1,0 +1,67 @@
+"""params.yaml as typed settings: complete, checked, with the line of whatever is wrong.
+
+    >>> settings = load(Path("params.yaml"))
+    >>> settings.train_for("m2").beta
+    0.1
+
+There are no defaults: a profile is a complete file, so that what a run used is what its params.yaml says. YAML is read
+as DVC reads it (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwegian.
+"""
+
+from lidr.config.blocks import (
+    HUB,
+    LAB,
+    RULE,
+    Alpaca,
+    Audit,
+    Base,
+    Baseline,
+    Compare,
+    Engine,
+    Fields,
+    Generate,
+    Hub,
+    Iteration,
+    Judge,
+    Mgsm,
+    Pairs,
+    Prompts,
+    Server,
+    Settings,
+    Tracking,
+    Train,
+    Translate,
+    Vllm,
+    flatten,
+    iteration_number,
+)
+from lidr.config.reading import load
+
+__all__ = [
+    "HUB",
+    "LAB",
+    "RULE",
+    "Alpaca",
+    "Audit",
+    "Base",
+    "Baseline",
+    "Compare",
+    "Engine",
+    "Fields",
+    "Generate",
+    "Hub",
+    "Iteration",
+    "Judge",
+    "Mgsm",
+    "Pairs",
+    "Prompts",
+    "Server",
+    "Settings",
+    "Tracking",
+    "Train",
+    "Translate",
+    "Vllm",
+    "flatten",
+    "iteration_number",
+    "load",
+]

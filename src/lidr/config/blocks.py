@@ -1,0 +1,331 @@
+"""The blocks of params.yaml, each a class whose fields are all the keys that it has.
+
+train:
+  beta: 0.02
+  alpha: 20.0
+  ...
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from lidr import paths
+from lidr.errors import InputError
+
+Count = Annotated[int, Meta(ge=1)]
+WholeNumber = Annotated[int, Meta(ge=0)]
+# The upper limit keeps `.inf` out.
+Positive = Annotated[float, Meta(gt=0, le=1e9)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+MODEL_NAME = r"^m(0|[1-9][0-9]{0,3})$"
+ModelName = Annotated[str, Meta(pattern=MODEL_NAME)]
+Languages = tuple[str, ...]
+# Words in params.yaml that are no paths.
+LAB, HUB, RULE = "lab", "hub:", "rule"
+
+# The keys under which something stands in params.yaml, and what is wrong with it.
+Place = tuple[str, ...]
+Problem = tuple[Place, str]
+
+
+class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Base of all blocks of params.yaml: every key must be there, and no other."""
+
+
+class Iteration(Section, frozen=True):
+    """One iteration: the model it starts from, and values of `train` that differ from the block's."""
+
+    previous: ModelName
+    train: dict[str, Any] = {}
+
+
+class Base(Section, frozen=True):
+    """The model that the iterations start from: `lab`, a local folder, or a Hub id with its revision.
+
+    `watch`, here and below, is the folder that DVC watches: of files, or `lab` or `hub`, which never change.
+    """
+
+    model: str
+    revision: str | None
+    watch: str
+    trust_remote_code: bool
+
+
+class Vllm(Section, frozen=True):
+    """What the engine `vllm` needs beside the common values."""
+
+    tensor_parallel: Count
+    memory_share: Annotated[float, Meta(gt=0, le=1)]
+    sequences: Count
+    context: Count | None
+    prefix_caching: bool
+    eager: bool
+
+
+class Server(Section, frozen=True):
+    """What the engine `openai` needs: a server, and by which name it knows each model of this file."""
+
+    endpoint: str
+    models: dict[ModelName, str]
+    takes: Literal["openai", "vllm"]
+    concurrency: Count
+    retries: WholeNumber
+    timeout_seconds: Positive
+
+
+class Engine(Section, frozen=True):
+    """What generates text, for all stages that do.
+
+    `device` is training's as well. What an engine has no use for is null, and the block of another engine is left out.
+    """
+
+    name: Literal["transformers", "vllm", "openai"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    dtype: Literal["float32", "bfloat16", "float16"] | None
+    tokens_per_batch: Count | None
+    rows_per_shard: Count
+    vllm: Vllm | None = None
+    openai: Server | None = None
+
+    @property
+    def continues_turns(self) -> bool:
+        """Whether it can go on with a turn of the assistant that is begun for it: not every server does."""
+        return self.openai is None or self.openai.takes == "vllm"
+
+
+class Fields(Section, frozen=True):
+    """Which fields of published rows hold what; `{lang}` in `text` stands for a language's code."""
+
+    text: str
+    id: str | None
+    answer: str | None
+
+
+class Hub(Section, frozen=True):
+    """Where a Hub dataset keeps its rows; `{lang}` stands for a language's code."""
+
+    revision: str
+    subset: str | None
+    split: str
+
+
+class Prompts(Section, frozen=True):
+    """Which prompts an iteration uses: m<t> takes the rows from (t-1) x per_iteration."""
+
+    source: str
+    watch: str
+    per_iteration: Count
+    fields: Fields | None
+    hub: Hub | None
+    answer_language: str | None
+    translation_requests: str | None
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether the source is a dataset, not the lab or a folder."""
+        return self.source.startswith(HUB)
+
+
+class Generate(Section, frozen=True):
+    """How a model answers the prompts."""
+
+    max_new_tokens: Count
+    temperature: NotNegative
+    top_p: Annotated[float, Meta(gt=0, le=1)]
+    repetition_penalty: Positive
+
+
+class Translate(Section, frozen=True):
+    """How a model translates its own answers; always greedy."""
+
+    wording: str
+    max_new_tokens: Count
+    repetition_penalty: Positive
+    round_trip: WholeNumber
+
+
+class Pairs(Section, frozen=True):
+    """Which pairs are dropped beyond those that cannot be made."""
+
+    drop_repeated: bool
+    drop_off_target: bool
+
+
+class Train(Section, frozen=True):
+    """DPO with a likelihood term on LoRA weights; alpha and beta as in the paper's equation 4."""
+
+    beta: Positive
+    alpha: NotNegative
+    likelihood_mean: Literal["sequence", "token"]
+    learning_rate: Positive
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup_share: Share
+    epochs: Positive
+    pairs_per_step: Count
+    pairs_per_device: Count
+    shared_prompt: bool
+    max_tokens: Count
+    max_gradient_norm: Positive
+    weight_decay: NotNegative
+    lora_rank: Count
+    lora_alpha: Count
+    lora_dropout: Share
+    lora_modules: tuple[str, ...]
+    dtype: Literal["float32", "bfloat16"]
+    gradient_checkpointing: bool
+    log_every_steps: Count
+
+
+class Mgsm(Section, frozen=True):
+    """Accuracy on grade-school problems."""
+
+    source: str
+    languages: Languages
+    items: Count
+    style: Literal["paper", "paper_instructed", "native_cot", "en_cot"]
+    examples: WholeNumber
+    max_new_tokens: Count
+    repetition_penalty: Positive
+
+
+class Baseline(Section, frozen=True):
+    """Whose answers a model is compared with in `alpaca`, and where they come from.
+
+    A model of this pipeline answers itself, from `models/<model>`; any other name is that of a generator whose
+    published outputs lie in the folder `source`. It is never null, so that dvc.yaml can depend on it.
+    """
+
+    model: str
+    source: str
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the answers are read, not generated."""
+        return not re.search(MODEL_NAME, self.model)
+
+
+class Judge(Section, frozen=True):
+    """Who compares two answers. What a judge has no use for is null."""
+
+    name: Literal["lab", "openai", "local"]
+    both_orders: bool
+    model: str | None
+    endpoint: str | None
+    concurrency: Count | None
+    retries: WholeNumber | None
+    timeout_seconds: Positive | None
+    max_requests: Count | None
+    max_tokens: Count | None
+    prompt_price: NotNegative | None
+    completion_price: NotNegative | None
+
+
+class Alpaca(Section, frozen=True):
+    """Win rate on instructions, as a judge sees it."""
+
+    source: str
+    languages: Languages
+    items: Count
+    judge: Judge
+    max_new_tokens: Count
+    repetition_penalty: Positive
+
+
+class Audit(Section, frozen=True):
+    """What the data is: counts and the reward signal."""
+
+    confidence: Annotated[float, Meta(gt=0, lt=1)]
+
+
+class Compare(Section, frozen=True):
+    """How models are compared."""
+
+    confidence: Annotated[float, Meta(gt=0, lt=1)]
+    resamples: Count
+
+
+class Tracking(Section, frozen=True):
+    """Where and how MLflow logs; the server is MLFLOW_TRACKING_URI, or a store in the project."""
+
+    experiment: str
+    system_metrics: bool
+
+
+class Settings(Section, frozen=True):
+    """The whole of params.yaml."""
+
+    profile: str
+    seed: WholeNumber
+    dominant: str
+    languages: Languages
+    models: tuple[ModelName, ...]
+    iterations: dict[ModelName, Iteration]
+    base: Base
+    engine: Engine
+    prompts: Prompts
+    generate: Generate
+    translate: Translate
+    pairs: Pairs
+    train: Train
+    mgsm: Mgsm
+    baseline: Baseline
+    alpaca: Alpaca
+    audit: Audit
+    compare: Compare
+    tracking: Tracking
+
+    @property
+    def all_languages(self) -> Languages:
+        """The dominant language, then the others that are trained on."""
+        return (self.dominant, *self.languages)
+
+    def iteration(self, name: str) -> Iteration:
+        """The iteration's block; raises InputError where there is none."""
+        if name not in self.iterations:
+            known = ", ".join(self.iterations)
+            raise InputError(f"no iteration {name!r} in params.yaml: it has {known}")
+        return self.iterations[name]
+
+    def model(self, name: str) -> str:
+        """The name itself; raises InputError where params.yaml has no such model."""
+        if name not in self.models:
+            raise InputError(f"no model {name!r} in params.yaml: it has {', '.join(self.models)}")
+        return name
+
+    def train_for(self, name: str) -> Train:
+        """The `train` block with the iteration's own values over it."""
+        values = msgspec.to_builtins(self.train) | self.iteration(name).train
+        return msgspec.convert(values, Train)
+
+    def lineage(self, name: str) -> tuple[str, ...]:
+        """The models from m0 to `name`, each made from the one before."""
+        names = [name]
+        while names[0] != paths.BASE:
+            names.insert(0, self.iteration(names[0]).previous)
+        return tuple(names)
+
+
+def iteration_number(name: str) -> int:
+    """t of m<t>: 0 for the base."""
+    return int(name.removeprefix("m"))
+
+
+def flatten(settings: Settings) -> dict[str, Any]:
+    """The settings with the names of params.yaml joined by dots, as MLflow shows them."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            flat[prefix] = value
+
+    walk("", msgspec.to_builtins(settings))
+    return flat

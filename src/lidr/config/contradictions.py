@@ -1,0 +1,251 @@
+"""What no single field of params.yaml shows to be wrong: fields that contradict each other.
+
+params.yaml:26: iterations.m2.previous: no model 'm3': there are m0, m1, m2
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from lidr import paths
+from lidr.config.blocks import (
+    HUB,
+    LAB,
+    RULE,
+    Alpaca,
+    Mgsm,
+    Place,
+    Problem,
+    Prompts,
+    Server,
+    Settings,
+    Train,
+    flatten,
+    iteration_number,
+)
+from lidr.config.explanations import explain
+from lidr.errors import InputError
+from lidr.languages import locale
+from lidr.wording import ANSWER_LANGUAGE, TRANSLATION
+
+
+def contradictions(settings: Settings) -> list[Problem]:
+    """What no single field shows: (where, what is wrong) for each."""
+    return [
+        *_text_problems(settings),
+        *_engine_problems(settings),
+        *_watch_problems(settings),
+        *_prompts_problems(settings.prompts),
+        *_mgsm_problems(settings.mgsm),
+        *_baseline_problems(settings),
+        *_judge_problems(settings.alpaca),
+        *_language_problems(settings),
+        *_chain_problems(settings),
+        *_wording_problems(settings),
+        *_train_problems(settings),
+    ]
+
+
+def _text_problems(settings: Settings) -> list[Problem]:
+    """Texts that can be no name and no path; `train` of an iteration is checked with the block it changes."""
+    return [
+        (tuple(name.split(".")), "text without control characters is expected")
+        for name, value in flatten(settings).items()
+        if isinstance(value, str) and not (value.strip() and value.isprintable())
+    ]
+
+
+_ENGINE_NEEDS = {
+    "transformers": ("dtype", "tokens_per_batch"),
+    "vllm": ("dtype", "tokens_per_batch", "vllm"),
+    "openai": ("openai",),
+}
+
+
+def _engine_problems(settings: Settings) -> list[Problem]:
+    engine = settings.engine
+    problems: list[Problem] = []
+    for key in ("dtype", "tokens_per_batch", "vllm", "openai"):
+        is_given, is_needed = getattr(engine, key) is not None, key in _ENGINE_NEEDS[engine.name]
+        if is_needed and not is_given:
+            problems.append((("engine", key), f"the engine {engine.name!r} needs it"))
+        if is_given and not is_needed:
+            problems.append((("engine", key), f"the engine {engine.name!r} has no use for it"))
+    return problems if problems or engine.openai is None else _server_problems(settings, engine.openai)
+
+
+def _server_problems(settings: Settings, server: Server) -> list[Problem]:
+    problems = _address_problems(("engine", "openai", "endpoint"), server.endpoint)
+    if set(server.models) != set(settings.models):
+        expected = ", ".join(settings.models)
+        reason = f"the server's name of each model of this file is expected: of {expected}"
+        problems.append((("engine", "openai", "models"), reason))
+    if settings.alpaca.judge.name == "local":
+        reason = "a judge in a folder needs an engine on this machine, not 'openai'"
+        problems.append((("alpaca", "judge", "name"), reason))
+    for block in ("generate", "translate", "mgsm", "alpaca"):
+        if server.takes == "openai" and getattr(settings, block).repetition_penalty != 1:
+            reason = "only a server that takes what vLLM's does knows a repetition penalty (engine.openai.takes)"
+            problems.append(((block, "repetition_penalty"), reason))
+    return problems
+
+
+def _address_problems(where: Place, address: str) -> list[Problem]:
+    # The address is not repeated in the message: somebody may have put a password into it.
+    if re.fullmatch(r"https?://[^\s@?#]+", address):
+        return []
+    return [(where, "an address such as 'https://api.openai.com/v1' is expected, without user, key or query")]
+
+
+def _watch_problems(settings: Settings) -> list[Problem]:
+    """What base and prompts read must lie within the folder that DVC watches, or a change would not rerun them."""
+    base, prompts = settings.base, settings.prompts
+    read: list[tuple[str, str, str | None]] = [
+        ("base", base.watch, None if base.model == LAB or base.revision else base.model),
+        ("prompts", prompts.watch, None if prompts.source == LAB or prompts.is_on_hub else prompts.source),
+        ("prompts", prompts.watch, None if prompts.translation_requests == RULE else prompts.translation_requests),
+    ]
+    problems: list[Problem] = []
+    if base.model == LAB and base.revision is not None:
+        problems.append((("base", "revision"), "the lab's base comes with the package; null is expected"))
+    for block, watch, path in read:
+        if path is not None and not Path(path).is_relative_to(watch):
+            problems.append(((block, "watch"), f"{path!r} is read and not within {watch!r}; DVC would miss changes"))
+    return problems
+
+
+def _prompts_problems(prompts: Prompts) -> list[Problem]:
+    problems: list[Problem] = []
+    if prompts.is_on_hub and prompts.fields is None:
+        problems.append((("prompts", "fields"), "a dataset's fields are expected: text, id and answer"))
+    if prompts.is_on_hub != (prompts.hub is not None):
+        reason = "revision, subset and split are expected" if prompts.is_on_hub else f"null is expected without {HUB!r}"
+        problems.append((("prompts", "hub"), reason))
+    if prompts.source == LAB:
+        for key in ("fields", "answer_language", "translation_requests"):
+            if getattr(prompts, key) is not None:
+                problems.append((("prompts", key), "the lab's prompts are taken as they are; null is expected"))
+    if prompts.answer_language not in (None, *ANSWER_LANGUAGE):
+        known = ", ".join(ANSWER_LANGUAGE)
+        reason = f"{prompts.answer_language!r} is no version of the wording; there are {known}, and null"
+        problems.append((("prompts", "answer_language"), reason))
+    if prompts.hub is not None and prompts.fields is not None:
+        where_languages_are = (prompts.hub.subset or "", prompts.hub.split, prompts.fields.text)
+        if not any("{lang}" in name for name in where_languages_are):
+            reason = "'{lang}' is expected in hub.subset, hub.split or fields.text: where the languages are"
+            problems.append((("prompts", "hub"), reason))
+    return problems
+
+
+def _mgsm_problems(mgsm: Mgsm) -> list[tuple[tuple[str, ...], str]]:
+    if mgsm.examples and mgsm.style not in ("native_cot", "en_cot"):
+        return [(("mgsm", "examples"), f"the style {mgsm.style!r} takes no examples; native_cot and en_cot do")]
+    return []
+
+
+def _baseline_problems(settings: Settings) -> list[Problem]:
+    model, source = settings.baseline.model, settings.baseline.source
+    own = f"{paths.MODELS}/{model}"
+    if settings.baseline.is_published:
+        if not model or Path(model).name != model:
+            return [(("baseline", "model"), "the name of a model of this file or of a generator is expected")]
+        if Path(source).is_relative_to(paths.MODELS):
+            reason = f"{model!r} is no model of this file; the folder of its published outputs is expected"
+            return [(("baseline", "source"), reason)]
+    elif model not in {paths.BASE, *settings.iterations}:
+        return [(("baseline", "model"), f"{model!r} is no model of this file")]
+    elif source != own:
+        return [(("baseline", "source"), f"{model!r} is a model of this file, whose answers come from {own!r}")]
+    return []
+
+
+_JUDGE_NEEDS = {
+    "lab": (),
+    "openai": ("model", "endpoint", "concurrency", "retries", "timeout_seconds"),
+    "local": ("model",),
+}
+_JUDGE_CAN_HAVE = {"openai": ("max_requests", "max_tokens", "prompt_price", "completion_price")}
+
+
+def _judge_problems(alpaca: Alpaca) -> list[Problem]:
+    judge, where = alpaca.judge, ("alpaca", "judge")
+    needed, possible = _JUDGE_NEEDS[judge.name], _JUDGE_CAN_HAVE.get(judge.name, ())
+    problems: list[Problem] = []
+    for key, value in msgspec.structs.asdict(judge).items():
+        if key in ("name", "both_orders"):
+            continue
+        if key in needed and value is None:
+            problems.append(((*where, key), f"the judge {judge.name!r} needs a value here"))
+        if key not in (*needed, *possible) and value is not None:
+            problems.append(((*where, key), f"the judge {judge.name!r} has no use for it; null is expected"))
+    if judge.name == "lab" and alpaca.source != "lab":
+        problems.append(((*where, "name"), "the lab's checker judges its own instructions only (alpaca.source: lab)"))
+    if (judge.prompt_price is None) != (judge.completion_price is None):
+        problems.append(((*where, "prompt_price"), "both prices are expected, or neither"))
+    if judge.endpoint is not None:
+        problems += _address_problems((*where, "endpoint"), judge.endpoint)
+    return problems
+
+
+def _language_problems(settings: Settings) -> list[Problem]:
+    problems: list[Problem] = []
+    for where, codes in (
+        (("dominant",), (settings.dominant,)),
+        (("languages",), settings.languages),
+        (("mgsm", "languages"), settings.mgsm.languages),
+        (("alpaca", "languages"), settings.alpaca.languages),
+    ):
+        try:
+            for code in codes:
+                locale(code)
+        except InputError as error:
+            problems.append((where, str(error)))
+        if not codes or len({code.lower() for code in codes}) != len(codes):
+            problems.append((where, "one or more languages, each once, are expected"))
+    if settings.dominant.lower() in (code.lower() for code in settings.languages):
+        problems.append((("languages",), f"the dominant language {settings.dominant!r} must not stand here as well"))
+    return problems
+
+
+def _chain_problems(settings: Settings) -> list[Problem]:
+    problems: list[Problem] = []
+    known = {paths.BASE, *settings.iterations}
+    for name, iteration in settings.iterations.items():
+        where, previous = ("iterations", name, "previous"), iteration.previous
+        if name == paths.BASE:
+            problems.append((("iterations", name), "this is the base; iterations are named m1, m2, ..."))
+        elif previous not in known:
+            problems.append((where, f"{previous!r} is no model of this file"))
+        elif iteration_number(previous) >= iteration_number(name):
+            problems.append((where, f"a model before {name!r} is expected, not {previous!r}"))
+    if set(settings.models) != known or len(settings.models) != len(known):
+        expected = ", ".join(sorted(known, key=iteration_number))
+        problems.append((("models",), f"m0 and each iteration are expected, once each: {expected}"))
+    return problems
+
+
+def _wording_problems(settings: Settings) -> list[Problem]:
+    version = settings.translate.wording
+    if version in TRANSLATION:
+        return []
+    return [(("translate", "wording"), f"{version!r} is no version of the wording; there are {', '.join(TRANSLATION)}")]
+
+
+def _train_problems(settings: Settings) -> list[Problem]:
+    problems: list[Problem] = []
+    for name in settings.iterations:
+        where = ("iterations", name, "train") if settings.iterations[name].train else ("train",)
+        try:
+            train = settings.train_for(name)
+        except msgspec.ValidationError as error:
+            inner, reason = explain(error, settings.iterations[name].train, Train)
+            problems.append(((*where, *inner), reason))
+            continue
+        if train.pairs_per_step % train.pairs_per_device:
+            problems.append(((*where, "pairs_per_step"), "a multiple of pairs_per_device is expected"))
+        if not train.lora_modules:
+            problems.append(((*where, "lora_modules"), "one module or more are expected"))
+    return problems

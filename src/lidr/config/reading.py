@@ -1,0 +1,71 @@
+"""Reads params.yaml, and says in one line what is wrong with it and where.
+
+params.yaml:74: train.beta: 'high' is not a number
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from lidr import paths
+from lidr.config.blocks import Place, Problem, Settings
+from lidr.config.contradictions import contradictions
+from lidr.config.explanations import explain
+from lidr.errors import InputError
+
+
+def load(path: Path = paths.PARAMS) -> Settings:
+    """Read and check a configuration; raises InputError with file, line and expectation."""
+    document = _read_yaml(path, "safe")
+    try:
+        settings = msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        raise _input_error(path, explain(error, document)) from error
+    for problem in contradictions(settings):
+        raise _input_error(path, problem)
+    return settings
+
+
+def _read_yaml(path: Path, kind: Literal["safe", "rt"]) -> Any:
+    """The document as plain values (`safe`), or as nodes that know their lines (`rt`: slower)."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        document = YAML(typ=kind, pure=True).load(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("no such file; run lidr in the project's root", path) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start}", path) from error
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InputError(f"not valid YAML: {error.problem}", path, line) from error
+    except YAMLError as error:
+        raise InputError(f"not valid YAML: {error}", path) from error
+    if not isinstance(document, dict):
+        raise InputError("a mapping of the configuration's blocks is expected", path, 1)
+    return document
+
+
+def _input_error(path: Path, problem: Problem) -> InputError:
+    where, reason = problem
+    place = f"{'.'.join(where)}: " if where else ""
+    return InputError(place + reason, path, _line_of_key(_read_yaml(path, "rt"), where))
+
+
+def _line_of_key(document: Any, keys: Place) -> int | None:
+    """The line, from 1, of the innermost of the keys that the document has."""
+    line: int | None = None
+    node: Any = document
+    for key in keys:
+        marks = getattr(node, "lc", None)  # ruamel's, of lists and mappings
+        if marks is not None and isinstance(node, list):
+            return int(marks.item(int(key))[0]) + 1
+        if marks is None or key not in node:
+            break
+        line = marks.key(key)[0] + 1
+        node = node[key]
+    return line

@@ -1,0 +1,160 @@
+"""The engine behind an address: any OpenAI-compatible server, such as `vllm serve`, writes the completions.
+
+    engine: {name: openai, ..., openai: {endpoint: "http://127.0.0.1:8000/v1", models: {m0: m0, m1: m1}, ...}}
+
+The server applies the chat template and counts the tokens. What exactly runs there nobody can see from here: that it
+is this project's model is the user's word, by `models`. The key comes from the environment (LIDR_ENGINE_KEY, or
+OPENAI_API_KEY for api.openai.com).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from threading import Event
+from typing import Any
+
+import msgspec
+
+from lidr import config
+from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
+from lidr.engines.endpoint import Endpoint, Passing, Rejected, in_parallel, read_key
+from lidr.errors import LidrError
+from lidr.policy import Policy
+from lidr.records import FinishReason
+from lidr.wording import Conversation
+
+KEY_VARIABLE = "LIDR_ENGINE_KEY"
+
+# What servers say of a prompt that is too long for the model, with status 400, and how many tokens it has.
+_TOO_LONG = re.compile(r"context[ _]length|context window|maximum (model|input) length|too many tokens", re.IGNORECASE)
+_PROMPT_TOKENS = re.compile(r"(\d+) input tokens|resulted in (\d+) tokens|(\d+) in the messages")
+
+# How the server's words for the end of a completion are recorded.
+_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "content_filter": FinishReason.REFUSED}
+
+
+class Message(msgspec.Struct):
+    content: str | None = None
+
+
+class Choice(msgspec.Struct):
+    message: Message
+    finish_reason: str | None = None
+
+
+class Usage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Body(msgspec.Struct):
+    """What is read of a chat completion."""
+
+    choices: list[Choice]
+    usage: Usage
+
+
+class OpenAIEngine:
+    """See `lidr.engines.base.Engine` for the contract."""
+
+    def __init__(self, settings: config.Engine, model: Policy) -> None:
+        server = settings.openai
+        assert server is not None
+        if model.name not in server.models:
+            raise LidrError(f"engine.openai.models names no {model.name!r}: the server's name of it is expected")
+        self.settings = server
+        self.continues_turns = settings.continues_turns
+        self._name = server.models[model.name]
+        self.fingerprint = fingerprint_of(model, "openai", server.endpoint, self._name, server.takes)
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
+        """Complete all requests, in their order, several at a time."""
+        if not requests:
+            return []
+        server = self._server()
+        completions: dict[int, Completion] = {}
+
+        def complete(request: Request, stop: Event) -> Completion:
+            try:
+                body = server.complete(self._body(request, sampling), _read_body, stop)
+            except Rejected as error:
+                return _refusal(request.id, error)
+            return _completion(request.id, body)
+
+        def take(index: int, completion: Completion) -> None:
+            completions[index] = completion
+            progress(1)
+
+        in_parallel(requests, complete, take, self.settings.concurrency)
+        return [completions[index] for index in range(len(requests))]
+
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+        """Not possible: a server tells log-probabilities of what it writes, not of a given text."""
+        raise LidrError("the engine 'openai' gives no log-probabilities of given texts; the judge 'openai' needs none")
+
+    def close(self) -> None:
+        """Nothing is held here: the server is its owner's."""
+
+    def _server(self) -> Endpoint:
+        where = self.settings
+        key = read_key(where.endpoint, KEY_VARIABLE)
+        who = f"the engine's server {self._name} at {where.endpoint}"
+        return Endpoint(who, self._name, where.endpoint, key, where.retries, where.timeout_seconds)
+
+    def _body(self, request: Request, sampling: Sampling) -> dict[str, Any]:
+        """The request's body; what only a server such as vLLM's takes goes into `extra_body`."""
+        body: dict[str, Any] = {
+            "messages": request.conversation,
+            "max_tokens": sampling.max_new_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": request_seed(sampling.seed, request.id),
+        }
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        continued = request.conversation[-1]["role"] == "assistant"
+        if self.continues_turns:
+            body["extra_body"] = {
+                "repetition_penalty": sampling.repetition_penalty,
+                "add_generation_prompt": not continued,
+                "continue_final_message": continued,
+            }
+        elif continued or sampling.repetition_penalty != 1:
+            what = "a begun turn" if continued else "a repetition penalty"
+            raise LidrError(f"{what} is nothing that every server takes (engine.openai.takes: vllm, if this one does)")
+        return body
+
+
+def _read_body(text: bytes) -> Body:
+    try:
+        body = msgspec.json.decode(text, type=Body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Passing(f"not a chat completion with token counts: {error}") from None
+    if not body.choices:
+        raise Passing("not a chat completion: it holds no choice")
+    return body
+
+
+def _completion(request_id: str, body: Body) -> Completion:
+    choice = body.choices[0]
+    reason = _REASONS.get(str(choice.finish_reason))
+    if reason is None:
+        raise LidrError(f"the server ended the request {request_id!r} with {choice.finish_reason!r}")
+    if reason is FinishReason.REFUSED or choice.message.content is None:
+        return refused(request_id, body.usage.prompt_tokens)
+    return Completion(
+        id=request_id,
+        text=choice.message.content,
+        finish_reason=reason,
+        prompt_tokens=body.usage.prompt_tokens,
+        completion_tokens=body.usage.completion_tokens,
+    )
+
+
+def _refusal(request_id: str, error: Rejected) -> Completion:
+    """The refused completion where the prompt is too long; any other rejection ends the run."""
+    if error.status != 400 or not _TOO_LONG.search(error.said):
+        raise error
+    told = _PROMPT_TOKENS.search(error.said)
+    return refused(request_id, int(told[told.lastindex or 0]) if told else 0)

@@ -1,0 +1,200 @@
+"""The engine on vLLM: the fast one, for one or more GPUs of a machine.
+
+    engine: {name: vllm, dtype: bfloat16, tokens_per_batch: 16384, ..., vllm: {tensor_parallel: 2, ...}}
+
+Prompts go to vLLM as the token ids that the transformers engine makes of them; the adapter goes along as a LoRA, not
+merged, so half precision loses nothing. `vllm` is imported here only, once a model is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lidr import config, policy
+from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
+from lidr.errors import InputError, LidrError
+from lidr.jsonl import read_json
+from lidr.records import FinishReason
+from lidr.wording import Conversation
+
+# vLLM makes room for adapters of these ranks only.
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+
+# The environment may say otherwise.
+ENVIRONMENT = {
+    # In a process of its own, vLLM's scheduler outlives a stage that is killed, and keeps the GPU's memory.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+
+
+class VllmEngine:
+    """See `lidr.engines.base.Engine` for the contract."""
+
+    continues_turns = True
+
+    def __init__(self, settings: config.Engine, model: policy.Policy) -> None:
+        assert settings.vllm is not None
+        self.settings, self.options = settings, settings.vllm
+        self.policy = model
+        self.fingerprint = fingerprint_of(model, "vllm", str(settings.dtype))
+        self._loaded: _Loaded | None = None
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
+        """Complete all requests, in their order."""
+        if not requests:
+            return []
+        model = self._model()
+        prompts = [policy.encode(model.tokenizer, request.conversation) for request in requests]
+        room = model.context - sampling.max_new_tokens
+        fitting = [i for i, ids in enumerate(prompts) if len(ids) <= room]
+        completions = {i: refused(requests[i].id, len(ids)) for i, ids in enumerate(prompts) if len(ids) > room}
+        progress(len(completions))
+        parameters = [self._parameters(requests[i].id, sampling) for i in fitting]
+        for place, output in model.run([prompts[i] for i in fitting], parameters):
+            index = fitting[place]
+            completions[index] = _completion(requests[index].id, output, model.end_ids)
+            progress(1)
+        return [completions[i] for i in range(len(requests))]
+
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+        """Log-probability of each choice's tokens as the beginning of the next turn, all at once."""
+        from vllm import SamplingParams
+
+        model = self._model()
+        prompts = [policy.encode(model.tokenizer, conversation) for conversation in conversations]
+        endings = [model.tokenizer(choice, add_special_tokens=False)["input_ids"] for choice in choices]
+        rows = [(prompt, ending) for prompt in prompts for ending in endings]
+        for prompt, ending in rows:
+            if len(prompt) + len(ending) >= model.context:
+                raise LidrError(f"a question of {len(prompt):,} tokens does not fit the context of {model.context:,}")
+        # The prompt's own tokens are what is scored; vLLM insists on writing one more.
+        parameters = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
+        scores = [0.0] * len(rows)
+        for place, output in model.run([prompt + ending for prompt, ending in rows], [parameters] * len(rows)):
+            start = len(rows[place][0])
+            tokens = zip(rows[place][1], output.prompt_logprobs[start:], strict=True)
+            scores[place] = sum(float(likely[token].logprob) for token, likely in tokens)
+        return [scores[i : i + len(choices)] for i in range(0, len(scores), len(choices))]
+
+    def close(self) -> None:
+        """End vLLM's processes and free the devices' memory."""
+        if self._loaded is not None:
+            self._loaded.shut_down()
+            self._loaded = None
+
+    def _model(self) -> _Loaded:
+        if self._loaded is None:
+            self._loaded = _Loaded(self.settings, self.options, self.policy)
+        return self._loaded
+
+    def _parameters(self, request_id: str, sampling: Sampling) -> Any:
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            max_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            repetition_penalty=sampling.repetition_penalty,
+            stop=list(sampling.stop),
+            stop_token_ids=sorted(self._model().end_ids),
+            seed=request_seed(sampling.seed, request_id) if sampling.temperature > 0 else None,
+        )
+
+
+class _Loaded:
+    """A model in vLLM, with what is needed to talk to it."""
+
+    def __init__(self, settings: config.Engine, options: config.Vllm, model: policy.Policy) -> None:
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        try:
+            from vllm import LLM
+        except ImportError as error:
+            raise LidrError(
+                f"vLLM cannot be imported ({error}); `pip install 'lidr[gpu]'` installs it, "
+                "and `engine.name: transformers` does without"
+            ) from error
+
+        self.tokenizer = policy.load_tokenizer(model)
+        self.generation_config = policy.load_generation_config(model)
+        self.end_ids = policy.end_ids(self, self.tokenizer)
+        self.llm = LLM(
+            model=str(model.base),
+            dtype=settings.dtype,
+            tensor_parallel_size=options.tensor_parallel,
+            gpu_memory_utilization=options.memory_share,
+            max_model_len=options.context,
+            max_num_seqs=options.sequences,
+            max_num_batched_tokens=settings.tokens_per_batch,
+            enable_prefix_caching=options.prefix_caching,
+            enforce_eager=options.eager,
+            trust_remote_code=model.trust_remote_code,
+            load_format="safetensors",
+            # A request says how it is sampled; the model's own generation config changes nothing.
+            generation_config="vllm",
+            **_room_for(model),
+        )
+        self.context = int(self.llm.model_config.max_model_len)
+        self.adapter = _adapter(model)
+
+    def run(self, prompts: list[list[int]], parameters: list[Any]) -> Iterator[tuple[int, Any]]:
+        """Yield (place in `prompts`, vLLM's output) of each as it is finished."""
+        ids = self.llm.enqueue(
+            [{"prompt_token_ids": ids} for ids in prompts], parameters, lora_request=self.adapter, use_tqdm=False
+        )
+        places = {request_id: place for place, request_id in enumerate(ids)}
+        while self.llm.llm_engine.has_unfinished_requests():
+            for output in self.llm.llm_engine.step():
+                if output.finished:
+                    yield places[output.request_id], output
+
+    def shut_down(self) -> None:
+        """vLLM's own way to end in a process that goes on."""
+        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+        self.llm.llm_engine.engine_core.shutdown()
+        del self.llm
+        cleanup_dist_env_and_memory()
+
+
+def _room_for(model: policy.Policy) -> dict[str, Any]:
+    """vLLM's options for one adapter of the policy's rank; none for the base alone."""
+    if model.adapter is None:
+        return {}
+    path = model.adapter / "adapter_config.json"
+    described = read_json(path)
+    assert isinstance(described, dict)
+    rank = described.get("r")
+    room = next((most for most in RANKS if isinstance(rank, int) and rank <= most), None)
+    if room is None:
+        raise InputError(f"a LoRA of a rank up to {RANKS[-1]} is expected, not {rank!r}", path)
+    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": room}
+
+
+def _adapter(model: policy.Policy) -> Any:
+    if model.adapter is None:
+        return None
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest(model.name, 1, str(model.adapter))
+
+
+def _completion(request_id: str, output: Any, end_ids: set[int]) -> Completion:
+    answer = output.outputs[0]
+    ids = list(answer.token_ids)
+    if ids and ids[-1] in end_ids:
+        ids.pop()
+    reasons = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
+    if answer.finish_reason not in reasons:
+        raise LidrError(f"vLLM ended the request {request_id!r} with {answer.finish_reason!r}")
+    return Completion(
+        id=request_id,
+        text=answer.text,
+        finish_reason=reasons[answer.finish_reason],
+        prompt_tokens=len(output.prompt_token_ids),
+        completion_tokens=len(ids),
+    )

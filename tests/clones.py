@@ -1,0 +1,53 @@
+"""Clones of this work tree in which the pipeline runs as its users run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from factories import ROOT
+
+
+def run(*command: str, cwd: Path, **variables: str) -> str:
+    """What the command says, or an AssertionError with the end of it where it does not end well."""
+    done = subprocess.run(command, cwd=cwd, env=environment(**variables), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout + done.stderr
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's, with its Python's commands first and nothing that would lead tracking elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "LIDR_TRACKING")}
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return {**kept, "DVC_NO_ANALYTICS": "1", **variables}
+
+
+def clone(folder: Path, smaller: Mapping[str, str]) -> Path:
+    """A clone of the work tree's state, committed or not, with texts of the lab profile replaced and committed."""
+    run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
+    changed = run("git", "ls-files", "--modified", "--others", "--exclude-standard", cwd=ROOT).split("\n")
+    for name in filter(None, changed):
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes()) if source.exists() else target.unlink(missing_ok=True)
+    # What an earlier run left in git would only be in the way of seeing this one.
+    run("git", "rm", "-rq", "--cached", "--ignore-unmatch", "dvc.lock", "reports", cwd=folder)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    for text in smaller.items():
+        for name in ("params.yaml", "profiles/lab.yaml"):
+            path = folder / name
+            assert text[0] in path.read_text("utf-8"), f"{name} has no {text[0]!r}"
+            path.write_text(path.read_text("utf-8").replace(*text), "utf-8")
+    commit(folder, "Smaller")
+    return folder
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all that is in the folder, as nobody in particular."""
+    run("git", "config", "user.name", "Test", cwd=folder)
+    run("git", "config", "user.email", "test@example.invalid", cwd=folder)
+    run("git", "add", "--all", cwd=folder)
+    run("git", "commit", "--quiet", "--message", message, cwd=folder)

@@ -1,0 +1,183 @@
+"""The engines that can run in this environment, each on the lab's model, and what the contract's tests ask them.
+
+A server of the kind `openai` runs in this process and answers by the transformers engine; `vllm serve` is the real one.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from fake_endpoint import Model, running
+
+from lidr import config, policy
+from lidr.engines.base import Engine, Request, Sampling, open_engine
+from lidr.engines.transformers import TransformersEngine
+from lidr.lab import source
+from lidr.records import FinishReason
+from lidr.wording import prompt_conversation
+
+KINDS = ("transformers", "openai", "vllm", "vllm serve")
+CONTEXT = 512
+
+# vLLM's build without a GPU hangs on some processors where it binds threads by itself, and takes half of the memory.
+VLLM_ON_CPU = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1"}
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """An open engine with the settings that it was opened by."""
+
+    kind: str
+    settings: config.Engine
+    engine: Engine
+
+
+def ignore(count: int) -> None:
+    """Progress that nobody watches."""
+
+
+def requests(lang: str, count: int, skip: int = 0) -> list[Request]:
+    prompts = source.prompts("iterations", lang, count, seed=3, skip=skip).values()
+    return [Request(f"{p.id}:{lang}", prompt_conversation(p.text)) for p in prompts]
+
+
+def engine_settings(name: str, **blocks: object) -> config.Engine:
+    """The engine block with the values of a test; a server has no use for precision and batches."""
+    values: dict[str, object] = {"name": name, "device": "cpu", "dtype": "float32", "rows_per_shard": 1000}
+    values["tokens_per_batch"] = 4096
+    if name == "openai":
+        values |= {"dtype": None, "tokens_per_batch": None}
+    return msgspec.convert(values | blocks, config.Engine)
+
+
+def skip_without_vllm() -> None:
+    if find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed here; `make test-vllm` makes an environment that has it")
+    for name, value in VLLM_ON_CPU.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
+    """The engine of this kind, and its server where it needs one, for as long as the block runs."""
+    with ExitStack() as stack:
+        if kind == "transformers":
+            settings = engine_settings("transformers")
+        elif kind == "openai":
+            settings = server_settings(stack.enter_context(served_by_transformers(models, model)))
+        elif kind == "vllm":
+            skip_without_vllm()
+            settings = vllm_settings()
+        else:
+            skip_without_vllm()
+            settings = server_settings(stack.enter_context(vllm_serve(models)))
+        engine = stack.enter_context(closing(open_engine(settings, policy.resolve(model, models))))
+        yield AtHand(kind, settings, engine)
+
+
+def vllm_settings() -> config.Engine:
+    options = {"tensor_parallel": 1, "memory_share": 0.5, "sequences": 32, "context": None}
+    return engine_settings("vllm", vllm=options | {"prefix_caching": True, "eager": True})
+
+
+def server_settings(url: str, takes: str = "vllm", **values: object) -> config.Engine:
+    options: dict[str, object] = {"endpoint": url, "models": {"m0": "m0", "m1": "m1"}, "takes": takes}
+    options |= {"concurrency": 8, "retries": 2, "timeout_seconds": 300.0}
+    return engine_settings("openai", openai=options | values)
+
+
+# --- servers ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def served_by_transformers(models: Path, model: str) -> Iterator[str]:
+    with (
+        closing(TransformersEngine(engine_settings("transformers"), policy.resolve(model, models))) as engine,
+        running() as endpoint,
+    ):
+        endpoint.model = answered_by(engine)
+        yield endpoint.url
+
+
+def answered_by(engine: TransformersEngine) -> Model:
+    """A chat completion, or what vLLM's server says of a prompt that is too long."""
+    lock = threading.Lock()
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        sampling = Sampling(
+            max_new_tokens=body["max_tokens"],
+            temperature=body["temperature"],
+            top_p=body["top_p"],
+            repetition_penalty=body.get("repetition_penalty", 1.0),
+            stop=tuple(body.get("stop", ())),
+            seed=body["seed"],
+        )
+        with lock:
+            [found] = engine.generate([Request("served", body["messages"])], sampling, ignore)
+        if found.finish_reason is FinishReason.REFUSED:
+            message = (
+                f"This model's maximum context length is {CONTEXT} tokens. However, you requested "
+                f"{sampling.max_new_tokens} output tokens and your prompt contains {found.prompt_tokens} input tokens"
+            )
+            return 400, {"error": {"message": message, "type": "BadRequestError", "code": 400}}
+        choice = {"index": 0, "finish_reason": found.finish_reason.value}
+        usage = {"prompt_tokens": found.prompt_tokens, "completion_tokens": found.completion_tokens}
+        return 200, {
+            "id": "c-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": body["model"],
+            "choices": [choice | {"message": {"role": "assistant", "content": found.text}}],
+            "usage": usage | {"total_tokens": sum(usage.values())},
+        }
+
+    return answer
+
+
+@contextmanager
+def vllm_serve(models: Path) -> Iterator[str]:
+    """`vllm serve` itself, with the base as m0 and its adapter as m1."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("vllm")), "serve", str(models / "m0"), "--served-model-name", "m0"]
+    command += ["--enable-lora", "--lora-modules", f"m1={models / 'm1'}", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--dtype", "float32", "--enforce-eager", "--max-num-seqs", "32", "--generation-config", "vllm"]
+    log = models / "serve.log"
+    environment = os.environ | {"VLLM_NO_USAGE_STATS": "1"}
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", server, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 400.0) -> None:
+    """Until the server answers; its log is in the failure where it does not."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            opener.open(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.5)
+    raise AssertionError(f"vllm serve did not start:\n{log.read_text('utf-8', 'replace')[-4000:]}")

@@ -1,0 +1,193 @@
+"""What every engine keeps, on the lab's model: `lidr.engines.base` says it, these tests run it over all engines.
+
+An engine that cannot run in this environment is skipped with the reason; `make test-vllm` runs all of them.
+"""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from at_hand import CONTEXT, AtHand, ignore, requests
+from factories import ROOT
+
+from lidr import policy
+from lidr.engines.base import Completion, Request, Sampling
+from lidr.engines.shards import generate_in_shards
+from lidr.errors import LidrError
+from lidr.evals.mgsm_items import wording
+from lidr.lab import source, world
+from lidr.records import FinishReason
+from lidr.wording import prompt_conversation, translation_conversation
+
+pytestmark = pytest.mark.pipeline
+
+SAMPLING = Sampling(max_new_tokens=64)
+MGSM_LANGUAGES = ("bn", "de", "en", "es", "fr", "ja", "ru", "sw", "te", "th", "zh")
+
+
+def generate(at_hand: AtHand, wanted: list[Request], sampling: Sampling = SAMPLING) -> list[Completion]:
+    return at_hand.engine.generate(wanted, sampling, ignore)
+
+
+def texts(completions: list[Completion]) -> list[str]:
+    return [completion.text for completion in completions]
+
+
+def test_no_requests(at_hand: AtHand) -> None:
+    assert generate(at_hand, []) == []
+
+
+def test_one_request(at_hand: AtHand) -> None:
+    [wanted] = requests("en", 1)
+    [completion] = generate(at_hand, [wanted])
+    assert completion.id == wanted.id
+    assert (completion.finish_reason, completion.completion_tokens > 0) == (FinishReason.STOP, True)
+
+
+def test_completions_come_in_order_and_are_answers(at_hand: AtHand) -> None:
+    wanted = requests("en", 20)
+    done: list[int] = []
+    completions = at_hand.engine.generate(wanted, SAMPLING, done.append)
+    assert [c.id for c in completions] == [r.id for r in wanted]
+    assert sum(done) == 20
+    golds = [task.gold("en") for task in world.tasks("iterations", world.KINDS, 20, seed=3)]
+    right = sum(source.quality(c.text, gold, "en") == 1.0 for c, gold in zip(completions, golds, strict=True))
+    assert right >= 16, "the base solves most tasks in its dominant language"
+
+
+def test_a_thousand_requests(at_hand: AtHand) -> None:
+    wanted, short = requests("en", 500) + requests("es", 500), Sampling(max_new_tokens=2)
+    done: list[int] = []
+    completions = at_hand.engine.generate(wanted, short, done.append)
+    assert [c.id for c in completions] == [r.id for r in wanted]
+    assert sum(done) == 1000
+    assert all(c.completion_tokens <= 2 for c in completions)
+    some = [0, 499, 500, 999]
+    assert texts(generate(at_hand, [wanted[i] for i in some], short)) == [completions[i].text for i in some]
+
+
+def test_greedy_output_depends_on_the_request_alone(at_hand: AtHand) -> None:
+    wanted = requests("es", 24)
+    together = generate(at_hand, wanted)
+    assert [generate(at_hand, [request])[0] for request in wanted[:6]] == together[:6]
+    assert generate(at_hand, wanted[::-1])[::-1] == together
+
+
+def test_an_empty_prompt_is_answered(at_hand: AtHand) -> None:
+    [completion] = generate(at_hand, [Request("empty", prompt_conversation(""))])
+    assert completion.id == "empty" and completion.prompt_tokens > 0
+    assert completion.finish_reason in (FinishReason.STOP, FinishReason.LENGTH)
+
+
+def test_a_prompt_that_does_not_fit_is_refused_and_the_rest_goes_on(at_hand: AtHand) -> None:
+    long = Request("long", prompt_conversation("apples " * 600))
+    wanted = [*requests("en", 2), long, *requests("es", 1)]
+    completions = generate(at_hand, wanted)
+    reasons = [FinishReason.STOP, FinishReason.STOP, FinishReason.REFUSED, FinishReason.STOP]
+    assert [c.id for c in completions] == [r.id for r in wanted]
+    assert [c.finish_reason for c in completions] == reasons
+    refused = completions[2]
+    assert (refused.text, refused.completion_tokens) == ("", 0)
+    assert refused.prompt_tokens > CONTEXT - 64
+
+
+def test_only_what_fits_with_its_answer_is_begun(at_hand: AtHand) -> None:
+    [request] = requests("en", 1)
+    [completion] = generate(at_hand, [request])
+    room = CONTEXT - completion.prompt_tokens
+    fits, too_long = (generate(at_hand, [request], Sampling(max_new_tokens=n))[0] for n in (room, room + 1))
+    assert (fits.finish_reason, fits.text) == (FinishReason.STOP, completion.text)
+    assert too_long.finish_reason is FinishReason.REFUSED
+
+
+def test_an_answer_at_the_token_limit_says_so(at_hand: AtHand) -> None:
+    [completion] = generate(at_hand, requests("en", 1), Sampling(max_new_tokens=3))
+    assert (completion.finish_reason, completion.completion_tokens) == (FinishReason.LENGTH, 3)
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(1, None), slice(None, -1)], ids=["word", "its end", "its start"])
+def test_a_stop_string_ends_the_text_and_is_not_in_it(at_hand: AtHand, part: slice) -> None:
+    """Inside a token too: what the token holds beyond the stop string is not part of the answer."""
+    wanted = requests("en", 1)
+    [whole] = generate(at_hand, wanted)
+    stop = max(whole.text.split(), key=len)[part]
+    [stopped] = generate(at_hand, wanted, replace(SAMPLING, stop=(stop, "never written")))
+    assert stopped.finish_reason is FinishReason.STOP
+    assert stopped.text == whole.text.partition(stop)[0]
+    assert stopped.completion_tokens < whole.completion_tokens
+
+
+def test_a_stop_string_that_never_comes_changes_nothing(at_hand: AtHand) -> None:
+    wanted = requests("en", 2)
+    assert generate(at_hand, wanted, replace(SAMPLING, stop=("never written",))) == generate(at_hand, wanted)
+
+
+def test_a_begun_turn_is_continued(at_hand: AtHand) -> None:
+    assert at_hand.engine.continues_turns
+    task = world.tasks("iterations", ("larger",), 1, seed=5)[0]
+    conversation = translation_conversation("v1", task.answer("en"), "English", "Spanish")
+    [completion] = generate(at_hand, [Request("t", conversation)])
+    assert completion.text.endswith("</translated>")
+    assert not completion.text.startswith("<translated>")
+
+
+@pytest.mark.parametrize("lang", MGSM_LANGUAGES)
+def test_text_of_any_script_goes_in_whole(lang: str, at_hand: AtHand, models: Path) -> None:
+    """Every engine counts the tokens that the tokenizer makes of the text, and they hold the text."""
+    words = wording(lang)
+    text = f"{words.question} 7 + 5 = ?\n{words.steps}"
+    tokenizer = policy.load_tokenizer(policy.resolve("m0", models))
+    ids = policy.encode(tokenizer, prompt_conversation(text))
+    assert text in tokenizer.decode(ids)
+    [completion] = generate(at_hand, [Request(f"{lang}:größer", prompt_conversation(text))], Sampling(max_new_tokens=8))
+    assert (completion.id, completion.prompt_tokens) == (f"{lang}:größer", len(ids))
+
+
+def test_the_same_seed_samples_the_same(at_hand: AtHand) -> None:
+    wanted = requests("es", 10)
+
+    def sample(seed: int) -> list[Completion]:
+        return generate(at_hand, wanted, Sampling(max_new_tokens=32, temperature=1.5, seed=seed))
+
+    first = sample(1)
+    assert sample(1) == first
+    assert sample(2) != first
+    assert len(set(texts(first))) > 1
+
+
+def test_scores_are_log_probabilities_of_the_choices(at_hand: AtHand) -> None:
+    task = world.tasks("iterations", ("larger",), 1, seed=5)[0]
+    asked, choices = [prompt_conversation(task.prompt("en")), prompt_conversation("?")], [task.answer("en"), "Quedan"]
+    if at_hand.settings.name == "openai":
+        with pytest.raises(LidrError, match="gives no log-probabilities of given texts"):
+            at_hand.engine.score(asked, choices)
+        return
+    scores = at_hand.engine.score(asked, choices)
+    assert [len(row) for row in scores] == [2, 2]
+    assert all(score <= 0 for row in scores for score in row)
+    assert scores[0][0] > scores[0][1]
+    assert math.exp(scores[0][0]) > 0.5 > math.exp(scores[1][0])
+
+
+def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(at_hand: AtHand, models: Path, tmp_path: Path) -> None:
+    wanted, rows = requests("en", 24), 8
+    sampling = Sampling(max_new_tokens=24, temperature=0.7, seed=5)
+    whole = generate_in_shards(at_hand.engine, wanted, sampling, tmp_path / "whole", rows, "whole")
+    task = {"settings": at_hand.settings, "models": str(models), "folder": str(tmp_path / "killed"), "rows": rows}
+    task |= {"requests": 24, "tokens": 24, "temperature": 0.7, "seed": 5, "last": 12}
+    script = [sys.executable, str(ROOT / "tests" / "engines" / "killed.py"), msgspec.json.encode(task).decode()]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == -9, done.stderr[-4000:]
+    assert list(shards(tmp_path / "killed")) == ["00000.jsonl"]
+    assert generate_in_shards(at_hand.engine, wanted, sampling, tmp_path / "killed", rows, "resumed") == whole
+    assert shards(tmp_path / "killed") == shards(tmp_path / "whole")
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*.jsonl"))}

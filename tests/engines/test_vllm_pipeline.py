@@ -1,0 +1,72 @@
+"""One iteration of the lab's pipeline by `dvc repro` with the engine vLLM, from a clean clone, on fewer prompts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from at_hand import VLLM_ON_CPU, skip_without_vllm
+from clones import clone, run
+
+from lidr import config
+from lidr.jsonl import read_rows
+from lidr.records import Answer, FinishReason, Response, Translation
+
+pytestmark = pytest.mark.pipeline
+
+PROMPTS, ITEMS = 24, 20
+ENGINE = """  name: vllm
+  vllm:
+    tensor_parallel: 1
+    memory_share: 0.5
+    sequences: 32
+    context: null
+    prefix_caching: true
+    eager: true
+"""
+SMALLER = {
+    "  name: transformers\n": ENGINE,
+    "languages: [es, de, fr, ru]": "languages: [es, de]",
+    "languages: [en, es, de, fr, ru, it, pt]": "languages: [en, es, de]",
+    "per_iteration: 400": f"per_iteration: {PROMPTS}",
+    "items: 250": f"items: {ITEMS}",
+    "  - m2\n": "",
+    "  m2:\n    previous: m1\n": "",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    skip_without_vllm()
+    folder = clone(tmp_path_factory.mktemp("vllm") / "lidr", SMALLER)
+    run("dvc", "repro", "--quiet", "mgsm@m1", "audit@m1", cwd=folder, LIDR_TRACKING="off", **VLLM_ON_CPU)
+    return folder
+
+
+def test_every_prompt_has_its_answer(project: Path) -> None:
+    for lang in ("en", "es", "de"):
+        rows = list(read_rows(project / f"data/m1/responses/{lang}.jsonl", Response))
+        assert len(rows) == PROMPTS
+        assert sum(row.finish_reason is FinishReason.STOP for row in rows) > PROMPTS / 2
+
+
+def test_answers_are_translated_and_paired(project: Path) -> None:
+    readable = list(read_rows(project / "data/m1/translations/en-es.jsonl", Translation))
+    assert sum(row.text is not None for row in readable) > PROMPTS / 2
+    folder = project / "data/m1/pairs"
+    rows = [len((folder / name).read_text("utf-8").splitlines()) for name in ("pairs.jsonl", "drops.jsonl")]
+    assert sum(rows) == PROMPTS * 2 * 2 and rows[0] > 0
+
+
+def test_the_trained_adapter_was_measured(project: Path) -> None:
+    """As a LoRA beside the base: its answers are a model's, not a broken one's."""
+    assert config.load(project / "params.yaml").engine.name == "vllm"
+    answers = list(read_rows(project / "reports/mgsm/m1/answers.jsonl", Answer))
+    assert len(answers) == ITEMS * 3
+    metrics = json.loads((project / "reports/mgsm/m1/metrics.json").read_text("utf-8"))
+    assert metrics["en"]["accuracy"] >= 0.5
+
+
+def test_nothing_of_it_runs_on_and_no_shard_is_left(project: Path) -> None:
+    assert not (project / ".lidr" / "shards").exists() or not any((project / ".lidr" / "shards").rglob("*.jsonl"))
