@@ -73,16 +73,15 @@ def training(settings: config.Settings, shape: Shape) -> Budget:
     size = BYTES[train.dtype]
     adapter = shape.adapter(train)
     tokens = 2 * train.pairs_per_device * train.max_tokens
-    copies = 2 if len(settings.iterations) > 1 else 1
+    # A later iteration keeps a frozen copy of the adapter that it goes on from.
+    copies, held_by = (2, "policy, reference") if len(settings.iterations) > 1 else (1, "policy")
     layer = _values_of_a_layer(shape)
     checkpoint = train.gradient_checkpointing
     held = shape.layers * shape.hidden + layer if checkpoint else shape.layers * layer
     how = f"{shape.layers} x {shape.hidden:,} + one layer of {layer:,}" if checkpoint else f"{shape.layers} x {layer:,}"
     parts = (
         Part("weights", shape.parameters * size, f"{_millions(shape.parameters)} frozen parameters x {size} bytes"),
-        Part(
-            "adapter", copies * adapter * 4, f"{copies} x {_millions(adapter)} parameters x 4 bytes (policy, reference)"
-        ),
+        Part("adapter", copies * adapter * 4, f"{copies} x {_millions(adapter)} parameters x 4 bytes ({held_by})"),
         Part("gradient", adapter * 4, f"{_millions(adapter)} x 4 bytes"),
         Part("optimizer", 2 * adapter * 4, f"AdamW: 2 x {_millions(adapter)} x 4 bytes"),
         Part("activations", tokens * held * size, f"{tokens:,} tokens x ({how}) x {size} bytes"),
