@@ -138,7 +138,9 @@ def _rename(made: Made, start: str) -> None:
 
 def _base_record() -> BaseRecord:
     folder = paths.model("m0")
-    return BaseRecord(source="lab", revision=None, trust_remote_code=False, fingerprint=policy.fingerprint(folder))
+    return BaseRecord(
+        source="lab", revision=None, trust_remote_code=False, fingerprint=policy.fingerprint(folder), pad_token=None
+    )
 
 
 def _model(name: str, weights: bytes) -> None:
