@@ -17,8 +17,9 @@ from msgspec import Meta, Struct
 from lidr import paths
 from lidr.errors import InputError
 
-Count = Annotated[int, Meta(ge=1)]
-WholeNumber = Annotated[int, Meta(ge=0)]
+# The upper limits keep out what no library takes for a size or a seed.
+Count = Annotated[int, Meta(ge=1, le=10**12)]
+WholeNumber = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 # The upper limit keeps `.inf` out.
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
