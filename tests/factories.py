@@ -31,6 +31,14 @@ def edited(*replacements: tuple[str, str]) -> str:
     return text
 
 
+def own_prompts(folder: Path | str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """What `edited` has to replace for prompts that lie in a folder."""
+    return (
+        ("  source: lab                 # `lab`, a folder", f"  source: {folder}  # `lab`, a folder"),
+        ("  watch: lab                  # the folder that DVC watches: of", f"  watch: {folder}  # of"),
+    )
+
+
 def prompt(id: str, lang: str, text: str = "", kind: str = "task", row: int = 0) -> Prompt:
     return Prompt(
         id=id, lang=lang, text=text or f"ask {id} {lang}", source=Source(name="test", row=row), kind=PromptKind(kind)

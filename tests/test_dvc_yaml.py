@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import ROOT, edited, prompt
+from factories import ROOT, edited, own_prompts, prompt
 from ruamel.yaml import YAML
 
 from lidr import config, paths
@@ -77,8 +77,7 @@ def project(root: Path) -> Path:
     """A project in DVC whose prompts come from a folder, of one prompt a language."""
     source = Path("data/sources/own")
     text = edited(
-        ("  source: lab                 # `lab`, a folder", f"  source: {source}  # `lab`, a folder"),
-        ("  watch: lab                  # the folder that DVC watches: of", f"  watch: {source}  # of"),
+        *own_prompts(source),
         ("  per_iteration:", "  per_iteration: 1"),
     )
     (root / "params.yaml").write_text(text, "utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import edited, prompt, response, translation
+from factories import edited, own_prompts, prompt, response, translation
 from refusal import done, refused
 
 from lidr import paths
@@ -87,7 +87,7 @@ LINES: dict[str, tuple[bytes, str]] = {
 @pytest.fixture
 def own_source(root: Path) -> Path:
     """A project whose prompts come from a folder, and were taken from it once."""
-    change = ("prompts:\n  source: lab", f"prompts:\n  source: {SOURCE}"), ("  per_iteration:", "  per_iteration: 2")
+    change = (*own_prompts(SOURCE), ("  per_iteration:", "  per_iteration: 2"))
     (root / "params.yaml").write_text(edited(("languages: [es, de, fr, ru]", "languages: [es]"), *change), "utf-8")
     write_rows(SOURCE / "en.jsonl", [prompt("a", "en"), prompt("b", "en")])
     write_rows(SOURCE / "es.jsonl", [prompt("a", "es"), prompt("b", "es")])
@@ -110,14 +110,19 @@ WHOLE: dict[str, tuple[bytes | None, str]] = {
     "UTF-16": (GOOD.decode().encode("utf-16"), ":1: not "),
     "gzip": (b"\x1f\x8b\x08\0\0\0", ":1: not "),
     "pickle": (b"\x80\x04\x95\x0b\0", ":1: not "),
-    "no row of this iteration": (line(source={"name": "t", "row": 7}), ": no row from 0 to 1; the file has 1 prompts"),
+    "no row of this iteration": (
+        line(source={"name": "t", "row": 7}),
+        ": no row from 0 to 1; the source has 1 prompts in 'es'",
+    ),
 }
 
 
 @pytest.mark.parametrize(("content", "expected"), WHOLE.values(), ids=WHOLE.keys())
 def test_bad_file_of_prompts(own_source: Path, content: bytes | None, expected: str) -> None:
     own_source.unlink() if content is None else own_source.write_bytes(content)
-    assert refused("prompts", "m1").startswith(f"{own_source}{expected}")
+    # A row that is nowhere is missing in the source, not in one of its files.
+    place = own_source.parent if expected.startswith(": no row") else own_source
+    assert refused("prompts", "m1").startswith(f"{place}{expected}")
 
 
 def test_folder_where_a_file_of_prompts_is_expected(own_source: Path) -> None:

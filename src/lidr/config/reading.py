@@ -45,6 +45,8 @@ def _read_yaml(path: Path, kind: Literal["safe", "rt"]) -> Any:
         raise InputError(f"not valid YAML: {error.problem}", path, line) from error
     except YAMLError as error:
         raise InputError(f"not valid YAML: {error}", path) from error
+    except RecursionError as error:
+        raise InputError("not valid YAML: nested too deeply", path, 1) from error
     if not isinstance(document, dict):
         raise InputError("a mapping of the configuration's blocks is expected", path, 1)
     return document
