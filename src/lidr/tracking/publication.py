@@ -132,6 +132,15 @@ class Publication:
 
     def _complete(self, parent: Run, pipeline: Pipeline) -> None:
         """Give the parent the params and tags that it lacks; what it says already stays."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._add_missing(parent, pipeline)
+        except MlflowException:
+            # Another machine may have given it the same in this very moment; a database takes a param once.
+            self._add_missing(self._client.get_run(parent.info.run_id), pipeline)
+
+    def _add_missing(self, parent: Run, pipeline: Pipeline) -> None:
         params = {name: value for name, value in pipeline.params.items() if name not in parent.data.params}
         wanted = {PIPELINE_TAG: pipeline.fingerprint, **pipeline.tags}
         tags = {name: value for name, value in wanted.items() if name not in parent.data.tags}
