@@ -149,17 +149,17 @@ def test_a_language_that_cannot_be_identified_costs_no_request(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
     for name in ("gpt-4", "gpt-3.5"):
-        write(tmp_path / f"o/yo/{name}/model_outputs.json", output_rows(3, name))
-    write(tmp_path / "p/yo.json", prompt_rows())
+        write(tmp_path / f"o/gsw/{name}/model_outputs.json", output_rows(3, name))
+    write(tmp_path / "p/gsw.json", prompt_rows())
     with running() as endpoint:
         configure(Path("p"), Path("o"), "gpt-4", 3, endpoint.url)
         params = Path("params.yaml")
         params.write_text(
-            params.read_text("utf-8").replace("languages: [es]\n  items: 3", "languages: [yo]\n  items: 3")
+            params.read_text("utf-8").replace("languages: [es]\n  items: 3", "languages: [gsw]\n  items: 3")
         )
         assert CliRunner().invoke(main, ["baseline"]).exit_code == 0
         done = CliRunner().invoke(main, ["alpaca", "gpt-3.5", "--outputs", "o"])
-        assert "py3langid does not know the language 'yo'" in done.output and done.exit_code == 1
+        assert "py3langid does not know the language 'gsw'" in done.output and done.exit_code == 1
         assert endpoint.bodies == []
 
 

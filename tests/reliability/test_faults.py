@@ -216,8 +216,11 @@ def test_too_many_open_files(project: Project, left: int) -> None:
         assert done.returncode == 1 and done.stderr.startswith("Error: ") and len(done.stderr.splitlines()) == 1
         assert done.stderr.endswith(": Too many open files\n"), done.stderr
     assert left > 1 or done.returncode == 1
-    assert files(project.root / "data") == before
+    # Without files to spare even a folder cannot be emptied: what could not be removed goes with the next run.
+    there = files(project.root / "data")
+    assert {name: content for name, content in there.items() if "pairs.old/" not in name} == before
     assert project.succeeds("pairs", "m1") == said
+    assert files(project.root / "data") == before
 
 
 # --- two processes ---------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from factories import ROOT, edited
 from fake_endpoint import running
 from ruamel.yaml import YAML
 
+from lidr import config
 from lidr.jsonl import write_json
 
 SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "docs").glob("*.py"))
@@ -93,7 +94,7 @@ def test_every_template_escapes() -> None:
     marked = {
         match for path in SOURCES for match in re.findall(r"Markup\(([^()]*(?:\([^()]*\))?)", path.read_text("utf-8"))
     }
-    assert all(name.startswith(("STYLE", "SCRIPT", "POLICY", "embedded(")) for name in marked), marked
+    assert all(name.startswith(("STYLE", "SCRIPT", "POLICY", "embedded")) for name in marked), marked
     assert not any(re.search(r"\|\s*safe\b", path.read_text("utf-8")) for path in SOURCES)
 
 
@@ -108,17 +109,19 @@ def test_remote_code_is_off_in_every_profile(profile: Path) -> None:
     assert YAML(typ="safe", pure=True).load(profile.read_text("utf-8"))["base"]["trust_remote_code"] is False
 
 
+@pytest.mark.pipeline
 def test_saved_models_hold_no_pickle(root: Path) -> None:
     """What `lidr base` takes of a folder in which pickles lie about, and the base that ships."""
-    from lidr.stages.base import _copy
+    from lidr.stages import base
 
     shipped = ROOT / "src/lidr/lab/base"
     source, target = root / "source", root / "target"
     shutil.copytree(shipped, source)
-    target.mkdir()
     for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "model.pkl", "tokenizer.pkl", "x.ckpt"):
         (source / name).write_bytes(b"\x80\x04\x95\x00.")
-    _copy(source, target)
+    changes = ("  model: lab ", "  model: source "), ("  watch: lab ", "  watch: source ")
+    (root / "params.yaml").write_text(edited(*changes), "utf-8")
+    base.run(config.load(), target)
     for folder in (shipped, target):
         for path in folder.rglob("*"):
             assert path.suffix in {".safetensors", ".json", ".jinja", ".md"}, path
