@@ -23,13 +23,15 @@ from urllib.parse import quote
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 IMAGES = Path(__file__).resolve().parent / "img"
 PATIENCE = 180_000  # milliseconds, for a machine that has much else to do
+SIZE = {"width": 1440, "height": 900}
 # MLflow opens a panel over its pages on the first visit.
 QUIET = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');"
 QUIET += "localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');"
 CHARTS = ".js-plotly-plot .scatterlayer .trace"
+# A chart's legend names the run and the metric; each line is drawn twice, as it is and smoothed.
 TRACES = """() => [...document.querySelectorAll('.js-plotly-plot')].map(chart => ({
-    title: chart.closest('[data-testid$="card"]')?.innerText.split('\\n')[0] ?? '',
-    traces: (chart.data ?? []).filter(trace => trace.x?.length).map(trace => [trace.name, trace.x, trace.y]),
+    legend: chart.closest('[data-testid$="card"]')?.innerText ?? '',
+    lines: (chart.data ?? []).filter(line => line.x?.length).map(line => [line.x, line.y]),
 }))"""
 
 
@@ -42,11 +44,22 @@ class Pages:
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.errors.append((page.url, str(error))))
 
-    def runs(self, experiment: str) -> str:
-        """The list of runs, with the children of the first parent."""
-        self._open(f"/experiments/{experiment}/runs", "text=matching runs")
-        self._page.locator("[data-testid='expander-button'], button[aria-label*='xpand'], .ag-row svg").first.click()
+    def choose_training(self) -> None:
+        """MLflow's pages begin with what is for agents; this shows what is for models, from here on."""
+        self._open("/experiments", "text=Model training")
+        self._page.get_by_text("Model training", exact=True).first.click(timeout=PATIENCE)
         self._settle()
+
+    def runs(self, experiment: str, parent: str) -> str:
+        """The list of runs, with the children of a parent."""
+        self._open(f"/experiments/{experiment}/runs", "text=matching runs")
+        self._page.locator(f'[row-id="{parent}"] button').first.click(timeout=PATIENCE)
+        self._settle()
+        return self._text()
+
+    def models(self, experiment: str) -> str:
+        """The logged models with their metrics."""
+        self._open(f"/experiments/{experiment}/models", "text=Model name")
         return self._text()
 
     def run(self, experiment: str, run: str, tab: str = "") -> str:
@@ -54,16 +67,23 @@ class Pages:
         self._open(f"/experiments/{experiment}/runs/{run}{tab}", "text=About this run" if not tab else "body")
         return self._text()
 
-    def curves(self, experiment: str, run: str) -> list[dict[str, Any]]:
-        """The charts of a run's own metrics: title, and of each line its name, x and y."""
+    def curves(self, experiment: str, run: str, names: str) -> list[dict[str, Any]]:
+        """The charts of a run's own metrics with such names: what stands at each, and of its lines x and y."""
         self._open(f"/experiments/{experiment}/runs/{run}/model-metrics", CHARTS)
-        return list(self._page.evaluate(TRACES))
+        self._page.get_by_placeholder("Search metric charts").fill(names)
+        # A chart is drawn when it comes into sight.
+        self._page.set_viewport_size({"width": 1440, "height": 2400})
+        self._settle()
+        charts = list(self._page.evaluate(TRACES))
+        self._page.set_viewport_size(SIZE)
+        self._settle()
+        return charts
 
-    def metric_of(self, experiment: str, runs: list[str], metric: str) -> list[dict[str, Any]]:
-        """One metric of several runs in one chart."""
-        chosen = f"runs={quote(json.dumps(runs))}&metric={quote(json.dumps(metric))}"
-        chosen += f"&experiments={quote(json.dumps([experiment]))}&plot_metric_keys={quote(json.dumps([metric]))}"
-        self._open(f"/metric?{chosen}&x_axis=step", CHARTS)
+    def chart(self, experiment: str, runs: list[str], metrics: list[str]) -> list[dict[str, Any]]:
+        """Metrics of one run or several in one chart."""
+        chosen = {"runs": runs, "metric": metrics[0], "experiments": [experiment], "plot_metric_keys": metrics}
+        query = "&".join(f"{name}={quote(json.dumps(value))}" for name, value in chosen.items())
+        self._open(f"/metric?{query}&x_axis=step", CHARTS)
         return list(self._page.evaluate(TRACES))
 
     def compared(self, experiment: str, runs: list[str]) -> str:
@@ -121,9 +141,11 @@ def opened(project: Path) -> Iterator[Pages]:
             with sync_playwright() as playwright:
                 # A container's root has no sandbox to give; the pages are the project's own.
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                context = browser.new_context(viewport={"width": 1440, "height": 900})
+                context = browser.new_context(viewport=SIZE)
                 context.add_init_script(f"try {{ {QUIET} }} catch {{}}")
-                yield Pages(address, context.new_page())
+                pages = Pages(address, context.new_page())
+                pages.choose_training()
+                yield pages
                 browser.close()
         finally:
             server.send_signal(signal.SIGINT)
@@ -147,12 +169,12 @@ def main() -> int:
     latest = whole[0]
     other = next((run for run in whole if run.data.params != latest.data.params), None)
     with opened(project) as pages:
-        pages.runs(experiment)
+        pages.runs(experiment, latest.info.run_id)
         pages.picture(IMAGES / "mlflow-runs.png")
-        pages.curves(experiment, latest.info.run_id)
+        pages.curves(experiment, latest.info.run_id, "mgsm accuracy")
         pages.picture(IMAGES / "mlflow-curve.png")
         if other:
-            pages.metric_of(experiment, [latest.info.run_id, other.info.run_id], "mgsm accuracy/average")
+            pages.chart(experiment, [latest.info.run_id, other.info.run_id], ["mgsm accuracy/average"])
             pages.picture(IMAGES / "mlflow-pipelines.png")
         else:
             print("no second pipeline in MLflow: docs/img/mlflow-pipelines.png stays as it is")

@@ -12,9 +12,17 @@ from lidr.records import FinishReason, Prompt, PromptKind, Response, Source, Tra
 ROOT = Path(__file__).parents[1]
 
 
+# What an iteration of the committed params.yaml has beside `previous`.
+_OWN_VALUES = re.compile(r"    train:\n      learning_rate: .*\n")
+
+
 def edited(*replacements: tuple[str, str]) -> str:
-    """The committed params.yaml with texts replaced, each of which it must hold; `key:` stands for its whole line."""
-    text = (ROOT / "params.yaml").read_text("utf-8")
+    """The committed params.yaml with texts replaced, each of which it must hold; `key:` stands for its whole line.
+
+    Its iterations have no values of their own, so that tests can give them some.
+    """
+    text, count = _OWN_VALUES.subn("", (ROOT / "params.yaml").read_text("utf-8"))
+    assert count == 1, "params.yaml has one iteration with values of its own"
     for old, new in replacements:
         line = re.search(rf"^{old}.*$", text, re.MULTILINE) if old.endswith(":") else None
         old = line[0] if line else old

@@ -128,11 +128,23 @@ def test_the_base_is_no_iteration(root: Path, command: str) -> None:
     assert files(root) == before
 
 
-@pytest.mark.parametrize("command", [*OF_ITERATIONS, *OF_MODELS])
+@pytest.mark.parametrize("command", [*(name for name in OF_ITERATIONS if name != "audit"), *OF_MODELS, "audit stage"])
 def test_name_is_asked_for(command: str) -> None:
-    result = lidr(command)
+    result = lidr(*command.split())
     assert result.exit_code == 2
     assert "Error: Missing argument" in result.output
+
+
+def test_the_audit_alone_says_what_it_can_do() -> None:
+    result = lidr("audit")
+    assert result.exit_code == 2
+    assert result.output.startswith("Usage: main audit [OPTIONS] ITERATION | COMMAND [ARGS]...")
+    assert re.findall(r"^  (show|trace|verify|card|stage)  ", result.output, re.MULTILINE) == [
+        "show",
+        "trace",
+        "verify",
+        "card",
+    ]
 
 
 # ---- errors

@@ -132,6 +132,36 @@ WRONG = {
         "  wording",
         "translate.wording: 'v9' is no version of the wording; there are v1",
     ),
+    "revision of the lab": (
+        "  revision: null",
+        "  revision: 0123abc",
+        "  revision",
+        "base.revision: the lab's base comes with the package; null is expected",
+    ),
+    "fields of the lab's prompts": (
+        "  fields:",
+        "  fields: {text: a, id: b, answer: null}",
+        "  fields",
+        "prompts.fields: the lab's prompts are taken as they are; null is expected",
+    ),
+    "dataset without its place": (
+        "  source: lab                 #",
+        "  source: hub:me/data #",
+        "  fields",
+        "prompts.fields: a dataset's fields are expected: text, id and answer",
+    ),
+    "unknown wording of the answer's language": (
+        "  answer_language:",
+        "  answer_language: v9",
+        "  answer_language",
+        "prompts.answer_language: the lab's prompts are taken as they are; null is expected",
+    ),
+    "folder that DVC does not watch": (
+        "  source: lab                 #",
+        "  source: data/mine #",
+        "  watch: lab                  # the folder that DVC watches: of",
+        "prompts.watch: 'data/mine' is read and not within 'lab'; DVC would miss changes",
+    ),
     "previous missing": (
         LAST_ITERATION,
         "  m2:\n    previous: m7",

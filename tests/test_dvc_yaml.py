@@ -19,12 +19,13 @@ from lidr import config, paths
 from lidr.evals.compare import COLUMNS
 from lidr.jsonl import write_rows
 
-# The blocks of params.yaml with a `source`, and the stages that read it.
+# The key of params.yaml that names a folder, by block, and the stages that read it.
 READERS = {
-    "prompts": {"prompts"},
-    "mgsm": {"mgsm", "audit"},
-    "alpaca": {"alpaca", "baseline", "audit"},
-    "baseline": {"baseline"},
+    "base": ("watch", {"base"}),
+    "prompts": ("watch", {"prompts"}),
+    "mgsm": ("source", {"mgsm", "audit"}),
+    "alpaca": ("source", {"alpaca", "baseline", "audit"}),
+    "baseline": ("source", {"baseline"}),
 }
 
 
@@ -41,9 +42,10 @@ def names(entries: list[Any]) -> Iterator[str]:
 
 @pytest.mark.parametrize("block", READERS)
 def test_stages_depend_on_the_source_that_they_read(block: str) -> None:
-    assert "source" in type(getattr(config.load(ROOT / "params.yaml"), block)).__struct_fields__
-    found = {name for name, stage in stages().items() if f"${{{block}.source}}" in stage.get("deps", [])}
-    assert found == READERS[block]
+    key, readers = READERS[block]
+    assert key in type(getattr(config.load(ROOT / "params.yaml"), block)).__struct_fields__
+    found = {name for name, stage in stages().items() if f"${{{block}.{key}}}" in stage.get("deps", [])}
+    assert found == readers
 
 
 def test_the_lab_has_a_place_to_depend_on() -> None:
@@ -75,7 +77,9 @@ def project(root: Path) -> Path:
     """A project in DVC whose prompts come from a folder, of one prompt a language."""
     source = Path("data/sources/own")
     text = edited(
-        ("prompts:\n  source: lab", f"prompts:\n  source: {source}"), ("  per_iteration:", "  per_iteration: 1")
+        ("  source: lab                 # `lab`, a folder", f"  source: {source}  # `lab`, a folder"),
+        ("  watch: lab                  # the folder that DVC watches: of", f"  watch: {source}  # of"),
+        ("  per_iteration:", "  per_iteration: 1"),
     )
     (root / "params.yaml").write_text(text, "utf-8")
     shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")

@@ -15,11 +15,11 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from lidr import paths
-from lidr.errors import LidrError
+from lidr.errors import LidrError, naming
 
 
 @contextmanager
@@ -38,27 +38,27 @@ def alone(output: Path) -> Iterator[None]:
 def _held(path: Path, output: Path) -> Iterator[None]:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
+        with path.open("a+b", buffering=0) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LidrError(f"{output}: {_holder(file)} is at work on it; wait for it, or end it") from None
             if not _is_there(path, file):
                 continue
-            file.truncate(0)
-            file.write(str(os.getpid()).encode())
-            file.flush()
+            with naming(path):
+                file.truncate(0)
+                file.write(str(os.getpid()).encode())
             yield
             return
 
 
-def _holder(file: IO[bytes]) -> str:
+def _holder(file: FileIO) -> str:
     file.seek(0)
     number = file.read().decode("ascii", errors="replace")
     return f"the process {number}" if number.isdigit() else "another process"
 
 
-def _is_there(path: Path, file: IO[bytes]) -> bool:
+def _is_there(path: Path, file: FileIO) -> bool:
     """Whether this very file is still the one at its path."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))

@@ -21,12 +21,12 @@ from lidr.policy import AdapterRecord, BaseRecord
 from lidr.provenance import lock
 from lidr.tracking.hashes import dvc_hash
 
-CODE = Path("src/rules.py")
+CODE = Path("src/code/rules.py")
 PIPELINE = """
 stages:
   base:
     cmd: lidr base
-    deps: [src/rules.py]
+    deps: [src/code/rules.py]
     params: [base]
     outs: [models/m0]
   prompts:
@@ -56,7 +56,7 @@ stages:
     foreach: ${iterations}
     do:
       cmd: lidr pairs ${key}
-      deps: [src/rules.py, 'data/prompts/${key}', 'data/${key}/responses', 'data/${key}/translations']
+      deps: [src/code/rules.py, 'data/prompts/${key}', 'data/${key}/responses', 'data/${key}/translations']
       params: [pairs]
       outs: ['data/${key}/pairs']
   train:
@@ -73,7 +73,7 @@ def build(prompts: int = 12) -> config.Settings:
     """Make the project in the working folder, and commit it."""
     paths.PARAMS.write_text(edited(("languages: [es, de, fr, ru]", "languages: [es]")), "utf-8")
     paths.PIPELINE.write_text(PIPELINE, "utf-8")
-    CODE.parent.mkdir()
+    CODE.parent.mkdir(parents=True)
     CODE.write_text("RULE = 1\n", "utf-8")
     Path(".gitignore").write_text("/data/\n/models/\n/.dvc/\n/.lidr/\n", "utf-8")
     settings = config.load()
@@ -138,7 +138,9 @@ def _rename(made: Made, start: str) -> None:
 
 def _base_record() -> BaseRecord:
     folder = paths.model("m0")
-    return BaseRecord(source="lab", revision=None, trust_remote_code=False, fingerprint=policy.fingerprint(folder))
+    return BaseRecord(
+        source="lab", revision=None, trust_remote_code=False, fingerprint=policy.fingerprint(folder), pad_token=None
+    )
 
 
 def _model(name: str, weights: bytes) -> None:

@@ -145,7 +145,11 @@ def test_the_card_never_replaces_other_files(tmp_path: Path) -> None:
 def test_a_licence_is_never_guessed(tmp_path: Path) -> None:
     params = paths.PARAMS.read_text("utf-8")
     try:
-        paths.PARAMS.write_text(params.replace("prompts:\n  source: lab", "prompts:\n  source: my/prompts"), "utf-8")
+        own = params.replace("  source: lab                 # `lab`, a folder", "  source: my/prompts  # a folder")
+        own = own.replace(
+            "  watch: lab                  # the folder that DVC watches: of", "  watch: my/prompts  # of"
+        )
+        paths.PARAMS.write_text(own, "utf-8")
         result = CliRunner().invoke(main, ["audit", "card", "--to", str(tmp_path / "hub")])
         assert result.exit_code == 1
         assert "say the licence (--licence" in result.output

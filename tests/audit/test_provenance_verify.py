@@ -129,7 +129,7 @@ BREAKS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "edited code": (
         lambda: change(proven_project.CODE, "1", "2"),
-        "code: src/rules.py: not what base ran with",
+        "code: src/code/rules.py: not what base ran with",
     ),
     "a command that did not run": (
         lambda: change("dvc.yaml", "cmd: lidr base", "cmd: lidr base --again"),
@@ -149,21 +149,28 @@ def test_a_break_is_named(project: Path, spoil: Callable[[], object], message: s
     expect(verify(), message)
 
 
+OTHER_BYTES = "answers and translations give '.*' here, and other bytes stand here"
+
 # The same against somebody who has made the hashes fit.
 WITH_A_LOCK_THAT_FITS: dict[str, tuple[Callable[[], object], str]] = {
-    "a swapped pair": (lambda: swap_sides(PAIRS), r"pairs: data/m1/pairs/pairs.jsonl: the pair '.*': its chosen text"),
+    "a swapped pair": (lambda: swap_sides(PAIRS), f"pairs: {PAIRS}:1: {OTHER_BYTES}"),
+    "two pairs in another order": (lambda: reorder(PAIRS), f"pairs: {PAIRS}:1: {OTHER_BYTES}"),
     "a pair taken away": (
         lambda: PAIRS.write_bytes(b"".join(PAIRS.read_bytes().splitlines(keepends=True)[1:])),
-        r"pairs: data/m1/pairs/pairs.jsonl: '.*' has no rows in pairs.jsonl and drops.jsonl together",
+        f"pairs: {PAIRS}:1: {OTHER_BYTES}",
     ),
     "another detail of a drop": (
         lambda: change("data/m1/pairs/drops.jsonl", '"detail":"', '"detail":"well, '),
-        "pairs: data/m1/pairs/drops.jsonl:1: answers and translations give '.*' here, and other bytes stand here",
+        f"pairs: data/m1/pairs/drops.jsonl:1: {OTHER_BYTES}",
     ),
-    "one byte in a response": (lambda: change_byte(RESPONSES), "pairs: data/m1/pairs/pairs.jsonl: the pair '.*': its"),
+    "one byte in a response": (lambda: change_byte(RESPONSES), f"pairs: data/m1/pairs/.*: {OTHER_BYTES}"),
     "a reordered file": (
         lambda: reorder(RESPONSES),
-        f"pairs: {RESPONSES}:.*: a row of '.*': rows are expected in the order of the prompts",
+        f"pairs: {RESPONSES}:2: 'lab-100' stands too late; rows are expected in the order of the prompts",
+    ),
+    "a row without a prompt": (
+        lambda: change(RESPONSES, '"lab-103"', '"lab-999"'),
+        f"pairs: {RESPONSES}:4: there is no prompt 'lab-999'",
     ),
     "another text of a translation": (
         another_text_of_a_translation,
@@ -202,15 +209,15 @@ def test_a_break_is_named_where_the_hashes_fit(project: Path, spoil: Callable[[]
 def test_what_is_in_no_commit_is_named(project: Path, path: str, old: str, new: str) -> None:
     change(path, old, new)
     relock(commit=False)
-    expect(verify(), "commit: (params.yaml|dvc.lock|src/rules.py): not as it was committed")
+    expect(verify(), "commit: (params.yaml|dvc.lock|src/code/rules.py): not as it was committed")
 
 
 def test_code_that_git_ignores_does_not_count(project: Path) -> None:
-    cached = project / "src" / "__pycache__" / "rules.pyc"
+    cached = project / "src" / "code" / "__pycache__" / "rules.pyc"
     cached.parent.mkdir()
     cached.touch()
     change(".gitignore", "/data/", "__pycache__/\n/data/")
-    change("dvc.yaml", "deps: [src/rules.py]", "deps: [src]")
+    change("dvc.yaml", "deps: [src/code/rules.py]", "deps: [src/code]")
     cached.unlink()
     relock()
     cached.touch()

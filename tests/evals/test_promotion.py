@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 from test_compare import make_project, write_verdicts
 
@@ -44,3 +46,16 @@ def test_base_has_no_gain_to_show(settings: config.Settings) -> None:
     found = evidence(compare_models(settings), "m0")
     assert found.findings == ()
     assert found.objection == "m0 is what the other models are compared with: it has no gain to show"
+
+
+def test_command_refuses_before_it_asks_mlflow(settings: config.Settings) -> None:
+    from lidr.cli import main
+
+    Path("params.yaml").write_bytes(msgspec.json.encode(settings))
+    write_verdicts("m1", lambda row: replace(row, preference=1.5))
+    result = CliRunner().invoke(main, ["promote", "m1"])
+    assert result.exit_code == 1
+    *findings, error = result.output.splitlines()
+    assert [finding.partition(":")[0] for finding in findings] == ["MGSM accuracy", "AlpacaEval win rate"]
+    assert error == "Error: the comparison shows no gain of m1 over m0; --anyway promotes it nevertheless"
+    assert sorted(path.name for path in Path().iterdir()) == ["params.yaml", "reports"]

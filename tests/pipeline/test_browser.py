@@ -41,35 +41,39 @@ def child(experiments: Path, parent: Any, name: str) -> Any:
 
 
 def test_list_shows_parents_and_their_children(pages: Pages, higher: Any) -> None:
-    text = pages.runs(higher.info.experiment_id)
+    text = pages.runs(higher.info.experiment_id, higher.info.run_id)
     assert text.count("lab · beta") >= 3
-    assert "compare" in text
+    assert "train m2 · beta 0.2" in text
 
 
 def test_parents_charts_have_a_point_for_each_iteration(pages: Pages, experiments: Path, higher: Any) -> None:
-    charts = {chart["title"]: chart["traces"] for chart in pages.curves(higher.info.experiment_id, higher.info.run_id)}
+    charts = pages.curves(higher.info.experiment_id, higher.info.run_id, "mgsm accuracy")
     for lang in LANGUAGES:
-        name = f"mgsm accuracy/{lang}"
-        values = store(experiments).history(higher, name)
-        (line, *_) = next(traces for title, traces in charts.items() if name in title)
-        assert line[1] == [0, 1, 2]
-        assert line[2] == pytest.approx([values[step] for step in (0, 1, 2)])
+        values = store(experiments).history(higher, f"mgsm accuracy/{lang}")
+        (chart,) = [chart for chart in charts if f"(mgsm accuracy/{lang})" in chart["legend"]]
+        for steps, shown in chart["lines"]:
+            assert steps == [0, 1, 2]
+            assert shown == pytest.approx([values[step] for step in steps])
 
 
 def test_training_names_its_dataset_and_its_model(pages: Pages, experiments: Path, higher: Any) -> None:
     train = child(experiments, higher, "train m2")
     text = pages.run(higher.info.experiment_id, train.info.run_id)
-    assert "pairs m2" in text
+    assert "pairs m2" in text.partition("Datasets")[2]
     assert "train.beta\n0.2" in text.replace("\t", "\n")
     assert "tokens_per_second" in text
+    models = pages.models(higher.info.experiment_id)
+    assert "train m2 · beta 0.2" in models and "Ready" in models
 
 
 def test_two_pipelines_side_by_side(pages: Pages, experiments: Path, higher: Any) -> None:
     other = next(run for run in store(experiments).parents() if run.info.run_id != higher.info.run_id)
     both = [higher.info.run_id, other.info.run_id]
     assert "Comparing 2 Runs" in pages.compared(higher.info.experiment_id, both)
-    charts = pages.metric_of(higher.info.experiment_id, both, "mgsm accuracy/es")
-    assert [line[1] for chart in charts for line in chart["traces"]] == [[0, 1, 2], [0, 1, 2]]
+    (chart,) = pages.chart(higher.info.experiment_id, both, ["mgsm accuracy/es"])
+    expected = [list(store(experiments).history(run, "mgsm accuracy/es").values()) for run in (higher, other)]
+    assert all(steps == [0, 1, 2] for steps, _ in chart["lines"])
+    assert all(any(shown == pytest.approx(values) for _, shown in chart["lines"]) for values in expected)
 
 
 def test_our_page_opens_in_mlflow_without_an_error(pages: Pages, experiments: Path, higher: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -39,10 +40,8 @@ def test_stages_from_the_cache_leave_no_run(experiments: Path) -> None:
 
 
 def test_show_lists_them_with_their_values(experiments: Path) -> None:
-    shown = run("dvc", "exp", "show", "--csv", cwd=experiments).splitlines()
-    head = shown[0].split(",")
-    rows = [dict(zip(head, line.split(","), strict=False)) for line in shown[1:]]
-    found = {row["Experiment"]: row for row in rows if row["Experiment"]}
+    shown = csv.DictReader(run("dvc", "exp", "show", "--csv", cwd=experiments).splitlines())
+    found = {row["Experiment"]: row for row in shown if row["Experiment"]}
     assert len(found) == 3
     assert found["higher"]["train.beta"] == "0.2"
     assert {row["compare.resamples"] for row in found.values()} == {"150", "200", "250"}

@@ -38,7 +38,7 @@ def test_whole_pipeline(project: Path) -> None:
     path.write_text(text.replace("resamples: 200", "resamples: 300"), "utf-8")
     run("mlflow", "run", ".", "--env-manager", "local", cwd=project)
     outer = outer_runs(project)[-1]
-    children = [child.info.run_name for child in store(project).children(outer)]
+    children = sorted(child.info.run_name for child in store(project).children(outer))
     assert children == ["alpaca m0", "alpaca m1", "alpaca m2", "compare"]
     assert outer.data.params["compare.resamples"] == "300"
     assert sorted(store(project).history(outer, "mgsm accuracy/es")) == [0, 1, 2]

@@ -97,7 +97,7 @@ def test_rows_of_the_paper() -> None:
     assert rows["generate@m1"] == (5000, 1_500_000, 12_000_000)
     assert rows["translate@m2"] == (8000, 3_600_000, 32_768_000)
     assert rows["pairs@m1"] == (8000, 0, 0)
-    assert rows["train@m1"] == (8000, 4_800_000, 32_768_000)
+    assert rows["train@m1"] == (8000, 6_000_000, 32_768_000)
     assert rows["mgsm@m0"] == (2500, 750_000, 5_120_000)
     assert rows["alpaca@m2"][0] == 4025
     assert rows["judge"] == (12075, 12_075_000, 0)
@@ -196,7 +196,9 @@ def test_plan_without_the_model_says_what_it_does_not_know(root: Path, monkeypat
         raise LidrError("me/model at 0123abc could not be fetched: no network")
 
     monkeypatch.setattr(model, "from_hub", unreachable)
-    (root / "params.yaml").write_text(edited(("  revision: null", "  revision: 0123abc")), "utf-8")
+    (root / "params.yaml").write_text(
+        edited(("  model: lab", "  model: me/model"), ("  revision: null", "  revision: 0123abc")), "utf-8"
+    )
     code, output = lidr_plan()
     assert code == 0
     assert "not known: parameters, memory and time, for me/model at 0123abc could not be fetched" in output

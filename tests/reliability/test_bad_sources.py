@@ -202,7 +202,9 @@ def base(root: Path) -> Path:
     """models/m0 as `lidr base` writes it, and the record of an adapter that was trained on something else."""
     folder = paths.model("m0")
     shutil.copytree(ROOT / "src/lidr/lab/base", folder)
-    record = BaseRecord(source="lab", revision=None, trust_remote_code=False, fingerprint=fingerprint(folder))
+    record = BaseRecord(
+        source="lab", revision=None, trust_remote_code=False, fingerprint=fingerprint(folder), pad_token=None
+    )
     write_json(folder / paths.RECORD, record)
     adapter = AdapterRecord(model="m1", previous="m0", base="0" * 64, reference="0" * 64, pairs="0" * 64, rows=1)
     write_json(paths.model("m1") / paths.RECORD, adapter)
@@ -223,7 +225,7 @@ RECORDS = {
         ": not the JSON that is expected",
     ),
     "key twice": (
-        b'{"source":"lab","source":"x","revision":null,"trust_remote_code":false,"fingerprint":"0"}',
+        b'{"source":"lab","source":"x","revision":null,"trust_remote_code":false,"fingerprint":"0","pad_token":null}',
         ": the key 'source' stands twice",
     ),
     "text for a flag": (

@@ -294,6 +294,18 @@ def test_two_publishers_at_once(project: Project) -> None:
         assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
+def test_run_of_mlflow_run_that_has_ended_stays_ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short stage is published after `mlflow run` has gone."""
+    outer = project.client.create_run(project.client.create_experiment("by hand")).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", outer)
+    _train(project)
+    project.client.set_terminated(outer)
+    publish_pending()
+    (child,) = project.children()
+    assert child.data.tags["mlflow.parentRunId"] == outer
+    assert project.client.get_run(outer).info.status == "FINISHED"
+
+
 def test_run_of_mlflow_run_is_the_parent(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = project.client.create_experiment("by hand", artifact_location=str(project.root / "elsewhere"))
     outer = project.client.create_run(experiment, run_name="sassy-toad-12").info.run_id

@@ -44,9 +44,6 @@ class StageGroup(Group):
 
     STAGE = "stage"
 
-    def __init__(self, name: str | None = None, **options: Any) -> None:
-        super().__init__(name, subcommand_metavar="ITERATION | COMMAND [ARGS]...", **options)
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in super().list_commands(ctx) if name != self.STAGE]
 

@@ -155,7 +155,7 @@ def train(iteration: str) -> None:
     )
 
 
-@main.group(cls=StageGroup)
+@main.group(cls=StageGroup, subcommand_metavar="ITERATION | COMMAND [ARGS]...")
 def audit() -> None:
     """Say what the data is, where it came from, and prove it.
 

@@ -9,6 +9,9 @@ as DVC reads it (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwe
 """
 
 from lidr.config.blocks import (
+    HUB,
+    LAB,
+    RULE,
     Alpaca,
     Audit,
     Base,
@@ -35,6 +38,9 @@ from lidr.config.blocks import (
 from lidr.config.reading import load
 
 __all__ = [
+    "HUB",
+    "LAB",
+    "RULE",
     "Alpaca",
     "Audit",
     "Base",

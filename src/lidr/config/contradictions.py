@@ -101,7 +101,7 @@ def _address_problems(where: Place, address: str) -> list[Problem]:
 
 
 def _watch_problems(settings: Settings) -> list[Problem]:
-    """What a stage reads from a folder must lie within what DVC watches, or a change would not rerun it."""
+    """What base and prompts read must lie within the folder that DVC watches, or a change would not rerun them."""
     base, prompts = settings.base, settings.prompts
     read: list[tuple[str, str, str | None]] = [
         ("base", base.watch, None if base.model == LAB or base.revision else base.model),
@@ -109,6 +109,8 @@ def _watch_problems(settings: Settings) -> list[Problem]:
         ("prompts", prompts.watch, None if prompts.translation_requests == RULE else prompts.translation_requests),
     ]
     problems: list[Problem] = []
+    if base.model == LAB and base.revision is not None:
+        problems.append((("base", "revision"), "the lab's base comes with the package; null is expected"))
     for block, watch, path in read:
         if path is not None and not Path(path).is_relative_to(watch):
             problems.append(((block, "watch"), f"{path!r} is read and not within {watch!r}; DVC would miss changes"))

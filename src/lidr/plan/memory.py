@@ -73,16 +73,15 @@ def training(settings: config.Settings, shape: Shape) -> Budget:
     size = BYTES[train.dtype]
     adapter = shape.adapter(train)
     tokens = 2 * train.pairs_per_device * train.max_tokens
-    copies = 2 if len(settings.iterations) > 1 else 1
+    # A later iteration keeps a frozen copy of the adapter that it goes on from.
+    copies, held_by = (2, "policy, reference") if len(settings.iterations) > 1 else (1, "policy")
     layer = _values_of_a_layer(shape)
     checkpoint = train.gradient_checkpointing
     held = shape.layers * shape.hidden + layer if checkpoint else shape.layers * layer
     how = f"{shape.layers} x {shape.hidden:,} + one layer of {layer:,}" if checkpoint else f"{shape.layers} x {layer:,}"
     parts = (
         Part("weights", shape.parameters * size, f"{_millions(shape.parameters)} frozen parameters x {size} bytes"),
-        Part(
-            "adapter", copies * adapter * 4, f"{copies} x {_millions(adapter)} parameters x 4 bytes (policy, reference)"
-        ),
+        Part("adapter", copies * adapter * 4, f"{copies} x {_millions(adapter)} parameters x 4 bytes ({held_by})"),
         Part("gradient", adapter * 4, f"{_millions(adapter)} x 4 bytes"),
         Part("optimizer", 2 * adapter * 4, f"AdamW: 2 x {_millions(adapter)} x 4 bytes"),
         Part("activations", tokens * held * size, f"{tokens:,} tokens x ({how}) x {size} bytes"),
@@ -122,6 +121,7 @@ def _vllm(settings: config.Settings, shape: Shape, device_memory: int) -> Budget
     size = BYTES[str(settings.engine.dtype)]
     cached = 2 * shape.layers * shape.key_value_heads * shape.head
     tokens = min(vllm.context or shape.context, shape.context)
+    step = int(settings.engine.tokens_per_batch or 0)
     reserved = round((1 - vllm.memory_share) * device_memory / (1 + SLACK))
     parts = (
         Part(
@@ -133,6 +133,11 @@ def _vllm(settings: config.Settings, shape: Shape, device_memory: int) -> Budget
             "cache",
             tokens * cached * size // vllm.tensor_parallel,
             f"one request of {tokens:,} tokens x {cached:,} keys and values x {size} bytes; the rest is for more",
+        ),
+        Part(
+            "activations",
+            step * 4 * shape.intermediate * size,
+            f"{step:,} tokens a step x 4 x {shape.intermediate:,} x {size} bytes, one layer at a time",
         ),
         Part("not vLLM's", reserved, f"1 - engine.vllm.memory_share ({vllm.memory_share:g}) of the device"),
     )

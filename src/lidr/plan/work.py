@@ -57,7 +57,8 @@ def _iteration(settings: config.Settings, name: str, answer_tokens: int) -> list
     count, train = settings.prompts.per_iteration, settings.train_for(name)
     asked = count * len(settings.all_languages)
     directions = 2 * len(settings.languages)
-    translated = round(TRANSLATION_GROWTH * min(answer_tokens, settings.generate.max_new_tokens))
+    answer = min(answer_tokens, settings.generate.max_new_tokens)
+    translated = min(round(TRANSLATION_GROWTH * answer), settings.translate.max_new_tokens)
     pairs = count * directions
     passes = pairs * train.epochs
     return [
@@ -69,7 +70,8 @@ def _iteration(settings: config.Settings, name: str, answer_tokens: int) -> list
             f"train@{name}",
             "train",
             pairs,
-            tokens=round(passes * min(2 * answer_tokens, 2 * train.max_tokens)),
+            # One side of a pair is an answer, the other a translation.
+            tokens=round(passes * min(answer + translated, 2 * train.max_tokens)),
             most=round(passes * 2 * train.max_tokens),
         ),
     ]

@@ -70,10 +70,10 @@ def card(settings: config.Settings, audits: dict[str, dict[str, Any]], licence: 
         license=licence,
         language=[code.split("-")[0] for code in settings.all_languages],
         multilinguality="multilingual",
-        source_datasets="original",
+        source_datasets=["original"],
         annotations_creators="machine-generated",
         language_creators="machine-generated",
-        task_categories="text-generation",
+        task_categories=["text-generation"],
         size_categories=next((name for limit, name in _SIZES if total < limit), "n>1M"),
         tags=["preference", "dpo", "trl", "lidr"],
         configs=_configs(audits, folder),
@@ -134,7 +134,7 @@ def _about(settings: config.Settings, licence: str) -> str:
         f"Preference pairs by Language Imbalance Driven Rewarding (arXiv 2410.08964): a model's own answers in "
         f"{english_name(settings.dominant)}, its dominant language, and in {others}, and its own translations of them. "
         "No human label and no other model took part: *chosen* is the dominant answer, or its translation.\n\n"
-        f"- Prompts: `{settings.prompts.source}`; each row names its source and row in it by `prompt_id`.\n"
+        f"- Prompts: `{settings.prompts.source}`; `prompt_id` is a prompt's id there.\n"
         f"- Answers and translations of m1's pairs: `{base.source}`{revision}, fingerprint (SHA-256) "
         f"`{base.fingerprint}`; of a later iteration's, the model trained on the pairs before.\n"
         f"- Licence: {licence}.\n"

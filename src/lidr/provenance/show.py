@@ -38,7 +38,7 @@ def show(settings: config.Settings, name: str) -> Iterator[str]:
     if name == story.id:
         yield from _list(story, iteration)
         return
-    row = next(row for row in (*story.pairs, *story.drops) if row_id(row) == name)
+    row = next(row for row in _rows(story) if row_id(row) == name)
     yield from _heading(row, iteration)
     rule = row.rule if isinstance(row, Pair) else rule_for(story, row.lang, settings.dominant)
     made_from = origins(story, row.lang, row.other_lang, rule, settings.dominant)
@@ -49,6 +49,10 @@ def show(settings: config.Settings, name: str) -> Iterator[str]:
     yield from _training(settings, row, iteration)
     yield from _record(iteration, locked)
     yield from _runs(iteration, locked)
+
+
+def _rows(story: Story) -> list[Pair | Drop]:
+    return [*story.pairs, *story.drops]
 
 
 def row_id(row: Pair | Drop) -> str:
@@ -70,7 +74,7 @@ def _find(settings: config.Settings, name: str) -> tuple[str, Story]:
         if not (paths.pairs(iteration) / paths.PAIRS).exists():
             continue
         for story in read(settings, iteration):
-            if name == story.id or name in map(row_id, (*story.pairs, *story.drops)):
+            if name == story.id or name in map(row_id, _rows(story)):
                 return iteration, story
     raise InputError(
         f"no prompt, pair or drop {printable(name)!r}; ids are a prompt's, such as 'lab-0', or with two languages, "

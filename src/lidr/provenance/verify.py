@@ -16,7 +16,6 @@ these pairs, is proven by making the pairs again and by the record that `lidr tr
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -26,13 +25,12 @@ from typing import Any
 import msgspec
 
 from lidr import config, paths, policy
-from lidr.audit import stories
 from lidr.errors import InputError, LidrError
 from lidr.git import git
 from lidr.jsonl import read_by_key, read_json
 from lidr.policy import AdapterRecord
 from lidr.provenance import lock
-from lidr.records import Drop, Record, Response, Translation, pair_id
+from lidr.records import Drop, Prompt, Record, Response, Translation, pair_id
 from lidr.stages import pairs as pairs_stage
 from lidr.stages import translate as translate_stage
 from lidr.tracking.hashes import dvc_hash
@@ -215,7 +213,7 @@ def _tracked(path: str) -> list[Path] | None:
 def _pairs(project: _Project) -> str:
     found = []
     for iteration in project.settings.iterations:
-        deque(stories.read(project.settings, iteration), maxlen=0)  # each row once, in order, where it belongs
+        _in_order(project.settings, iteration)
         _read_again(project.settings, iteration)
         texts = pairs_stage.read_texts(project.settings, iteration)
         made, drops = pairs_stage.make(project.settings, texts)
@@ -226,12 +224,33 @@ def _pairs(project: _Project) -> str:
     return " · ".join(found) + "; all follow from answers and translations, byte by byte"
 
 
+def _in_order(settings: config.Settings, iteration: str) -> None:
+    """The rows of every file are those of prompts, in the prompts' order."""
+    prompts = read_by_key(paths.prompt_file(iteration, settings.dominant), Prompt)
+    places = {name: place for place, name in enumerate(prompts)}
+    files: list[tuple[Path, type[Record]]] = []
+    for lang in settings.all_languages:
+        files += [(paths.prompt_file(iteration, lang), Prompt), (paths.response_file(iteration, lang), Response)]
+    for direction in translate_stage.directions(settings):
+        files.append((paths.translation_file(iteration, *direction), Translation))
+    for path, record in files:
+        last = -1
+        for line, name in enumerate(read_by_key(path, record, may_be_empty=True), start=1):
+            if name not in places:
+                raise InputError(f"there is no prompt {name!r}", path, line)
+            if places[name] < last:
+                raise InputError(f"{name!r} stands too late; rows are expected in the order of the prompts", path, line)
+            last = places[name]
+
+
 def _read_again(settings: config.Settings, iteration: str) -> None:
     """Each translation's text is what its raw text gives."""
     for source, target in translate_stage.directions(settings):
         answers = read_by_key(paths.response_file(iteration, source), Response)
         path = paths.translation_file(iteration, source, target)
         for line, row in enumerate(read_by_key(path, Translation, may_be_empty=True).values(), start=1):
+            if row.id not in answers:
+                raise InputError(f"there is no answer {row.id!r} in {source} that this translates", path, line)
             read = translate_stage.parse(
                 row.raw, row.finish_reason, settings.engine.continues_turns, answers[row.id].text
             )

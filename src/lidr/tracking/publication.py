@@ -83,9 +83,9 @@ class Publication:
         """Find or make parent and run."""
         with journal.one_at_a_time(self._root):
             self._parent = self._find_parent(begin)
+            self._owns_parent = self._parent.info.run_id != begin.outer_run
             run = self._find_run(begin)
         self.run_id, self._journal, self.name = run.info.run_id, begin.journal, begin.name
-        self._owns_parent = self._parent.info.run_id != begin.outer_run
         self._tables = json.loads(run.data.tags.get(_TABLES_TAG, "[]"))
         self._done = int(run.data.tags.get(LINES_TAG, 0))
         if not self._done:
@@ -146,7 +146,8 @@ class Publication:
         found = self._client.search_runs([parent.experiment_id], condition, max_results=1)
         if found:
             return found[0]
-        if parent.status != "RUNNING":
+        # The run of `mlflow run` is ended by MLflow, and may have been by now.
+        if self._owns_parent and parent.status != "RUNNING":
             self._client.update_run(parent.run_id, status="RUNNING")
         relation = {JOURNAL_TAG: begin.journal, "mlflow.parentRunId": parent.run_id}
         return self._client.create_run(
