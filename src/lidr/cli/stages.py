@@ -27,9 +27,6 @@ _ITEM = ("id", "lang", "prompt", "gold", "baseline")
 if TYPE_CHECKING:
     from lidr.tracking import StageRun
 
-if TYPE_CHECKING:
-    from lidr.tracking import StageRun
-
 
 @main.command()
 def base() -> None:
