@@ -9,23 +9,15 @@ A command reads params.yaml in the working folder, calls its stage, reports in a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from lidr import config, paths
+from lidr.cli.contests import judge_outside
 from lidr.cli.main import StageGroup, main
+from lidr.cli.running import log_evaluation, rows_by_language, tracked, with_interval
 from lidr.records import Answer, FinishReason, Pair, Prompt, Verdict
-
-Metrics = dict[str, dict[str, float]]
-# What an evaluation asks; the rest of a row is what the model made of it.
-_ITEM = ("id", "lang", "prompt", "gold", "baseline")
-
-if TYPE_CHECKING:
-    from lidr.tracking import StageRun
 
 
 @main.command()
@@ -37,7 +29,7 @@ def base() -> None:
     target = paths.model(paths.BASE)
     if settings.base.trust_remote_code:
         click.echo("Warning: base.trust_remote_code is on: Python files that come with the model will be run", err=True)
-    with _tracked(settings, "base", paths.BASE, inputs=[], outputs=[target], publish="if_long") as run:
+    with tracked(settings, "base", paths.BASE, inputs=[], outputs=[target], publish="if_long") as run:
         record = stage.run(settings)
         stage.write_empty_audit()
         run.log_model(target, "base", upload=False)
@@ -55,7 +47,7 @@ def prompts(iteration: str) -> None:
     settings = config.load()
     settings.iteration(iteration)
     target = paths.prompts(iteration)
-    with _tracked(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
+    with tracked(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
         taken = stage.run(settings, iteration)
         drops, same, requests = len(taken.drops), len(taken.duplicates), taken.translation_requests
         run.log_metrics({"prompts": taken.count, "drops": drops, "duplicates": same, "translation_requests": requests})
@@ -75,9 +67,9 @@ def generate(iteration: str) -> None:
     settings = config.load()
     previous = settings.iteration(iteration).previous
     inputs, target = [paths.prompts(iteration), paths.model(previous)], paths.responses(iteration)
-    with _tracked(settings, "generate", iteration, inputs, [target], publish="if_long") as run:
+    with tracked(settings, "generate", iteration, inputs, [target], publish="if_long") as run:
         files = [paths.prompt_file(iteration, lang) for lang in settings.all_languages]
-        run.use_dataset(inputs[0], f"prompts {iteration}", "generation", _rows_by_language(files, Prompt))
+        run.use_dataset(inputs[0], f"prompts {iteration}", "generation", rows_by_language(files, Prompt))
         ended = stage.run(settings, iteration)
         total: Counter[FinishReason] = sum(ended.values(), Counter())
         run.log_metrics({f"{reason}/{lang}": n for lang, by in ended.items() for reason, n in by.items()})
@@ -96,7 +88,7 @@ def translate(iteration: str) -> None:
     settings = config.load()
     inputs = [paths.responses(iteration), paths.model(settings.iteration(iteration).previous)]
     target = paths.translations(iteration)
-    with _tracked(settings, "translate", iteration, inputs, [target], publish="if_long") as run:
+    with tracked(settings, "translate", iteration, inputs, [target], publish="if_long") as run:
         translations = stage.run(settings, iteration)
         unparsed = {f"{a}-{b}": sum(t.text is None for t in rows) for (a, b), rows in translations.items()}
         total = sum(len(rows) for rows in translations.values())
@@ -116,7 +108,7 @@ def pairs(iteration: str) -> None:
     settings = config.load()
     settings.iteration(iteration)
     inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
-    with _tracked(settings, "pairs", iteration, inputs, [paths.pairs(iteration)], publish="later") as run:
+    with tracked(settings, "pairs", iteration, inputs, [paths.pairs(iteration)], publish="later") as run:
         made, drops = stage.run(settings, iteration)
         reasons = Counter(drop.reason.value for drop in drops)
         run.log_metrics({"pairs": len(made), "drops": len(drops)} | {f"drops/{r}": n for r, n in reasons.items()})
@@ -138,9 +130,9 @@ def train(iteration: str) -> None:
     settings = config.load()
     previous = settings.iteration(iteration).previous
     inputs = [paths.pairs(iteration), paths.model(previous)]
-    with _tracked(settings, "train", iteration, inputs, [paths.model(iteration)]) as run:
+    with tracked(settings, "train", iteration, inputs, [paths.model(iteration)]) as run:
         pairs_file = paths.pairs(iteration) / paths.PAIRS
-        run.use_dataset(pairs_file, f"pairs {iteration}", "training", _rows_by_language([pairs_file], Pair))
+        run.use_dataset(pairs_file, f"pairs {iteration}", "training", rows_by_language([pairs_file], Pair))
         trained = stage.run(settings, iteration, run.log_metrics)
         run.log_model(paths.model(iteration), "adapter", upload=True)
         run.log_artifact(paths.model(iteration), "adapter")
@@ -173,7 +165,7 @@ def audit_iteration(iteration: str) -> None:
     inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
     inputs.append(paths.pairs(iteration))
     target = paths.audit(iteration)
-    with _tracked(settings, "audit", iteration, inputs, [target], publish="later") as run:
+    with tracked(settings, "audit", iteration, inputs, [target], publish="later") as run:
         report = stage.run(settings, iteration)
         run.log_metrics(stage.headline(report))
         run.log_artifact(target)
@@ -189,13 +181,13 @@ def mgsm(model: str) -> None:
 
     settings = config.load()
     target = paths.mgsm(settings.model(model))
-    with _tracked(settings, "mgsm", model, [paths.model(model)], [target], publish="if_long") as run:
+    with tracked(settings, "mgsm", model, [paths.model(model)], [target], publish="if_long") as run:
         metrics = stage.run(settings, model)
-        _log_evaluation(run, "mgsm", settings.mgsm.source, model, metrics, target / paths.ANSWERS, Answer)
+        log_evaluation(run, "mgsm", settings.mgsm.source, model, metrics, target / paths.ANSWERS, Answer)
     click.echo(
         f"mgsm {model}: accuracy {metrics['average']['accuracy']:.3f} on average over {len(metrics) - 1} languages"
     )
-    click.echo("  " + " · ".join(_with_interval(lang, f, "accuracy", ".2f") for lang, f in metrics.items()))
+    click.echo("  " + " · ".join(with_interval(lang, f, "accuracy", ".2f") for lang, f in metrics.items()))
 
 
 @main.command()
@@ -205,7 +197,7 @@ def baseline() -> None:
 
     settings = config.load()
     name = settings.baseline.model
-    with _tracked(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()], publish="if_long"):
+    with tracked(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()], publish="if_long"):
         responses = stage.run(settings)
     click.echo(f"baseline: {len(responses):,} answers by {name} in {len(settings.alpaca.languages)} languages")
 
@@ -223,19 +215,17 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
 
     settings = config.load()
     if against or outputs:
-        _judge_outside(settings, model, against, outputs)
+        judge_outside(settings, model, against, outputs)
         return
     target = paths.alpaca(settings.model(model))
-    with _tracked(
-        settings, "alpaca", model, [paths.model(model), paths.baseline()], [target], publish="if_long"
-    ) as run:
+    with tracked(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target], publish="if_long") as run:
         metrics = stage.run(settings, model)
-        _log_evaluation(run, "alpaca", settings.alpaca.source, model, metrics, target / paths.VERDICTS, Verdict)
+        log_evaluation(run, "alpaca", settings.alpaca.source, model, metrics, target / paths.VERDICTS, Verdict)
     click.echo(
         f"alpaca {model} against {settings.baseline.model}: win rate {metrics['average']['win_rate']:.1f} "
         f"on average over {len(metrics) - 1} languages, length-controlled {metrics['average']['lc_win_rate']:.1f}"
     )
-    click.echo("  " + " · ".join(_with_interval(lang, f, "win_rate", ".1f") for lang, f in metrics.items()))
+    click.echo("  " + " · ".join(with_interval(lang, f, "win_rate", ".1f") for lang, f in metrics.items()))
 
 
 @main.command()
@@ -261,7 +251,7 @@ def compare(show: bool, runs: tuple[str, str] | None) -> None:
         click.echo(_where_to_look())
         return
     inputs = [path for model in settings.models for path in (paths.mgsm(model), paths.alpaca(model))]
-    with _tracked(settings, "compare", None, inputs, [paths.compare()]) as run:
+    with tracked(settings, "compare", None, inputs, [paths.compare()]) as run:
         comparison = stage.run(settings)
         for model in settings.models:
             run.log_to_parent(stage.headline(comparison, model), config.iteration_number(model))
@@ -278,79 +268,5 @@ def _compare_pipelines(first: str, second: str) -> None:
     click.echo(pipelines.text(read(first), read(second)))
 
 
-def _judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
-    from lidr.evals import head_to_head
-    from lidr.tracking import Contest
-
-    if against and outputs:
-        raise click.UsageError("--against and --outputs exclude each other")
-    if outputs:
-        match = head_to_head.of_published(settings, model, outputs)
-        options = f"--outputs {outputs}"
-    else:
-        match = head_to_head.of_models(settings, model, str(against))
-        options = f"--against {match.other}"
-    target, contest = paths.judged(model, match.other), Contest(match.other, options)
-    with _tracked(match.settings, "alpaca", model, match.inputs, [target], contest=contest) as run:
-        metrics = head_to_head.run(match)
-        run.log_metrics(_by_language(metrics), step=0)
-        rows = {lang: int(figures["n"]) for lang, figures in metrics.items()}
-        run.use_dataset(target / paths.VERDICTS, "verdicts", "evaluation", rows)
-        run.log_table(target / paths.VERDICTS, "verdicts.json")
-        run.log_artifact(target / paths.PAGE)
-    average = metrics["average"]
-    click.echo(
-        f"alpaca {model} against {match.other}: win rate {average['win_rate']:.1f} on average over {len(metrics) - 1} "
-        f"languages, length-controlled {average['lc_win_rate']:.1f}"
-    )
-    for lang, figures in metrics.items():
-        shares = " · ".join(f"{name} {100 * figures[name]:.1f}%" for name in ("wins", "ties", "losses"))
-        click.echo(f"  {_with_interval(lang, figures, 'win_rate', '.1f')} · {shares} · n = {figures['n']}")
-    click.echo(f"The page: {target / paths.PAGE} · the verdicts: {target / paths.VERDICTS}")
-
-
-@contextmanager
-def _tracked(
-    settings: config.Settings,
-    stage: str,
-    model: str | None,
-    inputs: Sequence[Path],
-    outputs: Sequence[Path],
-    **options: Any,
-) -> Iterator[StageRun]:
-    """Run a stage as the only process at work on its output, and log it."""
-    from lidr.locks import alone
-    from lidr.tracking import stage_run
-
-    with alone(outputs[0]), stage_run(settings, stage, model, inputs, outputs, **options) as run:
-        yield run
-
-
 def _where_to_look() -> str:
     return f"The page: {paths.compare() / paths.PAGE} · the runs in MLflow: make ui"
-
-
-def _log_evaluation(
-    run: Any, benchmark: str, source: str, model: str, metrics: Metrics, table: Path, record: type[Answer | Verdict]
-) -> None:
-    """A model's figures on the benchmark's items, and the table of all rows with its answers."""
-    from lidr.jsonl import read_rows
-
-    items = [{name: getattr(row, name) for name in _ITEM if hasattr(row, name)} for row in read_rows(table, record)]
-    run.log_evaluation(_by_language(metrics), paths.model(model), f"{benchmark} {Path(source).name}", source, items)
-    run.log_table(table, f"{table.stem}.json")
-
-
-def _by_language(metrics: Metrics) -> dict[str, float]:
-    return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
-
-
-def _with_interval(lang: str, figures: dict[str, float], name: str, form: str) -> str:
-    interval = f" [{figures['low']:{form}}, {figures['high']:{form}}]" if "low" in figures else ""
-    return f"{lang} {figures[name]:{form}}{interval}"
-
-
-def _rows_by_language(files: Iterable[Path], record: type[Pair | Prompt]) -> dict[str, int]:
-    from lidr.jsonl import read_rows
-
-    return dict(Counter(row.lang for file in files for row in read_rows(file, record)))

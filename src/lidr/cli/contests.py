@@ -1,0 +1,45 @@
+"""`lidr alpaca` outside the pipeline: two models that are there already, or published outputs.
+
+$ lidr alpaca m2 --against m1
+alpaca m2 against m1: win rate 53.1 on average over 7 languages, length-controlled 53.0
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lidr import config, paths
+from lidr.cli.running import by_language, tracked, with_interval
+
+
+def judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
+    from lidr.evals import head_to_head
+    from lidr.tracking import Contest
+
+    if against and outputs:
+        raise click.UsageError("--against and --outputs exclude each other")
+    if outputs:
+        match = head_to_head.of_published(settings, model, outputs)
+        options = f"--outputs {outputs}"
+    else:
+        match = head_to_head.of_models(settings, model, str(against))
+        options = f"--against {match.other}"
+    target, contest = paths.judged(model, match.other), Contest(match.other, options)
+    with tracked(match.settings, "alpaca", model, match.inputs, [target], contest=contest) as run:
+        metrics = head_to_head.run(match)
+        run.log_metrics(by_language(metrics), step=0)
+        rows = {lang: int(figures["n"]) for lang, figures in metrics.items()}
+        run.use_dataset(target / paths.VERDICTS, "verdicts", "evaluation", rows)
+        run.log_table(target / paths.VERDICTS, "verdicts.json")
+        run.log_artifact(target / paths.PAGE)
+    average = metrics["average"]
+    click.echo(
+        f"alpaca {model} against {match.other}: win rate {average['win_rate']:.1f} on average over {len(metrics) - 1} "
+        f"languages, length-controlled {average['lc_win_rate']:.1f}"
+    )
+    for lang, figures in metrics.items():
+        shares = " · ".join(f"{name} {100 * figures[name]:.1f}%" for name in ("wins", "ties", "losses"))
+        click.echo(f"  {with_interval(lang, figures, 'win_rate', '.1f')} · {shares} · n = {figures['n']}")
+    click.echo(f"The page: {target / paths.PAGE} · the verdicts: {target / paths.VERDICTS}")
