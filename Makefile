@@ -45,8 +45,9 @@ ui: install
 test: install
 	python -m pytest
 
+# The other engines' tests need no vLLM: `make test` runs them.
 test-vllm: $(VLLM)/installed
-	$(VLLM)/bin/python -m pytest tests/engines
+	$(VLLM)/bin/python -m pytest tests/engines -k vllm --durations=15
 
 check: install
 	ruff check .
