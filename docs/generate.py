@@ -1,4 +1,5 @@
-"""Writes the documents that are made from the code and the results: docs/commands.md and the README's tables.
+"""Writes the documents that are made from the code and the results: docs/commands.md, the README's tables, and the
+counts of docs/reliability.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
