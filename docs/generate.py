@@ -7,9 +7,12 @@ python docs/generate.py --check   exit 1 where one is not up to date, and name i
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,7 +23,7 @@ START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
 def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
     stale = []
-    for path, text in {**commands_document(), **readme()}.items():
+    for path, text in {**commands_document(), **readme(), **reliability()}.items():
         if (path.read_text("utf-8") if path.exists() else "") != text:
             stale.append(path.relative_to(ROOT))
             if not check:
@@ -58,6 +61,47 @@ def _result_tables(report: str) -> str:
             lines = [line for line in opening.splitlines() if not line.startswith("![")]
             parts.append("**" + lines[0] + "**\n" + "\n".join(lines[1:]).rstrip())
     return re.sub(r"\n{3,}", "\n\n", "\n\n".join(parts))
+
+
+def reliability() -> dict[Path, str]:
+    """docs/reliability.md with what the last `make chaos` counted, where one has run."""
+    path, results = ROOT / "docs" / "reliability.md", ROOT / "benchmarks" / "results" / "chaos.json"
+    text = path.read_text("utf-8")
+    if results.exists():
+        text = _replace(text, "counts", counts_of_chaos(json.loads(results.read_text("utf-8"))))
+    return {path: text}
+
+
+def counts_of_chaos(results: dict[str, Any]) -> str:
+    """Kills, inputs, faults, examples and iterations, each with what was lost; then the kills by stage."""
+    kills, lost, soak = results["kills"], results["lost"], results["soak"]
+    signals = Counter(kill["signal"] for kill in kills)
+    rows = [
+        ("kills of `dvc repro`", ", ".join(f"{n} {name}" for name, n in sorted(signals.items())), len(kills), "kills")
+    ]
+    rows += [("bad input", name.removeprefix("test_bad_"), n, "inputs") for name, n in results["inputs"].items()]
+    rows += [("faults", room, n, "faults") for room, n in results["faults"].items()]
+    rows += [
+        ("fuzzing", name.removeprefix("test_").replace("_", " "), n, "fuzz") for name, n in results["examples"].items()
+    ]
+    if soak:
+        memory = f"memory {soak['growth_mib']:+.1f} MiB [{soak['growth_low_mib']:+.1f}, {soak['growth_high_mib']:+.1f}]"
+        rows.append(("iterations in one process", f"{memory} over all", soak["iterations"], "soak"))
+    lines = ["| what | of which kind | cases | not as promised |", "|---|---|---:|---:|"]
+    seen = set[str]()
+    for what, kind, cases, key in rows:
+        # Failures are counted for all of a kind, and said once.
+        lines.append(f"| {what} | {kind} | {cases:,} | {lost.get(key, 0) if key not in seen else ''} |")
+        seen.add(key)
+    by_stage = Counter(kill["landed"].partition("@")[0] for kill in kills)
+    taken_up = sum(kill["taken_up"] for kill in kills)
+    where = ", ".join(f"{stage} {n}" for stage, n in sorted(by_stage.items()))
+    total = sum(results["inputs"].values()) + sum(results["faults"].values()) + sum(results["examples"].values())
+    closing = (
+        f"The kills by stage: {where}. Shards that a kill had left and the next run took up: {taken_up}. Inputs, faults "
+        f"and examples together: {total:,}."
+    )
+    return "\n".join([*lines, "", closing])
 
 
 def _help(command: click.Command, names: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""MLflow goes away at each call of a stage's publication: the run waits, and `lidr track` completes it, exactly once."""
+"""MLflow goes away at each call of a stage's publication: the run waits, and `lidr track` completes it exactly once."""
 
 from __future__ import annotations
 
