@@ -73,35 +73,29 @@ def reliability() -> dict[Path, str]:
 
 
 def counts_of_chaos(results: dict[str, Any]) -> str:
-    """Kills, inputs, faults, examples and iterations, each with what was lost; then the kills by stage."""
-    kills, lost, soak = results["kills"], results["lost"], results["soak"]
-    signals = Counter(kill["signal"] for kill in kills)
-    rows = [
-        ("kills of `dvc repro`", ", ".join(f"{n} {name}" for name, n in sorted(signals.items())), len(kills), "kills")
-    ]
-    rows += [("bad input", name.removeprefix("test_bad_"), n, "inputs") for name, n in results["inputs"].items()]
-    rows += [("faults", room, n, "faults") for room, n in results["faults"].items()]
-    rows += [
-        ("fuzzing", name.removeprefix("test_").replace("_", " "), n, "fuzz") for name, n in results["examples"].items()
-    ]
+    """Kills, inputs, faults, examples and iterations, with what was lost of each kind; then the kills by stage."""
+    kills, soak = results["kills"], results["soak"]
+    signals = ", ".join(f"{n} {name}" for name, n in sorted(Counter(kill["signal"] for kill in kills).items()))
+    rows = [("kills", "kills of `dvc repro`", signals, len(kills))]
+    rows += [("inputs", "bad input", name.removeprefix("test_bad_"), n) for name, n in results["inputs"].items()]
+    rows += [("faults", "faults", room, n) for room, n in results["faults"].items()]
+    examples = results["examples"].items()
+    rows += [("fuzz", "fuzzing", name.removeprefix("test_").replace("_", " "), n) for name, n in examples]
     if soak:
-        memory = f"memory {soak['growth_mib']:+.1f} MiB [{soak['growth_low_mib']:+.1f}, {soak['growth_high_mib']:+.1f}]"
-        rows.append(("iterations in one process", f"{memory} over all", soak["iterations"], "soak"))
+        interval = f"[{soak['growth_low_mib']:+.1f}, {soak['growth_high_mib']:+.1f}]"
+        growth = f"memory {soak['growth_mib']:+.1f} MiB {interval} over all"
+        rows.append(("soak", "iterations in one process", growth, soak["iterations"]))
     lines = ["| what | of which kind | cases | not as promised |", "|---|---|---:|---:|"]
-    seen = set[str]()
-    for what, kind, cases, key in rows:
-        # Failures are counted for all of a kind, and said once.
-        lines.append(f"| {what} | {kind} | {cases:,} | {lost.get(key, 0) if key not in seen else ''} |")
-        seen.add(key)
+    for number, (key, what, kind, cases) in enumerate(rows):
+        # Failures are counted for all of a kind, and said beside the first.
+        is_first = number == 0 or rows[number - 1][0] != key
+        lines.append(f"| {what} | {kind} | {cases:,} | {results['lost'].get(key, 0) if is_first else ''} |")
     by_stage = Counter(kill["landed"].partition("@")[0] for kill in kills)
+    where = " · ".join(f"{stage} {n}" for stage, n in sorted(by_stage.items()))
     taken_up = sum(kill["taken_up"] for kill in kills)
-    where = ", ".join(f"{stage} {n}" for stage, n in sorted(by_stage.items()))
-    total = sum(results["inputs"].values()) + sum(results["faults"].values()) + sum(results["examples"].values())
-    closing = (
-        f"The kills by stage: {where}. Shards that a kill had left and the next run took up: {taken_up}. Inputs, faults "
-        f"and examples together: {total:,}."
+    return "\n".join(
+        [*lines, "", f"Where the kills came: {where}.", f"Shards that were done by then and taken up: {taken_up}."]
     )
-    return "\n".join([*lines, "", closing])
 
 
 def _help(command: click.Command, names: list[str]) -> list[str]:
