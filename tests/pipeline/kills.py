@@ -142,9 +142,17 @@ class Project:
         found = [path for folder in WRITTEN for name in UNFINISHED for path in (self.root / folder).rglob(name)]
         for name in ("locks", "shards", "scratch"):
             found += [path for path in (self.root / paths.WORK / name).rglob("*") if path.is_file()]
-        # DVC keeps its lock's files, which are free, and an account of who reads and writes what, which is empty.
-        held = msgspec.json.decode((self.root / ".dvc/tmp/rwlock").read_bytes())
-        return [str(path) for path in [*found, *self.temporary.iterdir()]] + [name for name in held if held[name]]
+        return [str(path) for path in [*found, *self.temporary.iterdir()]] + self._held()
+
+    def _held(self) -> list[str]:
+        """What DVC's account of readers and writers gives to processes that are there.
+
+        Readers that were killed stay in it until somebody wants to write what they read, which is when DVC looks.
+        """
+        account = msgspec.json.decode((self.root / ".dvc/tmp/rwlock").read_bytes())
+        held = list(account.get("write", {}).items())
+        held += [(path, one) for path, readers in account.get("read", {}).items() for one in readers]
+        return [f"{path}: {one['cmd']}" for path, one in held if psutil.pid_exists(one["pid"])]
 
     def shards(self) -> dict[Path, tuple[int, int]]:
         """Whole shards; one that is made again is another file."""

@@ -31,7 +31,7 @@ class Flaky:
 
         self.made, self.last = 0, 0
         self._inside = False
-        for name, function in vars(MlflowClient).items():
+        for name, function in list(vars(MlflowClient).items()):
             if callable(function) and not name.startswith("_"):
                 monkeypatch.setattr(MlflowClient, name, self._failing(function))
 
