@@ -77,8 +77,9 @@ def _check_all_is_there_once(project: Project, experiment: str) -> None:
     client = project.client
     place = client.get_experiment_by_name(experiment).experiment_id
     runs = client.search_runs([place])
-    (child,) = [run for run in runs if "lidr.journal" in run.data.tags]
-    (parent,) = [run for run in runs if run is not child]
+    (parent,) = [run for run in runs if "lidr.journal" not in run.data.tags]
+    (child,) = [run for run in runs if run is not parent]
+    child = client.get_run(child.info.run_id)  # a search leaves out which models a run used and made
     assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5)]
