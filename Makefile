@@ -4,6 +4,8 @@
 #   make test              install and run all tests, a real run of the pipeline from a clean clone among them
 #   make test-vllm         the engines' tests with vLLM, without a GPU, and an iteration of the pipeline with it (.venv-vllm)
 #   make check             style, types, and that generated documents are up to date
+#   make chaos             kill the pipeline, feed it what is wrong, take things away, and count: docs/reliability.md (an hour)
+#   make soak              two hundred iterations in one process, whose memory and open files must not grow
 #   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
 #   make vulnerabilities   look the locked dependencies up in the public lists of vulnerabilities (needs a network)
 #   make lock              resolve the dependencies again
@@ -26,10 +28,12 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cup
         nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
         nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
 
+SOAK := LIDR_SOAK_ITERATIONS=200 LIDR_SOAK_RESULTS=$(CURDIR)/benchmarks/results/soak.json
+
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro ui test test-vllm check fuzz vulnerabilities lock install
+.PHONY: repro ui test test-vllm check chaos soak fuzz vulnerabilities lock install
 
 repro: install
 ifneq ($(PROFILE),)
@@ -57,6 +61,17 @@ check: install
 
 fuzz: install
 	LIDR_FUZZ_EXAMPLES=20000 python -m pytest -q tests/reliability/test_fuzz.py
+
+# What the suite counts goes into docs/reliability.md, also where a test has failed.
+chaos: install
+	status=0; \
+	LIDR_CHAOS_RESULTS=benchmarks/results/chaos.json LIDR_CHAOS_KILLS=30 LIDR_FUZZ_SECONDS=60 $(SOAK) \
+	  python -m pytest tests/reliability tests/pipeline/test_kills.py tests/tracking tests/evals/test_judges.py \
+	  tests/engines/test_transformers.py || status=$$?; \
+	python docs/generate.py && exit $$status
+
+soak: install
+	$(SOAK) python -m pytest -s tests/reliability/test_soak.py
 
 vulnerabilities: install
 	$(PIP) install pip-audit
