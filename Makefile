@@ -4,6 +4,8 @@
 #   make test              install and run all tests, a real run of the pipeline from a clean clone among them
 #   make test-vllm         the engines' tests with vLLM, without a GPU, and an iteration of the pipeline with it (.venv-vllm)
 #   make check             style, types, and that generated documents are up to date
+#   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
+#   make bench-long        the rest: a million rows, growth to 100,000 prompts, the whole pipeline
 #   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
 #   make vulnerabilities   look the locked dependencies up in the public lists of vulnerabilities (needs a network)
 #   make lock              resolve the dependencies again
@@ -29,7 +31,7 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cup
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro ui test test-vllm check fuzz vulnerabilities lock install
+.PHONY: repro ui test test-vllm check bench bench-long fuzz vulnerabilities lock install
 
 repro: install
 ifneq ($(PROFILE),)
@@ -53,6 +55,19 @@ check: install
 	ruff format --check .
 	mypy
 	python docs/generate.py --check
+
+bench: install
+	python benchmarks/overhead.py
+	python benchmarks/training.py
+	python benchmarks/generation.py
+	python benchmarks/rows.py --rows 10000
+	python docs/generate.py
+
+bench-long: install
+	python benchmarks/rows.py
+	python benchmarks/growth.py
+	python benchmarks/pipeline.py
+	python docs/generate.py
 
 fuzz: install
 	LIDR_FUZZ_EXAMPLES=20000 python -m pytest -q tests/reliability/test_fuzz.py

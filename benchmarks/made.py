@@ -1,8 +1,8 @@
-"""Made-up data of any size for the benchmarks, from the lab's tasks, by the product's own functions where there are any.
+"""Made-up data of any size for the benchmarks, from the lab's tasks, by the product's own functions where it has any.
 
-    >>> write_iteration(settings, 10_000)                       # prompts, answers, translations in data/
-    >>> write_rows(path, lab_pairs(settings, 480))              # pairs as the stage `pairs` makes them
-    >>> write_rows(path, mixed_pairs(settings, 400, tokenizer)) # 10 to 1,000 tokens each
+>>> write_iteration(settings, 10_000)                       # prompts, answers, translations in data/
+>>> write_rows(path, lab_pairs(settings, 480))              # pairs as the stage `pairs` makes them
+>>> write_rows(path, mixed_pairs(settings, 400, tokenizer)) # 10 to 1,000 tokens each
 """
 
 from __future__ import annotations
