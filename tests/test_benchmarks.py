@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import generation
 import growth
 import measuring
 import pipeline
 import pytest
+import rows
 import tables
 import training
 
@@ -115,3 +117,67 @@ def test_the_summary_says_what_is_reached(tmp_path: Path) -> None:
         "| dvc repro with nothing to do, over empty stages | <= 1.15 times | 1.20 [1.00, 1.50] | **not reached** |"
     ) in lines
     assert "| `benchmarks/training.py` |  | not measured yet |  |" in lines
+
+
+def report(name: str, *found: dict[str, Any], **values: Any) -> dict[str, Any]:
+    return {"command": f"python benchmarks/{name}.py", "machine": MACHINE, "rows": list(found), **values}
+
+
+def test_training_is_told_as_it_was_compared() -> None:
+    runs = {"ours": [run_of(90, [2.0])], "trl": [run_of(90, [2.0]) | {"seconds": 4.0, "cpu_seconds": 2.5}]}
+    found = report("training", {"set": "lab", **training.compared(runs)})
+    assert tables.training(found).splitlines()[-1] == (
+        "| lab | 8 | 4.0 [4.0, 4.0] | 2.0 [2.0, 2.0] | 2.00 [2.00, 2.00] | 2.50 [2.50, 2.50] | 0e+00 over 1 steps |"
+    )
+    (outcome,) = tables.OUTCOMES["training"](found)
+    assert outcome.reached
+
+
+def test_the_best_fixed_batch_is_that_of_the_highest_median() -> None:
+    speed = {
+        "ours": [9.0, 9.0, 9.0],
+        "same rows": [3.0, 3.0, 3.0],
+        "fixed 8": [4.0, 9.0, 4.0],
+        "fixed 32": [5.0, 1.0, 5.0],
+    }
+    best = generation.best_fixed(speed)
+    assert best["best_fixed_rows"] == 32
+    assert best["tokens_per_second"]["best fixed"] == [5.0, 1.0, 5.0]
+    found = report("generation", {"rows_per_batch": 70, **best})
+    assert tables.generation(found).splitlines()[2:] == [
+        "| plain loop, same rows (70) | 9.0 [9.0, 9.0] | 3.0 [3.0, 3.0] | 3.00 [3.00, 3.00] |",
+        "| plain loop, best fixed (32) | 9.0 [9.0, 9.0] | 5.0 [1.0, 5.0] | 1.80 [1.80, 9.00] |",
+    ]
+    assert [outcome.reached for outcome in tables.OUTCOMES["generation"](found)] == [True, True]
+
+
+def test_the_floor_the_script_and_memory_are_targets_of_the_rows() -> None:
+    def run(seconds: float, peak: int) -> dict[str, float]:
+        return {"seconds": seconds, "cpu_seconds": seconds, "peak_bytes": peak}
+
+    runs = {"floor": [run(1.0, 1)], "ours": [run(2.5, 3 * 10**9)], "script": [run(10.0, 1)]}
+    found = report("rows", {"stage": "pairs", "rows": 1_000, "bytes": 9, **rows.costs(runs)})
+    assert [(one.what, one.found, one.reached) for one in tables.OUTCOMES["rows"](found)] == [
+        ("pairs of 1,000 rows, over the floor", "2.50 [2.50, 2.50]", False),
+        ("pairs of 1,000 rows, against the script", "4.00 [4.00, 4.00]", True),
+        ("memory of pairs at 1,000 rows", "3.00 [3.00, 3.00]", False),
+    ]
+
+
+def test_imports_are_counted_for_every_stage_that_loads_a_model() -> None:
+    found = report(
+        "pipeline",
+        seconds=100.0,
+        cpu_seconds=150.0,
+        import_seconds=5.0,
+        stages_with_model=3,
+        stages=[{"stage": "base", "seconds": 25.0}],
+    )
+    assert tables.pipeline(found).splitlines()[2:] == [
+        "| base | 25.0 | 25.0% |",
+        "| in all | 100.0 | 100.0% |",
+        "| of which imports of torch and transformers, about | 15.0 |  |",
+        "| processor time | 150.0 |  |",
+    ]
+    (outcome,) = tables.OUTCOMES["pipeline"](found)
+    assert (outcome.found, outcome.reached) == ("1.67 [1.67, 1.67]", True)
