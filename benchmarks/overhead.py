@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,14 +31,16 @@ from measuring import PARAMS, ROOT, child, figure, machine, python_path, ratios,
 
 from lidr import config
 
-STAGES = ("prompts", "pairs", "audit")
+STAGES = {"prompts": "m2", "pairs": ITERATION, "audit": ITERATION}  # prompts of the lab, beside the made-up iteration
 SMALL = 4  # prompts
 
 
 def empty_project(folder: Path, stages: int) -> None:
     """A git repository with so many DVC stages that do nothing."""
     folder.mkdir()
-    lines = "".join(f"  nothing{number}:\n    cmd: 'true'\n" for number in range(stages))
+    (folder / "unchanged").touch()
+    # A stage that depends on nothing would run each time.
+    lines = "".join(f"  nothing{number}:\n    cmd: 'true'\n    deps: [unchanged]\n" for number in range(stages))
     (folder / "dvc.yaml").write_text(f"stages:\n{lines}", encoding="utf-8")
     _run(["git", "init", "--quiet"], folder)
     _run([*_dvc(), "init", "--quiet"], folder)
@@ -59,7 +61,7 @@ def finished_clone(folder: Path) -> int:
                     path = path if path.suffix else path / "stand-in"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_text("{}\n", encoding="utf-8")
-    _run([*_dvc(), "commit", "--force", "--quiet"], folder)
+    _run([*_dvc(), "commit", "--force", "--quiet", "dvc.yaml"], folder)
     status = _run([*_dvc(), "repro", "--dry"], folder)
     if "Running stage" in status:
         raise SystemExit(f"there is something to do:\n{status}")
@@ -86,10 +88,12 @@ def measure_commands(repetitions: int) -> list[dict[str, Any]]:
     """`lidr --help` and each small stage, in turn with the interpreter importing click."""
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as name:
         here = Path(name)
-        shutil.copy(PARAMS, here / "params.yaml")
+        params = PARAMS.read_text("utf-8")
+        few = re.sub(r"(?m)^  per_iteration: \d+", f"  per_iteration: {SMALL}", params)
+        (here / "params.yaml").write_text(few, "utf-8")
         child(__file__, "--write", cwd=here)
         commands = {"click": [sys.executable, "-c", "import click"], "lidr --help": [*_lidr(), "--help"]}
-        commands |= {f"lidr {stage}": [*_lidr(), stage, ITERATION] for stage in STAGES}
+        commands |= {f"lidr {stage}": [*_lidr(), stage, iteration] for stage, iteration in STAGES.items()}
         seconds = _warm_turns(
             {what: lambda command=command: _time(command, here) for what, command in commands.items()}, repetitions
         )
