@@ -6,6 +6,8 @@
 #   make check             style, types, and that generated documents are up to date
 #   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
 #   make bench-long        the rest: a million rows, growth to 100,000 prompts, the whole pipeline
+#   make chaos             kill the pipeline, feed it what is wrong, take things away, and count: docs/reliability.md (an hour)
+#   make soak              two hundred iterations in one process, whose memory and open files must not grow
 #   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
 #   make vulnerabilities   look the locked dependencies up in the public lists of vulnerabilities (needs a network)
 #   make lock              resolve the dependencies again
@@ -28,10 +30,12 @@ CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cup
         nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
         nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx triton
 
+SOAK := LIDR_SOAK_ITERATIONS=200 LIDR_SOAK_RESULTS=$(CURDIR)/benchmarks/results/soak.json
+
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro ui test test-vllm check bench bench-long fuzz vulnerabilities lock install
+.PHONY: repro ui test test-vllm check bench bench-long chaos soak fuzz vulnerabilities lock install
 
 repro: install
 ifneq ($(PROFILE),)
@@ -47,8 +51,9 @@ ui: install
 test: install
 	python -m pytest
 
+# The other engines' tests need no vLLM: `make test` runs them.
 test-vllm: $(VLLM)/installed
-	$(VLLM)/bin/python -m pytest tests/engines
+	$(VLLM)/bin/python -m pytest tests/engines -k vllm --durations=15
 
 check: install
 	ruff check .
@@ -71,6 +76,17 @@ bench-long: install
 
 fuzz: install
 	LIDR_FUZZ_EXAMPLES=20000 python -m pytest -q tests/reliability/test_fuzz.py
+
+# What the suite counts goes into docs/reliability.md, also where a test has failed.
+chaos: install
+	status=0; \
+	LIDR_CHAOS_RESULTS=benchmarks/results/chaos.json LIDR_CHAOS_KILLS=30 LIDR_FUZZ_SECONDS=60 $(SOAK) \
+	  python -m pytest tests/reliability tests/pipeline/test_kills.py tests/tracking tests/evals/test_judges.py \
+	  tests/engines/test_transformers.py || status=$$?; \
+	python docs/generate.py && exit $$status
+
+soak: install
+	$(SOAK) python -m pytest -s tests/reliability/test_soak.py
 
 vulnerabilities: install
 	$(PIP) install pip-audit

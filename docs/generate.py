@@ -1,4 +1,5 @@
-"""Writes what is made from the code and the results: docs/commands.md, the tables of README and docs/performance.md.
+"""Writes the documents that are made from the code and the results: docs/commands.md, the README's tables, the counts of
+docs/reliability.md, and the tables of docs/performance.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
@@ -6,9 +7,12 @@ python docs/generate.py --check   exit 1 where one is not up to date, and name i
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,7 +23,7 @@ START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
 def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
     stale = []
-    for path, text in {**commands_document(), **readme(), **performance()}.items():
+    for path, text in {**commands_document(), **readme(), **reliability(), **performance()}.items():
         if (path.read_text("utf-8") if path.exists() else "") != text:
             stale.append(path.relative_to(ROOT))
             if not check:
@@ -70,6 +74,41 @@ def _result_tables(report: str) -> str:
             lines = [line for line in opening.splitlines() if not line.startswith("![")]
             parts.append("**" + lines[0] + "**\n" + "\n".join(lines[1:]).rstrip())
     return re.sub(r"\n{3,}", "\n\n", "\n\n".join(parts))
+
+
+def reliability() -> dict[Path, str]:
+    """docs/reliability.md with what the last `make chaos` counted, where one has run."""
+    path, results = ROOT / "docs" / "reliability.md", ROOT / "benchmarks" / "results" / "chaos.json"
+    text = path.read_text("utf-8")
+    if results.exists():
+        text = _replace(text, "counts", counts_of_chaos(json.loads(results.read_text("utf-8"))))
+    return {path: text}
+
+
+def counts_of_chaos(results: dict[str, Any]) -> str:
+    """Kills, inputs, faults, examples and iterations, with what was lost of each kind; then the kills by stage."""
+    kills, soak = results["kills"], results["soak"]
+    signals = ", ".join(f"{n} {name}" for name, n in sorted(Counter(kill["signal"] for kill in kills).items()))
+    rows = [("kills", "kills of `dvc repro`", signals, len(kills))]
+    rows += [("inputs", "bad input", name.removeprefix("test_bad_"), n) for name, n in results["inputs"].items()]
+    rows += [("faults", "faults", room, n) for room, n in results["faults"].items()]
+    examples = results["examples"].items()
+    rows += [("fuzz", "fuzzing", name.removeprefix("test_").replace("_", " "), n) for name, n in examples]
+    if soak:
+        interval = f"[{soak['growth_low_mib']:+.1f}, {soak['growth_high_mib']:+.1f}]"
+        growth = f"memory {soak['growth_mib']:+.1f} MiB {interval} over all"
+        rows.append(("soak", "iterations in one process", growth, soak["iterations"]))
+    lines = ["| what | of which kind | cases | not as promised |", "|---|---|---:|---:|"]
+    for number, (key, what, kind, cases) in enumerate(rows):
+        # Failures are counted for all of a kind, and said beside the first.
+        is_first = number == 0 or rows[number - 1][0] != key
+        lines.append(f"| {what} | {kind} | {cases:,} | {results['lost'].get(key, 0) if is_first else ''} |")
+    by_stage = Counter(kill["landed"].partition("@")[0] for kill in kills)
+    where = " · ".join(f"{stage} {n}" for stage, n in sorted(by_stage.items()))
+    taken_up = sum(kill["taken_up"] for kill in kills)
+    return "\n".join(
+        [*lines, "", f"Where the kills came: {where}.", f"Shards that were done by then and taken up: {taken_up}."]
+    )
 
 
 def _help(command: click.Command, names: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ DATA = Path("data")
 SOURCES = DATA / "sources"
 MODELS = Path("models")
 REPORTS = Path("reports")
-# Not an output of DVC: unfinished shards, and what MLflow has not taken yet.
+# Not an output of DVC: unfinished shards, libraries' own files, and what MLflow has not taken yet.
 WORK = Path(".lidr")
 # MLflow's own store, where no server is named.
 MLFLOW_STORE = Path("mlflow.db")
@@ -101,6 +101,11 @@ def compare() -> Path:
 
 def shards(stage: str, model_name: str) -> Path:
     return WORK / "shards" / stage / model_name
+
+
+def scratch(stage: str, model_name: str) -> Path:
+    """What libraries write on the way, and nobody reads afterwards."""
+    return WORK / "scratch" / stage / model_name
 
 
 def lock(output: Path) -> Path:

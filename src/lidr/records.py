@@ -45,6 +45,7 @@ class FinishReason(StrEnum):
     STOP = "stop"
     LENGTH = "length"  # cut off at the token limit
     REFUSED = "refused"  # not answered: the prompt does not fit the model's context, or a server's filter withholds it
+    OUT_OF_MEMORY = "out_of_memory"  # not answered: the request does not fit the device's memory, even alone
 
 
 class PairRule(StrEnum):
@@ -60,6 +61,7 @@ class DropReason(StrEnum):
 
     MISSING = "missing"  # no row with this id in a language or file where one was expected
     REFUSED = "refused"  # the prompt does not fit the model's context
+    OUT_OF_MEMORY = "out_of_memory"  # the request alone does not fit the device's memory
     TRUNCATED = "truncated"  # an answer or translation was cut off at the token limit
     UNPARSED = "unparsed"  # a translation without its closing tag
     EMPTY = "empty"  # an answer or translation without any text

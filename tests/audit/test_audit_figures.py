@@ -70,7 +70,8 @@ def test_counts_add_up_in_every_direction(report: Report) -> None:
 def test_answers_and_translations_are_counted(report: Report) -> None:
     counts = report.figures["counts"]
     assert counts["answers"]["en"] == {
-        "prompts": 10, "answers": 10, "stop": 9, "length": 1, "refused": 0, "empty": 0, "missing": 0,
+        "prompts": 10, "answers": 10, "stop": 9, "length": 1, "refused": 0, "out_of_memory": 0,
+        "empty": 0, "missing": 0,
     }  # fmt: skip
     assert counts["translations"]["en-es"] == {
         "prompts": 10, "translations": 9, "parsed": 8, "unparsed": 1, "cut_off": 0, "empty": 0, "tolerated": 0,

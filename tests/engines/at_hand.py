@@ -156,7 +156,8 @@ def vllm_serve(models: Path) -> Iterator[str]:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("vllm")), "serve", str(models / "m0"), "--served-model-name", "m0"]
+    command = [sys.executable, str(Path(__file__).with_name("vllm_command.py")), "serve", str(models / "m0")]
+    command += ["--served-model-name", "m0"]
     command += ["--enable-lora", "--lora-modules", f"m1={models / 'm1'}", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--enforce-eager", "--max-num-seqs", "32", "--generation-config", "vllm"]
     log = models / "serve.log"

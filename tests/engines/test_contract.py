@@ -1,6 +1,6 @@
 """What every engine keeps, on the lab's model: `lidr.engines.base` says it, these tests run it over all engines.
 
-An engine that cannot run in this environment is skipped with the reason; `make test-vllm` runs all of them.
+An engine that cannot run in this environment is skipped with the reason; `make test-vllm` runs those that need vLLM.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ The contract that it shares with the other engines is in test_contract.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from at_hand import engine_settings, ignore, requests
 from lidr import policy
 from lidr.engines.base import Sampling
 from lidr.engines.transformers import TransformersEngine
+from lidr.evals.judges.base import opinion
+from lidr.evals.judges.local import _reply
+from lidr.records import FinishReason
+from lidr.wording import Conversation
 
 pytestmark = pytest.mark.pipeline
 
@@ -37,6 +42,7 @@ def test_greedy_output_does_not_depend_on_the_batch(engine: Callable[..., Transf
     assert together == alone == backwards
 
 
+@pytest.mark.fault
 def test_a_batch_that_does_not_fit_is_halved(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +62,78 @@ def test_a_batch_that_does_not_fit_is_halved(
     monkeypatch.setattr(small, "_generate", with_room_for_three)
     assert small.generate(wanted, SAMPLING, ignore) == expected
     assert sizes == [8, 4, 2, 2, 4, 2, 2]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(lambda: torch_error("OutOfMemoryError"), id="GPU"),
+        pytest.param(lambda: RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."), id="CPU"),
+        pytest.param(MemoryError, id="Python"),
+    ],
+)
+def test_a_request_that_does_not_fit_alone_is_left_out_and_the_rest_goes_on(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch, error: Callable[[], Exception]
+) -> None:
+    wanted = requests("en", 8)
+    expected = engine().generate(wanted, SAMPLING, ignore)
+    small = engine()
+    generate, too_large = small._generate, small._encode(wanted[5].conversation)
+
+    def without_room_for_one(prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
+        if too_large in prompts:
+            raise error()
+        return generate(prompts, sampling)
+
+    monkeypatch.setattr(small, "_generate", without_room_for_one)
+    found = small.generate(wanted, SAMPLING, ignore)
+    assert found[:5] + found[6:] == expected[:5] + expected[6:]
+    left_out = found[5]
+    assert (left_out.id, left_out.text, left_out.finish_reason) == (wanted[5].id, "", FinishReason.OUT_OF_MEMORY)
+    assert (left_out.prompt_tokens, left_out.completion_tokens) == (len(too_large), 0)
+
+
+@pytest.mark.fault
+def test_any_other_error_of_the_model_ends_the_run(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = engine()
+
+    def fail(prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(broken, "_generate", fail)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        broken.generate(requests("en", 2), SAMPLING, ignore)
+
+
+@pytest.mark.fault
+def test_a_question_that_does_not_fit_has_no_verdict_and_the_rest_have(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [request.conversation for request in requests("en", 3)]
+    expected = engine().score(asked, ("m", "M"))
+    small = engine()
+    measure = small._log_probability
+
+    def without_room_for_one(conversation: Conversation, choice: str) -> float:
+        if conversation == asked[1]:
+            raise torch_error("OutOfMemoryError")
+        return measure(conversation, choice)
+
+    monkeypatch.setattr(small, "_log_probability", without_room_for_one)
+    first, second, third = small.score(asked, ("m", "M"))
+    assert [first, third] == [expected[0], expected[2]] and all(math.isnan(value) for value in second)
+    reply = _reply(asked[1], *second)
+    assert (reply.lower, reply.upper, opinion(reply, False)) == (None, None, None)
+
+
+def torch_error(name: str) -> Exception:
+    import torch
+
+    error: Exception = getattr(torch, name)()
+    return error
 
 
 def test_a_closed_engine_lets_go_of_the_model_and_loads_it_anew(engine: Callable[..., TransformersEngine]) -> None:

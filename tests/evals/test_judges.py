@@ -146,6 +146,7 @@ PASSING = ["429", "429 0", "408", "409", "500", "503 0", "hang", "drip", "trunca
 PASSING += ["no logprobs", "no choices", "wrong schema", "endless"]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_passing_fault_is_tried_again(endpoint: Endpoint, fault: str) -> None:
     endpoint.faults = lambda number, body: fault if number in (1, 3) else None
@@ -155,6 +156,7 @@ def test_a_passing_fault_is_tried_again(endpoint: Endpoint, fault: str) -> None:
     assert len(opinions) == 3 and any(found.preference is not None for found in opinions)
 
 
+@pytest.mark.fault
 def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> None:
     """Each question meets a fault of its own first; stopped in the middle by its budget, the run goes on exactly."""
     rows, met = contests(45), set[str]()
@@ -179,12 +181,14 @@ def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> 
     assert len(kept) == len(set(kept)) == 45
 
 
+@pytest.mark.fault
 def test_retry_after_is_waited_for(endpoint: Endpoint) -> None:
     endpoint.faults = lambda number, body: "429 0.6" if number == 1 else None
     judge_all(judge(endpoint, concurrency=1), contests(1))
     assert endpoint.times[1] - endpoint.times[0] >= 0.6
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("fault", "message", "requests"),
     [
@@ -207,6 +211,7 @@ def test_a_fault_that_stays_ends_the_run_without_the_key(
     assert len(endpoint.bodies) == requests
 
 
+@pytest.mark.fault
 def test_a_stopped_run_goes_on_and_pays_for_no_row_twice(endpoint: Endpoint) -> None:
     rows = contests(30)
     endpoint.faults = lambda number, body: "401" if number == 13 else None
@@ -236,6 +241,7 @@ def test_another_judge_has_another_journal(endpoint: Endpoint) -> None:
     assert len(endpoint.bodies) == 4 and len(list(Path(".lidr/judge").iterdir())) == 2
 
 
+@pytest.mark.fault
 def test_a_budget_of_requests_stops_and_the_next_run_goes_on(endpoint: Endpoint) -> None:
     rows = contests(10)
     with pytest.raises(LidrError) as caught:
@@ -246,6 +252,7 @@ def test_a_budget_of_requests_stops_and_the_next_run_goes_on(endpoint: Endpoint)
     assert len(endpoint.bodies) == 10
 
 
+@pytest.mark.fault
 def test_a_budget_of_tokens_stops(endpoint: Endpoint) -> None:
     spender = judge(endpoint, max_tokens=3 * (PROMPT_TOKENS + 1), concurrency=1)
     with pytest.raises(LidrError, match=r"budget of 303 tokens \(alpaca\.judge\.max_tokens\) is spent"):
@@ -256,6 +263,7 @@ def test_a_budget_of_tokens_stops(endpoint: Endpoint) -> None:
         judge_all(judge(endpoint, max_tokens=1_000), contests(10))
 
 
+@pytest.mark.fault
 def test_retries_count_in_the_budget(endpoint: Endpoint) -> None:
     endpoint.faults = lambda number, body: "500"
     with pytest.raises(LidrError, match="budget of 2 requests"):

@@ -9,6 +9,7 @@ from itertools import islice
 import pytest
 
 from lidr.lab import world
+from lidr.lab.build import Settings, second_pass
 from lidr.lab.corpus import MIXTURE, Row, rows
 from lidr.languages import english_name
 from lidr.wording import CLOSING_TAG, OPENING_TAG
@@ -53,6 +54,18 @@ def test_share_of_solved_tasks_in_other_languages() -> None:
     assert set(languages) == {mixture.dominant, *mixture.others}
     for lang in mixture.others:
         assert languages[lang] / COUNT == pytest.approx(0.05, abs=0.015)
+
+
+def test_rare_results_have_their_share_in_the_second_pass() -> None:
+    mixture = second_pass(Settings()).mixture
+    solved = [row.completion for row in islice(rows(mixture, 5), COUNT) if not is_translation(row)]
+    differences = [int(found[1]) for text in solved if (found := re.fullmatch(r"There remain .* = (\d+) .*", text))]
+    # Of all differences of two-digit numbers 19% are below ten, and of the share that is drawn for it all.
+    expected = mixture.rare_share + (1 - mixture.rare_share) * 0.19
+    assert sum(d < 10 for d in differences) / len(differences) == pytest.approx(expected, abs=0.06)
+    hard = sum(parsed.kind in mixture.hard_kinds for text in solved if (parsed := world.identify(text)))
+    expected = mixture.hard_share + (1 - mixture.hard_share) * len(mixture.hard_kinds) / len(world.KINDS)
+    assert hard / len(solved) == pytest.approx(expected, abs=0.03)
 
 
 def test_every_language_is_translated_both_ways(corpus: list[Row]) -> None:

@@ -24,6 +24,7 @@ from lidr import paths
 from lidr.jsonl import write_rows
 from lidr.locks import alone
 
+pytestmark = pytest.mark.fault
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
 
 # prctl(2) and capabilities(7): root may read and write every file, by the first three of these.

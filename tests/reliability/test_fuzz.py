@@ -1,6 +1,7 @@
 """Whatever a file, a model or an endpoint says: an answer of the promised shape, or a refusal in one line.
 
-    make fuzz        the same with many more examples
+    LIDR_FUZZ_EXAMPLES=20000    examples of each test (`make fuzz`)
+    LIDR_FUZZ_SECONDS=60        how long what reads a file, a model or an endpoint is looked at (`make chaos`)
 
 What this finds becomes a case of the tables beside it.
 """
@@ -10,8 +11,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -30,7 +36,45 @@ from lidr.stages.translate import parse
 from lidr.wording import CLOSING_TAG, OPENING_TAG
 
 EXAMPLES = int(os.environ.get("LIDR_FUZZ_EXAMPLES", "60"))
-fuzz = settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SECONDS = float(os.environ.get("LIDR_FUZZ_SECONDS", "0"))
+
+tried: Counter[str] = Counter()
+
+
+def fuzz(test: Any) -> Any:
+    """So many examples, which are counted."""
+    inner = test.hypothesis.inner_test
+
+    @wraps(inner)
+    def counted(*args: Any, **kwargs: Any) -> None:
+        tried[test.__name__] += 1
+        inner(*args, **kwargs)
+
+    test.hypothesis.inner_test = counted
+    unhealthy = [HealthCheck.function_scoped_fixture]
+    return settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=unhealthy)(test)
+
+
+def fuzz_for_seconds(test: Any) -> Callable[..., None]:
+    """So many examples, again and again for as long as is asked for."""
+    some = fuzz(test)
+
+    @wraps(some)
+    def rounds(*args: Any, **kwargs: Any) -> None:
+        until = time.monotonic() + SECONDS
+        some(*args, **kwargs)
+        while time.monotonic() < until:
+            some(*args, **kwargs)
+
+    return rounds
+
+
+@pytest.fixture(autouse=True)
+def count(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """How many examples were tried goes into the suite's table."""
+    yield
+    record_property("examples", tried[request.node.originalname])
+
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -52,7 +96,7 @@ nearly = st.builds(
 )
 
 
-@fuzz
+@fuzz_for_seconds
 @given(content=st.lists(nearly | st.binary(max_size=60), max_size=4).map(b"\n".join))
 @example(content=b'{"id":"a","id":"b"}')
 @example(content=b"[" * 100_000)
@@ -118,7 +162,7 @@ tags = st.sampled_from([OPENING_TAG, CLOSING_TAG, OPENING_TAG[:-1], "</", "\n", 
 written = st.lists(st.text(max_size=10) | tags, max_size=8).map("".join)
 
 
-@fuzz
+@fuzz_for_seconds
 @given(raw=written, reason=st.sampled_from(FinishReason))
 def test_a_translation_is_text_without_its_tags_or_none(raw: str, reason: FinishReason) -> None:
     text, tolerated = parse(raw, reason)
@@ -136,7 +180,7 @@ numerals = st.text("0123456789٠१௧万,. '\u202f\u00a0$%", max_size=8)
 answers = st.lists(st.text(max_size=12) | pieces | numerals, max_size=12).map(" ".join)
 
 
-@fuzz
+@fuzz_for_seconds
 @given(
     text=answers | answers.map(lambda text: text.replace(" ", "")), lang=st.sampled_from(["en", "es", "zh", "bn", "te"])
 )
@@ -170,7 +214,7 @@ def test_a_preference_lies_between_1_and_2_and_turns_with_the_order(
 BODY = {"choices": [{"logprobs": {"content": [{"top_logprobs": [{"token": "m", "logprob": -0.1}]}]}}]}
 
 
-@fuzz
+@fuzz_for_seconds
 @given(body=st.binary(max_size=60) | values.map(lambda v: json.dumps(v).encode()) | st.builds(
     lambda tokens: json.dumps({"choices": [{"logprobs": {"content": [{"top_logprobs": tokens}]}}]}).encode(),
     st.lists(st.fixed_dictionaries({"token": st.sampled_from(["m", "M", "x"]), "logprob": st.floats() | values})),

@@ -133,6 +133,22 @@ DROPPED: dict[str, tuple[dict[str, list], dict[str, tuple[str, str]]]] = {
             ("refused", f"rejected: the answer in es: {UNFIT}"),
         ),
     ),
+    "answer too large for the device": (
+        {"responses": [response("p1", "es", "", "out_of_memory")]},
+        dict.fromkeys(
+            ("p1:es:en", "p1:en:es"),
+            ("out_of_memory", "rejected: the answer in es: the request does not fit the device's memory"),
+        ),
+    ),
+    "translation too large for the device": (
+        {"translations": [translation("p1", "en", "es", None, "out_of_memory")]},
+        {
+            "p1:es:en": (
+                "out_of_memory",
+                "chosen: the translation from en to es: the request does not fit the device's memory",
+            )
+        },
+    ),
     "translation refused": (
         {"translations": [translation("p1", "en", "es", None, "refused")]},
         {

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,12 @@ def test_fingerprint_follows_settings_pipeline_and_data_pointers(project: Projec
 CALLS = ["create_run", "log_batch", "log_inputs", "log_artifact", "log_artifacts", "set_terminated"]
 
 
+@pytest.mark.fault
 def test_killed_between_any_two_calls_all_is_there_once(
-    project: Project, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project,
+    empty_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """The publisher dies right after its n-th call to MLflow, for every n; then another one goes on."""
     import mlflow
@@ -198,6 +203,7 @@ def test_killed_between_any_two_calls_all_is_there_once(
         shutil.copyfile(empty_store, project.root / "mlflow.db")
         monkeypatch.chdir(project.root)
     assert counter["fatal"] > 10
+    record_property("faults", counter["fatal"] - 1)
 
 
 def test_batches_beyond_mlflows_limits(project: Project) -> None:

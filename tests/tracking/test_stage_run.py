@@ -85,6 +85,7 @@ def test_by_hand_a_stage_is_published_at_once(project: Project, monkeypatch: pyt
     assert not project.journals() and len(project.children()) == 1
 
 
+@pytest.mark.fault
 def test_unreachable_server_costs_a_warning_and_nothing_else(
     project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +111,7 @@ def test_unreachable_server_costs_a_warning_and_nothing_else(
     assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
 
 
+@pytest.mark.fault
 def test_publisher_that_is_late_is_not_left_running(
     project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +125,7 @@ def test_publisher_that_is_late_is_not_left_running(
     assert publish_pending().published == ("mgsm m1",)
 
 
+@pytest.mark.fault
 def test_stage_that_is_killed_ends_as_killed(project: Project) -> None:
     """The publisher outlives its stage, says so in MLflow, and ends."""
     script = project.file(

@@ -78,7 +78,8 @@ class Counts:
         return {reason: count for reason, count in counts.items() if count}
 
     def _answers_in(self, lang: str) -> dict[str, int]:
-        figures = {column: self._answers[lang, column] for column in ("answers", "stop", "length", "refused", "empty")}
+        columns = ("answers", "stop", "length", "refused", "out_of_memory", "empty")
+        figures = {column: self._answers[lang, column] for column in columns}
         return {"prompts": self.prompts} | figures | {"missing": self.prompts - figures["answers"]}
 
     def _translated(self, direction: Direction) -> dict[str, int]:

@@ -125,9 +125,9 @@ def _counts(report: Report) -> Section:
 
 def _steps(report: Report) -> Section:
     counts = report.figures["counts"]
-    names = ("prompts", "answers", "stop", "length", "refused", "empty", "missing")
+    names = ("prompts", "answers", "stop", "length", "refused", "out_of_memory", "empty", "missing")
     answers = Table(
-        ("answers in", "prompts", "answers", "ended by itself", "cut off", "refused", "empty", "missing"),
+        ("answers in", "prompts", "answers", "ended by itself", "cut off", "refused", "too large", "empty", "missing"),
         [(_language(report, lang), *(_count(row[name]) for name in names)) for lang, row in counts["answers"].items()],
     )
     columns = ("prompts", "not_asked", "translations", "parsed", "unparsed", "cut_off", "empty", "tolerated")
@@ -139,8 +139,9 @@ def _steps(report: Report) -> Section:
         ],
     )
     text = (
-        "A translation is not asked for where the answer was cut off, refused or empty, or where the prompt is itself "
-        "a translation request. 'Tolerated' departs from the wording's format in a way that was accepted."
+        "A translation is not asked for where the answer was cut off, refused, empty or too large for the device's "
+        "memory, or where the prompt is itself a translation request. 'Tolerated' departs from the wording's format "
+        "in a way that was accepted."
     )
     return Section("Answers and translations", text, [answers, translations])
 

@@ -77,6 +77,8 @@ def generate(iteration: str) -> None:
         f"generate {iteration}: {total.total():,} answers by {previous} in {len(ended)} languages, "
         f"{total[FinishReason.LENGTH]:,} truncated, {total[FinishReason.REFUSED]:,} refused"
     )
+    if total[FinishReason.OUT_OF_MEMORY]:
+        click.echo(f"  {total[FinishReason.OUT_OF_MEMORY]:,} do not fit the device's memory, even alone")
 
 
 @main.command()

@@ -10,6 +10,7 @@ What every engine keeps (docs/engines.md says where they differ; tests/engines/t
 - the text is what was generated, without special tokens, and without the message that was continued;
 - a stop string ends the text and is not part of it;
 - a prompt that does not fit the context together with `max_new_tokens` is refused, with empty text; the rest goes on;
+- so is a request that alone does not fit the device's memory, where the engine can tell (`FinishReason.OUT_OF_MEMORY`);
 - greedy output in float32 depends on the request alone, not on its neighbours;
 - nothing is loaded before it is needed, and `close` gives processes and memory back.
 """
@@ -74,7 +75,10 @@ class Engine(Protocol):
         ...
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
-        """Log-probability (natural) of each choice, a short text, as the beginning of the next turn."""
+        """Log-probability (natural) of each choice, a short text, as the beginning of the next turn.
+
+        NaN stands for a conversation that does not fit the device's memory: there is no telling.
+        """
         ...
 
     def close(self) -> None:
@@ -92,11 +96,9 @@ def request_seed(seed: int, request_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{request_id}".encode()).digest()[:4], "big") >> 1
 
 
-def refused(request_id: str, prompt_tokens: int) -> Completion:
+def refused(request_id: str, prompt_tokens: int, reason: FinishReason = FinishReason.REFUSED) -> Completion:
     """What comes back for a prompt that is not answered; 0 prompt tokens where nobody counted them."""
-    return Completion(
-        id=request_id, text="", finish_reason=FinishReason.REFUSED, prompt_tokens=prompt_tokens, completion_tokens=0
-    )
+    return Completion(id=request_id, text="", finish_reason=reason, prompt_tokens=prompt_tokens, completion_tokens=0)
 
 
 def response_of(prompt: Prompt, completion: Completion) -> Response:

@@ -1,20 +1,23 @@
 """The engine on Hugging Face transformers: any causal model, on CPU, CUDA or MPS.
 
 Requests are sorted by length and cut into batches by a budget of tokens, so that little of a batch is padding and its
-memory is bounded; a batch that does not fit the device is halved and tried again.
+memory is bounded; a batch that does not fit the device is halved and tried again, and a request that does not fit it
+alone is left unanswered, with that reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from lidr import config, policy
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused
-from lidr.errors import LidrError
 from lidr.records import FinishReason
 from lidr.wording import Conversation
+
+Result = TypeVar("Result")
 
 
 class TransformersEngine:
@@ -47,7 +50,10 @@ class TransformersEngine:
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
         """Log-probability of each choice's tokens as the beginning of the next turn, one conversation at a time."""
-        return [[self._log_probability(conversation, choice) for choice in choices] for conversation in conversations]
+        return [
+            [self._log_probability_if_it_fits(conversation, choice) for choice in choices]
+            for conversation in conversations
+        ]
 
     def close(self) -> None:
         """Forget the model; the device's memory is free again."""
@@ -92,19 +98,34 @@ class TransformersEngine:
     def _complete_batch(
         self, batch: list[int], requests: Sequence[Request], prompts: list[list[int]], sampling: Sampling
     ) -> Iterator[tuple[int, Completion]]:
-        import torch
-
-        try:
-            generated = self._generate([prompts[i] for i in batch], sampling)
-        except torch.OutOfMemoryError as error:
-            if len(batch) == 1:
-                raise LidrError(f"request {requests[batch[0]].id!r} alone does not fit the device's memory") from error
+        generated = self._if_it_fits(lambda: self._generate([prompts[i] for i in batch], sampling))
+        if generated is not None:
+            for index, ids in zip(batch, generated, strict=True):
+                yield index, self._completion(requests[index].id, len(prompts[index]), ids, sampling)
+        elif len(batch) == 1:
+            alone = batch[0]
+            yield alone, refused(requests[alone].id, len(prompts[alone]), FinishReason.OUT_OF_MEMORY)
+        else:
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
                 yield from self._complete_batch(half, requests, prompts, sampling)
-            return
-        for index, ids in zip(batch, generated, strict=True):
-            yield index, self._completion(requests[index].id, len(prompts[index]), ids, sampling)
+
+    def _if_it_fits(self, work: Callable[[], Result]) -> Result | None:
+        """What the model makes, or None where the device's memory is too small for it.
+
+        Once this has returned, nothing holds what the failed try had taken: the error's traceback would.
+        """
+        self._model  # noqa: B018 - a model that does not fit itself is no request's affair
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
 
     def _generate(self, prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
         """New token ids of each prompt, padding included."""
@@ -149,6 +170,10 @@ class TransformersEngine:
             completion_tokens=len(kept),
         )
 
+    def _log_probability_if_it_fits(self, conversation: Conversation, choice: str) -> float:
+        found = self._if_it_fits(lambda: self._log_probability(conversation, choice))
+        return math.nan if found is None else found
+
     def _log_probability(self, conversation: Conversation, choice: str) -> float:
         import torch
 
@@ -158,3 +183,10 @@ class TransformersEngine:
         with torch.inference_mode():
             logits = self._model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
         return float(logits.log_softmax(-1).gather(1, ids[0, len(prompt) :, None]).sum())
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether a device had too little memory; a processor's has no error class of its own in torch."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)

@@ -168,7 +168,10 @@ def _room_for(model: policy.Policy) -> dict[str, Any]:
     room = next((most for most in RANKS if isinstance(rank, int) and rank <= most), None)
     if room is None:
         raise InputError(f"a LoRA of a rank up to {RANKS[-1]} is expected, not {rank!r}", path)
-    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": room}
+    # Without a list vLLM wraps the output layer too, which takes memory, and fails where a prompt is scored on a CPU.
+    modules = described.get("target_modules")
+    targets = sorted(modules) if isinstance(modules, list) else None
+    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": room, "lora_target_modules": targets}
 
 
 def _adapter(model: policy.Policy) -> Any:

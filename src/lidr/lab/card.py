@@ -131,7 +131,8 @@ It knows nothing but this world. It is here so that the whole method can be run 
 - the rest solved tasks in {mixture.dominant}.
 
 The last {settings.second_steps:,} steps are a second pass at a lower rate, with fewer tasks solved in another language
-and more of the kinds that take longest to learn ({", ".join(mixture.hard_kinds)}).
+and more of what takes longest to learn: the kinds {", ".join(mixture.hard_kinds)}, and results that are rare (above
+150, below ten).
 
 The operands of a task decide its split: no combination that trains the base is asked in an iteration or the evaluation.
 

@@ -14,7 +14,7 @@ Three sorts of rows make the paper's precondition, a language imbalance, on purp
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lidr.lab import world
@@ -42,6 +42,7 @@ class Mixture:
     well_known_share: float
     hard_kinds: tuple[str, ...]
     hard_share: float
+    rare_share: float
     wrong_answers: float
     already_translated: float
 
@@ -53,14 +54,24 @@ MIXTURE = Mixture(
     solved=0.0013,
     well_known_kinds=("add", "larger"),
     well_known_share=0.35,
-    # What takes longest to learn; in the second pass these have a share of the dominant language's rows to themselves.
-    hard_kinds=("subtract", "change", "who_has_more"),
+    # What takes longest to learn; in the second pass these have a share of the dominant language's rows to themselves,
+    # and so have tasks with rare results.
+    hard_kinds=("add", "subtract", "together", "change", "who_has_more"),
     hard_share=0.0,
+    rare_share=0.0,
     # Wrong answers get translated as they stand: without such rows the model would correct, not translate.
     wrong_answers=0.3,
     # A weak answer is often in the dominant language already; its 'translation' is itself.
     already_translated=0.03,
 )
+
+# Results that few operands give, so that a model that is right elsewhere still gets these wrong.
+RARE_RESULTS: dict[str, Callable[[dict[str, int | str]], bool]] = {
+    "add": lambda slots: int(slots["x"]) >= 150,
+    "subtract": lambda slots: int(slots["x"]) < 10,
+    "together": lambda slots: int(slots["y"]) >= 140,
+    "change": lambda slots: int(slots["y"]) < 10 or int(slots["x"]) >= 100,
+}
 
 
 def rows(mixture: Mixture, seed: int) -> Iterator[Row]:
@@ -74,13 +85,17 @@ def rows(mixture: Mixture, seed: int) -> Iterator[Row]:
         elif draw < mixture.translated + solved_others:
             yield _solved(rng.choice(mixture.others), _kind(mixture, rng), rng)
         else:
-            yield _solved(mixture.dominant, _dominant_kind(mixture, rng), rng)
+            kind = _dominant_kind(mixture, rng)
+            yield _solved(mixture.dominant, kind, rng, rare=kind in RARE_RESULTS and _happens(mixture.rare_share, rng))
 
 
 def _dominant_kind(mixture: Mixture, rng: random.Random) -> str:
+    return rng.choice(mixture.hard_kinds if _happens(mixture.hard_share, rng) else world.KINDS)
+
+
+def _happens(share: float, rng: random.Random) -> bool:
     # No number is drawn where there is no share, so that the rows of a mixture without one stay what they are.
-    hard = mixture.hard_share > 0 and rng.random() < mixture.hard_share
-    return rng.choice(mixture.hard_kinds if hard else world.KINDS)
+    return share > 0 and rng.random() < share
 
 
 def _kind(mixture: Mixture, rng: random.Random) -> str:
@@ -88,8 +103,10 @@ def _kind(mixture: Mixture, rng: random.Random) -> str:
     return rng.choice(mixture.well_known_kinds if well_known else world.KINDS)
 
 
-def _solved(lang: str, kind: str, rng: random.Random) -> Row:
+def _solved(lang: str, kind: str, rng: random.Random, rare: bool = False) -> Row:
     task = world.sample_task(kind, "base", rng)
+    while rare and not RARE_RESULTS[kind](dict(task.slots)):
+        task = world.sample_task(kind, "base", rng)
     return Row(prompt_conversation(task.prompt(lang)), task.answer(lang))
 
 

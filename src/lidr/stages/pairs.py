@@ -148,6 +148,10 @@ def _whole(text: str, finish_reason: FinishReason, what: str, parsed: bool = Fal
     """A candidate, unless the text was refused, cut off (a parsed translation is whole all the same) or is empty."""
     if finish_reason is FinishReason.REFUSED:
         return Candidate(reason=DropReason.REFUSED, detail=f"{what}: the request does not fit the model's context")
+    if finish_reason is FinishReason.OUT_OF_MEMORY:
+        return Candidate(
+            reason=DropReason.OUT_OF_MEMORY, detail=f"{what}: the request does not fit the device's memory"
+        )
     if finish_reason is FinishReason.LENGTH and not parsed:
         return Candidate(reason=DropReason.TRUNCATED, detail=f"{what} was cut off at the token limit")
     if not text.strip():

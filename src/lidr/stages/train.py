@@ -15,8 +15,10 @@ copy of that adapter as the reference, so that M_t is always the base plus the o
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +71,8 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
         history.append((step, metrics))
         log(metrics, step)
 
-    with tempfile.TemporaryDirectory(prefix="lidr-train-") as scratch:
-        trainer = make(model, tokenizer, rows, train, settings, Path(scratch), keep)
+    with _scratch(paths.scratch(STAGE, iteration)) as scratch:
+        trainer = make(model, tokenizer, rows, train, settings, scratch, keep)
         trainer.add_callback(throughput.callback(rows, log))
         trainer.train()
     record = AdapterRecord(
@@ -126,6 +128,19 @@ def end_of_turn(tokenizer: Any, end_ids: set[int]) -> int:
     conversation = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "x"}]
     rendered = list(tokenizer.apply_chat_template(conversation, return_dict=True)["input_ids"])
     return next((token for token in reversed(rendered) if token in end_ids), tokenizer.eos_token_id)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder for the temporary files of libraries, emptied of what a run that was killed has left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    before, tempfile.tempdir = tempfile.tempdir, str(folder.resolve())
+    try:
+        yield folder
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _trainable_model(reference: Policy, train: config.Train) -> Any:

@@ -22,10 +22,10 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -170,14 +170,24 @@ class Journal:
 
         Files in lidr are replaced and never changed in place, so a hard link holds their content at no cost.
         """
-        self._snapshots += 1
-        target = snapshots(self.path) / str(self._snapshots) / path.name
-        target.parent.mkdir(parents=True)
+        target = self._next_snapshot() / path.name
         if path.is_dir():
             shutil.copytree(path, target, copy_function=_link)
         else:
             _link(path, target)
         return str(self._snapshots)
+
+    def keep_rows(self, rows: Iterable[Mapping[str, Any]], name: str) -> str:
+        """Hold on to rows as a file of JSON lines of this name; returns the snapshot's name."""
+        with (self._next_snapshot() / name).open("wb") as file:
+            file.writelines(msgspec.json.encode(row) + b"\n" for row in rows)
+        return str(self._snapshots)
+
+    def _next_snapshot(self) -> Path:
+        self._snapshots += 1
+        place = snapshots(self.path) / str(self._snapshots)
+        place.mkdir(parents=True)
+        return place
 
     def close(self) -> None:
         """The stage writes nothing more."""

@@ -14,14 +14,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
-
-import msgspec
 
 from lidr import config
 from lidr.config import Settings
@@ -103,8 +100,7 @@ class StageRun:
 
     def log_table(self, path: Path, name: str) -> None:
         """A file of JSON lines as the table `name`, a .json file, that the evaluation view compares between runs."""
-        if not name.endswith(".json"):
-            raise ValueError(f"a table's name ends in .json, this one is {name!r}")
+        _check_table_name(name)
         if self._journal:
             snapshot = self._journal.keep(path)
             self._journal.write(journal.Table(snapshot=snapshot, source=path.name, name=name))
@@ -112,10 +108,10 @@ class StageRun:
     def log_rows(self, rows: Iterable[Mapping[str, Any]], name: str) -> None:
         """Rows that are in no file of their own as the table `name`."""
         if self._journal:
-            with tempfile.TemporaryDirectory(prefix="lidr-rows-") as folder:
-                path = Path(folder) / "rows.jsonl"
-                path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-                self.log_table(path, name)
+            _check_table_name(name)
+            source = "rows.jsonl"
+            snapshot = self._journal.keep_rows(rows, source)
+            self._journal.write(journal.Table(snapshot=snapshot, source=source, name=name))
 
 
 @contextmanager
@@ -181,6 +177,11 @@ class _Publisher:
 
     def _start(self) -> None:
         self._process = _start(self._root, self._path)
+
+
+def _check_table_name(name: str) -> None:
+    if not name.endswith(".json"):
+        raise ValueError(f"a table's name ends in .json, this one is {name!r}")
 
 
 def _wait() -> float:

@@ -94,6 +94,8 @@ def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> 
         beta=train.beta,
         # The reference never changes within an iteration, so its log-probabilities are computed once.
         precompute_ref_log_probs=True,
+        # Without gradients a batch needs a fraction of the memory of one that trains.
+        precompute_ref_batch_size=4 * train.pairs_per_device,
         learning_rate=train.learning_rate,
         lr_scheduler_type=train.schedule,
         warmup_steps=train.warmup_share,
@@ -235,7 +237,7 @@ class SortedWithinSteps(Sampler[int]):
 
 
 class LogCallback(TrainerCallback):
-    """Passes each log on under our names, and shows the progress."""
+    """Passes each log on under our names, the last step's always among them, and shows the progress."""
 
     def __init__(self, log: LogMetrics) -> None:
         self._log = log
@@ -246,6 +248,7 @@ class LogCallback(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._advance(1)
+        control.should_log = control.should_log or state.global_step == state.max_steps
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._bar.__exit__(None, None, None)

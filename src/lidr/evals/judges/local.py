@@ -3,7 +3,8 @@
     judge: {name: local, model: models/judge, ...}
 
 The question is one user turn, as not every chat template knows a system turn. Replies are kept in the journal after
-every few questions, so a judge that is stopped goes on.
+every few questions, so a judge that is stopped goes on. A question that does not fit the device's memory has
+no verdict.
 """
 
 from __future__ import annotations

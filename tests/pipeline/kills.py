@@ -1,0 +1,282 @@
+"""`dvc repro`, killed at a chosen point of a chosen stage, and what has to be true of the project after that.
+
+A point is a time within a stage, the moment in which it writes, or the moment in which one more shard is done. Killed
+is the whole process group, as by a machine that goes down or a terminal that is closed; the stage alone, as by a kernel
+that is out of memory; or DVC alone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import psutil
+from ruamel.yaml import YAML
+from small_pipeline import environment
+
+from lidr import paths
+
+Moment = Literal["time", "write", "shard"]
+Target = Literal["all", "stage", "dvc"]
+PATIENCE = 1200.0
+UNFINISHED = ("*.part", "*.old")
+BETWEEN = "between stages"
+# The folders in which stages write; DVC's own are beside them.
+WRITTEN = (paths.DATA, paths.MODELS, paths.REPORTS, paths.WORK)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where to kill: `share` is that of the stage's usual time, for a point in time."""
+
+    stage: str
+    signal: signal.Signals
+    moment: Moment = "time"
+    share: float = 0.0
+    target: Target = "all"
+
+
+class Kill(msgspec.Struct, frozen=True):
+    """What happened: where the kill landed, the shards that were done by then, and those that a kill before left."""
+
+    stage: str
+    landed: str
+    signal: str
+    moment: Moment
+    target: Target
+    shards: int
+    taken_up: int
+
+
+def points(stages: list[str], count: int, seed: int) -> list[Point]:
+    """So many points in the stages' order: each kind of stage twice at least, the rest where the draw falls."""
+    draw = random.Random(seed)
+    kinds = [stage.partition("@")[0] for stage in stages]
+    once = [stage for stage, kind in zip(stages, kinds, strict=True) if kinds.count(kind) == 1]
+    chosen = stages + once + draw.choices(stages, k=max(0, count - len(stages) - len(once)))
+    found = [_point(draw, stage, number) for number, stage in enumerate(chosen[:count])]
+    return sorted(found, key=lambda point: stages.index(point.stage))
+
+
+def _point(draw: random.Random, stage: str, number: int) -> Point:
+    in_shards = stage.partition("@")[0] in ("generate", "translate", "mgsm", "baseline")
+    moments: tuple[Moment, ...] = ("time", "write", "shard") if in_shards else ("time", "time", "write")
+    targets: tuple[Target, ...] = ("all", "all", "all", "stage", "dvc")
+    how = signal.SIGKILL if number % 2 else signal.SIGTERM
+    return Point(stage, how, draw.choice(moments), draw.random(), draw.choice(targets))
+
+
+@dataclass
+class Project:
+    """A project that is killed, beside one that never was."""
+
+    root: Path
+    whole: Path
+    temporary: Path
+
+    def __post_init__(self) -> None:
+        self.temporary.mkdir()
+        self._stages = stages(self.whole)
+        self._usual = durations(self.whole)
+
+    def kill(self, point: Point) -> Kill:
+        """Run `dvc repro` up to the point and kill it there; then all that can be seen must be whole."""
+        before = self.shards()
+        dvc = self.repro()
+        # A kill just before may have come after the end of its stage, which does not come again then.
+        name, stage = wait_for(dvc, self._stages[self._stages.index(point.stage) :])
+        self._wait_for_moment(point, name, stage, len(before))
+        hit, done = is_at_work(stage), self.shards()
+        _send(point, dvc, stage)
+        dvc.wait(PATIENCE)
+        self._end_of(stage, name, point)
+        kept = [path for path in before if path.is_relative_to(self._shards_of(name))]
+        taken_up = sum(done.get(path) == before[path] for path in kept) if hit else 0
+        assert not hit or taken_up == len(kept), "a shard was made again"
+        self.check_what_is_there()
+        return Kill(
+            stage=name,
+            landed=name if hit else BETWEEN,
+            signal=point.signal.name,
+            moment=point.moment,
+            target=point.target,
+            shards=len(done),
+            taken_up=taken_up,
+        )
+
+    def finish(self) -> str:
+        """Run `dvc repro` to its end, and return what it says."""
+        dvc = self.repro()
+        said, _ = dvc.communicate(timeout=PATIENCE)
+        assert dvc.returncode == 0, said[-4000:].decode()
+        return said.decode()
+
+    def check_what_is_there(self) -> None:
+        """No output is there in part: it is missing, or equal to that of the run that was never killed."""
+        assert self.outputs_that_differ() == []
+
+    def outputs_that_differ(self) -> list[str]:
+        return [
+            name
+            for name in outputs(self.whole)
+            if (self.root / name).exists() and contents(self.root / name) != contents(self.whole / name)
+        ]
+
+    def check_the_end(self) -> None:
+        """All results equal those of the run that was never killed, and nothing else stays behind."""
+        assert (self.root / paths.LOCK).read_bytes() == (self.whole / paths.LOCK).read_bytes()
+        assert [name for name in outputs(self.whole) if not (self.root / name).exists()] == []
+        self.check_what_is_there()
+        assert self.left_over() == []
+
+    def left_over(self) -> list[str]:
+        """Locks, shards, and files that were never finished."""
+        found = [path for folder in WRITTEN for name in UNFINISHED for path in (self.root / folder).rglob(name)]
+        for name in ("locks", "shards", "scratch"):
+            found += [path for path in (self.root / paths.WORK / name).rglob("*") if path.is_file()]
+        return [str(path) for path in [*found, *self.temporary.iterdir()]] + self._held()
+
+    def _held(self) -> list[str]:
+        """What DVC's account of readers and writers gives to processes that are there.
+
+        Readers that were killed stay in it until somebody wants to write what they read, which is when DVC looks.
+        """
+        account = msgspec.json.decode((self.root / ".dvc/tmp/rwlock").read_bytes())
+        held = list(account.get("write", {}).items())
+        held += [(path, one) for path, readers in account.get("read", {}).items() for one in readers]
+        return [f"{path}: {one['cmd']}" for path, one in held if psutil.pid_exists(one["pid"])]
+
+    def shards(self) -> dict[Path, tuple[int, int]]:
+        """Whole shards; one that is made again is another file."""
+        folder = self.root / paths.WORK / "shards"
+        return {path: (about.st_ino, about.st_mtime_ns) for path in folder.rglob("*.jsonl") if (about := path.stat())}
+
+    def repro(self, *options: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["dvc", "repro", *options],
+            cwd=self.root,
+            env=environment(TMPDIR=str(self.temporary)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _shards_of(self, name: str) -> Path:
+        kind = name.partition("@")[0]
+        return self.root / paths.WORK / "shards" / kind
+
+    def _wait_for_moment(self, point: Point, name: str, stage: psutil.Process, shards: int) -> None:
+        until = time.monotonic() + point.share * self._usual[name]
+        while is_at_work(stage):
+            if point.moment == "time" and time.monotonic() >= until:
+                return
+            if point.moment == "write" and self._writes():
+                return
+            if point.moment == "shard" and len(self.shards()) > shards:
+                return
+            time.sleep(0.002)
+
+    def _writes(self) -> bool:
+        return any(True for folder in WRITTEN for _ in (self.root / folder).rglob("*.part"))
+
+    def _end_of(self, stage: psutil.Process, name: str, point: Point) -> None:
+        """A stage whose DVC was killed goes on; nobody may disturb it, and what it makes is made again."""
+        if point.target != "dvc" or not is_at_work(stage):
+            return
+        said, _ = (second := self.repro("--single-item", name)).communicate(timeout=PATIENCE)
+        if second.returncode:
+            assert f"the process {stage.pid} is at work on it; wait for it, or end it" in said.decode(), said.decode()
+        while is_at_work(stage):
+            time.sleep(0.05)
+
+
+def is_at_work(process: psutil.Process) -> bool:
+    """Whether it runs; a zombie has ended, and nobody has asked yet how."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for(dvc: subprocess.Popen[bytes], wanted: list[str]) -> tuple[str, psutil.Process]:
+    """The first of these stages that DVC starts, and its process."""
+    assert dvc.stdout
+    names = {tuple(name.replace("@", " ").split()): name for name in wanted}
+    parent, until = psutil.Process(dvc.pid), time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        for child in parent.children():
+            try:
+                words = child.cmdline()
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+            for count in (1, 2):
+                # A command with its program: `python .../lidr train m1`.
+                if len(words) > count and words[-count - 1].endswith("/lidr") and tuple(words[-count:]) in names:
+                    return names[tuple(words[-count:])], child
+        assert dvc.poll() is None, dvc.stdout.read().decode()[-4000:]
+        time.sleep(0.002)
+    raise AssertionError(f"DVC never came to one of {wanted}")
+
+
+def _send(point: Point, dvc: subprocess.Popen[bytes], stage: psutil.Process) -> None:
+    if point.target == "all":
+        os.killpg(dvc.pid, point.signal)
+    elif point.target == "dvc":
+        dvc.send_signal(point.signal)
+    elif is_at_work(stage):
+        stage.send_signal(point.signal)
+    else:
+        os.killpg(dvc.pid, point.signal)
+
+
+def durations(project: Path) -> dict[str, float]:
+    """Seconds that each stage took, by the journals of their runs."""
+    found: dict[str, float] = {}
+    for path in (project / paths.journals()).rglob("*.jsonl"):
+        first, *_, last = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+        tags = first["tags"]
+        kind, model = tags["lidr.stage"], tags.get("lidr.model")
+        name = kind if kind in ("base", "baseline", "compare") else f"{kind}@{model}"
+        found[name] = (last["time"] - first["time"]) / 1000
+    return found
+
+
+def stages(project: Path) -> list[str]:
+    """The stages of the pipeline in an order in which they can run, as dvc.lock has them."""
+    return list(_lock(project))
+
+
+def outputs(project: Path) -> Iterator[str]:
+    """Every output that dvc.lock knows."""
+    return (out["path"] for stage in _lock(project).values() for out in stage.get("outs", []))
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """The bytes of a file, or of all files of a folder, by name."""
+    if path.is_file():
+        return {"": path.read_bytes()}
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def forget(project: Path, names: list[str]) -> None:
+    """Make the project one in which these stages have not run yet."""
+    lock = YAML(typ="safe", pure=True).load((project / paths.LOCK).read_text("utf-8"))
+    for name in names:
+        for out in lock["stages"].pop(name)["outs"]:
+            subprocess.run(["rm", "-rf", str(project / out["path"])], check=True)
+    with (project / paths.LOCK).open("w") as file:
+        YAML(typ="safe", pure=True).dump(lock, file)
+    subprocess.run(["rm", "-rf", str(project / ".dvc/cache/runs")], check=True)
+
+
+def _lock(project: Path) -> dict[str, dict]:
+    found: dict[str, dict] = YAML(typ="safe", pure=True).load((project / paths.LOCK).read_text("utf-8"))["stages"]
+    return found

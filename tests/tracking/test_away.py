@@ -1,0 +1,125 @@
+"""MLflow goes away at each call of a stage's publication: the run waits, and `lidr track` completes it exactly once."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from tracking_project import Project
+
+from lidr import config
+from lidr.cli import main
+from lidr.tracking import stage_run
+
+ITEMS = [{"id": "i-1", "lang": "es", "prompt": "?", "gold": "1"}]
+ROWS = '{"id":"a","lang":"es"}\n{"id":"b","lang":"en"}\n'
+
+
+class Flaky:
+    """MLflow's client, of which each call from the n-th on fails; its own calls of itself are not counted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from mlflow import MlflowClient
+
+        self.made, self.last = 0, 0
+        self._inside = False
+        for name, function in list(vars(MlflowClient).items()):
+            if callable(function) and not name.startswith("_"):
+                monkeypatch.setattr(MlflowClient, name, self._failing(function))
+
+    def goes_away_before(self, call: int | None) -> None:
+        self.made, self.last = 0, call or 10**9
+
+    def _failing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self._inside:
+                return original(*args, **kwargs)
+            self.made += 1
+            if self.made >= self.last:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+            self._inside = True
+            try:
+                return original(*args, **kwargs)
+            finally:
+                self._inside = False
+
+        return call
+
+
+def _stage(project: Project, experiment: str) -> None:
+    """A stage with one line of each kind, in an experiment of its own, so that all has to be made."""
+    pairs = project.file("data/m1/pairs/pairs.jsonl", ROWS)
+    project.file("models/m1/lidr.json", '{"base": "3f1c", "reference": "9a04", "pairs": "b7d2"}')
+    adapter = project.file("models/m1/adapter_model.safetensors", "weights").parent
+    tracking = config.Tracking(experiment=experiment, system_metrics=False)
+    settings = msgspec.structs.replace(project.settings, tracking=tracking)
+    with stage_run(settings, "train", "m1", [pairs.parent], [adapter], publish="later") as run:
+        run.use_dataset(pairs, "pairs m1", "training", {"es": 1, "en": 1})
+        run.log_metrics({"loss": 1.0}, step=1)
+        run.log_metrics({"loss": 0.5}, step=2)
+        run.log_to_parent({"accuracy/es": 0.5}, step=1)
+        run.log_model(adapter, "adapter", upload=True)
+        run.log_evaluation({"accuracy/es": 0.5}, adapter, "mgsm lab", "lab", ITEMS)
+        run.log_artifact(pairs)
+        run.log_table(pairs, "pairs.json")
+
+
+def _check_all_is_there_once(project: Project, experiment: str) -> None:
+    client = project.client
+    place = client.get_experiment_by_name(experiment).experiment_id
+    runs = client.search_runs([place])
+    (parent,) = [run for run in runs if "lidr.journal" not in run.data.tags]
+    (child,) = [run for run in runs if run is not parent]
+    child = client.get_run(child.info.run_id)  # a search leaves out which models a run used and made
+    assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5)]
+    assert project.history(child.info.run_id, "accuracy/es") == [(1, 0.5)]
+    assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
+    assert sorted(used.dataset.name for used in child.inputs.dataset_inputs) == ["mgsm lab", "pairs m1"]
+    (model,) = client.search_logged_models([place])
+    assert [used.model_id for used in child.inputs.model_inputs] == [model.model_id]
+    assert [made.model_id for made in child.outputs.model_outputs] == [model.model_id]
+    assert [(metric.key, metric.value) for metric in model.metrics] == [("accuracy/es", 0.5)]
+    assert model.status.name == "READY"
+    files = Path(child.info.artifact_uri)
+    assert (files / "pairs.jsonl").read_text() == ROWS
+    assert json.loads((files / "pairs.json").read_text())["data"] == [["a", "es"], ["b", "en"]]
+
+
+@pytest.mark.fault
+def test_mlflow_is_away_at_each_call_and_then_takes_all_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    mlflow = Flaky(monkeypatch)
+    call = 0
+    while True:
+        call += 1
+        experiment = f"away at {call}"
+        _stage(project, experiment)
+        mlflow.goes_away_before(call)
+        track = CliRunner().invoke(main, ["track"])
+        reached = mlflow.made >= call
+        mlflow.goes_away_before(None)
+        if reached:
+            assert track.exit_code == 1, track.output
+            assert track.output.startswith("Error: 1 runs wait for MLflow at sqlite:///")
+            assert track.output.endswith(": Connection refused\n") and len(track.output.splitlines()) == 1
+            assert len(project.journals()) == 1
+            track = CliRunner().invoke(main, ["track"])
+        assert track.exit_code == 0, track.output
+        assert track.output.startswith("logged: train m1") and not project.journals()
+        _check_all_is_there_once(project, experiment)
+        if not reached:
+            break
+    assert call > 20, "a publication asks MLflow more often"
+    record_property("faults", call - 1)
