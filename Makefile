@@ -4,6 +4,8 @@
 #   make test              install and run all tests, a real run of the pipeline from a clean clone among them
 #   make test-vllm         the engines' tests with vLLM, without a GPU, and an iteration of the pipeline with it (.venv-vllm)
 #   make check             style, types, and that generated documents are up to date
+#   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
+#   make bench-long        the rest: a million rows, growth to 100,000 prompts, the whole pipeline
 #   make chaos             kill the pipeline, feed it what is wrong, take things away, and count: docs/reliability.md (an hour)
 #   make soak              two hundred iterations in one process, whose memory and open files must not grow
 #   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
@@ -33,7 +35,7 @@ SOAK := LIDR_SOAK_ITERATIONS=200 LIDR_SOAK_RESULTS=$(CURDIR)/benchmarks/results/
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro ui test test-vllm check chaos soak fuzz vulnerabilities lock install
+.PHONY: repro ui test test-vllm check bench bench-long chaos soak fuzz vulnerabilities lock install
 
 repro: install
 ifneq ($(PROFILE),)
@@ -58,6 +60,19 @@ check: install
 	ruff format --check .
 	mypy
 	python docs/generate.py --check
+
+bench: install
+	python benchmarks/overhead.py
+	python benchmarks/training.py
+	python benchmarks/generation.py
+	python benchmarks/rows.py --rows 10000
+	python docs/generate.py
+
+bench-long: install
+	python benchmarks/rows.py
+	python benchmarks/growth.py
+	python benchmarks/pipeline.py
+	python docs/generate.py
 
 fuzz: install
 	LIDR_FUZZ_EXAMPLES=20000 python -m pytest -q tests/reliability/test_fuzz.py

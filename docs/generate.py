@@ -1,5 +1,5 @@
-"""Writes the documents that are made from the code and the results: docs/commands.md, the README's tables, and the
-counts of docs/reliability.md.
+"""Writes the documents that are made from the code and the results: docs/commands.md, the README's tables, the counts of
+docs/reliability.md, and the tables of docs/performance.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
@@ -23,7 +23,7 @@ START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
 def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
     stale = []
-    for path, text in {**commands_document(), **readme(), **reliability()}.items():
+    for path, text in {**commands_document(), **readme(), **reliability(), **performance()}.items():
         if (path.read_text("utf-8") if path.exists() else "") != text:
             stale.append(path.relative_to(ROOT))
             if not check:
@@ -48,6 +48,19 @@ def readme() -> dict[Path, str]:
     text = path.read_text("utf-8")
     if report.exists():
         text = _replace(text, "results", _result_tables(report.read_text("utf-8")))
+    return {path: text}
+
+
+def performance() -> dict[Path, str]:
+    """docs/performance.md with the tables that the benchmarks' results make."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import measuring
+    import tables
+
+    path = ROOT / "docs" / "performance.md"
+    text = path.read_text("utf-8")
+    for name, content in tables.blocks(measuring.RESULTS).items():
+        text = _replace(text, name, content)
     return {path: text}
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tracemalloc
 from pathlib import Path
-from types import ModuleType
 
+import made
 import pytest
 from factories import ROOT
 
@@ -18,21 +17,12 @@ FEW, MANY = 800, 2_400
 BYTES_PER_ROW = 100
 
 
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_audit", ROOT / "benchmarks" / "audit.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def peak(benchmark: ModuleType, settings: config.Settings, folder: Path, rows: int) -> int:
+def peak(settings: config.Settings, folder: Path, rows: int) -> int:
     """Bytes that the audit of so many rows had at once, at most."""
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert benchmark.write_project(settings, rows) == rows
+        assert made.write_iteration(settings, rows // (2 * len(settings.languages))) == rows
         tracemalloc.start()
         try:
             report = audit.measure(settings, "m1", None, {})
@@ -42,11 +32,11 @@ def peak(benchmark: ModuleType, settings: config.Settings, folder: Path, rows: i
             assert report.figures["counts"]["pairs"] + report.figures["counts"]["drops"] == rows
 
 
-def test_memory_per_row_is_flat(benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_per_row_is_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = config.load(ROOT / "profiles" / "lab.yaml")
     # A sample that is full with the smaller data already.
     monkeypatch.setattr(sample, "SIZE", 16)
-    peak(benchmark, settings, tmp_path / "warm", 80)  # fills what libraries keep from their first use on
-    few = peak(benchmark, settings, tmp_path / "few", FEW)
-    many = peak(benchmark, settings, tmp_path / "many", MANY)
+    peak(settings, tmp_path / "warm", 80)  # fills what libraries keep from their first use on
+    few = peak(settings, tmp_path / "few", FEW)
+    many = peak(settings, tmp_path / "many", MANY)
     assert (many - few) / (MANY - FEW) < BYTES_PER_ROW

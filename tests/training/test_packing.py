@@ -9,7 +9,7 @@ import pytest
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.training.packing import PADDING, TokenizedPair, apart, attention_mask, joined, pack
+from lidr.training.packing import PADDING, TokenizedPair, apart, attention_mask, first_fit, joined, pack
 
 PAIR: TokenizedPair = {"prompt_ids": [11, 12, 13], "chosen_ids": [21, 22], "rejected_ids": [31, 32, 33]}
 SHORT: TokenizedPair = {"prompt_ids": [11], "chosen_ids": [21], "rejected_ids": [31]}
@@ -31,9 +31,45 @@ def test_rows_apart_are_the_prompt_with_each_answer() -> None:
 
 def test_scored_positions_are_all_chosen_ones_and_then_all_rejected_ones() -> None:
     batch = pack([SHORT, PAIR], pad=0, shared_prompt=True)
-    assert batch["packed_ids"].tolist() == [[11, 21, 11, 31, 0, 0, 0, 0, 0], [11, 12, 13, 21, 22, 13, 31, 32, 33]]
-    assert batch["packed_branches"][0].tolist() == [1, 1, 2, 2, *[PADDING] * 5]
-    assert batch["packed_scored"].tolist() == [0, 9 + 2, 9 + 3, 2, 9 + 5, 9 + 6, 9 + 7]
+    assert batch["packed_ids"].tolist() == [[11, 12, 13, 21, 22, 13, 31, 32, 33], [11, 21, 11, 31, 0, 0, 0, 0, 0]]
+    assert batch["packed_branches"][1].tolist() == [1, 1, 2, 2, *[PADDING] * 5]
+    assert batch["packed_scored"].tolist() == [9 + 0, 2, 3, 9 + 2, 5, 6, 7]
+
+
+def test_short_pairs_stand_in_one_row_beside_a_longer_one() -> None:
+    batch = pack([SHORT, PAIR, SHORT], pad=0, shared_prompt=True)
+    assert batch["packed_ids"].tolist() == [[11, 12, 13, 21, 22, 13, 31, 32, 33], [11, 21, 11, 31, 11, 21, 11, 31, 0]]
+    assert batch["packed_positions"][1].tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert batch["packed_branches"][1].tolist() == [1, 1, 2, 2, 7, 7, 8, 8, PADDING]
+    assert batch["packed_scored"].tolist() == [9 + 0, 2, 3, 9 + 4, 9 + 2, 5, 6, 7, 9 + 6]
+
+
+def test_pairs_in_one_row_do_not_see_each_other() -> None:
+    long: TokenizedPair = {"prompt_ids": [1, 2, 3], "chosen_ids": [4, 5], "rejected_ids": [6, 7, 8]}
+    short: TokenizedPair = {"prompt_ids": [1, 2], "chosen_ids": [], "rejected_ids": []}
+    batch = pack([long, short, short], pad=0, shared_prompt=True)
+    seen = attention_mask(batch["packed_branches"])[1, 0, :6, :6].int().tolist()
+    assert seen == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 0, 1, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0],
+        [0, 0, 0, 1, 1, 0],
+        [0, 0, 0, 1, 0, 1],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "spots"),
+    [
+        ([5], [(0, 0)]),
+        ([4, 4], [(0, 0), (1, 0)]),
+        ([2, 9, 3, 4], [(1, 7), (0, 0), (1, 4), (1, 0)]),
+        ([3, 3, 3, 9, 1], [(1, 0), (1, 3), (1, 6), (0, 0), (2, 0)]),
+    ],
+)
+def test_first_fit_puts_the_longest_first(lengths: list[int], spots: list[tuple[int, int]]) -> None:
+    assert first_fit(lengths) == spots
 
 
 def test_a_token_sees_the_shared_prompt_and_its_own_branch_up_to_itself() -> None:
@@ -50,7 +86,7 @@ def test_a_token_sees_the_shared_prompt_and_its_own_branch_up_to_itself() -> Non
 
 def test_padding_sees_itself_only() -> None:
     batch = pack([SHORT, PAIR], pad=0, shared_prompt=True)
-    seen = attention_mask(batch["packed_branches"])[0, 0].int()
+    seen = attention_mask(batch["packed_branches"])[1, 0].int()
     assert seen[8].tolist() == [0] * 8 + [1]
     assert seen[:4, 4:].sum() == 0
 

@@ -9,11 +9,14 @@
 Each branch begins with a copy of the prompt's last token, which predicts the answer's first one. The log-probabilities
 are those of two rows of their own (`prompt a b`, `prompt x y z`) to rounding, for a model whose only view of other
 tokens is plain causal attention. For others the rows stay apart (`shared_prompt=False`).
+
+In a batch, the rows of short pairs stand one after the other in one row of the tensors, as many as fit beside none
+longer than the longest pair, so that lengths may differ and little is padding. A branch is then 3 x pair + 0, 1 or 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 SHARED, CHOSEN, REJECTED, PADDING = 0, 1, 2, -1
+BRANCHES = 3  # of a pair
 
 # How far sharing the prompt may move a token's log-probability, in nats: rounding, by precision.
 SHARING_TOLERANCE = {"torch.float32": 1e-3, "torch.bfloat16": 0.25, "torch.float16": 0.05}
@@ -90,18 +94,43 @@ def pack(pairs: Sequence[TokenizedPair], pad: int, shared_prompt: bool) -> dict[
     import torch
 
     rows = [row for pair in pairs for row in (joined(pair) if shared_prompt else apart(pair))]
-    width = max(len(row.input_ids) for row in rows)
+    lengths = [len(row.input_ids) for row in rows]
+    spots = first_fit(lengths) if shared_prompt else [(number, 0) for number in range(len(rows))]
+    shape = (1 + max(line for line, _ in spots), max(lengths))
 
-    def padded(lists: list[list[int]], filler: int) -> torch.Tensor:
-        return torch.tensor([values + [filler] * (width - len(values)) for values in lists])
+    def laid_out(values: Iterable[list[int]], filler: int) -> torch.Tensor:
+        tensor = torch.full(shape, filler)
+        for (line, start), row in zip(spots, values, strict=True):
+            tensor[line, start : start + len(row)] = torch.tensor(row)
+        return tensor
 
-    scored = [number * width + i for side in (0, 1) for number, row in enumerate(rows) for i in row.scored[side]]
+    scored = [
+        line * shape[1] + start + i
+        for side in (0, 1)
+        for (line, start), row in zip(spots, rows, strict=True)
+        for i in row.scored[side]
+    ]
     return {
-        "packed_ids": padded([row.input_ids for row in rows], pad),
-        "packed_positions": padded([row.positions for row in rows], 0),
-        "packed_branches": padded([row.branches for row in rows], PADDING),
+        "packed_ids": laid_out((row.input_ids for row in rows), pad),
+        "packed_positions": laid_out((row.positions for row in rows), 0),
+        "packed_branches": laid_out(
+            ([number * BRANCHES + branch for branch in row.branches] for number, row in enumerate(rows)), PADDING
+        ),
         "packed_scored": torch.tensor(scored),
     }
+
+
+def first_fit(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """(line, start) of each row on lines as wide as the longest: the longest first, each where it fits first."""
+    width, taken = max(lengths), list[int]()
+    spots = [(0, 0)] * len(lengths)
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        line = next((i for i, used in enumerate(taken) if used + lengths[index] <= width), len(taken))
+        if line == len(taken):
+            taken.append(0)
+        spots[index] = (line, taken[line])
+        taken[line] += lengths[index]
+    return spots
 
 
 def attention_mask(branches: torch.Tensor) -> torch.Tensor:
@@ -112,7 +141,8 @@ def attention_mask(branches: torch.Tensor) -> torch.Tensor:
     query, key = branches[:, :, None], branches[:, None, :]
     causal = torch.ones(tokens, tokens, dtype=torch.bool, device=branches.device).tril()
     itself = torch.eye(tokens, dtype=torch.bool, device=branches.device)
-    seen = causal & (query != PADDING) & ((key == SHARED) | (key == query))
+    same_pair = key // BRANCHES == query // BRANCHES
+    seen = causal & (query != PADDING) & same_pair & ((key % BRANCHES == SHARED) | (key == query))
     return (seen | itself)[:, None]
 
 

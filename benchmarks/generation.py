@@ -1,0 +1,181 @@
+"""Generation on the transformers engine, completion tokens a second: ours against plain loops of `generate`.
+
+    $ python benchmarks/generation.py
+    prompts  ours tokens/s         same rows             times   best fixed (rows)             times
+        400  ...
+
+The prompts are texts of the lab of mixed length (10 to 400 tokens), in no order; answers end by themselves or after 64
+tokens. All sides decode greedily in float32 with the lab's base, and their answers must be the same. The peers are what
+one writes first: batches of a fixed number of rows in prompt order, padded on the left, through `model.generate`.
+
+- *same rows*: as many rows to a batch as ours has on average;
+- *best fixed*: the fastest of several batch sizes, found anew in each repetition.
+
+Imports and loading are not timed; encoding and decoding are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+from math import exp, log
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from measuring import PARAMS, child, cost, figure, machine, ratios, save, take_turns
+
+from lidr import config, policy
+from lidr.engines.base import Request, Sampling
+from lidr.engines.transformers import TransformersEngine
+from lidr.lab import world
+from lidr.stages import base
+from lidr.wording import prompt_conversation
+
+PROMPTS = 400
+SHORTEST, LONGEST, NEW_TOKENS = 10, 400, 64
+FIXED = (8, 32, 128)
+
+
+def requests(count: int, tokenizer: Any) -> list[Request]:
+    """Prompts of mixed length: a task of the lab, behind as many others as its length has room for."""
+    rng = random.Random(0)
+    tasks = [task.prompt(lang) for task in world.tasks("iterations", world.KINDS, 200, 0) for lang in ("en", "es")]
+    made = []
+    for number in range(count):
+        room = exp(rng.uniform(log(SHORTEST), log(LONGEST)))
+        text = rng.choice(tasks)
+        while len(tokenizer(longer := f"{rng.choice(tasks)} {text}")["input_ids"]) < room:
+            text = longer
+        made.append(Request(f"made-{number}", prompt_conversation(text)))
+    return made
+
+
+def work(side: str, rows: int, count: int) -> dict[str, Any]:
+    """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
+    import hashlib
+
+    values = msgspec.to_builtins(config.load(PARAMS))
+    values["engine"]["device"] = "cpu"
+    settings = msgspec.convert(values, config.Settings)
+    engine = TransformersEngine(settings.engine, policy.resolve("m0"))
+    asked = requests(count, engine._tokenizer)
+    engine.generate(asked[:1], Sampling(1), lambda _: None)
+    batches: list[int] = []
+    with cost() as spent:
+        if side == "ours":
+            done = [(c.text, c.completion_tokens) for c in engine.generate(asked, Sampling(NEW_TOKENS), batches.append)]
+        else:
+            done = _plain(engine._model, engine._tokenizer, asked, rows)
+    answers = json.dumps([text for text, _ in done]).encode()
+    return {
+        "tokens": sum(tokens for _, tokens in done),
+        "rows": rows or round(count / len([size for size in batches if size])),
+        "answers": hashlib.sha256(answers).hexdigest(),
+        **spent,
+    }
+
+
+def _plain(model: Any, tokenizer: Any, asked: list[Request], rows: int) -> list[tuple[str, int]]:
+    """What a plain script does: `generate` on so many rows at a time, in the order of the prompts."""
+    import torch
+
+    done = []
+    for start in range(0, len(asked), rows):
+        messages = [
+            [{"role": m.role, "content": m.content} for m in request.conversation]
+            for request in asked[start : start + rows]
+        ]
+        inputs = tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, padding=True, return_dict=True, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            output = model.generate(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                max_new_tokens=NEW_TOKENS,
+                do_sample=False,
+            )
+        for ids in output[:, inputs["input_ids"].shape[1] :]:
+            text = tokenizer.decode(ids, skip_special_tokens=True)
+            kept = ids[(ids != tokenizer.pad_token_id) & (ids != tokenizer.eos_token_id)]
+            done.append((text, len(kept)))
+    return done
+
+
+def measure(count: int, repetitions: int) -> dict[str, Any]:
+    """All sides in turn; raises SystemExit where their answers differ."""
+    with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
+        here = Path(folder)
+        child(__file__, "--write", cwd=here)
+        asked = str(count)
+        rows = child(__file__, "--work", "ours", "0", "--prompts", asked, cwd=here)["rows"]
+        sizes = {"ours": 0, "same rows": rows} | {f"fixed {size}": size for size in FIXED}
+        runs = take_turns(
+            {
+                name: lambda name=name: child(
+                    __file__, "--work", name.split()[0], str(sizes[name]), "--prompts", asked, cwd=here
+                )
+                for name in sizes
+            },
+            repetitions,
+        )
+    if len({run["answers"] for found in runs.values() for run in found}) > 1:
+        raise SystemExit("not the same work: answers differ")
+    speed = {name: [run["tokens"] / run["seconds"] for run in found] for name, found in runs.items()}
+    return {
+        "prompts": count,
+        "tokens": runs["ours"][0]["tokens"],
+        "rows_per_batch": rows,
+        "seconds": {name: [run["seconds"] for run in found] for name, found in runs.items()},
+        "cpu_seconds": {name: [run["cpu_seconds"] for run in found] for name, found in runs.items()},
+        **best_fixed({name: [round(value, 2) for value in values] for name, values in speed.items()}),
+    }
+
+
+def best_fixed(speed: dict[str, list[float]]) -> dict[str, Any]:
+    """The speeds of ours, of the same rows, and of the fixed size with the highest median, which is named."""
+    from statistics import median
+
+    best = max((name for name in speed if name.startswith("fixed")), key=lambda name: median(speed[name]))
+    kept = {"ours": speed["ours"], "same rows": speed["same rows"], "best fixed": speed[best]}
+    return {"best_fixed_rows": int(best.split()[1]), "tokens_per_second": kept}
+
+
+def _line(row: dict[str, Any]) -> str:
+    speed = row["tokens_per_second"]
+    times = {name: figure(ratios(speed["ours"], speed[name]), 2) for name in ("same rows", "best fixed")}
+    return (
+        f"{row['prompts']:>7}  {figure(speed['ours'])}   {figure(speed['same rows'])}   {times['same rows']}   "
+        f"{figure(speed['best fixed'])} ({row['best_fixed_rows']})   {times['best fixed']}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--prompts", type=int, default=PROMPTS)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--no-save", action="store_true", help="Print only.")
+    parser.add_argument("--write", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.write:
+        base.run(config.load(PARAMS))
+        print("{}")
+        return
+    if chosen.work:
+        side, rows = chosen.work
+        print(json.dumps(work(side, int(rows), chosen.prompts)))
+        return
+    print("prompts  ours tokens/s         same rows             times   best fixed (rows)             times")
+    report: dict[str, Any] = {"machine": machine("torch", "transformers", "peft"), "rows": []}
+    report["rows"].append(measure(chosen.prompts, chosen.repetitions))
+    print(_line(report["rows"][0]))
+    if not chosen.no_save:
+        save("generation", report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Made-up data of any size for the benchmarks, from the lab's tasks, by the product's own functions where it has any.
+
+>>> write_iteration(settings, 10_000)                       # prompts, answers, translations in data/
+>>> write_rows(path, lab_pairs(settings, 480))              # pairs as the stage `pairs` makes them
+>>> write_rows(path, mixed_pairs(settings, 400, tokenizer)) # 10 to 1,000 tokens each
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from math import exp, log
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lidr import config, paths
+from lidr.lab import world
+from lidr.records import (
+    FinishReason,
+    Message,
+    Pair,
+    PairRule,
+    Prompt,
+    PromptKind,
+    Record,
+    Response,
+    Source,
+    Translation,
+)
+from lidr.stages import pairs
+
+ITERATION = "m1"
+TASKS = 500  # distinct ones; numbers make every prompt another text
+CHUNK = 1_000  # prompts made and written at a time
+SHORTEST, LONGEST = 10, 1_000  # tokens of a mixed pair's prompt and longer answer
+
+
+def write_iteration(settings: config.Settings, prompts: int, with_pairs: bool = True) -> int:
+    """Write an iteration of so many prompts to the working folder; returns how many pairs and drops belong to it.
+
+    Five languages and eight directions for the lab's profile, answers with other numbers, one in ten wrong, one in
+    fifty cut off.
+    """
+    with ExitStack() as stack:
+        files: dict[Path, Any] = {}
+        for start in range(0, prompts, CHUNK):
+            made = texts(settings, range(start, min(start + CHUNK, prompts)))
+            for path, record in _records(settings, made, with_pairs):
+                if path not in files:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    files[path] = stack.enter_context(path.open("wb"))
+                files[path].write(msgspec.json.encode(record) + b"\n")
+    paths.round_trip(ITERATION).touch()
+    return prompts * 2 * len(settings.languages)
+
+
+def texts(settings: config.Settings, numbers: Sequence[int]) -> pairs.Texts:
+    """What a model might have written on the prompts of these numbers."""
+    tasks, dominant = _tasks(), settings.dominant
+    made = pairs.Texts(prompts={}, responses={}, translations={})
+    for number in numbers:
+        name, task = f"made-{number}", tasks[number % TASKS]
+        for lang in settings.all_languages:
+            wrong = lang != dominant and (number + len(lang) + ord(lang[0])) % 10 == 0
+            cut = number % 50 == 0 and lang == settings.languages[0]
+            answer = f"{task.answer(lang)} {number + wrong}"
+            made.prompts.setdefault(lang, {})[name] = _prompt(name, lang, f"{task.prompt(lang)} + {number}", number)
+            made.responses.setdefault(lang, {})[name] = _response(name, lang, answer, cut)
+        for lang in settings.languages:
+            for a, b in ((dominant, lang), (lang, dominant)):
+                own = made.responses[a][name]
+                if own.finish_reason is FinishReason.STOP:
+                    text = f"{task.answer(b)} {own.text.rpartition(' ')[2]}."
+                    made.translations.setdefault((a, b), {})[name] = _translation(name, a, b, text)
+    return made
+
+
+def lab_pairs(settings: config.Settings, count: int) -> list[Pair]:
+    """Pairs of the lab's tasks; where the model was right, chosen and rejected differ in wording alone."""
+    made, _ = pairs.make(settings, texts(settings, range(count)))
+    return made[:count]
+
+
+def mixed_pairs(count: int, tokenizer: Any, seed: int = 0) -> list[Pair]:
+    """Pairs of the lab's words whose prompt and longer answer have 10 to 1,000 tokens, evenly on a log scale."""
+    rng = random.Random(seed)
+    words = [word for task in _tasks() for word in f"{task.prompt('en')} {task.answer('en')}".split()]
+    made = []
+    for number in range(count):
+        length = exp(rng.uniform(log(SHORTEST), log(LONGEST)))
+        longer = max(2, round(length * rng.uniform(0.2, 0.8)))
+        lengths = [longer, max(1, round(longer * rng.uniform(0.3, 1.0)))]
+        rng.shuffle(lengths)
+        prompt = _text(rng, words, tokenizer, max(1, round(length) - longer))
+        chosen, rejected = (_text(rng, words, tokenizer, tokens) for tokens in lengths)
+        made.append(_pair(number, prompt, chosen, rejected))
+    return made
+
+
+def _text(rng: random.Random, words: list[str], tokenizer: Any, tokens: int) -> str:
+    """Words in their order from somewhere on, cut at so many tokens."""
+    start = rng.randrange(len(words))
+    text = " ".join(words[(start + i) % len(words)] for i in range(tokens))
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"][:tokens]
+    return str(tokenizer.decode(ids)).strip() or words[start]
+
+
+def _pair(number: int, prompt: str, chosen: str, rejected: str) -> Pair:
+    return Pair(
+        id=f"made-{number}:es:en",
+        prompt=(Message(role="user", content=prompt),),
+        chosen=(Message(role="assistant", content=chosen),),
+        rejected=(Message(role="assistant", content=rejected),),
+        prompt_id=f"made-{number}",
+        lang="es",
+        other_lang="en",
+        rule=PairRule.TRANSLATED_DOMINANT,
+    )
+
+
+def _prompt(name: str, lang: str, text: str, number: int) -> Prompt:
+    source = Source(name="made", row=number)
+    return Prompt(id=name, lang=lang, text=text, source=source, kind=PromptKind.TASK, answer=str(number))
+
+
+def _response(name: str, lang: str, text: str, cut: bool) -> Response:
+    return Response(
+        id=name,
+        lang=lang,
+        text=text,
+        finish_reason=FinishReason.LENGTH if cut else FinishReason.STOP,
+        prompt_tokens=20,
+        completion_tokens=len(text.split()),
+    )
+
+
+def _translation(name: str, source: str, target: str, text: str) -> Translation:
+    raw = f"{text}</translated>"
+    return Translation(
+        id=name, source_lang=source, target_lang=target, text=text, finish_reason=FinishReason.STOP, raw=raw
+    )
+
+
+def _tasks() -> list[world.Task]:
+    return list(world.tasks("iterations", world.KINDS, TASKS, 0))
+
+
+def _records(settings: config.Settings, made: pairs.Texts, with_pairs: bool) -> Iterator[tuple[Path, Record]]:
+    for lang in settings.all_languages:
+        yield from ((paths.prompt_file(ITERATION, lang), row) for row in made.prompts[lang].values())
+        yield from ((paths.response_file(ITERATION, lang), row) for row in made.responses[lang].values())
+    for (a, b), rows in made.translations.items():
+        yield from ((paths.translation_file(ITERATION, a, b), row) for row in rows.values())
+    if with_pairs:
+        kept, drops = pairs.make(settings, made)
+        yield from ((paths.pairs(ITERATION) / paths.PAIRS, row) for row in kept)
+        yield from ((paths.pairs(ITERATION) / paths.DROPS, row) for row in drops)

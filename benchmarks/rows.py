@@ -1,0 +1,201 @@
+"""Stages `pairs` and `audit` by the number of rows, beside the least possible and the authors' pairing script.
+
+    $ python benchmarks/rows.py --rows 10000 100000 1000000
+    stage        rows        seconds               floor s               times the floor     peak MiB
+    pairs      10,000  ...
+
+For each size a made-up iteration is written: five languages, eight directions, answers of the lab's tasks with other
+numbers, one in ten wrong, one in fifty cut off; a row is a pair or a drop. Each side is a process of its own:
+
+- *floor*: every line of the files that the stage reads is read with the json library, and every line that it writes
+  (the audit: every line of all these files) is written with it;
+- *ours*: the stage's own function, imports not in it;
+- *script*: the authors' pairing, rebuilt from the description of what it does (docs/method.md): whole files read with
+  the json library and joined by position, results keyed by prompt text, the English pairs written again for every
+  language. Unlike it, ours joins by id, checks every row, and counts every drop.
+
+Peak memory is the largest resident size of the process, the imports included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from made import ITERATION, write_iteration
+from measuring import PARAMS, child, cost, figure, machine, ratios, save, take_turns
+
+from lidr import audit, config, paths
+from lidr.audit.contamination import evaluation_items
+from lidr.stages import pairs
+
+SIZES = (10_000, 100_000, 1_000_000)
+FAILED = "Translation Error"  # what the authors' files hold where a translation could not be read
+
+
+def pairs_floor() -> dict[str, float]:
+    """Read what stage `pairs` reads and write what it writes, with the json library."""
+    written = [list(_read(path)) for path in sorted(paths.pairs(ITERATION).glob("*.jsonl"))]
+    with cost() as spent:
+        for path in _inputs_of_pairs():
+            rows = list(_read(path))
+        for number, rows in enumerate(written):
+            _write(Path(f"written-{number}.jsonl"), rows)
+    return spent
+
+
+def audit_floor() -> dict[str, float]:
+    """Read every line of the iteration's files with the json library and write it again."""
+    with cost() as spent, tempfile.TemporaryFile("w", encoding="utf-8") as out:
+        for path in [*_inputs_of_pairs(), *sorted(paths.pairs(ITERATION).glob("*.jsonl"))]:
+            for row in _read(path):
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return spent
+
+
+def pairs_script() -> dict[str, float]:
+    """The authors' pairing: for each language, lists joined by position, and the English file written again."""
+    settings = config.load(PARAMS)
+    dominant = settings.dominant
+    with cost() as spent:
+        for lang in settings.languages:
+            asked, own = (_by_text(lang), _by_text(dominant))
+            there = [row["text"] or FAILED for row in _read(paths.translation_file(ITERATION, dominant, lang))]
+            back = [row["text"] or FAILED for row in _read(paths.translation_file(ITERATION, lang, dominant))]
+            in_lang, in_dominant = [], []
+            for (prompt, answer), (question, well), text, reverse in zip(
+                asked.items(), own.items(), there, back, strict=False
+            ):
+                if FAILED in (text, reverse):
+                    continue
+                in_lang.append(_preference(prompt, text, answer))
+                in_dominant.append(_preference(question, well, reverse))
+            _dump(Path(f"{lang}.json"), in_lang)
+            _dump(Path(f"{dominant}.json"), in_dominant)
+    return spent
+
+
+def pairs_ours() -> dict[str, float]:
+    """Stage `pairs`."""
+    with cost() as spent:
+        pairs.run(config.load(PARAMS), ITERATION)
+    return spent
+
+
+def audit_ours() -> dict[str, float]:
+    """Stage `audit`, its report and plots included."""
+    settings = config.load(PARAMS)
+    with cost() as spent:
+        audit.write(audit.measure(settings, ITERATION, None, evaluation_items(settings)), paths.audit(ITERATION))
+    return spent
+
+
+WORK: dict[str, dict[str, Callable[[], dict[str, float]]]] = {
+    "pairs": {"floor": pairs_floor, "ours": pairs_ours, "script": pairs_script},
+    "audit": {"floor": audit_floor, "ours": audit_ours},
+}
+
+
+def measure(rows: int, stages: Sequence[str], repetitions: int) -> list[dict[str, Any]]:
+    """All sides of these stages in turn, for one size."""
+    settings = config.load(PARAMS)
+    prompts = -(-rows // (2 * len(settings.languages)))
+    with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
+        here = Path(folder)
+        child(__file__, "--write", str(prompts), cwd=here)
+        size = sum(path.stat().st_size for path in (here / paths.DATA).rglob("*.jsonl"))
+        found = []
+        for stage in stages:
+            runs = take_turns(
+                {
+                    side: lambda stage=stage, side=side: child(__file__, "--work", stage, side, cwd=here)
+                    for side in WORK[stage]
+                },
+                repetitions,
+            )
+            found.append({"stage": stage, "rows": prompts * 2 * len(settings.languages), "bytes": size, **costs(runs)})
+    return found
+
+
+def costs(runs: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, Any]]:
+    """Seconds, processor seconds and peak memory of each side."""
+    return {
+        "seconds": {side: [run["seconds"] for run in found] for side, found in runs.items()},
+        "cpu_seconds": {side: [run["cpu_seconds"] for run in found] for side, found in runs.items()},
+        "peak_bytes": {side: max(run["peak_bytes"] for run in found) for side, found in runs.items()},
+    }
+
+
+def _inputs_of_pairs() -> list[Path]:
+    folders = (paths.prompts(ITERATION), paths.responses(ITERATION), paths.translations(ITERATION))
+    return [path for folder in folders for path in sorted(folder.glob("*.jsonl"))]
+
+
+def _by_text(lang: str) -> dict[str, str]:
+    asked, answers = _read(paths.prompt_file(ITERATION, lang)), _read(paths.response_file(ITERATION, lang))
+    return {prompt["text"]: answer["text"] for prompt, answer in zip(asked, answers, strict=False)}
+
+
+def _preference(prompt: str, chosen: str, rejected: str) -> dict[str, Any]:
+    return {"instruction": prompt, "input": "", "chosen": chosen, "rejected": rejected}
+
+
+def _read(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _write(path: Path, rows: list[Any]) -> None:
+    with path.open("w", encoding="utf-8") as out:
+        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _dump(path: Path, rows: list[Any]) -> None:
+    with path.open("w", encoding="utf-8") as out:
+        json.dump(rows, out, ensure_ascii=False)
+
+
+def _line(row: dict[str, Any]) -> str:
+    seconds = row["seconds"]
+    return (
+        f"{row['stage']:<8} {row['rows']:>9,}  {figure(seconds['ours'], 2):<21} {figure(seconds['floor'], 2):<21} "
+        f"{figure(ratios(seconds['ours'], seconds['floor']), 2):<19} {row['peak_bytes']['ours'] / 2**20:,.0f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--stages", nargs="+", choices=WORK, default=list(WORK))
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--no-save", action="store_true", help="Print only.")
+    parser.add_argument("--write", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.write:
+        print(json.dumps({"rows": write_iteration(config.load(PARAMS), chosen.write)}))
+        return
+    if chosen.work:
+        stage, side = chosen.work
+        print(json.dumps(WORK[stage][side]()))
+        return
+    print("stage         rows  seconds               floor s               times the floor     peak MiB")
+    report: dict[str, Any] = {
+        "machine": machine("msgspec", "numpy", "scipy", "matplotlib", "sacrebleu", "py3langid"),
+        "rows": [],
+    }
+    for size in chosen.rows:
+        for row in measure(size, chosen.stages, chosen.repetitions):
+            report["rows"].append(row)
+            print(_line(row), flush=True)
+            if not chosen.no_save:
+                save("rows", report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""DPO with a likelihood term, pairs a second: ours against TRL's DPOTrainer as its documentation shows it.
+
+    $ python benchmarks/training.py
+    set     pairs  ours pairs/s          TRL pairs/s           times TRL          loss differs by
+    lab       480  ...
+    mixed     400  ...
+
+Both train the same LoRA adapter on the lab's base, in float32, on the same token ids in the same order, with the same
+optimizer, schedule and seed, in steps of 8 pairs; both log each step. `lab` are pairs of the lab's tasks, `mixed` pairs
+of 10 to 1,000 tokens. Time is from the texts to the trained adapter (tokens, reference log-probabilities, steps);
+imports and the loading of the model are not in it. The losses of the first 50 steps must be the same within 1e-3 of
+their size, or the benchmark fails.
+
+TRL is the release that lidr itself builds on. Its likelihood term is a mean over all tokens of a step, so ours is set
+to that as well (`likelihood_mean: token`); it costs as much as the paper's. Where TRL's defaults would slow it down for
+nothing here (gradient checkpointing), they are off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from made import ITERATION, LONGEST, lab_pairs, mixed_pairs
+from measuring import PARAMS, child, cost, figure, machine, ratios, save, take_turns
+
+from lidr import config, paths, policy
+from lidr.jsonl import read_rows, write_rows
+from lidr.records import Pair
+from lidr.stages import base, train
+
+SIZES = {"lab": 480, "mixed": 400}
+SIDES = ("ours", "trl")
+STEPS = 50  # whose losses are compared
+TOLERANCE = 1e-3
+
+
+def settings() -> config.Settings:
+    """The lab's profile, on a CPU, with TRL's likelihood term and room for the longest pair."""
+    values = msgspec.to_builtins(config.load(PARAMS))
+    values["engine"]["device"] = "cpu"
+    values["train"] |= {"likelihood_mean": "token", "log_every_steps": 1, "max_tokens": LONGEST + 24}
+    values["train"] |= {"epochs": 1, "pairs_per_step": 8, "pairs_per_device": 8}
+    return msgspec.convert(values, config.Settings)
+
+
+def write_set(name: str, count: int) -> None:
+    """Write the base and a set of pairs to the working folder."""
+    base.run(settings())
+    tokenizer = policy.load_tokenizer(policy.resolve("m0"))
+    pairs = lab_pairs(settings(), count) if name == "lab" else mixed_pairs(count, tokenizer)
+    write_rows(_pairs_file(), pairs)
+
+
+def work(side: str) -> dict[str, Any]:
+    """Train on the set in the working folder; returns the cost and the loss of each step."""
+    import torch
+
+    given, reference = settings(), policy.resolve("m0")
+    pairs = list(read_rows(_pairs_file(), Pair))
+    tokenizer = policy.load_tokenizer(reference)
+    model = policy.load_base(reference, torch.float32)
+    run = _ours if side == "ours" else _trl
+    import lidr.training.trainer  # noqa: F401 (so that no import is timed)
+
+    torch.manual_seed(given.seed)
+    losses: list[float] = []
+    with tempfile.TemporaryDirectory() as scratch, cost() as spent:
+        ids = run(model, tokenizer, pairs, given, Path(scratch), losses)
+    return {"pairs": len(pairs), "tokens": sum(len(part) for row in ids for part in row), "losses": losses} | spent
+
+
+def _ours(
+    model: Any, tokenizer: Any, pairs: list[Pair], given: config.Settings, scratch: Path, losses: list[float]
+) -> list[tuple[list[int], ...]]:
+    from lidr.training.trainer import make
+
+    rows, drops = train.tokenize(pairs, tokenizer, policy.end_ids(model, tokenizer), given.train.max_tokens)
+    assert not drops, drops[0].detail
+    trainer = make(
+        model, tokenizer, rows, given.train, given, scratch, lambda metrics, _: losses.append(metrics["loss"])
+    )
+    trainer.train()
+    return [_ids(row) for row in rows]
+
+
+def _trl(
+    model: Any, tokenizer: Any, pairs: list[Pair], given: config.Settings, scratch: Path, losses: list[float]
+) -> list[tuple[list[int], ...]]:
+    from datasets import Dataset
+    from peft import LoraConfig
+    from trl import DPOConfig, DPOTrainer
+
+    values = given.train
+    trainer = DPOTrainer(
+        model=model,
+        args=DPOConfig(
+            output_dir=str(scratch),
+            loss_type=["sigmoid", "sft"],
+            loss_weights=[1.0, values.alpha],
+            beta=values.beta,
+            learning_rate=values.learning_rate,
+            lr_scheduler_type=values.schedule,
+            warmup_steps=values.warmup_share,
+            num_train_epochs=values.epochs,
+            per_device_train_batch_size=values.pairs_per_step,
+            max_length=values.max_tokens,
+            max_grad_norm=values.max_gradient_norm,
+            weight_decay=values.weight_decay,
+            gradient_checkpointing=False,
+            bf16=False,
+            use_cpu=True,
+            dataloader_pin_memory=False,
+            logging_steps=1,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            seed=given.seed,
+            data_seed=given.seed,
+        ),
+        # Prompts as the chat template renders them, with plain answers: these end at the end of the turn.
+        train_dataset=Dataset.from_list([_texts(pair, tokenizer) for pair in pairs]),
+        processing_class=tokenizer,
+        peft_config=LoraConfig(
+            r=values.lora_rank,
+            lora_alpha=values.lora_alpha,
+            lora_dropout=values.lora_dropout,
+            target_modules=list(values.lora_modules),
+            task_type="CAUSAL_LM",
+        ),
+    )
+    trainer.train()
+    losses += [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return [_ids(row) for row in trainer.train_dataset]
+
+
+def _texts(pair: Pair, tokenizer: Any) -> dict[str, str]:
+    prompt = [{"role": m.role, "content": m.content} for m in pair.prompt]
+    rendered = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+    return {"prompt": rendered, "chosen": pair.chosen[-1].content, "rejected": pair.rejected[-1].content}
+
+
+def _ids(row: Any) -> tuple[list[int], ...]:
+    return tuple(row[side] for side in ("prompt_ids", "chosen_ids", "rejected_ids"))
+
+
+def measure(name: str, count: int, repetitions: int) -> dict[str, Any]:
+    """Both sides in turn on one set; raises SystemExit where they do not do the same work."""
+    with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
+        here = Path(folder)
+        child(__file__, "--write", name, "--pairs", str(count), cwd=here)
+        runs = take_turns(
+            {side: lambda side=side: child(__file__, "--work", side, cwd=here) for side in SIDES}, repetitions
+        )
+    return {"set": name, **compared(runs)}
+
+
+def compared(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Seconds and pairs a second of each side, and by how much the losses of their first steps differ, at most."""
+    ours, trl = runs["ours"][0], runs["trl"][0]
+    if (ours["pairs"], ours["tokens"]) != (trl["pairs"], trl["tokens"]):
+        raise SystemExit(f"not the same work: {ours['tokens']} tokens here, {trl['tokens']} in TRL")
+    difference = largest_difference(ours["losses"][:STEPS], trl["losses"][:STEPS])
+    if difference > TOLERANCE:
+        raise SystemExit(f"not the same training: losses differ by {difference:.2g} of their size")
+    return {
+        "pairs": ours["pairs"],
+        "tokens": ours["tokens"],
+        "steps_compared": min(STEPS, len(ours["losses"])),
+        "loss_difference": difference,
+        "seconds": {side: [run["seconds"] for run in found] for side, found in runs.items()},
+        "cpu_seconds": {side: [run["cpu_seconds"] for run in found] for side, found in runs.items()},
+        "peak_bytes": {side: max(run["peak_bytes"] for run in found) for side, found in runs.items()},
+        "pairs_per_second": {
+            side: [round(run["pairs"] / run["seconds"], 3) for run in found] for side, found in runs.items()
+        },
+    }
+
+
+def largest_difference(ours: list[float], theirs: list[float]) -> float:
+    """The largest difference of two curves, step by step, as a share of the loss."""
+    return max(abs(a - b) / abs(b) for a, b in zip(ours, theirs, strict=True))
+
+
+def _pairs_file() -> Path:
+    return paths.pairs(ITERATION) / paths.PAIRS
+
+
+def _line(row: dict[str, Any]) -> str:
+    speed = row["pairs_per_second"]
+    times = ratios(speed["ours"], speed["trl"])
+    return (
+        f"{row['set']:<7} {row['pairs']:>5}  {figure(speed['ours']):<21} {figure(speed['trl']):<21} "
+        f"{figure(times, 2):<18} {row['loss_difference']:.1g}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sets", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--pairs", type=int, help="Pairs of each set, instead of 480 and 400.")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--no-save", action="store_true", help="Print only.")
+    parser.add_argument("--write", choices=SIZES, help=argparse.SUPPRESS)
+    parser.add_argument("--work", choices=SIDES, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.write:
+        write_set(chosen.write, chosen.pairs)
+        print("{}")
+        return
+    if chosen.work:
+        print(json.dumps(work(chosen.work)))
+        return
+    print("set     pairs  ours pairs/s          TRL pairs/s           times TRL          loss differs by")
+    report: dict[str, Any] = {"machine": machine("torch", "transformers", "trl", "peft", "accelerate"), "rows": []}
+    for name in chosen.sets:
+        report["rows"].append(measure(name, chosen.pairs or SIZES[name], chosen.repetitions))
+        print(_line(report["rows"][-1]), flush=True)
+        if not chosen.no_save:
+            save("training", report)
+
+
+if __name__ == "__main__":
+    main()
