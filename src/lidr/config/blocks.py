@@ -159,7 +159,10 @@ class Pairs(Section, frozen=True):
 
 
 class Train(Section, frozen=True):
-    """DPO with a likelihood term on LoRA weights; alpha and beta as in the paper's equation 4."""
+    """DPO with a likelihood term on LoRA weights; alpha and beta as in the paper's equation 4.
+
+    `accelerate` is a file of accelerate's own settings, or null for one process.
+    """
 
     beta: Positive
     alpha: NotNegative
@@ -181,6 +184,7 @@ class Train(Section, frozen=True):
     dtype: Literal["float32", "bfloat16"]
     gradient_checkpointing: bool
     log_every_steps: Count
+    accelerate: str | None
 
 
 class Mgsm(Section, frozen=True):

@@ -246,6 +246,9 @@ def _train_problems(settings: Settings) -> list[Problem]:
             continue
         if train.pairs_per_step % train.pairs_per_device:
             problems.append(((*where, "pairs_per_step"), "a multiple of pairs_per_device is expected"))
+        if train.accelerate is not None and Path(train.accelerate).parent != paths.LAUNCHERS:
+            reason = f"a file in {paths.LAUNCHERS} is expected, or null; DVC would miss changes elsewhere"
+            problems.append(((*where, "accelerate"), reason))
         if not train.lora_modules:
             problems.append(((*where, "lora_modules"), "one module or more are expected"))
     return problems
