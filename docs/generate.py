@@ -1,4 +1,4 @@
-"""Writes the documents that are made from the code and the results: docs/commands.md and the README's tables.
+"""Writes the documents that are made from the code and the results: docs/commands.md, tables of README and scale.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
@@ -19,7 +19,7 @@ START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
 def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
     stale = []
-    for path, text in {**commands_document(), **readme()}.items():
+    for path, text in {**commands_document(), **readme(), **scale_document()}.items():
         if (path.read_text("utf-8") if path.exists() else "") != text:
             stale.append(path.relative_to(ROOT))
             if not check:
@@ -45,6 +45,14 @@ def readme() -> dict[Path, str]:
     if report.exists():
         text = _replace(text, "results", _result_tables(report.read_text("utf-8")))
     return {path: text}
+
+
+def scale_document() -> dict[Path, str]:
+    """docs/scale.md with the table that docs/scale.py computes."""
+    import scale
+
+    path = ROOT / "docs" / "scale.md"
+    return {path: _replace(path.read_text("utf-8"), "scale", scale.table())}
 
 
 def _result_tables(report: str) -> str:
