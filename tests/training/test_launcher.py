@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +101,8 @@ def test_two_processes_have_the_curve_of_one(curves: Any, iteration: str) -> Non
 @pytest.mark.pipeline
 def test_the_first_process_writes_what_one_process_would(curves: Any, project: Path) -> None:
     expected = ["adapter_config.json", "adapter_model.safetensors", "drops.jsonl", "lidr.json", "log.csv"]
-    assert sorted(os.listdir(project / "models/m1")) == [*expected, "metrics.json"]
-    assert sorted(os.listdir(project / "models")) == ["m0", "m1", "m2"]
+    assert sorted(path.name for path in (project / "models/m1").iterdir()) == [*expected, "metrics.json"]
+    assert sorted(path.name for path in (project / "models").iterdir()) == ["m0", "m1", "m2"]
 
 
 @pytest.mark.pipeline

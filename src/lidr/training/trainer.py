@@ -136,7 +136,7 @@ def _batches_per_step(train: config.Train) -> int:
 
 
 def _dataset(pairs: list[TokenizedPair], args: DPOConfig, scratch: Path) -> Dataset:
-    """The rows in memory, or in a file where several processes need them: TRL keeps the reference's values beside it."""
+    """The rows in memory, or in a file where processes share them: TRL keeps the reference's values beside it."""
     rows, folder = Dataset.from_list([dict(pair) for pair in pairs]), scratch / "rows"
     if args.world_size == 1:
         return rows
