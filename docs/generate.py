@@ -1,5 +1,5 @@
-"""Writes the documents that are made from the code and the results: docs/commands.md, the README's tables, the counts of
-docs/reliability.md, and the tables of docs/performance.md.
+"""Writes the documents that are made from the code and the results: docs/commands.md, and the tables of README.md,
+docs/reliability.md, docs/performance.md and docs/scale.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
@@ -23,7 +23,8 @@ START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
 def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
     stale = []
-    for path, text in {**commands_document(), **readme(), **reliability(), **performance()}.items():
+    documents = {**commands_document(), **readme(), **reliability(), **performance(), **scale_document()}
+    for path, text in documents.items():
         if (path.read_text("utf-8") if path.exists() else "") != text:
             stale.append(path.relative_to(ROOT))
             if not check:
@@ -62,6 +63,14 @@ def performance() -> dict[Path, str]:
     for name, content in tables.blocks(measuring.RESULTS).items():
         text = _replace(text, name, content)
     return {path: text}
+
+
+def scale_document() -> dict[Path, str]:
+    """docs/scale.md with the table that docs/scale.py computes."""
+    import scale
+
+    path = ROOT / "docs" / "scale.md"
+    return {path: _replace(path.read_text("utf-8"), "scale", scale.table())}
 
 
 def _result_tables(report: str) -> str:

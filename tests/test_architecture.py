@@ -46,7 +46,13 @@ RESOLVE_LAB = {
 }
 
 # Libraries that only one room may import; `dvc` none.
-ONLY_IN = {"trl": "lidr.training.trainer", "vllm": "lidr.engines.vllm", "mlflow": "lidr.tracking", "dvc": None}
+ONLY_IN = {
+    "trl": "lidr.training.trainer",
+    "vllm": "lidr.engines.vllm",
+    "ray": "lidr.engines.ray",
+    "mlflow": "lidr.tracking",
+    "dvc": None,
+}
 
 # Modules whose change cannot change the bytes of a stage's output, although it imports them.
 NOT_IN_THE_OUTPUT = {

@@ -99,7 +99,33 @@ WRONG = {
         "  name: transformers",
         "  name: llama",
         "  name: llama",
-        "engine.name: 'llama' is none of transformers, vllm, openai",
+        "engine.name: 'llama' is none of transformers, vllm, openai, ray",
+    ),
+    "ray without its block": (
+        "  name: transformers",
+        "  name: ray",
+        "engine:",
+        "engine.ray: the engine 'ray' needs it",
+    ),
+    "ray's vllm without its block": (
+        "  name: transformers",
+        "  name: ray\n  ray: {engine: vllm, address: null, workers: 2, gpus_per_worker: 1, rows_per_task: 100}",
+        "engine:",
+        "engine.vllm: the engine 'ray' needs it",
+    ),
+    "ray with other GPUs than its vllm": (
+        "  name: transformers",
+        "  name: ray\n  ray:\n    engine: vllm\n    address: null\n    workers: 2\n    gpus_per_worker: 1\n"
+        "    rows_per_task: 9\n  vllm: {tensor_parallel: 4, memory_share: 0.9, sequences: 8, context: null, "
+        "prefix_caching: true, eager: false}",
+        "    gpus_per_worker",
+        "engine.ray.gpus_per_worker: engine.vllm.tensor_parallel is 4; as many are expected, or 0 without GPUs",
+    ),
+    "accelerate's settings out of DVC's sight": (
+        "  accelerate: null",
+        "  accelerate: elsewhere/cpu.yaml",
+        "  accelerate",
+        "train.accelerate: a file in profiles/accelerate is expected, or null; DVC would miss changes elsewhere",
     ),
     "no such precision": (
         "  dtype:",

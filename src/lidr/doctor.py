@@ -147,10 +147,11 @@ def _answers(uri: str) -> bool:
 
 
 def _engine(settings: config.Settings) -> Finding:
-    name = settings.engine.name
-    if name == "vllm" and importlib.util.find_spec("vllm") is None:
-        return Finding("engine", False, "vllm is not installed: `pip install 'lidr[gpu]'`")
-    return Finding("engine", True, name)
+    engine = settings.engine
+    for library, extra, needed in (("vllm", "gpu", engine.vllm), ("ray", "ray", engine.ray)):
+        if needed is not None and importlib.util.find_spec(library) is None:
+            return Finding("engine", False, f"{library} is not installed: `pip install 'lidr[{extra}]'`")
+    return Finding("engine", True, engine.name)
 
 
 def _base(settings: config.Settings) -> Finding:

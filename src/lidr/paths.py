@@ -11,6 +11,7 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
 POINTERS = PROFILES / "sources"
+LAUNCHERS = PROFILES / "accelerate"
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 DATA = Path("data")

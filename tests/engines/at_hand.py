@@ -31,7 +31,7 @@ from lidr.lab import source
 from lidr.records import FinishReason
 from lidr.wording import prompt_conversation
 
-KINDS = ("transformers", "openai", "vllm", "vllm serve")
+KINDS = ("transformers", "openai", "ray", "vllm", "vllm serve")
 CONTEXT = 512
 
 # vLLM's build without a GPU hangs on some processors where it binds threads by itself, and takes half of the memory.
@@ -81,6 +81,9 @@ def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
             settings = engine_settings("transformers")
         elif kind == "openai":
             settings = server_settings(stack.enter_context(served_by_transformers(models, model)))
+        elif kind == "ray":
+            skip_without_ray()
+            settings = ray_settings()
         elif kind == "vllm":
             skip_without_vllm()
             settings = vllm_settings()
@@ -94,6 +97,16 @@ def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
 def vllm_settings() -> config.Engine:
     options = {"tensor_parallel": 1, "memory_share": 0.5, "sequences": 32, "context": None}
     return engine_settings("vllm", vllm=options | {"prefix_caching": True, "eager": True})
+
+
+def skip_without_ray() -> None:
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed here; `make test` makes an environment that has it")
+
+
+def ray_settings(**values: object) -> config.Engine:
+    options = {"engine": "transformers", "address": None, "workers": 2, "gpus_per_worker": 0, "rows_per_task": 7}
+    return engine_settings("ray", ray=options | values)
 
 
 def server_settings(url: str, takes: str = "vllm", **values: object) -> config.Engine:

@@ -80,19 +80,30 @@ class Server(Section, frozen=True):
     timeout_seconds: Positive
 
 
+class Ray(Section, frozen=True):
+    """What the engine `ray` needs: the engine that each worker holds, and where the workers are."""
+
+    engine: Literal["transformers", "vllm"]
+    address: str | None
+    workers: Count
+    gpus_per_worker: WholeNumber
+    rows_per_task: Count
+
+
 class Engine(Section, frozen=True):
     """What generates text, for all stages that do.
 
     `device` is training's as well. What an engine has no use for is null, and the block of another engine is left out.
     """
 
-    name: Literal["transformers", "vllm", "openai"]
+    name: Literal["transformers", "vllm", "openai", "ray"]
     device: Literal["auto", "cpu", "cuda", "mps"]
     dtype: Literal["float32", "bfloat16", "float16"] | None
     tokens_per_batch: Count | None
     rows_per_shard: Count
     vllm: Vllm | None = None
     openai: Server | None = None
+    ray: Ray | None = None
 
     @property
     def continues_turns(self) -> bool:
@@ -159,7 +170,10 @@ class Pairs(Section, frozen=True):
 
 
 class Train(Section, frozen=True):
-    """DPO with a likelihood term on LoRA weights; alpha and beta as in the paper's equation 4."""
+    """DPO with a likelihood term on LoRA weights; alpha and beta as in the paper's equation 4.
+
+    `accelerate` is a file of accelerate's own settings, or null for one process.
+    """
 
     beta: Positive
     alpha: NotNegative
@@ -181,6 +195,7 @@ class Train(Section, frozen=True):
     dtype: Literal["float32", "bfloat16"]
     gradient_checkpointing: bool
     log_every_steps: Count
+    accelerate: str | None
 
 
 class Mgsm(Section, frozen=True):

@@ -20,9 +20,11 @@ from lidr.config.blocks import (
     Place,
     Problem,
     Prompts,
+    Ray,
     Server,
     Settings,
     Train,
+    Vllm,
     flatten,
     iteration_number,
 )
@@ -62,19 +64,34 @@ _ENGINE_NEEDS = {
     "transformers": ("dtype", "tokens_per_batch"),
     "vllm": ("dtype", "tokens_per_batch", "vllm"),
     "openai": ("openai",),
+    "ray": ("dtype", "tokens_per_batch", "ray"),
 }
 
 
 def _engine_problems(settings: Settings) -> list[Problem]:
     engine = settings.engine
     problems: list[Problem] = []
-    for key in ("dtype", "tokens_per_batch", "vllm", "openai"):
-        is_given, is_needed = getattr(engine, key) is not None, key in _ENGINE_NEEDS[engine.name]
+    needs = _ENGINE_NEEDS[engine.name]
+    if engine.ray is not None and engine.name == "ray":
+        needs += _ENGINE_NEEDS[engine.ray.engine]
+    for key in ("dtype", "tokens_per_batch", "vllm", "openai", "ray"):
+        is_given, is_needed = getattr(engine, key) is not None, key in needs
         if is_needed and not is_given:
             problems.append((("engine", key), f"the engine {engine.name!r} needs it"))
         if is_given and not is_needed:
             problems.append((("engine", key), f"the engine {engine.name!r} has no use for it"))
-    return problems if problems or engine.openai is None else _server_problems(settings, engine.openai)
+    if problems:
+        return problems
+    if engine.ray is not None:
+        return _ray_problems(engine.ray, engine.vllm)
+    return [] if engine.openai is None else _server_problems(settings, engine.openai)
+
+
+def _ray_problems(ray: Ray, vllm: Vllm | None) -> list[Problem]:
+    if vllm is not None and ray.gpus_per_worker not in (0, vllm.tensor_parallel):
+        reason = f"engine.vllm.tensor_parallel is {vllm.tensor_parallel}; as many are expected, or 0 without GPUs"
+        return [(("engine", "ray", "gpus_per_worker"), reason)]
+    return []
 
 
 def _server_problems(settings: Settings, server: Server) -> list[Problem]:
@@ -246,6 +263,9 @@ def _train_problems(settings: Settings) -> list[Problem]:
             continue
         if train.pairs_per_step % train.pairs_per_device:
             problems.append(((*where, "pairs_per_step"), "a multiple of pairs_per_device is expected"))
+        if train.accelerate is not None and Path(train.accelerate).parent != paths.LAUNCHERS:
+            reason = f"a file in {paths.LAUNCHERS} is expected, or null; DVC would miss changes elsewhere"
+            problems.append(((*where, "accelerate"), reason))
         if not train.lora_modules:
             problems.append(((*where, "lora_modules"), "one module or more are expected"))
     return problems

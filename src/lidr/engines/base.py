@@ -123,6 +123,10 @@ def open_engine(settings: config.Engine, policy: Policy) -> Engine:
         from lidr.engines.openai import OpenAIEngine
 
         return OpenAIEngine(settings, policy)
+    if settings.name == "ray":
+        from lidr.engines.ray import RayEngine
+
+        return RayEngine(settings, policy)
     from lidr.engines.transformers import TransformersEngine
 
     return TransformersEngine(settings, policy)

@@ -74,12 +74,13 @@ def rates(
         return Rates(generation, training, "as given")
     dtype = str(settings.engine.dtype or "float32")
     speed = measure(there.kind, dtype)
+    workers = settings.engine.ray.workers if settings.engine.ray else 1
     why = (
         f"{SHARE:.0%} of what this device reached just now in {dtype}: "
         f"{speed.flops / 1e9:,.0f} GFLOP/s in a matrix product, {speed.bandwidth / 1e9:,.0f} GB/s in a copy"
     )
     return Rates(
-        generation or generation_rate(settings, shape, speed, answer_tokens),
+        generation or workers * generation_rate(settings, shape, speed, answer_tokens),
         training or training_rate(settings, shape, speed),
         why,
     )

@@ -44,7 +44,7 @@ class Budget:
 def generation(settings: config.Settings, shape: Shape, device_memory: int) -> Budget:
     """Weights, adapter, key-value cache and logits of the largest batch."""
     engine = settings.engine
-    if engine.name == "vllm":
+    if engine.vllm is not None:
         return _vllm(settings, shape, device_memory)
     size = BYTES[str(engine.dtype)]
     longest = longest_request(settings)

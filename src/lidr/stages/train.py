@@ -11,17 +11,22 @@ The first iteration puts a new adapter on the base. A later one goes on training
 copy of that adapter as the reference, so that M_t is always the base plus the one folder models/m<t>:
 
     models/m1/adapter_model.safetensors  adapter_config.json  lidr.json  metrics.json  log.csv  drops.jsonl
+
+With `train.accelerate` the same runs in several processes (lidr/training/launcher.py), of which the first one writes.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from lidr import config, paths, policy
 from lidr.errors import InputError
@@ -29,6 +34,9 @@ from lidr.jsonl import atomic_folder, read_by_key, read_json, write_json, write_
 from lidr.policy import AdapterRecord, Policy
 from lidr.records import Drop, DropReason, Pair
 from lidr.training.packing import TokenizedPair
+
+if TYPE_CHECKING:
+    import torch
 
 STAGE = "train"
 
@@ -50,9 +58,22 @@ class Trained:
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
     """Train the iteration's adapter and save it to models/<iteration>; `log` gets the metrics by step, live.
 
-    Raises InputError where no pair fits `train.max_tokens`, or the model cannot share prompts and is told to.
+    Raises InputError where no pair fits `train.max_tokens`, the model cannot share prompts and is told to, or a step's
+    pairs cannot be shared out evenly among processes.
     """
-    from lidr.training import throughput
+    from lidr.training import launcher
+
+    wanted = settings.train_for(iteration).accelerate
+    with _scratch(paths.scratch(STAGE, iteration)) as scratch:
+        if wanted is None:
+            return compute(settings, iteration, scratch, log)
+        done = launcher.launch(__spec__.name, iteration, Path(wanted), scratch, log)
+    return msgspec.json.decode(done, type=Trained)
+
+
+def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMetrics) -> Trained:
+    """What `run` does in one process, or in each of several that share the folder `scratch`."""
+    from lidr.training import launcher, throughput
     from lidr.training.trainer import make
 
     train = settings.train_for(iteration)
@@ -71,10 +92,10 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
         history.append((step, metrics))
         log(metrics, step)
 
-    with _scratch(paths.scratch(STAGE, iteration)) as scratch:
-        trainer = make(model, tokenizer, rows, train, settings, scratch, keep)
-        trainer.add_callback(throughput.callback(rows, log))
-        trainer.train()
+    trainer = make(model, tokenizer, rows, train, settings, scratch, keep)
+    trainer.add_callback(throughput.callback(rows, log))
+    trainer.train()
+    weights = trainer.adapter_weights()
     record = AdapterRecord(
         model=iteration,
         previous=reference.name,
@@ -83,7 +104,8 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
         pairs=policy.file_hash(pairs_file),
         rows=len(rows),
     )
-    _save(trainer.model, paths.model(iteration), record, drops, history)
+    if launcher.is_first():
+        _save(trainer.model, weights, paths.model(iteration), record, drops, history)
     return Trained(len(rows), drops, trainer.state.global_step, history[0][1], history[-1][1])
 
 
@@ -154,9 +176,16 @@ def _trainable_model(reference: Policy, train: config.Train) -> Any:
     return PeftModel.from_pretrained(model, reference.adapter, is_trainable=True)
 
 
-def _save(model: Any, target: Path, record: AdapterRecord, drops: list[Drop], history: History) -> None:
+def _save(
+    model: Any,
+    weights: dict[str, torch.Tensor] | None,
+    target: Path,
+    record: AdapterRecord,
+    drops: list[Drop],
+    history: History,
+) -> None:
     with atomic_folder(target) as folder:
-        model.save_pretrained(folder, selected_adapters=["default"])
+        model.save_pretrained(folder, selected_adapters=["default"], state_dict=weights)
         (folder / "README.md").unlink(missing_ok=True)
         _normalise_adapter_config(folder / "adapter_config.json")
         write_json(folder / paths.RECORD, record)
@@ -181,3 +210,19 @@ def _normalise_adapter_config(path: Path) -> None:
     values["target_modules"] = sorted(values["target_modules"])
     values["base_model_name_or_path"] = paths.model(paths.BASE).as_posix()
     write_json(path, dict(sorted(values.items())))
+
+
+def main(iteration: str, folder: Path) -> None:
+    """One of the processes that `accelerate launch` starts."""
+    from lidr.training import launcher
+
+    folder.mkdir(parents=True, exist_ok=True)
+    log = launcher.logger(folder) if launcher.is_first() else lambda metrics, step: None
+    with launcher.told(folder):
+        trained = compute(config.load(), iteration, folder, log)
+    if launcher.is_first():
+        launcher.finish(folder, trained)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -11,6 +11,7 @@ long answers weigh more; the paper's is a mean over each answer. The two agree a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
 
 from lidr import config, policy
+from lidr.errors import InputError
 from lidr.progress import bar
 from lidr.training.packing import ScoredPositions, TokenizedPair, check_sharing, pack, packed_inputs
 
@@ -62,17 +64,19 @@ def make(
 ) -> PreferenceTrainer:
     """A trainer for these pairs; `model` is the base (a new adapter is put on it) or goes on training its adapter.
 
-    Raises InputError where the model cannot share prompts and `train.shared_prompt` is true.
+    Raises InputError where the model cannot share prompts and `train.shared_prompt` is true. Under several processes
+    each makes its own trainer, and `scratch` is the same folder for all.
     """
     ScoredPositions(_causal_model(model).base_model)
     if train.shared_prompt:
         check_sharing(model, sorted(pairs, key=_length)[:2], tokenizer.pad_token_id)
+    args = arguments(train, settings, scratch)
     trainer = PreferenceTrainer(
         shared_prompt=train.shared_prompt,
         likelihood_weight=train.alpha if train.likelihood_mean == "sequence" else 0.0,
         model=model,
-        args=arguments(train, settings, scratch),
-        train_dataset=Dataset.from_list([dict(pair) for pair in pairs]),
+        args=args,
+        train_dataset=_dataset(pairs, args, scratch),
         data_collator=PackedCollator(tokenizer.pad_token_id, train.shared_prompt),
         processing_class=tokenizer,
         # TRL keeps a frozen copy of an adapter that it is given, as the reference; a new one starts as the base.
@@ -101,11 +105,13 @@ def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> 
         warmup_steps=train.warmup_share,
         num_train_epochs=train.epochs,
         per_device_train_batch_size=train.pairs_per_device,
-        gradient_accumulation_steps=train.pairs_per_step // train.pairs_per_device,
+        gradient_accumulation_steps=_batches_per_step(train),
         max_length=train.max_tokens,
         max_grad_norm=train.max_gradient_norm,
         weight_decay=train.weight_decay,
         gradient_checkpointing=train.gradient_checkpointing,
+        # All that is trained takes part in every loss.
+        ddp_find_unused_parameters=False,
         bf16=train.dtype == "bfloat16",
         use_cpu=device == "cpu",
         dataloader_pin_memory=device == "cuda",
@@ -117,6 +123,29 @@ def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> 
         seed=settings.seed,
         data_seed=settings.seed,
     )
+
+
+def _batches_per_step(train: config.Train) -> int:
+    """Micro-batches of one process in an optimizer step; `pairs_per_step` is what all processes do together."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    batches, rest = divmod(train.pairs_per_step, train.pairs_per_device * processes)
+    if rest:
+        raise InputError(
+            f"train.pairs_per_step is {train.pairs_per_step}: a multiple of train.pairs_per_device "
+            f"({train.pairs_per_device}) x {processes} processes is expected"
+        )
+    return batches
+
+
+def _dataset(pairs: list[TokenizedPair], args: DPOConfig, scratch: Path) -> Dataset:
+    """The rows in memory, or in a file where processes share them: TRL keeps the reference's values beside it."""
+    rows, folder = Dataset.from_list([dict(pair) for pair in pairs]), scratch / "rows"
+    if args.world_size == 1:
+        return rows
+    with args.main_process_first(desc="rows"):
+        if args.process_index == 0:
+            rows.save_to_disk(folder)
+    return Dataset.load_from_disk(folder)
 
 
 class PackedCollator:
@@ -144,6 +173,9 @@ class PreferenceTrainer(DPOTrainer):
         return dataset
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
+        if self.is_fsdp_enabled:
+            # The model is not in its shards yet, nor on the device.
+            self.model.to(self.accelerator.device)
         order = sorted(range(len(dataset)), key=lambda i: _length(dataset[i]), reverse=True)
         done = super()._precompute_ref_logps(dataset.select(order), name, batch_size)
         return done.select(sorted(range(len(order)), key=order.__getitem__))
@@ -164,11 +196,20 @@ class PreferenceTrainer(DPOTrainer):
         preference = result[0] if return_outputs else result
         likelihood = likelihood_loss(packed.log_probs, inputs["completion_mask"])
         metrics = self._metrics["train" if model.training else "eval"]
-        metrics["loss/likelihood"].append(likelihood.item())
+        metrics["loss/likelihood"].append(self._mean_of_processes(likelihood))
         if self.likelihood_weight:
-            metrics["loss/preference"].append(preference.item())
+            metrics["loss/preference"].append(self._mean_of_processes(preference))
         loss = preference + self.likelihood_weight * likelihood
         return (loss, result[1]) if return_outputs else loss
+
+    def _mean_of_processes(self, value: torch.Tensor) -> float:
+        return float(self.accelerator.gather(value.detach()).mean())
+
+    def adapter_weights(self) -> dict[str, torch.Tensor] | None:
+        """The model's whole weights where processes hold shards of them, None elsewhere; all processes must ask."""
+        if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            return None
+        return dict(self.accelerator.get_state_dict(self.model_wrapped))
 
 
 class PackedModel:
@@ -243,15 +284,17 @@ class LogCallback(TrainerCallback):
         self._log = log
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar = bar("training", total=state.max_steps, unit="step")
-        self._advance = self._bar.__enter__()
+        self._bar = bar("training", total=state.max_steps, unit="step") if state.is_world_process_zero else None
+        self._advance = self._bar.__enter__() if self._bar else None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._advance(1)
+        if self._advance:
+            self._advance(1)
         control.should_log = control.should_log or state.global_step == state.max_steps
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar.__exit__(None, None, None)
+        if self._bar:
+            self._bar.__exit__(None, None, None)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         metrics = {METRIC_NAMES[key]: float(value) for key, value in (logs or {}).items() if key in METRIC_NAMES}

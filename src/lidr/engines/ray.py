@@ -1,0 +1,235 @@
+"""The engine on Ray: requests go in parts to workers, on this machine or a cluster's, that hold another engine each.
+
+    engine: {name: ray, ..., ray: {engine: transformers, workers: 2, rows_per_task: 200, ...}}
+
+A worker is a Ray actor that lives until `close`. Ray Data would end its actors with every call, and each shard would
+load the model anew; parts that wait, a worker that died and its part done again are plain Ray's as well. A part is
+always the same rows, whoever computes it. Without an address a cluster is started for this process alone: its ports are
+on 127.0.0.1 and want a token, it has no dashboard, and nothing tells Ray's makers of its use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from lidr import config, paths, policy
+from lidr.engines.base import Completion, Engine, Progress, Request, Sampling, fingerprint_of, open_engine
+from lidr.errors import InputError, LidrError
+from lidr.wording import Conversation
+
+# How often a worker may die, and a part be done again, before it is an error.
+RETRIES = 3
+# Seconds that a worker has to give its memory back before it is killed.
+PATIENCE = 30.0
+# Bytes of shared memory for a cluster of our own: parts and completions are text.
+OBJECT_STORE = 2**28
+
+# Ray reads these once, when it is imported.
+NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
+# Despite its name it means everywhere: 0 keeps a cluster on the loopback interface.
+ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+
+Row = TypeVar("Row")
+Part = tuple[int, Sequence[Any]]
+
+
+class RayEngine:
+    """See `lidr.engines.base.Engine` for the contract."""
+
+    continues_turns = True
+
+    def __init__(self, settings: config.Engine, model: policy.Policy) -> None:
+        assert settings.ray is not None
+        self.options = settings.ray
+        self.held = msgspec.structs.replace(settings, name=settings.ray.engine, ray=None)
+        self.policy = _absolute(model)
+        # A sample depends on the part that it is in.
+        inner = open_engine(self.held, model).fingerprint
+        self.fingerprint = fingerprint_of(model, "ray", inner, str(self.options.rows_per_task))
+        self._workers: list[Any] = []
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
+        """Complete all requests, in their order."""
+        found: dict[int, list[Completion]] = {}
+        for number, completions in self._map(
+            lambda worker, part: worker.generate.remote(part, sampling), _parts(requests, self.options.rows_per_task)
+        ):
+            found[number] = completions
+            progress(len(completions))
+        return [completion for number in sorted(found) for completion in found[number]]
+
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+        """Log-probability of each choice as the beginning of the next turn; a score depends on no other."""
+        rows = max(1, -(-len(conversations) // self.options.workers))
+        parts = _parts(conversations, min(rows, self.options.rows_per_task))
+        found = dict(self._map(lambda worker, part: worker.score.remote(part, choices), parts))
+        return [scores for number in sorted(found) for scores in found[number]]
+
+    def close(self) -> None:
+        """End the workers, and the cluster where it is our own."""
+        if not self._workers:
+            return
+        import ray
+
+        closing = [worker.close.remote() for worker in self._workers]
+        ray.wait(closing, num_returns=len(closing), timeout=PATIENCE)
+        for worker in self._workers:
+            ray.kill(worker)
+        self._workers = []
+        _CONNECTION.release()
+
+    def _map(self, call: Callable[[Any, Part], Any], parts: list[Part]) -> Iterator[Any]:
+        """What the call gives for each part, as they come; raises LidrError where a worker dies again and again."""
+        if not parts:
+            return
+        workers = self._start()
+        from ray.exceptions import RayActorError, RayTaskError
+        from ray.util import ActorPool
+
+        try:
+            yield from ActorPool(workers).map_unordered(call, parts)
+        except RayTaskError as error:
+            if isinstance(error.cause, LidrError):
+                raise error.cause from None
+            raise
+        except RayActorError as error:
+            reason = str(error).splitlines()[0]
+            raise LidrError(f"a worker of the engine 'ray' died {RETRIES + 1} times: {reason}") from error
+
+    def _start(self) -> list[Any]:
+        if not self._workers:
+            ray = _CONNECTION.take(self.options)
+            actor = ray.remote(
+                num_gpus=self.options.gpus_per_worker,
+                scheduling_strategy="SPREAD",
+                max_restarts=RETRIES,
+                max_task_retries=RETRIES,
+            )(Worker)
+            self._workers = [actor.remote(self.held, self.policy) for _ in range(self.options.workers)]
+        return self._workers
+
+
+class Worker:
+    """What an actor holds: an engine, whose model is loaded with the first part."""
+
+    def __init__(self, settings: config.Engine, model: policy.Policy) -> None:
+        self.settings, self.policy = settings, model
+        self.engine: Engine | None = None
+
+    def generate(self, part: Part, sampling: Sampling) -> tuple[int, list[Completion]]:
+        """The part's number and completions."""
+        number, requests = part
+        return number, self._open().generate(requests, sampling, lambda count: None)
+
+    def score(self, part: Part, choices: Sequence[str]) -> tuple[int, list[list[float]]]:
+        """The part's number and scores."""
+        number, conversations = part
+        return number, self._open().score(conversations, choices)
+
+    def close(self) -> None:
+        """Let go of the model."""
+        if self.engine is not None:
+            self.engine.close()
+
+    def _open(self) -> Engine:
+        if self.engine is None:
+            _check(self.policy)
+            self.engine = open_engine(self.settings, self.policy)
+        return self.engine
+
+
+class _Connection:
+    """This process's one connection to Ray, for as long as an engine needs it."""
+
+    def __init__(self) -> None:
+        self.users, self.folder = 0, ""
+
+    def take(self, options: config.Ray) -> Any:
+        """The module `ray`, connected. Raises LidrError where it is missing or cannot connect, or has too few GPUs."""
+        ray = _import(options)
+        if not self.users:
+            self._connect(ray, options)
+        self.users += 1
+        wanted, there = options.workers * options.gpus_per_worker, ray.cluster_resources().get("GPU", 0)
+        if there < wanted:
+            self.release()
+            raise LidrError(f"Ray has {there:g} GPUs; {wanted} are expected (engine.ray.workers x gpus_per_worker)")
+        return ray
+
+    def release(self) -> None:
+        """Disconnect once nobody needs it; a cluster of our own ends with it."""
+        import ray
+
+        self.users -= 1
+        if not self.users:
+            ray.shutdown()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _connect(self, ray: Any, options: config.Ray) -> None:
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if options.address is not None:
+            try:
+                ray.init(address=options.address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise LidrError(f"no Ray cluster at {options.address}: {str(error).splitlines()[0]}") from error
+            return
+        # In the system's folder for temporary files, for the sockets in it may have short names only.
+        self.folder = tempfile.mkdtemp(prefix="lidr-ray-")
+        try:
+            ray.init(
+                address="local",
+                num_cpus=options.workers,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=self.folder,
+                **quiet,
+            )
+        except Exception as error:  # Ray raises no narrower one where its processes do not answer within 30 s
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise LidrError(f"Ray did not start on this machine: {str(error).splitlines()[0]}") from error
+
+
+_CONNECTION = _Connection()
+
+
+def _import(options: config.Ray) -> Any:
+    os.environ.update(NO_STATISTICS)
+    if options.address is None:
+        os.environ.update(ON_LOOPBACK)
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    try:
+        import ray
+    except ImportError as error:
+        raise LidrError(f"Ray cannot be imported ({error}); `pip install 'lidr[ray]'` installs it") from error
+    return ray
+
+
+def _parts(rows: Sequence[Row], size: int) -> list[Part]:
+    return [(start, rows[start : start + size]) for start in range(0, len(rows), size)]
+
+
+def _absolute(model: policy.Policy) -> policy.Policy:
+    """A worker's working folder is its own; on a cluster the model's folder is one that all machines share."""
+    adapter = None if model.adapter is None else model.adapter.absolute()
+    return dataclasses.replace(model, base=model.base.absolute(), adapter=adapter)
+
+
+def _check(model: policy.Policy) -> None:
+    """On another machine the same path may hold another model; raises InputError where it does."""
+    if (model.base / paths.RECORD).exists():
+        found = policy.resolve(model.name, model.base.parent).fingerprint
+    else:
+        found = policy.fingerprint(model.base)
+    if found != model.fingerprint:
+        reason = f"a worker sees another model there ({found[:12]}, not {model.fingerprint[:12]})"
+        raise InputError(reason, model.adapter or model.base)

@@ -1,0 +1,107 @@
+"""Stage `train` on several processes: `accelerate launch`, whose processes run `python -m lidr.stages.train`.
+
+    train: {..., accelerate: profiles/accelerate/cpu.yaml}
+
+    $ lidr train m1
+    accelerate launch --config_file profiles/accelerate/cpu.yaml -m lidr.stages.train m1 .lidr/scratch/train/m1
+
+The processes share a folder: metrics.jsonl has what the first of them logs, `done.json` what the stage returns and
+`error` why it failed, in one line.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lidr.errors import InputError, LidrError, one_line
+
+LogMetrics = Callable[[dict[str, float], int], None]
+
+METRICS, DONE, ERROR = "metrics.jsonl", "done.json", "error"
+# Seconds between two looks at what the processes have logged.
+PATIENCE = 0.5
+# On one machine, what the processes tell each other stays there.
+_LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
+
+
+def launch(module: str, iteration: str, settings: Path, folder: Path, log: LogMetrics) -> bytes:
+    """Run the module's processes as accelerate's `settings` say; returns what `finish` wrote.
+
+    `log` gets the metrics while they come. Raises LidrError where a process fails.
+    """
+    if not settings.is_file():
+        raise InputError("accelerate's own settings are expected (train.accelerate)", settings)
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(settings)]
+    command += ["-m", module, iteration, str(folder)]
+    metrics = folder / METRICS
+    metrics.touch()
+    environment = _LOOPBACK | os.environ | {"TMPDIR": str(folder.resolve())}
+    with metrics.open(encoding="utf-8") as lines, subprocess.Popen(command, env=environment) as processes:
+        try:
+            while processes.poll() is None:
+                time.sleep(PATIENCE)
+                _pass_on(lines, log)
+        except BaseException:
+            # accelerate ends its processes when it is told to end itself.
+            processes.terminate()
+            raise
+        _pass_on(lines, log)
+    if processes.returncode:
+        reason = folder / ERROR
+        said = reason.read_text("utf-8") if reason.exists() else f"its exit code is {processes.returncode}, see above"
+        raise LidrError(f"accelerate launch ({settings}): {said}")
+    return (folder / DONE).read_bytes()
+
+
+def _pass_on(lines: TextIOWrapper, log: LogMetrics) -> None:
+    """Log the lines that are whole by now."""
+    while line := lines.readline():
+        if not line.endswith("\n"):
+            lines.seek(lines.tell() - len(line))
+            return
+        step, metrics = msgspec.json.decode(line, type=tuple[int, dict[str, float]])
+        log(metrics, step)
+
+
+# ---- in the processes
+
+
+def is_first() -> bool:
+    """Whether this is the process that logs and writes; the only one is as well."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def logger(folder: Path) -> LogMetrics:
+    """What the first process logs by, a line at a time."""
+    file = (folder / METRICS).open("a", encoding="utf-8", buffering=1)
+
+    def log(metrics: dict[str, float], step: int) -> None:
+        file.write(msgspec.json.encode([step, metrics]).decode() + "\n")
+
+    return log
+
+
+def finish(folder: Path, result: Any) -> None:
+    """What `launch` returns."""
+    (folder / DONE).write_bytes(msgspec.json.encode(result))
+
+
+@contextmanager
+def told(folder: Path) -> Iterator[None]:
+    """An error that a user can act on becomes the message that `launch` raises; others keep their traceback."""
+    try:
+        yield
+    except LidrError as error:
+        if is_first():
+            (folder / ERROR).write_text(one_line(error), "utf-8")
+        raise SystemExit(1) from None

@@ -1,0 +1,139 @@
+"""The engine on Ray beside one process: the same bytes, a worker's death survived, the right model, no open door.
+
+The contract that it shares with the other engines is in test_contract.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+from at_hand import AtHand, engine_settings, ignore, opened, ray_settings, requests, skip_without_ray
+
+from lidr import policy
+from lidr.engines.base import Completion, Sampling, open_engine
+from lidr.errors import LidrError
+
+pytestmark = pytest.mark.pipeline
+
+SAMPLING = Sampling(max_new_tokens=64)
+WANTED = [request for lang in ("en", "es", "de") for request in requests(lang, 12)]
+
+
+@pytest.fixture(scope="module", params=["m0", "m1"])
+def ray(request: pytest.FixtureRequest, models: Path) -> Iterator[AtHand]:
+    with opened("ray", models, request.param) as found:
+        yield found
+
+
+def one_process(models: Path, name: str) -> list[Completion]:
+    with closing(open_engine(engine_settings("transformers"), policy.resolve(name, models))) as engine:
+        return engine.generate(WANTED, SAMPLING, ignore)
+
+
+def listening() -> set[tuple[str, str]]:
+    """The processes, this one and its children, that wait for connections, and the address on which they do."""
+    this = psutil.Process()
+    return {
+        (process.name(), connection.laddr.ip.removeprefix("::ffff:"))
+        for process in (this, *this.children(recursive=True))
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+def test_two_workers_write_what_one_process_does(ray: AtHand, models: Path) -> None:
+    name = ray.engine.policy.name  # type: ignore[attr-defined]
+    found = ray.engine.generate(WANTED, SAMPLING, ignore)
+    assert msgspec.json.encode(found) == msgspec.json.encode(one_process(models, name))
+    assert [completion.id for completion in found] == [request.id for request in WANTED]
+    other = one_process(models, "m1" if name == "m0" else "m0")
+    assert [c.text for c in found] != [c.text for c in other], "the adapter decides"
+
+
+def test_a_killed_workers_part_is_done_again(ray: AtHand) -> None:
+    whole = ray.engine.generate(WANTED, SAMPLING, ignore)
+    done: list[int] = []
+
+    def kill_one(count: int) -> None:
+        if not done:
+            os.kill(workers()[0].pid, signal.SIGKILL)
+        done.append(count)
+
+    assert ray.engine.generate(WANTED, SAMPLING, kill_one) == whole
+    assert sum(done) == len(WANTED)
+
+
+def workers() -> list[psutil.Process]:
+    found = [p for p in psutil.Process().children(recursive=True) if "ray::Worker" in " ".join(p.cmdline())]
+    assert len(found) == 2
+    return found
+
+
+def test_nothing_listens_but_on_the_loopback_interface(ray: AtHand) -> None:
+    ray.engine.generate(WANTED[:2], SAMPLING, ignore)
+    found = listening()
+    assert {name for name, _ in found} >= {"gcs_server", "raylet"}
+    assert {address for _, address in found} == {"127.0.0.1"}
+
+
+def test_no_dashboard_and_no_statistics(ray: AtHand) -> None:
+    from ray._common.usage.usage_lib import usage_stats_enabled
+    from ray._private.worker import _global_node
+
+    ray.engine.generate(WANTED[:2], SAMPLING, ignore)
+    assert not usage_stats_enabled()
+    assert _global_node is not None and not _global_node.webui_url
+
+
+@pytest.fixture
+def alone(models: Path) -> Callable[..., Any]:
+    skip_without_ray()
+
+    def make(model: policy.Policy | None = None, **options: object) -> Any:
+        return closing(open_engine(ray_settings(**options), model or policy.resolve("m0", models)))
+
+    return make
+
+
+def test_a_worker_that_sees_another_model_says_so(alone: Callable[..., Any], models: Path, tmp_path: Path) -> None:
+    """As on a machine of a cluster whose copy is an old one."""
+    shutil.copytree(models, tmp_path / "models")
+    model = policy.resolve("m1", tmp_path / "models")
+    (tmp_path / "models" / "m1" / "adapter_config.json").open("a").write("\n")
+    with alone(model) as engine, pytest.raises(LidrError, match=r"models/m1: a worker sees another model there"):
+        engine.generate(WANTED[:1], SAMPLING, ignore)
+
+
+def test_too_few_gpus_are_an_error_and_no_wait(alone: Callable[..., Any]) -> None:
+    with (
+        alone(workers=4, gpus_per_worker=64) as engine,
+        pytest.raises(LidrError, match=r"Ray has \d+ GPUs; 256 are expected \(engine.ray.workers x gpus_per_worker\)"),
+    ):
+        engine.generate(WANTED[:1], SAMPLING, ignore)
+
+
+def test_closing_ends_all_processes(alone: Callable[..., Any]) -> None:
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    with alone() as engine:
+        engine.generate(WANTED[:2], SAMPLING, ignore)
+        during = {p.pid for p in psutil.Process().children(recursive=True)} - before
+        assert len(during) > 2
+    left = [psutil.Process(pid) for pid in during if psutil.pid_exists(pid)]
+    _, alive = psutil.wait_procs(left, timeout=20)
+    assert [p.name() for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_the_fingerprint_tells_models_and_parts_apart(models: Path) -> None:
+    base, adapter = (policy.resolve(name, models) for name in ("m0", "m1"))
+    prints = [open_engine(ray_settings(), base), open_engine(ray_settings(), adapter)]
+    prints += [open_engine(ray_settings(rows_per_task=8), base), open_engine(engine_settings("transformers"), base)]
+    assert len({engine.fingerprint for engine in prints}) == 4

@@ -1,0 +1,166 @@
+"""Stage `train` under `accelerate launch` with two processes on the CPU: the curve of one process, written once."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from factories import ROOT
+from ruamel.yaml import YAML
+
+from lidr import config, paths
+from lidr.errors import InputError, LidrError
+from lidr.jsonl import write_rows
+from lidr.records import Message, Pair, PairRule
+from lidr.stages import base, train
+
+LAUNCHERS = sorted((ROOT / paths.LAUNCHERS).glob("*.yaml"))
+ON_CPU = "profiles/accelerate/cpu.yaml"
+ITERATIONS, PAIRS = ("m1", "m2"), 16
+
+
+def pair(number: int) -> Pair:
+    chosen, rejected = f"El número mayor es 61, porque 61 es más que {number}.", "The larger number is 61."[:number]
+    return Pair(
+        id=f"p{number}:es:en",
+        prompt=(Message(role="user", content=f"¿Qué número es mayor, {number} o 61?"),),
+        chosen=(Message(role="assistant", content=chosen),),
+        rejected=(Message(role="assistant", content=rejected),),
+        prompt_id=f"p{number}",
+        lang="es",
+        other_lang="en",
+        rule=PairRule.TRANSLATED_DOMINANT,
+    )
+
+
+def settings_with(**values: object) -> config.Settings:
+    """The working folder's params.yaml with other values of `train`; the processes read the file."""
+    document = msgspec.to_builtins(config.load(ROOT / "params.yaml"))
+    document["engine"]["device"] = "cpu"
+    document["train"] |= {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "epochs": 2, "log_every_steps": 1}
+    document["train"] |= {"pairs_per_step": 4, "pairs_per_device": 2} | values
+    with paths.PARAMS.open("w") as file:
+        YAML(typ="safe", pure=True).dump(msgspec.json.decode(msgspec.json.encode(document)), file)
+    return config.load()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a base and pairs for two iterations."""
+    folder = tmp_path_factory.mktemp("launcher")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        paths.LAUNCHERS.mkdir(parents=True)
+        for file in LAUNCHERS:
+            (folder / paths.LAUNCHERS / file.name).write_bytes(file.read_bytes())
+        base.run(settings_with())
+        for iteration in ITERATIONS:
+            write_rows(paths.pairs(iteration) / paths.PAIRS, [pair(number) for number in range(11, 11 + PAIRS)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def curves(project: Path) -> dict[str, list[tuple[list[dict[str, float]], Any]]]:
+    """log.csv of both iterations, and what the stage returned, by one process and by two at the same global batch.
+
+    m2 of either goes on from the same m1.
+    """
+    found: dict[str, list[tuple[list[dict[str, float]], Any]]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        for iteration in ITERATIONS:
+            for launcher in (ON_CPU, None):
+                live: list[int] = []
+                trained = train.run(
+                    settings_with(accelerate=launcher), iteration, lambda metrics, step, live=live: live.append(step)
+                )
+                found.setdefault(iteration, []).append((log(iteration), (trained, sorted(set(live)))))
+    return found
+
+
+def log(iteration: str) -> list[dict[str, float]]:
+    with (paths.model(iteration) / "log.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("iteration", ITERATIONS)
+def test_two_processes_have_the_curve_of_one(curves: Any, iteration: str) -> None:
+    (two, (trained, live)), (one, (alone, _)) = curves[iteration]
+    assert [row["step"] for row in two] == [row["step"] for row in one] == list(range(1, 9))
+    assert live == list(range(1, 9)), "the metrics are passed on while they come"
+    assert (trained.pairs, trained.steps, trained.drops) == (alone.pairs, alone.steps, alone.drops) == (PAIRS, 8, [])
+    assert one[-1]["loss"] < one[0]["loss"] - 0.3
+    for name in one[0].keys() - {"entropy"}:  # TRL weighs it by micro-batch
+        assert [row[name] for row in two] == pytest.approx([row[name] for row in one], abs=1e-3), name
+
+
+@pytest.mark.pipeline
+def test_the_first_process_writes_what_one_process_would(curves: Any, project: Path) -> None:
+    expected = ["adapter_config.json", "adapter_model.safetensors", "drops.jsonl", "lidr.json", "log.csv"]
+    assert sorted(path.name for path in (project / "models/m1").iterdir()) == [*expected, "metrics.json"]
+    assert sorted(path.name for path in (project / "models").iterdir()) == ["m0", "m1", "m2"]
+
+
+@pytest.mark.pipeline
+def test_an_error_of_a_process_is_the_stages(
+    curves: Any, project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    before = (paths.model("m1") / "log.csv").read_bytes()
+    message = r"train.pairs_per_step is 4: a multiple of train.pairs_per_device \(4\) x 2 processes is expected"
+    with pytest.raises(LidrError, match=message):
+        train.run(settings_with(accelerate=ON_CPU, pairs_per_device=4), "m1")
+    assert (paths.model("m1") / "log.csv").read_bytes() == before
+
+
+def test_settings_that_are_not_there_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    with pytest.raises(InputError, match=r"profiles/accelerate/none.yaml: accelerate's own settings are expected"):
+        train.run(settings_with(accelerate="profiles/accelerate/none.yaml"), "m1")
+
+
+@pytest.mark.parametrize("file", LAUNCHERS, ids=lambda path: path.stem)
+def test_shipped_settings_are_accelerates_own(file: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    found = load_config_from_file(str(file))  # refuses unknown keys
+    assert (found.mixed_precision, found.main_process_ip, found.num_machines) == ("no", "127.0.0.1", 1)
+    kinds = {"cpu": "MULTI_GPU", "gpus": "MULTI_GPU", "fsdp": "FSDP", "deepspeed": "DEEPSPEED"}
+    assert str(found.distributed_type.value) == kinds[file.stem]
+    assert found.use_cpu == (file.stem == "cpu")
+
+
+def environment_of(name: str) -> dict[str, str]:
+    """What `accelerate launch` would give its processes with these settings."""
+    from accelerate.commands import launch
+    from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
+
+    file = ROOT / paths.LAUNCHERS / f"{name}.yaml"
+    arguments = launch.launch_command_parser().parse_args(["--config_file", str(file), "-m", "lidr.stages.train", "m1"])
+    arguments, _, _ = launch._validate_launch_command(arguments)
+    if name == "deepspeed":
+        return dict(prepare_deepspeed_cmd_env(arguments)[1])
+    return dict(prepare_multi_gpu_env(arguments))
+
+
+def test_fsdp_is_version_2_and_saves_whole_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    from accelerate import FullyShardedDataParallelPlugin
+
+    for key, value in environment_of("fsdp").items():
+        monkeypatch.setenv(key, value)
+    plugin = FullyShardedDataParallelPlugin()
+    assert (plugin.fsdp_version, plugin.reshard_after_forward, plugin.cpu_offload) == (2, True, None)
+    assert plugin.state_dict_type.name == "FULL_STATE_DICT"
+    assert plugin.auto_wrap_policy.__name__ == "transformer_auto_wrap_policy"
+
+
+def test_deepspeed_is_zero_3_and_saves_whole_weights() -> None:
+    found = environment_of("deepspeed")
+    assert found["ACCELERATE_USE_DEEPSPEED"] == "true"
+    assert found["ACCELERATE_DEEPSPEED_ZERO_STAGE"] == "3"
+    assert found["ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL"] == "true"
+    assert found["ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE"] == "none"
