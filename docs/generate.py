@@ -1,5 +1,5 @@
-"""Writes the documents that are made from the code and the results: docs/commands.md, the README's tables, the counts of
-docs/reliability.md, and the tables of docs/performance.md.
+"""Writes the documents that are made from the code and the results: docs/commands.md, the README's tables, the counts
+of docs/reliability.md, and the tables of docs/performance.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
