@@ -132,7 +132,7 @@ class Project:
 
     def check_the_end(self) -> None:
         """All results equal those of the run that was never killed, and nothing else stays behind."""
-        assert (self.root / paths.LOCK).read_bytes() == (self.whole / paths.LOCK).read_bytes()
+        assert _lock(self.root) == _lock(self.whole)
         assert [name for name in outputs(self.whole) if not (self.root / name).exists()] == []
         self.check_what_is_there()
         assert self.left_over() == []
@@ -212,7 +212,7 @@ def wait_for(dvc: subprocess.Popen[bytes], wanted: list[str]) -> tuple[str, psut
     names = {tuple(name.replace("@", " ").split()): name for name in wanted}
     parent, until = psutil.Process(dvc.pid), time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        for child in parent.children():
+        for child in parent.children(recursive=True):
             try:
                 words = child.cmdline()
             except (psutil.NoSuchProcess, psutil.ZombieProcess):

@@ -35,8 +35,9 @@ from lidr.records import FinishReason, Pair, Prompt, Translation
 from lidr.stages.translate import parse
 from lidr.wording import CLOSING_TAG, OPENING_TAG
 
-EXAMPLES = int(os.environ.get("LIDR_FUZZ_EXAMPLES", "60"))
 SECONDS = float(os.environ.get("LIDR_FUZZ_SECONDS", "0"))
+# By the clock, longer rounds: each begins with the same examples that are written down, some of them large.
+EXAMPLES = int(os.environ.get("LIDR_FUZZ_EXAMPLES", "500" if SECONDS else "60"))
 
 tried: Counter[str] = Counter()
 

@@ -47,10 +47,10 @@ class Settings:
     feed_forward: int = 352
     positions: int = 512
     steps: int = 4600
-    # A second, shorter pass at a lower rate: the dominant language's rows favour the kinds that are hard and results that
-    # are rare, so that its arithmetic is firm enough to outlast the training that follows; and fewer tasks are solved in
-    # another language, so that it is the dominant one that gets better. With none at all the model forgets to answer in
-    # the others.
+    # A second, shorter pass at a lower rate: the dominant language's rows favour the kinds that are hard and results
+    # that are rare, so that its arithmetic is firm enough to outlast the training that follows; and fewer tasks are
+    # solved in another language, so that it is the dominant one that gets better. With none at all the model forgets
+    # to answer in the others.
     second_steps: int = 2400
     second_learning_rate: float = 2e-3
     second_hard_share: float = 0.7
