@@ -141,8 +141,9 @@ def environment_of(name: str) -> dict[str, str]:
 
     file = ROOT / paths.LAUNCHERS / f"{name}.yaml"
     arguments = launch.launch_command_parser().parse_args(["--config_file", str(file), "-m", "lidr.stages.train", "m1"])
-    arguments, _, _ = launch._validate_launch_command(arguments)
+    arguments, defaults, _ = launch._validate_launch_command(arguments)
     if name == "deepspeed":
+        arguments.deepspeed_fields_from_accelerate_config = ",".join(defaults.deepspeed_config)  # as the command does
         return dict(prepare_deepspeed_cmd_env(arguments)[1])
     return dict(prepare_multi_gpu_env(arguments))
 
@@ -153,7 +154,8 @@ def test_fsdp_is_version_2_and_saves_whole_weights(monkeypatch: pytest.MonkeyPat
     for key, value in environment_of("fsdp").items():
         monkeypatch.setenv(key, value)
     plugin = FullyShardedDataParallelPlugin()
-    assert (plugin.fsdp_version, plugin.reshard_after_forward, plugin.cpu_offload) == (2, True, None)
+    assert (plugin.fsdp_version, plugin.reshard_after_forward) == (2, True)
+    assert type(plugin.cpu_offload).__name__ == "OffloadPolicy", "that of version 2 which keeps the weights on the GPU"
     assert plugin.state_dict_type.name == "FULL_STATE_DICT"
     assert plugin.auto_wrap_policy.__name__ == "transformer_auto_wrap_policy"
 
