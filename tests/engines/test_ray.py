@@ -126,7 +126,7 @@ def test_closing_ends_all_processes(alone: Callable[..., Any]) -> None:
     with alone() as engine:
         engine.generate(WANTED[:2], SAMPLING, ignore)
         during = {p.pid for p in psutil.Process().children(recursive=True)} - before
-        assert len(during) > 2
+        assert len(during) >= 2
     left = [psutil.Process(pid) for pid in during if psutil.pid_exists(pid)]
     _, alive = psutil.wait_procs(left, timeout=20)
     assert [p.name() for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []

@@ -29,7 +29,7 @@ SMALLER = {
     "  name: transformers\n": ENGINE,
     "languages: [es, de, fr, ru]": "languages: [es, de]",
     "languages: [en, es, de, fr, ru, it, pt]": "languages: [en, es, de]",
-    "per_iteration: 400": f"per_iteration: {PROMPTS}",
+    "per_iteration: 500": f"per_iteration: {PROMPTS}",
     "items: 250": f"items: {ITEMS}",
     "  - m2\n": "",
     "  m2:\n    previous: m1\n": "",

@@ -13,7 +13,7 @@ from tracking_client import Store
 __all__ = ["ROOT", "SMALLER", "clone", "commit", "copy", "environment", "run", "store"]
 
 SMALLER = {
-    "per_iteration: 400": "per_iteration: 24",
+    "per_iteration: 500": "per_iteration: 24",
     "items: 250": "items: 20",
     "resamples: 2000": "resamples: 200",
     # Several shards a stage, so that one that is killed finds some.

@@ -109,6 +109,8 @@ class RayEngine:
         if not self._workers:
             ray = _CONNECTION.take(self.options)
             actor = ray.remote(
+                # Computing is all that a worker does; one that waited for a free core would wait for another engine's.
+                num_cpus=0,
                 num_gpus=self.options.gpus_per_worker,
                 scheduling_strategy="SPREAD",
                 max_restarts=RETRIES,
