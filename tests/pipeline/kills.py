@@ -142,7 +142,9 @@ class Project:
         found = [path for folder in WRITTEN for name in UNFINISHED for path in (self.root / folder).rglob(name)]
         for name in ("locks", "shards", "scratch"):
             found += [path for path in (self.root / paths.WORK / name).rglob("*") if path.is_file()]
-        return [str(path) for path in [*found, *self.temporary.iterdir()]] + self._held()
+        # torch's compiler keeps one folder there for all processes, and what it compiles in it: a cache, by its name.
+        found += [path for path in self.temporary.iterdir() if not path.name.startswith("torchinductor_")]
+        return [str(path) for path in found] + self._held()
 
     def _held(self) -> list[str]:
         """What DVC's account of readers and writers gives to processes that are there.
