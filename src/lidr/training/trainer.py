@@ -175,6 +175,7 @@ class PreferenceTrainer(DPOTrainer):
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         if self.is_fsdp_enabled:
             # The model is not in its shards yet, nor on the device.
+            assert self.model is not None, "it goes only when training has ended"
             self.model.to(self.accelerator.device)
         order = sorted(range(len(dataset)), key=lambda i: _length(dataset[i]), reverse=True)
         done = super()._precompute_ref_logps(dataset.select(order), name, batch_size)
