@@ -212,6 +212,17 @@ def test_what_is_in_no_commit_is_named(project: Path, path: str, old: str, new: 
     expect(verify(), "commit: (params.yaml|dvc.lock|src/code/rules.py): not as it was committed")
 
 
+def test_stages_of_another_pipeline_are_named_and_break_nothing(project: Path) -> None:
+    """DVC keeps what it knows of stages that dvc.yaml has no more, as after a profile with fewer iterations."""
+    document = json.loads(paths.LOCK.read_text("utf-8"))
+    document["stages"]["train@m9"] = {"cmd": "lidr train m9", "outs": [{"path": "models/m9", "md5": "0" * 32}]}
+    paths.LOCK.write_text(json.dumps(document), "utf-8")
+    git("commit", "-qam", "Fewer iterations")
+    result = verify()
+    assert result.exit_code == 0, result.output
+    assert "inputs and outputs; not looked at, of another pipeline: train@m9\n" in result.output
+
+
 def test_code_that_git_ignores_does_not_count(project: Path) -> None:
     cached = project / "src" / "code" / "__pycache__" / "rules.pyc"
     cached.parent.mkdir()
