@@ -17,6 +17,7 @@ With `train.accelerate` the same runs in several processes (lidr/training/launch
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -157,11 +158,16 @@ def _scratch(folder: Path) -> Iterator[Path]:
     """A folder for the temporary files of libraries, emptied of what a run that was killed has left there."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    before, tempfile.tempdir = tempfile.tempdir, str(folder.resolve())
+    # `datasets` asks the environment, other libraries Python.
+    python, system = tempfile.tempdir, os.environ.get("TMPDIR")
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder.resolve())
     try:
         yield folder
     finally:
-        tempfile.tempdir = before
+        tempfile.tempdir = python
+        os.environ.pop("TMPDIR")
+        if system is not None:
+            os.environ["TMPDIR"] = system
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -45,8 +45,7 @@ def launch(module: str, iteration: str, settings: Path, folder: Path, log: LogMe
     command += ["-m", module, iteration, str(folder)]
     metrics = folder / METRICS
     metrics.touch()
-    environment = _LOOPBACK | os.environ | {"TMPDIR": str(folder.resolve())}
-    with metrics.open(encoding="utf-8") as lines, subprocess.Popen(command, env=environment) as processes:
+    with metrics.open(encoding="utf-8") as lines, subprocess.Popen(command, env=_LOOPBACK | os.environ) as processes:
         try:
             while processes.poll() is None:
                 time.sleep(PATIENCE)
