@@ -175,7 +175,7 @@ def test_plan_of_the_lab_fits_and_runs_nothing() -> None:
     code, output = lidr_plan("--generation-rate", "1000", "--training-rate", "500", "--memory", "4")
     assert code == 0, output
     assert output.startswith("profile lab: lab, 0.8 M parameters, on another device with 4.0 GiB\n")
-    assert "generate@m1          2,000         128,000         128,000         2 min" in output
+    assert "generate@m1          2,500         160,000         160,000         3 min" in output
     assert "judge: lab, 3,500 questions, no cost" in output
     assert list(Path().iterdir()) == [Path("params.yaml")]
 
@@ -203,7 +203,7 @@ def test_plan_without_the_model_says_what_it_does_not_know(root: Path, monkeypat
     assert code == 0
     assert "not known: parameters, memory and time, for me/model at 0123abc could not be fetched" in output
     assert "memory for training: not known without the model's config.json" in output
-    assert "generate@m1          2,000" in output
+    assert "generate@m1          2,500" in output
 
 
 @pytest.mark.usefixtures("root")
