@@ -46,7 +46,7 @@ def write_adapter(name: str, settings: config.Settings) -> None:
     with torch.no_grad():
         for key, weight in model.named_parameters():
             if "lora_B" in key:
-                weight.normal_(std=0.05)
+                weight.normal_(std=0.2)
     model.save_pretrained(paths.model(name))
 
 
