@@ -103,7 +103,10 @@ def test_only_what_fits_with_its_answer_is_begun(at_hand: AtHand) -> None:
     room = CONTEXT - completion.prompt_tokens
     fits, too_long = (generate(at_hand, [request], Sampling(max_new_tokens=n))[0] for n in (room, room + 1))
     assert (fits.finish_reason, fits.text) == (FinishReason.STOP, completion.text)
-    assert too_long.finish_reason is FinishReason.REFUSED
+    if at_hand.kind == "vllm serve":  # gives an answer the room that is left, and says `length` where it is too little
+        assert (too_long.finish_reason, too_long.text) == (FinishReason.STOP, completion.text)
+    else:
+        assert too_long.finish_reason is FinishReason.REFUSED
 
 
 def test_an_answer_at_the_token_limit_says_so(at_hand: AtHand) -> None:
