@@ -238,8 +238,8 @@ def _measured_on(report: Report) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
     load = machine["load_average"][0]
     return (
-        f"`{report['command']}` on {machine['cores']} cores ({machine['processor']}), {machine['threads']} thread of "
-        f"torch's, {machine['memory_bytes'] / 2**30:.0f} GiB, load average {load} at the start; "
+        f"`{report['command']}` on {machine['cores']} cores ({machine['processor']}), torch's threads: "
+        f"{machine['threads']}, {machine['memory_bytes'] / 2**30:.0f} GiB, load average {load} at the start; "
         f"Python {machine['python']}, {packages}."
     )
 

@@ -103,7 +103,7 @@ def test_a_table_is_made_from_the_results(tmp_path: Path) -> None:
         "| `lidr --help` | 0.60 [0.50, 0.70] | importing click | 0.15 [0.10, 0.20] |\n"
         "| dvc repro, 20 stages, nothing to do | 3.00 [3.00, 3.00] | as many empty stages | 2.50 [2.00, 3.00] |\n"
         "\n"
-        "`python benchmarks/overhead.py` on 2 cores (P), 1 thread of torch's, 8 GiB, load average 0.5 at the start; "
+        "`python benchmarks/overhead.py` on 2 cores (P), torch's threads: 1, 8 GiB, load average 0.5 at the start; "
         "Python 3.11.7, click 8.5.1."
     )
     assert blocks["training"] == "Not measured yet: `python benchmarks/training.py` does."
