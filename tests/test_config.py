@@ -146,6 +146,18 @@ WRONG = {
         "  vllm",
         "engine.vllm: the engine 'transformers' has no use for it",
     ),
+    "no processes": (
+        "  processes:",
+        "  processes: 0",
+        "  processes",
+        "engine.processes: Expected `int` >= 1",
+    ),
+    "processes by another word": (
+        "  processes:",
+        "  processes: cores",
+        "  processes",
+        "engine.processes: 'cores' is none of auto",
+    ),
     "unknown option of an engine": (
         "  rows_per_shard:",
         "  rows_per_shard: 10\n  vllm:\n    tensor_parallel: 1\n    gpus: 2",
@@ -504,6 +516,7 @@ def test_an_engine_behind_a_server_is_accepted(tmp_path: Path) -> None:
         ("m2: two", "m3: two", "engine.openai.models: the server's name of each model of this file is expected: of m0"),
         ("m2: two", "mx: two", "engine.openai.models: models are named m0, m1, ..."),
         ("m2: two", "m2: 2", "engine.openai.models: Expected `str`, got `int`"),
+        ("  rows_per_shard: 100", "  rows_per_shard: 100\n  processes: 2", "engine.processes: the engine 'openai'"),
         ("takes: vllm", "takes: all", "engine.openai.takes: 'all' is none of openai, vllm"),
         ("http://", "http://me:secret@", "engine.openai.endpoint: an address such as"),
         ("concurrency: 8", "concurrency: 0", "engine.openai.concurrency: Expected `int` >= 1"),

@@ -13,6 +13,7 @@ import pytest
 from at_hand import engine_settings, ignore, requests
 
 from lidr import policy
+from lidr.engines import transformers
 from lidr.engines.base import Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.evals.judges.base import opinion
@@ -42,25 +43,65 @@ def test_greedy_output_does_not_depend_on_the_batch(engine: Callable[..., Transf
     assert together == alone == backwards
 
 
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(max_new_tokens=50),
+        Sampling(max_new_tokens=50, repetition_penalty=1.3),
+        Sampling(max_new_tokens=50, stop=("answer is",)),
+        Sampling(max_new_tokens=7),
+    ],
+    ids=["greedy", "penalty", "stop", "cut off"],
+)
+def test_answers_do_not_depend_on_the_rounds(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch, sampling: Sampling
+) -> None:
+    wanted = requests("en", 20)
+    found = {}
+    for first in (1, 8, 1000):
+        monkeypatch.setattr(transformers, "FIRST_ROUND", first)
+        found[first] = engine().generate(wanted, sampling, ignore)
+    assert found[1] == found[8] == found[1000]
+
+
+def test_answers_that_have_ended_leave_the_batch(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used, rounds, told = engine(), [], []
+    generate = used._generate
+
+    def watched(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
+        rounds.append((len(prompts), new_tokens))
+        return generate(prompts, new_tokens, sampling)
+
+    monkeypatch.setattr(used, "_generate", watched)
+    monkeypatch.setattr(transformers, "FIRST_ROUND", 8)
+    found = used.generate(requests("en", 20), Sampling(max_new_tokens=50), told.append)
+    # 8, 16, 32 and 50 tokens are written after each round: so many answers are longer.
+    longer = [sum(completion.completion_tokens >= tokens for completion in found) for tokens in (0, 8, 16, 32)]
+    assert rounds == [(rows, new) for rows, new in zip(longer, (8, 8, 16, 18), strict=True) if rows]
+    assert sum(told) == 20
+
+
 @pytest.mark.fault
 def test_a_batch_that_does_not_fit_is_halved(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
-    wanted = requests("en", 8)
-    expected = engine().generate(wanted, SAMPLING, ignore)
+    wanted, one_round = requests("en", 8), Sampling(max_new_tokens=transformers.FIRST_ROUND)
+    expected = engine().generate(wanted, one_round, ignore)
     small = engine()
     generate, sizes = small._generate, []
 
-    def with_room_for_three(prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
+    def with_room_for_three(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
         sizes.append(len(prompts))
         if len(prompts) > 3:
             raise torch.OutOfMemoryError
-        return generate(prompts, sampling)
+        return generate(prompts, new_tokens, sampling)
 
     monkeypatch.setattr(small, "_generate", with_room_for_three)
-    assert small.generate(wanted, SAMPLING, ignore) == expected
+    assert small.generate(wanted, one_round, ignore) == expected
     assert sizes == [8, 4, 2, 2, 4, 2, 2]
 
 
@@ -81,10 +122,10 @@ def test_a_request_that_does_not_fit_alone_is_left_out_and_the_rest_goes_on(
     small = engine()
     generate, too_large = small._generate, small._encode(wanted[5].conversation)
 
-    def without_room_for_one(prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
+    def without_room_for_one(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
         if too_large in prompts:
             raise error()
-        return generate(prompts, sampling)
+        return generate(prompts, new_tokens, sampling)
 
     monkeypatch.setattr(small, "_generate", without_room_for_one)
     found = small.generate(wanted, SAMPLING, ignore)
@@ -100,7 +141,7 @@ def test_any_other_error_of_the_model_ends_the_run(
 ) -> None:
     broken = engine()
 
-    def fail(prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
+    def fail(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(broken, "_generate", fail)

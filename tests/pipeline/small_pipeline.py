@@ -17,7 +17,7 @@ SMALLER = {
     "items: 250": "items: 20",
     "resamples: 2000": "resamples: 200",
     # Several shards a stage, so that one that is killed finds some.
-    "rows_per_shard: 1000": "rows_per_shard: 40",
+    "rows_per_shard: 2500": "rows_per_shard: 40",
     # So short a training would log its first step alone.
     "log_every_steps: 20": "log_every_steps: 2",
 }

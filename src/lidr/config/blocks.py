@@ -101,6 +101,7 @@ class Engine(Section, frozen=True):
     dtype: Literal["float32", "bfloat16", "float16"] | None
     tokens_per_batch: Count | None
     rows_per_shard: Count
+    processes: Count | Literal["auto"] | None = None
     vllm: Vllm | None = None
     openai: Server | None = None
     ray: Ray | None = None

@@ -80,6 +80,8 @@ def _engine_problems(settings: Settings) -> list[Problem]:
             problems.append((("engine", key), f"the engine {engine.name!r} needs it"))
         if is_given and not is_needed:
             problems.append((("engine", key), f"the engine {engine.name!r} has no use for it"))
+    if engine.processes is not None and engine.name != "transformers":
+        problems.append((("engine", "processes"), f"the engine {engine.name!r} has no use for it"))
     if problems:
         return problems
     if engine.ray is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -53,9 +53,12 @@ def _bad_iteration(document: Any) -> str:
 
 
 def _choices(kind: Any, where: Place) -> tuple[str, ...]:
-    for key in where:
+    *blocks, name = where
+    for key in blocks:
         kind = _without_null(get_type_hints(kind)[key])
-    return get_args(kind)
+    kind = get_type_hints(kind)[name]
+    alternatives = get_args(kind) if NoneType in get_args(kind) else (kind,)
+    return tuple(choice for one in alternatives if get_origin(one) is Literal for choice in get_args(one))
 
 
 def _without_null(kind: Any) -> Any:

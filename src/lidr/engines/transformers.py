@@ -1,23 +1,49 @@
 """The engine on Hugging Face transformers: any causal model, on CPU, CUDA or MPS.
 
 Requests are sorted by length and cut into batches by a budget of tokens, so that little of a batch is padding and its
-memory is bounded; a batch that does not fit the device is halved and tried again, and a request that does not fit it
-alone is left unanswered, with that reason.
+memory is bounded. They are answered in rounds: the first of 32 new tokens, each of the next until twice as many are
+written. Between rounds, answers that have ended leave, and the others close ranks: a batch does not run as long as its
+longest answer. A batch that does not fit the device is halved and tried again, and a request that does not fit it alone
+is left unanswered, with that reason. On a CPU, several processes may take a batch each.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 from lidr import config, policy
-from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused
+from lidr.engines import workers
+from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
 from lidr.records import FinishReason
 from lidr.wording import Conversation
 
-Result = TypeVar("Result")
+Found = TypeVar("Found")
+
+
+FIRST_ROUND = 32  # new tokens: a sentence, and few enough that a batch may be large
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A request as the model gets it, its place among all, and what is written of its answer so far."""
+
+    index: int
+    id: str
+    prompt: list[int]
+    answer: list[int]
+
+    @property
+    def ids(self) -> list[int]:
+        """What the model goes on from."""
+        return self.prompt + self.answer
+
+
+Batch = list[Begun]
+Result = tuple[int, Completion | Begun]
 
 
 class TransformersEngine:
@@ -33,20 +59,20 @@ class TransformersEngine:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
-        import torch
-
-        torch.manual_seed(sampling.seed)
-        prompts = [self._encode(request.conversation) for request in requests]
-        completions: list[Completion | None] = [None] * len(requests)
-        for batch in self._batches(prompts, sampling.max_new_tokens):
-            for index, completion in self._complete_batch(batch, requests, prompts, sampling):
-                completions[index] = completion
-            progress(len(batch))
-        too_long = [i for i, completion in enumerate(completions) if completion is None]
-        for index in too_long:
-            completions[index] = refused(requests[index].id, len(prompts[index]))
-        progress(len(too_long))
-        return [completion for completion in completions if completion is not None]
+        begun = [Begun(i, request.id, self._encode(request.conversation), []) for i, request in enumerate(requests)]
+        completions = {request.index: refused(request.id, len(request.prompt)) for request in begun}
+        waiting = [r for r in begun if len(r.prompt) + sampling.max_new_tokens <= self._context] if begun else []
+        progress(len(begun) - len(waiting))
+        until = FIRST_ROUND
+        while waiting:
+            going_on: Batch = []
+            for results in self._round(waiting, min(until, sampling.max_new_tokens), sampling):
+                ended = {index: result for index, result in results if isinstance(result, Completion)}
+                completions |= ended
+                progress(len(ended))
+                going_on += [result for _, result in results if isinstance(result, Begun)]
+            waiting, until = going_on, 2 * until
+        return [completions[index] for index in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
         """Log-probability of each choice's tokens as the beginning of the next turn, one conversation at a time."""
@@ -59,6 +85,9 @@ class TransformersEngine:
         """Forget the model; the device's memory is free again."""
         import torch
 
+        copies = self.__dict__.pop("_workers", None)
+        if copies is not None:
+            copies.close()
         self.__dict__.pop("_model", None)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -81,36 +110,56 @@ class TransformersEngine:
     def _encode(self, conversation: Conversation) -> list[int]:
         return policy.encode(self._tokenizer, conversation)
 
-    def _batches(self, prompts: list[list[int]], max_new_tokens: int) -> Iterator[list[int]]:
-        """Indices of the prompts that fit the context, in batches of similar length within the token budget."""
-        batch: list[int] = []
-        for index in sorted(range(len(prompts)), key=lambda i: len(prompts[i])):
-            length = len(prompts[index]) + max_new_tokens
-            if length > self._context:
-                continue
+    @cached_property
+    def _workers(self) -> workers.Workers | None:
+        """Several processes, where they are asked for and computed on a CPU; the model is loaded before they part."""
+        count = workers.count(self.settings.processes, self._model.device.type)
+        _ = self._end_ids
+        return workers.Workers(count, self._write) if count else None
+
+    def _round(self, waiting: Batch, until: int, sampling: Sampling) -> Iterator[list[Result]]:
+        """All that wait, written on until their answers end or have so many tokens; batch by batch, as they come."""
+        batches = list(self._batches(waiting, until))
+        if self._workers is not None:
+            # The longest first: what is begun last is short, and nobody waits long for it.
+            yield from self._workers.results((batch, until, sampling) for batch in reversed(batches))
+        else:
+            yield from (self._write(batch, until, sampling) for batch in batches)
+
+    def _batches(self, waiting: Batch, until: int) -> Iterator[Batch]:
+        """Requests of similar length together, within the token budget."""
+        batch: Batch = []
+        for request in sorted(waiting, key=lambda request: (len(request.ids), request.index)):
+            length = len(request.prompt) + until
             if batch and length * (len(batch) + 1) > self.tokens_per_batch:
                 yield batch
                 batch = []
-            batch.append(index)
+            batch.append(request)
         if batch:
             yield batch
 
-    def _complete_batch(
-        self, batch: list[int], requests: Sequence[Request], prompts: list[list[int]], sampling: Sampling
-    ) -> Iterator[tuple[int, Completion]]:
-        generated = self._if_it_fits(lambda: self._generate([prompts[i] for i in batch], sampling))
-        if generated is not None:
-            for index, ids in zip(batch, generated, strict=True):
-                yield index, self._completion(requests[index].id, len(prompts[index]), ids, sampling)
+    def _write(self, batch: Batch, until: int, sampling: Sampling) -> list[Result]:
+        """One round of a batch. A sample depends on the batch alone, whoever computes it."""
+        import torch
+
+        torch.manual_seed(request_seed(sampling.seed, f"{batch[0].id} {until}"))
+        return list(self._write_what_fits(batch, until, sampling))
+
+    def _write_what_fits(self, batch: Batch, until: int, sampling: Sampling) -> Iterator[Result]:
+        new_tokens = until - len(batch[0].answer)
+        written = self._if_it_fits(lambda: self._generate([request.ids for request in batch], new_tokens, sampling))
+        if written is not None:
+            for request, ids in zip(batch, written, strict=True):
+                yield request.index, self._ended(request, ids, new_tokens, sampling)
         elif len(batch) == 1:
             alone = batch[0]
-            yield alone, refused(requests[alone].id, len(prompts[alone]), FinishReason.OUT_OF_MEMORY)
+            yield alone.index, refused(alone.id, len(alone.prompt), FinishReason.OUT_OF_MEMORY)
         else:
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
-                yield from self._complete_batch(half, requests, prompts, sampling)
+                yield from self._write_what_fits(half, until, sampling)
 
-    def _if_it_fits(self, work: Callable[[], Result]) -> Result | None:
+    def _if_it_fits(self, work: Callable[[], Found]) -> Found | None:
         """What the model makes, or None where the device's memory is too small for it.
 
         Once this has returned, nothing holds what the failed try had taken: the error's traceback would.
@@ -127,8 +176,8 @@ class TransformersEngine:
             torch.cuda.empty_cache()
         return None
 
-    def _generate(self, prompts: list[list[int]], sampling: Sampling) -> list[list[int]]:
-        """New token ids of each prompt, padding included."""
+    def _generate(self, prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
+        """At most so many new token ids of each prompt, padding included."""
         import torch
 
         inputs = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._model.device)
@@ -140,7 +189,7 @@ class TransformersEngine:
             output = self._model.generate(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
-                max_new_tokens=sampling.max_new_tokens,
+                max_new_tokens=new_tokens,
                 do_sample=sampled,
                 repetition_penalty=sampling.repetition_penalty,
                 pad_token_id=self._tokenizer.pad_token_id,
@@ -153,21 +202,24 @@ class TransformersEngine:
     def _end_ids(self) -> set[int]:
         return policy.end_ids(self._model, self._tokenizer)
 
-    def _completion(self, request_id: str, prompt_tokens: int, ids: list[int], sampling: Sampling) -> Completion:
-        """The new tokens up to the end of the turn, or up to the padding that follows a stop string."""
+    def _ended(self, request: Begun, ids: list[int], new_tokens: int, sampling: Sampling) -> Completion | Begun:
+        """The answer up to the end of the turn, or up to the padding that follows a stop string; or what there is."""
         ends = self._end_ids | {self._tokenizer.pad_token_id}
         kept = ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
-        text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        answer = request.answer + kept
+        text = self._tokenizer.decode(answer, skip_special_tokens=True)
         # A stop string may end inside a token: what the token holds beyond it is not part of the answer either.
         begins = [text.index(stop) for stop in sampling.stop if stop in text]
         # Whatever ends before the limit ended by itself; a stop string may end just at it.
-        stopped = len(kept) < sampling.max_new_tokens or bool(begins)
+        stopped = len(kept) < new_tokens or bool(begins)
+        if not stopped and len(answer) < sampling.max_new_tokens:
+            return Begun(request.index, request.id, request.prompt, answer)
         return Completion(
-            id=request_id,
+            id=request.id,
             text=text[: min(begins, default=None)],
             finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=len(kept),
+            prompt_tokens=len(request.prompt),
+            completion_tokens=len(answer),
         )
 
     def _log_probability_if_it_fits(self, conversation: Conversation, choice: str) -> float:

@@ -45,7 +45,12 @@ def write(folder: Path) -> str:
 
 def _engine(folder: Path) -> TransformersEngine:
     settings = config.Engine(
-        name="transformers", device="cpu", dtype="float32", tokens_per_batch=32768, rows_per_shard=1000
+        name="transformers",
+        device="cpu",
+        dtype="float32",
+        tokens_per_batch=16384,
+        rows_per_shard=1000,
+        processes="auto",
     )
     return TransformersEngine(settings, Policy("m0", folder, None, False, fingerprint(folder)))
 

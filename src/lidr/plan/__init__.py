@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lidr import config
+from lidr.engines import workers
 from lidr.plan import device, memory, shape, work
 from lidr.plan.device import Device, Rates
 from lidr.plan.memory import Budget
@@ -59,6 +60,7 @@ def make(
     found, unknown = shape.read(settings.base)
     served = settings.engine.name == "openai"
     there = device.find(settings.engine.device, memory_gib)
+    batches = workers.count(settings.engine.processes, there.kind) or 1
     rates = None
     can_be_measured = found is not None and memory_gib is None and not (served and generation_rate is None)
     if found is not None and (can_be_measured or (generation_rate and training_rate)):
@@ -68,7 +70,7 @@ def make(
         shape=found,
         unknown=unknown,
         stages=work.of(settings, answer_tokens),
-        generation=None if found is None or served else memory.generation(settings, found, there.memory),
+        generation=None if found is None or served else memory.generation(settings, found, there.memory, batches),
         training=None if found is None else memory.training(settings, found),
         device=there,
         rates=rates,

@@ -41,14 +41,14 @@ class Budget:
         return round((1 + SLACK) * sum(part.bytes for part in self.parts))
 
 
-def generation(settings: config.Settings, shape: Shape, device_memory: int) -> Budget:
-    """Weights, adapter, key-value cache and logits of the largest batch."""
+def generation(settings: config.Settings, shape: Shape, device_memory: int, batches: int = 1) -> Budget:
+    """Weights, adapter, key-value cache and logits of the largest batch, of which there may be some at once."""
     engine = settings.engine
     if engine.vllm is not None:
         return _vllm(settings, shape, device_memory)
     size = BYTES[str(engine.dtype)]
     longest = longest_request(settings)
-    tokens = max(int(engine.tokens_per_batch or 0), longest)
+    tokens = batches * max(int(engine.tokens_per_batch or 0), longest)
     rows = max(1, tokens // longest)
     cached = 2 * shape.layers * shape.key_value_heads * shape.head
     # In float32 the adapter is merged into the weights.

@@ -1,0 +1,159 @@
+"""Forked copies: what they give back, and that none is left when their work, or their parent, ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from at_hand import engine_settings, ignore, requests
+
+from lidr import policy
+from lidr.engines import workers
+from lidr.engines.base import Completion, Sampling
+from lidr.engines.transformers import TransformersEngine
+from lidr.engines.workers import Workers
+from lidr.errors import InputError, LidrError
+
+PARENT = """
+import os, time
+from lidr.engines.workers import Workers
+
+def report(seconds):
+    print(os.getpid(), flush=True)
+    time.sleep(seconds)
+
+for _ in Workers(2, report).results([(60,), (60,)]):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "expected"),
+    [(None, "cpu", 0), (None, "cuda", 0), (3, "cpu", 3), ("auto", "cuda", 0), ("auto", "mps", 0), (3, "other", 3)],
+)
+def test_count(wanted: int | None, device: str, expected: int) -> None:
+    assert workers.count(wanted, device) == expected
+
+
+def test_auto_is_as_many_as_the_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
+    assert workers.count("auto", "cpu") == 3
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_number_of_processes_is_refused_beside_a_gpu(device: str) -> None:
+    with pytest.raises(InputError, match=f"engine.processes: null or `auto` is expected, for on {device} there is one"):
+        workers.count(2, device)
+
+
+def test_each_call_is_done_once_by_processes_of_their_own_with_one_thread() -> None:
+    with closing(Workers(2, _square)) as copies:
+        found = sorted(copies.results([(number,) for number in range(20)]))
+        assert [square for square, _, _ in found] == [number**2 for number in range(20)]
+        assert os.getpid() not in {process for _, process, _ in found}
+        assert {threads for _, _, threads in found} == {1}
+
+
+def _square(number: int) -> tuple[int, int, int]:
+    import torch
+
+    return number**2, os.getpid(), torch.get_num_threads()
+
+
+def test_an_error_of_the_work_is_the_callers() -> None:
+    with closing(Workers(1, _refuse)) as copies, pytest.raises(InputError, match="not 3"):
+        list(copies.results([(3,)]))
+
+
+def _refuse(number: int) -> None:
+    raise InputError(f"not {number}")
+
+
+@pytest.mark.fault
+def test_a_copy_that_is_killed_is_an_error_in_words() -> None:
+    with closing(Workers(2, _kill_itself)) as copies, pytest.raises(LidrError, match="was ended from outside"):
+        list(copies.results([(0,), (1,)]))
+
+
+def _kill_itself(number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.fault
+def test_copies_end_with_a_parent_that_is_killed() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    copies = [int(parent.stdout.readline()) for _ in range(2)]
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while any(_is_running(copy) for copy in copies):
+        assert time.monotonic() < deadline, "a copy goes on without its parent"
+        time.sleep(0.05)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+# ---- the engine that has them
+
+
+@pytest.fixture
+def engine(models: Path) -> Callable[..., TransformersEngine]:
+    def make(**values: object) -> TransformersEngine:
+        return TransformersEngine(engine_settings("transformers", **values), policy.resolve("m0", models))
+
+    return make
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("sampling", [Sampling(32), Sampling(32, temperature=1.0, seed=7)], ids=["greedy", "sampled"])
+def test_completions_do_not_depend_on_the_number_of_processes(
+    engine: Callable[..., TransformersEngine], sampling: Sampling
+) -> None:
+    wanted, found = requests("es", 60), []
+    for processes in (None, 1, 3):
+        told: list[int] = []
+        with closing(engine(processes=processes, tokens_per_batch=1000)) as used:
+            found.append(used.generate(wanted, sampling, told.append))
+        assert sum(told) == 60 and len(told) > 4
+    assert found[0] == found[1] == found[2]
+    assert [completion.id for completion in found[0]] == [request.id for request in wanted]
+
+
+@pytest.mark.pipeline
+def test_a_closed_engine_has_no_processes_and_makes_new_ones(engine: Callable[..., TransformersEngine]) -> None:
+    used, wanted = engine(processes=2), requests("en", 4)
+    first = used.generate(wanted, Sampling(32), ignore)
+    before = set(_children())
+    used.close()
+    assert before and not set(_children()) & before
+    assert used.generate(wanted, Sampling(32), ignore) == first
+    used.close()
+
+
+@pytest.mark.pipeline
+def test_one_prompt_too_long_is_refused_and_the_rest_is_answered(engine: Callable[..., TransformersEngine]) -> None:
+    wanted = requests("en", 3)
+    longest = [{"role": "user", "content": "number " * 600}]
+    wanted[1] = type(wanted[1])("too-long", longest)
+    with closing(engine(processes=2)) as used:
+        found: list[Completion] = used.generate(wanted, Sampling(64), ignore)
+    assert [completion.finish_reason for completion in found] == ["stop", "refused", "stop"]
+
+
+def _children() -> list[int]:
+    task = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    return [int(child) for child in task.read_text().split()]
