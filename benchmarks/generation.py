@@ -20,8 +20,10 @@ import argparse
 import json
 import random
 import tempfile
+from collections.abc import Iterator
 from math import exp, log
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import msgspec
@@ -29,7 +31,7 @@ from measuring import PARAMS, child, cost, figure, machine, ratios, save, take_t
 
 from lidr import config, policy
 from lidr.engines.base import Request, Sampling
-from lidr.engines.transformers import TransformersEngine
+from lidr.engines.transformers import Begun, TransformersEngine
 from lidr.lab import world
 from lidr.stages import base
 from lidr.wording import prompt_conversation
@@ -53,6 +55,17 @@ def requests(count: int, tokenizer: Any) -> list[Request]:
     return made
 
 
+class Watched(TransformersEngine):
+    """Ours, and how many rows its batches have."""
+
+    sizes: tuple[int, ...] = ()
+
+    def _batches(self, waiting: list[Begun], until: int) -> Iterator[list[Begun]]:
+        for batch in super()._batches(waiting, until):
+            self.sizes += (len(batch),)
+            yield batch
+
+
 def work(side: str, rows: int, count: int) -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     import hashlib
@@ -60,19 +73,20 @@ def work(side: str, rows: int, count: int) -> dict[str, Any]:
     values = msgspec.to_builtins(config.load(PARAMS))
     values["engine"]["device"] = "cpu"
     settings = msgspec.convert(values, config.Settings)
-    engine = TransformersEngine(settings.engine, policy.resolve("m0"))
+    engine = Watched(settings.engine, policy.resolve("m0"))
     asked = requests(count, engine._tokenizer)
     engine.generate(asked[:1], Sampling(1), lambda _: None)
-    batches: list[int] = []
+    engine.sizes = ()
     with cost() as spent:
         if side == "ours":
-            done = [(c.text, c.completion_tokens) for c in engine.generate(asked, Sampling(NEW_TOKENS), batches.append)]
+            done = [(c.text, c.completion_tokens) for c in engine.generate(asked, Sampling(NEW_TOKENS), lambda _: None)]
         else:
             done = _plain(engine._model, engine._tokenizer, asked, rows)
+    engine.close()
     answers = json.dumps([text for text, _ in done]).encode()
     return {
         "tokens": sum(tokens for _, tokens in done),
-        "rows": rows or round(count / len([size for size in batches if size])),
+        "rows": rows or round(mean(engine.sizes)),
         "answers": hashlib.sha256(answers).hexdigest(),
         **spent,
     }

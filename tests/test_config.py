@@ -500,7 +500,8 @@ def test_ray_has_as_many_gpus_as_its_vllm(tmp_path: Path) -> None:
     block = (
         "  name: ray\n  device: auto\n  dtype: bfloat16\n  tokens_per_batch: 1000\n  rows_per_shard: 100\n"
         "  ray: {engine: vllm, address: null, workers: 2, gpus_per_worker: 1, rows_per_task: 9}\n"
-        "  vllm: {tensor_parallel: 4, memory_share: 0.9, sequences: 8, context: null, prefix_caching: true, eager: false}\n"
+        "  vllm: {tensor_parallel: 4, memory_share: 0.9, sequences: 8, context: null, prefix_caching: true, "
+        "eager: false}\n"
     )
     reason = "engine.ray.gpus_per_worker: engine.vllm.tensor_parallel is 4; as many are expected, or 0 without GPUs"
     assert message(tmp_path, with_engine(block)).endswith(reason)

@@ -115,7 +115,12 @@ def _primary(code: str) -> str:
     return _SAME.get(primary, primary)
 
 
+_ASCII_DIGITS = str.maketrans(dict.fromkeys("0123456789", " "))
+
+
 def _prose(text: str) -> str:
     """The text without LaTeX's commands and without digits of any script."""
     text = _LATEX.sub(" ", text)
+    if text.isascii():
+        return text.translate(_ASCII_DIGITS)
     return "".join(" " if unicodedata.category(letter).startswith("N") else letter for letter in text)

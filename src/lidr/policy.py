@@ -109,11 +109,12 @@ def pick_device(wanted: str) -> str:
 
 
 def import_transformers() -> None:
-    """Import transformers' models without scikit-learn and scipy, which it takes for assisted generation and detection.
+    """Import transformers' models without what they take wherever it is installed, and lidr does not use there.
 
-    With them comes pandas: a fifth of the time that a stage takes to begin. Nothing of lidr uses them there.
+    scikit-learn and scipy serve assisted generation and detection, and pandas comes with them: a fifth of the time that
+    a stage takes to begin. boto3, which DVC has for S3, is for accelerate's jobs on SageMaker.
     """
-    unneeded = ("sklearn", "scipy")
+    unneeded = ("sklearn", "scipy", "boto3")
     if any(name in sys.modules for name in ("transformers", *unneeded)):
         return
     # None is Python's way to say that a module cannot be found.

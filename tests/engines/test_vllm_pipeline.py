@@ -27,6 +27,7 @@ ENGINE = """  name: vllm
 """
 SMALLER = {
     "  name: transformers\n": ENGINE,
+    "  processes: auto": "  processes: null",
     "languages: [es, de, fr, ru]": "languages: [es, de]",
     "languages: [en, es, de, fr, ru, it, pt]": "languages: [en, es, de]",
     "per_iteration: 500": f"per_iteration: {PROMPTS}",

@@ -170,14 +170,18 @@ _REWRITES = [
 ]
 
 
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_FULL_WIDTH = re.compile("[\uff01-\uff5e]")
+
+
 def _normalise(text: str) -> str:
     """One way to write what languages, scripts and LaTeX write in many."""
     text = unicodedata.normalize("NFC", text)
-    text = re.sub(r"\d", lambda match: str(unicodedata.decimal(match[0])), text)
+    text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
     text = text.translate(_MARKS)
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
-    text = re.sub("[\uff01-\uff5e]", lambda match: chr(ord(match[0]) - 0xFEE0), text)
+    text = _FULL_WIDTH.sub(lambda match: chr(ord(match[0]) - 0xFEE0), text)
     return _MYRIADS.sub(_without_myriads, text)
 
 
@@ -235,9 +239,12 @@ def _value(match: re.Match[str], lang: str) -> Decimal:
     return -value if match["sign"] else value
 
 
+_SEPARATOR = re.compile(rf"['{_NARROW} ]")
+
+
 def _decimal(digits: str, lang: str) -> Decimal:
     """The value of digits with separators, as the language would have them read."""
-    bare = re.sub(rf"['{_NARROW} ]", "", digits)
+    bare = _SEPARATOR.sub("", digits)
     marks = {mark for mark in ".," if mark in bare}
     if not marks:
         return Decimal(bare)

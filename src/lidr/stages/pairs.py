@@ -17,7 +17,6 @@ The rule of the paper (section 2.2), for each prompt and each language l beside 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -43,7 +42,8 @@ STAGE = "pairs"
 # A tail of eight or more times the same text of up to 60 characters is a loop, not an answer.
 # Only the end is searched: a loop is there or nowhere, and an answer can be very long.
 _END = 600
-_LOOP = re.compile(r"(.{1,60}?)\1{7,}\s*$", re.DOTALL)
+_LONGEST_UNIT = 60
+_TIMES = 8
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,20 @@ def _reason(
             return candidate.reason, f"{side}: {candidate.detail}"
     if chosen.text.strip() == rejected.text.strip():
         return DropReason.IDENTICAL, "chosen and rejected are the same text"
-    if settings.pairs.drop_repeated and _LOOP.search(chosen.text[-_END:]):
+    if settings.pairs.drop_repeated and _ends_in_loop(chosen.text[-_END:]):
         return DropReason.REPEATED, "chosen: the answer ends in a loop"
     if settings.pairs.drop_off_target and is_off_target(chosen.text, lang, settings.all_languages):
         return DropReason.OFF_TARGET, f"chosen: not in {lang}"
     return None, ""
+
+
+def _ends_in_loop(text: str) -> bool:
+    """Whether the text, with or without the white space at its end, ends in a unit so many times."""
+    return any(
+        text.endswith(text[end - unit : end] * _TIMES, 0, end)
+        for end in range(len(text.rstrip()), len(text) + 1)
+        for unit in range(1, min(_LONGEST_UNIT, end // _TIMES) + 1)
+    )
 
 
 def _pair(prompt_id: str, prompt: str, lang: str, other_lang: str, rule: PairRule, chosen: str, rejected: str) -> Pair:
