@@ -174,7 +174,8 @@ def _training(settings: config.Settings, row: Pair | Drop, iteration: str) -> It
         yield f"training: {iteration} was trained on other pairs (sha256 {record.pairs}); run `lidr audit verify`"
     else:
         train = settings.train_for(iteration)
-        yield f"training: one of {record.rows:,} pairs of {iteration}, {train.epochs:g} epochs · {record_file}"
+        epochs = "1 epoch" if train.epochs == 1 else f"{train.epochs:g} epochs"
+        yield f"training: one of {record.rows:,} pairs of {iteration}, {epochs} · {record_file}"
 
 
 def _record(iteration: str, locked: dict[str, lock.LockedStage]) -> Iterator[str]:
