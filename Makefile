@@ -6,6 +6,7 @@
 #   make check             style, types, and that generated documents are up to date
 #   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
 #   make bench-long        the rest: a million rows, growth to 100,000 prompts, the whole pipeline
+#   make bench-vllm        our vLLM engine against vLLM itself
 #   make chaos             kill the pipeline, feed it what is wrong, take things away, and count: docs/reliability.md (an hour)
 #   make soak              two hundred iterations in one process, whose memory and open files must not grow
 #   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
@@ -35,7 +36,7 @@ SOAK := LIDR_SOAK_ITERATIONS=200 LIDR_SOAK_RESULTS=$(CURDIR)/benchmarks/results/
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro ui test test-vllm check bench bench-long chaos soak fuzz vulnerabilities lock install
+.PHONY: repro ui test test-vllm check bench bench-long bench-vllm chaos soak fuzz vulnerabilities lock install
 
 repro: install
 ifneq ($(PROFILE),)
@@ -73,6 +74,10 @@ bench-long: install
 	python benchmarks/growth.py
 	python benchmarks/pipeline.py
 	python docs/generate.py
+
+bench-vllm: $(VLLM)/installed
+	$(VLLM)/bin/python benchmarks/generation_vllm.py
+	$(VLLM)/bin/python docs/generate.py
 
 fuzz: install
 	LIDR_FUZZ_EXAMPLES=20000 python -m pytest -q tests/reliability/test_fuzz.py

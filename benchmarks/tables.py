@@ -1,7 +1,7 @@
 """The tables of docs/performance.md, made from benchmarks/results/*.json by `python docs/generate.py`.
 
     >>> blocks(RESULTS)["training"]
-    '| pairs | ours, pairs/s | TRL, pairs/s | times TRL | ...'
+    '| set | peer | pairs | ours, pairs/s | peer, pairs/s | ...'
 
 A benchmark that has no results yet gives a line that says so and names its command; nothing is filled in by hand.
 """
@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from measuring import figure, ratios
 
 Report = dict[str, Any]
-COMMANDS = ("training", "generation", "rows", "overhead", "growth", "pipeline")
+PEERS = {"trl": "TRL", "llama_factory": "LLaMA-Factory"}
+COMMANDS = ("training", "generation", "generation_vllm", "rows", "overhead", "growth", "pipeline")
 
 
 class Outcome(NamedTuple):
@@ -70,17 +71,18 @@ def training(report: Report) -> str:
     lines = [
         [
             row["set"],
+            PEERS[row["peer"]],
             f"{row['pairs']:,}",
             figure(row["pairs_per_second"]["ours"]),
-            figure(row["pairs_per_second"]["trl"]),
-            figure(ratios(row["pairs_per_second"]["ours"], row["pairs_per_second"]["trl"]), 2),
-            figure(ratios(row["cpu_seconds"]["trl"], row["cpu_seconds"]["ours"]), 2),
+            figure(row["pairs_per_second"]["peer"]),
+            figure(ratios(row["pairs_per_second"]["ours"], row["pairs_per_second"]["peer"]), 2),
+            figure(ratios(row["cpu_seconds"]["peer"], row["cpu_seconds"]["ours"]), 2),
             f"{row['loss_difference']:.0e} over {row['steps_compared']} steps",
         ]
         for row in report["rows"]
     ]
-    head = ["set", "pairs", "ours, pairs/s", "TRL, pairs/s", "times", "times, by processor time", "losses differ by"]
-    return table(head, lines)
+    head = ["set", "peer", "pairs", "ours, pairs/s", "peer, pairs/s", "times", "times, by processor time"]
+    return table([*head, "losses differ by"], lines)
 
 
 def generation(report: Report) -> str:
@@ -91,6 +93,15 @@ def generation(report: Report) -> str:
             times = figure(ratios(speed["ours"], speed[name]), 2)
             lines.append([f"plain loop, {name} ({rows})", figure(speed["ours"]), figure(speed[name]), times])
     return table(["peer", "ours, tokens/s", "peer, tokens/s", "times"], lines)
+
+
+def generation_vllm(report: Report) -> str:
+    lines = []
+    for row in report["rows"]:
+        speed = row["tokens_per_second"]
+        times = figure(ratios(speed["ours"], speed["vllm"]), 3)
+        lines.append([f"{row['prompts']:,}", figure(speed["ours"]), figure(speed["vllm"]), times])
+    return table(["prompts", "ours, tokens/s", "`vllm.LLM`, tokens/s", "times"], lines)
 
 
 def rows(report: Report) -> str:
@@ -154,9 +165,9 @@ def pipeline(report: Report) -> str:
 def _training_outcomes(report: Report) -> list[Outcome]:
     return [
         at_least(
-            f"training against TRL, {row['set']} pairs",
-            ratios(row["pairs_per_second"]["ours"], row["pairs_per_second"]["trl"]),
-            1.5,
+            f"training against {PEERS[row['peer']]}, {row['set']} pairs",
+            ratios(row["pairs_per_second"]["ours"], row["pairs_per_second"]["peer"]),
+            {"trl": 1.5, "llama_factory": 2.0}[row["peer"]],
         )
         for row in report["rows"]
     ]
@@ -171,6 +182,14 @@ def _generation_outcomes(report: Report) -> list[Outcome]:
                 at_least(f"generation against a plain loop, {name}", ratios(speed["ours"], speed[name]), limit)
             )
     return found
+
+
+def _generation_vllm_outcomes(report: Report) -> list[Outcome]:
+    speeds = [row["tokens_per_second"] for row in report["rows"]]
+    return [
+        at_least("generation with vLLM, against vLLM itself", ratios(speed["ours"], speed["vllm"]), 0.97)
+        for speed in speeds
+    ]
 
 
 def _rows_outcomes(report: Report) -> list[Outcome]:
@@ -212,6 +231,7 @@ def _pipeline_outcomes(report: Report) -> list[Outcome]:
 TABLES: dict[str, Callable[[Report], str]] = {
     "training": training,
     "generation": generation,
+    "generation_vllm": generation_vllm,
     "rows": rows,
     "overhead": overhead,
     "growth": growth,
@@ -220,6 +240,7 @@ TABLES: dict[str, Callable[[Report], str]] = {
 OUTCOMES: dict[str, Callable[[Report], list[Outcome]]] = {
     "training": _training_outcomes,
     "generation": _generation_outcomes,
+    "generation_vllm": _generation_vllm_outcomes,
     "rows": _rows_outcomes,
     "overhead": _overhead_outcomes,
     "growth": _growth_outcomes,

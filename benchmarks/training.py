@@ -1,9 +1,11 @@
-"""DPO with a likelihood term, pairs a second: ours against TRL's DPOTrainer as its documentation shows it.
+"""DPO with a likelihood term, pairs a second: ours against TRL's DPOTrainer and against LLaMA-Factory.
 
     $ python benchmarks/training.py
-    set     pairs  ours pairs/s          TRL pairs/s           times TRL          loss differs by
-    lab       480  ...
-    mixed     400  ...
+    set     peer            pairs  ours pairs/s          peer pairs/s          times              losses differ by
+    lab     TRL               480  ...
+    lab     LLaMA-Factory     480  ...
+    mixed   TRL               400  ...
+    mixed   LLaMA-Factory     400  ...
 
 Both train the same LoRA adapter on the lab's base, in float32, on the same token ids in the same order, with the same
 optimizer, schedule and seed, in steps of 8 pairs; both log each step. `lab` are pairs of the lab's tasks, `mixed` pairs
@@ -11,22 +13,32 @@ of 10 to 1,000 tokens. Time is from the texts to the trained adapter (tokens, re
 imports and the loading of the model are not in it. The losses of the first 50 steps must be the same within 1e-3 of
 their size, or the benchmark fails.
 
-TRL is the release that lidr itself builds on. Its likelihood term is a mean over all tokens of a step, so ours is set
-to that as well (`likelihood_mean: token`); it costs as much as the paper's. Where TRL's defaults would slow it down for
+TRL is the release that lidr itself builds on, used as its documentation shows it. Its likelihood term is a mean over
+all tokens of a step, so ours is set to that as well (`likelihood_mean: token`). LLaMA-Factory's (`pref_ftx`) is the
+paper's, a mean over each answer, and so is ours beside it (`sequence`). Where a peer's defaults would slow it down for
 nothing here (gradient checkpointing), they are off.
+
+LLaMA-Factory asks for older libraries than lidr: the first run makes an environment for it, in .lidr/bench. Its side is
+`llama_factory.py`. `--peers trl` leaves it out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import tempfile
+import venv
+from functools import partial
+from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from made import ITERATION, LONGEST, lab_pairs, mixed_pairs
-from measuring import PARAMS, child, cost, figure, machine, ratios, save, take_turns
+from measuring import CACHE, PARAMS, ROOT, child, cost, figure, machine, ratios, save, take_turns
+from tables import PEERS
 
 from lidr import config, paths, policy
 from lidr.jsonl import read_rows, write_rows
@@ -34,33 +46,37 @@ from lidr.records import Pair
 from lidr.stages import base, train
 
 SIZES = {"lab": 480, "mixed": 400}
-SIDES = ("ours", "trl")
+LIKELIHOOD_MEAN = {"trl": "token", "llama_factory": "sequence"}
+LLAMA_FACTORY = ("llamafactory==0.9.5", f"torch=={version('torch').partition('+')[0]}")
 STEPS = 50  # whose losses are compared
 TOLERANCE = 1e-3
 
 
-def settings() -> config.Settings:
-    """The lab's profile, on a CPU, with TRL's likelihood term and room for the longest pair."""
+def settings(peer: str) -> config.Settings:
+    """The lab's profile, on a CPU, with the peer's likelihood term and room for the longest pair."""
     values = msgspec.to_builtins(config.load(PARAMS))
     values["engine"]["device"] = "cpu"
-    values["train"] |= {"likelihood_mean": "token", "log_every_steps": 1, "max_tokens": LONGEST + 24}
+    values["train"] |= {"likelihood_mean": LIKELIHOOD_MEAN[peer], "log_every_steps": 1, "max_tokens": LONGEST + 24}
     values["train"] |= {"epochs": 1, "pairs_per_step": 8, "pairs_per_device": 8}
     return msgspec.convert(values, config.Settings)
 
 
-def write_set(name: str, count: int) -> None:
-    """Write the base and a set of pairs to the working folder."""
-    base.run(settings())
+def write_set(name: str, count: int, peer: str) -> None:
+    """Write the base and a set of pairs to the working folder, for LLaMA-Factory in its own form as well."""
+    given = settings(peer)
+    base.run(given)
     tokenizer = policy.load_tokenizer(policy.resolve("m0"))
-    pairs = lab_pairs(settings(), count) if name == "lab" else mixed_pairs(count, tokenizer)
+    pairs = lab_pairs(given, count) if name == "lab" else mixed_pairs(count, tokenizer)
     write_rows(_pairs_file(), pairs)
+    if peer == "llama_factory":
+        _write_for_llama_factory([_texts(pair, tokenizer) for pair in pairs], given)
 
 
-def work(side: str) -> dict[str, Any]:
+def work(side: str, peer: str) -> dict[str, Any]:
     """Train on the set in the working folder; returns the cost and the loss of each step."""
     import torch
 
-    given, reference = settings(), policy.resolve("m0")
+    given, reference = settings(peer), policy.resolve("m0")
     pairs = list(read_rows(_pairs_file(), Pair))
     tokenizer = policy.load_tokenizer(reference)
     model = policy.load_base(reference, torch.float32)
@@ -148,29 +164,35 @@ def _ids(row: Any) -> tuple[list[int], ...]:
     return tuple(row[side] for side in ("prompt_ids", "chosen_ids", "rejected_ids"))
 
 
-def measure(name: str, count: int, repetitions: int) -> dict[str, Any]:
+def measure(name: str, count: int, peer: str, repetitions: int) -> dict[str, Any]:
     """Both sides in turn on one set; raises SystemExit where they do not do the same work."""
+    python = llama_factory() if peer == "llama_factory" else None
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
         here = Path(folder)
-        child(__file__, "--write", name, "--pairs", str(count), cwd=here)
-        runs = take_turns(
-            {side: lambda side=side: child(__file__, "--work", side, cwd=here) for side in SIDES}, repetitions
-        )
-    return {"set": name, **compared(runs)}
+        child(__file__, "--write", name, "--pairs", str(count), "--peers", peer, cwd=here)
+
+        def side(name: str) -> dict[str, Any]:
+            if name == "llama_factory" and python is not None:
+                return child(str(ROOT / "benchmarks" / "llama_factory.py"), str(here), cwd=here, python=python)
+            return child(__file__, "--work", name, "--peers", peer, cwd=here)
+
+        runs = take_turns({name: partial(side, name) for name in ("ours", peer)}, repetitions)
+    return {"set": name, "peer": peer, **compared(runs["ours"], runs[peer])}
 
 
-def compared(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def compared(ours: list[dict[str, Any]], peer: list[dict[str, Any]]) -> dict[str, Any]:
     """Seconds and pairs a second of each side, and by how much the losses of their first steps differ, at most."""
-    ours, trl = runs["ours"][0], runs["trl"][0]
-    if (ours["pairs"], ours["tokens"]) != (trl["pairs"], trl["tokens"]):
-        raise SystemExit(f"not the same work: {ours['tokens']} tokens here, {trl['tokens']} in TRL")
-    difference = largest_difference(ours["losses"][:STEPS], trl["losses"][:STEPS])
+    mine, theirs = ours[0], peer[0]
+    if (mine["pairs"], mine["tokens"]) != (theirs["pairs"], theirs["tokens"]):
+        raise SystemExit(f"not the same work: {mine['tokens']} tokens here, {theirs['tokens']} at the peer")
+    difference = largest_difference(mine["losses"][:STEPS], theirs["losses"][:STEPS])
     if difference > TOLERANCE:
         raise SystemExit(f"not the same training: losses differ by {difference:.2g} of their size")
+    runs = {"ours": ours, "peer": peer}
     return {
-        "pairs": ours["pairs"],
-        "tokens": ours["tokens"],
-        "steps_compared": min(STEPS, len(ours["losses"])),
+        "pairs": mine["pairs"],
+        "tokens": mine["tokens"],
+        "steps_compared": min(STEPS, len(mine["losses"])),
         "loss_difference": difference,
         "seconds": {side: [run["seconds"] for run in found] for side, found in runs.items()},
         "cpu_seconds": {side: [run["cpu_seconds"] for run in found] for side, found in runs.items()},
@@ -190,35 +212,101 @@ def _pairs_file() -> Path:
     return paths.pairs(ITERATION) / paths.PAIRS
 
 
+def llama_factory() -> str:
+    """The Python of LLaMA-Factory's environment, which the first call makes."""
+    python = CACHE / "llama-factory" / "bin" / "python"
+    wanted, made = " ".join(LLAMA_FACTORY), CACHE / "llama-factory" / "made-of"
+    if not made.is_file() or made.read_text("utf-8") != wanted:
+        print(f"making an environment of {wanted}, once ...", flush=True)
+        venv.create(CACHE / "llama-factory", clear=True, with_pip=True)
+        pip = [python, "-m", "pip", "--quiet"]
+        subprocess.run([*pip, "install", *LLAMA_FACTORY], check=True)
+        if "+cpu" in version("torch"):  # these fit the CUDA build alone, and fail where they are imported
+            subprocess.run([*pip, "uninstall", "--yes", "torchvision", "torchaudio"], check=True)
+        made.write_text(wanted, "utf-8")
+    return str(python)
+
+
+def _write_for_llama_factory(rows: list[dict[str, str]], given: config.Settings) -> None:
+    """The pairs with their description, and the arguments of `llamafactory-cli train`."""
+    values, data = given.train, Path("data")
+    columns = {name: name for name in ("prompt", "chosen", "rejected")}
+    about = {"pairs": {"file_name": "pairs.json", "ranking": True, "columns": columns}}
+    arguments = {
+        "stage": "dpo",
+        "do_train": True,
+        "model_name_or_path": str(paths.model("m0")),
+        "finetuning_type": "lora",
+        "lora_rank": values.lora_rank,
+        "lora_alpha": values.lora_alpha,
+        "lora_dropout": values.lora_dropout,
+        "lora_target": ",".join(values.lora_modules),
+        "pref_loss": "sigmoid",
+        "pref_beta": values.beta,
+        "pref_ftx": values.alpha,
+        "dataset": "pairs",
+        "dataset_dir": str(data),
+        "template": "rendered",
+        "cutoff_len": values.max_tokens,
+        "learning_rate": values.learning_rate,
+        "lr_scheduler_type": values.schedule,
+        "warmup_ratio": values.warmup_share,
+        "num_train_epochs": values.epochs,
+        "per_device_train_batch_size": values.pairs_per_step,
+        "max_grad_norm": values.max_gradient_norm,
+        "weight_decay": values.weight_decay,
+        "disable_gradient_checkpointing": True,
+        "flash_attn": "sdpa",
+        "use_cpu": True,
+        "dataloader_pin_memory": False,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "seed": given.seed,
+        "data_seed": given.seed,
+        "output_dir": "llama-factory",
+    }
+    for path, content in (
+        (data / "pairs.json", rows),
+        (data / "dataset_info.json", about),
+        (Path("arguments.json"), arguments),
+    ):
+        path.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+
+
 def _line(row: dict[str, Any]) -> str:
     speed = row["pairs_per_second"]
-    times = ratios(speed["ours"], speed["trl"])
+    times = ratios(speed["ours"], speed["peer"])
     return (
-        f"{row['set']:<7} {row['pairs']:>5}  {figure(speed['ours']):<21} {figure(speed['trl']):<21} "
-        f"{figure(times, 2):<18} {row['loss_difference']:.1g}"
+        f"{row['set']:<7} {PEERS[row['peer']]:<13} {row['pairs']:>7}  {figure(speed['ours']):<21} "
+        f"{figure(speed['peer']):<21} {figure(times, 2):<18} {row['loss_difference']:.1g}"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--pairs", type=int, help="Pairs of each set, instead of 480 and 400.")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--no-save", action="store_true", help="Print only.")
     parser.add_argument("--write", choices=SIZES, help=argparse.SUPPRESS)
-    parser.add_argument("--work", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--work", choices=("ours", "trl"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.write:
-        write_set(chosen.write, chosen.pairs)
+        write_set(chosen.write, chosen.pairs, chosen.peers[0])
         print("{}")
         return
     if chosen.work:
-        print(json.dumps(work(chosen.work)))
+        print(json.dumps(work(chosen.work, chosen.peers[0])))
         return
-    print("set     pairs  ours pairs/s          TRL pairs/s           times TRL          loss differs by")
+    print(
+        "set     peer            pairs  ours pairs/s          peer pairs/s          times the peer     loss differs by"
+    )
     report: dict[str, Any] = {"machine": machine("torch", "transformers", "trl", "peft", "accelerate"), "rows": []}
-    for name in chosen.sets:
-        report["rows"].append(measure(name, chosen.pairs or SIZES[name], chosen.repetitions))
+    for name, peer in product(chosen.sets, chosen.peers):
+        report["rows"].append(measure(name, chosen.pairs or SIZES[name], peer, chosen.repetitions))
         print(_line(report["rows"][-1]), flush=True)
         if not chosen.no_save:
             save("training", report)
