@@ -53,6 +53,7 @@ def parent(changed: dict[str, Any], keys: Keys) -> dict[str, Any]:
 
 
 LEAVES = list(leaves(document()))
+OPTIONAL = ("engine", "processes")  # for one engine alone, like the block `engine.vllm`
 BLOCKS = [keys for keys in blocks(document()) if keys != ("iterations",)]
 NUMBERS = [(keys, value) for keys, value in LEAVES if isinstance(value, int | float) and not isinstance(value, bool)]
 
@@ -62,7 +63,7 @@ def name(keys: object) -> str:
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("keys", [keys for keys, _ in LEAVES if keys[2:3] != ("train",)], ids=name)
+@pytest.mark.parametrize("keys", [keys for keys, _ in LEAVES if keys[2:3] != ("train",) and keys != OPTIONAL], ids=name)
 def test_missing_key(keys: Keys) -> None:
     changed = document()
     del parent(changed, keys)[keys[-1]]
