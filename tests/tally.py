@@ -44,6 +44,8 @@ class Tally:
         kind = self._kind(file, report)
         if report.failed:
             self.lost[kind] += 1
+        if kind == "fuzz" and "examples" in told:  # told when the test is over, so after its call
+            self.examples[name] = int(told["examples"])
         if report.when != "call" or not report.passed:
             return
         if kind == "inputs":
@@ -54,8 +56,6 @@ class Tally:
             self.kills += told["kills"]
         elif kind == "soak":
             self.soak = told["soak"]
-        elif kind == "fuzz":
-            self.examples[name] = int(told["examples"])
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Written after each test, so that a suite that is cut short leaves what it saw."""

@@ -24,6 +24,7 @@ def report(nodeid: str, *, outcome: str = "passed", when: str = "call", fault: b
 
 KILL = {"stage": "train@m1", "landed": "train@m1", "signal": "SIGKILL", "taken_up": 0}
 ROWS, JUDGES, KILLS = "tests/reliability/test_bad_rows.py", "tests/evals/test_judges.py", "tests/pipeline/test_kills.py"
+FUZZ = "tests/reliability/test_fuzz.py"
 CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "inputs": ([report(f"{ROWS}::test_a[x]")] * 3, {"inputs": {"test_bad_rows": 3}}),
     "set up": ([report(f"{ROWS}::test_a", when="setup")], {}),
@@ -35,7 +36,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "other that failed": ([report(f"{JUDGES}::test_b", outcome="failed")], {"lost": {"others": 1}}),
     "kills": ([report(f"{KILLS}::test_a", kills=[KILL])] * 2, {"kills": [KILL, KILL]}),
     "two processes": ([report(f"{KILLS}::test_b", fault=True)], {"faults": {"files and processes": 1}}),
-    "examples": ([report("tests/reliability/test_fuzz.py::test_a", examples=60)], {"examples": {"test_a": 60}}),
+    "examples": (
+        [report(f"{FUZZ}::test_a"), report(f"{FUZZ}::test_a", when="teardown", examples=60)],
+        {"examples": {"test_a": 60}},
+    ),
     "soak": ([report("tests/reliability/test_soak.py::test_a", soak={"n": 9})], {"soak": {"n": 9}}),
 }
 
