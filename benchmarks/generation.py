@@ -98,10 +98,7 @@ def _plain(model: Any, tokenizer: Any, asked: list[Request], rows: int) -> list[
 
     done = []
     for start in range(0, len(asked), rows):
-        messages = [
-            [{"role": m.role, "content": m.content} for m in request.conversation]
-            for request in asked[start : start + rows]
-        ]
+        messages = [list(request.conversation) for request in asked[start : start + rows]]
         inputs = tokenizer.apply_chat_template(
             messages, add_generation_prompt=True, padding=True, return_dict=True, return_tensors="pt"
         )

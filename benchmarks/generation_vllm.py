@@ -67,7 +67,7 @@ def _straight(engine: VllmEngine, asked: Sequence[Request]) -> list[tuple[str, i
     from vllm import SamplingParams
 
     model = engine._model()
-    messages = [[{"role": m.role, "content": m.content} for m in request.conversation] for request in asked]
+    messages = [list(request.conversation) for request in asked]
     outputs = model.llm.chat(messages, SamplingParams(temperature=0.0, max_tokens=NEW_TOKENS), use_tqdm=False)
     found = [output.outputs[0] for output in outputs]
     return [(one.text, sum(token not in model.end_ids for token in one.token_ids)) for one in found]
