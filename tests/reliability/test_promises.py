@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -28,6 +29,7 @@ def test_the_tests_that_a_document_names_exist(document: str) -> None:
 
 
 @pytest.mark.skipif(not RESULTS.exists(), reason="`make chaos` has not run in this checkout")
+@pytest.mark.skipif("LIDR_CHAOS_RESULTS" in os.environ, reason="`make chaos` is counting: the table comes after it")
 def test_the_counts_are_what_the_suite_told() -> None:
     """The table of docs/reliability.md has a row for each count of the last `make chaos`, and no other."""
     results = json.loads(RESULTS.read_text("utf-8"))
