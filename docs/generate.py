@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 ROOT = Path(__file__).resolve().parents[1]
+CHAOS = ROOT / "benchmarks" / "results" / "chaos"
 START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
 
 
@@ -87,11 +88,21 @@ def _result_tables(report: str) -> str:
 
 def reliability() -> dict[Path, str]:
     """docs/reliability.md with what the last `make chaos` counted, where one has run."""
-    path, results = ROOT / "docs" / "reliability.md", ROOT / "benchmarks" / "results" / "chaos.json"
+    path, results = ROOT / "docs" / "reliability.md", results_of_chaos()
     text = path.read_text("utf-8")
-    if results.exists():
-        text = _replace(text, "counts", counts_of_chaos(json.loads(results.read_text("utf-8"))))
-    return {path: text}
+    return {path: _replace(text, "counts", counts_of_chaos(results)) if results else text}
+
+
+def results_of_chaos() -> dict[str, Any]:
+    """What the parts of the suite told, as one; empty where none has run."""
+    parts = [json.loads(path.read_text("utf-8")) for path in sorted(CHAOS.glob("*.json"))]
+    whole: dict[str, Any] = {}
+    for part in parts:
+        whole["kills"] = whole.get("kills", []) + part["kills"]
+        whole["soak"] = whole.get("soak") or part["soak"]
+        for name in ("inputs", "faults", "examples", "lost"):
+            whole[name] = dict(sorted((Counter(whole.get(name, {})) + Counter(part[name])).items()))
+    return whole
 
 
 def counts_of_chaos(results: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""Counts what `make chaos` did, and what was lost, into a JSON file that docs/reliability.md is made from.
+"""Counts what `make chaos` did, and what was lost, into a JSON file a part, which docs/reliability.md is made from.
 
-    LIDR_CHAOS_RESULTS=benchmarks/results/chaos.json python -m pytest ...
+    LIDR_CHAOS_RESULTS=benchmarks/results/chaos/kills.json python -m pytest ...
 
 A case of tests/reliability/test_bad_*.py is an input, a test that is marked `fault` a fault; a test that tells more
 than one says how many by `record_property`: `inputs`, `faults`, `examples`, `kills`, `soak`. A test that was skipped

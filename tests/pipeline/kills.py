@@ -12,7 +12,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -272,11 +272,15 @@ def forget(project: Path, names: list[str]) -> None:
     """Make the project one in which these stages have not run yet."""
     lock = YAML(typ="safe", pure=True).load((project / paths.LOCK).read_text("utf-8"))
     for name in names:
-        for out in lock["stages"].pop(name)["outs"]:
-            subprocess.run(["rm", "-rf", str(project / out["path"])], check=True)
+        remove(project, [out["path"] for out in lock["stages"].pop(name)["outs"]])
     with (project / paths.LOCK).open("w") as file:
         YAML(typ="safe", pure=True).dump(lock, file)
-    subprocess.run(["rm", "-rf", str(project / ".dvc/cache/runs")], check=True)
+    remove(project, [".dvc/cache/runs"])
+
+
+def remove(project: Path, names: Iterable[str]) -> None:
+    """Remove files and folders; what is not there is no error."""
+    subprocess.run(["rm", "-rf", *(str(project / name) for name in names)], check=True)
 
 
 def _lock(project: Path) -> dict[str, dict]:

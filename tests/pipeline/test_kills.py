@@ -55,6 +55,7 @@ def test_a_killed_pipeline_goes_on_and_ends_the_same(project: Project, record_pr
 @pytest.mark.skipif(not KILLS, reason="only `make chaos` kills the whole pipeline, which takes a quarter of an hour")
 def test_killed_anywhere(reproduced: Path, tmp_path: Path, record_property: Record) -> None:
     project = Project(small_pipeline.clone(tmp_path / "lidr"), reproduced, tmp_path / "temporary")
+    kills.remove(project.root, kills.outputs(reproduced))  # git has the reports of the run with all prompts
     done = []
     for point in kills.points(kills.stages(reproduced), KILLS, SEED):
         done.append(project.kill(point))

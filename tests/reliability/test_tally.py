@@ -46,7 +46,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("reports", "expected"), CASES.values(), ids=CASES.keys())
 def test_reports_are_counted(tmp_path: Path, reports: list[Any], expected: dict[str, Any]) -> None:
-    tally = Tally(tmp_path / "results" / "chaos.json")
+    tally = Tally(tmp_path / "results" / "chaos" / "kills.json")
     for one in reports:
         tally.pytest_runtest_logreport(one)
     tally.write()
