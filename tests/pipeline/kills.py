@@ -172,8 +172,8 @@ class Project:
         )
 
     def _shards_of(self, name: str) -> Path:
-        kind = name.partition("@")[0]
-        return self.root / paths.WORK / "shards" / kind
+        """A stage of the same kind that was killed before ends in this run, and its shards with it."""
+        return self.root / paths.WORK / "shards" / name.replace("@", "/")
 
     def _wait_for_moment(self, point: Point, name: str, stage: psutil.Process, shards: int) -> None:
         until = time.monotonic() + point.share * self._usual[name]
