@@ -21,15 +21,19 @@ stages:
 """
 
 
+def with_tools() -> dict[str, str]:
+    """The environment, with this Python's commands first."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def project(folder: Path, second: str) -> None:
     """A committed project that has run once, with its data beside it as usual."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     git("init", "-q", str(folder))
     Path("source.txt").write_text("text\n", "utf-8")
     Path("params.yaml").write_text("{}\n", "utf-8")
     Path("dvc.yaml").write_text(STAGES % second, "utf-8")
     for command in (("dvc", "init", "-q"), ("dvc", "repro", "-q")):
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+        subprocess.run(command, env=with_tools(), check=True, capture_output=True)
     git("add", "--all")
     git("commit", "-qm", "Run")
 
@@ -51,6 +55,28 @@ def test_an_output_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         BrokenLink, match=r"rebuild: 1 outputs are not those of commit [0-9a-f]{12}:\n  b.txt of second: "
     ):
         rebuild()
+
+
+def test_what_the_stages_read_is_fetched_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no remote here: `dvc pull` of everything would fail, as for whoever has just cloned the project."""
+    texts, here = tmp_path / "texts", tmp_path / "project"
+    texts.mkdir(), here.mkdir()
+    monkeypatch.chdir(texts)
+    git("init", "-q", ".")
+    Path("source.txt").write_text("text\n", "utf-8")
+    git("add", "--all")
+    git("commit", "-qm", "Texts")
+    monkeypatch.chdir(here)
+    git("init", "-q", ".")
+    Path("params.yaml").write_text("{}\n", "utf-8")
+    Path("dvc.yaml").write_text(STAGES % "cp a.txt b.txt", "utf-8")
+    Path("ready").mkdir()
+    Path("ready/large.dvc").write_text("outs: [{md5: d41d8cd98f00b204e9800998ecf8427e, path: large}]\n", "utf-8")
+    for command in ("dvc init -q", f"dvc import -q {texts} source.txt", "dvc repro -q first second"):
+        subprocess.run(command.split(), env=with_tools(), check=True, capture_output=True)
+    git("add", "--all")
+    git("commit", "-qm", "Run")
+    assert rebuild().found.endswith(" run from nothing give the same 2 outputs")
 
 
 def stage(name: str, **outs: str) -> LockedStage:

@@ -14,7 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 from lidr import paths
 from lidr.errors import LidrError
@@ -31,7 +32,7 @@ def rebuild() -> Passed:
     expected = lock.read_lock(git("show", f"HEAD:./{paths.LOCK}"), f"{paths.LOCK} of {commit[:12]}")
     with tempfile.TemporaryDirectory(prefix="lidr-rebuild-") as name:
         project = _clone(Path(name) / "project")
-        _reproduce(project)
+        _reproduce(project, imported(project, expected))
         found = lock.read_lock((project / paths.LOCK).read_text("utf-8"), paths.LOCK)
     differences = different_outputs(expected, found)
     if differences:
@@ -44,6 +45,17 @@ def rebuild() -> Passed:
     return Passed(
         "rebuild", f"{len(expected)} stages of commit {commit[:12]} run from nothing give the same {outputs} outputs"
     )
+
+
+def imported(project: Path, stages: dict[str, lock.LockedStage]) -> list[str]:
+    """The `.dvc` files whose data a stage reads: those of profiles that are not in use are nobody's input."""
+    read = {PurePath(path) for stage in stages.values() for path in stage.deps}
+    pointers = sorted(path.relative_to(project) for path in project.rglob("*.dvc") if path.is_file())
+    return [str(pointer) for pointer in pointers if any(_overlap(pointer.with_suffix(""), path) for path in read)]
+
+
+def _overlap(one: PurePath, other: PurePath) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def different_outputs(expected: dict[str, lock.LockedStage], found: dict[str, lock.LockedStage]) -> list[str]:
@@ -66,10 +78,10 @@ def _clone(folder: Path) -> Path:
     return folder / Path.cwd().resolve().relative_to(root.resolve())
 
 
-def _reproduce(project: Path) -> None:
-    """Fetch what the project imports, then run all stages, whatever DVC holds for up to date."""
-    if any(path.is_file() for path in project.rglob("*.dvc")):
-        _dvc(project, "pull", "--quiet")
+def _reproduce(project: Path, pointers: Sequence[str]) -> None:
+    """Fetch what the stages read, then run all of them, whatever DVC holds for up to date."""
+    if pointers:
+        _dvc(project, "pull", "--quiet", *pointers)
     _dvc(project, "repro", "--force")
 
 
