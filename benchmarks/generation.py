@@ -27,7 +27,7 @@ from statistics import mean
 from typing import Any
 
 import msgspec
-from measuring import PARAMS, child, cost, figure, machine, ratios, save, take_turns
+from measuring import PARAMS, child, cost, costs, figure, machine, ratios, save, take_turns
 
 from lidr import config, policy
 from lidr.engines.base import Request, Sampling
@@ -82,7 +82,7 @@ def work(side: str, rows: int, count: int) -> dict[str, Any]:
             done = [(c.text, c.completion_tokens) for c in engine.generate(asked, Sampling(NEW_TOKENS), lambda _: None)]
         else:
             done = _plain(engine._model, engine._tokenizer, asked, rows)
-    engine.close()
+        engine.close()
     answers = json.dumps([text for text, _ in done]).encode()
     return {
         "tokens": sum(tokens for _, tokens in done),
@@ -140,8 +140,7 @@ def measure(count: int, repetitions: int) -> dict[str, Any]:
         "prompts": count,
         "tokens": runs["ours"][0]["tokens"],
         "rows_per_batch": rows,
-        "seconds": {name: [run["seconds"] for run in found] for name, found in runs.items()},
-        "cpu_seconds": {name: [run["cpu_seconds"] for run in found] for name, found in runs.items()},
+        **costs(runs),
         **best_fixed({name: [round(value, 2) for value in values] for name, values in speed.items()}),
     }
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 from generation import NEW_TOKENS, requests
-from measuring import PARAMS, child, cost, figure, machine, ratios, save, take_turns
+from measuring import PARAMS, child, cost, costs, figure, machine, ratios, save, take_turns
 
 from lidr import config, policy
 from lidr.engines.base import Request, Sampling
@@ -88,8 +88,7 @@ def measure(count: int, repetitions: int) -> dict[str, Any]:
     return {
         "prompts": count,
         "tokens": runs["ours"][0]["tokens"],
-        "seconds": {side: [run["seconds"] for run in found] for side, found in runs.items()},
-        "cpu_seconds": {side: [run["cpu_seconds"] for run in found] for side, found in runs.items()},
+        **costs(runs),
         "tokens_per_second": {
             side: [round(run["tokens"] / run["seconds"], 2) for run in found] for side, found in runs.items()
         },

@@ -59,14 +59,31 @@ def figure(values: Sequence[float], digits: int = 1) -> str:
 
 @contextmanager
 def cost() -> Iterator[dict[str, float]]:
-    """Fills in what the block took: wall seconds, processor seconds, and the process's peak memory so far."""
+    """Fills in what the block took: wall seconds, processor seconds, and the process's peak memory so far.
+
+    Of the processes that the block started, those that have ended within it count towards the processor's seconds.
+    """
     spent: dict[str, float] = {}
-    start, processor = time.perf_counter(), time.process_time()
+    start, processor = time.perf_counter(), _processor_seconds()
     yield spent
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     spent["seconds"] = round(time.perf_counter() - start, 4)
-    spent["cpu_seconds"] = round(time.process_time() - processor, 4)
+    spent["cpu_seconds"] = round(_processor_seconds() - processor, 4)
     spent["peak_bytes"] = peak
+
+
+def _processor_seconds() -> float:
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+def costs(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Seconds, processor seconds and peak memory of each side, as `cost` tells them run by run."""
+    return {
+        "seconds": {side: [run["seconds"] for run in found] for side, found in runs.items()},
+        "cpu_seconds": {side: [run["cpu_seconds"] for run in found] for side, found in runs.items()},
+        "peak_bytes": {side: max(run["peak_bytes"] for run in found) for side, found in runs.items()},
+    }
 
 
 def child(script: str, *arguments: str, cwd: Path, python: str = sys.executable, **variables: str) -> dict[str, Any]:

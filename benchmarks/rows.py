@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from made import ITERATION, write_iteration
-from measuring import PARAMS, child, cost, figure, machine, ratios, save, take_turns
+from measuring import PARAMS, child, cost, costs, figure, machine, ratios, save, take_turns
 
 from lidr import audit, config, paths
 from lidr.audit.contamination import evaluation_items
@@ -120,15 +120,6 @@ def measure(rows: int, stages: Sequence[str], repetitions: int) -> list[dict[str
             )
             found.append({"stage": stage, "rows": prompts * 2 * len(settings.languages), "bytes": size, **costs(runs)})
     return found
-
-
-def costs(runs: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, Any]]:
-    """Seconds, processor seconds and peak memory of each side."""
-    return {
-        "seconds": {side: [run["seconds"] for run in found] for side, found in runs.items()},
-        "cpu_seconds": {side: [run["cpu_seconds"] for run in found] for side, found in runs.items()},
-        "peak_bytes": {side: max(run["peak_bytes"] for run in found) for side, found in runs.items()},
-    }
 
 
 def _inputs_of_pairs() -> list[Path]:

@@ -37,7 +37,7 @@ from typing import Any
 
 import msgspec
 from made import ITERATION, LONGEST, lab_pairs, mixed_pairs
-from measuring import CACHE, PARAMS, ROOT, child, cost, figure, machine, ratios, save, take_turns
+from measuring import CACHE, PARAMS, ROOT, child, cost, costs, figure, machine, ratios, save, take_turns
 from tables import PEERS
 
 from lidr import config, paths, policy
@@ -166,17 +166,18 @@ def _ids(row: Any) -> tuple[list[int], ...]:
 
 def measure(name: str, count: int, peer: str, repetitions: int) -> dict[str, Any]:
     """Both sides in turn on one set; raises SystemExit where they do not do the same work."""
-    python = llama_factory() if peer == "llama_factory" else None
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
         here = Path(folder)
         child(__file__, "--write", name, "--pairs", str(count), "--peers", peer, cwd=here)
 
-        def side(name: str) -> dict[str, Any]:
-            if name == "llama_factory" and python is not None:
-                return child(str(ROOT / "benchmarks" / "llama_factory.py"), str(here), cwd=here, python=python)
-            return child(__file__, "--work", name, "--peers", peer, cwd=here)
+        def run(side: str) -> dict[str, Any]:
+            return child(__file__, "--work", side, "--peers", peer, cwd=here)
 
-        runs = take_turns({name: partial(side, name) for name in ("ours", peer)}, repetitions)
+        sides = {side: partial(run, side) for side in ("ours", peer)}
+        if peer == "llama_factory":
+            script = str(ROOT / "benchmarks" / "llama_factory.py")
+            sides[peer] = partial(child, script, str(here), cwd=here, python=llama_factory())
+        runs = take_turns(sides, repetitions)
     return {"set": name, "peer": peer, **compared(runs["ours"], runs[peer])}
 
 
@@ -194,9 +195,7 @@ def compared(ours: list[dict[str, Any]], peer: list[dict[str, Any]]) -> dict[str
         "tokens": mine["tokens"],
         "steps_compared": min(STEPS, len(mine["losses"])),
         "loss_difference": difference,
-        "seconds": {side: [run["seconds"] for run in found] for side, found in runs.items()},
-        "cpu_seconds": {side: [run["cpu_seconds"] for run in found] for side, found in runs.items()},
-        "peak_bytes": {side: max(run["peak_bytes"] for run in found) for side, found in runs.items()},
+        **costs(runs),
         "pairs_per_second": {
             side: [round(run["pairs"] / run["seconds"], 3) for run in found] for side, found in runs.items()
         },

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
+import clones
 import pytest
 from proven_project import git
 
@@ -21,11 +20,6 @@ stages:
 """
 
 
-def with_tools() -> dict[str, str]:
-    """The environment, with this Python's commands first."""
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-
 def project(folder: Path, second: str) -> None:
     """A committed project that has run once, with its data beside it as usual."""
     git("init", "-q", str(folder))
@@ -33,7 +27,7 @@ def project(folder: Path, second: str) -> None:
     Path("params.yaml").write_text("{}\n", "utf-8")
     Path("dvc.yaml").write_text(STAGES % second, "utf-8")
     for command in (("dvc", "init", "-q"), ("dvc", "repro", "-q")):
-        subprocess.run(command, env=with_tools(), check=True, capture_output=True)
+        subprocess.run(command, env=clones.environment(), check=True, capture_output=True)
     git("add", "--all")
     git("commit", "-qm", "Run")
 
@@ -73,7 +67,7 @@ def test_what_the_stages_read_is_fetched_and_nothing_else(tmp_path: Path, monkey
     Path("ready").mkdir()
     Path("ready/large.dvc").write_text("outs: [{md5: d41d8cd98f00b204e9800998ecf8427e, path: large}]\n", "utf-8")
     for command in ("dvc init -q", f"dvc import -q {texts} source.txt", "dvc repro -q first second"):
-        subprocess.run(command.split(), env=with_tools(), check=True, capture_output=True)
+        subprocess.run(command.split(), env=clones.environment(), check=True, capture_output=True)
     git("add", "--all")
     git("commit", "-qm", "Run")
     assert rebuild().found.endswith(" run from nothing give the same 2 outputs")
