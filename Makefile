@@ -42,7 +42,7 @@ repro: install
 ifneq ($(PROFILE),)
 	lidr profile use $(PROFILE)
 endif
-	dvc repro
+	lidr warm dvc repro
 	-@lidr track
 	@lidr compare --show
 

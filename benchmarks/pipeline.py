@@ -1,13 +1,15 @@
-"""The default pipeline in a fresh clone of HEAD: how long `dvc repro` takes, and which stages take it.
+"""The default pipeline in fresh clones of HEAD: how long it takes, and which stages take it.
 
     $ python benchmarks/pipeline.py
-    stage          seconds   share
-    base               4.1    1.3%
-    prompts@m1         ...
-    in all           300.2  100.0%   of which about 80 s importing torch and transformers
+    stage            warm   alone    seconds
+    base              8.1     6.3
+    prompts@m1        0.9     1.8
+    ...
+    in all          250.2   341.5
 
-A stage's time is from the line by which DVC announces it to the next such line; what comes before the first and after
-the last is DVC's own. Importing is timed once, beforehand, and counted for every stage that loads a model.
+*warm* is `lidr warm dvc repro`, as `make repro` runs it, with torch imported once; *alone* is `dvc repro`. A stage's
+time is from the line by which DVC announces it to the next such line; what comes before the first and after the last is
+DVC's own.
 """
 
 from __future__ import annotations
@@ -15,20 +17,20 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from measuring import ROOT, machine, save
+from measuring import ROOT, cost, machine, save
 
 ANNOUNCED = re.compile(r"^Running stage '([^']+)'")
-WITH_MODEL = ("generate", "translate", "train", "mgsm", "baseline", "alpaca")
-IMPORTS = "import torch, peft; from transformers import AutoModelForCausalLM, AutoTokenizer"
+# Not `lidr` itself, which is this environment's: the clone's.
+LIDR = (sys.executable, "-c", "from lidr.cli import run; run()")
+SIDES = {"warm": (*LIDR, "warm", "dvc", "repro"), "alone": ("dvc", "repro")}
 
 
 def stage_times(lines: Iterable[tuple[float, str]], start: float, end: float) -> list[dict[str, Any]]:
@@ -44,7 +46,7 @@ def stage_times(lines: Iterable[tuple[float, str]], start: float, end: float) ->
     ]
 
 
-def measure() -> dict[str, Any]:
+def measure(side: str) -> dict[str, Any]:
     """Clone HEAD, run the pipeline there, and tell what took how long."""
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as name:
         clone = Path(name) / "lidr"
@@ -56,22 +58,18 @@ def measure() -> dict[str, Any]:
             "PYTHONUNBUFFERED": "1",
             "DVC_NO_ANALYTICS": "1",
         }
-        importing = _seconds([sys.executable, "-c", IMPORTS], clone, environment)
-        before, start = _processor_seconds(), time.perf_counter()
-        lines = _run([sys.executable, "-m", "dvc", "repro"], clone, environment)
+        start = time.perf_counter()
+        with cost() as spent:
+            lines = _run(SIDES[side], clone, environment)
         end = time.perf_counter()
-        processor = _processor_seconds() - before
-    stages = stage_times(lines, start, end)
     return {
-        "seconds": round(end - start, 2),
-        "cpu_seconds": round(processor, 2),
-        "import_seconds": round(importing, 2),
-        "stages_with_model": sum(row["stage"].partition("@")[0] in WITH_MODEL for row in stages),
-        "stages": stages,
+        "seconds": spent["seconds"],
+        "cpu_seconds": spent["cpu_seconds"],
+        "stages": stage_times(lines, start, end),
     }
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> list[tuple[float, str]]:
+def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> list[tuple[float, str]]:
     lines: list[tuple[float, str]] = []
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -80,19 +78,8 @@ def _run(command: list[str], folder: Path, environment: dict[str, str]) -> list[
         for line in running.stdout:
             lines.append((time.perf_counter(), line))
     if running.returncode:
-        raise SystemExit(f"dvc repro failed:\n{''.join(line for _, line in lines[-40:])}")
+        raise SystemExit(f"the pipeline failed:\n{''.join(line for _, line in lines[-40:])}")
     return lines
-
-
-def _seconds(command: list[str], folder: Path, environment: dict[str, str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, cwd=folder, env=environment, check=True)
-    return time.perf_counter() - start
-
-
-def _processor_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
@@ -100,14 +87,13 @@ def main() -> None:
     parser.add_argument("--no-save", action="store_true", help="Print only.")
     chosen = parser.parse_args()
     described = machine("torch", "transformers", "trl", "dvc", "mlflow")
-    found = measure()
-    print("stage          seconds   share")
-    for row in found["stages"]:
-        print(f"{row['stage']:<13} {row['seconds']:>8.1f}  {row['seconds'] / found['seconds']:>6.1%}")
-    importing = found["import_seconds"] * found["stages_with_model"]
-    print(f"in all        {found['seconds']:>8.1f}  100.0%   of which about {importing:.0f} s importing torch and more")
+    found = {side: measure(side) for side in SIDES}
+    print(f"{'stage':<12}" + "".join(f"{side:>8}" for side in SIDES) + "    seconds")
+    for rows in zip(*(run["stages"] for run in found.values()), strict=True):
+        print(f"{rows[0]['stage']:<12}" + "".join(f"{row['seconds']:>8.1f}" for row in rows))
+    print(f"{'in all':<12}" + "".join(f"{run['seconds']:>8.1f}" for run in found.values()))
     if not chosen.no_save:
-        save("pipeline", {"machine": described, **found})
+        save("pipeline", {"machine": described, "sides": found})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,16 @@
 """The command line; `lidr --help` lists the commands, docs/commands.md describes them."""
 
-from lidr.cli import provenance, stages, tools
+import sys
+
+from lidr.cli import provenance, stages, tools, warm
 from lidr.cli.main import main
 
-__all__ = ["main", "provenance", "stages", "tools"]
+__all__ = ["main", "provenance", "run", "stages", "tools"]
+
+
+def run() -> None:
+    """What the command `lidr` is: hands itself to a warm process where there is one, or runs here."""
+    status = warm.elsewhere(sys.argv[1:])
+    if status is None:
+        main(prog_name="lidr")
+    sys.exit(status)

@@ -10,6 +10,7 @@ a bug and always shows it.
 from __future__ import annotations
 
 import gc
+import os
 from typing import Any
 
 import click
@@ -62,6 +63,8 @@ def main(debug: bool) -> None:
 
     Each stage of dvc.yaml is a command here; `dvc repro` runs them all, in order, as far as they are out of date.
     """
+    # TRL would tell the Hub of each run that it trains.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Importing torch and transformers makes a million objects that stay: looking for garbage among them so often as
     # Python does by itself is a fifth of the time that it takes.
     gc.set_threshold(100_000, 20, 100)
