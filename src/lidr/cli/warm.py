@@ -89,9 +89,14 @@ def elsewhere(arguments: Sequence[str]) -> int | None:
     return 128 + passed[-1] if passed else 1
 
 
+def python() -> str:
+    """What tells one Python from another: its version, and where its libraries are."""
+    return f"{sys.version} {sys.prefix}"
+
+
 def _hand_over(connection: socket.socket, arguments: Sequence[str]) -> None:
     request = {
-        "python": sys.executable,
+        "python": python(),
         "path": sys.path,
         "program": sys.argv[0],
         "arguments": list(arguments),

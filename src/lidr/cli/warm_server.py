@@ -23,7 +23,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, cast
 
-from lidr.cli.warm import HEAD
+from lidr.cli.warm import HEAD, python
 
 
 def libraries() -> Iterator[None]:
@@ -67,7 +67,7 @@ def _stand_in(connection: socket.socket) -> int:
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     request = _take_over(connection)
-    if request["python"] != sys.executable:
+    if request["python"] != python():
         return 0  # without a word: another Python's command is not for this one
     connection.sendall(f"{os.getpid()}\n".encode())
     threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
