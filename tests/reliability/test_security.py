@@ -154,11 +154,25 @@ SECRETS = {
 }
 
 
+TELEMETRY_SWITCHES = ("HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK")
+
+
 def lidr(*command: str) -> subprocess.CompletedProcess[bytes]:
     environment = os.environ | SECRETS | {"NO_PROXY": "127.0.0.1", "LIDR_TRACKING_WAIT": "300"}
     environment = {name: v for name, v in environment.items() if name not in ("LIDR_TRACKING", "MLFLOW_TRACKING_URI")}
     code = "from lidr.cli import main; main(prog_name='lidr')"
     return subprocess.run([sys.executable, "-c", code, *command], env=environment, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize(("wanted", "off"), [({}, "True"), ({"HF_HUB_DISABLE_TELEMETRY": "0"}, "False")])
+def test_the_hub_is_not_told_what_is_trained_unless_it_is_wanted(wanted: dict[str, str], off: str) -> None:
+    code = (
+        "from lidr.cli import main\nmain(['profile', 'list'], standalone_mode=False)\n"
+        "from huggingface_hub import constants\nprint(constants.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    environment = {name: v for name, v in os.environ.items() if name not in TELEMETRY_SWITCHES} | wanted
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == off
 
 
 def test_secrets_are_written_nowhere(root: Path) -> None:
