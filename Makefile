@@ -66,6 +66,7 @@ bench: install
 	python benchmarks/overhead.py
 	python benchmarks/training.py
 	python benchmarks/generation.py
+	python benchmarks/generation_ray.py
 	python benchmarks/rows.py --rows 10000
 	python docs/generate.py
 

@@ -20,7 +20,9 @@ import argparse
 import json
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
 from math import exp, log
 from pathlib import Path
 from statistics import mean
@@ -30,7 +32,7 @@ import msgspec
 from measuring import PARAMS, child, cost, costs, figure, machine, ratios, save, take_turns
 
 from lidr import config, policy
-from lidr.engines.base import Request, Sampling
+from lidr.engines.base import Engine, Request, Sampling
 from lidr.engines.transformers import Begun, TransformersEngine
 from lidr.lab import world
 from lidr.stages import base
@@ -68,8 +70,6 @@ class Watched(TransformersEngine):
 
 def work(side: str, rows: int, count: int) -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
-    import hashlib
-
     values = msgspec.to_builtins(config.load(PARAMS))
     values["engine"]["device"] = "cpu"
     settings = msgspec.convert(values, config.Settings)
@@ -78,17 +78,40 @@ def work(side: str, rows: int, count: int) -> dict[str, Any]:
     engine.generate(asked[:1], Sampling(1), lambda _: None)
     engine.sizes = ()
     with cost() as spent:
-        if side == "ours":
-            done = [(c.text, c.completion_tokens) for c in engine.generate(asked, Sampling(NEW_TOKENS), lambda _: None)]
-        else:
-            done = _plain(engine._model, engine._tokenizer, asked, rows)
+        done = ours(engine, asked) if side == "ours" else _plain(engine._model, engine._tokenizer, asked, rows)
         engine.close()
+    return {"rows": rows or round(mean(engine.sizes)), **told(done, spent)}
+
+
+def ours(engine: Engine, asked: Sequence[Request]) -> list[tuple[str, int]]:
+    """The text and the number of tokens of each answer, by an engine of ours."""
+    return [(c.text, c.completion_tokens) for c in engine.generate(asked, Sampling(NEW_TOKENS), lambda _: None)]
+
+
+def told(done: Sequence[tuple[str, int]], spent: Mapping[str, float]) -> dict[str, Any]:
+    """What a side's process tells of its work: the tokens, a hash of all answers, and what they took."""
     answers = json.dumps([text for text, _ in done]).encode()
+    return {"tokens": sum(tokens for _, tokens in done), "answers": sha256(answers).hexdigest(), **spent}
+
+
+def in_turn(
+    script: str, sides: Mapping[str, Sequence[str]], count: int, repetitions: int, here: Path, **variables: str
+) -> dict[str, Any]:
+    """All sides in turn, each the script with its own arguments of `--work`; SystemExit where their answers differ."""
+
+    def run(arguments: Sequence[str]) -> dict[str, Any]:
+        return child(script, "--prompts", str(count), "--work", *arguments, cwd=here, **variables)
+
+    runs = take_turns({name: partial(run, arguments) for name, arguments in sides.items()}, repetitions)
+    if len({run["answers"] for found in runs.values() for run in found}) > 1:
+        raise SystemExit("not the same work: answers differ")
     return {
-        "tokens": sum(tokens for _, tokens in done),
-        "rows": rows or round(mean(engine.sizes)),
-        "answers": hashlib.sha256(answers).hexdigest(),
-        **spent,
+        "prompts": count,
+        "tokens": next(iter(runs.values()))[0]["tokens"],
+        **costs(runs),
+        "tokens_per_second": {
+            name: [round(run["tokens"] / run["seconds"], 2) for run in found] for name, found in runs.items()
+        },
     }
 
 
@@ -121,28 +144,11 @@ def measure(count: int, repetitions: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
         here = Path(folder)
         child(__file__, "--write", cwd=here)
-        asked = str(count)
-        rows = child(__file__, "--work", "ours", "0", "--prompts", asked, cwd=here)["rows"]
-        sizes = {"ours": 0, "same rows": rows} | {f"fixed {size}": size for size in FIXED}
-        runs = take_turns(
-            {
-                name: lambda name=name: child(
-                    __file__, "--work", name.split()[0], str(sizes[name]), "--prompts", asked, cwd=here
-                )
-                for name in sizes
-            },
-            repetitions,
-        )
-    if len({run["answers"] for found in runs.values() for run in found}) > 1:
-        raise SystemExit("not the same work: answers differ")
-    speed = {name: [run["tokens"] / run["seconds"] for run in found] for name, found in runs.items()}
-    return {
-        "prompts": count,
-        "tokens": runs["ours"][0]["tokens"],
-        "rows_per_batch": rows,
-        **costs(runs),
-        **best_fixed({name: [round(value, 2) for value in values] for name, values in speed.items()}),
-    }
+        rows = child(__file__, "--work", "ours", "0", "--prompts", str(count), cwd=here)["rows"]
+        sides = {"ours": ("ours", "0"), "same rows": ("plain", str(rows))}
+        sides |= {f"fixed {size}": ("plain", str(size)) for size in FIXED}
+        found = in_turn(__file__, sides, count, repetitions, here)
+    return {**found, "rows_per_batch": rows, **best_fixed(found["tokens_per_second"])}
 
 
 def best_fixed(speed: dict[str, list[float]]) -> dict[str, Any]:

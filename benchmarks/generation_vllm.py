@@ -2,7 +2,7 @@
 
     $ .venv-vllm/bin/python benchmarks/generation_vllm.py        # `make bench-vllm` makes the environment first
     prompts  ours tokens/s           vllm.LLM tokens/s       times
-        400  ...
+       1,600  ...
 
 The prompts are those of `generation.py`, the model is the lab's base in float32, decoding is greedy, and both sides
 have a vLLM of the same options: ours through `lidr.engines`, the peer's through `LLM.chat`. The answers must be the
@@ -12,25 +12,23 @@ same. Imports and loading are not timed; chat templates, encoding and decoding a
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from generation import NEW_TOKENS, requests
-from measuring import PARAMS, child, cost, costs, figure, machine, ratios, save, take_turns
+from generation import NEW_TOKENS, in_turn, ours, requests, told
+from measuring import PARAMS, child, cost, figure, machine, ratios, save
 
 from lidr import config, policy
-from lidr.engines.base import Request, Sampling
+from lidr.engines.base import Request
 from lidr.engines.vllm import VllmEngine
 from lidr.stages import base
 
-PROMPTS = 400
+PROMPTS = 1600
 SIDES = ("ours", "vllm")
 WARM_UP = 32  # answers before the clock runs: what vLLM compiles, it has compiled by then
 VLLM = {"tensor_parallel": 1, "memory_share": 0.5, "sequences": 128, "context": None, "prefix_caching": True}
@@ -48,18 +46,12 @@ def work(side: str, count: int) -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     engine = VllmEngine(settings().engine, policy.resolve("m0"))
     asked = requests(count, engine._model().tokenizer)
-    answer = _ours if side == "ours" else _straight
+    answer = ours if side == "ours" else _straight
     answer(engine, asked[:WARM_UP])
     with cost() as spent:
         done = answer(engine, asked)
     engine.close()
-    answers = json.dumps([text for text, _ in done]).encode()
-    tokens = sum(tokens for _, tokens in done)
-    return {"tokens": tokens, "answers": hashlib.sha256(answers).hexdigest(), **spent}
-
-
-def _ours(engine: VllmEngine, asked: Sequence[Request]) -> list[tuple[str, int]]:
-    return [(c.text, c.completion_tokens) for c in engine.generate(asked, Sampling(NEW_TOKENS), lambda _: None)]
+    return told(done, spent)
 
 
 def _straight(engine: VllmEngine, asked: Sequence[Request]) -> list[tuple[str, int]]:
@@ -78,21 +70,7 @@ def measure(count: int, repetitions: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
         here = Path(folder)
         child(__file__, "--write", cwd=here)
-
-        def run(side: str) -> dict[str, Any]:
-            return child(__file__, "--work", side, "--prompts", str(count), cwd=here, **ON_CPU)
-
-        runs = take_turns({side: partial(run, side) for side in SIDES}, repetitions)
-    if len({run["answers"] for found in runs.values() for run in found}) > 1:
-        raise SystemExit("not the same work: answers differ")
-    return {
-        "prompts": count,
-        "tokens": runs["ours"][0]["tokens"],
-        **costs(runs),
-        "tokens_per_second": {
-            side: [round(run["tokens"] / run["seconds"], 2) for run in found] for side, found in runs.items()
-        },
-    }
+        return in_turn(__file__, {side: (side,) for side in SIDES}, count, repetitions, here, **ON_CPU)
 
 
 def main() -> None:

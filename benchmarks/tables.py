@@ -18,7 +18,7 @@ from measuring import figure, ratios
 
 Report = dict[str, Any]
 PEERS = {"trl": "TRL", "llama_factory": "LLaMA-Factory"}
-COMMANDS = ("training", "generation", "generation_vllm", "rows", "overhead", "growth", "pipeline")
+COMMANDS = ("training", "generation", "generation_vllm", "generation_ray", "rows", "overhead", "growth", "pipeline")
 
 
 class Outcome(NamedTuple):
@@ -102,6 +102,16 @@ def generation_vllm(report: Report) -> str:
         times = figure(ratios(speed["ours"], speed["vllm"]), 3)
         lines.append([f"{row['prompts']:,}", figure(speed["ours"]), figure(speed["vllm"]), times])
     return table(["prompts", "ours, tokens/s", "`vllm.LLM`, tokens/s", "times"], lines)
+
+
+def generation_ray(report: Report) -> str:
+    lines = []
+    for row in report["rows"]:
+        speed = row["tokens_per_second"]
+        times = figure(ratios(speed["ray"], speed["alone"]), 2)
+        lines.append([f"{row['prompts']:,}", figure(speed["alone"]), figure(speed["ray"]), times])
+    workers = report["rows"][0]["workers"]
+    return table(["prompts", "one process, tokens/s", f"{workers} workers, tokens/s", "times"], lines)
 
 
 def rows(report: Report) -> str:
@@ -192,6 +202,18 @@ def _generation_vllm_outcomes(report: Report) -> list[Outcome]:
     ]
 
 
+def _generation_ray_outcomes(report: Report) -> list[Outcome]:
+    """Near-linear: at most a tenth of the workers' time is lost."""
+    return [
+        at_least(
+            f"generation by {row['workers']} workers of Ray, against one process",
+            ratios(row["tokens_per_second"]["ray"], row["tokens_per_second"]["alone"]),
+            0.9 * row["workers"],
+        )
+        for row in report["rows"]
+    ]
+
+
 def _rows_outcomes(report: Report) -> list[Outcome]:
     found = []
     for row in report["rows"]:
@@ -232,6 +254,7 @@ TABLES: dict[str, Callable[[Report], str]] = {
     "training": training,
     "generation": generation,
     "generation_vllm": generation_vllm,
+    "generation_ray": generation_ray,
     "rows": rows,
     "overhead": overhead,
     "growth": growth,
@@ -241,6 +264,7 @@ OUTCOMES: dict[str, Callable[[Report], list[Outcome]]] = {
     "training": _training_outcomes,
     "generation": _generation_outcomes,
     "generation_vllm": _generation_vllm_outcomes,
+    "generation_ray": _generation_ray_outcomes,
     "rows": _rows_outcomes,
     "overhead": _overhead_outcomes,
     "growth": _growth_outcomes,

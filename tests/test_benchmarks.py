@@ -165,6 +165,18 @@ def test_the_floor_the_script_and_memory_are_targets_of_the_rows() -> None:
     ]
 
 
+def test_workers_may_lose_a_tenth_of_their_time() -> None:
+    def outcome(ray: float) -> tables.Outcome:
+        speed = {"alone": [100.0], "ray": [ray]}
+        (found,) = tables.OUTCOMES["generation_ray"](
+            report("generation_ray", {"workers": 2, "prompts": 400, "tokens_per_second": speed})
+        )
+        return found
+
+    assert (outcome(180.0).found, outcome(180.0).reached) == ("1.80 [1.80, 1.80]", True)
+    assert not outcome(179.0).reached
+
+
 def test_the_pipeline_stands_stage_by_stage_beside_itself_without_a_warm_process() -> None:
     def run(seconds: float) -> dict[str, Any]:
         return {"seconds": seconds, "cpu_seconds": 150.0, "stages": [{"stage": "base", "seconds": seconds / 4}]}
