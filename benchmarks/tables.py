@@ -168,7 +168,6 @@ def pipeline(report: Report) -> str:
         for rows in zip(*(run["stages"] for run in runs), strict=True)
     ]
     lines.append(["in all", *(f"{run['seconds']:.1f}" for run in runs)])
-    lines.append(["processor time", *(f"{run['cpu_seconds']:.1f}" for run in runs)])
     return table(["stage, seconds", "`lidr warm dvc repro`", "`dvc repro`"], lines)
 
 
