@@ -215,6 +215,30 @@ def test_the_status_of_a_command_that_a_signal_ends_is_the_shells() -> None:
     assert warm.run(["sh", "-c", "kill -TERM $$"], server()) == 128 + signal.SIGTERM
 
 
+COUNTING = """
+import signal, sys, time
+seen = []
+signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+print("ready", flush=True)
+until = time.monotonic() + 1.5
+while time.monotonic() < until:
+    time.sleep(0.05)
+sys.exit(40 + len(seen))
+"""
+
+
+def test_an_interrupt_of_the_terminal_reaches_the_command_once() -> None:
+    command = [sys.executable, "-c", COUNTING]
+    code = f"import sys; from lidr.cli import warm; sys.exit(warm.run({command!r}, {server()!r}))"
+    running = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT
+    )
+    assert running.stdout and running.stdout.readline() == "ready\n"
+    # What a terminal does: all processes of its foreground group get it.
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait(30) == 41
+
+
 def test_a_command_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from lidr.cli import run; run()", "warm", "no-such-command"],

@@ -27,7 +27,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 ADDRESS = "LIDR_WARM"
-# What ends a command from outside. A fork is in no terminal's session: the keyboard's reaches its caller alone.
+# What ends a command from outside.
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HEAD = 8  # bytes: the length of what follows
 SERVER = (sys.executable, "-P", "-m", "lidr.cli.warm_server")
@@ -39,7 +39,7 @@ def run(command: Sequence[str], server: Sequence[str] = SERVER) -> int:
         # Elsewhere, what these libraries hold of the system does not survive a fork.
         address = {ADDRESS: stack.enter_context(_started(server))} if sys.platform == "linux" else {}
         running = stack.enter_context(subprocess.Popen(command, env=os.environ | address))
-        with passing_on(running.pid):
+        with passing_on(running.pid, in_terminal=True):
             status = running.wait()
     # As a shell says that a signal ended it.
     return status if status >= 0 else 128 - status
@@ -80,7 +80,7 @@ def elsewhere(arguments: Sequence[str]) -> int | None:
             return None
         if not begun:
             return None
-        with said, passing_on(int(begun)) as passed:
+        with said, passing_on(int(begun), in_terminal=False) as passed:
             status = said.readline()
             said.read()  # until it is gone, and has let go of all that it holds
     if status:
@@ -109,11 +109,16 @@ def _hand_over(connection: socket.socket, arguments: Sequence[str]) -> None:
 
 
 @contextmanager
-def passing_on(process: int) -> Iterator[list[int]]:
-    """While the block runs, another process gets the signals that would end this one; yields those that came."""
+def passing_on(process: int, in_terminal: bool) -> Iterator[list[int]]:
+    """While the block runs, another process gets the signals that would end this one; yields those that came.
+
+    One in our terminal gets the keyboard's interrupt by itself, and once is enough; a fork is in no terminal's session.
+    """
     passed: list[int] = []
 
     def pass_on(number: int, frame: object) -> None:
+        if number == signal.SIGINT and in_terminal:
+            return
         passed.append(number)
         with suppress(ProcessLookupError):
             os.kill(process, number)
