@@ -2,7 +2,7 @@
 
     $ python benchmarks/generation_ray.py
     prompts  one process, tokens/s   two workers, tokens/s   times
-        800  ...
+        400  ...
 
 The prompts are those of `generation.py`, the model is the lab's base in float32, decoding is greedy, and the answers
 must be the same. One process is the transformers engine; two workers are Ray's, which hold the same engine, on a
@@ -18,15 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from generation import in_turn, ours, requests, told
+from generation import PROMPTS, in_turn, ours, requests, told
 from measuring import PARAMS, child, cost, figure, machine, ratios, save
 
 from lidr import config, policy
 from lidr.engines.base import open_engine
 from lidr.stages import base
 
-PROMPTS = 800
-WORKERS, ROWS_PER_TASK = 2, 200
+WORKERS, ROWS_PER_TASK = 2, 50
 RAY = {"engine": "transformers", "workers": WORKERS, "rows_per_task": ROWS_PER_TASK, "gpus_per_worker": 0}
 SIDES = {"ray": {"name": "ray", "ray": RAY | {"address": None}}, "alone": {}}
 
