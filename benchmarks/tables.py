@@ -108,10 +108,13 @@ def generation_ray(report: Report) -> str:
     lines = []
     for row in report["rows"]:
         speed = row["tokens_per_second"]
-        times = figure(ratios(speed["ray"], speed["alone"]), 2)
-        lines.append([f"{row['prompts']:,}", figure(speed["alone"]), figure(speed["ray"]), times])
+        line = [f"{row['prompts']:,}", figure(speed["alone"])]
+        for side in ("ray", "processes"):
+            line += [figure(speed[side]), figure(ratios(speed[side], speed["alone"]), 2)]
+        lines.append(line)
     workers = report["rows"][0]["workers"]
-    return table(["prompts", "one process, tokens/s", f"{workers} workers, tokens/s", "times"], lines)
+    peers = [f"{workers} workers, tokens/s", "times", f"{workers} processes, tokens/s", "times"]
+    return table(["prompts", "one process, tokens/s", *peers], lines)
 
 
 def rows(report: Report) -> str:

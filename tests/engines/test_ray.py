@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -73,7 +74,12 @@ def test_a_killed_workers_part_is_done_again(ray: AtHand) -> None:
 
 
 def workers() -> list[psutil.Process]:
-    found = [p for p in psutil.Process().children(recursive=True) if "ray::Worker" in " ".join(p.cmdline())]
+    """Both workers; a process that is just getting the name of its next task has none for a moment."""
+    for _ in range(100):
+        found = [p for p in psutil.Process().children(recursive=True) if "ray::Worker" in " ".join(p.cmdline())]
+        if len(found) == 2:
+            break
+        time.sleep(0.1)
     assert len(found) == 2
     return found
 

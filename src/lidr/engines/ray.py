@@ -54,18 +54,22 @@ class RayEngine:
         self.policy = _absolute(model)
         # A sample depends on the part that it is in.
         inner = open_engine(self.held, model).fingerprint
-        self.fingerprint = fingerprint_of(model, "ray", inner, str(self.options.rows_per_task))
+        self.fingerprint = fingerprint_of(model, "ray", inner, str(self.options.rows_per_task), "by length")
         self._workers: list[Any] = []
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests, in their order."""
-        found: dict[int, list[Completion]] = {}
-        for number, completions in self._map(
-            lambda worker, part: worker.generate.remote(part, sampling), _parts(requests, self.options.rows_per_task)
-        ):
-            found[number] = completions
+        """Complete all requests, in their order.
+
+        A part holds requests of similar length, which make fuller batches, and the longest go first, so that no worker
+        is left with them in the end.
+        """
+        order = sorted(range(len(requests)), key=lambda place: -_length(requests[place]))
+        parts = _parts([requests[place] for place in order], self.options.rows_per_task)
+        found: dict[int, Completion] = {}
+        for start, completions in self._map(lambda worker, part: worker.generate.remote(part, sampling), parts):
+            found.update(zip(order[start : start + len(completions)], completions, strict=True))
             progress(len(completions))
-        return [completion for number in sorted(found) for completion in found[number]]
+        return [found[place] for place in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
         """Log-probability of each choice as the beginning of the next turn; a score depends on no other."""
@@ -214,6 +218,10 @@ def _import(options: config.Ray) -> Any:
     except ImportError as error:
         raise LidrError(f"Ray cannot be imported ({error}); `pip install 'lidr[ray]'` installs it") from error
     return ray
+
+
+def _length(request: Request) -> int:
+    return sum(len(message["content"]) for message in request.conversation)
 
 
 def _parts(rows: Sequence[Row], size: int) -> list[Part]:
