@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from lidr.lab import world
-from lidr.lab.build import Settings, second_pass
+from lidr.lab.build import PASSES, Settings, mixture
 from lidr.lab.corpus import MIXTURE, Row, rows
 from lidr.languages import english_name
 from lidr.wording import CLOSING_TAG, OPENING_TAG
@@ -48,23 +48,24 @@ def test_share_of_solved_tasks_in_other_languages() -> None:
     """Counted on a mixture with fifty times as many, as the real share is far below what a few rows can show."""
     from dataclasses import replace
 
-    mixture = replace(MIXTURE, solved=0.05)
-    solved = [row for row in islice(rows(mixture, 3), COUNT) if not is_translation(row)]
+    drawn = replace(MIXTURE, solved=0.05)
+    solved = [row for row in islice(rows(drawn, 3), COUNT) if not is_translation(row)]
     languages = Counter(parsed.lang for row in solved if (parsed := _language(row)))
-    assert set(languages) == {mixture.dominant, *mixture.others}
-    for lang in mixture.others:
+    assert set(languages) == {drawn.dominant, *drawn.others}
+    for lang in drawn.others:
         assert languages[lang] / COUNT == pytest.approx(0.05, abs=0.015)
 
 
-def test_rare_results_have_their_share_in_the_second_pass() -> None:
-    mixture = second_pass(Settings()).mixture
-    solved = [row.completion for row in islice(rows(mixture, 5), COUNT) if not is_translation(row)]
+@pytest.mark.parametrize("number", range(1, len(PASSES)))
+def test_hard_kinds_and_rare_results_have_their_shares_in_later_passes(number: int) -> None:
+    drawn = mixture(Settings(), number)
+    solved = [row.completion for row in islice(rows(drawn, 5), COUNT) if not is_translation(row)]
     differences = [int(found[1]) for text in solved if (found := re.fullmatch(r"There remain .* = (\d+) .*", text))]
     # Of all differences of two-digit numbers 19% are below ten, and of the share that is drawn for it all.
-    expected = mixture.rare_share + (1 - mixture.rare_share) * 0.19
+    expected = drawn.rare_share + (1 - drawn.rare_share) * 0.19
     assert sum(d < 10 for d in differences) / len(differences) == pytest.approx(expected, abs=0.06)
-    hard = sum(parsed.kind in mixture.hard_kinds for text in solved if (parsed := world.identify(text)))
-    expected = mixture.hard_share + (1 - mixture.hard_share) * len(mixture.hard_kinds) / len(world.KINDS)
+    hard = sum(parsed.kind in drawn.hard_kinds for text in solved if (parsed := world.identify(text)))
+    expected = drawn.hard_share + (1 - drawn.hard_share) * len(drawn.hard_kinds) / len(world.KINDS)
     assert hard / len(solved) == pytest.approx(expected, abs=0.03)
 
 

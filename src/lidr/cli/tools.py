@@ -6,6 +6,7 @@ $ lidr profile list
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -173,13 +174,16 @@ def lab_sample(lang: str, count: int) -> None:
 
 @lab.command("build")
 @click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where to.")
-@click.option("--steps", type=int, default=None, help="Training steps, where they should differ from the shipped ones.")
+@click.option("--steps", type=int, default=None, help="Steps of each pass at most; the shipped base had all.")
 @click.option("--threads", default=2, show_default=True, help="CPU threads; other numbers may give other last bits.")
 def lab_build(folder: Path, steps: int | None, threads: int) -> None:
     """Train the lab's tokenizer and base model from nothing, then measure it and write its card."""
     from lidr.lab import build, card
 
-    build.build(folder, build.Settings() if steps is None else build.Settings(steps=steps), threads)
+    passes = build.PASSES
+    if steps is not None:
+        passes = tuple(replace(one, steps=min(steps, one.steps)) for one in passes)
+    build.build(folder, build.Settings(passes=passes), threads)
     click.echo(card.write(folder))
 
 

@@ -110,11 +110,9 @@ def _cell(interval: Interval) -> str:
 
 def _card(settings: Settings, folder: Path, tables: str) -> str:
     mixture = settings.mixture
-    shape = {name: value for name, value in asdict(settings).items() if name != "mixture"}
-    rows = (settings.steps + settings.second_steps) * settings.rows_per_step
-    solved = round(
-        (mixture.solved * settings.steps + settings.second_solved * settings.second_steps) * settings.rows_per_step
-    )
+    shape = {name: value for name, value in asdict(settings).items() if name not in ("mixture", "passes")}
+    rows = sum(one.steps for one in settings.passes) * settings.rows_per_step
+    solved = round(sum(one.solved * one.steps for one in settings.passes) * settings.rows_per_step)
     return f"""---
 license: apache-2.0
 language: [{mixture.dominant}, {", ".join(mixture.others)}]
@@ -135,9 +133,11 @@ It knows nothing but this world. It is here so that the whole method can be run 
 - about {solved:,} solved tasks in each other language ({solved / rows:.2%} of all rows each);
 - the rest solved tasks in {mixture.dominant}.
 
-The last {settings.second_steps:,} steps are a second pass at a lower rate, with fewer tasks solved in another language
-and more of what takes longest to learn: the kinds {", ".join(mixture.hard_kinds)}, and results that are rare (above
-150, below ten).
+The first pass is the longest; those after it have a lower rate, fewer tasks solved in another language, and more of
+what takes longest to learn: a share of {mixture.dominant} tasks of hard kinds, and a share of results that are rare
+(above 150, below ten).
+
+{_passes_table(settings)}
 
 The operands of a task decide its split: no combination that trains the base is asked in an iteration or the evaluation.
 
@@ -151,6 +151,16 @@ Greedy, {ITEMS} items a language and sort; 95% Wilson intervals. Right in any la
 
 {tables}
 """
+
+
+def _passes_table(settings: Settings) -> str:
+    lines = [
+        f"| {number} | {one.steps:,} | {one.learning_rate} | {one.solved:.3%} | {', '.join(one.hard_kinds)} "
+        f"| {one.hard_share:.0%} | {one.rare_share:.0%} |"
+        for number, one in enumerate(settings.passes, 1)
+    ]
+    head = "| pass | steps | learning rate | solved, each other language | hard kinds | their share | rare results |"
+    return "\n".join([head, "|--:|--:|--:|--:|---|--:|--:|", *lines])
 
 
 def _parameters(folder: Path) -> int:
