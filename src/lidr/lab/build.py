@@ -74,7 +74,11 @@ PASSES = (
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that shapes the base. The values were chosen by the imbalance that they give on *base* tasks."""
+    """Everything that shapes the base.
+
+    The values were chosen by the imbalance that they give on tasks of the splits *base* and *iterations*, never by
+    evaluation items.
+    """
 
     seed: int = 20241
     vocabulary: int = 1200
