@@ -47,7 +47,7 @@ class Pass:
     rare_share: float = 0.0
 
 
-PASSES = (
+PASSES: tuple[Pass, ...] = (
     Pass(steps=4600, learning_rate=3e-3, solved=MIXTURE.solved),
     # The dominant language's rows favour the kinds that take longest to learn and results that are rare, so that what
     # it can do is firm enough to outlast the training that follows; and fewer tasks are solved in another language, so
