@@ -93,7 +93,7 @@ def test_two_processes_have_the_curve_of_one(curves: Any, iteration: str) -> Non
     assert [row["step"] for row in two] == [row["step"] for row in one] == list(range(1, 9))
     assert live == list(range(1, 9)), "the metrics are passed on while they come"
     assert (trained.pairs, trained.steps, trained.drops) == (alone.pairs, alone.steps, alone.drops) == (PAIRS, 8, [])
-    assert one[-1]["loss"] < one[0]["loss"] - 0.3
+    assert one[-1]["loss"] < one[0]["loss"] - 0.2
     for name in one[0].keys() - {"entropy"}:  # TRL weighs it by micro-batch
         assert [row[name] for row in two] == pytest.approx([row[name] for row in one], abs=1e-3), name
 
