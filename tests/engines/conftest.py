@@ -41,7 +41,7 @@ def add_adapter(folder: Path) -> None:
     )
     for name, weights in model.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.normal_(weights, std=0.005)
+            torch.nn.init.normal_(weights, std=0.01)
     model.save_pretrained(folder / "m1")
     fingerprint = base_policy.fingerprint
     record = policy.AdapterRecord(
