@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lidr import jsonl
 from lidr.errors import InputError
 from lidr.jsonl import atomic_file, atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows
 from lidr.records import FinishReason, Message, Pair, PairRule, Prompt, PromptKind, Response, Source, Translation
@@ -62,6 +63,30 @@ def test_broken_line_is_named(tmp_path: Path, content: bytes, line: int, expecte
         list(read_rows(path, Source))
     assert str(caught.value).startswith(f"{path}:{line}: {expected}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("block", [1, 50, 1 << 18])
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        (b'{"name":"a","row":x}\n', NOT_JSON + "JSON is malformed: invalid character (byte 18)"),
+        (b'{"name":"a","name":"a","row":1}\n', "the key 'name' stands twice in an object; once is expected"),
+        (b"\n", "an empty line; one JSON object a line is expected"),
+    ],
+)
+def test_lines_are_read_in_blocks_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, broken: bytes, expected: str
+) -> None:
+    monkeypatch.setattr(jsonl, "_BLOCK", block)
+    path = tmp_path / "rows.jsonl"
+    good = GOOD * 5 + b'{"row": 1, "name": "a"}\n' + GOOD * 5  # in the middle a line as others write it
+    rows = [Source(name="a", row=int(number == 5)) for number in range(11)]
+    path.write_bytes(good)
+    assert list(read_rows(path, Source)) == rows
+    path.write_bytes(good + broken + GOOD)
+    with pytest.raises(InputError) as caught:
+        list(read_rows(path, Source))
+    assert str(caught.value) == f"{path}:12: {expected}"
 
 
 def test_unknown_value_of_an_enumeration(tmp_path: Path) -> None:

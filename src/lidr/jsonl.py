@@ -15,6 +15,7 @@ import os
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -26,6 +27,8 @@ from lidr.records import Record
 RecordT = TypeVar("RecordT", bound=Record)
 RowT = TypeVar("RowT")
 _TEMPORARY = ".part"
+_BLOCK = 1 << 18  # bytes that are read, and looked at, at once
+_ENCODER = msgspec.json.Encoder()
 
 
 def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
@@ -39,18 +42,33 @@ def read_objects(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _rows(path: Path, decoder: msgspec.json.Decoder[RowT]) -> Iterator[RowT]:
-    encode = msgspec.json.Encoder().encode
     count = 0
     with _open_to_read(path) as file:
-        for number, line in enumerate(file, start=1):
-            row = _decode(decoder, line, path, number)
-            # A line as this module writes it has each key once; only others need the slower look.
-            if encode(row) != line.removesuffix(b"\n"):
-                _check_keys(line, path, number)
-            yield row
-            count += 1
+        while block := file.read(_BLOCK) + file.readline():
+            rows = _as_written_here(decoder, block)
+            for row in _line_by_line(decoder, block, path, count) if rows is None else rows:
+                yield row
+                count += 1
     if not count:
         raise InputError("the file is empty; one JSON object a line is expected", path)
+
+
+def _as_written_here(decoder: msgspec.json.Decoder[RowT], block: bytes) -> list[RowT] | None:
+    """All rows at once, if the lines are byte for byte as this module writes them; None if they need a closer look."""
+    try:
+        rows = decoder.decode_lines(block)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return rows if _ENCODER.encode_lines(rows) == block else None
+
+
+def _line_by_line(decoder: msgspec.json.Decoder[RowT], block: bytes, path: Path, lines_before: int) -> Iterator[RowT]:
+    for number, line in enumerate(BytesIO(block), start=lines_before + 1):
+        row = _decode(decoder, line, path, number)
+        # A line as this module writes it has each key once; only others need the slower look.
+        if _ENCODER.encode(row) != line.removesuffix(b"\n"):
+            _check_keys(line, path, number)
+        yield row
 
 
 def read_by_key(
@@ -64,19 +82,19 @@ def read_by_key(
     if may_be_empty and path.exists() and path.stat().st_size == 0:
         return rows
     for number, row in enumerate(read_rows(path, record), start=1):
-        if key(row) in rows:
-            raise InputError(f"a second row with the id {_short(key(row))}; ids are expected once each", path, number)
-        rows[key(row)] = row
+        name = key(row)
+        if name in rows:
+            raise InputError(f"a second row with the id {_short(name)}; ids are expected once each", path, number)
+        rows[name] = row
     return rows
 
 
 def write_rows(path: Path, rows: Iterable[Record]) -> int:
     """Write all rows or nothing, and return their number."""
-    encode = msgspec.json.Encoder().encode
     count = 0
     with atomic_file(path) as file:
         for row in rows:
-            file.write(encode(row) + b"\n")
+            file.write(_ENCODER.encode(row) + b"\n")
             count += 1
     return count
 

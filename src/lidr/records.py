@@ -28,8 +28,11 @@ from enum import StrEnum
 from msgspec import UNSET, Struct, UnsetType
 
 
-class Record(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of all records: unknown fields are refused, fields at their default are left out of the line."""
+class Record(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of all records: unknown fields are refused, fields at their default are left out of the line.
+
+    A record holds texts, numbers and other records, never itself: the search for cycles may pass millions of them by.
+    """
 
 
 class PromptKind(StrEnum):
