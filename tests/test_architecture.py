@@ -26,7 +26,7 @@ LEVELS = (
     SIBLINGS,
     ("engines", "policy", "sources", "tracking", "training"),
     ("config", "paths", "jsonl", "profiles", "git", "browser", "locks"),
-    ("records", "languages", "langid", "wording", "errors", "progress"),
+    ("records", "languages", "langid", "loops", "wording", "errors", "progress"),
 )
 
 # The siblings do not know each other, but for these.

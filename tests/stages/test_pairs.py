@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from pathlib import Path
 
 import msgspec
@@ -424,18 +423,3 @@ def test_pairs_load_as_trl_expects_them(root: Path, monkeypatch: pytest.MonkeyPa
     assert data[0]["prompt"] == [{"role": "user", "content": "ask p1 es"}]
     assert data[0]["chosen"] == [{"role": "assistant", "content": "p1 from en to es"}]
     assert data[0]["rejected"] == [{"role": "assistant", "content": "answer p1 es"}]
-
-
-def test_a_loop_is_what_a_regular_expression_finds() -> None:
-    """The rule as it is documented, by the slow and obvious way."""
-    pattern = re.compile(r"(.{1,60}?)\1{7,}\s*$", re.DOTALL)
-    rng, loops = random.Random(1), 0
-    for _ in range(3000):
-        unit = "".join(rng.choices("ab \n", k=rng.randint(1, 70)))
-        text = (
-            unit * rng.randint(1, 10) + unit[: rng.randint(0, 2)] + "".join(rng.choices(" \n\t", k=rng.randint(0, 5)))
-        )
-        found = pairs._ends_in_loop(text[-600:])
-        assert found == bool(pattern.search(text[-600:]))
-        loops += found
-    assert loops > 300

@@ -23,6 +23,7 @@ from typing import Any
 from lidr.audit.facts import FLAGS, SIDES, Facts
 from lidr.audit.normalise import fold, similarity, words
 from lidr.audit.refusals import PHRASES
+from lidr.loops import ends_in_loop
 
 NEAR_IDENTICAL = 0.9
 
@@ -39,7 +40,6 @@ MARKERS = (
 )
 
 _MARKER = re.compile("|".join(MARKERS), re.IGNORECASE)
-_TIMES, _LONGEST_UNIT = 8, 60
 _FEWEST_WORDS, _REPEATED_SHARE, _REPEATED_NGRAM = 20, 0.5, 4
 _OPENING = 120
 
@@ -51,7 +51,7 @@ def markers(text: str) -> tuple[str, ...]:
 
 def is_repeated(text: str) -> bool:
     """Whether the text is stuck: a loop at its end, or mostly what it has said before."""
-    if _ends_in_loop(text) or _ends_in_loop(text.rstrip()):
+    if ends_in_loop(text):
         return True
     text_words = words(text)
     if len(text_words) < _FEWEST_WORDS:
@@ -60,11 +60,6 @@ def is_repeated(text: str) -> bool:
     count = len(text_words) - n + 1
     distinct = len({tuple(text_words[i : i + n]) for i in range(count)})
     return 1 - distinct / count >= _REPEATED_SHARE
-
-
-def _ends_in_loop(text: str) -> bool:
-    longest = min(_LONGEST_UNIT, len(text) // _TIMES)
-    return any(text.endswith(text[-unit:] * _TIMES) for unit in range(1, longest + 1))
 
 
 def is_refusal(text: str) -> bool:

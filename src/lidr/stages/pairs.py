@@ -20,9 +20,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from lidr import config, paths
 from lidr.jsonl import atomic_folder, read_by_key, write_rows
 from lidr.langid import is_off_target
+from lidr.loops import ends_in_loop
 from lidr.records import (
     Drop,
     DropReason,
@@ -39,15 +42,8 @@ from lidr.records import (
 
 STAGE = "pairs"
 
-# A tail of eight or more times the same text of up to 60 characters is a loop, not an answer.
-# Only the end is searched: a loop is there or nowhere, and an answer can be very long.
-_END = 600
-_LONGEST_UNIT = 60
-_TIMES = 8
 
-
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One side of a pair: its text, or the reason why there is none."""
 
     text: str = ""
@@ -177,20 +173,11 @@ def _reason(
             return candidate.reason, f"{side}: {candidate.detail}"
     if chosen.text.strip() == rejected.text.strip():
         return DropReason.IDENTICAL, "chosen and rejected are the same text"
-    if settings.pairs.drop_repeated and _ends_in_loop(chosen.text[-_END:]):
+    if settings.pairs.drop_repeated and ends_in_loop(chosen.text):
         return DropReason.REPEATED, "chosen: the answer ends in a loop"
     if settings.pairs.drop_off_target and is_off_target(chosen.text, lang, settings.all_languages):
         return DropReason.OFF_TARGET, f"chosen: not in {lang}"
     return None, ""
-
-
-def _ends_in_loop(text: str) -> bool:
-    """Whether the text, with or without the white space at its end, ends in a unit so many times."""
-    return any(
-        text.endswith(text[end - unit : end] * _TIMES, 0, end)
-        for end in range(len(text.rstrip()), len(text) + 1)
-        for unit in range(1, min(_LONGEST_UNIT, end // _TIMES) + 1)
-    )
 
 
 def _pair(prompt_id: str, prompt: str, lang: str, other_lang: str, rule: PairRule, chosen: str, rejected: str) -> Pair:
