@@ -115,12 +115,18 @@ def _primary(code: str) -> str:
     return _SAME.get(primary, primary)
 
 
-_ASCII_DIGITS = str.maketrans(dict.fromkeys("0123456789", " "))
+class _DigitTable(dict[int, str]):
+    """For str.translate: a digit or numeral of any script becomes a space."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        self[code] = " " if unicodedata.category(letter).startswith("N") else letter
+        return self[code]
+
+
+_DIGITS = _DigitTable()
 
 
 def _prose(text: str) -> str:
     """The text without LaTeX's commands and without digits of any script."""
-    text = _LATEX.sub(" ", text)
-    if text.isascii():
-        return text.translate(_ASCII_DIGITS)
-    return "".join(" " if unicodedata.category(letter).startswith("N") else letter for letter in text)
+    return _LATEX.sub(" ", text).translate(_DIGITS)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lidr.evals import numbers
 from lidr.evals.numbers import Scores, extract_answer, lm_eval_equal, lm_eval_flexible, lm_eval_strict, score
 from lidr.evals.phrases import wording
 
@@ -280,6 +281,13 @@ def test_an_integer_is_read_back_from_every_convention(lang: str, number: int) -
 def test_any_text_is_read_without_an_error(text: str, lang: str) -> None:
     found = extract_answer(text, lang)
     assert found is None or found.is_finite()
+
+
+@given(st.text("0123456789.,;:!?<>=()[]{}$%&#_*~-–，\\\u00a0\u2007\u2009\u202f\u205f abdefgklmnorstuvx"))
+@settings(max_examples=500, deadline=None)
+def test_no_text_is_passed_over_that_would_be_rewritten(text: str) -> None:
+    rewritten = any(pattern.search(text) for pattern, _ in numbers._REWRITES)
+    assert not rewritten or numbers._REWRITTEN.search(text)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 
 from lidr.evals.phrases import Wording, wording
 from lidr.languages import decimal_mark
@@ -87,6 +87,8 @@ def lm_eval_equal(extracted: str | None, gold: int | Decimal) -> bool:
 # --- robust ----------------------------------------------------------------------------------------------------------
 
 
+# The audit meets a text as an answer, as what is translated and in several pairs, each time close to the last.
+@lru_cache(maxsize=1024)
 def extract_answer(text: str, lang: str) -> Decimal | None:
     """The number that a worked answer in `lang` arrives at, or None where it holds none."""
     text = _normalise(_before_next_question(text, lang))
@@ -170,6 +172,8 @@ _REWRITES = [
 ]
 
 
+# Each rewrite needs one of these, and most texts have none.
+_REWRITTEN = re.compile(r"[，–\\{~\u00a0\u2007-\u200a\u202f\u205f]|\*\*|__|<<")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _FULL_WIDTH = re.compile("[\uff01-\uff5e]")
 
@@ -179,8 +183,9 @@ def _normalise(text: str) -> str:
     text = unicodedata.normalize("NFC", text)
     text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
     text = text.translate(_MARKS)
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
+    if _REWRITTEN.search(text):
+        for pattern, replacement in _REWRITES:
+            text = pattern.sub(replacement, text)
     text = _FULL_WIDTH.sub(lambda match: chr(ord(match[0]) - 0xFEE0), text)
     return _MYRIADS.sub(_without_myriads, text)
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import islice
 
 from lidr.errors import InputError
 
@@ -150,9 +151,13 @@ def tasks(split: str, kinds: tuple[str, ...], count: int, seed: int, skip: int =
 
     The kinds take turns, so that every range holds as many of each.
     """
-    stream = _distinct_tasks(split, kinds, seed)
-    rows = [task for _, task in zip(range(skip + count), stream, strict=False)]
-    return rows[skip:]
+    return list(_first_tasks(split, kinds, skip + count, seed)[skip:])
+
+
+@cache
+def _first_tasks(split: str, kinds: tuple[str, ...], count: int, seed: int) -> tuple[Task, ...]:
+    """Every language asks for the same tasks, one language after the other."""
+    return tuple(islice(_distinct_tasks(split, kinds, seed), count))
 
 
 def sample_task(kind: str, split: str, rng: random.Random) -> Task:
