@@ -27,7 +27,7 @@ from lidr.records import Record
 RecordT = TypeVar("RecordT", bound=Record)
 RowT = TypeVar("RowT")
 _TEMPORARY = ".part"
-_BLOCK = 1 << 18  # bytes that are read, and looked at, at once
+_BLOCK = 1 << 13  # bytes that are read, and looked at, at once; the audit holds a block of each of its files
 _ENCODER = msgspec.json.Encoder()
 
 
