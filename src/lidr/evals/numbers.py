@@ -88,7 +88,7 @@ def lm_eval_equal(extracted: str | None, gold: int | Decimal) -> bool:
 
 
 # The audit meets a text as an answer, as what is translated and in several pairs, each time close to the last.
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def extract_answer(text: str, lang: str) -> Decimal | None:
     """The number that a worked answer in `lang` arrives at, or None where it holds none."""
     text = _normalise(_before_next_question(text, lang))
