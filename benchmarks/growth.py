@@ -101,9 +101,14 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def _line(found: dict[str, Any]) -> str:
-    seconds = " / ".join(f"{value:,.1f}" for value in found["seconds"])
-    return f"{found['stage']:<8}  {seconds:<62} {found['exponent']:.2f}       {found['last_exponent']:.2f}"
+def told(rows: list[dict[str, Any]]) -> str:
+    """The table for the terminal."""
+    sizes = " / ".join(f"{count:,}" for count in rows[0]["prompts"])
+    lines = [f"stage     {f'seconds at {sizes} prompts':<62} exponent   last step"]
+    for found in rows:
+        seconds = " / ".join(f"{value:,.1f}" for value in found["seconds"])
+        lines.append(f"{found['stage']:<9} {seconds:<62} {found['exponent']:<10.2f} {found['last_exponent']:.2f}")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -124,9 +129,7 @@ def main() -> None:
     described, sizes = machine("msgspec", "numpy", "matplotlib"), sorted(chosen.prompts)
     found = [measure(count, chosen.repetitions) for count in sizes]
     rows = [row(stage, sizes, [runs[stage] for runs in found]) for stage in STAGES]
-    print(f"stage     {'seconds at ' + ' / '.join(f'{n:,}' for n in sizes) + ' prompts':<62} exponent   last step")
-    for result in rows:
-        print(_line(result))
+    print(told(rows))
     if not chosen.no_save:
         save("growth", {"machine": described, "rows": rows})
         plot(rows, PLOT)

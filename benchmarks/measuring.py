@@ -59,17 +59,17 @@ def figure(values: Sequence[float], digits: int = 1) -> str:
 
 @contextmanager
 def cost() -> Iterator[dict[str, float]]:
-    """Fills in what the block took: wall seconds, processor seconds, and the process's peak memory so far.
+    """Fills in what the block took: wall seconds, processor seconds, and the peak memory of the largest process so far.
 
-    Of the processes that the block started, those that have ended within it count towards the processor's seconds.
+    Of the processes that the block started, those that have ended within it count.
     """
     spent: dict[str, float] = {}
     start, processor = time.perf_counter(), _processor_seconds()
     yield spent
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     spent["seconds"] = round(time.perf_counter() - start, 4)
     spent["cpu_seconds"] = round(_processor_seconds() - processor, 4)
-    spent["peak_bytes"] = peak
+    spent["peak_bytes"] = peak * (1 if sys.platform == "darwin" else 1024)
 
 
 def _processor_seconds() -> float:

@@ -18,7 +18,6 @@ from measuring import figure, ratios
 
 Report = dict[str, Any]
 PEERS = {"trl": "TRL", "llama_factory": "LLaMA-Factory"}
-COMMANDS = ("training", "generation", "generation_vllm", "generation_ray", "rows", "overhead", "growth", "pipeline")
 
 
 class Outcome(NamedTuple):
@@ -32,7 +31,7 @@ class Outcome(NamedTuple):
 
 def blocks(results: Path) -> dict[str, str]:
     """Markdown of each block of the document, by its name; `summary` holds every target."""
-    reports = {name: _read(results / f"{name}.json") for name in COMMANDS}
+    reports = {name: _read(results / f"{name}.json") for name in TABLES}
     made = {name: _block(name, report) for name, report in reports.items()}
     return {"summary": summary(reports), **made}
 
@@ -161,7 +160,7 @@ def growth(report: Report) -> str:
         for row in report["rows"]
     ]
     head = ["processor seconds", *(f"{size:,} prompts" for size in sizes), "exponent", "last step", "peak MiB"]
-    return f"{table(head, lines)}\n\n![processor seconds over prompts](img/growth.png)"
+    return table(head, lines)
 
 
 def pipeline(report: Report) -> str:
@@ -260,6 +259,7 @@ TABLES: dict[str, Callable[[Report], str]] = {
     "rows": rows,
     "overhead": overhead,
     "growth": growth,
+    "growth_model": growth,
     "pipeline": pipeline,
 }
 OUTCOMES: dict[str, Callable[[Report], list[Outcome]]] = {
@@ -270,6 +270,7 @@ OUTCOMES: dict[str, Callable[[Report], list[Outcome]]] = {
     "rows": _rows_outcomes,
     "overhead": _overhead_outcomes,
     "growth": _growth_outcomes,
+    "growth_model": _growth_outcomes,
     "pipeline": _pipeline_outcomes,
 }
 

@@ -46,6 +46,18 @@ def test_growth_is_fitted_to_processor_time() -> None:
     assert (row["exponent"], row["last_exponent"]) == (1.151, 1.301)
 
 
+def test_growth_is_told_by_stage() -> None:
+    runs = [[{"seconds": seconds, "cpu_seconds": seconds, "peak_bytes": 2**21}] for seconds in (1.0, 10.0)]
+    rows = [growth.row("generate", [300, 3_000], runs)]
+    assert growth.told(rows).splitlines() == [
+        f"{'stage':<9} {'seconds at 300 / 3,000 prompts':<62} exponent   last step",
+        f"{'generate':<9} {'1.0 / 10.0':<62} {'1.00':<10} 1.00",
+    ]
+    assert tables.growth(report("growth_model", *rows)).splitlines()[-1] == (
+        "| generate | 1.0 | 10.0 | 1.00 | 1.00 | 2 |"
+    )
+
+
 def test_a_stage_takes_until_the_next_is_announced() -> None:
     lines = [(1.0, "Running stage 'base':\n"), (2.5, "> lidr base\n"), (4.0, "Running stage 'prompts@m1':\n")]
     assert pipeline.stage_times(lines, start=0.25, end=9.0) == [
