@@ -5,7 +5,7 @@
 #   make test-vllm         the engines' tests with vLLM, without a GPU, and an iteration of the pipeline with it (.venv-vllm)
 #   make check             style, types, and that generated documents are up to date
 #   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
-#   make bench-long        the rest: a million rows, growth with the prompts, the whole pipeline
+#   make bench-long        the rest: mixed training pairs, a million rows, growth, the whole pipeline
 #   make bench-vllm        our vLLM engine against vLLM itself
 #   make chaos             kill the pipeline, feed it what is wrong, take things away, and count: docs/reliability.md (an hour)
 #   make soak              two hundred iterations in one process, whose memory and open files must not grow
@@ -64,13 +64,15 @@ check: install
 
 bench: install
 	python benchmarks/overhead.py
-	python benchmarks/training.py
+	python benchmarks/training.py --sets lab
 	python benchmarks/generation.py
 	python benchmarks/generation_ray.py
+	python benchmarks/device.py
 	python benchmarks/rows.py --rows 10000
 	python docs/generate.py
 
 bench-long: install
+	python benchmarks/training.py
 	python benchmarks/rows.py
 	python benchmarks/growth.py
 	python benchmarks/growth_model.py

@@ -163,6 +163,18 @@ def growth(report: Report) -> str:
     return table(head, lines)
 
 
+def device(report: Report) -> str:
+    lines = []
+    for row in report["rows"]:
+        where = f"{row['device']}, {row['dtype']}"
+        reached = [rate / row["roofline"] * 100 for rate in row["tokens_per_second"]]
+        lines.append([where, f"{row['parameters'] / 1e6:,.0f} M", row["what"], figure(row["tokens_per_second"])])
+        lines[-1] += [f"{row['roofline']:,.0f}", figure(reached, 0)]
+        lines[-1] += [f"{row['flops'] / 1e9:,.0f}", f"{row['bandwidth'] / 1e9:,.0f}"]
+    head = ["device", "parameters", "what", "tokens/s", "roofline, tokens/s", "% of it", "GFLOP/s", "GB/s"]
+    return table(head, lines)
+
+
 def pipeline(report: Report) -> str:
     runs = list(report["sides"].values())
     lines = [
@@ -260,6 +272,7 @@ TABLES: dict[str, Callable[[Report], str]] = {
     "overhead": overhead,
     "growth": growth,
     "growth_model": growth,
+    "device": device,
     "pipeline": pipeline,
 }
 OUTCOMES: dict[str, Callable[[Report], list[Outcome]]] = {
@@ -271,6 +284,7 @@ OUTCOMES: dict[str, Callable[[Report], list[Outcome]]] = {
     "overhead": _overhead_outcomes,
     "growth": _growth_outcomes,
     "growth_model": _growth_outcomes,
+    "device": lambda _: [],  # figures of their own: there is no target
     "pipeline": _pipeline_outcomes,
 }
 

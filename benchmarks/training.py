@@ -80,7 +80,7 @@ def work(side: str, peer: str) -> dict[str, Any]:
     pairs = list(read_rows(_pairs_file(), Pair))
     tokenizer = policy.load_tokenizer(reference)
     model = policy.load_base(reference, torch.float32)
-    run = _ours if side == "ours" else _trl
+    run = train_ours if side == "ours" else _trl
     import lidr.training.trainer  # noqa: F401 (so that no import is timed)
 
     torch.manual_seed(given.seed)
@@ -90,7 +90,7 @@ def work(side: str, peer: str) -> dict[str, Any]:
     return {"pairs": len(pairs), "tokens": sum(len(part) for row in ids for part in row), "losses": losses} | spent
 
 
-def _ours(
+def train_ours(
     model: Any, tokenizer: Any, pairs: list[Pair], given: config.Settings, scratch: Path, losses: list[float]
 ) -> list[tuple[list[int], ...]]:
     from lidr.training.trainer import make

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import device
 import generation
 import growth
 import measuring
@@ -14,6 +15,9 @@ import pytest
 import rows
 import tables
 import training
+
+from lidr.plan import device as plan_device
+from lidr.plan.shape import Shape
 
 
 def test_sides_take_turns() -> None:
@@ -56,6 +60,32 @@ def test_growth_is_told_by_stage() -> None:
     assert tables.growth(report("growth_model", *rows)).splitlines()[-1] == (
         "| generate | 1.0 | 10.0 | 1.00 | 1.00 | 2 |"
     )
+
+
+def test_a_device_is_told_beside_its_roofline() -> None:
+    row = {
+        "device": "D",
+        "dtype": "bfloat16",
+        "parameters": 494_000_000,
+        "flops": 6e14,
+        "bandwidth": 3e12,
+        "what": "training",
+        "tokens_per_second": [50.0, 40.0, 60.0],
+        "roofline": 200.0,
+    }
+    assert tables.device(report("device", row)).splitlines()[-1] == (
+        "| D, bfloat16 | 494 M | training | 50.0 [40.0, 60.0] | 200 | 25 [20, 30] | 600,000 | 3,000 |"
+    )
+    assert tables.OUTCOMES["device"](report("device", row)) == []
+
+
+def test_the_roofline_of_generation_has_the_rows_that_there_were() -> None:
+    speed = plan_device.Speed(flops=1e12, bandwidth=1e9)
+    shape = Shape("S", 1_000, 0, 0, 8, 8, 1, 1, 8, 10, 100, ())
+    one, two = (device.roofline("cpu", "generation", shape, speed, {"rows": rows}) for rows in (1, 2))
+    # Reading 1,000 weights of 4 bytes limits both: twice the rows, twice the tokens.
+    assert (one, two) == (pytest.approx(1e9 / 4_000), pytest.approx(2e9 / 4_000))
+    assert device.roofline("cpu", "training", shape, speed, {}) == pytest.approx(1e12 / 6_000)
 
 
 def test_a_stage_takes_until_the_next_is_announced() -> None:

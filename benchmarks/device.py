@@ -1,0 +1,201 @@
+"""Training and generation on one device, and which share of its matrix products and bandwidth they reach.
+
+    $ python benchmarks/device.py            # on a GPU where there is one: bfloat16, a model of the 0.5B class
+    model   what       tokens/s               roofline, tokens/s    share
+    ...
+
+The model has random weights: its shape alone makes the rate. The roofline is that of `lidr plan`
+(`lidr.plan.device`): what a matrix product and a copy reach on the device, measured by the same run, divided by the
+operations and bytes that a token costs. `plan` takes 40% of it as what real runs reach; this is the check of that
+guess. There is no peer: on a CPU, `training.py` and `generation.py` have them.
+
+- *training*: pairs of 10 to 1,000 tokens through the product's trainer, from the texts to the trained adapter, the
+  reference's log-probabilities among it; tokens are those of prompt, chosen and rejected, without padding.
+- *generation*: short prompts through the transformers engine, 64 tokens each; tokens are those that are generated.
+
+A first run on a few rows, which is not counted, loads kernels. Results of another device stay in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import msgspec
+from generation import NEW_TOKENS, Watched, ours
+from made import LONGEST, mixed_pairs
+from measuring import PARAMS, RESULTS, child, cost, figure, machine, save, take_turns
+from training import train_ours
+
+from lidr import config, policy
+from lidr.engines.base import Request
+from lidr.lab import world
+from lidr.plan import device, shape
+from lidr.plan.memory import longest_request
+from lidr.sources.model import locate
+from lidr.stages import base
+from lidr.wording import prompt_conversation
+
+# By device: the model's shape (0.5b is that of Qwen2.5-0.5B), how it computes, and how much it gets to do.
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cuda": ("0.5b", {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "vocab_size": 151_936}),
+    "cpu": ("20m", {"hidden_size": 448, "intermediate_size": 1216, "num_hidden_layers": 8, "vocab_size": 8_192}),
+}
+HEADS: dict[str, Any] = {"num_attention_heads": 14, "num_key_value_heads": 2}
+DTYPES = {"cuda": "bfloat16", "cpu": "float32"}
+TOKENS_PER_BATCH = {"cuda": 2**17, "cpu": 2**12}
+PAIRS, PROMPTS = {"cuda": 1_600, "cpu": 48}, {"cuda": 4_096, "cpu": 128}
+RANDOM = "random"
+WORK = ("training", "generation")
+
+
+def write(kind: str) -> None:
+    """A model of random weights with the lab's tokenizer, and its snapshot as the base."""
+    policy.import_transformers()
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(locate(config.load(PARAMS).base))
+    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    measures = MODELS[kind][1] | HEADS | ends
+    made = LlamaConfig(**measures, max_position_embeddings=4096, tie_word_embeddings=True)
+    LlamaForCausalLM(made).to(getattr(torch, DTYPES[kind])).save_pretrained(RANDOM)
+    tokenizer.save_pretrained(RANDOM)
+    base.run(settings(kind))
+
+
+def settings(kind: str) -> config.Settings:
+    """The lab's profile on this device and model, with room for the longest pair."""
+    values = msgspec.to_builtins(config.load(PARAMS))
+    values["base"] |= {"model": RANDOM, "watch": RANDOM}
+    values["engine"] |= {"device": kind, "dtype": DTYPES[kind], "processes": None}
+    values["engine"] |= {"tokens_per_batch": TOKENS_PER_BATCH[kind]}
+    values["train"] |= {"dtype": DTYPES[kind], "max_tokens": LONGEST + 24, "epochs": 1}
+    return msgspec.convert(values, config.Settings)
+
+
+def train(kind: str) -> dict[str, Any]:
+    """Train on pairs of mixed length; returns the cost, and the tokens of all pairs."""
+    import torch
+
+    given, reference = settings(kind), policy.resolve("m0")
+    tokenizer = policy.load_tokenizer(reference)
+    pairs = mixed_pairs(PAIRS[kind], tokenizer)
+    for some in (pairs[: given.train.pairs_per_step], pairs):
+        model = policy.load_base(reference, getattr(torch, DTYPES[kind]))
+        with tempfile.TemporaryDirectory() as scratch, cost() as spent:
+            ids = train_ours(model, tokenizer, some, given, Path(scratch), [])
+    return {"tokens": sum(len(part) for row in ids for part in row)} | spent
+
+
+def generate(kind: str) -> dict[str, Any]:
+    """Answer short prompts; returns the cost, the tokens, and the rows of a batch."""
+    engine = Watched(settings(kind).engine, policy.resolve("m0"))
+    tasks = [task.prompt("en") for task in world.tasks("iterations", world.KINDS, PROMPTS[kind], 0)]
+    asked = [Request(f"made-{number}", prompt_conversation(task)) for number, task in enumerate(tasks)]
+    ours(engine, asked[:2])
+    engine.sizes = ()
+    with cost() as spent:
+        done = ours(engine, asked)
+    engine.close()
+    return {"tokens": sum(tokens for _, tokens in done), "rows": round(mean(engine.sizes))} | spent
+
+
+def measure(kind: str, repetitions: int) -> list[dict[str, Any]]:
+    """Both kinds of work in turn, beside the roofline of the device."""
+    with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
+        here = Path(folder)
+        run = partial(child, __file__, "--device", kind, cwd=here)
+        run("--work", "write")
+        runs = take_turns({what: partial(run, "--work", what) for what in ("speed", *WORK)}, repetitions)
+        model = shape.measure(here / RANDOM, MODELS[kind][0])
+    speed = device.Speed(**{name: median(run[name] for run in runs["speed"]) for name in ("flops", "bandwidth")})
+    about = {"device": device_name(kind), "dtype": DTYPES[kind], "model": model.name, "parameters": model.parameters}
+    about |= {"flops": speed.flops, "bandwidth": speed.bandwidth}
+    return [
+        {
+            **about,
+            "what": what,
+            "tokens": runs[what][0]["tokens"],
+            "seconds": [run["seconds"] for run in runs[what]],
+            "tokens_per_second": [round(run["tokens"] / run["seconds"], 2) for run in runs[what]],
+            "roofline": round(roofline(kind, what, model, speed, runs[what][0]), 2),
+        }
+        for what in WORK
+    ]
+
+
+def roofline(kind: str, what: str, model: shape.Shape, speed: device.Speed, run: dict[str, Any]) -> float:
+    """Tokens a second if only matrix products and memory counted, by the formulas of `lidr plan`."""
+    given = settings(kind)
+    if what == "training":
+        return device.training_rate(given, model, speed) / device.SHARE
+    # With as many rows to a batch as there were.
+    rows = msgspec.structs.replace(given.engine, tokens_per_batch=run["rows"] * longest_request(given))
+    given = msgspec.structs.replace(given, engine=rows)
+    return device.generation_rate(given, model, speed, NEW_TOKENS) / device.SHARE
+
+
+def device_name(kind: str) -> str:
+    """What the table calls it."""
+    return device.find(kind, None).name if kind != "cpu" else str(machine()["processor"])
+
+
+def work(kind: str, what: str) -> dict[str, Any]:
+    """One process of its own: writing the model, the device's speed, or one of `WORK`."""
+    if what == "write":
+        write(kind)
+        return {}
+    if what == "speed":
+        return asdict(device.measure(kind, DTYPES[kind], seconds=3.0))
+    return {"training": train, "generation": generate}[what](kind)
+
+
+def others(name: str) -> list[dict[str, Any]]:
+    """The rows of other devices, from the last results."""
+    path = RESULTS / "device.json"
+    rows = json.loads(path.read_text("utf-8"))["rows"] if path.exists() else []
+    return [row for row in rows if row["device"] != name]
+
+
+def told(rows: Sequence[dict[str, Any]]) -> str:
+    """The table for the terminal."""
+    lines = ["model   what        tokens/s                         roofline, tokens/s    share"]
+    for row in rows:
+        rate = row["tokens_per_second"]
+        lines.append(
+            f"{row['model']:<7} {row['what']:<11} {figure(rate):<32} {row['roofline']:<21,.0f} "
+            f"{median(rate) / row['roofline']:.0%}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", choices=MODELS, help="Where there is a GPU, that; else the CPU.")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--no-save", action="store_true", help="Print only.")
+    parser.add_argument("--work", choices=("write", "speed", *WORK), help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    kind = chosen.device or policy.pick_device("auto")
+    if kind not in MODELS:
+        raise SystemExit(f"nothing is set up for a device of kind {kind!r}: pass --device cpu")
+    if chosen.work:
+        print(json.dumps(work(kind, chosen.work)))
+        return
+    described, rows = machine("torch", "transformers", "trl", "peft"), measure(kind, chosen.repetitions)
+    print(told(rows))
+    if not chosen.no_save:
+        save("device", {"machine": described, "rows": [*others(rows[0]["device"]), *rows]})
+
+
+if __name__ == "__main__":
+    main()
