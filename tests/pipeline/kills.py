@@ -98,7 +98,7 @@ class Project:
         _send(point, dvc, stage)
         dvc.wait(PATIENCE)
         self._end_of(stage, name, point)
-        self._remove_cut_account()
+        remove_cut_account(self.root)
         kept = [path for path in before if path.is_relative_to(self._shards_of(name))]
         taken_up = sum(done.get(path) == before[path] for path in kept) if hit else 0
         assert not hit or taken_up == len(kept), "a shard was made again"
@@ -190,19 +190,6 @@ class Project:
     def _writes(self) -> bool:
         return any(True for folder in WRITTEN for _ in (self.root / folder).rglob("*.part"))
 
-    def _remove_cut_account(self) -> None:
-        """DVC writes its account of readers and writers in place: a kill in that moment leaves half of it.
-
-        DVC then asks for its removal, as docs/reliability.md says; nothing of lidr's is in it.
-        """
-        account = self.root / ".dvc/tmp/rwlock"
-        if not account.exists():
-            return
-        try:
-            msgspec.json.decode(account.read_bytes())
-        except msgspec.DecodeError:
-            account.unlink()
-
     def _end_of(self, stage: psutil.Process, name: str, point: Point) -> None:
         """A stage whose DVC was killed goes on; nobody may disturb it, and what it makes is made again."""
         if point.target != "dvc" or not is_at_work(stage):
@@ -212,6 +199,20 @@ class Project:
             assert f"the process {stage.pid} is at work on it; wait for it, or end it" in said.decode(), said.decode()
         while is_at_work(stage):
             time.sleep(0.05)
+
+
+def remove_cut_account(project: Path) -> None:
+    """DVC writes its account of readers and writers in place: a kill in that moment leaves half of it.
+
+    DVC then asks for its removal, as docs/reliability.md says; nothing of lidr's is in it.
+    """
+    account = project / ".dvc/tmp/rwlock"
+    if not account.exists():
+        return
+    try:
+        msgspec.json.decode(account.read_bytes())
+    except msgspec.DecodeError:
+        account.unlink()
 
 
 def is_at_work(process: psutil.Process) -> bool:

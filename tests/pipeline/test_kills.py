@@ -52,6 +52,16 @@ def test_a_killed_pipeline_goes_on_and_ends_the_same(project: Project, record_pr
     record_property("kills", msgspec.to_builtins(done))
 
 
+@pytest.mark.parametrize(("account", "stays"), [("", False), ('{"read": {"a', False), ('{"read": {}}', True)])
+def test_an_account_that_a_kill_cut_off_is_removed(tmp_path: Path, account: str, stays: bool) -> None:
+    kills.remove_cut_account(tmp_path)  # there may be none yet
+    path = tmp_path / ".dvc/tmp/rwlock"
+    path.parent.mkdir(parents=True)
+    path.write_text(account)
+    kills.remove_cut_account(tmp_path)
+    assert path.exists() == stays
+
+
 @pytest.mark.skipif(not KILLS, reason="only `make chaos` kills the whole pipeline, which takes a quarter of an hour")
 def test_killed_anywhere(reproduced: Path, tmp_path: Path, record_property: Record) -> None:
     project = Project(small_pipeline.clone(tmp_path / "lidr"), reproduced, tmp_path / "temporary")
