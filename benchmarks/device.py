@@ -30,7 +30,7 @@ from typing import Any
 
 import msgspec
 from generation import NEW_TOKENS, Watched, ours
-from made import LONGEST, mixed_pairs
+from made import LONGEST, RANDOM, mixed_pairs, write_random_model
 from measuring import PARAMS, RESULTS, child, cost, figure, machine, save, take_turns
 from training import train_ours
 
@@ -39,7 +39,6 @@ from lidr.engines.base import Request
 from lidr.lab import world
 from lidr.plan import device, shape
 from lidr.plan.memory import longest_request
-from lidr.sources.model import locate
 from lidr.stages import base
 from lidr.wording import prompt_conversation
 
@@ -52,23 +51,12 @@ HEADS: dict[str, Any] = {"num_attention_heads": 14, "num_key_value_heads": 2}
 DTYPES = {"cuda": "bfloat16", "cpu": "float32"}
 TOKENS_PER_BATCH = {"cuda": 2**17, "cpu": 2**12}
 PAIRS, PROMPTS = {"cuda": 1_600, "cpu": 48}, {"cuda": 4_096, "cpu": 128}
-RANDOM = "random"
 WORK = ("training", "generation")
 
 
 def write(kind: str) -> None:
     """A model of random weights with the lab's tokenizer, and its snapshot as the base."""
-    policy.import_transformers()
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(0)
-    tokenizer = AutoTokenizer.from_pretrained(locate(config.load(PARAMS).base))
-    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-    measures = MODELS[kind][1] | HEADS | ends
-    made = LlamaConfig(**measures, max_position_embeddings=4096, tie_word_embeddings=True)
-    LlamaForCausalLM(made).to(getattr(torch, DTYPES[kind])).save_pretrained(RANDOM)
-    tokenizer.save_pretrained(RANDOM)
+    write_random_model(config.load(PARAMS), MODELS[kind][1] | HEADS, DTYPES[kind])
     base.run(settings(kind))
 
 

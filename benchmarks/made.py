@@ -3,6 +3,7 @@
 >>> write_iteration(settings, 10_000)                       # prompts, answers, translations in data/
 >>> write_rows(path, lab_pairs(settings, 480))              # pairs as the stage `pairs` makes them
 >>> write_rows(path, mixed_pairs(settings, 400, tokenizer)) # 10 to 1,000 tokens each
+>>> write_random_model(settings, {"hidden_size": 32, ...}, "float32")  # a model in the folder RANDOM
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from lidr import config, paths
+from lidr import config, paths, policy
 from lidr.lab import world
 from lidr.records import (
     FinishReason,
@@ -30,9 +31,11 @@ from lidr.records import (
     Source,
     Translation,
 )
+from lidr.sources.model import locate
 from lidr.stages import pairs
 
 ITERATION = "m1"
+RANDOM = "random"  # the folder of a model with random weights
 TASKS = 500  # distinct ones; numbers make every prompt another text
 CHUNK = 1_000  # prompts made and written at a time
 SHORTEST, LONGEST = 10, 1_000  # tokens of a mixed pair's prompt and longer answer
@@ -98,6 +101,21 @@ def mixed_pairs(count: int, tokenizer: Any, seed: int = 0) -> list[Pair]:
         chosen, rejected = (_text(rng, words, tokenizer, tokens) for tokens in lengths)
         made.append(_pair(number, prompt, chosen, rejected))
     return made
+
+
+def write_random_model(settings: config.Settings, measures: dict[str, Any], dtype: str) -> None:
+    """A Llama of these measures and random weights with the tokenizer of the settings' base, in the working folder."""
+    policy.import_transformers()
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(locate(settings.base))
+    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    measures = {"vocab_size": len(tokenizer)} | measures | ends
+    made = LlamaConfig(**measures, max_position_embeddings=4096, tie_word_embeddings=True)
+    LlamaForCausalLM(made).to(getattr(torch, dtype)).save_pretrained(RANDOM)
+    tokenizer.save_pretrained(RANDOM)
 
 
 def _text(rng: random.Random, words: list[str], tokenizer: Any, tokens: int) -> str:
