@@ -66,7 +66,7 @@ def identify(text: str, candidates: Sequence[str]) -> str | None:
 
     A neighbour's code can be returned too. Raises InputError for a candidate that py3langid does not know.
     """
-    languages = frozenset(_primary(code) for code in [*candidates, "en"])
+    languages = _languages(tuple(candidates))
     identifier = _identifier(languages)
     prose = _prose(text)
     if sum(map(str.isalpha, prose)) < FEWEST_LETTERS:
@@ -84,6 +84,12 @@ def is_off_target(text: str, lang: str, candidates: Sequence[str]) -> bool:
 def is_supported(lang: str) -> bool:
     """Whether py3langid knows the language."""
     return _primary(lang) in _known()
+
+
+@cache
+def _languages(candidates: tuple[str, ...]) -> frozenset[str]:
+    """What is told apart: the candidates and English."""
+    return frozenset(_primary(code) for code in [*candidates, "en"])
 
 
 @cache

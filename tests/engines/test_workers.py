@@ -1,12 +1,9 @@
-"""Forked copies: what they give back, and that none is left when their work, or their parent, ends."""
+"""Copies of an engine's process: how many, with one thread each, and the same completions for any number of them."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,18 +17,6 @@ from lidr.engines.base import Completion, Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.engines.workers import Workers
 from lidr.errors import InputError, LidrError
-
-PARENT = """
-import os, time
-from lidr.engines.workers import Workers
-
-def report(seconds):
-    print(os.getpid(), flush=True)
-    time.sleep(seconds)
-
-for _ in Workers(2, report).results([(60,), (60,)]):
-    pass
-"""
 
 
 @pytest.mark.parametrize(
@@ -67,44 +52,17 @@ def _square(number: int) -> tuple[int, int, int]:
     return number**2, os.getpid(), torch.get_num_threads()
 
 
-def test_an_error_of_the_work_is_the_callers() -> None:
-    with closing(Workers(1, _refuse)) as copies, pytest.raises(InputError, match="not 3"):
-        list(copies.results([(3,)]))
-
-
-def _refuse(number: int) -> None:
-    raise InputError(f"not {number}")
-
-
 @pytest.mark.fault
 def test_a_copy_that_is_killed_is_an_error_in_words() -> None:
-    with closing(Workers(2, _kill_itself)) as copies, pytest.raises(LidrError, match="was ended from outside"):
+    with (
+        closing(Workers(2, _kill_itself)) as copies,
+        pytest.raises(LidrError, match=r"was ended from outside.*; lower engine\.processes"),
+    ):
         list(copies.results([(0,), (1,)]))
 
 
 def _kill_itself(number: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-@pytest.mark.fault
-def test_copies_end_with_a_parent_that_is_killed() -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    copies = [int(parent.stdout.readline()) for _ in range(2)]
-    parent.kill()
-    parent.wait()
-    deadline = time.monotonic() + 20
-    while any(_is_running(copy) for copy in copies):
-        assert time.monotonic() < deadline, "a copy goes on without its parent"
-        time.sleep(0.05)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 # ---- the engine that has them

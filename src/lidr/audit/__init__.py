@@ -8,9 +8,8 @@
 
 Written to reports/m1/audit/, the same bytes for the same data: metrics.json (all figures), report.md, index.html (to
 look at, with a sample of pairs and drops), contamination.jsonl, and the plots. The data are read once, a prompt at a
-time (`stories`); each text is looked at once (`examine`); what is found is counted by one room each (`counts`,
-`reward`, `lengths`, `language`, `text_quality`, `fidelity`,
-`round_trip`, `contamination`) and put into words in `sections`.
+time (`stories`); each text is looked at once (`examine`), on all cores where there are many (`blocks`); what is found
+is counted by one room each (`tallies` names them) and put into words in `sections`.
 """
 
 from __future__ import annotations
@@ -18,19 +17,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from lidr import config, paths
-from lidr.audit import drift, markdown, page, plots, reward
-from lidr.audit.contamination import Contamination, Evaluations, evaluation_items
-from lidr.audit.counts import Counts
+from lidr.audit import blocks, drift, markdown, page, plots, reward
+from lidr.audit.contamination import Evaluations, Index, evaluation_items
 from lidr.audit.examine import Examiner
-from lidr.audit.fidelity import Fidelity
-from lidr.audit.language import Languages
-from lidr.audit.lengths import DropsByLength, Lengths
 from lidr.audit.report import Report, rounded, warnings
-from lidr.audit.reward import Reward
 from lidr.audit.round_trip import RoundTrip
-from lidr.audit.sample import Sample
 from lidr.audit.stories import read
-from lidr.audit.text_quality import TextQuality
+from lidr.audit.tallies import Tallies
 from lidr.jsonl import atomic_file, write_json, write_rows, write_text
 from lidr.progress import bar
 
@@ -74,39 +67,18 @@ def measure(
 ) -> Report:
     """Read the iteration once and count; nothing is written."""
     previous = drift.read(previous_metrics)
-    examiner, sample = Examiner(settings), Sample(settings)
-    counts, signal, fidelity, round_trip = Counts(), Reward(), Fidelity(), RoundTrip(iteration)
-    lengths, drops = Lengths(), DropsByLength(settings)
-    languages, quality, overlap = Languages(), TextQuality(), Contamination(evaluations)
+    examiner, index, round_trip = Examiner(settings), Index(evaluations), RoundTrip(iteration)
+    tallies, stories = Tallies(settings), round_trip.watch(read(settings, iteration))
     total = _line_count(paths.prompt_file(iteration, settings.dominant))
     with bar(f"audit {iteration}", total, "prompt") as advance:
-        for story in read(settings, iteration):
-            found = examiner.facts(story)
-            for by_story in (counts, fidelity, round_trip, drops):
-                by_story.add(story)
-            lengths.add_story(story)
-            signal.add(found)
-            overlap.add(story, found)
-            sample.add(story, found)
-            for facts in found:
-                lengths.add(facts)
-                languages.add(facts)
-                quality.add(facts)
-            advance(1)
-    codes = settings.all_languages
-    signal_figures = signal.figures(settings)
-    figures = {
-        "iteration": iteration,
-        "counts": counts.figures(settings),
-        "reward": signal_figures,
-        "lengths": lengths.figures(codes) | {"drops": drops.figures()},
-        "languages": languages.figures(codes),
-        "quality": quality.figures(codes),
-        "fidelity": fidelity.figures(settings),
-        "round_trip": round_trip.figures(settings),
-        "contamination": overlap.figures(),
-    }
-    figures = rounded(figures | {"history": drift.history(iteration, signal_figures, previous)})
+        for part in blocks.count(settings, examiner, index, stories, total):
+            tallies.merge(part)
+            advance(part.counts.prompts)
+    figures = {"iteration": iteration} | tallies.figures(settings)
+    figures["round_trip"] = round_trip.figures(settings)
+    figures["contamination"] = tallies.contamination.figures(index)
+    figures["history"] = drift.history(iteration, figures["reward"], previous)
+    figures = rounded(figures)
     return Report(
         iteration=iteration,
         settings=settings,
@@ -114,10 +86,10 @@ def measure(
         previous=previous,
         recommendation=reward.recommendation(figures["reward"], settings),
         warnings=warnings(settings, figures, examiner.unsupported),
-        overlaps=overlap.overlaps(),
-        histograms=lengths.characters,
-        pairs=sample.pairs(),
-        drops=sample.drops(),
+        overlaps=tallies.contamination.overlaps(index),
+        histograms=tallies.lengths.characters,
+        pairs=tallies.sample.pairs(),
+        drops=tallies.sample.drops(),
     )
 
 

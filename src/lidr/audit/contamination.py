@@ -17,8 +17,8 @@ the chosen answers; an item of any language is found in a text of any language.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -70,102 +70,111 @@ class _Match:
     exact: bool = False
     texts: int = 0
 
-    def add(self, share: float, text_id: str, exact: bool) -> None:
-        self.texts += share >= NEAR or exact
+    def add(self, share: float, text_id: str, exact: bool, texts: int) -> None:
+        """Another text, or the best of some texts, of which so many are near; the first of equals stays."""
+        self.texts += texts
         if (exact, share) > (self.exact, self.share):
             self.exact, self.share, self.id = exact, share, text_id
 
 
-@dataclass
-class _Item:
-    """One evaluation item and its matches by kind of text."""
+class Index:
+    """All evaluation items, numbered as they come, by their words and n-grams; texts are looked up in it."""
 
-    evaluation: str
-    prompt: Prompt
-    ngrams: int
-    matches: dict[str, _Match] = field(default_factory=lambda: {kind: _Match() for kind in KINDS})
+    def __init__(self, evaluations: Evaluations) -> None:
+        self.items = [(name, prompt) for name, prompts in evaluations.items() for prompt in prompts]
+        self.ngram_counts: list[int] = []
+        self._by_words: dict[str, list[int]] = {}
+        self._by_ngram: dict[str, list[int]] = {}
+        lengths: set[int] = set()
+        for number, (_, prompt) in enumerate(self.items):
+            item_words = words(prompt.text)
+            grams = ngrams(item_words)
+            self.ngram_counts.append(len(grams))
+            self._by_words.setdefault(" ".join(item_words), []).append(number)
+            lengths.add(ngram_length(item_words))
+            for gram in grams:
+                self._by_ngram.setdefault(gram, []).append(number)
+        self._lengths = sorted(lengths)
+
+    def numbers(self, evaluation: str) -> list[int]:
+        """The items of one evaluation."""
+        return [number for number, (name, _) in enumerate(self.items) if name == evaluation]
+
+    def matches(self, text: str) -> Iterator[tuple[int, float, bool]]:
+        """Each item that the text has something of: its number, the share of its n-grams, whether it is the text."""
+        text_words = words(text)
+        shared: Counter[int] = Counter()
+        # A text may quote an item of another script, so it is cut in the ways of all items.
+        for length in self._lengths:
+            for gram in ngrams(text_words, length) & self._by_ngram.keys():
+                shared.update(self._by_ngram[gram])
+        exact = self._by_words.get(" ".join(text_words), ())
+        for number in {*shared, *exact}:
+            total = self.ngram_counts[number]
+            yield number, shared[number] / total if total else 1.0, number in exact
 
 
 class Contamination:
-    """An index of all evaluation items, through which the training texts are passed one by one."""
+    """The training texts most like each item of an index."""
 
-    def __init__(self, evaluations: Evaluations) -> None:
-        self._evaluations = evaluations
-        self._items: list[_Item] = []
-        self._by_words: dict[str, list[_Item]] = {}
-        self._by_ngram: dict[str, list[_Item]] = {}
-        self._lengths: set[int] = set()
-        for name, prompts in evaluations.items():
-            for prompt in prompts:
-                self._index(name, prompt)
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, str], _Match] = {}
 
-    def add(self, story: Story, story_facts: Sequence[Facts]) -> None:
+    def add(self, index: Index, story: Story, story_facts: Sequence[Facts]) -> None:
         """Compare one prompt in all languages, and the chosen answers to it."""
         for prompt in story.prompts.values():
-            self._compare(prompt.text, "prompt", prompt.id)
+            self._compare(index, prompt.text, "prompt", prompt.id)
         chosen = {facts.chosen.text: facts.pair.id for facts in reversed(story_facts)}
         for text, pair_id in reversed(chosen.items()):
-            self._compare(text, "chosen", pair_id)
+            self._compare(index, text, "chosen", pair_id)
 
-    def figures(self) -> dict[str, Any]:
+    def merge(self, later: Contamination) -> None:
+        """Add what was found in the texts after these."""
+        for key, match in later._found.items():
+            self._found.setdefault(key, _Match()).add(match.share, match.id, match.exact, match.texts)
+
+    def figures(self, index: Index) -> dict[str, Any]:
         """By benchmark and kind of text: items, how many overlap exactly, nearly, at all; the mean greatest share."""
-        return {
-            name: {"items": len(prompts), "languages": len({p.lang for p in prompts})}
-            | {kind: self._of(name, kind) for kind in KINDS}
-            for name, prompts in self._evaluations.items()
-            if prompts
-        }
+        figures: dict[str, Any] = {}
+        for name in dict.fromkeys(name for name, _ in index.items):
+            numbers = index.numbers(name)
+            languages = {index.items[number][1].lang for number in numbers}
+            figures[name] = {"items": len(numbers), "languages": len(languages)}
+            figures[name] |= {kind: self._of(index, numbers, kind) for kind in KINDS}
+        return figures
 
-    def overlaps(self) -> list[Overlap]:
+    def overlaps(self, index: Index) -> list[Overlap]:
         """The items that overlap exactly or nearly."""
         return [
             Overlap(
-                evaluation=item.evaluation,
-                item=item.prompt.id,
-                lang=item.prompt.lang,
+                evaluation=name,
+                item=prompt.id,
+                lang=prompt.lang,
                 kind=kind,
                 exact=match.exact,
                 share=round(match.share, 6),
                 texts=match.texts,
                 id=match.id,
             )
-            for item in self._items
-            for kind, match in item.matches.items()
-            if match.texts
+            for number, (name, prompt) in enumerate(index.items)
+            for kind in KINDS
+            if (match := self._match(number, kind)).texts
         ]
 
-    def _index(self, name: str, prompt: Prompt) -> None:
-        item_words = words(prompt.text)
-        grams = ngrams(item_words)
-        item = _Item(name, prompt, len(grams))
-        self._items.append(item)
-        self._by_words.setdefault(" ".join(item_words), []).append(item)
-        self._lengths.add(ngram_length(item_words))
-        for gram in grams:
-            self._by_ngram.setdefault(gram, []).append(item)
+    def _compare(self, index: Index, text: str, kind: str, text_id: str) -> None:
+        for number, share, exact in index.matches(text):
+            match = self._found.setdefault((number, kind), _Match())
+            match.add(share, text_id, exact, texts=share >= NEAR or exact)
 
-    def _compare(self, text: str, kind: str, text_id: str) -> None:
-        text_words = words(text)
-        shared: Counter[int] = Counter()
-        items: dict[int, _Item] = {}
-        # A text may quote an item of another script, so it is cut in the ways of all items.
-        for length in sorted(self._lengths):
-            for gram in ngrams(text_words, length):
-                for item in self._by_ngram.get(gram, ()):
-                    shared[id(item)] += 1
-                    items[id(item)] = item
-        exact = {id(item): item for item in self._by_words.get(" ".join(text_words), ())}
-        for key, item in (items | exact).items():
-            share = shared[key] / item.ngrams if item.ngrams else 1.0
-            item.matches[kind].add(share, text_id, key in exact)
+    def _match(self, number: int, kind: str) -> _Match:
+        return self._found.get((number, kind), _Match())
 
-    def _of(self, name: str, kind: str) -> dict[str, Any]:
-        items = [item for item in self._items if item.evaluation == name]
-        matches = [item.matches[kind] for item in items]
+    def _of(self, index: Index, numbers: Sequence[int], kind: str) -> dict[str, Any]:
+        matches = [self._match(number, kind) for number in numbers]
         return {
             "exact": sum(match.exact for match in matches),
             "near": sum(bool(match.texts) for match in matches),
             "any": sum(match.share > 0 for match in matches),
             "mean_share": sum(match.share for match in matches) / len(matches),
-            "too_short": sum(not item.ngrams for item in items),
+            "too_short": sum(not index.ngram_counts[number] for number in numbers),
         }

@@ -44,6 +44,16 @@ class Counts:
         for drop in story.drops:
             self._drops[(drop.lang, drop.other_lang), drop.reason] += 1
 
+    def merge(self, later: Counts) -> None:
+        """Add the counts of the prompts after these."""
+        self.prompts += later.prompts
+        self._golds += later._golds
+        self._answers.update(later._answers)
+        self._translations.update(later._translations)
+        self._pairs.update(later._pairs)
+        self._rules.update(later._rules)
+        self._drops.update(later._drops)
+
     def figures(self, settings: config.Settings) -> dict[str, Any]:
         """All counts; raises InputError where they do not add up."""
         directions = pair_directions(settings)

@@ -24,15 +24,14 @@ from lidr.audit.stories import Direction, Story, translation_directions
 from lidr.records import Prompt
 
 # Digits of any script, with marks between them that group or divide.
-_NUMBER = re.compile(r"\d+(?:[.,'’\u00a0\u202f\u066b\u066c]\d+)*")
+_MARKS = ".,'’\u00a0\u202f\u066b\u066c"
+_NUMBER = re.compile(rf"\d+(?:[{_MARKS}]\d+)*")
+_NO_MARKS = str.maketrans("", "", _MARKS)
 
 
 def numbers(text: str) -> Counter[str]:
     """The numbers in a text as bare digits: '1,200 + 3.5' gives 1200 and 35, as does '1.200 + 3,5'."""
-    return Counter(
-        "".join(str(unicodedata.decimal(digit)) for digit in found if digit.isdecimal())
-        for found in _NUMBER.findall(text)
-    )
+    return Counter(_bare(found.translate(_NO_MARKS)) for found in _NUMBER.findall(text))
 
 
 class Fidelity:
@@ -58,6 +57,10 @@ class Fidelity:
                     columns += ["world"] + ["exact"] * (translation.text.strip() == exact)
             self._counts.update((direction, column) for column in columns)
 
+    def merge(self, later: Fidelity) -> None:
+        """Add the counts of the prompts after these."""
+        self._counts.update(later._counts)
+
     def figures(self, settings: config.Settings) -> dict[str, Any]:
         """By direction: translations, those with numbers, those that keep them or the answer, those that are exact."""
         confidence = settings.audit.confidence
@@ -70,6 +73,10 @@ class Fidelity:
         exact = share(counts["exact"], counts["world"], confidence, "exact_share")
         answer = share(counts["answer_kept"], counts["with_answer"], confidence, "answer_share")
         return counts | kept | answer | exact
+
+
+def _bare(digits: str) -> str:
+    return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
 
 
 def _answer_columns(prompt: Prompt, answer: str, translation: str, direction: Direction) -> list[str]:

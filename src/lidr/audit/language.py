@@ -28,6 +28,11 @@ class Languages:
             self._found[facts.pair.lang, name, side.found_lang] += 1
             self._off_target[facts.pair.lang, name] += side.off_target
 
+    def merge(self, later: Languages) -> None:
+        """Add the counts of the pairs after these."""
+        self._found.update(later._found)
+        self._off_target.update(later._off_target)
+
     def figures(self, languages: tuple[str, ...]) -> dict[str, Any]:
         """By language and side: texts judged, off target, and found in which language."""
         return {lang: {side: self._of(lang, side) for side in SIDES} for lang in languages}

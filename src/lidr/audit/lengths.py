@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from math import sqrt
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypeVar
 
 from lidr import config
 from lidr.audit.facts import SIDES, Facts
@@ -21,6 +21,7 @@ from lidr.audit.stories import Story
 from lidr.records import DropReason
 
 Histogram = Counter[int]
+Key = TypeVar("Key")
 
 # Of the difference in the share dropped between the longest and the shortest quarter: less is no bias worth a warning.
 SMALLEST_BIAS = 0.01
@@ -72,6 +73,12 @@ class Lengths:
         difference = len(facts.chosen.text) - len(facts.rejected.text)
         self._differences.setdefault(lang, Counter())[difference] += 1
 
+    def merge(self, later: Lengths) -> None:
+        """Add the lengths of the stories after these."""
+        _merge(self.characters, later.characters)
+        _merge(self._tokens, later._tokens)
+        _merge(self._differences, later._differences)
+
     def figures(self, languages: tuple[str, ...]) -> dict[str, Any]:
         """Distributions by language: characters of each side, their difference, tokens of the model's own answers."""
         return {"by_language": {lang: self._of(lang) for lang in languages}}
@@ -108,6 +115,12 @@ class DropsByLength:
         self._prompts[length] += 1
         self._failed[length, sum(drop.reason is not DropReason.IDENTICAL for drop in story.drops)] += 1
         self._reasons.update((length, drop.reason) for drop in story.drops)
+
+    def merge(self, later: DropsByLength) -> None:
+        """Add the counts of the prompts after these."""
+        self._prompts.update(later._prompts)
+        self._failed.update(later._failed)
+        self._reasons.update(later._reasons)
 
     def figures(self) -> dict[str, Any]:
         """For each quarter its bounds, and the share of its prompts x directions dropped, in all and by reason.
@@ -173,6 +186,11 @@ def bias_warning(figures: dict[str, Any]) -> str | None:
         f"drops bias the pairs towards {kept} answers: {longest:.1%} failed where the dominant answer is longest, "
         f"{shortest:.1%} where it is shortest"
     )
+
+
+def _merge(histograms: dict[Key, Histogram], later: dict[Key, Histogram]) -> None:
+    for key, histogram in later.items():
+        histograms.setdefault(key, Counter()).update(histogram)
 
 
 def _mean(shares: Counter[float]) -> float:

@@ -70,6 +70,13 @@ class Reward:
         self._better.update(group for group, points in balance.items() if points > 0)
         self._worse.update(group for group, points in balance.items() if points < 0)
 
+    def merge(self, later: Reward) -> None:
+        """Add the counts of the prompts after these."""
+        self._outcomes.update(later._outcomes)
+        self._right.update(later._right)
+        self._better.update(later._better)
+        self._worse.update(later._worse)
+
     def figures(self, settings: config.Settings) -> dict[str, Any]:
         """The table of outcomes with reward accuracy and its interval: all, by language, by direction."""
         directions, confidence = pair_directions(settings), settings.audit.confidence

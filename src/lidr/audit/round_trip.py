@@ -13,6 +13,7 @@ the measures of `fidelity`, which look at the way there alone.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lidr import config, paths
@@ -36,7 +37,13 @@ class RoundTrip:
         self._scores: dict[Direction, list[float]] = {}
         self._counts: Counter[tuple[Direction, str]] = Counter()
 
-    def add(self, story: Story) -> None:
+    def watch(self, stories: Iterable[Story]) -> Iterator[Story]:
+        """The stories, each scored as it passes."""
+        for story in stories:
+            self._add(story)
+            yield story
+
+    def _add(self, story: Story) -> None:
         """Compare the answers of one prompt with what came back of them."""
         for direction in story.translations:
             back = self._waiting.pop((story.id, direction), None)

@@ -51,6 +51,13 @@ class Sample:
             row_id = pair_id(drop.prompt_id, drop.lang, drop.other_lang)
             self._offer(self._drops, stratum, row_id, partial(self._drop, story, drop))
 
+    def merge(self, later: Sample) -> None:
+        """Offer the rows that were kept of the prompts after these."""
+        for kept, others in ((self._pairs, later._pairs), (self._drops, later._drops)):
+            for stratum, rows in others.items():
+                for rank, row_id, entry in rows:
+                    self._keep(kept, stratum, rank, row_id, partial(dict, entry))
+
     def pairs(self) -> list[Entry]:
         """At most `SIZE` pairs, the strata in turn."""
         return _in_turn(self._pairs)
@@ -60,9 +67,12 @@ class Sample:
         return _in_turn(self._drops)
 
     def _offer(self, kept: Strata, stratum: tuple[str, ...], row_id: str, make: Callable[[], Entry]) -> None:
-        heap = kept.setdefault(stratum, [])
         # Negated: the heap's first row is the one to give way.
         rank = -int.from_bytes(sha256(row_id.encode()).digest()[:8], "big")
+        self._keep(kept, stratum, rank, row_id, make)
+
+    def _keep(self, kept: Strata, stratum: tuple[str, ...], rank: int, row_id: str, make: Callable[[], Entry]) -> None:
+        heap = kept.setdefault(stratum, [])
         if len(heap) < self._in_stratum:
             heapq.heappush(heap, (rank, row_id, make()))
         elif rank > heap[0][0]:

@@ -92,6 +92,13 @@ class TextQuality:
             self._found.update((lang, name, flag) for flag in side.flags)
             self._markers.update(side.markers)
 
+    def merge(self, later: TextQuality) -> None:
+        """Add the counts of the pairs after these."""
+        self._pairs.update(later._pairs)
+        self._near.update(later._near)
+        self._found.update(later._found)
+        self._markers.update(later._markers)
+
     def figures(self, languages: tuple[str, ...]) -> dict[str, Any]:
         """How many pairs of each language show what; the markers by name."""
         by_language = {lang: self._of(lang) for lang in languages}

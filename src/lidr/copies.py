@@ -1,0 +1,99 @@
+"""Copies of this process, each with a core to itself, for work that Python does on one core only.
+
+    >>> with closing(Copies(2, count)) as copies:
+    ...     for result in copies.in_order([(first_block,), (second_block,)]): ...
+
+They are forked, so that a copy takes neither an import nor a load, and what it shares with this process no memory. What
+they are sent and give back is pickled; the work itself is inherited, and may be a bound method or a closure.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
+from typing import Any
+
+from lidr.errors import LidrError
+
+# What a copy does with the arguments that it is sent; inherited, never sent.
+_work: Callable[..., Any] | None = None
+
+
+class CopyLostError(LidrError):
+    """A copy is gone before its work was done: the system ends the largest process where memory runs out."""
+
+
+def cores() -> int:
+    """The cores that this process may use, where the system can tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Copies:
+    """`count` forked copies of this process that call `work`; it has all that it needs loaded before they are made.
+
+    `begin` is called once in each copy. Results come with what `work` raises, and with CopyLostError.
+    """
+
+    def __init__(self, count: int, work: Callable[..., Any], begin: Callable[[], None] | None = None) -> None:
+        self._count = count
+        self._pool = ProcessPoolExecutor(count, get_context("fork"), initializer=_begin, initargs=(work, begin))
+
+    def as_they_come(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """What `work` returns for each tuple of arguments, the first that is done first."""
+        waiting = [self._pool.submit(_call, arguments) for arguments in calls]
+        with _told_where_lost():
+            for done in as_completed(waiting):
+                yield done.result()
+
+    def in_order(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """What `work` returns for each tuple of arguments, in their order; no more are taken than keep copies busy."""
+        waiting: deque[Future[Any]] = deque()
+        with _told_where_lost():
+            for arguments in calls:
+                waiting.append(self._pool.submit(_call, arguments))
+                if len(waiting) > 2 * self._count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def close(self) -> None:
+        """End the copies; what they have not begun is not done."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _told_where_lost() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise CopyLostError("one of several processes was ended from outside, as where memory runs out") from error
+
+
+def _begin(work: Callable[..., Any], begin: Callable[[], None] | None) -> None:
+    global _work
+    _work = work
+    # An interrupt reaches all processes of a terminal; the one that made the copies ends them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if begin is not None:
+        begin()
+
+
+def _end_with_parent() -> None:
+    """A copy whose parent was killed would wait for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _call(arguments: tuple[Any, ...]) -> Any:
+    assert _work is not None
+    return _work(*arguments)
