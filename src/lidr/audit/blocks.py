@@ -33,8 +33,8 @@ def count(
 
     def tally(block: list[Story]) -> Tallies:
         counted = Tallies(settings)
-        for story in block:
-            counted.add(story, examiner.facts(story), index)
+        for story, found in zip(block, examiner.facts(block), strict=True):
+            counted.add(story, found, index)
         return counted
 
     blocks, processes = _blocks(iter(stories)), min(_processes(), -(-total // BLOCK))

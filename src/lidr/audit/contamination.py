@@ -16,7 +16,6 @@ the chosen answers; an item of any language is found in a text of any language.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,18 +99,18 @@ class Index:
         """The items of one evaluation."""
         return [number for number, (name, _) in enumerate(self.items) if name == evaluation]
 
-    def matches(self, text: str) -> Iterator[tuple[int, float, bool]]:
-        """Each item that the text has something of: its number, the share of its n-grams, whether it is the text."""
-        text_words = words(text)
-        shared: Counter[int] = Counter()
+    def matches(self, text_words: Sequence[str]) -> Iterator[tuple[int, float, bool]]:
+        """Each item that these words have something of: its number, the share of its n-grams, if it is all of them."""
+        shared: dict[int, int] = {}
         # A text may quote an item of another script, so it is cut in the ways of all items.
         for length in self._lengths:
-            for gram in ngrams(text_words, length) & self._by_ngram.keys():
-                shared.update(self._by_ngram[gram])
+            for gram in ngrams(text_words, length):
+                for number in self._by_ngram.get(gram, ()):
+                    shared[number] = shared.get(number, 0) + 1
         exact = self._by_words.get(" ".join(text_words), ())
         for number in {*shared, *exact}:
             total = self.ngram_counts[number]
-            yield number, shared[number] / total if total else 1.0, number in exact
+            yield number, shared.get(number, 0) / total if total else 1.0, number in exact
 
 
 class Contamination:
@@ -123,10 +122,13 @@ class Contamination:
     def add(self, index: Index, story: Story, story_facts: Sequence[Facts]) -> None:
         """Compare one prompt in all languages, and the chosen answers to it."""
         for prompt in story.prompts.values():
-            self._compare(index, prompt.text, "prompt", prompt.id)
-        chosen = {facts.chosen.text: facts.pair.id for facts in reversed(story_facts)}
-        for text, pair_id in reversed(chosen.items()):
-            self._compare(index, text, "chosen", pair_id)
+            self._compare(index, words(prompt.text), "prompt", prompt.id)
+        seen: set[str] = set()
+        for facts in story_facts:
+            content = facts.chosen.content
+            if content.text not in seen:
+                seen.add(content.text)
+                self._compare(index, content.words, "chosen", facts.pair.id)
 
     def merge(self, later: Contamination) -> None:
         """Add what was found in the texts after these."""
@@ -161,10 +163,14 @@ class Contamination:
             if (match := self._match(number, kind)).texts
         ]
 
-    def _compare(self, index: Index, text: str, kind: str, text_id: str) -> None:
-        for number, share, exact in index.matches(text):
-            match = self._found.setdefault((number, kind), _Match())
-            match.add(share, text_id, exact, texts=share >= NEAR or exact)
+    def _compare(self, index: Index, text_words: Sequence[str], kind: str, text_id: str) -> None:
+        for number, share, exact in index.matches(text_words):
+            match, near = self._found.get((number, kind)), share >= NEAR or exact
+            if match is None:
+                match = self._found[number, kind] = _Match()
+            elif not near and share <= match.share:
+                continue  # a common phrase, as most matches are
+            match.add(share, text_id, exact, texts=near)
 
     def _match(self, number: int, kind: str) -> _Match:
         return self._found.get((number, kind), _Match())

@@ -35,9 +35,11 @@ class Counts:
         self.prompts += 1
         self._golds += any(isinstance(prompt.answer, str) for prompt in story.prompts.values())
         for lang, response in story.responses.items():
-            self._answers.update((lang, column) for column in _answer_columns(response))
+            for column in _answer_columns(response):
+                self._answers[lang, column] += 1
         for direction, translation in story.translations.items():
-            self._translations.update((direction, column) for column in _translation_columns(translation))
+            for column in _translation_columns(translation):
+                self._translations[direction, column] += 1
         for pair in story.pairs:
             self._pairs[pair.lang, pair.other_lang] += 1
             self._rules[pair.rule.value] += 1

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
+from lidr.audit.normalise import Comparable
 from lidr.audit.stories import Origins
 from lidr.records import Pair
 
@@ -26,28 +28,27 @@ class Outcome(StrEnum):
     UNJUDGED = "unjudged"  # no gold answer, or none that can be compared
 
 
-@dataclass(frozen=True)
-class Side:
-    """One answer of a pair. `tokens` is known for a model's own answers only; `right` is None without a gold answer."""
+class Side(Struct, frozen=True, gc=False):
+    """One answer of a pair. `tokens` is known for a model's own answers only; `right` is None without a gold answer.
 
-    text: str
+    `flags` are those of `FLAGS` that hold: what is wrong with the text by its look.
+    """
+
+    content: Comparable
     tokens: int | None
     found_lang: str | None
     off_target: bool
     right: bool | None
-    truncated: bool
-    repeated: bool
+    flags: tuple[str, ...]
     markers: tuple[str, ...]
-    refusal: bool
 
     @property
-    def flags(self) -> tuple[str, ...]:
-        """Which of `FLAGS` hold: what is wrong with the text by its look."""
-        return tuple(flag for flag in FLAGS if getattr(self, flag))
+    def text(self) -> str:
+        """As it was written."""
+        return self.content.text
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True, gc=False):
     """One pair, where its texts come from, and what they are."""
 
     pair: Pair
@@ -55,16 +56,18 @@ class Facts:
     chosen: Side
     rejected: Side
     near_identical: bool
+    outcome: Outcome
 
-    @property
-    def outcome(self) -> Outcome:
-        if self.chosen.right is None or self.rejected.right is None:
-            return Outcome.UNJUDGED
-        return _OUTCOMES[self.chosen.right, self.rejected.right]
+    def sides(self) -> tuple[tuple[str, Side], tuple[str, Side]]:
+        """Each of `SIDES` by its name."""
+        return ("chosen", self.chosen), ("rejected", self.rejected)
 
-    def side(self, name: str) -> Side:
-        """One of `SIDES`."""
-        return self.chosen if name == "chosen" else self.rejected
+
+def outcome(chosen_right: bool | None, rejected_right: bool | None) -> Outcome:
+    """Which of two answers are right."""
+    if chosen_right is None or rejected_right is None:
+        return Outcome.UNJUDGED
+    return _OUTCOMES[chosen_right, rejected_right]
 
 
 _OUTCOMES = {

@@ -21,6 +21,7 @@ from typing import Any
 from lidr import config
 from lidr.audit.reward import LAB, gold_number, share
 from lidr.audit.stories import Direction, Story, translation_directions
+from lidr.evals.numbers import extract_answer
 from lidr.records import Prompt
 
 # Digits of any script, with marks between them that group or divide.
@@ -29,9 +30,9 @@ _NUMBER = re.compile(rf"\d+(?:[{_MARKS}]\d+)*")
 _NO_MARKS = str.maketrans("", "", _MARKS)
 
 
-def numbers(text: str) -> Counter[str]:
-    """The numbers in a text as bare digits: '1,200 + 3.5' gives 1200 and 35, as does '1.200 + 3,5'."""
-    return Counter(_bare(found.translate(_NO_MARKS)) for found in _NUMBER.findall(text))
+def numbers(text: str) -> list[str]:
+    """The numbers in a text as bare digits, sorted: '1,200 + 3.5' gives 1200 and 35, as does '1.200 + 3,5'."""
+    return sorted(found if found.isdecimal() and found.isascii() else _bare(found) for found in _NUMBER.findall(text))
 
 
 class Fidelity:
@@ -55,7 +56,8 @@ class Fidelity:
                 exact = _lab_translation(answer.text, direction)
                 if exact is not None:
                     columns += ["world"] + ["exact"] * (translation.text.strip() == exact)
-            self._counts.update((direction, column) for column in columns)
+            for column in columns:
+                self._counts[direction, column] += 1
 
     def merge(self, later: Fidelity) -> None:
         """Add the counts of the prompts after these."""
@@ -75,15 +77,14 @@ class Fidelity:
         return counts | kept | answer | exact
 
 
-def _bare(digits: str) -> str:
+def _bare(number: str) -> str:
+    digits = number.translate(_NO_MARKS)
     return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
 
 
 def _answer_columns(prompt: Prompt, answer: str, translation: str, direction: Direction) -> list[str]:
     if not isinstance(prompt.answer, str) or gold_number(prompt.answer) is None:
         return []
-    from lidr.evals.numbers import extract_answer
-
     said = extract_answer(answer, direction[0])
     if said is None:
         return []

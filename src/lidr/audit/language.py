@@ -23,10 +23,10 @@ class Languages:
 
     def add(self, facts: Facts) -> None:
         """Count one pair."""
-        for name in SIDES:
-            side = facts.side(name)
-            self._found[facts.pair.lang, name, side.found_lang] += 1
-            self._off_target[facts.pair.lang, name] += side.off_target
+        lang = facts.pair.lang
+        for name, side in facts.sides():
+            self._found[lang, name, side.found_lang] += 1
+            self._off_target[lang, name] += side.off_target
 
     def merge(self, later: Languages) -> None:
         """Add the counts of the pairs after these."""

@@ -68,8 +68,8 @@ class Lengths:
     def add(self, facts: Facts) -> None:
         """Count the characters of one pair."""
         lang = facts.pair.lang
-        for name in SIDES:
-            self.characters.setdefault((lang, name), Counter())[len(facts.side(name).text)] += 1
+        for name, side in facts.sides():
+            self.characters.setdefault((lang, name), Counter())[len(side.text)] += 1
         difference = len(facts.chosen.text) - len(facts.rejected.text)
         self._differences.setdefault(lang, Counter())[difference] += 1
 

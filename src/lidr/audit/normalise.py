@@ -4,7 +4,7 @@
     ['qué', 'número', 'es', 'mayor', '34', 'o', '61']
     >>> words("ねこが3匹")
     ['ね', 'こ', 'が', '3', '匹']
-    >>> similarity("The answer is 59.", "The answer is 58.")
+    >>> similarity(comparable("The answer is 59."), comparable("The answer is 58."))
     0.8666666666666667
 
 Scripts that are written without spaces have no words to cut at, so each of their characters counts as one.
@@ -15,6 +15,8 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+
+from msgspec import Struct
 
 # An n-gram is this many words, or this many characters of a script without spaces (about as much text).
 WORDS, CHARACTERS = 5, 10
@@ -54,12 +56,16 @@ _TABLE = _WordTable()
 
 def fold(text: str) -> str:
     """One spelling: compatibility forms (NFKC), no upper case, one space for any white space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join(_one_case(text).split())
 
 
 def words(text: str) -> list[str]:
     """The words of a text, without punctuation; single characters where a script has no spaces."""
-    return unicodedata.normalize("NFKC", text).casefold().translate(_TABLE).split()
+    return _one_case(text).translate(_TABLE).split()
+
+
+def _one_case(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def ngrams(text_words: Sequence[str], length: int | None = None) -> set[str]:
@@ -74,22 +80,45 @@ def ngram_length(text_words: Sequence[str]) -> int:
     return CHARACTERS if 2 * single > len(text_words) else WORDS
 
 
-def similarity(first: str, second: str, at_least: float = 0.0) -> float:
+_Trigram = tuple[str, ...]
+
+
+class Comparable(Struct, frozen=True, gc=False):
+    """A text in all the ways in which it is compared with others.
+
+    `trigrams` are the distinct ones of its folded characters, `again` how often some stand there once more.
+    """
+
+    text: str
+    folded: str
+    words: list[str]
+    trigrams: frozenset[_Trigram]
+    again: dict[_Trigram, int]
+
+
+def comparable(text: str) -> Comparable:
+    """The text made comparable, once for all comparisons."""
+    one_case = _one_case(text)
+    folded = " ".join(one_case.split())
+    counts: Counter[_Trigram] = Counter(zip(folded, folded[1:], folded[2:], strict=False))
+    again = {trigram: n - 1 for trigram, n in counts.items() if n > 1}
+    return Comparable(text, folded, one_case.translate(_TABLE).split(), frozenset(counts), again)
+
+
+def similarity(first: Comparable, second: Comparable, at_least: float = 0.0) -> float:
     """Dice's coefficient of the character trigrams of both texts, folded: 0 nothing in common, 1 the same.
 
     Linear in the length of the texts. Where their lengths alone rule out `at_least`, the answer is 0.
     """
-    first, second = fold(first), fold(second)
-    if first == second:
+    if first.folded == second.folded:
         return 1.0
-    sizes = max(len(first) - 2, 0), max(len(second) - 2, 0)
+    sizes = max(len(first.folded) - 2, 0), max(len(second.folded) - 2, 0)
     if not all(sizes) or 2 * min(sizes) < at_least * sum(sizes):
         return 0.0
-    return 2 * (_trigrams(first) & _trigrams(second)).total() / sum(sizes)
-
-
-def _trigrams(text: str) -> Counter[str]:
-    return Counter(map("".join, zip(text, text[1:], text[2:], strict=False)))
+    common = len(first.trigrams & second.trigrams)
+    for trigram in first.again.keys() & second.again.keys():
+        common += min(first.again[trigram], second.again[trigram])
+    return 2 * common / sum(sizes)
 
 
 def _is_spaceless(letter: str) -> bool:

@@ -21,11 +21,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from lidr import config
 from lidr.audit.facts import Facts, Outcome
 from lidr.audit.stories import Direction, pair_directions
+from lidr.evals.numbers import extract_answer
+from lidr.evals.statistics import sign_test, wilson
 from lidr.records import Prompt, PromptKind
 
 LAB = "lab/"
@@ -41,8 +44,6 @@ def is_right(text: str, prompt: Prompt) -> bool | None:
     gold = gold_number(prompt.answer)
     if gold is None:
         return None
-    from lidr.evals.numbers import extract_answer
-
     return extract_answer(text, prompt.lang) == gold
 
 
@@ -57,18 +58,20 @@ class Reward:
 
     def add(self, story_facts: Sequence[Facts]) -> None:
         """Count the pairs of one prompt."""
-        balance: Counter[str] = Counter()
+        balance = {"all": 0}
         for facts in story_facts:
-            direction = (facts.pair.lang, facts.pair.other_lang)
-            self._outcomes[direction, facts.outcome] += 1
-            if facts.outcome is not Outcome.UNJUDGED:
-                self._right.update(((direction, "chosen"),) * bool(facts.chosen.right))
-                self._right.update(((direction, "rejected"),) * bool(facts.rejected.right))
-            points = (facts.outcome is Outcome.CHOSEN_ONLY) - (facts.outcome is Outcome.REJECTED_ONLY)
-            balance[facts.pair.lang] += points
+            lang, outcome = facts.pair.lang, facts.outcome
+            direction = (lang, facts.pair.other_lang)
+            self._outcomes[direction, outcome] += 1
+            if outcome is not Outcome.UNJUDGED:
+                self._right[direction, "chosen"] += bool(facts.chosen.right)
+                self._right[direction, "rejected"] += bool(facts.rejected.right)
+            points = (outcome is Outcome.CHOSEN_ONLY) - (outcome is Outcome.REJECTED_ONLY)
+            balance[lang] = balance.get(lang, 0) + points
             balance["all"] += points
-        self._better.update(group for group, points in balance.items() if points > 0)
-        self._worse.update(group for group, points in balance.items() if points < 0)
+        for group, points in balance.items():
+            self._better[group] += points > 0
+            self._worse[group] += points < 0
 
     def merge(self, later: Reward) -> None:
         """Add the counts of the prompts after these."""
@@ -114,11 +117,8 @@ class Reward:
 
 def verdict(better: int, worse: int, confidence: float) -> tuple[str, float]:
     """Whether the chosen side is still better, and the probability of such a lead if it were not (one-sided, exact)."""
-    from scipy.stats import binom
-
     n, level = better + worse, 1 - confidence
-    p_better = float(binom.sf(better - 1, n, 0.5)) if n else 1.0
-    p_worse = float(binom.sf(worse - 1, n, 0.5)) if n else 1.0
+    p_better, p_worse = sign_test(better, n), sign_test(worse, n)
     if p_better <= level:
         return GO_ON, p_better
     if p_worse <= level:
@@ -151,8 +151,6 @@ def share(successes: int, n: int, confidence: float, name: str) -> dict[str, flo
     """A share with its Wilson interval, under names for a table; nothing where there is nothing to divide by."""
     if not n:
         return {}
-    from lidr.evals.statistics import wilson
-
     interval = wilson(successes, n, confidence)
     prefix = "" if name == "accuracy" else f"{name}_"
     return {name: interval.estimate, f"{prefix}low": interval.low, f"{prefix}high": interval.high}
@@ -164,6 +162,8 @@ def _is_right_in_lab(text: str, gold: str, lang: str) -> bool:
     return quality(text, gold, lang) == 1.0
 
 
+# The pairs of a prompt share its gold answer.
+@lru_cache(maxsize=128)
 def gold_number(gold: str) -> Decimal | None:
     """A gold answer as a number; None where it is none."""
     try:

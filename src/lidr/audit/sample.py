@@ -12,14 +12,14 @@ An entry holds all texts of its story that matter, as panes to be shown side by 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
 from itertools import chain, zip_longest
 from typing import Any
 
 from lidr import config
-from lidr.audit.facts import SIDES, Facts
+from lidr.audit.facts import Facts
 from lidr.audit.stories import Origins, Story, origins, rule_for
 from lidr.records import Drop, Prompt, Response, Translation, pair_id
 
@@ -43,11 +43,11 @@ class Sample:
         """Offer the pairs and drops of one prompt."""
         for facts in story_facts:
             pair = facts.pair
-            first_note = next(iter(notes(facts)), "")
-            stratum: tuple[str, ...] = (pair.lang, pair.other_lang, pair.rule.value, facts.outcome.value, first_note)
+            first_note = next(notes(facts), "")
+            stratum: tuple[str, ...] = (pair.lang, pair.other_lang, pair.rule, facts.outcome, first_note)
             self._offer(self._pairs, stratum, pair.id, partial(self._pair, story, facts))
         for drop in story.drops:
-            stratum = (drop.reason.value, drop.lang, drop.other_lang)
+            stratum = (drop.reason, drop.lang, drop.other_lang)
             row_id = pair_id(drop.prompt_id, drop.lang, drop.other_lang)
             self._offer(self._drops, stratum, row_id, partial(self._drop, story, drop))
 
@@ -92,7 +92,7 @@ class Sample:
             "kind": "pair",
             "reason": pair.rule.value,
             "outcome": facts.outcome.value,
-            "notes": notes(facts),
+            "notes": list(notes(facts)),
             "panes": sides + _provenance(story, facts.origins, pair.other_lang),
         }
 
@@ -124,14 +124,15 @@ class Sample:
         }
 
 
-def notes(facts: Facts) -> list[str]:
+def notes(facts: Facts) -> Iterator[str]:
     """What is worth a look in a pair, in words."""
-    found: list[str] = []
-    for name in SIDES:
-        side = facts.side(name)
-        found += [f"{name}: {flag}" for flag in side.flags]
-        found += [f"{name}: off target ({side.found_lang})"] if side.off_target else []
-    return found + ["near-identical"] * facts.near_identical
+    for name, side in facts.sides():
+        for flag in side.flags:
+            yield f"{name}: {flag}"
+        if side.off_target:
+            yield f"{name}: off target ({side.found_lang})"
+    if facts.near_identical:
+        yield "near-identical"
 
 
 def _in_turn(strata: Strata) -> list[Entry]:

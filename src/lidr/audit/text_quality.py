@@ -2,7 +2,7 @@
 
     >>> markers("Son 59.</translated>")
     ('</translated>',)
-    >>> is_refusal("I'm sorry, but I can't help with that.")
+    >>> is_refusal(comparable("I'm sorry, but I can't help with that."))
     True
 
 - Markers: tags of the translation request, special tokens of chat templates, and sentences about the translation
@@ -21,7 +21,7 @@ from collections import Counter
 from typing import Any
 
 from lidr.audit.facts import FLAGS, SIDES, Facts
-from lidr.audit.normalise import fold, similarity, words
+from lidr.audit.normalise import Comparable, similarity
 from lidr.audit.refusals import PHRASES
 from lidr.loops import ends_in_loop
 
@@ -49,26 +49,25 @@ def markers(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match[0].lower() for match in _MARKER.finditer(text)))
 
 
-def is_repeated(text: str) -> bool:
+def is_repeated(content: Comparable) -> bool:
     """Whether the text is stuck: a loop at its end, or mostly what it has said before."""
-    if ends_in_loop(text):
+    if ends_in_loop(content.text):
         return True
-    text_words = words(text)
-    if len(text_words) < _FEWEST_WORDS:
+    if len(content.words) < _FEWEST_WORDS:
         return False
     n = _REPEATED_NGRAM
-    count = len(text_words) - n + 1
-    distinct = len({tuple(text_words[i : i + n]) for i in range(count)})
+    count = len(content.words) - n + 1
+    distinct = len({tuple(content.words[i : i + n]) for i in range(count)})
     return 1 - distinct / count >= _REPEATED_SHARE
 
 
-def is_refusal(text: str) -> bool:
+def is_refusal(content: Comparable) -> bool:
     """Whether the text begins by declining to answer."""
-    opening = fold(text[:_OPENING]).replace("’", "'").lstrip("¡¿\"'«„“ ")
+    opening = content.folded[:_OPENING].replace("’", "'").lstrip("¡¿\"'«„“ ")
     return opening.startswith(PHRASES)
 
 
-def near_identical(first: str, second: str) -> bool:
+def near_identical(first: Comparable, second: Comparable) -> bool:
     """Whether two texts are all but the same."""
     return similarity(first, second, NEAR_IDENTICAL) >= NEAR_IDENTICAL
 
@@ -87,10 +86,11 @@ class TextQuality:
         lang = facts.pair.lang
         self._pairs[lang] += 1
         self._near[lang] += facts.near_identical
-        for name in SIDES:
-            side = facts.side(name)
-            self._found.update((lang, name, flag) for flag in side.flags)
-            self._markers.update(side.markers)
+        for name, side in facts.sides():
+            for flag in side.flags:
+                self._found[lang, name, flag] += 1
+            for marker in side.markers:
+                self._markers[marker] += 1
 
     def merge(self, later: TextQuality) -> None:
         """Add the counts of the pairs after these."""

@@ -99,13 +99,18 @@ def extract_answer(text: str, lang: str) -> Decimal | None:
     return None
 
 
+_DIGIT = re.compile(r"\d")
+
+
 def _before_next_question(text: str, lang: str) -> str:
     """The text up to a question that the model begins to invent.
 
     A marker counts where a sentence may begin and once a number has been written: a model that first repeats the
     question that it was asked has not answered yet. 'Question 2:' is no marker: numbered ones are steps of a solution.
     """
-    digit = re.search(r"\d", text)
+    if ":" not in text and "：" not in text:
+        return text
+    digit = _DIGIT.search(text)
     marker = _question_marker(lang).search(text, digit.end()) if digit else None
     return text[: marker.start()] if marker else text
 
@@ -176,11 +181,15 @@ _REWRITES = [
 _REWRITTEN = re.compile(r"[，–\\{~\u00a0\u2007-\u200a\u202f\u205f]|\*\*|__|<<")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _FULL_WIDTH = re.compile("[\uff01-\uff5e]")
+# All that is written anew beside that: other digits, `_MARKS`, full width, `_SCALES`.
+_UNUSUAL = re.compile(rf"(?![0-9])\d|[{''.join(map(chr, _MARKS))}\uff01-\uff5e千万萬亿億]")
 
 
 def _normalise(text: str) -> str:
     """One way to write what languages, scripts and LaTeX write in many."""
     text = unicodedata.normalize("NFC", text)
+    if not _UNUSUAL.search(text) and not _REWRITTEN.search(text):
+        return text
     text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
     text = text.translate(_MARKS)
     if _REWRITTEN.search(text):
@@ -289,6 +298,8 @@ _LIST_NUMBER = re.compile(r"[0-9]+[.)]\s+\S")
 
 def _after_hashes(text: str, lang: str) -> Decimal | None:
     """GSM8K's '#### 18'. A Markdown heading begins in the same way, so the number must follow at once."""
+    if "####" not in text:
+        return None
     for match in reversed(list(re.finditer(rf"####{_LEAD}", text))):
         number = _numeral(lang).match(text, match.end())
         if number and not _LIST_NUMBER.match(text, number.start()):
@@ -298,6 +309,8 @@ def _after_hashes(text: str, lang: str) -> Decimal | None:
 
 def _in_last_box(text: str, lang: str) -> Decimal | None:
     """The number of the last `\\boxed{}` that holds one."""
+    if "boxed" not in text:
+        return None
     for match in reversed(list(re.finditer(r"\\f?boxed\s*\{", text))):
         found = _read(text, match.end(), _closing_brace(text, match.end()), lang)
         if found is not None:
@@ -316,7 +329,8 @@ def _closing_brace(text: str, start: int) -> int:
 
 def _after_last_phrase(text: str, lang: str) -> Decimal | None:
     """The number that the last answer phrase introduces; phrases without one are passed over."""
-    text = _steps_heading(lang).sub(" ", text)
+    if ":" in text:
+        text = _steps_heading(lang).sub(" ", text)
     for match in reversed(list(_phrase(lang).finditer(text))):
         if match["phrase"]:
             found = _in_sentence(text, match.end(), lang)

@@ -15,7 +15,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import exp, isnan, lgamma, log, sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from lidr.errors import InputError
@@ -53,12 +54,30 @@ class Comparison:
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927)."""
-    from scipy.stats import binomtest
-
     if not 0 <= successes <= n or n == 0:
         raise InputError(f"{successes} of {n} is no proportion; at least one item is expected")
-    interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
-    return Interval(successes / n, float(interval.low), float(interval.high), n)
+    z, share = NormalDist().inv_cdf((1 + confidence) / 2), successes / n
+    middle, half = share + z**2 / (2 * n), z * sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    low, high = ((middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1))
+    # At the ends of the scale, where rounding may miss them by a little.
+    return Interval(share, low if successes else 0.0, high if successes < n else 1.0, n)
+
+
+def sign_test(successes: int, n: int) -> float:
+    """The exact probability of so many heads or more in n throws of a fair coin; 1 where none was thrown."""
+    if 2 * successes <= n:
+        return 1.0 - sign_test(n - successes + 1, n) if successes > 0 else 1.0
+    if successes > n:
+        return 0.0
+    # From the likeliest term on, each is smaller than the one before: few of them count.
+    term = exp(lgamma(n + 1) - lgamma(successes + 1) - lgamma(n - successes + 1) - n * log(2))
+    total = 0.0
+    for heads in range(successes, n + 1):
+        total += term
+        term *= (n - heads) / (heads + 1)
+        if term < total * 1e-17:
+            break
+    return total
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95, seed: int = 0) -> Interval:
