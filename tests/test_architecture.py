@@ -25,8 +25,8 @@ LEVELS = (
     ("provenance",),
     SIBLINGS,
     ("engines", "policy", "sources", "tracking", "training"),
-    ("config", "paths", "jsonl", "profiles", "git", "browser", "locks"),
-    ("records", "languages", "langid", "loops", "wording", "copies", "errors", "progress"),
+    ("config", "paths", "jsonl", "side_by_side", "profiles", "git", "browser", "locks"),
+    ("records", "languages", "langid", "loops", "wording", "copies", "turns", "errors", "progress"),
 )
 
 # The siblings do not know each other, but for these.
@@ -59,6 +59,7 @@ NOT_IN_THE_OUTPUT = {
     "lidr",  # the version
     "lidr.config",  # reads params.yaml, on which DVC sees each change by itself; it makes no values
     "lidr.copies",  # which process computes something, not what
+    "lidr.turns",  # the same
     "lidr.errors",  # a stage that fails has no output
     "lidr.paths",  # where an output lies; dvc.yaml says the same, or DVC misses the output
     "lidr.progress",  # written to the terminal only

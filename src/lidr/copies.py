@@ -29,6 +29,9 @@ _work: Callable[..., Any] | None = None
 class CopyLostError(LidrError):
     """A copy is gone before its work was done: the system ends the largest process where memory runs out."""
 
+    def __init__(self, what: str = "one of several processes was ended from outside, as where memory runs out") -> None:
+        super().__init__(what)
+
 
 def cores() -> int:
     """The cores that this process may use, where the system can tell."""
@@ -73,7 +76,7 @@ def _told_where_lost() -> Iterator[None]:
     try:
         yield
     except BrokenProcessPool as error:
-        raise CopyLostError("one of several processes was ended from outside, as where memory runs out") from error
+        raise CopyLostError from error
 
 
 def _begin(work: Callable[..., Any], begin: Callable[[], None] | None) -> None:

@@ -45,7 +45,7 @@ def _rows(path: Path, decoder: msgspec.json.Decoder[RowT]) -> Iterator[RowT]:
     count = 0
     with _open_to_read(path) as file:
         while block := file.read(_BLOCK) + file.readline():
-            rows = _as_written_here(decoder, block)
+            rows = _as_written_here(block, decoder)
             for row in _line_by_line(decoder, block, path, count) if rows is None else rows:
                 yield row
                 count += 1
@@ -53,7 +53,12 @@ def _rows(path: Path, decoder: msgspec.json.Decoder[RowT]) -> Iterator[RowT]:
         raise InputError("the file is empty; one JSON object a line is expected", path)
 
 
-def _as_written_here(decoder: msgspec.json.Decoder[RowT], block: bytes) -> list[RowT] | None:
+def rows_as_written(block: bytes, record: type[RecordT]) -> list[RecordT] | None:
+    """The rows of whole lines that are byte for byte as this module writes them; None where any is not."""
+    return _as_written_here(block, msgspec.json.Decoder(record))
+
+
+def _as_written_here(block: bytes, decoder: msgspec.json.Decoder[RowT]) -> list[RowT] | None:
     """All rows at once, if the lines are byte for byte as this module writes them; None if they need a closer look."""
     try:
         rows = decoder.decode_lines(block)
@@ -97,6 +102,11 @@ def write_rows(path: Path, rows: Iterable[Record]) -> int:
             file.write(_ENCODER.encode(row) + b"\n")
             count += 1
     return count
+
+
+def as_lines(rows: Iterable[Record]) -> bytes:
+    """The rows as they stand in a file."""
+    return _ENCODER.encode_lines(rows)
 
 
 def write_text(path: Path, text: str) -> None:

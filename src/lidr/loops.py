@@ -17,10 +17,13 @@ _END = 600
 def ends_in_loop(text: str) -> bool:
     """Whether the text, with or without the white space at its end, ends in a unit so many times."""
     tail = text[-_END:]
-    return any(
-        tail.endswith(tail[end - unit : end] * TIMES, 0, end)
-        for end in range(len(tail.rstrip()), len(tail) + 1)
+    for end in range(len(tail.rstrip()), len(tail) + 1):
         # Each repetition has the last character: in most answers it is a full stop, and there are fewer.
-        if tail.count(tail[end - 1 : end], 0, end) >= TIMES
-        for unit in range(1, min(LONGEST_UNIT, end // TIMES) + 1)
-    )
+        if tail.count(tail[end - 1 : end], 0, end) >= TIMES and _repeats(tail, end):
+            return True
+    return False
+
+
+def _repeats(tail: str, end: int) -> bool:
+    units = range(1, min(LONGEST_UNIT, end // TIMES) + 1)
+    return any(tail.endswith(tail[end - unit : end] * TIMES, 0, end) for unit in units)

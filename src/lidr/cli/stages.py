@@ -111,16 +111,14 @@ def pairs(iteration: str) -> None:
     settings.iteration(iteration)
     inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
     with tracked(settings, "pairs", iteration, inputs, [paths.pairs(iteration)], publish="later") as run:
-        made, drops = stage.run(settings, iteration)
-        reasons = Counter(drop.reason.value for drop in drops)
-        run.log_metrics({"pairs": len(made), "drops": len(drops)} | {f"drops/{r}": n for r, n in reasons.items()})
+        counts = stage.run(settings, iteration)
+        made, drops = counts.pairs, counts.drops.total()
+        run.log_metrics({"pairs": made, "drops": drops} | {f"drops/{r}": n for r, n in counts.drops.items()})
     directions = 2 * len(settings.languages)
-    count = (len(made) + len(drops)) // directions
-    click.echo(
-        f"pairs {iteration}: {len(made):,} pairs + {len(drops):,} drops = {count:,} prompts x {directions} directions"
-    )
-    if reasons:
-        click.echo("  " + " · ".join(f"{reason} {n:,}" for reason, n in reasons.most_common()))
+    count = (made + drops) // directions
+    click.echo(f"pairs {iteration}: {made:,} pairs + {drops:,} drops = {count:,} prompts x {directions} directions")
+    if drops:
+        click.echo("  " + " · ".join(f"{reason} {n:,}" for reason, n in counts.drops.most_common()))
 
 
 @main.command()
