@@ -25,8 +25,8 @@ LEVELS = (
     ("provenance",),
     SIBLINGS,
     ("engines", "policy", "sources", "tracking", "training"),
-    ("config", "paths", "jsonl", "side_by_side", "profiles", "git", "browser", "locks"),
-    ("records", "languages", "langid", "loops", "wording", "copies", "turns", "errors", "progress"),
+    ("config", "paths", "jsonl", "side_by_side", "profiles", "git", "browser", "charts", "locks"),
+    ("records", "languages", "langid", "loops", "wording", "copies", "turns", "errors", "progress", "svg"),
 )
 
 # The siblings do not know each other, but for these.

@@ -105,7 +105,8 @@ nav a:hover { color: var(--text); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 22px 24px;
   margin: 0 0 22px; }
 .card > p { max-width: 62em; color: var(--soft); }
-picture img { display: block; width: 100%; max-width: 980px; height: auto; margin: 16px 0 8px; }
+.drawing { overflow-x: auto; margin: 4px -24px 0; }
+.drawing svg { display: block; width: 100%; min-width: 680px; height: auto; }
 .wide { overflow-x: auto; margin: 14px 0 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
 th { font-weight: 600; font-size: 12.5px; color: var(--soft); text-align: right; padding: 6px 10px;

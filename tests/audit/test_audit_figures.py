@@ -170,7 +170,7 @@ def test_files_and_drift_over_two_iterations(tmp_path: Path, monkeypatch: pytest
         audit.run(chosen, iteration)
     folder = paths.audit("m2")
     expected = {"metrics.json", "report.md", "index.html", "contamination.jsonl"}
-    expected |= {f"{name}.png" for name in ("reward", "drops", "lengths", "languages", "iterations")}
+    expected |= {f"{name}.svg" for name in ("reward", "drops", "lengths", "languages", "iterations")}
     assert {file.name for file in folder.iterdir()} == expected
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     assert list(metrics["history"]) == ["m1", "m2"]

@@ -24,7 +24,7 @@ from lidr.audit.report import Report, rounded, warnings
 from lidr.audit.round_trip import RoundTrip
 from lidr.audit.stories import read
 from lidr.audit.tallies import Tallies
-from lidr.jsonl import atomic_file, write_json, write_rows, write_text
+from lidr.jsonl import write_json, write_rows, write_text
 from lidr.progress import bar
 
 __all__ = ["Report", "headline", "measure", "run", "summary", "write"]
@@ -95,12 +95,11 @@ def measure(
 
 def write(report: Report, folder: Path) -> None:
     """Write all files of the report, each whole or not at all."""
-    light, dark = plots.draw(report, plots.LIGHT), plots.draw(report, plots.DARK)
-    for name, content in light.items():
-        with atomic_file(folder / f"{name}.png") as file:
-            file.write(content)
+    drawn = plots.draw(report)
+    for name, content in drawn.items():
+        write_text(folder / f"{name}.svg", content)
     write_rows(folder / OVERLAPS, report.overlaps)
-    write_text(folder / paths.PAGE, page.html(report, light, dark))
+    write_text(folder / paths.PAGE, page.html(report, drawn))
     write_text(folder / REPORT, markdown.markdown(report))
     write_json(folder / paths.METRICS, report.figures)
 

@@ -31,7 +31,7 @@ def markdown(report: Report) -> str:
 def _section(section: Section) -> list[str]:
     lines = [f"## {section.title}", "", _escaped(section.text), ""]
     if section.plot:
-        lines += [f"![{section.title}]({section.plot}.png)", ""]
+        lines += [f"![{section.title}]({section.plot}.svg)", ""]
     for table in section.tables:
         lines += [*_table(table), ""]
     return lines

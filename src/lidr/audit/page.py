@@ -1,6 +1,6 @@
-"""The audit as one HTML page that needs nothing beside itself: plots as data, style and script inline.
+"""The audit as one HTML page that needs nothing beside itself: plots, style and script are in it.
 
-    >>> html(report, plots, dark_plots)[:15]
+    >>> html(report, plots)[:15]
     '<!doctype html>'
 
 Whatever comes from a model, a prompt or the configuration is shown as text: the template escapes what is put into it,
@@ -11,7 +11,6 @@ security policy) to load or send anything.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +22,8 @@ from lidr.browser import POLICY, SCRIPT, STYLE, cut, embedded, environment
 _TONES = {reward.GO_ON: "better", reward.STOP: "worse", reward.REVERSED: "worse"}
 
 
-def html(report: Report, plots: Mapping[str, bytes], dark_plots: Mapping[str, bytes]) -> str:
-    """The page; both mappings hold the PNG bytes of each plot by its name."""
+def html(report: Report, plots: Mapping[str, str]) -> str:
+    """The page; the mapping holds the SVG of each plot by its name."""
     from markupsafe import Markup
 
     return (
@@ -37,7 +36,7 @@ def html(report: Report, plots: Mapping[str, bytes], dark_plots: Mapping[str, by
             tone=_TONES.get(report.figures["reward"]["all"]["verdict"], "none"),
             warnings=report.warnings,
             tiles=_tiles(report),
-            sections=[_section(section, plots, dark_plots) for section in build(report)],
+            sections=[_section(section, plots) for section in build(report)],
             pairs=len(report.pairs),
             drops=len(report.drops),
             data=Markup(embedded(cut(report.pairs + report.drops))),
@@ -66,15 +65,15 @@ def _tiles(report: Report) -> list[tuple[str, str]]:
     return tiles
 
 
-def _section(section: Section, plots: Mapping[str, bytes], dark_plots: Mapping[str, bytes]) -> dict[str, Any]:
-    plot = section.plot
+def _section(section: Section, plots: Mapping[str, str]) -> dict[str, Any]:
+    from markupsafe import Markup
+
     return {
         "title": section.title,
         "anchor": re.sub(r"[^a-z]+", "-", section.title.lower()),
         "text": section.text,
         "tables": section.tables,
-        "light": b64encode(plots[plot]).decode() if plot else "",
-        "dark": b64encode(dark_plots[plot]).decode() if plot else "",
+        "plot": Markup(plots[section.plot]) if section.plot else "",
     }
 
 
@@ -140,11 +139,8 @@ _PAGE = """<!doctype html>
 <section class="card" id="{{ section.anchor }}">
 <h2>{{ section.title }}</h2>
 <p>{{ section.text | shown }}</p>
-{% if section.light %}
-<picture>
-<source media="(prefers-color-scheme: dark)" srcset="data:image/png;base64,{{ section.dark }}">
-<img alt="{{ section.title }}, as a plot of the table below" src="data:image/png;base64,{{ section.light }}">
-</picture>
+{% if section.plot %}
+<div class="drawing">{{ section.plot }}</div>
 {% endif %}
 {% for table in section.tables %}
 <div class="wide"><table>

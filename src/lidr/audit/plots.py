@@ -1,289 +1,184 @@
-"""The audit's plots as PNG bytes: the same figures, the same bytes.
+"""The audit's plots as SVG: what is drawn of a report, and what each mark says to whoever points at it.
 
-    >>> sorted(draw(report, LIGHT))
+    >>> sorted(draw(report))
     ['drops', 'iterations', 'languages', 'lengths', 'reward']
 
-The style is matplotlib's default whatever the user's own, the font is the one that it ships, and no date or version is
-written into a file. The page holds each plot in light and in dark.
+One picture serves the light and the dark theme (`lidr.charts`); the same figures give the same bytes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from lidr.audit.facts import SIDES, Outcome
 from lidr.audit.lengths import Histogram, quantile
 from lidr.audit.report import Report
+from lidr.charts import Bar, Curve, Interval, Panel, Point, Segment, curves, intervals, picture, stacked, steps
 from lidr.records import DropReason
+from lidr.svg import SERIES
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+COIN = 0.5
+BINS = 40  # at most, in a histogram
+ROW = 28  # pixels for a bar or an interval
+TWO = (1.35, 1.0)  # columns: bars by direction, and beside them fewer rows with shorter names
 
-DPI, WIDTH = 150, 9.6
-BINS = 40
+OUTCOMES = {
+    Outcome.CHOSEN_ONLY: ("chosen right only", "chosen"),
+    Outcome.BOTH: ("both right", "both"),
+    Outcome.NEITHER: ("neither", "neither"),
+    Outcome.REJECTED_ONLY: ("rejected right only", "rejected"),
+    Outcome.UNJUDGED: ("not judged", "unjudged"),
+}
 
-
-@dataclass(frozen=True)
-class Theme:
-    """Colours of a plot: ground, text, soft text, lines, chosen, rejected, and a scale for what is neither."""
-
-    ground: str
-    text: str
-    soft: str
-    line: str
-    chosen: str
-    rejected: str
-    both: str
-    neither: str
-    unjudged: str
-    series: tuple[str, ...]
+# Each flaw has a colour of its own. Nothing is wrong with identical answers, there is just nothing to learn from them.
+_FLAWS = [reason for reason in DropReason if reason is not DropReason.IDENTICAL]
+REASONS = {DropReason.IDENTICAL.value: "neither"}
+REASONS |= {reason.value: f"series-{(1 + i) % SERIES}" for i, reason in enumerate(_FLAWS)}
 
 
-# Okabe and Ito's and Paul Tol's colours, which colour-blind readers can tell apart.
-LIGHT = Theme(
-    ground="#ffffff",
-    text="#1c2430",
-    soft="#5d6878",
-    line="#e2e6ec",
-    chosen="#0f7d6b",
-    rejected="#c8551b",
-    both="#9fd3c7",
-    neither="#c9ced6",
-    unjudged="#eceff3",
-    series=("#1c2430", "#CC6677", "#4477AA", "#228833", "#DDAA33", "#66AADD", "#AA4499", "#882255", "#999933"),
-)
-DARK = Theme(
-    ground="#1b2129",
-    text="#e4e8ee",
-    soft="#98a3b3",
-    line="#2d3542",
-    chosen="#3fbf9f",
-    rejected="#f0824a",
-    both="#22695a",
-    neither="#4b5564",
-    unjudged="#2d3542",
-    series=("#e4e8ee", "#EE8899", "#77AADD", "#55BB66", "#EECC66", "#99DDFF", "#DD88CC", "#CC6699", "#CCCC66"),
-)
-
-
-def draw(report: Report, theme: Theme) -> dict[str, bytes]:
+def draw(report: Report) -> dict[str, str]:
     """All plots by name."""
-    painters: dict[str, Callable[[Report, Theme], Figure]] = {
-        "reward": _reward,
-        "drops": _drops,
-        "lengths": _lengths,
-        "languages": _languages,
-        "iterations": _iterations,
-    }
-    import matplotlib
-
-    plots = {}
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_style(theme))
-        for name, paint in painters.items():
-            file = BytesIO()
-            paint(report, theme).savefig(file, format="png", metadata={"Software": None})
-            plots[name] = file.getvalue()
-    return plots
-
-
-def _style(theme: Theme) -> Any:
     return {
-        "font.family": "DejaVu Sans",
-        "font.size": 9.5,
-        "figure.facecolor": theme.ground,
-        "savefig.facecolor": theme.ground,
-        "axes.facecolor": theme.ground,
-        "axes.edgecolor": theme.line,
-        "axes.labelcolor": theme.soft,
-        "axes.titlecolor": theme.text,
-        "axes.titlesize": 10.5,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.axisbelow": True,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.spines.left": False,
-        "grid.color": theme.line,
-        "text.color": theme.text,
-        "xtick.color": theme.soft,
-        "ytick.color": theme.text,
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-        "legend.frameon": False,
-        "legend.fontsize": 9,
+        "reward": _reward(report),
+        "drops": _drops(report),
+        "lengths": _lengths(report),
+        "languages": _languages(report),
+        "iterations": _iterations(report),
     }
 
 
-def _figure(height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)  # type: ignore[union-attr, call-arg]
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
-
-
-def _reward(report: Report, theme: Theme) -> Figure:
+def _reward(report: Report) -> str:
     reward = report.figures["reward"]
-    directions = {name.replace(":", " against "): row for name, row in reward["by_direction"].items()}
-    figure, axes = _figure(1.9 + 0.34 * len(directions), 1, 2, gridspec_kw={"width_ratios": [1.35, 1]})
-    parts = (
-        ("chosen right only", Outcome.CHOSEN_ONLY, theme.chosen),
-        ("both right", Outcome.BOTH, theme.both),
-        ("neither", Outcome.NEITHER, theme.neither),
-        ("rejected right only", Outcome.REJECTED_ONLY, theme.rejected),
-        ("not judged", Outcome.UNJUDGED, theme.unjudged),
-    )
+    directions = _directions(reward["by_direction"])
+    shown = [outcome for outcome in OUTCOMES if _is_shown(outcome, directions.values())]
     bars = [
-        (label, colour, [row[outcome.value] / max(row["pairs"], 1) for row in directions.values()])
-        for label, outcome, colour in parts
-        if outcome is not Outcome.UNJUDGED or any(row["unjudged"] for row in directions.values())
+        _bar(name, [(*OUTCOMES[outcome], row[outcome.value]) for outcome in shown], row["pairs"], "pairs")
+        for name, row in directions.items()
     ]
-    _stacked(axes[0, 0], list(directions), bars, "Which answer is right, share of pairs")
-    groups = {"all": reward["all"]} | reward["by_language"]
-    _intervals(axes[0, 1], theme, groups, "Reward accuracy (0.5 is a coin)")
-    return figure
+    confidence = report.settings.audit.confidence
+    rows = [_interval(name, row, confidence) for name, row in ({"all": reward["all"]} | reward["by_language"]).items()]
+    panels = [
+        Panel("Which answer is right, share of pairs", lambda box: stacked(box, bars), [OUTCOMES[o] for o in shown]),
+        Panel("Reward accuracy (0.5 is a coin)", lambda box: intervals(box, rows, "chosen", COIN)),
+    ]
+    label = "Which answers of the pairs are right, by direction, and reward accuracy by language"
+    return picture(label, panels, ROW * max(len(bars), len(rows)), TWO)
 
 
-def _drops(report: Report, theme: Theme) -> Figure:
+def _is_shown(outcome: Outcome, rows: Iterable[dict[str, Any]]) -> bool:
+    """All outcomes are, but where every pair was judged, nobody looks for those that were not."""
+    return outcome is not Outcome.UNJUDGED or any(row[outcome.value] for row in rows)
+
+
+def _interval(name: str, row: dict[str, Any], confidence: float) -> Interval:
+    decided = row[Outcome.CHOSEN_ONLY.value] + row[Outcome.REJECTED_ONLY.value]
+    if "accuracy" not in row:
+        return Interval(name, f"not measured: in none of {row['pairs']:,} pairs is just one answer right")
+    found = f"{row['accuracy']:.3f}, {confidence:.0%} interval {row['low']:.3f} to {row['high']:.3f}"
+    tip = f"{found}, of {decided:,} pairs with just one right answer"
+    return Interval(name, tip, row["accuracy"], row["low"], row["high"])
+
+
+def _drops(report: Report) -> str:
     counts = report.figures["counts"]
-    directions = {name.replace(":", " against "): row for name, row in counts["by_direction"].items()}
-    quarters = report.figures["lengths"]["drops"]["quarters"]
-    figure, axes = _figure(1.9 + 0.34 * len(directions), 1, 2, gridspec_kw={"width_ratios": [1.35, 1]})
     reasons = [reason.value for reason in DropReason if counts["by_reason"].get(reason.value)]
-    colours = {reason.value: theme.series[1:][i % 8] for i, reason in enumerate(DropReason)}
-    # Nothing is wrong with these: both answers are the same, so there is nothing to learn.
-    colours[DropReason.IDENTICAL.value] = theme.neither
     bars = [
-        (reason, colours[reason], [row.get(reason, 0) / max(row["prompts"], 1) for row in directions.values()])
-        for reason in reasons
+        _bar(name, [(reason, REASONS[reason], row.get(reason, 0)) for reason in reasons], row["prompts"], "prompts")
+        for name, row in _directions(counts["by_direction"]).items()
     ]
-    _stacked(axes[0, 0], list(directions), bars, "Share of prompts dropped, by direction", whole=False)
-    names = [f"{quarter['from']:,} to {quarter['to']:,}" for quarter in quarters.values()]
-    bars = [(r, colours[r], [quarter.get(r, 0.0) for quarter in quarters.values()]) for r in reasons]
-    _stacked(axes[0, 1], names, bars, "By length of the dominant answer", whole=False, legend=False)
-    return figure
+    quarters = report.figures["lengths"]["drops"]["quarters"].values()
+    by_length = [_quarter(quarter, reasons, counts["directions"]) for quarter in quarters]
+    legend = [(reason, REASONS[reason]) for reason in reasons]
+    panels = [
+        Panel("Share of prompts dropped, by direction", lambda box: stacked(box, bars, whole=False), legend),
+        Panel("By length of the dominant answer", lambda box: stacked(box, by_length, whole=False)),
+    ]
+    label = "Share of prompts dropped, by direction and by length of the dominant answer"
+    return picture(label, panels, ROW * max(len(bars), len(by_length)), TWO)
 
 
-def _lengths(report: Report, theme: Theme) -> Figure:
-    languages = report.settings.all_languages
-    columns = min(3, len(languages))
-    rows = -(-len(languages) // columns)
-    figure, axes = _figure(0.9 + 1.75 * rows, rows, columns, sharex=True)
+def _quarter(quarter: dict[str, Any], reasons: list[str], directions: int) -> Bar:
+    """Only shares are known of a quarter: they are of its prompts in all directions."""
+    of = f"of {quarter['prompts']:,} prompts x {directions} directions"
+    shares = [(reason, quarter.get(reason, 0.0)) for reason in reasons]
+    segments = [Segment(share, REASONS[reason], f"{reason}: {share:.1%} {of}") for reason, share in shares]
+    return Bar(f"{quarter['from']:,} to {quarter['to']:,}", segments, "none")
+
+
+def _lengths(report: Report) -> str:
     together: Histogram = Counter()
     for one in report.histograms.values():
         together.update(one)
     longest = quantile(together, 0.99) + 1 if together else 1
-    for index, axis in enumerate(axes.flat):
-        if index >= len(languages):
-            axis.set_visible(False)
-            continue
-        lang = languages[index]
+    # Whole numbers of characters to a bin: if some held one length more than others, there would be a comb.
+    width = -(-longest // BINS)
+    bins = -(-longest // width)
+    languages = report.settings.all_languages
+    panels = [_lengths_in(report, lang, bins, width) for lang in languages]
+    columns = (1.0,) * min(3, len(languages))
+    legend = [(side, side) for side in SIDES]
+    caption = "characters; the last bar holds the longest hundredth"
+    return picture("Lengths of chosen and rejected answers by language", panels, 126, columns, legend, caption)
+
+
+def _lengths_in(report: Report, lang: str, bins: int, width: int) -> Panel:
+    counts = {side: [0] * bins for side in SIDES}
+    for side in SIDES:
+        for length, count in report.histograms.get((lang, side), Counter()).items():
+            counts[side][min(length // width, bins - 1)] += count
+    tips = []
+    for i in range(bins):
+        start, end = i * width, (i + 1) * width - 1
+        range_ = f"{start:,} or more" if i == bins - 1 else f"{start:,} to {end:,}" if width > 1 else f"{start:,}"
+        tips.append(f"{lang} · {range_} characters: " + ", ".join(f"{counts[side][i]:,} {side}" for side in SIDES))
+    return Panel(lang, lambda box: steps(box, [(side, counts[side]) for side in SIDES], width, tips))
+
+
+def _languages(report: Report) -> str:
+    bars = []
+    for lang, by_side in report.figures["languages"].items():
         for side in SIDES:
-            histogram = report.histograms.get((lang, side), Counter())
-            edges = [longest * i / BINS for i in range(BINS + 1)]
-            heights = [0] * BINS
-            for length, count in histogram.items():
-                heights[min(int(length * BINS / longest), BINS - 1)] += count
-            axis.stairs(heights, edges, color=getattr(theme, side), fill=True, alpha=0.25)
-            axis.stairs(heights, edges, color=getattr(theme, side), linewidth=1.4, label=side)
-        axis.set_title(lang)
-        axis.set_yticks([])
-        axis.set_xlim(0, longest)
-        axis.xaxis.set_tick_params(labelbottom=True)
-        axis.locator_params(axis="x", nbins=5)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=2)
-    figure.supxlabel("characters; the last bar holds the longest hundredth", fontsize=9, color=theme.soft)
-    return figure
+            row = by_side[side]
+            parts = [
+                ("the pair's language", "chosen", row["judged"] - row["off_target"]),
+                ("another language", "rejected", row["off_target"]),
+                ("too short to judge", "neither", row["unknown"]),
+            ]
+            bars.append(_bar(f"{lang} {side}", parts, row["judged"] + row["unknown"], "pairs"))
+    legend = [("the pair's language", "chosen"), ("another language", "rejected"), ("too short to judge", "neither")]
+    panel = Panel("Language of the answers, share of pairs", lambda box: stacked(box, bars), legend)
+    return picture("Language of chosen and rejected answers, share of pairs", [panel], ROW * len(bars))
 
 
-def _languages(report: Report, theme: Theme) -> Figure:
-    languages = report.figures["languages"]
-    rows = {f"{lang} {side}": (lang, by_side[side]) for lang, by_side in languages.items() for side in SIDES}
-    figure, axes = _figure(1.5 + 0.27 * len(rows))
-
-    def shares(count: Callable[[str, dict[str, Any]], int]) -> list[float]:
-        return [count(lang, row) / max(row["judged"] + row["unknown"], 1) for lang, row in rows.values()]
-
-    bars = [
-        ("the pair's language", theme.chosen, shares(lambda _, row: row["judged"] - row["off_target"])),
-        ("another language", theme.rejected, shares(lambda _, row: row["off_target"])),
-        ("too short to judge", theme.neither, shares(lambda _, row: row["unknown"])),
-    ]
-    _stacked(axes[0, 0], list(rows), bars, "Language of the answers, share of pairs")
-    return figure
-
-
-def _iterations(report: Report, theme: Theme) -> Figure:
+def _iterations(report: Report) -> str:
     history = report.figures["history"]
-    figure, axes = _figure(3.4)
-    axis = axes[0, 0]
+    lines, legend = [], []
     for index, lang in enumerate(report.settings.all_languages):
-        points = [(place, row[lang]) for place, row in enumerate(history.values()) if lang in row]
-        if not points:
-            continue
-        colour, shift = theme.series[index % len(theme.series)], 0.02 * (index - len(report.settings.languages) / 2)
-        places = [place + shift for place, _ in points]
-        values = [row["accuracy"] for _, row in points]
-        errors = [[r["accuracy"] - r["low"] for _, r in points], [r["high"] - r["accuracy"] for _, r in points]]
-        axis.errorbar(places, values, yerr=errors, fmt="none", ecolor=colour, alpha=0.5, elinewidth=1.1)
-        axis.plot(places, values, "o-", color=colour, label=lang, linewidth=2 if index == 0 else 1.5, markersize=5)
-    axis.axhline(0.5, color=theme.soft, linewidth=1, linestyle=(0, (1, 2)))
-    axis.set_xticks(range(len(history)), list(history))
-    axis.set_xlim(-0.4, len(history) - 0.6)
-    axis.set_ylim(0, 1.03)
-    axis.grid(axis="y")
-    axis.set_title("Reward accuracy over iterations (dotted: a coin)")
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
+        rows = [(place, name, row[lang]) for place, (name, row) in enumerate(history.items()) if lang in row]
+        if rows:
+            colour = f"series-{index % SERIES}"
+            lines.append(Curve(colour, [_point(lang, *row) for row in rows]))
+            legend.append((lang, colour))
+    title = "Reward accuracy over iterations (dotted: a coin)"
+    panel = Panel(title, lambda box: curves(box, list(history), lines, COIN), legend)
+    return picture("Reward accuracy over iterations by language", [panel], 250)
 
 
-def _stacked(
-    axis: Axes,
-    names: list[str],
-    bars: list[tuple[str, str, list[float]]],
-    title: str,
-    whole: bool = True,
-    legend: bool = True,
-) -> None:
-    """Horizontal bars, each a stack of shares; the first name on top."""
-    places = range(len(names))
-    left = [0.0] * len(names)
-    for label, colour, widths in bars:
-        axis.barh(places, widths, left=left, color=colour, label=label, height=0.72)
-        left = [start + width for start, width in zip(left, widths, strict=True)]
-    axis.set_yticks(places, names)
-    axis.invert_yaxis()
-    axis.set_xlim(0, 1 if whole else max(max(left, default=0.0) * 1.05, 0.01))
-    axis.xaxis.set_major_formatter("{x:.0%}" if whole or max(left, default=0.0) > 0.05 else "{x:.1%}")
-    axis.locator_params(axis="x", nbins=6)
-    axis.grid(axis="x")
-    axis.set_title(title)
-    if legend and bars:
-        axis.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.09), ncols=4, handlelength=1, columnspacing=1)
+def _point(lang: str, place: int, iteration: str, row: dict[str, Any]) -> Point:
+    tip = f"{lang} in {iteration}: {row['accuracy']:.3f}, interval {row['low']:.3f} to {row['high']:.3f}"
+    return Point(place, row["accuracy"], row["low"], row["high"], tip)
 
 
-def _intervals(axis: Axes, theme: Theme, rows: dict[str, dict[str, Any]], title: str) -> None:
-    axis.axvline(0.5, color=theme.soft, linewidth=1, linestyle=(0, (1, 2)))
-    for place, row in enumerate(rows.values()):
-        if "accuracy" not in row:
-            axis.text(0.52, place, "not measured", color=theme.soft, va="center", fontsize=8.5)
-            continue
-        axis.plot([row["low"], row["high"]], [place, place], color=theme.chosen, linewidth=5, alpha=0.3)
-        axis.plot([row["accuracy"]], [place], "o", color=theme.chosen, markersize=7)
-        axis.text(1.03, place, f"{row['accuracy']:.2f}", va="center", fontsize=9)
-    axis.set_yticks(range(len(rows)), list(rows))
-    axis.set_ylim(len(rows) - 0.4, -0.6)
-    axis.set_xlim(0, 1)
-    axis.grid(axis="x")
-    axis.set_title(title)
+def _directions(rows: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace(":", " against "): row for name, row in rows.items()}
+
+
+def _bar(name: str, parts: list[tuple[str, str, int]], total: int, what: str) -> Bar:
+    """Counts, each with its label and colour, as shares of the total."""
+    segments = [
+        Segment(count / max(total, 1), colour, f"{label}: {count:,} of {total:,} {what} ({count / max(total, 1):.1%})")
+        for label, colour, count in parts
+    ]
+    return Bar(name, segments, "none" if total else f"no {what}")

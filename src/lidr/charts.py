@@ -1,0 +1,312 @@
+"""Charts as SVG text that we write ourselves: no library to load, and a page full of them in milliseconds.
+
+    >>> bars = [Bar("es", [Segment(0.75, "chosen", "right: 3 of 4"), Segment(0.25, "neither", "wrong: 1 of 4")])]
+    >>> panel = Panel("Answers", lambda box: stacked(box, bars), legend=[("right", "chosen"), ("wrong", "neither")])
+    >>> picture("Which answers are right", [panel], height=28)
+    '<svg width="960" height="..." xmlns="http://www.w3.org/2000/svg" ...>...</svg>\n'
+
+A `picture` sets panels side by side; a panel has a title, a drawing and a legend, and the drawing is one of `stacked`,
+`intervals`, `steps` and `curves`. One picture serves a light and a dark theme, for it names colours of `svg.PALETTE`
+and leaves to the viewer's theme which those are. Whoever points at a mark is told its exact figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import floor, log10
+
+from lidr.svg import SIZE, SMALL, document, element, fitted, number, text_width, title, words
+
+# In pixels of a picture shown at its full width.
+WIDTH, MARGIN, BETWEEN = 960, 24, 40
+TITLE, AXIS, LINE = 30, 26, 22  # room for a panel's title, the numbers of an axis, a line of a legend
+THICKEST = 20  # bar
+NAMES = 0.45  # share of a drawing's width that names may take; longer ones are cut
+
+Legend = Sequence[tuple[str, str]]  # what, and its colour
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where something is drawn; shares of its width count from the left, of its height from the bottom."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.top + self.height
+
+    def across(self, share: float) -> float:
+        return self.left + self.width * share
+
+    def up(self, share: float) -> float:
+        return self.bottom - self.height * share
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A titled drawing; the numbers of its axis and the legend stand below the box that it is given."""
+
+    title: str
+    draw: Callable[[Box], list[str]]
+    legend: Legend = ()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A share of a bar, and what it is in words and exact figures."""
+
+    share: float
+    colour: str
+    tip: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row of segments; the note stands where there is nothing to be seen of them."""
+
+    name: str
+    segments: Sequence[Segment]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value from 0 to 1 with its bounds; without a value the tip is all there is to say."""
+
+    name: str
+    tip: str
+    value: float | None = None
+    low: float = 0.0
+    high: float = 0.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value from 0 to 1 with its bounds, at one of the places of a row of curves."""
+
+    place: int
+    value: float
+    low: float
+    high: float
+    tip: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points from left to right, joined."""
+
+    colour: str
+    points: Sequence[Point]
+
+
+# ---- the whole picture
+
+
+def picture(
+    label: str,
+    panels: Sequence[Panel],
+    height: float,
+    columns: Sequence[float] = (1.0,),
+    legend: Legend = (),
+    caption: str = "",
+) -> str:
+    """Panels row by row, each drawing so high, columns as wide as their weights; a legend above, a caption below."""
+    drawn, top = _legend(Box(MARGIN, MARGIN - 8, WIDTH - 2 * MARGIN, 0), legend)
+    room = WIDTH - 2 * MARGIN - BETWEEN * (len(columns) - 1)
+    for start in range(0, len(panels), len(columns)):
+        left, bottom = float(MARGIN), top
+        for panel, weight in zip(panels[start:], columns, strict=False):
+            width = room * weight / sum(columns)
+            elements, end = _panel(panel, Box(left, top + TITLE, width, height))
+            drawn += elements
+            left, bottom = left + width + BETWEEN, max(bottom, end)
+        top = bottom + LINE / 2
+    if caption:
+        drawn.append(words(caption, WIDTH / 2, top + LINE / 2, "small soft", "middle"))
+        top += LINE
+    return document(label, WIDTH, top + MARGIN - LINE / 2 - 4, drawn)
+
+
+def _panel(panel: Panel, box: Box) -> tuple[list[str], float]:
+    """What there is of a panel whose drawing has this box, and where it ends."""
+    drawn = [words(panel.title, box.left, box.top - TITLE / 2 + 4, "title"), *panel.draw(box)]
+    legend, bottom = _legend(Box(box.left, box.bottom + AXIS, box.width, 0), panel.legend)
+    return drawn + legend, bottom
+
+
+def _legend(box: Box, entries: Legend) -> tuple[list[str], float]:
+    """Entries from left to right and line by line, and where the last line ends."""
+    drawn: list[str] = []
+    left, top = box.left, box.top
+    for what, colour in entries:
+        width = 17 + text_width(what, SMALL)
+        if left > box.left and left + width > box.right:
+            left, top = box.left, top + LINE
+        drawn.append(element("rect", f"fill {colour}", x=left, y=top + LINE / 2 - 5.5, width=11, height=11, rx=2))
+        drawn.append(words(what, left + 17, top + LINE / 2 + 0.35 * SMALL, "small"))
+        left += width + 18
+    return drawn, top + LINE if entries else top
+
+
+# ---- drawings
+
+
+def stacked(box: Box, bars: Sequence[Bar], whole: bool = True) -> list[str]:
+    """Horizontal bars of shares, the first on top; the axis ends at the whole, or else a little behind the longest."""
+    if not bars:
+        return [note("no data", box)]
+    drawn, plot = _names(box, [(bar.name, [segment.tip for segment in bar.segments]) for bar in bars])
+    longest = max(sum(segment.share for segment in bar.segments) for bar in bars)
+    limit = 1.0 if whole else max(longest * 1.05, 0.01)
+    drawn = _axis(plot, limit, "{:.0%}".format if limit > 0.05 else "{:.1%}".format) + drawn
+    thickness = min(THICKEST, 0.72 * plot.height / len(bars))
+    for bar, middle in zip(bars, _middles(plot, len(bars)), strict=True):
+        start = 0.0
+        for segment in bar.segments:
+            if segment.share > 0:
+                across = {"x": plot.across(start / limit), "width": plot.width * segment.share / limit}
+                tip = title(f"{bar.name} · {segment.tip}")
+                look = f"mark fill {segment.colour}"
+                drawn.append(element("rect", look, tip, y=middle - thickness / 2, height=thickness, **across))
+            start += segment.share
+        if bar.note and not start:
+            drawn.append(words(bar.note, plot.left + 8, middle + 0.35 * SMALL, "small soft"))
+    return drawn
+
+
+def intervals(box: Box, rows: Sequence[Interval], colour: str, reference: float) -> list[str]:
+    """A dot on its interval in each row, the value behind it, and a dotted line at the value to compare with."""
+    values = 12 + text_width("0.00", SIZE)
+    names = [(row.name, [row.tip]) for row in rows]
+    drawn, plot = _names(Box(box.left, box.top, box.width - values, box.height), names)
+    drawn = _axis(plot, 1.0, "{:.1f}".format) + drawn
+    line = plot.across(reference)
+    drawn.append(element("line", "stroke dots soft", x1=line, x2=line, y1=plot.top, y2=plot.bottom))
+    pitch = plot.height / max(len(rows), 1)
+    for row, middle in zip(rows, _middles(plot, len(rows)), strict=True):
+        area = {"x": plot.left, "y": middle - pitch / 2, "width": plot.width + values, "height": pitch}
+        inside = [title(f"{row.name} · {row.tip}"), element("rect", "target", **area)]
+        if row.value is None:
+            inside.append(words("not measured", line + 8, middle + 0.35 * SMALL, "small soft"))
+        else:
+            ends = {"x1": plot.across(row.low), "x2": plot.across(row.high), "y1": middle, "y2": middle}
+            inside.append(element("line", f"stroke band {colour}", **ends))
+            inside.append(element("circle", f"fill {colour}", cx=plot.across(row.value), cy=middle, r=4.5))
+            inside.append(words(f"{row.value:.2f}", box.right, middle + 0.35 * SIZE, anchor="end"))
+        drawn.append(element("g", "", *inside))
+    return drawn
+
+
+def steps(box: Box, outlines: Sequence[tuple[str, Sequence[int]]], width: int, tips: Sequence[str]) -> list[str]:
+    """Histograms on top of each other, (colour, counts) each; a bin is so wide, and its tip tells all of its counts."""
+    bins = len(tips)
+    highest = 1.05 * max((count for _, counts in outlines for count in counts), default=0)
+    if not highest:
+        return [note("no data", box)]
+    drawn = _axis(box, bins * width, "{:,.0f}".format, least=1.0, lines=False)
+    for colour, counts in outlines:
+        shapes = []
+        for rises, run in groupby(range(bins), key=lambda i, counts=counts: counts[i] > 0):  # type: ignore[misc]
+            if rises:
+                inner = [(box.across((i + 1) / bins), box.up(counts[i] / highest), i) for i in run]
+                start = box.across(inner[0][2] / bins)
+                line = "".join(f"V{number(y)}H{number(x)}" for x, y, _ in inner)
+                shapes.append(f"M{number(start)} {number(box.bottom)}{line}V{number(box.bottom)}")
+        drawn.append(element("path", f"area {colour}", d="".join(shapes)))
+    for i, tip in enumerate(tips):
+        if any(counts[i] for _, counts in outlines):
+            area = {"x": box.across(i / bins), "y": box.top, "width": box.width / bins, "height": box.height}
+            drawn.append(element("rect", "target", title(tip), **area))
+    return drawn
+
+
+def curves(box: Box, places: Sequence[str], lines: Sequence[Curve], reference: float) -> list[str]:
+    """Curves with error bars over named places, side by side where they meet, and a dotted line to compare with."""
+    left = box.left + text_width("0.0", SMALL) + 8
+    plot = Box(left, box.top + 6, box.right - left, box.height - 6)
+    drawn = []
+    for tick in ticks(1.0, 5):
+        y = plot.up(tick)
+        drawn.append(element("line", "stroke grid line", x1=plot.left, x2=plot.right, y1=y, y2=y))
+        drawn.append(words(f"{tick:.1f}", plot.left - 8, y + 0.35 * SMALL, "small soft", "end"))
+    y = plot.up(reference)
+    drawn.append(element("line", "stroke dots soft", x1=plot.left, x2=plot.right, y1=y, y2=y))
+    pitch = plot.width / max(len(places), 1)
+    for i, name in enumerate(places):
+        middle = plot.left + pitch * (i + 0.5)
+        drawn.append(words(fitted(name, pitch - 8, SMALL), middle, plot.bottom + 18, "small soft", "middle"))
+    if not any(line.points for line in lines):
+        return [*drawn, note("not measured", Box(plot.left, plot.top, plot.width, 0.6 * plot.height))]
+    beside = min(14.0, 0.5 * pitch / len(lines))
+    for i, line in enumerate(lines):
+        shift = 0.5 * pitch + beside * (i - (len(lines) - 1) / 2)
+        drawn += _curve(plot, line, [plot.left + pitch * point.place + shift for point in line.points])
+    return drawn
+
+
+def _curve(plot: Box, line: Curve, places: Sequence[float]) -> list[str]:
+    spots = [(x, plot.up(point.value), point) for x, point in zip(places, line.points, strict=True)]
+    path = "L".join(f"{number(x)} {number(y)}" for x, y, _ in spots)
+    drawn = [element("path", f"stroke curve {line.colour}", d=f"M{path}")] if len(spots) > 1 else []
+    for x, y, point in spots:
+        ends = {"x1": x, "x2": x, "y1": plot.up(point.low), "y2": plot.up(point.high)}
+        bar = element("line", f"stroke error {line.colour}", **ends)
+        dot = element("circle", f"fill {line.colour}", cx=x, cy=y, r=3.8)
+        drawn.append(element("g", "mark", title(point.tip), bar, dot))
+    return drawn
+
+
+# ---- parts of drawings
+
+
+def _names(box: Box, rows: Sequence[tuple[str, Sequence[str]]]) -> tuple[list[str], Box]:
+    """Names of rows with all that there is to say of each, to the left of what remains of the box."""
+    widest = max((text_width(name, SIZE) for name, _ in rows), default=0.0)
+    room = min(widest, NAMES * box.width)
+    left = box.left + room + 10
+    drawn = [
+        words(fitted(name, room, SIZE), left - 10, middle + 0.35 * SIZE, anchor="end", tip="\n".join([name, *tips]))
+        for (name, tips), middle in zip(rows, _middles(box, len(rows)), strict=True)
+    ]
+    return drawn, Box(left, box.top, box.right - left, box.height)
+
+
+def _middles(box: Box, rows: int) -> list[float]:
+    return [box.top + box.height * (i + 0.5) / rows for i in range(rows)]
+
+
+def _axis(box: Box, limit: float, written: Callable[[float], str], least: float = 0.0, lines: bool = True) -> list[str]:
+    """Numbers from 0 to the limit below a box, as many as have room, and a line up from each or one along the box."""
+    most = max(1, min(6, int(box.width / (text_width(written(limit), SMALL) + 12))))
+    drawn = []
+    if not lines:
+        drawn.append(element("line", "stroke grid line", x1=box.left, x2=box.right, y1=box.bottom, y2=box.bottom))
+    for tick in ticks(limit, most, least):
+        x = box.across(tick / limit)
+        if lines:
+            drawn.append(element("line", "stroke grid line", x1=x, x2=x, y1=box.top, y2=box.bottom))
+        drawn.append(words(written(tick), x, box.bottom + 18, "small soft", "middle"))
+    return drawn
+
+
+def ticks(limit: float, most: int, least: float = 0.0) -> list[float]:
+    """Round numbers from 0 to the limit, at so many steps at most, none of them smaller than the least."""
+    rough = max(limit / most, least)
+    power = 10.0 ** floor(log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor > rough * 0.9999)
+    return [i * step for i in range(int(limit / step * 1.0001) + 1)]
+
+
+def note(text: str, box: Box) -> str:
+    """A word in the middle of a box that has nothing to show."""
+    return words(text, box.across(0.5), box.up(0.5) + 0.35 * SMALL, "small soft", "middle")
