@@ -139,7 +139,7 @@ def picture(
 
 def _panel(panel: Panel, box: Box) -> tuple[list[str], float]:
     """What there is of a panel whose drawing has this box, and where it ends."""
-    drawn = [words(panel.title, box.left, box.top - TITLE / 2 + 4, "title"), *panel.draw(box)]
+    drawn = [words(fitted(panel.title, box.width, 16), box.left, box.top - 11, "title"), *panel.draw(box)]
     legend, bottom = _legend(Box(box.left, box.bottom + AXIS, box.width, 0), panel.legend)
     return drawn + legend, bottom
 
@@ -165,39 +165,43 @@ def stacked(box: Box, bars: Sequence[Bar], whole: bool = True) -> list[str]:
     """Horizontal bars of shares, the first on top; the axis ends at the whole, or else a little behind the longest."""
     if not bars:
         return [note("no data", box)]
-    drawn, plot = _names(box, [(bar.name, [segment.tip for segment in bar.segments]) for bar in bars])
+    names, plot = _names(box, [(bar.name, [segment.tip for segment in bar.segments]) for bar in bars])
     longest = max(sum(segment.share for segment in bar.segments) for bar in bars)
     limit = 1.0 if whole else max(longest * 1.05, 0.01)
-    drawn = _axis(plot, limit, "{:.0%}".format if limit > 0.05 else "{:.1%}".format) + drawn
+    drawn = _axis(plot, limit, "{:.0%}".format if limit > 0.05 else "{:.1%}".format) + names
     thickness = min(THICKEST, 0.72 * plot.height / len(bars))
     for bar, middle in zip(bars, _middles(plot, len(bars)), strict=True):
-        start = 0.0
-        for segment in bar.segments:
-            if segment.share > 0:
-                across = {"x": plot.across(start / limit), "width": plot.width * segment.share / limit}
-                tip = title(f"{bar.name} · {segment.tip}")
-                look = f"mark fill {segment.colour}"
-                drawn.append(element("rect", look, tip, y=middle - thickness / 2, height=thickness, **across))
-            start += segment.share
-        if bar.note and not start:
-            drawn.append(words(bar.note, plot.left + 8, middle + 0.35 * SMALL, "small soft"))
+        drawn += _bar(bar, Box(plot.left, middle - thickness / 2, plot.width / limit, thickness))
+    return drawn
+
+
+def _bar(bar: Bar, box: Box) -> list[str]:
+    """The box is as wide as a share of 1 would be."""
+    drawn, start = [], 0.0
+    for segment in bar.segments:
+        if segment.share > 0:
+            area = {"x": box.across(start), "y": box.top, "width": box.width * segment.share, "height": box.height}
+            tip = title(f"{bar.name} · {segment.tip}")
+            drawn.append(element("rect", f"mark fill {segment.colour}", tip, **area))
+        start += segment.share
+    if bar.note and not drawn:
+        drawn.append(words(bar.note, box.left + 8, box.up(0.5) + 0.35 * SMALL, "small soft"))
     return drawn
 
 
 def intervals(box: Box, rows: Sequence[Interval], colour: str, reference: float) -> list[str]:
     """A dot on its interval in each row, the value behind it, and a dotted line at the value to compare with."""
     values = 12 + text_width("0.00", SIZE)
-    names = [(row.name, [row.tip]) for row in rows]
-    drawn, plot = _names(Box(box.left, box.top, box.width - values, box.height), names)
-    drawn = _axis(plot, 1.0, "{:.1f}".format) + drawn
-    line = plot.across(reference)
-    drawn.append(element("line", "stroke dots soft", x1=line, x2=line, y1=plot.top, y2=plot.bottom))
+    inner = Box(box.left, box.top, box.width - values, box.height)
+    names, plot = _names(inner, [(row.name, [row.tip]) for row in rows])
+    line = {"x1": plot.across(reference), "x2": plot.across(reference), "y1": plot.top, "y2": plot.bottom}
+    drawn = [*_axis(plot, 1.0, "{:.1f}".format), *names, element("line", "stroke dots soft", **line)]
     pitch = plot.height / max(len(rows), 1)
     for row, middle in zip(rows, _middles(plot, len(rows)), strict=True):
-        area = {"x": plot.left, "y": middle - pitch / 2, "width": plot.width + values, "height": pitch}
-        inside = [title(f"{row.name} · {row.tip}"), element("rect", "target", **area)]
+        target = element("rect", "target", x=plot.left, y=middle - pitch / 2, width=plot.width + values, height=pitch)
+        inside = [title(f"{row.name} · {row.tip}"), target]
         if row.value is None:
-            inside.append(words("not measured", line + 8, middle + 0.35 * SMALL, "small soft"))
+            inside.append(words("not measured", plot.across(reference) + 8, middle + 0.35 * SMALL, "small soft"))
         else:
             ends = {"x1": plot.across(row.low), "x2": plot.across(row.high), "y1": middle, "y2": middle}
             inside.append(element("line", f"stroke band {colour}", **ends))
@@ -215,14 +219,7 @@ def steps(box: Box, outlines: Sequence[tuple[str, Sequence[int]]], width: int, t
         return [note("no data", box)]
     drawn = _axis(box, bins * width, "{:,.0f}".format, least=1.0, lines=False)
     for colour, counts in outlines:
-        shapes = []
-        for rises, run in groupby(range(bins), key=lambda i, counts=counts: counts[i] > 0):  # type: ignore[misc]
-            if rises:
-                inner = [(box.across((i + 1) / bins), box.up(counts[i] / highest), i) for i in run]
-                start = box.across(inner[0][2] / bins)
-                line = "".join(f"V{number(y)}H{number(x)}" for x, y, _ in inner)
-                shapes.append(f"M{number(start)} {number(box.bottom)}{line}V{number(box.bottom)}")
-        drawn.append(element("path", f"area {colour}", d="".join(shapes)))
+        drawn.append(element("path", f"area {colour}", d=_outline(box, [count / highest for count in counts])))
     for i, tip in enumerate(tips):
         if any(counts[i] for _, counts in outlines):
             area = {"x": box.across(i / bins), "y": box.top, "width": box.width / bins, "height": box.height}
@@ -230,17 +227,28 @@ def steps(box: Box, outlines: Sequence[tuple[str, Sequence[int]]], width: int, t
     return drawn
 
 
+def _outline(box: Box, heights: Sequence[float]) -> str:
+    """A path up and down the steps of each run of bins that hold anything."""
+    corners = [(number(box.across((i + 1) / len(heights))), number(box.up(h))) for i, h in enumerate(heights)]
+    path = []
+    for holds, run in groupby(range(len(heights)), key=lambda i: heights[i] > 0):
+        if holds:
+            bins, base = list(run), number(box.bottom)
+            stairs = "".join(f"V{corners[i][1]}H{corners[i][0]}" for i in bins)
+            path.append(f"M{number(box.across(bins[0] / len(heights)))} {base}{stairs}V{base}")
+    return "".join(path)
+
+
 def curves(box: Box, places: Sequence[str], lines: Sequence[Curve], reference: float) -> list[str]:
     """Curves with error bars over named places, side by side where they meet, and a dotted line to compare with."""
     left = box.left + text_width("0.0", SMALL) + 8
     plot = Box(left, box.top + 6, box.right - left, box.height - 6)
     drawn = []
+    for share, look in [*((tick, "grid line") for tick in ticks(1.0, 5)), (reference, "dots soft")]:
+        y = plot.up(share)
+        drawn.append(element("line", f"stroke {look}", x1=plot.left, x2=plot.right, y1=y, y2=y))
     for tick in ticks(1.0, 5):
-        y = plot.up(tick)
-        drawn.append(element("line", "stroke grid line", x1=plot.left, x2=plot.right, y1=y, y2=y))
-        drawn.append(words(f"{tick:.1f}", plot.left - 8, y + 0.35 * SMALL, "small soft", "end"))
-    y = plot.up(reference)
-    drawn.append(element("line", "stroke dots soft", x1=plot.left, x2=plot.right, y1=y, y2=y))
+        drawn.append(words(f"{tick:.1f}", plot.left - 8, plot.up(tick) + 0.35 * SMALL, "small soft", "end"))
     pitch = plot.width / max(len(places), 1)
     for i, name in enumerate(places):
         middle = plot.left + pitch * (i + 0.5)

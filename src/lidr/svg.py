@@ -104,14 +104,20 @@ def fitted(text: str, width: float, size: float) -> str:
 def _character_width(character: str) -> float:
     if character in _WIDTHS:
         return _WIDTHS[character]
-    if character >= "\u1100":
-        return 1.0
-    return 0.8 if character.isupper() or character > "~" else 0.64
+    if character > "~":
+        return 1.1
+    return 0.8 if character.isupper() else 0.64
 
 
 _WIDTHS = {
     character: width
-    for width, characters in ((0.34, " .,:;'|/ijlI"), (0.42, "-()[]!ftr"), (0.6, "ckvxyzs"), (1.0, "mwMW@%…"))
+    for width, characters in (
+        (0.34, " .,:;'|/ijlI"),
+        (0.42, "-()[]!ftr"),
+        (0.6, "ckvxyzs"),
+        (0.86, "#&+<=>^~"),
+        (1.0, "mwMW@%…"),
+    )
     for character in characters
 }
 _UNKNOWN_TO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

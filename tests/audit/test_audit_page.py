@@ -84,6 +84,35 @@ def test_hostile_texts_stay_texts(project: Path) -> None:
 
 
 @needs_chromium
+def test_the_plots_keep_their_style_within_the_page_and_tell_their_figures(project: Path) -> None:
+    in_lab(settings(), 20).write(settings())
+    audit.run(settings(), "m1")
+    page = paths.audit("m1") / "index.html"
+    seen = visit(
+        drive(
+            page,
+            """
+            const marks = [...document.querySelectorAll('svg .chart-mark, svg .chart-target')];
+            const look = (selector) => getComputedStyle(document.querySelector(selector));
+            const ids = [...document.querySelectorAll('[id]')].map((element) => element.id);
+            return JSON.stringify({
+              plots: document.querySelectorAll('.drawing > svg[role=img][aria-label]').length,
+              told: marks.length > 20 && marks.every((mark) => mark.closest(':has(> title)')),
+              chosen: look('svg rect.chart-chosen').fill, page: look('p').fill, size: look('svg .chart-small').fontSize,
+              twice: ids.length - new Set(ids).size, images: document.images.length,
+              overflow: document.body.scrollWidth <= innerWidth,
+            });""",
+        ),
+        project,
+    )
+    assert (seen.console, seen.requests) == ([], [])
+    assert json.loads(title(seen)) == {
+        "plots": 5, "told": True, "chosen": "rgb(15, 125, 107)", "page": "rgb(0, 0, 0)", "size": "12px",
+        "twice": 0, "images": 0, "overflow": True,
+    }  # fmt: skip
+
+
+@needs_chromium
 def test_the_search_finds_by_id_language_and_reason(project: Path) -> None:
     chosen = settings(("es", "de"))
     in_lab(chosen, 40).write(chosen)

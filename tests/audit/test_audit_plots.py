@@ -1,0 +1,176 @@
+"""The audit's plots: what they show and tell of an iteration, of none, and of names as configurations may hold them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import pytest
+from audit_project import Made, in_lab, settings, two_sided
+
+from lidr import audit
+from lidr.audit import plots
+from lidr.audit.report import Report
+from lidr.records import DropReason
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Three languages of the lab."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("plots"))
+        chosen = settings(("es", "de"))
+        in_lab(chosen, 60).write(chosen)
+        return audit.measure(chosen, "m1", None, {})
+
+
+def with_figures(report: Report, **figures: Any) -> Report:
+    return dataclasses.replace(report, figures=report.figures | figures)
+
+
+def parsed(text: str) -> Element:
+    return ElementTree.fromstring(text)
+
+
+def tips(text: str) -> list[str]:
+    return [title.text or "" for title in parsed(text).iter(f"{SVG}title")]
+
+
+def words(text: str) -> list[str]:
+    return ["".join([one.text or "", *(inner.tail or "" for inner in one)]) for one in parsed(text).iter(f"{SVG}text")]
+
+
+def test_all_plots_are_well_formed_and_the_same_each_time(report: Report) -> None:
+    drawn = plots.draw(report)
+    assert list(drawn) == ["reward", "drops", "lengths", "languages", "iterations"]
+    for text in drawn.values():
+        root = parsed(text)
+        assert (root.tag, root.get("role"), root.get("width")) == (f"{SVG}svg", "img", "960")
+        assert root.get("aria-label")
+        assert text.endswith("</svg>\n") and "-0" not in {value for one in root.iter() for value in one.attrib.values()}
+    assert plots.draw(report) == drawn
+
+
+def test_outcomes_and_accuracies_are_told_exactly(report: Report) -> None:
+    reward = report.figures["reward"]
+    text = plots.draw(report)["reward"]
+    row = reward["by_direction"]["es:en"]
+    share = f"{row['chosen_only'] / row['pairs']:.1%}"
+    assert f"es against en · chosen right only: {row['chosen_only']} of {row['pairs']} pairs ({share})" in tips(text)
+    whole = reward["all"]
+    decided = whole["chosen_only"] + whole["rejected_only"]
+    assert (
+        f"all · {whole['accuracy']:.3f}, 95% interval {whole['low']:.3f} to {whole['high']:.3f}, of {decided} pairs "
+        "with just one right answer"
+    ) in tips(text)
+    assert f"{whole['accuracy']:.2f}" in words(text)
+
+
+def test_pairs_that_were_not_judged_are_shown_where_there_are_any(report: Report) -> None:
+    reward = report.figures["reward"]
+    assert "not judged" not in words(plots.draw(report)["reward"])
+    rows = {name: row | {"unjudged": 1} for name, row in reward["by_direction"].items()}
+    text = plots.draw(with_figures(report, reward=reward | {"by_direction": rows}))["reward"]
+    assert "not judged" in words(text)
+
+
+def test_each_reason_of_a_drop_has_its_colour(report: Report) -> None:
+    assert len({plots.REASONS[reason.value] for reason in DropReason}) == len(DropReason)
+    counts = report.figures["counts"]
+    rows = {name: {"prompts": 60} | {reason.value: 2 for reason in DropReason} for name in counts["by_direction"]}
+    every = counts | {"by_direction": rows, "by_reason": {reason.value: 8 for reason in DropReason}}
+    text = plots.draw(with_figures(report, counts=every))["drops"]
+    assert {reason.value for reason in DropReason} <= set(words(text))
+    assert "en against de · out_of_memory: 2 of 60 prompts (3.3%)" in tips(text)
+
+
+def test_drops_by_length_are_shares_of_prompts_in_all_directions(report: Report) -> None:
+    quarter = report.figures["lengths"]["drops"]["quarters"]["q1"]
+    expected = (
+        f"{quarter['from']} to {quarter['to']} · identical: {quarter['identical']:.1%} of {quarter['prompts']} prompts "
+        "x 4 directions"
+    )
+    assert expected in tips(plots.draw(report)["drops"])
+
+
+def test_every_pair_is_in_a_bin_of_the_lengths(report: Report) -> None:
+    found: Counter[str] = Counter()
+    for tip in tips(plots.draw(report)["lengths"]):
+        lang, _, rest = tip.partition(" · ")
+        chosen, rejected = rest.partition(" characters: ")[2].split(", ")
+        found[f"{lang} chosen"] += int(chosen.removesuffix(" chosen").replace(",", ""))
+        found[f"{lang} rejected"] += int(rejected.removesuffix(" rejected").replace(",", ""))
+    pairs = {lang: row["pairs"] for lang, row in report.figures["counts"]["by_language"].items()}
+    assert found == {f"{lang} {side}": n for lang, n in pairs.items() for side in ("chosen", "rejected")}
+
+
+def test_bins_are_whole_numbers_of_characters_and_the_last_holds_the_rest(report: Report) -> None:
+    histograms = {("en", "chosen"): Counter({10: 60, 99: 39, 5_000: 1}), ("en", "rejected"): Counter({3: 1})}
+    found = tips(plots.draw(dataclasses.replace(report, histograms=histograms))["lengths"])
+    assert found == [
+        "en · 3 to 5 characters: 0 chosen, 1 rejected",
+        "en · 9 to 11 characters: 60 chosen, 0 rejected",
+        "en · 99 or more characters: 40 chosen, 0 rejected",
+    ]
+
+
+def test_languages_are_told_by_side(report: Report) -> None:
+    row = report.figures["languages"]["es"]["rejected"]
+    total = row["judged"] + row["unknown"]
+    share = f"{row['off_target'] / total:.1%}"
+    expected = f"es rejected · another language: {row['off_target']} of {total} pairs ({share})"
+    assert row["off_target"] and expected in tips(plots.draw(report)["languages"])
+
+
+def test_iterations_have_a_point_for_each_language_that_was_measured(report: Report) -> None:
+    row = {"accuracy": 0.75, "low": 0.5, "high": 0.875}
+    history = {"m1": {"en": row, "de": row}, "m2": {"en": row | {"accuracy": 0.7}}}
+    text = plots.draw(with_figures(report, history=history))["iterations"]
+    assert tips(text) == [
+        "en in m1: 0.750, interval 0.500 to 0.875",
+        "en in m2: 0.700, interval 0.500 to 0.875",
+        "de in m1: 0.750, interval 0.500 to 0.875",
+    ]
+    assert words(text)[-4:] == ["m1", "m2", "en", "de"]
+
+
+def test_an_iteration_without_pairs_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Made()
+    made.prompt("p0", {"en": "Ask?", "es": "¿Preguntas?"})
+    two_sided(made, "p0", ("Blue.", "Azul."), (None, None))
+    made.write(settings())
+    drawn = plots.draw(audit.measure(settings(), "m1", None, {}))
+    assert words(drawn["reward"]).count("no pairs") == 2
+    assert words(drawn["reward"]).count("not measured") == 3
+    assert "unparsed" in words(drawn["drops"])
+    assert words(drawn["lengths"]).count("no data") == 2
+    assert words(drawn["languages"]).count("no pairs") == 4
+    assert "not measured" in words(drawn["iterations"])
+
+
+def test_no_prompts_and_no_drops_are_told_apart(report: Report) -> None:
+    counts, lengths = report.figures["counts"], report.figures["lengths"]
+    for prompts, note in ((0, "no prompts"), (60, "none")):
+        nothing = counts | {"by_reason": {}, "by_direction": {"es:en": {"prompts": prompts}}}
+        unknown = lengths | {"drops": {"quarters": {}}}
+        text = plots.draw(with_figures(report, counts=nothing, lengths=unknown))["drops"]
+        assert note in words(text) and "no data" in words(text)
+
+
+def test_names_are_shown_as_they_are(report: Report) -> None:
+    name = "<b>&\"'"
+    figures: dict[str, Any] = {}
+    for block in ("reward", "counts"):
+        by_direction = report.figures[block]["by_direction"]
+        figures[block] = report.figures[block] | {"by_direction": {f"{name}:en": by_direction["es:en"]}}
+    figures["languages"] = {name: report.figures["languages"]["es"]}
+    drawn = plots.draw(with_figures(report, **figures))
+    assert f"{name} against en" in words(drawn["reward"]) and f"{name} against en" in words(drawn["drops"])
+    assert f"{name} chosen" in words(drawn["languages"])
