@@ -160,7 +160,7 @@ def main() -> None:
         write_small()
         print(json.dumps({}))
         return
-    report: dict[str, Any] = {"machine": machine("dvc", "click", "msgspec", "matplotlib"), "rows": []}
+    report: dict[str, Any] = {"machine": machine("dvc", "click", "msgspec"), "rows": []}
     report["rows"] += measure_commands(chosen.repetitions)
     report["rows"].append(measure_repro(chosen.repetitions))
     for row in report["rows"]:

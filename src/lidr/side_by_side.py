@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, NamedTuple
 
 from lidr.jsonl import RecordT, rows_as_written
@@ -40,10 +41,20 @@ class Stretch(NamedTuple):
 
 
 class SideBySide:
-    """For each block a stretch of each file, the leader's first; may be gone through more than once."""
+    """For each block a stretch of each file, the leader's first; may be gone through more than once.
 
-    def __init__(self, leader: Path, others: Sequence[Path]) -> None:
-        self._leader, self._others = leader, others
+    A block has so many bytes of the leader. Where the lines of another file begin with something else than the leader's
+    id, `id_in` finds in them what the leader's line has before its second field.
+    """
+
+    def __init__(
+        self,
+        leader: Path,
+        others: Sequence[Path],
+        id_in: Mapping[Path, Callable[[bytes], bytes]] = MappingProxyType({}),
+        block: int = BLOCK,
+    ) -> None:
+        self._leader, self._others, self._id_in, self._block = leader, others, id_in, block
         try:
             self._sizes = [path.stat().st_size for path in (leader, *others)]
         except OSError as error:
@@ -65,11 +76,12 @@ class SideBySide:
     def _blocks(self) -> Iterator[list[Stretch]]:
         seen, begins = _Seen(), [0] * len(self._sizes)
         while begins[0] < self.size:
-            stretch, ids = _leading(self._leader, begins[0])
+            stretch, ids = _leading(self._leader, begins[0], self._block)
             seen.add(ids)
             names = frozenset(ids)
             rest = zip(self._others, begins[1:], self._sizes[1:], strict=True)
-            ends = [stretch.end] + [_end(path, begin, size, names) for path, begin, size in rest]
+            ends = [stretch.end]
+            ends += [_end(path, begin, size, names, self._id_in.get(path, id_in_line)) for path, begin, size in rest]
             yield list(map(Stretch, (self._leader, *self._others), begins, ends))
             begins = ends
         if begins != self._sizes or not seen.once_each():
@@ -78,31 +90,44 @@ class SideBySide:
 
 def rows_by_id(stretch: Stretch, record: type[RecordT]) -> dict[str, RecordT]:
     """The rows of a stretch by their ids."""
-    with stretch.path.open("rb") as file:
-        file.seek(stretch.begin)
-        rows: Any = rows_as_written(file.read(stretch.end - stretch.begin), record)
-    by_id: dict[str, RecordT] = {row.id: row for row in rows or ()}
-    if rows is None or len(by_id) < len(rows):
+    found: list[Any] = rows(stretch, record)
+    by_id: dict[str, RecordT] = {row.id: row for row in found}
+    if len(by_id) < len(found):
         raise NotInOrderError
     return by_id
 
 
-def _leading(path: Path, begin: int) -> tuple[Stretch, list[bytes]]:
+def rows(stretch: Stretch, record: type[RecordT]) -> list[RecordT]:
+    """The rows of a stretch."""
+    with stretch.path.open("rb") as file:
+        file.seek(stretch.begin)
+        found = rows_as_written(file.read(stretch.end - stretch.begin), record)
+    if found is None:
+        raise NotInOrderError
+    return found
+
+
+def id_in_line(line: bytes) -> bytes:
+    """The id of a row as it stands in its line: first of all fields, and before another one that is text."""
+    return line.partition(b'","')[0]
+
+
+def _leading(path: Path, begin: int, size: int) -> tuple[Stretch, list[bytes]]:
     """The leader's next stretch, and the ids in it."""
     with path.open("rb") as file:
         file.seek(begin)
-        lines = file.readlines(BLOCK)
-        return Stretch(path, begin, file.tell()), list(map(_id, lines))
+        lines = file.readlines(size)
+        return Stretch(path, begin, file.tell()), list(map(id_in_line, lines))
 
 
-def _end(path: Path, begin: int, size: int, ids: Collection[bytes]) -> int:
+def _end(path: Path, begin: int, size: int, ids: Collection[bytes], id_of: Callable[[bytes], bytes]) -> int:
     """Where the rows of these ids end, which begin at `begin` if there are any."""
     with path.open("rb") as file:
 
         def is_behind(place: int) -> bool:
             _go_to_line(file, place)
             line = file.readline()
-            return not line or _id(line) not in ids
+            return not line or id_of(line) not in ids
 
         places = range(begin, size)
         _go_to_line(file, begin + bisect_left(places, True, key=is_behind))
@@ -116,11 +141,6 @@ def _go_to_line(file: IO[bytes], place: int) -> None:
         file.readline()
     else:
         file.seek(0)
-
-
-def _id(line: bytes) -> bytes:
-    """The id of a row as it stands in its line: first of all fields, and before another one that is text."""
-    return line.partition(b'","')[0]
 
 
 class _Seen:

@@ -10,10 +10,11 @@ import pytest
 from factories import ROOT
 
 from lidr import audit, config, paths
-from lidr.audit import blocks
+from lidr.audit import blocks, story_blocks
 from lidr.errors import InputError
 from lidr.jsonl import read_rows
 from lidr.records import Prompt
+from lidr.side_by_side import NotInOrderError
 
 PROMPTS = 60
 
@@ -28,7 +29,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings
 
 
 def report(settings: config.Settings, monkeypatch: pytest.MonkeyPatch, block: int, processes: int) -> audit.Report:
-    monkeypatch.setattr(blocks, "BLOCK", block)
+    """The report of blocks of about so many prompts, two in a part."""
+    line = -(-paths.prompt_file("m1", settings.dominant).stat().st_size // PROMPTS)
+    monkeypatch.setattr(story_blocks, "BLOCK", block * line)
+    monkeypatch.setattr(blocks, "PARTS", max(1, PROMPTS // block // processes // 2))
     monkeypatch.setattr(blocks, "_processes", lambda: processes)
     items = list(read_rows(paths.prompt_file("m1", "es"), Prompt))[::7]
     return audit.measure(settings, "m1", None, {"tests": items})
@@ -46,11 +50,27 @@ def test_the_report_is_the_same_however_it_is_counted(
     assert repr(parts.figures) == repr(whole.figures)
 
 
+def test_the_report_is_the_same_where_stories_come_one_by_one(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = report(settings, monkeypatch, PROMPTS, 1)
+    # Not as lidr writes it, but the same rows.
+    answers = paths.response_file("m1", "es")
+    answers.write_bytes(answers.read_bytes().replace(b'"lang":"es"', b'"lang": "es"', 1))
+    monkeypatch.setattr(blocks, "AT_ONCE", 7)
+    with pytest.raises(NotInOrderError):
+        for block in story_blocks.files(settings, "m1"):
+            story_blocks.stories(settings, "m1", block)
+    again = report(settings, monkeypatch, 7, 2)
+    assert again == whole
+    assert repr(again.figures) == repr(whole.figures)
+
+
 def test_all_of_few_prompts_are_counted_here(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("a copy was made")
 
-    monkeypatch.setattr(blocks, "Copies", refuse)
+    monkeypatch.setattr("lidr.copies.Copies", refuse)
     assert report(settings, monkeypatch, PROMPTS, 8).figures["counts"]["prompts"] == PROMPTS
 
 

@@ -10,7 +10,7 @@ import pytest
 from factories import ROOT
 
 from lidr import audit, config
-from lidr.audit import blocks, sample
+from lidr.audit import blocks, sample, story_blocks
 
 FEW, MANY = 800, 2_400
 # Ids of prompts are kept, to see one twice: 1 GB for 10 million pairs.
@@ -37,7 +37,7 @@ def test_memory_per_row_is_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     # A sample that is full with the smaller data already.
     monkeypatch.setattr(sample, "SIZE", 16)
     # And blocks that are; what several processes have at once is a few blocks, the more the busier the machine is.
-    monkeypatch.setattr(blocks, "BLOCK", 10)
+    monkeypatch.setattr(story_blocks, "BLOCK", 1 << 10)
     monkeypatch.setattr(blocks, "_processes", lambda: 1)
     peak(settings, tmp_path / "warm", 80)  # fills what libraries keep from their first use on
     few = peak(settings, tmp_path / "few", FEW)

@@ -14,6 +14,7 @@ is counted by one room each (`tallies` names them) and put into words in `sectio
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from lidr import config, paths
@@ -21,11 +22,11 @@ from lidr.audit import blocks, drift, markdown, page, plots, reward
 from lidr.audit.contamination import Evaluations, Index, evaluation_items
 from lidr.audit.examine import Examiner
 from lidr.audit.report import Report, rounded, warnings
-from lidr.audit.round_trip import RoundTrip
-from lidr.audit.stories import read
+from lidr.audit.round_trip import sent
 from lidr.audit.tallies import Tallies
 from lidr.jsonl import write_json, write_rows, write_text
 from lidr.progress import bar
+from lidr.side_by_side import NotInOrderError
 
 __all__ = ["Report", "headline", "measure", "run", "summary", "write"]
 
@@ -67,15 +68,13 @@ def measure(
 ) -> Report:
     """Read the iteration once and count; nothing is written."""
     previous = drift.read(previous_metrics)
-    examiner, index, round_trip = Examiner(settings), Index(evaluations), RoundTrip(iteration)
-    tallies, stories = Tallies(settings), round_trip.watch(read(settings, iteration))
-    total = _line_count(paths.prompt_file(iteration, settings.dominant))
-    with bar(f"audit {iteration}", total, "prompt") as advance:
-        for part in blocks.count(settings, examiner, index, stories, total):
-            tallies.merge(part)
-            advance(part.counts.prompts)
+    examiner, index, sample = Examiner(settings), Index(evaluations), sent(iteration)
+    try:
+        tallies = _total(settings, iteration, blocks.side_by_side(settings, iteration, examiner, index, sample))
+    except NotInOrderError:
+        tallies = _total(settings, iteration, blocks.one_by_one(settings, iteration, examiner, index, sample))
     figures = {"iteration": iteration} | tallies.figures(settings)
-    figures["round_trip"] = round_trip.figures(settings)
+    figures["round_trip"] = tallies.round_trip.figures(settings, iteration, sample)
     figures["contamination"] = tallies.contamination.figures(index)
     figures["history"] = drift.history(iteration, figures["reward"], previous)
     figures = rounded(figures)
@@ -102,6 +101,16 @@ def write(report: Report, folder: Path) -> None:
     write_text(folder / paths.PAGE, page.html(report, drawn))
     write_text(folder / REPORT, markdown.markdown(report))
     write_json(folder / paths.METRICS, report.figures)
+
+
+def _total(settings: config.Settings, iteration: str, parts: Iterable[Tallies]) -> Tallies:
+    """All parts together, with a bar of the prompts that are counted."""
+    tallies, prompts = Tallies(settings), _line_count(paths.prompt_file(iteration, settings.dominant))
+    with bar(f"audit {iteration}", prompts, "prompt") as advance:
+        for part in parts:
+            tallies.merge(part)
+            advance(part.counts.prompts)
+    return tallies
 
 
 def _line_count(path: Path) -> int:

@@ -1,53 +1,90 @@
 """The stories counted a block at a time, on all cores where there are many: the same figures on any number of them.
 
-    >>> for part in count(settings, Examiner(settings), index, read(settings, "m1"), total=100_000):
+    >>> for part in side_by_side(settings, "m1", Examiner(settings), Index(evaluations), sample):
     ...     tallies.merge(part)
 
-This process reads and checks, which is a twentieth of the work; copies of it look at the texts and count. Blocks are of
-one size and their tallies come in order, so nothing depends on who counted which.
+This process only finds out where blocks end; copies of it read them, look at the texts and count. Tallies come in
+order, so nothing depends on who counted what. `one_by_one` does the same in this process alone, with what is wrong in
+a file as an error that names it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
+from typing import TypeVar
 
 from lidr import config
+from lidr.audit import story_blocks
 from lidr.audit.contamination import Index
 from lidr.audit.examine import Examiner
-from lidr.audit.stories import Story
+from lidr.audit.round_trip import Sent
+from lidr.audit.stories import Story, read
 from lidr.audit.tallies import Tallies
-from lidr.copies import Copies, cores
+from lidr.copies import cores
+from lidr.side_by_side import Stretch
 
-BLOCK = 256  # prompts, about a second's work
-# What one process that reads and checks can keep busy.
+ItemT = TypeVar("ItemT")
+
+# What one process that finds the ends of blocks can keep busy.
 MOST_PROCESSES = 16
+# Parts of each process: more of them end more evenly, fewer have less to send back. Blocks of a part, at most.
+PARTS, LARGEST = 8, 64
+# Stories that are examined at once where they come one by one.
+AT_ONCE = 100
 
 
-def count(
-    settings: config.Settings, examiner: Examiner, index: Index, stories: Iterable[Story], total: int
+def side_by_side(
+    settings: config.Settings, iteration: str, examiner: Examiner, index: Index, sample: Sent
 ) -> Iterator[Tallies]:
-    """What is counted of each block, in order; `total` prompts are expected. Raises what `stories` raises."""
+    """What is counted of each part of the blocks, in order; raises NotInOrderError, which may come late."""
+    files = story_blocks.files(settings, iteration)
+    add = _counter(settings, examiner, index, sample)
 
-    def tally(block: list[Story]) -> Tallies:
+    def tally(part: Iterable[Sequence[Stretch]]) -> Tallies:
         counted = Tallies(settings)
-        for story, found in zip(block, examiner.facts(block), strict=True):
-            counted.add(story, found, index)
+        for block in part:
+            add(counted, story_blocks.stories(settings, iteration, block))
         return counted
 
-    blocks, processes = _blocks(iter(stories)), min(_processes(), -(-total // BLOCK))
+    blocks = -(-files.size // story_blocks.BLOCK)
+    processes = min(_processes(), blocks)
+    parts = _parts(iter(files), max(1, min(blocks // (PARTS * processes), LARGEST)))
     if processes < 2:
-        yield from map(tally, blocks)
+        yield from map(tally, parts)
         return
+    from lidr.copies import Copies
+
     with closing(Copies(processes, tally)) as copies:
-        yield from copies.in_order((block,) for block in blocks)
+        yield from copies.in_order((part,) for part in parts)
 
 
-def _blocks(stories: Iterator[Story]) -> Iterator[list[Story]]:
-    while block := list(islice(stories, BLOCK)):
-        yield block
+def one_by_one(
+    settings: config.Settings, iteration: str, examiner: Examiner, index: Index, sample: Sent
+) -> Iterator[Tallies]:
+    """What is counted of some stories at a time, in order; raises InputError where files contradict each other."""
+    add = _counter(settings, examiner, index, sample)
+    for stories in _parts(read(settings, iteration), AT_ONCE):
+        counted = Tallies(settings)
+        add(counted, stories)
+        yield counted
+
+
+def _counter(
+    settings: config.Settings, examiner: Examiner, index: Index, sample: Sent
+) -> Callable[[Tallies, Sequence[Story]], None]:
+    def add(counted: Tallies, stories: Sequence[Story]) -> None:
+        for story, found in zip(stories, examiner.facts(stories), strict=True):
+            counted.add(story, found, index, sample)
+
+    return add
+
+
+def _parts(items: Iterator[ItemT], size: int) -> Iterator[list[ItemT]]:
+    while part := list(islice(items, size)):
+        yield part
 
 
 def _processes() -> int:

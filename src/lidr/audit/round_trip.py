@@ -13,7 +13,7 @@ the measures of `fidelity`, which look at the way there alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from lidr import config, paths
@@ -22,46 +22,59 @@ from lidr.errors import InputError
 from lidr.jsonl import read_rows
 from lidr.records import Translation
 
+# What came back, by the prompt's id and the direction of the way there.
+Sent = Mapping[tuple[str, Direction], Translation]
+
+
+def sent(iteration: str) -> Sent:
+    """The sample of an iteration; raises InputError where an answer came back twice."""
+    found: dict[tuple[str, Direction], Translation] = {}
+    for number, row in enumerate(_rows(iteration), start=1):
+        key = (row.id, (row.target_lang, row.source_lang))
+        if key in found:
+            raise InputError(f"a second row of {row.id!r} from {row.source_lang}", paths.round_trip(iteration), number)
+        found[key] = row
+    return found
+
 
 class RoundTrip:
-    """Scores the sample's answers as their prompts pass by."""
+    """Scores the sample's answers."""
 
-    def __init__(self, iteration: str) -> None:
-        self._path = paths.round_trip(iteration)
-        self._waiting: dict[tuple[str, Direction], Translation] = {}
-        for number, row in enumerate(_rows(iteration), start=1):
-            key = (row.id, (row.target_lang, row.source_lang))
-            if key in self._waiting:
-                raise InputError(f"a second row of {row.id!r} from {row.source_lang}", self._path, number)
-            self._waiting[key] = row
+    def __init__(self) -> None:
+        self._met: set[tuple[str, Direction]] = set()
         self._scores: dict[Direction, list[float]] = {}
         self._counts: Counter[tuple[Direction, str]] = Counter()
 
-    def watch(self, stories: Iterable[Story]) -> Iterator[Story]:
-        """The stories, each scored as it passes."""
-        for story in stories:
-            self._add(story)
-            yield story
-
-    def _add(self, story: Story) -> None:
+    def add(self, sample: Sent, story: Story) -> None:
         """Compare the answers of one prompt with what came back of them."""
         for direction in story.translations:
-            back = self._waiting.pop((story.id, direction), None)
-            answer = story.responses.get(direction[0])
-            if back is None or answer is None:
+            back = sample.get((story.id, direction))
+            if back is None:
                 continue
-            self._counts.update([(direction, "n")])
+            self._met.add((story.id, direction))
+            answer = story.responses.get(direction[0])
+            if answer is None:
+                continue
+            self._counts[direction, "n"] += 1
             if back.text is None:
-                self._counts.update([(direction, "unparsed")])
+                self._counts[direction, "unparsed"] += 1
                 continue
             self._scores.setdefault(direction, []).append(chrf(back.text, answer.text))
-            self._counts.update([(direction, "same")] * (back.text.strip() == answer.text.strip()))
+            self._counts[direction, "same"] += back.text.strip() == answer.text.strip()
 
-    def figures(self, settings: config.Settings) -> dict[str, Any]:
+    def merge(self, later: RoundTrip) -> None:
+        """Add the scores of the prompts after these."""
+        self._met |= later._met
+        self._counts.update(later._counts)
+        for direction, scores in later._scores.items():
+            self._scores.setdefault(direction, []).extend(scores)
+
+    def figures(self, settings: config.Settings, iteration: str, sample: Sent) -> dict[str, Any]:
         """By direction: answers that were sent and came back, and their mean chrF; raises where a row has no answer."""
-        if self._waiting:
-            (prompt_id, (source, target)), _ = next(iter(self._waiting.items()))
-            raise InputError(f"a row of {prompt_id!r}: there is no translation {source}-{target} of it", self._path)
+        for prompt_id, (source, target) in sample:
+            if (prompt_id, (source, target)) not in self._met:
+                problem = f"a row of {prompt_id!r}: there is no translation {source}-{target} of it"
+                raise InputError(problem, paths.round_trip(iteration))
         return {f"{a}-{b}": self._of((a, b), settings) for a, b in translation_directions(settings)}
 
     def _of(self, direction: Direction, settings: config.Settings) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def read(settings: config.Settings, iteration: str) -> Iterator[Story]:
             raise InputError(f"a second prompt with the id {prompt.id!r}", files.first)
         known.add(prompt.id)
         story = files.story(prompt)
-        _check(settings, iteration, story)
+        check(settings, iteration, story)
         yield story
     for stream in files.all():
         stream.expect_end(known)
@@ -184,12 +184,22 @@ def _rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
     yield from read_rows(path, record)
 
 
-def _check(settings: config.Settings, iteration: str, story: Story) -> None:
-    """Each direction has one pair or one drop, and each pair says what the answers say."""
+def check(settings: config.Settings, iteration: str, story: Story) -> None:
+    """Each direction has one pair or one drop, and each pair says what the answers say; raises InputError if not."""
     pairs_file = paths.pairs(iteration) / paths.PAIRS
     expected = pair_directions(settings)
     rows: list[Pair | Drop] = [*story.pairs, *story.drops]
-    found = Counter((row.lang, row.other_lang) for row in rows)
+    directions = [(row.lang, row.other_lang) for row in rows]
+    if len(directions) != len(expected) or set(directions) != set(expected):
+        _raise_direction(story, directions, expected, pairs_file)
+    for pair in story.pairs:
+        problem = _contradiction(settings, story, pair)
+        if problem:
+            raise InputError(f"the pair {pair.id!r}: {problem}", pairs_file)
+
+
+def _raise_direction(story: Story, directions: list[Direction], expected: list[Direction], pairs_file: Path) -> None:
+    found = Counter(directions)
     for lang, other_lang in [*found, *expected]:
         name = pair_id(story.id, lang, other_lang)
         if (lang, other_lang) not in expected:
@@ -199,10 +209,6 @@ def _check(settings: config.Settings, iteration: str, story: Story) -> None:
             raise InputError(
                 f"{name!r} has {times} rows in {paths.PAIRS} and {paths.DROPS} together; one is expected", pairs_file
             )
-    for pair in story.pairs:
-        problem = _contradiction(settings, story, pair)
-        if problem:
-            raise InputError(f"the pair {pair.id!r}: {problem}", pairs_file)
 
 
 def _contradiction(settings: config.Settings, story: Story, pair: Pair) -> str | None:

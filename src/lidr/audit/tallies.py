@@ -1,7 +1,8 @@
 """All that the audit counts, over any part of the stories; the tallies of two parts are put together by `merge`.
 
     >>> tallies = Tallies(settings)
-    >>> tallies.add(story, examiner.facts(story), index)
+    >>> for story, found in zip(stories, examiner.facts(stories)):
+    ...     tallies.add(story, found, index, sample)
     >>> tallies.merge(those_of_the_stories_after_these)
 
 Each room counts one thing and keeps no row, but for the sample's. What stands in one order for all parts together
@@ -21,6 +22,7 @@ from lidr.audit.fidelity import Fidelity
 from lidr.audit.language import Languages
 from lidr.audit.lengths import DropsByLength, Lengths
 from lidr.audit.reward import Reward
+from lidr.audit.round_trip import RoundTrip, Sent
 from lidr.audit.sample import Sample
 from lidr.audit.stories import Story
 from lidr.audit.text_quality import TextQuality
@@ -34,12 +36,14 @@ class Tallies:
         self.lengths, self.drops = Lengths(), DropsByLength(settings)
         self.languages, self.quality = Languages(), TextQuality()
         self.contamination, self.sample = Contamination(), Sample(settings)
+        self.round_trip = RoundTrip()
 
-    def add(self, story: Story, found: Sequence[Facts], index: Index) -> None:
-        """Count one prompt and all that came of it."""
+    def add(self, story: Story, found: Sequence[Facts], index: Index, sample: Sent) -> None:
+        """Count one prompt and all that came of it; `sample` is what was translated back of some."""
         self.counts.add(story)
         self.reward.add(found)
         self.fidelity.add(story)
+        self.round_trip.add(sample, story)
         self.drops.add(story)
         self.lengths.add_story(story)
         self.contamination.add(index, story, found)

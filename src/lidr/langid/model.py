@@ -143,11 +143,12 @@ class Model:
 def load() -> Model:
     """The model of the installed py3langid; unpacked once into the user's cache, if that can be written."""
     import numpy
+    from numpy.lib.format import open_memmap
     from py3langid import __version__
 
     folder = cache_folder() / f"py3langid-{__version__}"
     try:
-        tables = {name: numpy.asarray(numpy.load(folder / f"{name}.npy", mmap_mode="r")) for name in _TABLES}
+        tables = {name: numpy.asarray(open_memmap(folder / f"{name}.npy", mode="r")) for name in _TABLES}
     except (OSError, ValueError):  # not there, or not whole
         tables = _unpacked()
         _keep(folder, tables)
