@@ -24,8 +24,10 @@ from typing import IO, Any, NamedTuple
 
 from lidr.jsonl import RecordT, rows_as_written
 
-# Bytes of the leader in a block: a few hundred short rows.
-BLOCK = 1 << 16
+# Bytes of the leader in a block: some hundred short rows. All that is made of them stays in the processor's cache.
+BLOCK = 1 << 15
+# Bytes before and behind the place where a block's rows should end, in which they mostly do.
+_NEAR = 1 << 11
 
 
 class NotInOrderError(Exception):
@@ -43,7 +45,7 @@ class Stretch(NamedTuple):
 class SideBySide:
     """For each block a stretch of each file, the leader's first; may be gone through more than once.
 
-    A block has so many bytes of the leader. Where the lines of another file begin with something else than the leader's
+    A block has so many bytes of the leader, `BLOCK` if none are named. Where the lines of another file begin with something else than the leader's
     id, `id_in` finds in them what the leader's line has before its second field.
     """
 
@@ -52,9 +54,9 @@ class SideBySide:
         leader: Path,
         others: Sequence[Path],
         id_in: Mapping[Path, Callable[[bytes], bytes]] = MappingProxyType({}),
-        block: int = BLOCK,
+        block: int | None = None,
     ) -> None:
-        self._leader, self._others, self._id_in, self._block = leader, others, id_in, block
+        self._leader, self._others, self._id_in, self._block = leader, others, id_in, block or BLOCK
         try:
             self._sizes = [path.stat().st_size for path in (leader, *others)]
         except OSError as error:
@@ -79,13 +81,19 @@ class SideBySide:
             stretch, ids = _leading(self._leader, begins[0], self._block)
             seen.add(ids)
             names = frozenset(ids)
-            rest = zip(self._others, begins[1:], self._sizes[1:], strict=True)
+            share = (stretch.end - stretch.begin) / (self.size - stretch.begin)
             ends = [stretch.end]
-            ends += [_end(path, begin, size, names, self._id_in.get(path, id_in_line)) for path, begin, size in rest]
+            for path, begin, size in zip(self._others, begins[1:], self._sizes[1:], strict=True):
+                is_behind = self._is_behind(path, names)
+                ends.append(_end(path, begin, size, is_behind, guess=begin + round(share * (size - begin))))
             yield list(map(Stretch, (self._leader, *self._others), begins, ends))
             begins = ends
         if begins != self._sizes or not seen.once_each():
             raise NotInOrderError
+
+    def _is_behind(self, path: Path, ids: Collection[bytes]) -> Callable[[bytes], bool]:
+        id_in = self._id_in.get(path, id_in_line)
+        return lambda line: id_in(line) not in ids
 
 
 def rows_by_id(stretch: Stretch, record: type[RecordT]) -> dict[str, RecordT]:
@@ -120,17 +128,21 @@ def _leading(path: Path, begin: int, size: int) -> tuple[Stretch, list[bytes]]:
         return Stretch(path, begin, file.tell()), list(map(id_in_line, lines))
 
 
-def _end(path: Path, begin: int, size: int, ids: Collection[bytes], id_of: Callable[[bytes], bytes]) -> int:
-    """Where the rows of these ids end, which begin at `begin` if there are any."""
+def _end(path: Path, begin: int, size: int, is_behind: Callable[[bytes], bool], guess: int) -> int:
+    """Where the first line begins that is behind the block, whose lines begin at `begin` if there are any."""
     with path.open("rb") as file:
+        _go_to_line(file, max(begin, guess - _NEAR))
+        place, lines = file.tell(), file.readlines(2 * _NEAR)
+        count = bisect_left(lines, True, key=is_behind)
+        if (count or place == begin) and (count < len(lines) or file.tell() == size):
+            return place + sum(map(len, lines[:count]))
 
-        def is_behind(place: int) -> bool:
+        def is_behind_at(place: int) -> bool:
             _go_to_line(file, place)
             line = file.readline()
-            return not line or id_of(line) not in ids
+            return not line or is_behind(line)
 
-        places = range(begin, size)
-        _go_to_line(file, begin + bisect_left(places, True, key=is_behind))
+        _go_to_line(file, bisect_left(range(size), True, lo=begin, key=is_behind_at))
         return file.tell()
 
 

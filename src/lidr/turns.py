@@ -10,6 +10,7 @@ turn it is takes its own result and hands the state on.
 
 from __future__ import annotations
 
+import gc
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,12 +48,15 @@ def in_turns(
     context = get_context("fork")
     pipes = [context.Pipe(duplex=False) for _ in range(processes)]
     ring = _Ring(pipes, blocks, work, take)
-    copies = [context.Process(target=ring.be_copy, args=(place,)) for place in range(1, processes)]
+    copies = [context.Process(target=ring.be_copy, args=(place,)) for place in range(processes - 1)]
+    # What a copy does not write stays shared, and the search for cycles writes to all objects that it looks at.
+    gc.freeze()
     try:
         for copy in copies:
             copy.start()
         return ring.go_round(state, progress)
     finally:
+        gc.unfreeze()
         ring.close()
         for copy in copies:
             copy.join()
@@ -81,36 +85,34 @@ class _Ring(Generic[BlockT, ResultT, StateT]):
         self._pipes, self._blocks, self._work, self._take = pipes, blocks, work, take
 
     def go_round(self, state: StateT, progress: Callable[[StateT], None]) -> StateT:
-        """What this process does, which is the first one and always has a block."""
-        receive, send = self._ends(0)
+        """What this process does, which is the last one: it had to make the others first."""
+        receive, send = self._ends(len(self._pipes) - 1)
         try:
-            for result in self._results(0):
-                assert result is not None
-                state = self._take(state, result)
-                # A process that has raised is gone; what it raised comes by the other pipe.
-                with suppress(BrokenPipeError):
-                    send.send(state)
+            _hand_on(state, send)
+            for result in self._results(len(self._pipes) - 1):
                 state = _received(receive)
+                if result is not None:
+                    state = self._take(state, result)
+                _hand_on(state, send)
                 progress(state)
         except EOFError as error:
             raise CopyLostError from error
         return state
 
     def be_copy(self, place: int) -> None:
-        """What a copy does. An error goes on to the next process, until it comes to the first one."""
-        # An interrupt reaches all processes of a terminal; the first one ends the others.
+        """What a copy does. An error goes on to the next process, until it comes to the last one."""
+        # An interrupt reaches all processes of a terminal; the last one ends the others.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         receive, send = self._ends(place)
         try:
             for result in self._results(place):
                 state = _received(receive)
-                send.send(state if result is None else self._take(state, result))
-        except (EOFError, BrokenPipeError):
+                _hand_on(state if result is None else self._take(state, result), send)
+        except EOFError:
             return
         except Exception as error:
             error.add_note(traceback.format_exc())
-            with suppress(BrokenPipeError):
-                send.send(_Raised(error))
+            _hand_on(_Raised(error), send)
 
     def close(self) -> None:
         for end in chain(*self._pipes):
@@ -129,6 +131,12 @@ class _Ring(Generic[BlockT, ResultT, StateT]):
         blocks = iter(self._blocks)
         while in_round := list(islice(blocks, len(self._pipes))):
             yield self._work(in_round[place]) if place < len(in_round) else None
+
+
+def _hand_on(state: Any, send: Connection) -> None:
+    # Whoever has raised, or is done, is gone; what was raised comes round by the other pipe.
+    with suppress(BrokenPipeError):
+        send.send(state)
 
 
 def _received(receive: Connection) -> Any:

@@ -134,8 +134,8 @@ def make(settings: config.Settings, texts: Texts) -> tuple[list[Pair], list[Drop
             if flaw is not None:
                 drops.append(_drop(prompt.id, lang, other_lang, flaw))
             else:
-                text = texts.prompts[lang][prompt.id].text
-                pairs.append(_pair(prompt.id, text, lang, other_lang, rule, chosen, rejected))
+                asked = texts.prompts[lang][prompt.id].text
+                pairs.append(_pair(prompt.id, asked, lang, other_lang, rule, chosen, rejected))
     return pairs, drops
 
 
