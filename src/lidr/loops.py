@@ -16,14 +16,16 @@ _END = 600
 
 def ends_in_loop(text: str) -> bool:
     """Whether the text, with or without the white space at its end, ends in a unit so many times."""
+    # Each repetition has the last character: in most answers it is a full stop, and there are fewer.
+    last = text[-1:]
+    if not last.isspace() and text.count(last, -_END) < TIMES:
+        return False
     tail = text[-_END:]
-    for end in range(len(tail.rstrip()), len(tail) + 1):
-        # Each repetition has the last character: in most answers it is a full stop, and there are fewer.
-        if tail.count(tail[end - 1 : end], 0, end) >= TIMES and _repeats(tail, end):
-            return True
-    return False
+    ends = range(len(tail.rstrip()), len(tail) + 1)
+    return any(_repeats(tail, end) for end in ends if tail.count(tail[end - 1 : end], 0, end) >= TIMES)
 
 
 def _repeats(tail: str, end: int) -> bool:
+    """Whether what stands before `end` ends in a unit so many times."""
     units = range(1, min(LONGEST_UNIT, end // TIMES) + 1)
     return any(tail.endswith(tail[end - unit : end] * TIMES, 0, end) for unit in units)

@@ -161,6 +161,8 @@ def _own(texts: Texts, lang: str, prompt_id: str) -> Side:
     response = texts.responses[lang].get(prompt_id)
     if response is None:
         return Flaw(DropReason.MISSING, f"no answer in {lang}")
+    if response.finish_reason is _STOP and response.text.strip():
+        return response.text  # as most are; what is said of the others is not put together for these
     return _whole(response.text, response.finish_reason, f"the answer in {lang}")
 
 
@@ -171,6 +173,8 @@ def _translated(texts: Texts, direction: tuple[str, str], prompt_id: str, origin
     translation = texts.translations[direction].get(prompt_id)
     if translation is None:
         return Flaw(DropReason.MISSING, f"no translation from {source} to {target}")
+    if translation.finish_reason is _STOP and translation.text and translation.text.strip():
+        return translation.text
     what = f"the translation from {source} to {target}"
     if translation.text is None and translation.finish_reason is _STOP:
         return Flaw(DropReason.UNPARSED, f"{what} has no closing tag")
@@ -179,13 +183,12 @@ def _translated(texts: Texts, direction: tuple[str, str], prompt_id: str, origin
 
 def _whole(text: str, finish_reason: FinishReason, what: str, parsed: bool = False) -> Side:
     """The text, unless it was refused, cut off (a parsed translation is whole all the same) or is empty."""
-    if finish_reason is not _STOP:
-        if finish_reason is FinishReason.REFUSED:
-            return Flaw(DropReason.REFUSED, f"{what}: the request does not fit the model's context")
-        if finish_reason is FinishReason.OUT_OF_MEMORY:
-            return Flaw(DropReason.OUT_OF_MEMORY, f"{what}: the request does not fit the device's memory")
-        if finish_reason is FinishReason.LENGTH and not parsed:
-            return Flaw(DropReason.TRUNCATED, f"{what} was cut off at the token limit")
+    if finish_reason is FinishReason.REFUSED:
+        return Flaw(DropReason.REFUSED, f"{what}: the request does not fit the model's context")
+    if finish_reason is FinishReason.OUT_OF_MEMORY:
+        return Flaw(DropReason.OUT_OF_MEMORY, f"{what}: the request does not fit the device's memory")
+    if finish_reason is FinishReason.LENGTH and not parsed:
+        return Flaw(DropReason.TRUNCATED, f"{what} was cut off at the token limit")
     return text if text.strip() else Flaw(DropReason.EMPTY, f"{what} is empty")
 
 
