@@ -45,8 +45,8 @@ class Stretch(NamedTuple):
 class SideBySide:
     """For each block a stretch of each file, the leader's first; may be gone through more than once.
 
-    A block has so many bytes of the leader, `BLOCK` if none are named. Where the lines of another file begin with something else than the leader's
-    id, `id_in` finds in them what the leader's line has before its second field.
+    A block has so many bytes of the leader, `BLOCK` if none are named. Where lines of another file begin with something
+    else than the leader's id, `id_in` finds in them what the leader's line has before its second field.
     """
 
     def __init__(
