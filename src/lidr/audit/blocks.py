@@ -23,7 +23,6 @@ from lidr.audit.examine import Examiner
 from lidr.audit.round_trip import Sent
 from lidr.audit.stories import Story, read
 from lidr.audit.tallies import Tallies
-from lidr.copies import cores
 from lidr.side_by_side import Stretch
 
 ItemT = TypeVar("ItemT")
@@ -50,7 +49,7 @@ def side_by_side(
         return counted
 
     blocks = -(-files.size // story_blocks.BLOCK)
-    processes = min(_processes(), blocks)
+    processes = min(_processes(), blocks) if blocks > 1 else 1
     parts = _parts(iter(files), max(1, min(blocks // (PARTS * processes), LARGEST)))
     if processes < 2:
         yield from map(tally, parts)
@@ -89,4 +88,6 @@ def _parts(items: Iterator[ItemT], size: int) -> Iterator[list[ItemT]]:
 
 def _processes() -> int:
     """Elsewhere than on Linux a process that has loaded system libraries may not survive being forked."""
+    from lidr.copies import cores
+
     return min(cores(), MOST_PROCESSES) if sys.platform == "linux" else 1

@@ -16,8 +16,10 @@ the chosen answers; an item of any language is found in a text of any language.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -87,10 +89,11 @@ class Index:
         lengths: set[int] = set()
         for number, (_, prompt) in enumerate(self.items):
             item_words = words(prompt.text)
-            grams = ngrams(item_words)
+            length = ngram_length(item_words)
+            grams = ngrams(item_words, length)
             self.ngram_counts.append(len(grams))
             self._by_words.setdefault(" ".join(item_words), []).append(number)
-            lengths.add(ngram_length(item_words))
+            lengths.add(length)
             for gram in grams:
                 self._by_ngram.setdefault(gram, []).append(number)
         self._lengths = sorted(lengths)
@@ -101,16 +104,13 @@ class Index:
 
     def matches(self, text_words: Sequence[str]) -> Iterator[tuple[int, float, bool]]:
         """Each item that these words have something of: its number, the share of its n-grams, if it is all of them."""
-        shared: dict[int, int] = {}
         # A text may quote an item of another script, so it is cut in the ways of all items.
-        for length in self._lengths:
-            for gram in ngrams(text_words, length):
-                for number in self._by_ngram.get(gram, ()):
-                    shared[number] = shared.get(number, 0) + 1
+        grams = [gram for length in self._lengths for gram in ngrams(text_words, length) if gram in self._by_ngram]
+        shared = Counter(chain.from_iterable(map(self._by_ngram.__getitem__, grams)))
         exact = self._by_words.get(" ".join(text_words), ())
         for number in {*shared, *exact}:
             total = self.ngram_counts[number]
-            yield number, shared.get(number, 0) / total if total else 1.0, number in exact
+            yield number, shared[number] / total if total else 1.0, number in exact
 
 
 class Contamination:

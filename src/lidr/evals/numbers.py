@@ -331,7 +331,10 @@ def _after_last_phrase(text: str, lang: str) -> Decimal | None:
     """The number that the last answer phrase introduces; phrases without one are passed over."""
     if ":" in text:
         text = _steps_heading(lang).sub(" ", text)
-    for match in reversed(list(_phrase(lang).finditer(text))):
+    start = _first_opening(text, lang)
+    if start is None:
+        return None
+    for match in reversed(list(_phrase(lang).finditer(text, start))):
         if match["phrase"]:
             found = _in_sentence(text, match.end(), lang)
         elif match["word"]:
@@ -349,6 +352,23 @@ def _steps_heading(lang: str) -> re.Pattern[str]:
     """The heading above the reasoning: in some languages it ends in the word for 'answer' and a colon."""
     headings = _any_of(words.steps.rstrip(" :") for words in _wordings(lang))
     return re.compile(rf"{headings}\s*:", re.IGNORECASE)
+
+
+def _first_opening(text: str, lang: str) -> int | None:
+    """Where the first phrase could begin: most of a long answer is passed over without looking for all phrases."""
+    lower = text.lower()
+    if len(lower) != len(text):
+        return 0
+    places = [place for word in _openings(lang) if (place := lower.find(word)) >= 0]
+    return min(places, default=None)
+
+
+@cache
+def _openings(lang: str) -> frozenset[str]:
+    """The words that phrases begin with."""
+    own, english = _wordings(lang)
+    phrases = [*own.phrases, *own.words, *own.openers, *english.phrases, *english.words]
+    return frozenset(unicodedata.normalize("NFC", phrase).split()[0].lower() for phrase in phrases)
 
 
 @cache
@@ -397,8 +417,15 @@ def _read(text: str, start: int, stop: int, lang: str) -> tuple[Decimal, int] | 
     return (first if result is None else result), end
 
 
+# From the end of a text to where its last number begins, at the latest: what stands before is in no number.
+_BACK_TO_LAST = re.compile(rf"[^0-9]*[0-9.,'{_NARROW} /{_CURRENCY}-]*")
+
+
 def _last_number(text: str, lang: str) -> Decimal | None:
-    numbers = list(_numeral(lang).finditer(text))
+    back = _BACK_TO_LAST.match(text[::-1])
+    start = len(text) - back.end() if back else 0
+    # What has digits is not always a number: 'It covers 18 m2.'
+    numbers = list(_numeral(lang).finditer(text, start)) or list(_numeral(lang).finditer(text))
     return _value(numbers[-1], lang) if numbers else None
 
 
