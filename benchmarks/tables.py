@@ -136,14 +136,23 @@ def rows(report: Report) -> str:
     return table(head, lines)
 
 
+OVERHEAD_PEERS = {
+    "click": "importing click",
+    "data": "these stages, were the code no dependency",
+    "empty": "as many empty stages",
+}
+
+
 def overhead(report: Report) -> str:
     lines = []
     for row in report["rows"]:
-        peer = "empty" if "empty" in row["seconds"] else "click"
-        ours, other = row["seconds"]["ours"], row["seconds"][peer]
-        what = f"{row['what']}, {row['stages']} stages, nothing to do" if peer == "empty" else f"`{row['what']}`"
-        lines.append([what, figure(ours, 2), {"empty": "as many empty stages", "click": "importing click"}[peer]])
-        lines[-1].append(figure(other, 2))
+        what = f"{row['what']}, {row['stages']} stages, nothing to do" if "stages" in row else f"`{row['what']}`"
+        ours = figure(row["seconds"]["ours"], 2)
+        lines += [
+            [what, ours, OVERHEAD_PEERS[peer], figure(seconds, 2)]
+            for peer, seconds in row["seconds"].items()
+            if peer != "ours"
+        ]
     return table(["what", "ours, s", "peer", "peer, s"], lines)
 
 
