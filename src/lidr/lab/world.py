@@ -141,9 +141,14 @@ def load_language(code: str) -> Language:
 @cache
 def plural_category(code: str, number: int) -> str:
     """CLDR plural category (`one`, `few`, `many`, `other`) of a whole number, from babel."""
+    return _plural_rule(code)(number)
+
+
+@cache
+def _plural_rule(code: str) -> Callable[[int], str]:
     from babel import Locale
 
-    return Locale.parse(code, sep="-").plural_form(number)
+    return Locale.parse(code, sep="-").plural_form
 
 
 def tasks(split: str, kinds: tuple[str, ...], count: int, seed: int, skip: int = 0) -> list[Task]:
