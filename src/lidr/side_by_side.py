@@ -18,6 +18,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, NamedTuple
@@ -25,7 +27,7 @@ from typing import IO, Any, NamedTuple
 from lidr.jsonl import RecordT, rows_as_written
 
 # Bytes of the leader in a block: some hundred short rows. All that is made of them stays in the processor's cache.
-BLOCK = 1 << 15
+BLOCK = 3 << 13
 # Bytes before and behind the place where a block's rows should end, in which they mostly do.
 _NEAR = 1 << 11
 
@@ -35,11 +37,24 @@ class NotInOrderError(Exception):
 
 
 class Stretch(NamedTuple):
-    """Whole lines of a file, from one byte to another."""
+    """Whole lines of a file, from one byte to another; `file` where it is open while blocks are gone through."""
 
     path: Path
+    file: IO[bytes] | None
     begin: int
     end: int
+
+    def alone(self) -> Stretch:
+        """The same for later, or for another process."""
+        return self._replace(file=None)
+
+    def read(self) -> bytes:
+        """The lines."""
+        if self.file is None:
+            with self.path.open("rb") as file:
+                return self._replace(file=file).read()
+        self.file.seek(self.begin)
+        return self.file.read(self.end - self.begin)
 
 
 class SideBySide:
@@ -56,9 +71,10 @@ class SideBySide:
         id_in: Mapping[Path, Callable[[bytes], bytes]] = MappingProxyType({}),
         block: int | None = None,
     ) -> None:
-        self._leader, self._others, self._id_in, self._block = leader, others, id_in, block or BLOCK
+        self._paths, self._block = (leader, *others), block or BLOCK
+        self._id_in = [id_in.get(path, id_in_line) for path in self._paths]
         try:
-            self._sizes = [path.stat().st_size for path in (leader, *others)]
+            self._sizes = [path.stat().st_size for path in self._paths]
         except OSError as error:
             raise NotInOrderError from error
         if not all(self._sizes):
@@ -71,29 +87,25 @@ class SideBySide:
 
     def __iter__(self) -> Iterator[list[Stretch]]:
         try:
-            yield from self._blocks()
+            with ExitStack() as stack:
+                yield from self._blocks([stack.enter_context(path.open("rb")) for path in self._paths])
         except OSError as error:
             raise NotInOrderError from error
 
-    def _blocks(self) -> Iterator[list[Stretch]]:
-        seen, begins = _Seen(), [0] * len(self._sizes)
+    def _blocks(self, files: Sequence[IO[bytes]]) -> Iterator[list[Stretch]]:
+        seen, begins = _Seen(), [0] * len(files)
         while begins[0] < self.size:
-            stretch, ids = _leading(self._leader, begins[0], self._block)
+            ids, end = _leading(files[0], begins[0], self._block)
             seen.add(ids)
-            names = frozenset(ids)
-            share = (stretch.end - stretch.begin) / (self.size - stretch.begin)
-            ends = [stretch.end]
-            for path, begin, size in zip(self._others, begins[1:], self._sizes[1:], strict=True):
-                is_behind = self._is_behind(path, names)
-                ends.append(_end(path, begin, size, is_behind, guess=begin + round(share * (size - begin))))
-            yield list(map(Stretch, (self._leader, *self._others), begins, ends))
+            share, names = (end - begins[0]) / (self.size - begins[0]), frozenset(ids)
+            ends = [end]
+            for file, begin, size, id_in in list(zip(files, begins, self._sizes, self._id_in, strict=True))[1:]:
+                guess = begin + round(share * (size - begin))
+                ends.append(_end(file, begin, size, partial(_is_behind, names, id_in), guess))
+            yield list(map(Stretch, self._paths, files, begins, ends))
             begins = ends
         if begins != self._sizes or not seen.once_each():
             raise NotInOrderError
-
-    def _is_behind(self, path: Path, ids: Collection[bytes]) -> Callable[[bytes], bool]:
-        id_in = self._id_in.get(path, id_in_line)
-        return lambda line: id_in(line) not in ids
 
 
 def rows_by_id(stretch: Stretch, record: type[RecordT]) -> dict[str, RecordT]:
@@ -107,9 +119,7 @@ def rows_by_id(stretch: Stretch, record: type[RecordT]) -> dict[str, RecordT]:
 
 def rows(stretch: Stretch, record: type[RecordT]) -> list[RecordT]:
     """The rows of a stretch."""
-    with stretch.path.open("rb") as file:
-        file.seek(stretch.begin)
-        found = rows_as_written(file.read(stretch.end - stretch.begin), record)
+    found = rows_as_written(stretch.read(), record)
     if found is None:
         raise NotInOrderError
     return found
@@ -120,30 +130,32 @@ def id_in_line(line: bytes) -> bytes:
     return line.partition(b'","')[0]
 
 
-def _leading(path: Path, begin: int, size: int) -> tuple[Stretch, list[bytes]]:
-    """The leader's next stretch, and the ids in it."""
-    with path.open("rb") as file:
-        file.seek(begin)
-        lines = file.readlines(size)
-        return Stretch(path, begin, file.tell()), list(map(id_in_line, lines))
+def _leading(file: IO[bytes], begin: int, size: int) -> tuple[list[bytes], int]:
+    """The ids in the leader's next stretch of about this size, and its end."""
+    file.seek(begin)
+    lines = file.readlines(size)
+    return list(map(id_in_line, lines)), begin + sum(map(len, lines))
 
 
-def _end(path: Path, begin: int, size: int, is_behind: Callable[[bytes], bool], guess: int) -> int:
-    """Where the first line begins that is behind the block, whose lines begin at `begin` if there are any."""
-    with path.open("rb") as file:
-        _go_to_line(file, max(begin, guess - _NEAR))
-        place, lines = file.tell(), file.readlines(2 * _NEAR)
-        count = bisect_left(lines, True, key=is_behind)
-        if (count or place == begin) and (count < len(lines) or file.tell() == size):
-            return place + sum(map(len, lines[:count]))
+def _is_behind(ids: Collection[bytes], id_in: Callable[[bytes], bytes], line: bytes) -> bool:
+    return id_in(line) not in ids
 
-        def is_behind_at(place: int) -> bool:
-            _go_to_line(file, place)
-            line = file.readline()
-            return not line or is_behind(line)
 
-        _go_to_line(file, bisect_left(range(size), True, lo=begin, key=is_behind_at))
-        return file.tell()
+def _end(file: IO[bytes], begin: int, size: int, is_behind: Callable[[bytes], bool], guess: int) -> int:
+    """Where the rows of a block end, which begin at `begin` if there are any: the next line is behind it."""
+    _go_to_line(file, max(begin, guess - _NEAR))
+    place, lines = file.tell(), file.readlines(2 * _NEAR)
+    count = bisect_left(lines, True, key=is_behind)
+    if (count or place == begin) and (count < len(lines) or file.tell() == size):
+        return place + sum(map(len, lines[:count]))
+
+    def is_behind_at(place: int) -> bool:
+        _go_to_line(file, place)
+        line = file.readline()
+        return not line or is_behind(line)
+
+    _go_to_line(file, bisect_left(range(size), True, lo=begin, key=is_behind_at))
+    return file.tell()
 
 
 def _go_to_line(file: IO[bytes], place: int) -> None:

@@ -15,12 +15,11 @@ import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain, islice
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from typing import Any, Generic, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from lidr.copies import CopyLostError
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 BlockT = TypeVar("BlockT")
 ResultT = TypeVar("ResultT")
@@ -45,6 +44,9 @@ def in_turns(
             state = take(state, work(block))
             progress(state)
         return state
+
+    from multiprocessing import get_context
+
     context = get_context("fork")
     pipes = [context.Pipe(duplex=False) for _ in range(processes)]
     ring = _Ring(pipes, blocks, work, take)
@@ -96,6 +98,8 @@ class _Ring(Generic[BlockT, ResultT, StateT]):
                 _hand_on(state, send)
                 progress(state)
         except EOFError as error:
+            from lidr.copies import CopyLostError
+
             raise CopyLostError from error
         return state
 
@@ -128,9 +132,12 @@ class _Ring(Generic[BlockT, ResultT, StateT]):
 
     def _results(self, place: int) -> Iterator[ResultT | None]:
         """The process's own result in each round; None where the last round has no block for it."""
-        blocks = iter(self._blocks)
-        while in_round := list(islice(blocks, len(self._pipes))):
-            yield self._work(in_round[place]) if place < len(in_round) else None
+        processes, count = len(self._pipes), 0
+        for count, block in enumerate(self._blocks, start=1):
+            if count % processes == (place + 1) % processes:
+                yield self._work(block)
+        if 0 < count % processes <= place:
+            yield None
 
 
 def _hand_on(state: Any, send: Connection) -> None:

@@ -50,7 +50,8 @@ def side_by_side(
 
     blocks = -(-files.size // story_blocks.BLOCK)
     processes = min(_processes(), blocks) if blocks > 1 else 1
-    parts = _parts(iter(files), max(1, min(blocks // (PARTS * processes), LARGEST)))
+    alone = ([stretch.alone() for stretch in block] for block in files)
+    parts = _parts(alone, max(1, min(blocks // (PARTS * processes), LARGEST)))
     if processes < 2:
         yield from map(tally, parts)
         return

@@ -50,10 +50,11 @@ from lidr.records import (
     pair_id,
 )
 from lidr.side_by_side import BLOCK, NotInOrderError, SideBySide, Stretch, rows_by_id
+from lidr.turns import in_turns
 
 STAGE = "pairs"
 # With fewer than few blocks copies of this process would come too late; with fewer than many, so would a bar.
-_FEW_BLOCKS, _MANY_BLOCKS = 2, 256
+_FEW_BLOCKS, _MANY_BLOCKS = 5, 500
 # The value itself, which the enumeration would look up anew for each text of millions.
 _STOP = FinishReason.STOP
 # Prompts whose pairs are made at once where all rows are in memory.
@@ -254,7 +255,6 @@ def _block_by_block(settings: config.Settings, iteration: str, files: SideBySide
         return reduce(outputs.append, map(lines, files), Counts())
 
     from lidr.copies import cores
-    from lidr.turns import in_turns
 
     # Elsewhere than on Linux a process that has loaded system libraries may not survive being forked.
     processes = cores() if sys.platform == "linux" else 1
