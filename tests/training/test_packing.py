@@ -1,4 +1,4 @@
-"""Rows that share a prompt: their layout to the letter, the same log-probabilities, and TRL's own loss on them."""
+"""Rows that share a prompt and more: their layout to the letter, the same log-probabilities, TRL's own loss on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.training.packing import PADDING, TokenizedPair, apart, attention_mask, first_fit, joined, pack
+from lidr.training.packing import CHOSEN, PADDING, REJECTED, TokenizedPair, apart, attention_mask, joined, pack
 
 PAIR: TokenizedPair = {"prompt_ids": [11, 12, 13], "chosen_ids": [21, 22], "rejected_ids": [31, 32, 33]}
 SHORT: TokenizedPair = {"prompt_ids": [11], "chosen_ids": [21], "rejected_ids": [31]}
@@ -17,38 +17,69 @@ SHORT: TokenizedPair = {"prompt_ids": [11], "chosen_ids": [21], "rejected_ids": 
 
 def test_a_joined_row_begins_each_branch_with_the_prompts_last_token() -> None:
     (row,) = joined(PAIR)
-    assert row.input_ids == [11, 12, 13, 21, 22, 13, 31, 32, 33]
-    assert row.branches == [0, 0, 1, 1, 1, 2, 2, 2, 2]
-    assert row.positions == [0, 1, 2, 3, 4, 2, 3, 4, 5]
-    assert row.scored == ([2, 3], [5, 6, 7])
+    assert row.input_ids == [11, 12, 13, 21, 13, 31, 32]
+    assert row.branches == [0, 0, 1, 1, 2, 2, 2]
+    assert row.positions == [0, 1, 2, 3, 2, 3, 4]
+    assert row.scored == ([2, 3], [4, 5, 6])
+
+
+def test_the_words_with_which_both_answers_begin_are_shared_as_the_prompt_is() -> None:
+    (row,) = joined({"prompt_ids": [11, 12], "chosen_ids": [21, 22, 23, 9], "rejected_ids": [21, 22, 33, 34, 9]})
+    assert row.input_ids == [11, 12, 21, 22, 23, 22, 33, 34]
+    assert row.branches == [0, 0, 0, 1, 1, 2, 2, 2]
+    assert row.positions == [0, 1, 2, 3, 4, 3, 4, 5]
+    assert row.scored == ([1, 2, 3, 4], [1, 2, 5, 6, 7])
+
+
+@pytest.mark.parametrize("rejected", [[21, 9], [21, 22, 9], [21]])
+def test_an_answer_that_begins_as_the_other_ends_keeps_a_branch_of_its_own(rejected: list[int]) -> None:
+    (row,) = joined({"prompt_ids": [11], "chosen_ids": [21, 22, 9], "rejected_ids": rejected})
+    assert [len(side) for side in row.scored] == [3, len(rejected)]
+    assert {row.branches[side[-1]] for side in row.scored} == {CHOSEN, REJECTED}
 
 
 def test_rows_apart_are_the_prompt_with_each_answer() -> None:
     chosen, rejected = apart(PAIR)
-    assert (chosen.input_ids, chosen.scored) == ([11, 12, 13, 21, 22], ([2, 3], []))
-    assert (rejected.input_ids, rejected.scored) == ([11, 12, 13, 31, 32, 33], ([], [2, 3, 4]))
+    assert (chosen.input_ids, chosen.scored) == ([11, 12, 13, 21], ([2, 3], []))
+    assert (rejected.input_ids, rejected.scored) == ([11, 12, 13, 31, 32], ([], [2, 3, 4]))
+
+
+def test_pairs_stand_one_after_the_other_on_a_line() -> None:
+    batch = pack([SHORT, PAIR, SHORT], pad=0, shared_prompt=True)
+    assert batch["packed_ids"].tolist() == [[11, 12, 13, 21, 13, 31, 32, 11, 11, 11, 11]]
+    assert batch["packed_positions"].tolist() == [[0, 1, 2, 3, 2, 3, 4, 0, 0, 0, 0]]
+    assert batch["packed_branches"].tolist() == [[3, 3, 4, 4, 5, 5, 5, 1, 2, 7, 8]]
+
+
+def test_a_shorter_line_ends_in_padding() -> None:
+    batch = pack([SHORT, PAIR], pad=0, shared_prompt=False)
+    assert batch["packed_ids"].tolist() == [
+        [11, 0, 0, 0, 0],
+        [11, 0, 0, 0, 0],
+        [11, 12, 13, 21, 0],
+        [11, 12, 13, 31, 32],
+    ]
+    assert batch["packed_branches"][0].tolist() == [0, *[PADDING] * 4]
 
 
 def test_scored_positions_are_all_chosen_ones_and_then_all_rejected_ones() -> None:
     batch = pack([SHORT, PAIR], pad=0, shared_prompt=True)
-    assert batch["packed_ids"].tolist() == [[11, 12, 13, 21, 22, 13, 31, 32, 33], [11, 21, 11, 31, 0, 0, 0, 0, 0]]
-    assert batch["packed_branches"][1].tolist() == [1, 1, 2, 2, *[PADDING] * 5]
-    assert batch["packed_scored"].tolist() == [9 + 0, 2, 3, 9 + 2, 5, 6, 7]
+    assert batch["packed_ids"].tolist() == [[11, 12, 13, 21, 13, 31, 32, 11, 11]]
+    assert batch["packed_scored"][batch["packed_order"]].tolist() == [7, 2, 3, 8, 4, 5, 6]
 
 
-def test_short_pairs_stand_in_one_row_beside_a_longer_one() -> None:
-    batch = pack([SHORT, PAIR, SHORT], pad=0, shared_prompt=True)
-    assert batch["packed_ids"].tolist() == [[11, 12, 13, 21, 22, 13, 31, 32, 33], [11, 21, 11, 31, 11, 21, 11, 31, 0]]
-    assert batch["packed_positions"][1].tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
-    assert batch["packed_branches"][1].tolist() == [1, 1, 2, 2, 7, 7, 8, 8, PADDING]
-    assert batch["packed_scored"].tolist() == [9 + 0, 2, 3, 9 + 4, 9 + 2, 5, 6, 7, 9 + 6]
+def test_what_is_shared_is_scored_once_and_told_to_both_answers() -> None:
+    pair: TokenizedPair = {"prompt_ids": [11], "chosen_ids": [21, 22, 9], "rejected_ids": [21, 32, 9]}
+    batch = pack([pair], pad=0, shared_prompt=True)
+    assert batch["packed_ids"].tolist() == [[11, 21, 22, 21, 32]]
+    assert batch["packed_scored"].tolist() == [0, 1, 2, 3, 4]
+    assert batch["packed_order"].tolist() == [0, 1, 2, 0, 3, 4]
 
 
-def test_pairs_in_one_row_do_not_see_each_other() -> None:
-    long: TokenizedPair = {"prompt_ids": [1, 2, 3], "chosen_ids": [4, 5], "rejected_ids": [6, 7, 8]}
-    short: TokenizedPair = {"prompt_ids": [1, 2], "chosen_ids": [], "rejected_ids": []}
-    batch = pack([long, short, short], pad=0, shared_prompt=True)
-    seen = attention_mask(batch["packed_branches"])[1, 0, :6, :6].int().tolist()
+def test_pairs_on_one_line_do_not_see_each_other() -> None:
+    import torch
+
+    seen = attention_mask(torch.tensor([[0, 1, 2, 3, 4, 5]]))[0, 0].int().tolist()
     assert seen == [
         [1, 0, 0, 0, 0, 0],
         [1, 1, 0, 0, 0, 0],
@@ -59,22 +90,9 @@ def test_pairs_in_one_row_do_not_see_each_other() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("lengths", "spots"),
-    [
-        ([5], [(0, 0)]),
-        ([4, 4], [(0, 0), (1, 0)]),
-        ([2, 9, 3, 4], [(1, 7), (0, 0), (1, 4), (1, 0)]),
-        ([3, 3, 3, 9, 1], [(1, 0), (1, 3), (1, 6), (0, 0), (2, 0)]),
-    ],
-)
-def test_first_fit_puts_the_longest_first(lengths: list[int], spots: list[tuple[int, int]]) -> None:
-    assert first_fit(lengths) == spots
-
-
-def test_a_token_sees_the_shared_prompt_and_its_own_branch_up_to_itself() -> None:
-    batch = pack([{"prompt_ids": [1, 2], "chosen_ids": [3], "rejected_ids": [4]}], pad=0, shared_prompt=True)
-    seen = attention_mask(batch["packed_branches"])[0, 0].int().tolist()
+def test_a_token_sees_what_is_shared_and_its_own_branch_up_to_itself() -> None:
+    pair: TokenizedPair = {"prompt_ids": [1, 2], "chosen_ids": [3, 9], "rejected_ids": [4, 9]}
+    seen = attention_mask(pack([pair], pad=0, shared_prompt=True)["packed_branches"])[0, 0].int().tolist()
     assert seen == [
         [1, 0, 0, 0, 0],
         [1, 1, 0, 0, 0],
@@ -85,22 +103,26 @@ def test_a_token_sees_the_shared_prompt_and_its_own_branch_up_to_itself() -> Non
 
 
 def test_padding_sees_itself_only() -> None:
-    batch = pack([SHORT, PAIR], pad=0, shared_prompt=True)
-    seen = attention_mask(batch["packed_branches"])[1, 0].int()
-    assert seen[8].tolist() == [0] * 8 + [1]
-    assert seen[:4, 4:].sum() == 0
+    import torch
+
+    seen = attention_mask(torch.tensor([[0, 1, 2, PADDING, PADDING]]))[0, 0].int()
+    assert seen[3:].tolist() == [[0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
+    assert seen[:3, 3:].sum() == 0
 
 
 def random_pairs(count: int, vocabulary: int, seed: int) -> list[TokenizedPair]:
-    """Pairs of mixed lengths, a prompt of a single token among them."""
+    """Pairs of mixed lengths; the first prompt is a single token, and every third pair's answers begin alike."""
     rng = random.Random(seed)
 
     def ids(most: int) -> list[int]:
         return [rng.randrange(5, vocabulary) for _ in range(rng.randint(1, most))]
 
-    return [
-        {"prompt_ids": ids(1 if n == 0 else 30), "chosen_ids": ids(20), "rejected_ids": ids(40)} for n in range(count)
-    ]
+    pairs: list[TokenizedPair] = []
+    for number in range(count):
+        both = ids(10) if number % 3 == 1 else []
+        prompt, chosen, rejected = ids(1 if number == 0 else 30), ids(20), ids(40)
+        pairs.append({"prompt_ids": prompt, "chosen_ids": both + chosen, "rejected_ids": both + rejected})
+    return pairs
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +191,18 @@ def test_the_curve_is_that_of_trls_own_trainer(
     trls = curve(model, project_settings, tmp_path, False, shared_prompt, likelihood_mean)
     assert len(ours) == len(trls) == 6
     assert ours == [pytest.approx(metrics, abs=1e-4) for metrics in trls]
+
+
+@pytest.mark.pipeline
+def test_the_curve_is_the_same_where_logits_are_too_many_to_be_there_at_once(
+    model: Any, tmp_path: Any, project_settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lidr.training import scoring
+
+    at_once = curve(model, project_settings, tmp_path / "at-once", True, True, "sequence")
+    monkeypatch.setattr(scoring, "AT_ONCE", 0)
+    in_tiles = curve(model, project_settings, tmp_path / "in-tiles", True, True, "sequence")
+    assert at_once == [pytest.approx(metrics, abs=1e-4) for metrics in in_tiles]
 
 
 def curve(

@@ -1,26 +1,30 @@
-"""A pair as one row, so that what chosen and rejected share, the prompt, is computed once.
+"""A pair as one row, so that what chosen and rejected share is computed once: the prompt, and how both answers begin.
 
-    prompt           w1 w2 w3          chosen  a b       rejected  x y z
-    row              w1 w2 | w3 a b | w3 x y z
-    branch            0  0 |  1 1 1 |  2 2 2 2          what a token sees: branch 0, and its own up to itself
-    position          0  1 |  2 3 4 |  2 3 4 5
-    scored                 | ^ ^    |  ^ ^ ^            positions whose next token is part of an answer
+    prompt  w1 w2 w3          chosen  a b c <end>          rejected  a y <end>
 
-Each branch begins with a copy of the prompt's last token, which predicts the answer's first one. The log-probabilities
-are those of two rows of their own (`prompt a b`, `prompt x y z`) to rounding, for a model whose only view of other
-tokens is plain causal attention. For others the rows stay apart (`shared_prompt=False`).
+    row        w1 w2 w3 | a b c | a y
+    branch      0  0  0 | 1 1 1 | 2 2         what a token sees: branch 0, and its own up to itself
+    position    0  1  2 | 3 4 5 | 3 4
+    predicts          a   b c <end> y <end>   tokens of answers; w3 predicts one of each answer
 
-In a batch, the rows of short pairs stand one after the other in one row of the tensors, as many as fit beside none
-longer than the longest pair, so that lengths may differ and little is padding. A branch is then 3 x pair + 0, 1 or 2.
+Each branch begins with a copy of the last token that the two share, which predicts the first one in which they differ.
+An answer's last token is predicted and predicts nothing, so it is not in the row. The log-probabilities are those of
+two rows of their own (`prompt a b c`, `prompt a y`) to rounding, for a model whose only view of other tokens is plain
+causal attention. For others the rows stay apart (`shared_prompt=False`).
+
+In a batch, the rows of several pairs stand one after the other on one line of the tensors, so that lengths may differ
+and little is padding (lines.py). A branch is then 3 x pair + 0, 1 or 2.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from lidr.errors import InputError
+from lidr.training.lines import share_out
 
 if TYPE_CHECKING:
     import torch
@@ -51,29 +55,34 @@ class Row:
 
 
 def joined(pair: TokenizedPair) -> list[Row]:
-    """One row: the shared part of the prompt and the two branches."""
-    *shared, last = pair["prompt_ids"]
-    chosen, rejected = [last, *pair["chosen_ids"]], [last, *pair["rejected_ids"]]
-    start = len(shared)
+    """One row: the part that both sides share, and the two branches."""
+    both = [*pair["prompt_ids"], *_common_beginning(pair["chosen_ids"], pair["rejected_ids"])]
+    start, answered = len(both) - 1, len(both) - len(pair["prompt_ids"])
+    chosen, rejected = ([both[-1], *pair[side][answered:-1]] for side in ("chosen_ids", "rejected_ids"))  # type: ignore[literal-required]
+    ends = start + len(chosen), start + len(chosen) + len(rejected)
+    in_both = list(range(start - answered, start))
     return [
         Row(
-            input_ids=[*shared, *chosen, *rejected],
-            positions=[*range(start + len(chosen)), *range(start, start + len(rejected))],
+            input_ids=[*both[:-1], *chosen, *rejected],
+            positions=[*range(ends[0]), *range(start, start + len(rejected))],
             branches=[SHARED] * start + [CHOSEN] * len(chosen) + [REJECTED] * len(rejected),
-            scored=(
-                list(range(start, start + len(chosen) - 1)),
-                list(range(start + len(chosen), start + len(chosen) + len(rejected) - 1)),
-            ),
+            scored=([*in_both, *range(start, ends[0])], [*in_both, *range(*ends)]),
         )
     ]
+
+
+def _common_beginning(chosen: list[int], rejected: list[int]) -> list[int]:
+    """The tokens with which both answers begin, but for the last one of either."""
+    beginning = itertools.takewhile(lambda both: both[0] == both[1], zip(chosen[:-1], rejected[:-1], strict=False))
+    return [token for token, _ in beginning]
 
 
 def apart(pair: TokenizedPair) -> list[Row]:
     """Two rows: the prompt with each answer."""
     rows = []
     for branch, answer in ((CHOSEN, pair["chosen_ids"]), (REJECTED, pair["rejected_ids"])):
-        ids = [*pair["prompt_ids"], *answer]
-        scored = list(range(len(pair["prompt_ids"]) - 1, len(ids) - 1))
+        ids = [*pair["prompt_ids"], *answer[:-1]]
+        scored = list(range(len(pair["prompt_ids"]) - 1, len(ids)))
         rows.append(
             Row(
                 input_ids=ids,
@@ -86,51 +95,42 @@ def apart(pair: TokenizedPair) -> list[Row]:
 
 
 def pack(pairs: Sequence[TokenizedPair], pad: int, shared_prompt: bool) -> dict[str, torch.Tensor]:
-    """Tensors of a batch: `packed_ids`, `packed_positions`, `packed_branches` (rows, tokens) and `packed_scored`.
+    """Tensors of a batch: `packed_ids`, `packed_positions`, `packed_branches` (lines, tokens) and where values are.
 
-    `packed_scored` indexes the flattened rows: the scored positions of all chosen answers in the order of the pairs,
-    then those of all rejected ones. So the values at these positions are in the order of TRL's completion mask.
+    `packed_scored` are the scored positions of the flattened lines, each once. `packed_order` has the place among them
+    of each answer's tokens: those of all chosen answers in the order of the pairs, then those of all rejected ones,
+    which is the order of TRL's completion mask.
     """
     import torch
 
     rows = [row for pair in pairs for row in (joined(pair) if shared_prompt else apart(pair))]
     lengths = [len(row.input_ids) for row in rows]
-    spots = first_fit(lengths) if shared_prompt else [(number, 0) for number in range(len(rows))]
-    shape = (1 + max(line for line, _ in spots), max(lengths))
+    spots = share_out(lengths) if shared_prompt else [(number, 0) for number in range(len(rows))]
+    lines = 1 + max(line for line, _ in spots)
+    width = max(start + length for (_, start), length in zip(spots, lengths, strict=True))
 
     def laid_out(values: Iterable[list[int]], filler: int) -> torch.Tensor:
-        tensor = torch.full(shape, filler)
+        flat = [filler] * (lines * width)
         for (line, start), row in zip(spots, values, strict=True):
-            tensor[line, start : start + len(row)] = torch.tensor(row)
-        return tensor
+            flat[line * width + start : line * width + start + len(row)] = row
+        return torch.tensor(flat).view(lines, width)
 
     scored = [
-        line * shape[1] + start + i
+        line * width + start + i
         for side in (0, 1)
         for (line, start), row in zip(spots, rows, strict=True)
         for i in row.scored[side]
     ]
+    places = {position: place for place, position in enumerate(dict.fromkeys(scored))}
     return {
         "packed_ids": laid_out((row.input_ids for row in rows), pad),
         "packed_positions": laid_out((row.positions for row in rows), 0),
         "packed_branches": laid_out(
             ([number * BRANCHES + branch for branch in row.branches] for number, row in enumerate(rows)), PADDING
         ),
-        "packed_scored": torch.tensor(scored),
+        "packed_scored": torch.tensor(list(places)),
+        "packed_order": torch.tensor([places[position] for position in scored]),
     }
-
-
-def first_fit(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """(line, start) of each row on lines as wide as the longest: the longest first, each where it fits first."""
-    width, taken = max(lengths), list[int]()
-    spots = [(0, 0)] * len(lengths)
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
-        line = next((i for i, used in enumerate(taken) if used + lengths[index] <= width), len(taken))
-        if line == len(taken):
-            taken.append(0)
-        spots[index] = (line, taken[line])
-        taken[line] += lengths[index]
-    return spots
 
 
 def attention_mask(branches: torch.Tensor) -> torch.Tensor:
@@ -179,7 +179,8 @@ def _log_probabilities(model: Any, pairs: Sequence[TokenizedPair], pad: int, sha
     answers = [token for side in ("chosen_ids", "rejected_ids") for pair in pairs for token in pair[side]]  # type: ignore[literal-required]
     with torch.inference_mode():
         logits = model(**packed_inputs(batch, shared_prompt), use_cache=False).logits[0].float()
-    return logits.log_softmax(-1).gather(1, torch.tensor(answers, device=logits.device)[:, None])[:, 0]
+    by_answer = logits.log_softmax(-1)[batch["packed_order"]]
+    return by_answer.gather(1, torch.tensor(answers, device=logits.device)[:, None])[:, 0]
 
 
 class ScoredPositions:

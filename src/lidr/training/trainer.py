@@ -15,7 +15,6 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -25,13 +24,16 @@ from peft import LoraConfig, PeftModel
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.dpo_config import DPOConfig
-from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
+from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config, policy
 from lidr.errors import InputError
 from lidr.progress import bar
-from lidr.training.packing import ScoredPositions, TokenizedPair, check_sharing, pack, packed_inputs
+from lidr.training.packing import ScoredPositions, TokenizedPair, check_sharing, pack
+from lidr.training.scoring import PackedModel, answers, fit_at_once
 
+# The columns that TRL adds to the pairs.
+REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 LogMetrics = Callable[[dict[str, float], int], None]
 
 # TRL's names on the left; the names that MLflow, metrics.json and log.csv carry on the right.
@@ -49,8 +51,6 @@ METRIC_NAMES = {
     "learning_rate": "learning_rate",
     "grad_norm": "gradient_norm",
 }
-# The label of a token that is not scored.
-IGNORED = -100
 
 
 def make(
@@ -73,6 +73,7 @@ def make(
     args = arguments(train, settings, scratch)
     trainer = PreferenceTrainer(
         shared_prompt=train.shared_prompt,
+        at_once=fit_at_once(pairs, train.pairs_per_device, model.config.get_text_config().vocab_size),
         likelihood_weight=train.alpha if train.likelihood_mean == "sequence" else 0.0,
         model=model,
         args=args,
@@ -154,18 +155,19 @@ class PackedCollator:
     def __init__(self, pad: int, shared_prompt: bool) -> None:
         self.pad = pad
         self.shared_prompt = shared_prompt
-        self._trl = DataCollatorForPreference(pad_token_id=pad)
 
-    def __call__(self, pairs: list[TokenizedPair]) -> dict[str, torch.Tensor]:
-        return self._trl(pairs) | pack(pairs, self.pad, self.shared_prompt)
+    def __call__(self, pairs: list[Any]) -> dict[str, torch.Tensor]:
+        values = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
+        return answers(pairs, self.pad) | pack(pairs, self.pad, self.shared_prompt) | values
 
 
 class PreferenceTrainer(DPOTrainer):
     """DPOTrainer on packed batches, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|."""
 
-    def __init__(self, *, shared_prompt: bool, likelihood_weight: float, **arguments: Any) -> None:
+    def __init__(self, *, shared_prompt: bool, at_once: bool, likelihood_weight: float, **arguments: Any) -> None:
         # Before TRL's own set-up, which computes the reference's log-probabilities.
         self.shared_prompt = shared_prompt
+        self.at_once = at_once
         self.likelihood_weight = likelihood_weight
         super().__init__(**arguments)
 
@@ -189,10 +191,10 @@ class PreferenceTrainer(DPOTrainer):
         return SortedWithinSteps(pairs, [_length(pair) for pair in pairs], per_step, arguments.data_seed)
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, torch.Tensor]) -> Any:
-        return super().compute_ref_log_probs(PackedModel(model, self.shared_prompt), inputs)
+        return super().compute_ref_log_probs(PackedModel(model, self.shared_prompt, self.at_once), inputs)
 
     def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool) -> Any:
-        packed = PackedModel(model, self.shared_prompt)
+        packed = PackedModel(model, self.shared_prompt, self.at_once)
         result = super()._compute_loss(packed, inputs, return_outputs)
         preference = result[0] if return_outputs else result
         likelihood = likelihood_loss(packed.log_probs, inputs["completion_mask"])
@@ -211,40 +213,6 @@ class PreferenceTrainer(DPOTrainer):
         if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
             return None
         return dict(self.accelerator.get_state_dict(self.model_wrapped))
-
-
-class PackedModel:
-    """Stands for the model where TRL calls it: computes the packed rows, answers in TRL's layout.
-
-    TRL asks for log-probabilities of shape (2 x pairs, tokens - 1), chosen rows first, zero where nothing is scored.
-    """
-
-    def __init__(self, model: Any, shared_prompt: bool) -> None:
-        self.model = model
-        self.shared_prompt = shared_prompt
-        self.log_probs: torch.Tensor
-
-    def __call__(self, *, labels: torch.Tensor, **inputs: Any) -> SimpleNamespace:
-        wanted = labels[:, 1:] != IGNORED
-        rest = {
-            name: value for name, value in inputs.items() if not name.startswith(("packed_", "input_", "attention_"))
-        }
-        outputs = self.model(
-            **packed_inputs(inputs, self.shared_prompt), shift_labels=labels[:, 1:][wanted][None], **rest
-        )
-        self.log_probs = _laid_out(outputs.log_probs, wanted)
-        return SimpleNamespace(
-            log_probs=self.log_probs,
-            **{
-                name: _laid_out(outputs[name], wanted)
-                for name in ("entropy", "mean_logits", "is_top1")
-                if outputs[name] is not None
-            },
-        )
-
-
-def _laid_out(values: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    return values.new_zeros(wanted.shape).masked_scatter(wanted, values)
 
 
 def likelihood_loss(log_probs: torch.Tensor, completion_mask: torch.Tensor) -> torch.Tensor:

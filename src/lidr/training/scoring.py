@@ -1,0 +1,89 @@
+"""The log-probabilities of a batch's answers, computed on packed rows and laid out as TRL's loss reads them.
+
+    packed lines        w1 w2 w3 a b c a y      scored: w3 a b c a y, each once
+    TRL's layout        chosen    a b c <end>   values of w3 a b c
+                        rejected  a y <end>     values of w3 a y
+
+TRL computes log-probabilities in tiles of the vocabulary, and each tile a second time for its gradient, so that the
+logits of large vocabularies are never there as a whole. Where they are small it is faster to make them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from lidr.training.packing import TokenizedPair, packed_inputs
+
+# The label of a token that is not scored.
+IGNORED = -100
+# Logits that are made at once: 64 MiB of them in float32.
+AT_ONCE = 2**24
+# What the model is given in packed form instead, by how it is named.
+NOT_PASSED_ON = ("packed_", "input_", "attention_")
+
+
+def answers(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]:
+    """The batch in TRL's names: two rows a pair, the chosen ones first, of an answer after its prompt's last token.
+
+    The loss is laid out in them, and they are no model's input, so that the rest of the prompt can be left out.
+    """
+    sides = [[pair["prompt_ids"][-1], *pair[side]] for side in ("chosen_ids", "rejected_ids") for pair in pairs]  # type: ignore[literal-required]
+    width = max(map(len, sides))
+    mask = torch.tensor([[0] + [1] * (len(side) - 1) + [0] * (width - len(side)) for side in sides])
+    ids = torch.tensor([side + [pad] * (width - len(side)) for side in sides])
+    return {"input_ids": ids, "attention_mask": mask, "completion_mask": mask}
+
+
+def fit_at_once(pairs: Sequence[TokenizedPair], pairs_per_batch: int, vocabulary: int) -> bool:
+    """Whether the logits of any batch of these pairs are few enough; the same in all processes."""
+    longest = max(len(pair["chosen_ids"]) + len(pair["rejected_ids"]) for pair in pairs)
+    return longest * pairs_per_batch * vocabulary <= AT_ONCE
+
+
+class PackedModel:
+    """Stands for the model where TRL calls it: computes the packed rows, answers in TRL's layout.
+
+    TRL asks for log-probabilities of shape (2 x pairs, tokens - 1), chosen rows first, zero where nothing is scored.
+    """
+
+    def __init__(self, model: Any, shared_prompt: bool, at_once: bool) -> None:
+        self.model = model
+        self.shared_prompt = shared_prompt
+        self.at_once = at_once
+        self.log_probs: torch.Tensor
+
+    def __call__(self, *, labels: torch.Tensor, fused_lm_head: bool, **inputs: Any) -> SimpleNamespace:
+        wanted, order = labels[:, 1:] != IGNORED, inputs["packed_order"]
+        targets = torch.empty_like(inputs["packed_scored"])
+        targets[order] = labels[:, 1:][wanted]
+        rest = {name: value for name, value in inputs.items() if not name.startswith(NOT_PASSED_ON)}
+        given = packed_inputs(inputs, self.shared_prompt) | rest
+        if self.at_once:
+            log_probs, entropy = from_logits(self.model(**given).logits[0], targets)
+        else:
+            outputs = self.model(**given, shift_labels=targets[None], fused_lm_head=fused_lm_head)
+            log_probs, entropy = outputs.log_probs[0], outputs.entropy[0]
+        self.log_probs = _laid_out(log_probs[order], wanted)
+        # TRL makes metrics of the last two that no one reads here (trainer.METRIC_NAMES).
+        return SimpleNamespace(
+            log_probs=self.log_probs,
+            entropy=_laid_out(entropy[order], wanted),
+            mean_logits=torch.zeros_like(self.log_probs),
+            is_top1=torch.zeros_like(wanted),
+        )
+
+
+def from_logits(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each target's log-probability, and the entropy of its distribution, which has no gradient; both in float32."""
+    all_log_probs = logits.float().log_softmax(-1)
+    with torch.no_grad():
+        entropy = -(all_log_probs.exp() * all_log_probs).sum(-1)
+    return all_log_probs.gather(1, targets[:, None])[:, 0], entropy
+
+
+def _laid_out(values: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    return values.new_zeros(wanted.shape).masked_scatter(wanted, values)

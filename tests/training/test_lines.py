@@ -1,0 +1,38 @@
+"""Rows on shared lines: none overlap, and lines are as few and as narrow as costs least."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lidr.training.lines import share_out
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=40))
+def test_rows_stand_one_after_the_other_and_none_on_another(lengths: list[int]) -> None:
+    spots = share_out(lengths)
+    ends: dict[int, int] = {}
+    for (line, start), length in sorted(zip(spots, lengths, strict=True)):
+        assert start == ends.get(line, 0)
+        ends[line] = start + length
+    assert sorted(ends) == list(range(len(ends)))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "spots"),
+    [
+        ([5], [(0, 0)]),
+        ([100, 100], [(0, 0), (1, 0)]),
+        ([9, 7, 5, 4, 3], [(0, 0), (0, 9), (0, 16), (0, 21), (0, 25)]),
+        ([300, 200, 100, 310], [(1, 0), (2, 0), (2, 200), (0, 0)]),
+    ],
+)
+def test_the_number_of_lines_is_the_one_that_costs_least(lengths: list[int], spots: list[tuple[int, int]]) -> None:
+    assert share_out(lengths) == spots
+
+
+def test_long_rows_have_lines_that_are_no_wider_than_the_longest() -> None:
+    lengths = [2000, 1900, 1000, 900, 600, 300]
+    spots = share_out(lengths)
+    assert max(start + length for (_, start), length in zip(spots, lengths, strict=True)) == 2000
