@@ -29,6 +29,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from lidr import config, policy
 from lidr.errors import InputError
 from lidr.progress import bar
+from lidr.training.lora import merged_products
 from lidr.training.packing import ScoredPositions, TokenizedPair, check_sharing, pack
 from lidr.training.scoring import PackedModel, answers, fit_at_once
 
@@ -170,6 +171,13 @@ class PreferenceTrainer(DPOTrainer):
         self.at_once = at_once
         self.likelihood_weight = likelihood_weight
         super().__init__(**arguments)
+
+    def train(self, *arguments: Any, **values: Any) -> Any:
+        """Train, with LoRA's products merged where the weights are whole."""
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            return super().train(*arguments, **values)
+        with merged_products(self.model):
+            return super().train(*arguments, **values)
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
