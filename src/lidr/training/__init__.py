@@ -1,1 +1,1 @@
-"""How stage `train` computes: rows of token ids, the shared prompt, and TRL's trainer on them."""
+"""How stage `train` computes: rows of token ids, what they share, LoRA's products, and TRL's trainer on them."""

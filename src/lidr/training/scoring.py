@@ -20,7 +20,7 @@ from lidr.training.packing import TokenizedPair, packed_inputs
 
 # The label of a token that is not scored.
 IGNORED = -100
-# Logits that are made at once: 64 MiB of them in float32.
+# Logits that are made at once: 64 MiB of them in float32. The reference's batches have more pairs, and no gradients.
 AT_ONCE = 2**24
 # What the model is given in packed form instead, by how it is named.
 NOT_PASSED_ON = ("packed_", "input_", "attention_")

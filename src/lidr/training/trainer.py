@@ -1,9 +1,11 @@
 """TRL's DPOTrainer on rows that are token ids already, with the paper's likelihood term and less to compute.
 
 TRL makes the loss. What differs from its own trainer is how it gets the log-probabilities:
-- the prompt is computed once for chosen and rejected (packing.py), logits only where a token is scored;
-- the rows of one optimizer step go through the device sorted by length, so that little of a batch is padding.
-Neither changes the gradient of a step but for rounding, nor which pairs it is made of.
+- what chosen and rejected share is computed once (packing.py), logits only where a token is scored (scoring.py);
+- the rows of one optimizer step go through the device sorted by length and share lines (lines.py), so that little of a
+  batch is padding;
+- in float32, LoRA's layers compute by one product (lora.py).
+None of it changes the gradient of a step but for rounding, nor which pairs it is made of.
 
 And the likelihood term can be the paper's: TRL's own `sft` term is a mean over all tokens of a micro-batch, in which
 long answers weigh more; the paper's is a mean over each answer. The two agree at one pair a micro-batch.
