@@ -13,14 +13,14 @@ from lidr.jsonl import write_rows
 from lidr.records import Prompt, Response
 from lidr.side_by_side import NotInOrderError, SideBySide, rows_by_id
 
-NAMES = [f"p{number}" for number in range(400)]
+NAMES = [f"p{number}" for number in range(120)]
 KEPT = {
     "all": lambda name: True,
     "every tenth": lambda name: name.endswith("7"),
-    "the last half": lambda name: int(name[1:]) >= 200,
-    "the first half": lambda name: int(name[1:]) < 200,
+    "the last half": lambda name: int(name[1:]) >= 60,
+    "the first half": lambda name: int(name[1:]) < 60,
     "the first": lambda name: name == "p0",
-    "the last": lambda name: name == "p399",
+    "the last": lambda name: name == "p119",
 }
 
 
