@@ -14,13 +14,13 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection, get_context, parent_process
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lidr.errors import LidrError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 # What a copy does with the arguments that it is sent; inherited, never sent.
 _work: Callable[..., Any] | None = None
@@ -45,11 +45,17 @@ class Copies:
     """
 
     def __init__(self, count: int, work: Callable[..., Any], begin: Callable[[], None] | None = None) -> None:
+        # Whoever asks for no more than `cores` does not wait for these.
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
         self._count = count
         self._pool = ProcessPoolExecutor(count, get_context("fork"), initializer=_begin, initargs=(work, begin))
 
     def as_they_come(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """What `work` returns for each tuple of arguments, the first that is done first."""
+        from concurrent.futures import as_completed
+
         waiting = [self._pool.submit(_call, arguments) for arguments in calls]
         with _told_where_lost():
             for done in as_completed(waiting):
@@ -73,6 +79,8 @@ class Copies:
 
 @contextmanager
 def _told_where_lost() -> Iterator[None]:
+    from concurrent.futures.process import BrokenProcessPool
+
     try:
         yield
     except BrokenProcessPool as error:
@@ -91,6 +99,8 @@ def _begin(work: Callable[..., Any], begin: Callable[[], None] | None) -> None:
 
 def _end_with_parent() -> None:
     """A copy whose parent was killed would wait for work for ever."""
+    from multiprocessing import connection, parent_process
+
     parent = parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])

@@ -13,6 +13,7 @@ Scripts that are written without spaces have no words to cut at, so each of thei
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
@@ -80,29 +81,18 @@ def ngram_length(text_words: Sequence[str]) -> int:
     return CHARACTERS if 2 * single > len(text_words) else WORDS
 
 
-_Trigram = tuple[str, ...]
-
-
 class Comparable(Struct, frozen=True, gc=False):
-    """A text in all the ways in which it is compared with others.
-
-    `trigrams` are the distinct ones of its folded characters, `again` how often some stand there once more.
-    """
+    """A text in all the ways in which it is compared with others: as it is, folded, and as words."""
 
     text: str
     folded: str
     words: list[str]
-    trigrams: frozenset[_Trigram]
-    again: dict[_Trigram, int]
 
 
 def comparable(text: str) -> Comparable:
     """The text made comparable, once for all comparisons."""
     one_case = _one_case(text)
-    folded = " ".join(one_case.split())
-    counts: Counter[_Trigram] = Counter(zip(folded, folded[1:], folded[2:], strict=False))
-    again = {trigram: n - 1 for trigram, n in counts.items() if n > 1}
-    return Comparable(text, folded, one_case.translate(_TABLE).split(), frozenset(counts), again)
+    return Comparable(text, " ".join(one_case.split()), one_case.translate(_TABLE).split())
 
 
 def similarity(first: Comparable, second: Comparable, at_least: float = 0.0) -> float:
@@ -110,15 +100,28 @@ def similarity(first: Comparable, second: Comparable, at_least: float = 0.0) -> 
 
     Linear in the length of the texts. Where their lengths alone rule out `at_least`, the answer is 0.
     """
-    if first.folded == second.folded:
+    one, other = first.folded, second.folded
+    if one == other:
         return 1.0
-    sizes = max(len(first.folded) - 2, 0), max(len(second.folded) - 2, 0)
+    sizes = max(len(one) - 2, 0), max(len(other) - 2, 0)
     if not all(sizes) or 2 * min(sizes) < at_least * sum(sizes):
         return 0.0
-    common = len(first.trigrams & second.trigrams)
-    for trigram in first.again.keys() & second.again.keys():
-        common += min(first.again[trigram], second.again[trigram])
-    return 2 * common / sum(sizes)
+    return 2 * _common_trigrams(one, other) / sum(sizes)
+
+
+def _common_trigrams(one: str, other: str) -> int:
+    """How many trigrams two different texts have in common, each as often as in both.
+
+    Those of their common beginning and end are, and only what lies between has to be counted.
+    """
+    shorter = min(len(one), len(other))
+    begin = bisect_left(range(1, shorter + 1), True, key=lambda size: one[:size] != other[:size])
+    end = bisect_left(range(1, shorter - begin + 1), True, key=lambda size: one[-size:] != other[-size:])
+    # A trigram that holds a character between the two begins at most two before it and ends at most two behind it.
+    outside = max(begin - 2, 0) + max(end - 2, 0)
+    middles = (text[max(begin - 2, 0) : len(text) - max(end - 2, 0)] for text in (one, other))
+    counts = [Counter(zip(text, text[1:], text[2:], strict=False)) for text in middles]
+    return outside + sum(min(n, counts[1][trigram]) for trigram, n in counts[0].items() if trigram in counts[1])
 
 
 def _is_spaceless(letter: str) -> bool:
