@@ -17,7 +17,7 @@ the chosen answers; an item of any language is found in a text of any language.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -102,22 +102,22 @@ class Index:
         """The items of one evaluation."""
         return [number for number, (name, _) in enumerate(self.items) if name == evaluation]
 
-    def matches(self, text_words: Sequence[str]) -> Iterator[tuple[int, float, bool]]:
+    def matches(self, text_words: Sequence[str]) -> list[tuple[int, float, bool]]:
         """Each item that these words have something of: its number, the share of its n-grams, if it is all of them."""
         # A text may quote an item of another script, so it is cut in the ways of all items.
         grams = [gram for length in self._lengths for gram in ngrams(text_words, length) if gram in self._by_ngram]
         shared = Counter(chain.from_iterable(map(self._by_ngram.__getitem__, grams)))
         exact = self._by_words.get(" ".join(text_words), ())
-        for number in {*shared, *exact}:
-            total = self.ngram_counts[number]
-            yield number, shared[number] / total if total else 1.0, number in exact
+        found = [(number, n / self.ngram_counts[number], number in exact) for number, n in shared.items()]
+        # Items shorter than an n-gram have none to share.
+        return found + [(number, 1.0, True) for number in exact if number not in shared]
 
 
 class Contamination:
     """The training texts most like each item of an index."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[int, str], _Match] = {}
+        self._found: dict[str, dict[int, _Match]] = {kind: {} for kind in KINDS}
 
     def add(self, index: Index, story: Story, story_facts: Sequence[Facts]) -> None:
         """Compare one prompt in all languages, and the chosen answers to it."""
@@ -132,8 +132,9 @@ class Contamination:
 
     def merge(self, later: Contamination) -> None:
         """Add what was found in the texts after these."""
-        for key, match in later._found.items():
-            self._found.setdefault(key, _Match()).add(match.share, match.id, match.exact, match.texts)
+        for kind, matches in later._found.items():
+            for number, match in matches.items():
+                self._match(number, kind).add(match.share, match.id, match.exact, match.texts)
 
     def figures(self, index: Index) -> dict[str, Any]:
         """By benchmark and kind of text: items, how many overlap exactly, nearly, at all; the mean greatest share."""
@@ -164,16 +165,17 @@ class Contamination:
         ]
 
     def _compare(self, index: Index, text_words: Sequence[str], kind: str, text_id: str) -> None:
+        found = self._found[kind]
         for number, share, exact in index.matches(text_words):
-            match, near = self._found.get((number, kind)), share >= NEAR or exact
+            match, near = found.get(number), share >= NEAR or exact
             if match is None:
-                match = self._found[number, kind] = _Match()
+                match = found[number] = _Match()
             elif not near and share <= match.share:
                 continue  # a common phrase, as most matches are
             match.add(share, text_id, exact, texts=near)
 
     def _match(self, number: int, kind: str) -> _Match:
-        return self._found.get((number, kind), _Match())
+        return self._found[kind].setdefault(number, _Match())
 
     def _of(self, index: Index, numbers: Sequence[int], kind: str) -> dict[str, Any]:
         matches = [self._match(number, kind) for number in numbers]

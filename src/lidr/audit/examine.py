@@ -10,6 +10,7 @@ text is looked at once. Stories come many at a time, because languages are told 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 
 from lidr import config, langid
 from lidr.audit.facts import FLAGS, Facts, Side, outcome
@@ -70,18 +71,18 @@ class Examiner:
         text, found_markers = content.text, markers(content.text)
         # Mostly the language that is expected; only else are the codes worth a second, slower look (zh-Hant is zh).
         differs = found_lang not in (None, prompt.lang) and prompt.lang in self._candidates
-        flags = {
-            "truncated": row is not None and row.finish_reason is FinishReason.LENGTH,
-            "repeated": is_repeated(content),
-            "markers": bool(found_markers),
-            "refusal": is_refusal(content),
-        }
+        holds = (
+            row is not None and row.finish_reason is FinishReason.LENGTH,
+            is_repeated(content),
+            bool(found_markers),
+            is_refusal(content),
+        )
         return Side(
             content=content,
             tokens=row.completion_tokens if isinstance(row, Response) else None,
             found_lang=found_lang,
             off_target=differs and langid.is_off_target(text, prompt.lang, self._candidates),
             right=is_right(text, prompt),
-            flags=tuple(flag for flag in FLAGS if flags[flag]),
+            flags=tuple(compress(FLAGS, holds)) if any(holds) else (),
             markers=found_markers,
         )

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
+from functools import lru_cache
 from typing import Any
 
 from lidr import config
@@ -27,19 +28,24 @@ from lidr.records import Prompt
 # Digits of any script, with marks between them that group or divide.
 _MARKS = ".,'’\u00a0\u202f\u066b\u066c"
 _NUMBER = re.compile(rf"\d+(?:[{_MARKS}]\d+)*")
+_IN_ASCII = re.compile(_NUMBER.pattern, re.ASCII)
 _NO_MARKS = str.maketrans("", "", _MARKS)
 
 
+# An answer has translations into several languages.
+@lru_cache(maxsize=128)
 def numbers(text: str) -> list[str]:
     """The numbers in a text as bare digits, sorted: '1,200 + 3.5' gives 1200 and 35, as does '1.200 + 3,5'."""
-    return sorted(found if found.isdecimal() and found.isascii() else _bare(found) for found in _NUMBER.findall(text))
+    if text.isascii():
+        return sorted(found if found.isdecimal() else found.translate(_NO_MARKS) for found in _IN_ASCII.findall(text))
+    return sorted(map(_bare, _NUMBER.findall(text)))
 
 
 class Fidelity:
     """Counts faithful translations by direction."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[Direction, str]] = Counter()
+        self._counts: dict[Direction, Counter[str]] = defaultdict(Counter)
 
     def add(self, story: Story) -> None:
         """Compare the translations of one prompt's answers with the answers."""
@@ -56,12 +62,14 @@ class Fidelity:
                 exact = _lab_translation(answer.text, direction)
                 if exact is not None:
                     columns += ["world"] + ["exact"] * (translation.text.strip() == exact)
+            counts = self._counts[direction]
             for column in columns:
-                self._counts[direction, column] += 1
+                counts[column] += 1
 
     def merge(self, later: Fidelity) -> None:
         """Add the counts of the prompts after these."""
-        self._counts.update(later._counts)
+        for direction, counts in later._counts.items():
+            self._counts[direction].update(counts)
 
     def figures(self, settings: config.Settings) -> dict[str, Any]:
         """By direction: translations, those with numbers, those that keep them or the answer, those that are exact."""
@@ -70,7 +78,7 @@ class Fidelity:
 
     def _of(self, direction: Direction, confidence: float) -> dict[str, Any]:
         names = ("translations", "with_numbers", "numbers_kept", "with_answer", "answer_kept", "world", "exact")
-        counts = {name: self._counts[direction, name] for name in names}
+        counts = {name: self._counts[direction][name] for name in names}
         kept = share(counts["numbers_kept"], counts["with_numbers"], confidence, "numbers_share")
         exact = share(counts["exact"], counts["world"], confidence, "exact_share")
         answer = share(counts["answer_kept"], counts["with_answer"], confidence, "answer_share")

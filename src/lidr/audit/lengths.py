@@ -10,7 +10,7 @@ recorded (a translation's is not).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from math import sqrt
 from statistics import NormalDist
 from typing import Any, TypeVar
@@ -56,22 +56,22 @@ class Lengths:
     """Histograms of lengths by language and side."""
 
     def __init__(self) -> None:
-        self.characters: dict[tuple[str, str], Histogram] = {}
-        self._tokens: dict[str, Histogram] = {}
-        self._differences: dict[str, Histogram] = {}
+        self.characters: dict[tuple[str, str], Histogram] = defaultdict(Counter)
+        self._tokens: dict[str, Histogram] = defaultdict(Counter)
+        self._differences: dict[str, Histogram] = defaultdict(Counter)
 
     def add_story(self, story: Story) -> None:
         """Count the tokens of the model's own answers."""
         for lang, response in story.responses.items():
-            self._tokens.setdefault(lang, Counter())[response.completion_tokens] += 1
+            self._tokens[lang][response.completion_tokens] += 1
 
     def add(self, facts: Facts) -> None:
         """Count the characters of one pair."""
         lang = facts.pair.lang
         for name, side in facts.sides():
-            self.characters.setdefault((lang, name), Counter())[len(side.text)] += 1
+            self.characters[lang, name][len(side.text)] += 1
         difference = len(facts.chosen.text) - len(facts.rejected.text)
-        self._differences.setdefault(lang, Counter())[difference] += 1
+        self._differences[lang][difference] += 1
 
     def merge(self, later: Lengths) -> None:
         """Add the lengths of the stories after these."""

@@ -95,33 +95,45 @@ def comparable(text: str) -> Comparable:
     return Comparable(text, " ".join(one_case.split()), one_case.translate(_TABLE).split())
 
 
-def similarity(first: Comparable, second: Comparable, at_least: float = 0.0) -> float:
-    """Dice's coefficient of the character trigrams of both texts, folded: 0 nothing in common, 1 the same.
-
-    Linear in the length of the texts. Where their lengths alone rule out `at_least`, the answer is 0.
-    """
+def similarity(first: Comparable, second: Comparable) -> float:
+    """Dice's coefficient of the character trigrams of both texts, folded: 0 nothing in common, 1 the same."""
     one, other = first.folded, second.folded
     if one == other:
         return 1.0
     sizes = max(len(one) - 2, 0), max(len(other) - 2, 0)
-    if not all(sizes) or 2 * min(sizes) < at_least * sum(sizes):
+    if not all(sizes):
         return 0.0
-    return 2 * _common_trigrams(one, other) / sum(sizes)
+    outside, middles = _trimmed(one, other)
+    return 2 * (outside + _common_trigrams(*middles)) / sum(sizes)
 
 
-def _common_trigrams(one: str, other: str) -> int:
-    """How many trigrams two different texts have in common, each as often as in both.
+def is_similar(first: Comparable, second: Comparable, at_least: float) -> bool:
+    """Whether `similarity` is so much or more, without counting where lengths or common ends tell already."""
+    one, other = first.folded, second.folded
+    if one == other:
+        return True
+    sizes = max(len(one) - 2, 0), max(len(other) - 2, 0)
+    needed = at_least * sum(sizes) / 2
+    if not all(sizes) or min(sizes) < needed:
+        return False
+    outside, middles = _trimmed(one, other)
+    return outside >= needed or outside + _common_trigrams(*middles) >= needed
 
-    Those of their common beginning and end are, and only what lies between has to be counted.
-    """
+
+def _trimmed(one: str, other: str) -> tuple[int, tuple[str, str]]:
+    """How many trigrams the common beginning and end of two different texts have, and what is left to be counted."""
     shorter = min(len(one), len(other))
     begin = bisect_left(range(1, shorter + 1), True, key=lambda size: one[:size] != other[:size])
     end = bisect_left(range(1, shorter - begin + 1), True, key=lambda size: one[-size:] != other[-size:])
     # A trigram that holds a character between the two begins at most two before it and ends at most two behind it.
-    outside = max(begin - 2, 0) + max(end - 2, 0)
-    middles = (text[max(begin - 2, 0) : len(text) - max(end - 2, 0)] for text in (one, other))
-    counts = [Counter(zip(text, text[1:], text[2:], strict=False)) for text in middles]
-    return outside + sum(min(n, counts[1][trigram]) for trigram, n in counts[0].items() if trigram in counts[1])
+    before, behind = max(begin - 2, 0), max(end - 2, 0)
+    return before + behind, (one[before : len(one) - behind], other[before : len(other) - behind])
+
+
+def _common_trigrams(one: str, other: str) -> int:
+    """How many trigrams two texts have in common, each as often as in both."""
+    counts = [Counter(zip(text, text[1:], text[2:], strict=False)) for text in (one, other)]
+    return sum(min(n, counts[1][trigram]) for trigram, n in counts[0].items() if trigram in counts[1])
 
 
 def _is_spaceless(letter: str) -> bool:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from hashlib import sha256
 from itertools import chain, zip_longest
 from typing import Any
@@ -45,18 +44,18 @@ class Sample:
             pair = facts.pair
             first_note = next(notes(facts), "")
             stratum: tuple[str, ...] = (pair.lang, pair.other_lang, pair.rule, facts.outcome, first_note)
-            self._offer(self._pairs, stratum, pair.id, partial(self._pair, story, facts))
+            self._offer(self._pairs, stratum, pair.id, self._pair, story, facts)
         for drop in story.drops:
             stratum = (drop.reason, drop.lang, drop.other_lang)
             row_id = pair_id(drop.prompt_id, drop.lang, drop.other_lang)
-            self._offer(self._drops, stratum, row_id, partial(self._drop, story, drop))
+            self._offer(self._drops, stratum, row_id, self._drop, story, drop)
 
     def merge(self, later: Sample) -> None:
         """Offer the rows that were kept of the prompts after these."""
         for kept, others in ((self._pairs, later._pairs), (self._drops, later._drops)):
             for stratum, rows in others.items():
                 for rank, row_id, entry in rows:
-                    self._keep(kept, stratum, rank, row_id, partial(dict, entry))
+                    self._keep(kept, stratum, rank, row_id, entry)
 
     def pairs(self) -> list[Entry]:
         """At most `SIZE` pairs, the strata in turn."""
@@ -66,17 +65,21 @@ class Sample:
         """At most `SIZE` drops, the strata in turn."""
         return _in_turn(self._drops)
 
-    def _offer(self, kept: Strata, stratum: tuple[str, ...], row_id: str, make: Callable[[], Entry]) -> None:
+    def _offer(
+        self, kept: Strata, stratum: tuple[str, ...], row_id: str, make: Callable[..., Entry], *of: object
+    ) -> None:
         # Negated: the heap's first row is the one to give way.
         rank = -int.from_bytes(sha256(row_id.encode()).digest()[:8], "big")
-        self._keep(kept, stratum, rank, row_id, make)
+        heap = kept.get(stratum, [])
+        if len(heap) < self._in_stratum or rank > heap[0][0]:
+            self._keep(kept, stratum, rank, row_id, make(*of))
 
-    def _keep(self, kept: Strata, stratum: tuple[str, ...], rank: int, row_id: str, make: Callable[[], Entry]) -> None:
+    def _keep(self, kept: Strata, stratum: tuple[str, ...], rank: int, row_id: str, entry: Entry) -> None:
         heap = kept.setdefault(stratum, [])
         if len(heap) < self._in_stratum:
-            heapq.heappush(heap, (rank, row_id, make()))
+            heapq.heappush(heap, (rank, row_id, entry))
         elif rank > heap[0][0]:
-            heapq.heapreplace(heap, (rank, row_id, make()))
+            heapq.heapreplace(heap, (rank, row_id, entry))
 
     def _pair(self, story: Story, facts: Facts) -> Entry:
         pair = facts.pair

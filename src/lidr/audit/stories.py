@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+from msgspec import Struct
+
 from lidr import config, paths
 from lidr.errors import InputError
 from lidr.jsonl import RecordT, read_rows
@@ -37,8 +39,7 @@ class Story:
     drops: tuple[Drop, ...]
 
 
-@dataclass(frozen=True)
-class Origins:
+class Origins(Struct, frozen=True, gc=False):
     """What the two sides of a pair (or of a drop) come from; None where there is no such row."""
 
     chosen: Response | Translation | None

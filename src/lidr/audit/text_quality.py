@@ -21,7 +21,7 @@ from collections import Counter
 from typing import Any
 
 from lidr.audit.facts import FLAGS, SIDES, Facts
-from lidr.audit.normalise import Comparable, similarity
+from lidr.audit.normalise import Comparable, is_similar
 from lidr.audit.refusals import PHRASES
 from lidr.loops import ends_in_loop
 
@@ -40,12 +40,16 @@ MARKERS = (
 )
 
 _MARKER = re.compile("|".join(MARKERS), re.IGNORECASE)
+# Each marker has one of these, and most texts have none.
+_MAY_BE_MARKER = re.compile(r"[<\[]|[tT][rR][aA][nN][sSſ][lL]")
 _FEWEST_WORDS, _REPEATED_SHARE, _REPEATED_NGRAM = 20, 0.5, 4
 _OPENING = 120
 
 
 def markers(text: str) -> tuple[str, ...]:
     """The distinct markers in a text, in lower case."""
+    if not _MAY_BE_MARKER.search(text):
+        return ()
     return tuple(dict.fromkeys(match[0].lower() for match in _MARKER.finditer(text)))
 
 
@@ -69,7 +73,7 @@ def is_refusal(content: Comparable) -> bool:
 
 def near_identical(first: Comparable, second: Comparable) -> bool:
     """Whether two texts are all but the same."""
-    return similarity(first, second, NEAR_IDENTICAL) >= NEAR_IDENTICAL
+    return is_similar(first, second, NEAR_IDENTICAL)
 
 
 class TextQuality:

@@ -181,14 +181,14 @@ _REWRITES = [
 _REWRITTEN = re.compile(r"[，–\\{~\u00a0\u2007-\u200a\u202f\u205f]|\*\*|__|<<")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _FULL_WIDTH = re.compile("[\uff01-\uff5e]")
-# All that is written anew beside that: other digits, `_MARKS`, full width, `_SCALES`.
-_UNUSUAL = re.compile(rf"(?![0-9])\d|[{''.join(map(chr, _MARKS))}\uff01-\uff5e千万萬亿億]")
+# All of it, the other digits, `_MARKS`, full width and `_SCALES` are among these, which are found in one look.
+_UNUSUAL = re.compile(r"[^\x00-)+-;=-\[\]^`-z|}\x7f\u00c0-\u024f\u0400-\u04ff]")
 
 
 def _normalise(text: str) -> str:
     """One way to write what languages, scripts and LaTeX write in many."""
     text = unicodedata.normalize("NFC", text)
-    if not _UNUSUAL.search(text) and not _REWRITTEN.search(text):
+    if not _UNUSUAL.search(text):
         return text
     text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
     text = text.translate(_MARKS)

@@ -55,6 +55,7 @@ _NEIGHBOURS = {
 _SAME = {"nb": "no", "iw": "he", "in": "id", "fil": "tl", "cmn": "zh"}
 
 _ENOUGH_LETTERS = re.compile(rf"(?:[^\W\d_][\W\d_]*){{{FEWEST_LETTERS}}}")
+_MAY_BE_LATEX = re.compile(r"[\\${}_^]")
 _LATEX = re.compile(r"\\[A-Za-z]+\*?|\\[^A-Za-z]|\$\$?|[{}_^]")
 
 
@@ -128,4 +129,6 @@ _DIGITS = _DigitTable()
 
 def _prose(text: str) -> str:
     """The text without LaTeX's commands and without digits of any script."""
-    return _LATEX.sub(" ", text).translate(_DIGITS)
+    if _MAY_BE_LATEX.search(text):
+        text = _LATEX.sub(" ", text)
+    return text.translate(_DIGITS)
