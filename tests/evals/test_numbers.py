@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from decimal import Decimal
 from time import process_time
 
@@ -327,3 +328,17 @@ def test_the_harness_extracts_the_first_phrase_and_the_last_number() -> None:
 def test_the_harness_compares_without_punctuation(extracted: str | None, equal: bool) -> None:
     assert lm_eval_equal(extracted, 18) is equal
     assert lm_eval_equal(extracted, Decimal("18.0")) is equal
+
+
+@given(
+    st.text() | st.text("19.,-' abcäжक٣२７万億千½²％－，：\u00a0\u2009\u202f\u2212\u2011\u2019\u200b\ufeff\\{}$~*_<>=–")
+)
+def test_a_text_without_anything_unusual_is_as_it_would_be_rewritten(text: str) -> None:
+    whole = unicodedata.normalize("NFC", text)
+    assert numbers._normalise(text) == numbers._rewritten(whole)
+
+
+@given(st.text("19., '-/$mxéж%)\u202f"), st.sampled_from(LANGUAGES))
+def test_the_last_number_is_the_last_of_all(text: str, lang: str) -> None:
+    every = list(numbers._numeral(lang).finditer(text))
+    assert numbers._last_number(text, lang) == (numbers._value(every[-1], lang) if every else None)

@@ -21,6 +21,7 @@ from lidr.evals.statistics import (
     mean_interval,
     paired_accuracy_test,
     paired_difference,
+    sign_test,
     wilson,
 )
 
@@ -45,6 +46,22 @@ def test_wilson_is_the_closed_formula() -> None:
     assert (found.estimate, found.n) == (0.456, 250)
     assert (found.low, found.high) == pytest.approx((centre - half, centre + half), abs=1e-12)
     assert found.high - found.estimate == pytest.approx(0.06, abs=0.003)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (1, 2), (114, 250), (249, 250), (7, 3_000_000)])
+def test_wilson_is_scipys(successes: int, n: int, confidence: float) -> None:
+    expected = stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    found = wilson(successes, n, confidence)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n"),
+    [(0, 0), (0, 5), (1, 5), (3, 5), (5, 5), (6, 5), (50, 100), (51, 100), (49, 100), (500_800, 1_000_000)],
+)
+def test_the_sign_test_is_scipys(successes: int, n: int) -> None:
+    assert sign_test(successes, n) == pytest.approx(float(stats.binom.sf(successes - 1, n, 0.5)), rel=1e-8)
 
 
 def test_wilson_at_the_ends() -> None:

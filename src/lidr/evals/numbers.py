@@ -188,8 +188,10 @@ _UNUSUAL = re.compile(r"[^\x00-)+-;=-\[\]^`-z|}\x7f\u00c0-\u024f\u0400-\u04ff]")
 def _normalise(text: str) -> str:
     """One way to write what languages, scripts and LaTeX write in many."""
     text = unicodedata.normalize("NFC", text)
-    if not _UNUSUAL.search(text):
-        return text
+    return _rewritten(text) if _UNUSUAL.search(text) else text
+
+
+def _rewritten(text: str) -> str:
     text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
     text = text.translate(_MARKS)
     if _REWRITTEN.search(text):
