@@ -112,3 +112,13 @@ def test_without_a_place_to_keep_them_the_tables_are_held(cache: Path) -> None:
     cache.write_text("a file where a folder would be", "utf-8")
     assert german(load())
     assert cache.is_file()
+
+
+def test_a_user_without_a_home_has_no_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    assert german(load())
+    assert not cache.exists()

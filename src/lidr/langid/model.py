@@ -146,7 +146,10 @@ def load() -> Model:
     from numpy.lib.format import open_memmap
     from py3langid import __version__
 
-    folder = cache_folder() / f"py3langid-{__version__}"
+    try:
+        folder = cache_folder() / f"py3langid-{__version__}"
+    except RuntimeError:  # a user without a home
+        return Model(_unpacked())
     try:
         tables = {name: numpy.asarray(open_memmap(folder / f"{name}.npy", mode="r")) for name in _TABLES}
     except (OSError, ValueError):  # not there, or not whole
@@ -156,7 +159,10 @@ def load() -> Model:
 
 
 def cache_folder() -> Path:
-    """Where what every project of a user needs is kept: $XDG_CACHE_HOME/lidr, or ~/.cache/lidr."""
+    """Where what every project of a user needs is kept: $XDG_CACHE_HOME/lidr, or ~/.cache/lidr.
+
+    Raises RuntimeError where there is neither, as for a container's user without a home.
+    """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lidr"
 
 
