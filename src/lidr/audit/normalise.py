@@ -4,8 +4,8 @@
     ['qué', 'número', 'es', 'mayor', '34', 'o', '61']
     >>> words("ねこが3匹")
     ['ね', 'こ', 'が', '3', '匹']
-    >>> similarity(comparable("The answer is 59."), comparable("The answer is 58."))
-    0.8666666666666667
+    >>> is_similar(comparable("The answer is 59."), comparable("The answer is 58."), at_least=0.86)
+    True
 
 Scripts that are written without spaces have no words to cut at, so each of their characters counts as one.
 """
@@ -95,29 +95,26 @@ def comparable(text: str) -> Comparable:
     return Comparable(text, " ".join(one_case.split()), one_case.translate(_TABLE).split())
 
 
-def similarity(first: Comparable, second: Comparable) -> float:
-    """Dice's coefficient of the character trigrams of both texts, folded: 0 nothing in common, 1 the same."""
-    one, other = first.folded, second.folded
-    if one == other:
-        return 1.0
-    sizes = max(len(one) - 2, 0), max(len(other) - 2, 0)
-    if not all(sizes):
-        return 0.0
-    outside, middles = _trimmed(one, other)
-    return 2 * (outside + _common_trigrams(*middles)) / sum(sizes)
-
-
 def is_similar(first: Comparable, second: Comparable, at_least: float) -> bool:
-    """Whether `similarity` is so much or more, without counting where lengths or common ends tell already."""
+    """Whether Dice's coefficient of the character trigrams of both texts, folded, is so much or more.
+
+    It is 0 where they have nothing in common, 1 for the same. Nothing is counted where lengths or common ends tell
+    already.
+    """
     one, other = first.folded, second.folded
     if one == other:
         return True
     sizes = max(len(one) - 2, 0), max(len(other) - 2, 0)
-    needed = at_least * sum(sizes) / 2
-    if not all(sizes) or min(sizes) < needed:
+    if not all(sizes):
+        return False
+
+    def is_enough(common: int) -> bool:
+        return 2 * common / sum(sizes) >= at_least
+
+    if not is_enough(min(sizes)):
         return False
     outside, middles = _trimmed(one, other)
-    return outside >= needed or outside + _common_trigrams(*middles) >= needed
+    return is_enough(outside) or is_enough(outside + _common_trigrams(*middles))
 
 
 def _trimmed(one: str, other: str) -> tuple[int, tuple[str, str]]:

@@ -10,7 +10,7 @@
 - Repeated: the text ends in eight or more times the same up to 60 characters, or, from 20 words on, half of its
   4-grams of words have been there before.
 - Refusals: the text begins with a phrase of `refusals.PHRASES`, in any language.
-- Near-identical: the similarity of chosen and rejected (`normalise.similarity`) is `NEAR_IDENTICAL` or more. Such pairs
+- Near-identical: chosen and rejected are similar (`normalise.is_similar`) by `NEAR_IDENTICAL` or more. Such pairs
   are not wrong (one digit may decide), but DPO is known to lower the likelihood of both sides where they are many.
 """
 
