@@ -9,6 +9,7 @@ they are sent and give back is pickled; the work itself is inherited, and may be
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -50,6 +51,8 @@ class Copies:
         from multiprocessing import get_context
 
         self._count = count
+        # What a copy does not write stays shared, and the search for cycles writes to all objects that it looks at.
+        gc.freeze()
         self._pool = ProcessPoolExecutor(count, get_context("fork"), initializer=_begin, initargs=(work, begin))
 
     def as_they_come(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
@@ -75,6 +78,7 @@ class Copies:
     def close(self) -> None:
         """End the copies; what they have not begun is not done."""
         self._pool.shutdown(cancel_futures=True)
+        gc.unfreeze()
 
 
 @contextmanager
