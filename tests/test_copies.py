@@ -9,9 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
+from processes import is_running
 
 from lidr.copies import Copies, CopyLostError
 from lidr.errors import InputError
@@ -21,7 +21,7 @@ import os, time
 from lidr.copies import Copies
 
 def report(seconds):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # at once: both write to one pipe
     time.sleep(seconds)
 
 for _ in Copies(2, report).as_they_come([(60,), (60,)]):
@@ -99,14 +99,6 @@ def test_copies_end_with_a_parent_that_is_killed() -> None:
     parent.kill()
     parent.wait()
     deadline = time.monotonic() + 20
-    while any(_is_running(copy) for copy in copies):
+    while any(is_running(copy) for copy in copies):
         assert time.monotonic() < deadline, "a copy goes on without its parent"
         time.sleep(0.05)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"

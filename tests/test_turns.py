@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+from processes import children, is_running
 
 from lidr.copies import CopyLostError
 from lidr.errors import InputError
@@ -26,6 +27,13 @@ def take(taken: Taken, result: tuple[int, int]) -> Taken:
     return (*taken, (*result, os.getpid()))
 
 
+@pytest.fixture(autouse=True)
+def no_child_is_left() -> Iterator[None]:
+    before = children()
+    yield
+    assert children() <= before
+
+
 @pytest.mark.parametrize("processes", [1, 2, 3, 5])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 10])
 def test_results_are_taken_in_order_where_they_were_made(processes: int, count: int) -> None:
@@ -37,7 +45,6 @@ def test_results_are_taken_in_order_where_they_were_made(processes: int, count: 
     assert not count or reported[-1] == taken
     assert count < processes or taken[processes - 1][1] == os.getpid()
     assert reported == [taken[: len(part)] for part in reported]
-    assert no_child_is_left()
 
 
 @pytest.mark.parametrize("part", ["blocks", "work", "take"])
@@ -65,7 +72,6 @@ def test_an_error_of_any_process_is_the_callers(part: str, fails_at: int) -> Non
 
     with pytest.raises(InputError, match=f"rows.jsonl:7: not {fails_at}"):
         in_turns(3, Blocks(), checked_work, checked_take, 0)
-    assert no_child_is_left()
 
 
 def test_a_bug_in_a_copy_tells_where_it_is() -> None:
@@ -86,7 +92,6 @@ def test_a_copy_that_is_killed_is_an_error_in_words(victim: int) -> None:
     parent = os.getpid()
     with pytest.raises(CopyLostError, match="was ended from outside"):
         in_turns(6, range(20), killed, lambda total, number: total + number, 0)
-    assert no_child_is_left()
 
 
 PARENT = r"""
@@ -112,16 +117,3 @@ def test_copies_end_with_a_parent_that_is_killed() -> None:
     while any(is_running(copy) for copy in processes - {parent.pid}):
         assert time.monotonic() < deadline, "a copy goes on without its parent"
         time.sleep(0.05)
-
-
-def is_running(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def no_child_is_left() -> bool:
-    task = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-    return not task.exists() or not task.read_text().split()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import made
 import pytest
 from factories import ROOT
+from processes import children
 
 from lidr import audit, config, paths
 from lidr.audit import blocks, story_blocks
@@ -79,7 +79,7 @@ def test_a_row_without_a_prompt_is_an_error_and_leaves_no_process(
 ) -> None:
     answers = paths.response_file("m1", "es")
     answers.write_bytes(answers.read_bytes().replace(b'"made-40"', b'"lost-40"'))
+    before = children()
     with pytest.raises(InputError, match=r"lost-40|made-40"):
         report(settings, monkeypatch, 7, 2)
-    task = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-    assert not task.exists() or not task.read_text().split()
+    assert children() <= before

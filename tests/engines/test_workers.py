@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from at_hand import engine_settings, ignore, requests
+from processes import children
 
 from lidr import policy
 from lidr.engines import workers
@@ -95,9 +96,9 @@ def test_completions_do_not_depend_on_the_number_of_processes(
 def test_a_closed_engine_has_no_processes_and_makes_new_ones(engine: Callable[..., TransformersEngine]) -> None:
     used, wanted = engine(processes=2), requests("en", 4)
     first = used.generate(wanted, Sampling(32), ignore)
-    before = set(_children())
+    before = children()
     used.close()
-    assert before and not set(_children()) & before
+    assert before and not children() & before
     assert used.generate(wanted, Sampling(32), ignore) == first
     used.close()
 
@@ -110,8 +111,3 @@ def test_one_prompt_too_long_is_refused_and_the_rest_is_answered(engine: Callabl
     with closing(engine(processes=2)) as used:
         found: list[Completion] = used.generate(wanted, Sampling(64), ignore)
     assert [completion.finish_reason for completion in found] == ["stop", "refused", "stop"]
-
-
-def _children() -> list[int]:
-    task = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-    return [int(child) for child in task.read_text().split()]
