@@ -29,8 +29,8 @@ ItemT = TypeVar("ItemT")
 
 # What one process that finds the ends of blocks can keep busy.
 MOST_PROCESSES = 16
-# Parts of each process: more of them end more evenly, fewer have less to send back. Blocks of a part, at most.
-PARTS, LARGEST = 8, 64
+# Parts of each process: more of them end more evenly, fewer have less to send back. Blocks of a part.
+PARTS, SMALLEST, LARGEST = 8, 8, 64
 # Stories that are examined at once where they come one by one.
 AT_ONCE = 100
 
@@ -42,8 +42,11 @@ def side_by_side(
     files = story_blocks.files(settings, iteration)
     add = _counter(settings, examiner, index, sample)
 
+    counted: Tallies | None = None
+
     def tally(part: Iterable[Sequence[Stretch]]) -> Tallies:
-        counted = Tallies(settings)
+        nonlocal counted
+        counted = Tallies(settings, before=counted)
         for block in part:
             add(counted, story_blocks.stories(settings, iteration, block))
         return counted
@@ -51,7 +54,7 @@ def side_by_side(
     blocks = -(-files.size // story_blocks.BLOCK)
     processes = min(_processes(), blocks) if blocks > 1 else 1
     alone = ([stretch.alone() for stretch in block] for block in files)
-    parts = _parts(alone, max(1, min(blocks // (PARTS * processes), LARGEST)))
+    parts = _parts(alone, min(max(blocks // (PARTS * processes), SMALLEST), LARGEST, -(-blocks // processes)))
     if processes < 2:
         yield from map(tally, parts)
         return

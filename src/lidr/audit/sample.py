@@ -29,10 +29,15 @@ Strata = dict[tuple[str, ...], list[tuple[int, str, Entry]]]
 
 
 class Sample:
-    """Keeps the rows with the smallest hashes of each stratum."""
+    """Keeps the rows with the smallest hashes of each stratum.
 
-    def __init__(self, settings: config.Settings) -> None:
+    One that comes after another, to be merged with it, keeps no row that could not be among the rows of both.
+    """
+
+    def __init__(self, settings: config.Settings, before: Sample | None = None) -> None:
         self._dominant = settings.dominant
+        # The ranks of the best rows so far, of those before as well.
+        self._best: dict[tuple[str, ...], list[int]] = before._best if before else {}
         # Enough to fill the sample where directions are the only strata.
         self._in_stratum = -(-SIZE // (2 * len(settings.languages)))
         self._pairs: Strata = {}
@@ -70,9 +75,14 @@ class Sample:
     ) -> None:
         # Negated: the heap's first row is the one to give way.
         rank = -int.from_bytes(sha256(row_id.encode()).digest()[:8], "big")
-        heap = kept.get(stratum, [])
-        if len(heap) < self._in_stratum or rank > heap[0][0]:
-            self._keep(kept, stratum, rank, row_id, make(*of))
+        best = self._best.setdefault(stratum, [])
+        if len(best) < self._in_stratum:
+            heapq.heappush(best, rank)
+        elif rank > best[0]:
+            heapq.heapreplace(best, rank)
+        else:
+            return
+        self._keep(kept, stratum, rank, row_id, make(*of))
 
     def _keep(self, kept: Strata, stratum: tuple[str, ...], rank: int, row_id: str, entry: Entry) -> None:
         heap = kept.setdefault(stratum, [])

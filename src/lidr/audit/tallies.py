@@ -29,13 +29,14 @@ from lidr.audit.text_quality import TextQuality
 
 
 class Tallies:
-    """One of each; pickled, they hold no more than their counts."""
+    """One of each; pickled, they hold no more than their counts. Those `before` are to be merged with these."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: config.Settings, before: Tallies | None = None) -> None:
         self.counts, self.reward, self.fidelity = Counts(), Reward(), Fidelity()
         self.lengths, self.drops = Lengths(), DropsByLength(settings)
         self.languages, self.quality = Languages(), TextQuality()
-        self.contamination, self.sample = Contamination(), Sample(settings)
+        self.contamination = Contamination()
+        self.sample: Sample = Sample(settings, before.sample if before else None)
         self.round_trip = RoundTrip()
 
     def add(self, story: Story, found: Sequence[Facts], index: Index, sample: Sent) -> None:
