@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lidr.evals import numbers
+from lidr.evals import numbers, rewriting
 from lidr.evals.numbers import Scores, extract_answer, lm_eval_equal, lm_eval_flexible, lm_eval_strict, score
 from lidr.evals.phrases import wording
 
@@ -287,8 +287,8 @@ def test_any_text_is_read_without_an_error(text: str, lang: str) -> None:
 @given(st.text("0123456789.,;:!?<>=()[]{}$%&#_*~-–，\\\u00a0\u2007\u2009\u202f\u205f abdefgklmnorstuvx"))
 @settings(max_examples=500, deadline=None)
 def test_no_text_is_passed_over_that_would_be_rewritten(text: str) -> None:
-    rewritten = any(pattern.search(text) for pattern, _ in numbers._REWRITES)
-    assert not rewritten or numbers._REWRITTEN.search(text)
+    rewritten = any(pattern.search(text) for pattern, _ in rewriting._REWRITES)
+    assert not rewritten or rewriting._REWRITTEN.search(text)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_the_harness_compares_without_punctuation(extracted: str | None, equal: 
 )
 def test_a_text_without_anything_unusual_is_as_it_would_be_rewritten(text: str) -> None:
     whole = unicodedata.normalize("NFC", text)
-    assert numbers._normalise(text) == numbers._rewritten(whole)
+    assert rewriting.in_one_writing(text) == rewriting._rewritten(whole)
 
 
 @given(st.text("19., '-/$mxéж%)\u202f"), st.sampled_from(LANGUAGES))

@@ -10,7 +10,7 @@ its `mgsm_native_cot` tasks, errors included, so that numbers can be compared wi
 package on the same outputs. `robust`, the headline, is `extract_answer`, in three steps:
 
 1. The text is cut where the model goes on to invent another question.
-2. Its writing is normalised: digits of all scripts, full-width signs, LaTeX, bold, calculator marks, myriads.
+2. Its writing is normalised (`rewriting`): digits of all scripts, full-width signs, LaTeX, bold, calculator marks.
 3. The answer is what follows `####`, or stands in the last `\\boxed{}`, or follows the last phrase such as 'The answer
    is' in the item's language or English, or else is the last number. Nothing found is None, never 0.
 
@@ -28,6 +28,7 @@ from decimal import Decimal
 from functools import cache, lru_cache
 
 from lidr.evals.phrases import Wording, wording
+from lidr.evals.rewriting import CURRENCY, NARROW, in_one_writing
 from lidr.languages import decimal_mark
 
 
@@ -91,7 +92,7 @@ def lm_eval_equal(extracted: str | None, gold: int | Decimal) -> bool:
 @lru_cache(maxsize=128)
 def extract_answer(text: str, lang: str) -> Decimal | None:
     """The number that a worked answer in `lang` arrives at, or None where it holds none."""
-    text = _normalise(_before_next_question(text, lang))
+    text = in_one_writing(_before_next_question(text, lang))
     for find in (_after_hashes, _in_last_box, _after_last_phrase, _last_number):
         found = find(text, lang)
         if found is not None:
@@ -131,96 +132,9 @@ def _any_of(phrases: Iterator[str] | tuple[str, ...]) -> str:
     return "(?:" + "|".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in longest_first) + ")"
 
 
-# --- normalising -----------------------------------------------------------------------------------------------------
-
-_NARROW = "\u202f"  # any space that cannot break, once it is known to stand inside a number
-_CURRENCY = "$€£¥₹฿₽৳"
-_CASED = "A-Za-z\u00c0-\u024f\u0400-\u04ff"  # letters of scripts that set spaces between words
-_MARKS = str.maketrans(
-    {
-        "\u2212": "-",  # minus sign
-        "\ufe63": "-",  # small hyphen-minus
-        "\u2011": "-",  # non-breaking hyphen
-        "\u066c": "'",  # Arabic thousands separator
-        "\u066b": ".",  # Arabic decimal separator
-        "\u2019": "'",  # the apostrophe that Swiss thousands are set with
-        "\u3000": " ",
-        "\u200b": None,  # zero width space, word joiner, byte order mark
-        "\u2060": None,
-        "\ufeff": None,
-    }
-)
-
-_REWRITES = [
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        # A full-width comma ends a clause, unless just the digits of a group follow.
-        (r"(?<=[0-9])，(?![0-9]{3}(?![0-9]))", ", "),
-        (r"(?<![0-9A-Za-z])–(?=[0-9])", "-"),
-        (r"\\!", ""),
-        (r"\{([.,]|\\[,;:])\}", r"\1"),
-        (r"(?<=[0-9])(?:\\[,;: ]|~|[\u00a0\u2007-\u200a\u202f\u205f])(?=[0-9]{3}(?![0-9]))", _NARROW),
-        (r"[\u00a0\u2007-\u200a\u205f]", " "),
-        (r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1/\2"),
-        (r"\\(?:text|mathrm|mbox|textbf|mathbf|textit|emph|underline|bm)\s*\{([^{}]*)\}", r"\1"),
-        (r"\\(?:times|cdot|ast)(?![A-Za-z])", " * "),
-        (r"\\div(?![A-Za-z])", " / "),
-        (r"\\approx(?![A-Za-z])", " = "),
-        (r"\\([$%&#_])", r"\1"),
-        (r"\\[()\[\]]|\\(?:left|right)(?![A-Za-z])", " "),
-        # Between two digits the stars are a power, elsewhere they are bold.
-        (r"(?<![0-9])(?:\*\*|__)|(?:\*\*|__)(?![0-9])", ""),
-        # GSM8K's calculator marks repeat the result that follows; where nothing follows, the result is theirs.
-        (r"<<[^<>\n]*>>(?=\s?[" + _CURRENCY + r"]?[0-9])", ""),
-        (r"<<(?:[^<>\n]*=)?([^<>=\n]*)>>", r"\1"),
-    )
-]
-
-
-# Each rewrite needs one of these, and most texts have none.
-_REWRITTEN = re.compile(r"[，–\\{~\u00a0\u2007-\u200a\u202f\u205f]|\*\*|__|<<")
-_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-_FULL_WIDTH = re.compile("[\uff01-\uff5e]")
-# All of it, the other digits, `_MARKS`, full width and `_SCALES` are among these, which are found in one look.
-_UNUSUAL = re.compile(r"[^\x00-)+-;=-\[\]^`-z|}\x7f\u00c0-\u024f\u0400-\u04ff]")
-
-
-def _normalise(text: str) -> str:
-    """One way to write what languages, scripts and LaTeX write in many."""
-    text = unicodedata.normalize("NFC", text)
-    return _rewritten(text) if _UNUSUAL.search(text) else text
-
-
-def _rewritten(text: str) -> str:
-    text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
-    text = text.translate(_MARKS)
-    if _REWRITTEN.search(text):
-        for pattern, replacement in _REWRITES:
-            text = pattern.sub(replacement, text)
-    text = _FULL_WIDTH.sub(lambda match: chr(ord(match[0]) - 0xFEE0), text)
-    return _MYRIADS.sub(_without_myriads, text)
-
-
-_SCALES = {"千": 10**3, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
-# 千 also begins the names of units (千克, kilogram; 千米, kilometre).
-_UP_TO_MYRIAD = "[0-9]{1,12}(?:,[0-9]{3})*"
-_MYRIAD = rf"(?<![0-9])({_UP_TO_MYRIAD}(?:\.[0-9]{{1,8}})?)\s?([千万萬亿億]+)(?![克米瓦卡焦赫伏帕])"
-_MYRIADS = re.compile(rf"(?:{_MYRIAD})+(?:{_UP_TO_MYRIAD})?")
-
-
-def _without_myriads(match: re.Match[str]) -> str:
-    """'7万5千' as '75000'."""
-    total, end = Decimal(0), 0
-    for part in re.finditer(_MYRIAD, match[0]):
-        value = Decimal(part[1].replace(",", ""))
-        for scale in part[2]:
-            value *= _SCALES[scale]
-        total, end = total + value, part.end()
-    total += Decimal(match[0][end:].replace(",", "") or 0)
-    return str(int(total)) if total == int(total) else f"{total:f}"
-
-
 # --- numbers ---------------------------------------------------------------------------------------------------------
+
+_CASED = "A-Za-z\u00c0-\u024f\u0400-\u04ff"  # letters of scripts that set spaces between words
 
 
 @cache
@@ -229,10 +143,10 @@ def _numeral(lang: str) -> re.Pattern[str]:
     # With a decimal comma, thousands are set with spaces too; elsewhere '80 000' is one number only because no number
     # of its own begins with 0.
     spaced = "" if decimal_mark(lang) == "," else r"[0-9]{1,3}[ ]0[0-9]{2}(?:[ ][0-9]{3})*(?![0-9])|"
-    groups = rf"[.,'{_NARROW} ]" if decimal_mark(lang) == "," else rf"[.,'{_NARROW}]"
+    groups = rf"[.,'{NARROW} ]" if decimal_mark(lang) == "," else rf"[.,'{NARROW}]"
     return re.compile(
         rf"""
-        (?:(?<![0-9{_CASED})\]}}%])(?<![0-9)\]}}%][ ])(?P<sign>-)[{_CURRENCY}]?)?
+        (?:(?<![0-9{_CASED})\]}}%])(?<![0-9)\]}}%][ ])(?P<sign>-)[{CURRENCY}]?)?
         (?<![0-9])(?<!\b[A-Za-z])                                # no m2, x1
         (?P<digits>
             [0-9]{{1,2}}(?:,[0-9]{{2}})+,[0-9]{{3}}(?:\.[0-9]+)?(?![0-9])       # Indian groups
@@ -255,7 +169,7 @@ def _value(match: re.Match[str], lang: str) -> Decimal:
     return -value if match["sign"] else value
 
 
-_SEPARATOR = re.compile(rf"['{_NARROW} ]")
+_SEPARATOR = re.compile(rf"['{NARROW} ]")
 
 
 def _decimal(digits: str, lang: str) -> Decimal:
@@ -285,15 +199,15 @@ def _groups_thousands(digits: str, mark: str, lang: str) -> bool:
 # Lengths are bounded because a model that is stuck repeats a phrase or a bracket thousands of times.
 _LONGEST = 300
 # What may stand between a phrase and its number without a word.
-_LEAD = rf"[ \t*:={_CURRENCY}]{{0,40}}"
-_LEAD_OVER_LINES = re.compile(rf"[\s*:={_CURRENCY}]{{0,40}}")
+_LEAD = rf"[ \t*:={CURRENCY}]{{0,40}}"
+_LEAD_OVER_LINES = re.compile(rf"[\s*:={CURRENCY}]{{0,40}}")
 # To the end of the sentence, over decimals and abbreviations such as 'Rs. 500'.
 _SENTENCE = re.compile(rf"(?:\b[^\W\d_]{{1,3}}\.(?=\s?[0-9])|[.](?=[0-9])|[^\n.!?。।]){{0,{_LONGEST}}}")
-_UNIT = rf"[^\s0-9=≈+*/×÷·(),.;:!?<>{_CURRENCY}-]{{1,20}}"
+_UNIT = rf"[^\s0-9=≈+*/×÷·(),.;:!?<>{CURRENCY}-]{{1,20}}"
 # From one number of a calculation to the next, over its unit: '9 eggs * $2 = $18'.
 _LINK = re.compile(
-    rf"(?:\s?{_UNIT}(?:\s{_UNIT}){{0,2}})?\s*(?P<operator>[-+*/×÷·=≈]|x(?=\s?[0-9{_CURRENCY}]))\s*"
-    rf"[{_CURRENCY}]?\s?"
+    rf"(?:\s?{_UNIT}(?:\s{_UNIT}){{0,2}})?\s*(?P<operator>[-+*/×÷·=≈]|x(?=\s?[0-9{CURRENCY}]))\s*"
+    rf"[{CURRENCY}]?\s?"
 )
 _LIST_NUMBER = re.compile(r"[0-9]+[.)]\s+\S")
 
@@ -420,7 +334,7 @@ def _read(text: str, start: int, stop: int, lang: str) -> tuple[Decimal, int] | 
 
 
 # From the end of a text to where its last number begins, at the latest: what stands before is in no number.
-_BACK_TO_LAST = re.compile(rf"[^0-9]*[0-9.,'{_NARROW} /{_CURRENCY}-]*")
+_BACK_TO_LAST = re.compile(rf"[^0-9]*[0-9.,'{NARROW} /{CURRENCY}-]*")
 
 
 def _last_number(text: str, lang: str) -> Decimal | None:
