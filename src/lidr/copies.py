@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +38,11 @@ class CopyLostError(LidrError):
 def cores() -> int:
     """The cores that this process may use, where the system can tell."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cores_for_copies() -> int:
+    """The cores that copies may use; elsewhere than on Linux a process with system libraries may not survive a fork."""
+    return cores() if sys.platform == "linux" else 1
 
 
 class Copies:

@@ -7,9 +7,9 @@
       The page: reports/m1/audit/index.html
 
 Written to reports/m1/audit/, the same bytes for the same data: metrics.json (all figures), report.md, index.html (to
-look at, with a sample of pairs and drops), contamination.jsonl, and the plots. The data are read once, a prompt at a
-time (`stories`); each text is looked at once (`examine`), on all cores where there are many (`blocks`); what is found
-is counted by one room each (`tallies` names them) and put into words in `sections`.
+look at, with a sample of pairs and drops), contamination.jsonl, and the plots. The data are read once, a block of
+prompts at a time (`story_blocks`); each text is looked at once (`examine`), on all cores where there are many
+(`blocks`); what is found is counted by one room each (`tallies` names them) and put into words in `sections`.
 """
 
 from __future__ import annotations

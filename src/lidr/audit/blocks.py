@@ -10,7 +10,6 @@ a file as an error that names it.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
@@ -91,7 +90,6 @@ def _parts(items: Iterator[ItemT], size: int) -> Iterator[list[ItemT]]:
 
 
 def _processes() -> int:
-    """Elsewhere than on Linux a process that has loaded system libraries may not survive being forked."""
-    from lidr.copies import cores
+    from lidr.copies import cores_for_copies
 
-    return min(cores(), MOST_PROCESSES) if sys.platform == "linux" else 1
+    return min(cores_for_copies(), MOST_PROCESSES)

@@ -79,7 +79,6 @@ class Examiner:
         )
         return Side(
             content=content,
-            tokens=row.completion_tokens if isinstance(row, Response) else None,
             found_lang=found_lang,
             off_target=differs and langid.is_off_target(text, prompt.lang, self._candidates),
             right=is_right(text, prompt),

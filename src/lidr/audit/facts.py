@@ -29,13 +29,12 @@ class Outcome(StrEnum):
 
 
 class Side(Struct, frozen=True, gc=False):
-    """One answer of a pair. `tokens` is known for a model's own answers only; `right` is None without a gold answer.
+    """One answer of a pair. `right` is None without a gold answer.
 
     `flags` are those of `FLAGS` that hold: what is wrong with the text by its look.
     """
 
     content: Comparable
-    tokens: int | None
     found_lang: str | None
     off_target: bool
     right: bool | None

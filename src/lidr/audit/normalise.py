@@ -55,17 +55,13 @@ class _WordTable(dict[int, str]):
 _TABLE = _WordTable()
 
 
-def fold(text: str) -> str:
-    """One spelling: compatibility forms (NFKC), no upper case, one space for any white space."""
-    return " ".join(_one_case(text).split())
-
-
 def words(text: str) -> list[str]:
     """The words of a text, without punctuation; single characters where a script has no spaces."""
-    return _one_case(text).translate(_TABLE).split()
+    return one_case(text).translate(_TABLE).split()
 
 
-def _one_case(text: str) -> str:
+def one_case(text: str) -> str:
+    """One spelling of letters: compatibility forms (NFKC), no upper case."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 
@@ -82,7 +78,10 @@ def ngram_length(text_words: Sequence[str]) -> int:
 
 
 class Comparable(Struct, frozen=True, gc=False):
-    """A text in all the ways in which it is compared with others: as it is, folded, and as words."""
+    """A text in all the ways in which it is compared with others.
+
+    As it is; folded, which is in one case and with one space for any white space; and as words.
+    """
 
     text: str
     folded: str
@@ -91,8 +90,8 @@ class Comparable(Struct, frozen=True, gc=False):
 
 def comparable(text: str) -> Comparable:
     """The text made comparable, once for all comparisons."""
-    one_case = _one_case(text)
-    return Comparable(text, " ".join(one_case.split()), one_case.translate(_TABLE).split())
+    spelled = one_case(text)
+    return Comparable(text, " ".join(spelled.split()), spelled.translate(_TABLE).split())
 
 
 def is_similar(first: Comparable, second: Comparable, at_least: float) -> bool:

@@ -1,4 +1,4 @@
-"""How a refusal begins, by language: folded (`normalise.fold`), with a plain apostrophe.
+"""How a refusal begins, by language: folded (`normalise.Comparable`), with a plain apostrophe.
 
 A text counts as a refusal where it *begins* with one of these, so that a story about somebody who cannot help does
 not. The list is short on purpose: it finds the stock phrases of assistants, not every way to decline.
@@ -6,7 +6,7 @@ not. The list is short on purpose: it finds the stock phrases of assistants, not
 
 from __future__ import annotations
 
-import unicodedata
+from lidr.audit.normalise import one_case
 
 BY_LANGUAGE = {
     "en": (
@@ -53,6 +53,4 @@ BY_LANGUAGE = {
 }
 
 # As str.startswith takes them, spelled as the texts that they are looked for in.
-PHRASES = tuple(
-    unicodedata.normalize("NFKC", phrase).casefold() for phrases in BY_LANGUAGE.values() for phrase in phrases
-)
+PHRASES = tuple(one_case(phrase) for phrases in BY_LANGUAGE.values() for phrase in phrases)

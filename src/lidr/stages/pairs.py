@@ -20,7 +20,6 @@ on all cores, and memory does not grow with them; files in any other order are j
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -254,12 +253,10 @@ def _block_by_block(settings: config.Settings, iteration: str, files: SideBySide
     if files.size < _FEW_BLOCKS * BLOCK:
         return reduce(outputs.append, map(lines, files), Counts())
 
-    from lidr.copies import cores
+    from lidr.copies import cores_for_copies
 
-    # Elsewhere than on Linux a process that has loaded system libraries may not survive being forked.
-    processes = cores() if sys.platform == "linux" else 1
     with _progress(settings, iteration, files) as report:
-        return in_turns(processes, files, lines, outputs.append, Counts(), report)
+        return in_turns(cores_for_copies(), files, lines, outputs.append, Counts(), report)
 
 
 @contextmanager
