@@ -10,6 +10,7 @@ a file as an error that names it.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
@@ -59,7 +60,8 @@ def side_by_side(
         return
     from lidr.copies import Copies
 
-    with closing(Copies(processes, tally)) as copies:
+    # Nothing that is made of a text refers to itself, so that there are no cycles to be searched for.
+    with closing(Copies(processes, tally, begin=gc.disable)) as copies:
         yield from copies.in_order((part,) for part in parts)
 
 

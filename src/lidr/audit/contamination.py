@@ -16,10 +16,9 @@ the chosen answers; an item of any language is found in a text of any language.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -84,14 +83,16 @@ class Index:
     def __init__(self, evaluations: Evaluations) -> None:
         self.items = [(name, prompt) for name, prompts in evaluations.items() for prompt in prompts]
         self.ngram_counts: list[int] = []
+        self.near_counts: list[int] = []  # n-grams that make a text near
         self._by_words: dict[str, list[int]] = {}
-        self._by_ngram: dict[str, list[int]] = {}
+        self._by_ngram: dict[tuple[str, ...], list[int]] = {}
         lengths: set[int] = set()
         for number, (_, prompt) in enumerate(self.items):
             item_words = words(prompt.text)
             length = ngram_length(item_words)
-            grams = ngrams(item_words, length)
+            grams = set(ngrams(item_words, length))
             self.ngram_counts.append(len(grams))
+            self.near_counts.append(_near_count(len(grams)))
             self._by_words.setdefault(" ".join(item_words), []).append(number)
             lengths.add(length)
             for gram in grams:
@@ -102,22 +103,34 @@ class Index:
         """The items of one evaluation."""
         return [number for number, (name, _) in enumerate(self.items) if name == evaluation]
 
-    def matches(self, text_words: Sequence[str]) -> list[tuple[int, float, bool]]:
-        """Each item that these words have something of: its number, the share of its n-grams, if it is all of them."""
+    def shared(self, text_words: Sequence[str]) -> Mapping[int, int]:
+        """How many n-grams these words have in common with each item that they have any in common with."""
+        shared: dict[int, int] = {}
         # A text may quote an item of another script, so it is cut in the ways of all items.
-        grams = [gram for length in self._lengths for gram in ngrams(text_words, length) if gram in self._by_ngram]
-        shared = Counter(chain.from_iterable(map(self._by_ngram.__getitem__, grams)))
-        exact = self._by_words.get(" ".join(text_words), ())
-        found = [(number, n / self.ngram_counts[number], number in exact) for number, n in shared.items()]
-        # Items shorter than an n-gram have none to share.
-        return found + [(number, 1.0, True) for number in exact if number not in shared]
+        for length in self._lengths:
+            for gram in set(filter(self._by_ngram.__contains__, ngrams(text_words, length))):
+                for number in self._by_ngram[gram]:
+                    shared[number] = shared.get(number, 0) + 1
+        return shared
+
+    def same(self, text_words: Sequence[str]) -> Sequence[int]:
+        """The items that have these words from first to last."""
+        return self._by_words.get(" ".join(text_words), ())
 
 
 class Contamination:
-    """The training texts most like each item of an index."""
+    """The training texts most like each item of an index.
 
-    def __init__(self) -> None:
+    One that comes after another, to be merged with it, leaves out what is no better than what that one has found.
+    """
+
+    def __init__(self, before: Contamination | None = None) -> None:
         self._found: dict[str, dict[int, _Match]] = {kind: {} for kind in KINDS}
+        # How many n-grams in common with an item make a text count: as many as make it near, or more than any so far.
+        self._least: dict[str, dict[int, int]] = before._least if before else {kind: {} for kind in KINDS}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_least": {}}  # of no use where it is merged
 
     def add(self, index: Index, story: Story, story_facts: Sequence[Facts]) -> None:
         """Compare one prompt in all languages, and the chosen answers to it."""
@@ -165,14 +178,15 @@ class Contamination:
         ]
 
     def _compare(self, index: Index, text_words: Sequence[str], kind: str, text_id: str) -> None:
-        found = self._found[kind]
-        for number, share, exact in index.matches(text_words):
-            match, near = found.get(number), share >= NEAR or exact
-            if match is None:
-                match = found[number] = _Match()
-            elif not near and share <= match.share:
-                continue  # a common phrase, as most matches are
-            match.add(share, text_id, exact, texts=near)
+        least, same = self._least[kind], index.same(text_words)
+        for number, n in index.shared(text_words).items():
+            if n >= least.get(number, 1):  # most have a common phrase, as others had before
+                least[number], count = min(n + 1, index.near_counts[number]), index.ngram_counts[number]
+                near = n >= index.near_counts[number]
+                self._match(number, kind).add(n / count, text_id, number in same, texts=near)
+        for number in same:
+            if not index.ngram_counts[number]:  # too short to have an n-gram in common
+                self._match(number, kind).add(1.0, text_id, exact=True, texts=1)
 
     def _match(self, number: int, kind: str) -> _Match:
         return self._found[kind].setdefault(number, _Match())
@@ -186,3 +200,9 @@ class Contamination:
             "mean_share": sum(match.share for match in matches) / len(matches),
             "too_short": sum(not index.ngram_counts[number] for number in numbers),
         }
+
+
+@cache
+def _near_count(count: int) -> int:
+    """How many of so many n-grams are `NEAR` or more of them."""
+    return next((n for n in range(1, count + 1) if n / count >= NEAR), 0)

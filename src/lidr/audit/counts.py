@@ -42,7 +42,7 @@ class Counts:
                 self._translations[direction, column] += 1
         for pair in story.pairs:
             self._pairs[pair.lang, pair.other_lang] += 1
-            self._rules[pair.rule.value] += 1
+            self._rules[pair.rule] += 1
         for drop in story.drops:
             self._drops[(drop.lang, drop.other_lang), drop.reason] += 1
 
@@ -71,7 +71,7 @@ class Counts:
             "pairs": pairs,
             "drops": drops,
             "by_reason": self._reasons(directions),
-            "by_rule": dict(sorted(self._rules.items())),
+            "by_rule": {str(rule): count for rule, count in sorted(self._rules.items())},
             "by_language": {lang: self._of([d for d in directions if d[0] == lang]) for lang in settings.all_languages},
             "by_direction": {f"{a}:{b}": self._of([(a, b)]) for a, b in directions},
             "answers": {lang: self._answers_in(lang) for lang in settings.all_languages},
@@ -102,7 +102,7 @@ class Counts:
 
 def _answer_columns(response: Response) -> list[str]:
     empty = ["empty"] if response.finish_reason is FinishReason.STOP and not response.text.strip() else []
-    return ["answers", response.finish_reason.value, *empty]
+    return ["answers", response.finish_reason, *empty]
 
 
 def _translation_columns(translation: Translation) -> list[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -36,20 +36,22 @@ _SPACELESS = (
 )
 
 
-class _WordTable(dict[int, str]):
-    """For str.translate: punctuation becomes a space, marks that nobody sees vanish, characters that are words part."""
+class _WordTable(dict[int, int | str]):
+    """For str.translate: punctuation becomes a space, marks that nobody sees vanish, characters that are words part.
 
-    def __missing__(self, code: int) -> str:
+    One character as its number is faster than as text.
+    """
+
+    def __missing__(self, code: int) -> int | str:
         letter = chr(code)
         kind = unicodedata.category(letter)
         if kind == "Cf":
-            word = ""
+            self[code] = ""
         elif kind[0] in "PSZC":
-            word = " "
+            self[code] = ord(" ")
         else:
-            word = f" {letter} " if _is_spaceless(letter) and kind[0] != "N" else letter
-        self[code] = word
-        return word
+            self[code] = f" {letter} " if _is_spaceless(letter) and kind[0] != "N" else code
+        return self[code]
 
 
 _TABLE = _WordTable()
@@ -65,10 +67,9 @@ def one_case(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def ngrams(text_words: Sequence[str], length: int | None = None) -> set[str]:
-    """All distinct n-grams; none where the text is shorter than one."""
-    n = length or ngram_length(text_words)
-    return {" ".join(text_words[i : i + n]) for i in range(len(text_words) - n + 1)}
+def ngrams(text_words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
+    """All n-grams of this length as they stand; none where the text is shorter than one."""
+    return zip(*[text_words[i:] for i in range(length)], strict=False)
 
 
 def ngram_length(text_words: Sequence[str]) -> int:

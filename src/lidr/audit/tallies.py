@@ -35,7 +35,7 @@ class Tallies:
         self.counts, self.reward, self.fidelity = Counts(), Reward(), Fidelity()
         self.lengths, self.drops = Lengths(), DropsByLength(settings)
         self.languages, self.quality = Languages(), TextQuality()
-        self.contamination = Contamination()
+        self.contamination: Contamination = Contamination(before.contamination if before else None)
         self.sample: Sample = Sample(settings, before.sample if before else None)
         self.round_trip = RoundTrip()
 

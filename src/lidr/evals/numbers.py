@@ -174,6 +174,8 @@ _SEPARATOR = re.compile(rf"['{NARROW} ]")
 
 def _decimal(digits: str, lang: str) -> Decimal:
     """The value of digits with separators, as the language would have them read."""
+    if digits.isdecimal():
+        return Decimal(digits)
     bare = _SEPARATOR.sub("", digits)
     marks = {mark for mark in ".," if mark in bare}
     if not marks:

@@ -115,12 +115,11 @@ def _primary(code: str) -> str:
     return _SAME.get(primary, primary)
 
 
-class _DigitTable(dict[int, str]):
+class _DigitTable(dict[int, int]):
     """For str.translate: a digit or numeral of any script becomes a space."""
 
-    def __missing__(self, code: int) -> str:
-        letter = chr(code)
-        self[code] = " " if unicodedata.category(letter).startswith("N") else letter
+    def __missing__(self, code: int) -> int:
+        self[code] = ord(" ") if unicodedata.category(chr(code)).startswith("N") else code
         return self[code]
 
 
