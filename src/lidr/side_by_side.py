@@ -19,6 +19,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from copy import copy
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -84,6 +85,17 @@ class SideBySide:
     def size(self) -> int:
         """The leader's bytes."""
         return self._sizes[0]
+
+    @property
+    def count(self) -> int:
+        """About how many blocks there are."""
+        return -(-self.size // self._block)
+
+    def evenly(self, processes: int) -> SideBySide:
+        """The same files in blocks that are a little smaller: as many for each of so many processes."""
+        rounds, even = -(-self.count // processes), copy(self)
+        even._block = -(-self.size // (rounds * processes))
+        return even
 
     def __iter__(self) -> Iterator[list[Stretch]]:
         try:

@@ -51,10 +51,10 @@ def side_by_side(
             add(counted, story_blocks.stories(settings, iteration, block))
         return counted
 
-    blocks = -(-files.size // story_blocks.BLOCK)
-    processes = min(_processes(), blocks) if blocks > 1 else 1
+    processes = min(_processes(), files.count) if files.count > 1 else 1
+    files = files.evenly(processes)
     alone = ([stretch.alone() for stretch in block] for block in files)
-    parts = _parts(alone, min(max(blocks // (PARTS * processes), SMALLEST), LARGEST, -(-blocks // processes)))
+    parts = _parts(alone, min(max(files.count // (PARTS * processes), SMALLEST), LARGEST, -(-files.count // processes)))
     if processes < 2:
         yield from map(tally, parts)
         return

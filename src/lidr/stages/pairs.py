@@ -255,8 +255,9 @@ def _block_by_block(settings: config.Settings, iteration: str, files: SideBySide
 
     from lidr.copies import cores_for_copies
 
+    processes = cores_for_copies()
     with _progress(settings, iteration, files) as report:
-        return in_turns(cores_for_copies(), files, lines, outputs.append, Counts(), report)
+        return in_turns(processes, files.evenly(processes), lines, outputs.append, Counts(), report)
 
 
 @contextmanager
