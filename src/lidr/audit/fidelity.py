@@ -36,7 +36,8 @@ _NO_MARKS = str.maketrans("", "", _MARKS)
 @lru_cache(maxsize=128)
 def numbers(text: str) -> list[str]:
     """The numbers in a text as bare digits, sorted: '1,200 + 3.5' gives 1200 and 35, as does '1.200 + 3,5'."""
-    return sorted(map(_bare, (_IN_ASCII if text.isascii() else _NUMBER).findall(text)))
+    found = (_IN_ASCII if text.isascii() else _NUMBER).findall(text)
+    return sorted([number if number.isascii() and number.isdecimal() else _bare(number) for number in found])
 
 
 class Fidelity:
@@ -84,7 +85,7 @@ class Fidelity:
 
 
 def _bare(number: str) -> str:
-    digits = number if number.isdecimal() else number.translate(_NO_MARKS)
+    digits = number.translate(_NO_MARKS)
     return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
 
 

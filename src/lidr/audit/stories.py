@@ -22,7 +22,7 @@ from msgspec import Struct
 from lidr import config, paths
 from lidr.errors import InputError
 from lidr.jsonl import RecordT, read_rows
-from lidr.records import Drop, Pair, PairRule, Prompt, PromptKind, Response, Translation, pair_id
+from lidr.records import Drop, Message, Pair, PairRule, Prompt, PromptKind, Response, Translation, pair_id
 
 Direction = tuple[str, str]
 
@@ -214,15 +214,22 @@ def _raise_direction(story: Story, directions: list[Direction], expected: list[D
 
 def _contradiction(settings: config.Settings, story: Story, pair: Pair) -> str | None:
     """What in a pair does not follow from its prompt and answers."""
-    if pair.id != pair_id(story.id, pair.lang, pair.other_lang):
-        return f"the id {pair_id(story.id, pair.lang, pair.other_lang)!r} is expected"
+    expected = pair_id(story.id, pair.lang, pair.other_lang)
+    if pair.id != expected:
+        return f"the id {expected!r} is expected"
     if len(pair.prompt) != 1 or pair.prompt[0].content != story.prompts[pair.lang].text:
         return f"its prompt is not the text of {story.id!r} in {pair.lang!r}"
     made_from = origins(story, pair.lang, pair.other_lang, pair.rule, settings.dominant)
-    sides = (("chosen", pair.chosen, made_from.chosen), ("rejected", pair.rejected, made_from.rejected))
-    for side, messages, row in sides:
-        if row is None:
-            return f"there is no answer or translation that its {side} text comes from"
-        if len(messages) != 1 or messages[0].content.strip() != (row.text or "").strip():
-            return f"its {side} text is not the {type(row).__name__.lower()} that it comes from"
-    return None
+    wrong = _other_text("chosen", pair.chosen, made_from.chosen)
+    return wrong or _other_text("rejected", pair.rejected, made_from.rejected)
+
+
+def _other_text(side: str, messages: tuple[Message, ...], row: Response | Translation | None) -> str | None:
+    """What is wrong where the messages are not the text of the row."""
+    if row is None:
+        return f"there is no answer or translation that its {side} text comes from"
+    if len(messages) == 1 and (
+        messages[0].content == row.text or messages[0].content.strip() == (row.text or "").strip()
+    ):
+        return None
+    return f"its {side} text is not the {type(row).__name__.lower()} that it comes from"
