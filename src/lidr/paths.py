@@ -6,6 +6,7 @@ PosixPath('data/m1/responses/es.jsonl')
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
@@ -43,6 +44,8 @@ def prompts(iteration: str) -> Path:
     return DATA / "prompts" / iteration
 
 
+# Where rows are read a block at a time, these are asked for with each.
+@cache
 def prompt_file(iteration: str, lang: str) -> Path:
     return prompts(iteration) / f"{lang}.jsonl"
 
@@ -51,6 +54,7 @@ def responses(iteration: str) -> Path:
     return DATA / iteration / "responses"
 
 
+@cache
 def response_file(iteration: str, lang: str) -> Path:
     return responses(iteration) / f"{lang}.jsonl"
 
@@ -59,6 +63,7 @@ def translations(iteration: str) -> Path:
     return DATA / iteration / "translations"
 
 
+@cache
 def translation_file(iteration: str, source: str, target: str) -> Path:
     return translations(iteration) / f"{source}-{target}.jsonl"
 
