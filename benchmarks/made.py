@@ -1,6 +1,7 @@
 """Made-up data of any size for the benchmarks, from the lab's tasks, by the product's own functions where it has any.
 
 >>> write_iteration(settings, 10_000)                       # prompts, answers, translations in data/
+>>> write_evaluations(settings, 4)                          # answers and verdicts in reports/, for all models
 >>> write_rows(path, lab_pairs(settings, 480))              # pairs as the stage `pairs` makes them
 >>> write_rows(path, mixed_pairs(settings, 400, tokenizer)) # 10 to 1,000 tokens each
 >>> write_random_model(settings, {"hidden_size": 32, ...}, "float32")  # a model in the folder RANDOM
@@ -18,8 +19,10 @@ from typing import Any
 import msgspec
 
 from lidr import config, paths, policy
+from lidr.jsonl import write_rows
 from lidr.lab import world
 from lidr.records import (
+    Answer,
     FinishReason,
     Message,
     Pair,
@@ -30,6 +33,7 @@ from lidr.records import (
     Response,
     Source,
     Translation,
+    Verdict,
 )
 from lidr.sources.model import locate
 from lidr.stages import pairs
@@ -58,6 +62,16 @@ def write_iteration(settings: config.Settings, prompts: int, with_pairs: bool = 
                 files[path].write(msgspec.json.encode(record) + b"\n")
     paths.round_trip(ITERATION).touch()
     return prompts * 2 * len(settings.languages)
+
+
+def write_evaluations(settings: config.Settings, items: int) -> None:
+    """Write what `mgsm` and `alpaca` leave for `compare` to the working folder; each model is right once more often."""
+    numbered = list(enumerate(_tasks()[:items]))
+    for rank, model in enumerate(settings.models):
+        answers = [_scored(task, lang, n, n <= rank) for lang in settings.mgsm.languages for n, task in numbered]
+        verdicts = [_judged(task, lang, n, 0 < n <= rank) for lang in settings.alpaca.languages for n, task in numbered]
+        write_rows(paths.mgsm(model) / paths.ANSWERS, answers)
+        write_rows(paths.alpaca(model) / paths.VERDICTS, verdicts)
 
 
 def texts(settings: config.Settings, numbers: Sequence[int]) -> pairs.Texts:
@@ -159,6 +173,38 @@ def _translation(name: str, source: str, target: str, text: str) -> Translation:
     raw = f"{text}</translated>"
     return Translation(
         id=name, source_lang=source, target_lang=target, text=text, finish_reason=FinishReason.STOP, raw=raw
+    )
+
+
+def _scored(task: world.Task, lang: str, number: int, right: bool) -> Answer:
+    return Answer(
+        id=f"made-{number}",
+        lang=lang,
+        prompt=task.prompt(lang),
+        completion=task.answer(lang) if right else "?",
+        finish_reason=FinishReason.STOP,
+        gold=task.gold(lang),
+        right=right,
+        strict=right,
+        flexible=right,
+        parsed=right,
+        off_target=False,
+    )
+
+
+def _judged(task: world.Task, lang: str, number: int, wins: bool) -> Verdict:
+    """The baseline, as m0, is right on the first task alone."""
+    baseline = task.answer(lang) if number == 0 else "?"
+    return Verdict(
+        id=f"made-{number}",
+        lang=lang,
+        prompt=task.prompt(lang),
+        completion=task.answer(lang) if wins else baseline,
+        baseline=baseline,
+        preference=2.0 if wins else 1.5,
+        finish_reason=FinishReason.STOP,
+        off_target=False,
+        baseline_off_target=False,
     )
 
 

@@ -8,8 +8,9 @@
 - `dvc repro` runs in a clone of this project whose dvc.lock is made by `dvc commit --force` on files that stand in for
   the outputs, so that nothing is to be done; its peer is a project with as many stages that do nothing at all. Between
   them stands such a clone whose stages depend on no code: what DVC takes for the data and the parameters alone.
-- `lidr --help`, and each stage that needs no model (prompts, pairs, audit) on an iteration of four prompts, is compared
-  with the interpreter importing click. Processes begin with warm file caches, as the first round is not counted.
+- `lidr --help` and each stage that needs no model are compared with the interpreter importing click: prompts, pairs and
+  audit on an iteration of four prompts, compare on all models' answers to four problems and four instructions in each
+  language of the lab. Processes begin with warm file caches, as the first round is not counted.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from made import ITERATION, write_iteration
+from made import ITERATION, write_evaluations, write_iteration
 from measuring import PARAMS, ROOT, child, figure, machine, python_path, ratios, save, take_turns
 
 from lidr import config
 
-STAGES = {"prompts": "m2", "pairs": ITERATION, "audit": ITERATION}  # prompts of the lab, beside the made-up iteration
-SMALL = 4  # prompts
+# Stages with their arguments; prompts are the lab's, beside the made-up iteration.
+STAGES = {"prompts": ["m2"], "pairs": [ITERATION], "audit": [ITERATION], "compare": []}
+SMALL = 4  # prompts, problems, instructions
 
 
 def empty_project(folder: Path, stages: int) -> None:
@@ -95,7 +97,7 @@ def measure_commands(repetitions: int) -> list[dict[str, Any]]:
         (here / "params.yaml").write_text(few, "utf-8")
         child(__file__, "--write", cwd=here)
         commands = {"click": [sys.executable, "-c", "import click"], "lidr --help": [*_lidr(), "--help"]}
-        commands |= {f"lidr {stage}": [*_lidr(), stage, iteration] for stage, iteration in STAGES.items()}
+        commands |= {f"lidr {stage}": [*_lidr(), stage, *arguments] for stage, arguments in STAGES.items()}
         seconds = _warm_turns(
             {what: lambda command=command: _time(command, here) for what, command in commands.items()}, repetitions
         )
@@ -107,8 +109,10 @@ def measure_commands(repetitions: int) -> list[dict[str, Any]]:
 
 
 def write_small() -> None:
-    """An iteration small enough that only overhead is left."""
-    write_iteration(config.load(PARAMS), SMALL)
+    """An iteration and evaluations of all models, small enough that only overhead is left."""
+    settings = config.load(PARAMS)
+    write_iteration(settings, SMALL)
+    write_evaluations(settings, SMALL)
 
 
 def over(row: dict[str, Any]) -> list[float]:

@@ -45,13 +45,15 @@ RESOLVE_LAB = {
     "lidr.cli.tools",
 }
 
-# Libraries that only one room may import; `dvc` none.
+# Libraries that only one room may import, or none: DVC runs us, and SciPy and matplotlib take long to import.
 ONLY_IN = {
     "trl": "lidr.training.trainer",
     "vllm": "lidr.engines.vllm",
     "ray": "lidr.engines.ray",
     "mlflow": "lidr.tracking",
     "dvc": None,
+    "scipy": None,
+    "matplotlib": None,
 }
 
 # Modules whose change cannot change the bytes of a stage's output, although it imports them.

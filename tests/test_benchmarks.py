@@ -9,6 +9,7 @@ from typing import Any
 import device
 import generation
 import growth
+import made
 import measuring
 import pipeline
 import pytest
@@ -16,6 +17,8 @@ import rows
 import tables
 import training
 
+from lidr import config
+from lidr.evals.comparison import compare_models
 from lidr.plan import device as plan_device
 from lidr.plan.shape import Shape
 
@@ -86,6 +89,17 @@ def test_the_roofline_of_generation_has_the_rows_that_there_were() -> None:
     # Reading 1,000 weights of 4 bytes limits both: twice the rows, twice the tokens.
     assert (one, two) == (pytest.approx(1e9 / 4_000), pytest.approx(2e9 / 4_000))
     assert device.roofline("cpu", "training", shape, speed, {}) == pytest.approx(1e12 / 6_000)
+
+
+def test_made_evaluations_can_be_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config.load(measuring.PARAMS)
+    monkeypatch.chdir(tmp_path)
+    made.write_evaluations(settings, 4)
+    levels = {
+        benchmark.name: [benchmark.figures[model]["es"].level.estimate for model in settings.models]
+        for benchmark in compare_models(settings).benchmarks
+    }
+    assert levels == {"mgsm": [0.25, 0.5, 0.75], "alpaca": [50.0, 62.5, 75.0]}
 
 
 def test_a_stage_takes_until_the_next_is_announced() -> None:

@@ -16,12 +16,15 @@ from lidr.charts import (
     Box,
     Curve,
     Interval,
+    Line,
     Panel,
     Point,
+    Scale,
     Segment,
     curves,
     intervals,
     picture,
+    spread,
     stacked,
     steps,
     ticks,
@@ -184,6 +187,59 @@ def test_curves_without_points_say_so() -> None:
     assert texts(curves(BOX, [], [Curve("series-0", [])], 0.5))[-1] == "not measured"
 
 
+def test_curves_on_a_scale_of_their_own() -> None:
+    scale = Scale(40.0, 70.0, 9, "{:.0f}".format)
+    points = [Point(0, 50.0, 45.0, 55.0, "first"), Point(1, 70.0, 65.0, 70.0, "second")]
+    drawn = curves(BOX, ["m0", "m1"], [Curve("series-1", points, dashes="7 4")], None, scale)
+    assert texts(drawn) == ["40", "45", "50", "55", "60", "65", "70", "m0", "m1"]
+    top, height = 56, 74
+    first, second = parsed(drawn).iter("circle")
+    assert numbers(first, "cy") == pytest.approx([top + height * 2 / 3], abs=0.01)
+    assert numbers(second, "cy") == pytest.approx([top], abs=0.01)
+    error = looks(drawn, "error")[0]
+    assert numbers(error, "y1", "y2") == pytest.approx([top + height * 5 / 6, top + height / 2], abs=0.01)
+    assert [one.get("stroke-dasharray") for one in looks(drawn, "curve")] == ["7 4"]
+    assert looks(drawn, "dots") == []
+
+
+def test_labels_stand_at_the_ends_of_curves_and_lead_to_them() -> None:
+    ends = {"one": 0.5, "two": 0.5, "three": 0.9}
+    lines = [
+        Curve(f"series-{i}", [Point(0, 0.1, 0.1, 0.1, ""), Point(1, end, end, end, f"{end} of {name}")], name)
+        for i, (name, end) in enumerate(ends.items())
+    ]
+    drawn = curves(Box(0, 0, 600, 206), ["m0", "m1"], lines, None)
+    labels = [group for group in parsed(drawn).findall("g") if group.find("text") is not None]
+    words = [label.find("text") for label in labels]
+    assert [one.text for one in words if one is not None] == ["three", "one", "two"]
+    heights = [numbers(one, "y")[0] - 0.35 * SIZE for one in words if one is not None]
+    assert heights == pytest.approx([26, 97.5, 114.5], abs=0.01)  # 17 apart around the middle
+    assert [label.findtext("title") for label in labels][1] == "one\n0.5 of one"
+    left = [numbers(one, "x")[0] for one in words if one is not None]
+    room = max(text_width("three", SIZE), text_width("one", 16))
+    assert left == pytest.approx([600 - room] * 3, abs=0.01)
+    plot_ends = max(numbers(one, "x2")[0] for one in looks(drawn, "grid"))
+    assert plot_ends == pytest.approx(600 - room - 6 - 26, abs=0.01)
+    dots = [numbers(one, "cx")[0] for one in parsed(drawn).iter("circle")]
+    assert plot_ends - max(dots) == pytest.approx(20, abs=0.01)  # the last place is at the edge, not in mid-column
+    assert dots[2] - dots[0] == pytest.approx(9, abs=0.01)
+    assert [one.text for one in looks(drawn, "title")] == ["one"]  # the strongest colour's
+
+
+def test_hollow_points_show_the_ground() -> None:
+    (curve,) = [Curve("series-1", [Point(0, 0.5, 0.4, 0.6, "")], hollow=True)]
+    assert [one.get("class") for one in parsed(curves(BOX, ["m0"], [curve], 0.5)).iter("circle")] == [
+        "chart-fill chart-series-1",
+        "chart-fill chart-ground",
+    ]
+
+
+def test_labels_are_moved_apart_as_little_as_it_takes_and_stay_inside() -> None:
+    assert spread([10.0, 10.0, 50.0], gap=4.0, low=0.0, high=100.0) == [8.0, 12.0, 50.0]
+    assert spread([99.0, 99.5, 100.0], gap=4.0, low=0.0, high=100.0) == [92.0, 96.0, 100.0]
+    assert spread([], gap=4.0, low=0.0, high=1.0) == []
+
+
 # ---- numbers of an axis
 
 
@@ -238,6 +294,25 @@ def test_a_legend_breaks_into_lines_within_its_panel() -> None:
     assert max(y for _, y in ends) < float(root.get("height", "0")) - 10
 
 
+def test_a_legend_shows_lines_as_they_are_and_a_remark_stands_under_the_title() -> None:
+    legend = [("kept", "chosen"), ("dashed", Line("soft", dashes="7 4")), ("coin", Line("soft", "dots"))]
+    boxes: list[Box] = []
+
+    def draw(box: Box) -> list[str]:
+        boxes.append(box)
+        return []
+
+    plain, remarked = (picture("all", [Panel("one", draw, legend, remark)], 100) for remark in ("", "so many items"))
+    root = ElementTree.fromstring(remarked)
+    svg = "{http://www.w3.org/2000/svg}"
+    dashed, dotted = root.iter(f"{svg}path")
+    assert (dashed.get("class"), dashed.get("stroke-dasharray")) == ("chart-stroke chart-curve chart-soft", "7 4")
+    assert (dotted.get("class"), dotted.get("stroke-dasharray")) == ("chart-stroke chart-dots chart-soft", None)
+    assert [one.text for one in root.iter(f"{svg}text")] == ["one", "so many items", "kept", "dashed", "coin"]
+    assert boxes[1].top - boxes[0].top == 22
+    assert float(root.get("height", "0")) - float(ElementTree.fromstring(plain).get("height", "0")) == 22
+
+
 def test_hostile_texts_stay_texts() -> None:
     hostile = "<b>&\"'</text>\x00"
     bars = [Bar(hostile, [Segment(1.0, "chosen", hostile)], hostile)]
@@ -247,7 +322,9 @@ def test_hostile_texts_stay_texts() -> None:
         Panel(hostile, lambda box: steps(box, [("chosen", [1])], 1, [hostile])),
         Panel(
             hostile,
-            lambda box: curves(box, [hostile], [Curve("series-0", [Point(0, 0.5, 0.4, 0.6, hostile)])], 0.5),
+            lambda box: curves(box, [hostile], [Curve("series-0", [Point(0, 0.5, 0.4, 0.6, hostile)], hostile)], 0.5),
+            [(hostile, Line("soft"))],
+            hostile,
         ),
     ]
     text = picture(hostile, panels, 60, (1.0, 1.0), [(hostile, "chosen")], hostile)

@@ -56,7 +56,7 @@ def test_figures_and_their_columns_are_plots() -> None:
     compare = stages()["compare"]
     assert list(names(compare["metrics"])) == ["reports/compare/metrics.json"]
     plots = {name: options for entry in compare["plots"] for name, options in entry.items()}
-    assert list(plots) == [f"reports/compare/{name}.{kind}" for kind in ("png", "csv") for name in ("mgsm", "alpaca")]
+    assert list(plots) == [f"reports/compare/{name}.{kind}" for kind in ("svg", "csv") for name in ("mgsm", "alpaca")]
     for name, options in plots.items():
         if name.endswith(".csv"):
             assert {options["x"], options["y"]} <= set(COLUMNS)

@@ -24,8 +24,9 @@ WIDTH, MARGIN, BETWEEN = 960, 24, 40
 TITLE, AXIS, LINE = 30, 26, 22  # room for a panel's title, the numbers of an axis, a line of a legend
 THICKEST = 20  # bar
 NAMES = 0.45  # share of a drawing's width that names may take; longer ones are cut
-
-Legend = Sequence[tuple[str, str]]  # what, and its colour
+LEADER = 26  # from the end of a curve to its label, and how long a line is in a legend
+STRONGEST = "series-0"  # whose curve is thicker, and its label bold
+DASHED = "7 4"
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,25 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Line:
+    """What a line looks like, for a legend."""
+
+    colour: str
+    look: str = "curve"
+    dashes: str = ""
+
+
+Legend = Sequence[tuple[str, str | Line]]  # what, and its colour or line
+
+
+@dataclass(frozen=True)
 class Panel:
-    """A titled drawing; the numbers of its axis and the legend stand below the box that it is given."""
+    """A titled drawing, with a remark under the title; numbers of its axis and the legend stand below its box."""
 
     title: str
     draw: Callable[[Box], list[str]]
     legend: Legend = ()
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,8 +105,27 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """What an axis goes from and to, at most how many steps it has, and how its numbers are written."""
+
+    low: float = 0.0
+    high: float = 1.0
+    steps: int = 5
+    written: Callable[[float], str] = "{:.1f}".format
+
+    def share(self, value: float) -> float:
+        return (value - self.low) / (self.high - self.low)
+
+    def ticks(self) -> list[float]:
+        return [self.low + tick for tick in ticks(self.high - self.low, self.steps)]
+
+
+SHARES = Scale()
+
+
+@dataclass(frozen=True)
 class Point:
-    """A value from 0 to 1 with its bounds, at one of the places of a row of curves."""
+    """A value of the scale with its bounds, at one of the places of a row of curves."""
 
     place: int
     value: float
@@ -103,10 +136,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points from left to right, joined."""
+    """Points from left to right, joined, with a label beside the last. Hollow ones tell a colour's second use."""
 
     colour: str
     points: Sequence[Point]
+    label: str = ""
+    dashes: str = ""
+    hollow: bool = False
 
 
 # ---- the whole picture
@@ -139,7 +175,11 @@ def picture(
 
 def _panel(panel: Panel, box: Box) -> tuple[list[str], float]:
     """What there is of a panel whose drawing has this box, and where it ends."""
-    drawn = [words(fitted(panel.title, box.width, 16), box.left, box.top - 11, "title"), *panel.draw(box)]
+    drawn = [words(fitted(panel.title, box.width, 16), box.left, box.top - 11, "title")]
+    if panel.remark:
+        box = Box(box.left, box.top + LINE, box.width, box.height)
+        drawn.append(words(fitted(panel.remark, box.width, SMALL), box.left, box.top - 13, "small soft"))
+    drawn += panel.draw(box)
     legend, bottom = _legend(Box(box.left, box.bottom + AXIS, box.width, 0), panel.legend)
     return drawn + legend, bottom
 
@@ -148,12 +188,18 @@ def _legend(box: Box, entries: Legend) -> tuple[list[str], float]:
     """Entries from left to right and line by line, and where the last line ends."""
     drawn: list[str] = []
     left, top = box.left, box.top
-    for what, colour in entries:
-        width = 17 + text_width(what, SMALL)
+    for what, sign in entries:
+        beside = 6 + (LEADER if isinstance(sign, Line) else 11)
+        width = beside + text_width(what, SMALL)
         if left > box.left and left + width > box.right:
             left, top = box.left, top + LINE
-        drawn.append(element("rect", f"fill {colour}", x=left, y=top + LINE / 2 - 5.5, width=11, height=11, rx=2))
-        drawn.append(words(what, left + 17, top + LINE / 2 + 0.35 * SMALL, "small"))
+        middle = top + LINE / 2
+        if isinstance(sign, Line):
+            path = f"M{number(left)} {number(middle)}h{LEADER}"
+            drawn.append(_stroke(f"{sign.look} {sign.colour}", path, sign.dashes))
+        else:
+            drawn.append(element("rect", f"fill {sign}", x=left, y=middle - 5.5, width=11, height=11, rx=2))
+        drawn.append(words(what, left + beside, middle + 0.35 * SMALL, "small"))
         left += width + 18
     return drawn, top + LINE if entries else top
 
@@ -239,42 +285,109 @@ def _outline(box: Box, heights: Sequence[float]) -> str:
     return "".join(path)
 
 
-def curves(box: Box, places: Sequence[str], lines: Sequence[Curve], reference: float) -> list[str]:
+def curves(
+    box: Box, places: Sequence[str], lines: Sequence[Curve], reference: float | None, scale: Scale = SHARES
+) -> list[str]:
     """Curves with error bars over named places, side by side where they meet, and a dotted line to compare with."""
-    left = box.left + text_width("0.0", SMALL) + 8
-    plot = Box(left, box.top + 6, box.right - left, box.height - 6)
-    drawn = []
-    for share, look in [*((tick, "grid line") for tick in ticks(1.0, 5)), (reference, "dots soft")]:
-        y = plot.up(share)
-        drawn.append(element("line", f"stroke {look}", x1=plot.left, x2=plot.right, y1=y, y2=y))
-    for tick in ticks(1.0, 5):
-        drawn.append(words(f"{tick:.1f}", plot.left - 8, plot.up(tick) + 0.35 * SMALL, "small soft", "end"))
-    pitch = plot.width / max(len(places), 1)
+    left = box.left + max(text_width(scale.written(tick), SMALL) for tick in scale.ticks()) + 8
+    labels = max((text_width(line.label, _size(line)) for line in lines), default=0.0)
+    right = box.right - (LEADER + 6 + min(labels, NAMES * box.width) if labels else 0)
+    plot = Box(left, box.top + 6, right - left, box.height - 6)
+    drawn = _levels(plot, scale, reference)
+    pitch, first, beside = _places(plot.width, len(places), len(lines), labels > 0)
     for i, name in enumerate(places):
-        middle = plot.left + pitch * (i + 0.5)
+        middle = plot.left + pitch * (i + first)
         drawn.append(words(fitted(name, pitch - 8, SMALL), middle, plot.bottom + 18, "small soft", "middle"))
     if not any(line.points for line in lines):
         return [*drawn, note("not measured", Box(plot.left, plot.top, plot.width, 0.6 * plot.height))]
-    beside = min(14.0, 0.5 * pitch / len(lines))
     for i, line in enumerate(lines):
-        shift = 0.5 * pitch + beside * (i - (len(lines) - 1) / 2)
-        drawn += _curve(plot, line, [plot.left + pitch * point.place + shift for point in line.points])
+        shift = first * pitch + beside * (i - (len(lines) - 1) / 2)
+        drawn += _curve(plot, line, [plot.left + pitch * point.place + shift for point in line.points], scale)
+    return drawn + _labels(plot, box.right, [line for line in lines if line.points and line.label], scale)
+
+
+def _places(width: float, places: int, lines: int, labelled: bool) -> tuple[float, float, float]:
+    """How far it is from place to place, where the first one is, counted in such steps, and from curve to curve there.
+
+    Each place has its share of the width; where labels stand at the ends of curves, these go on to the edges.
+    """
+    pitch = width / max(places, 1)
+    if not labelled or places < 2:
+        return pitch, 0.5, min(14.0, 0.5 * pitch / max(lines, 1))
+    beside = min(9.0, 0.5 * pitch / lines)
+    edge = beside * (lines - 1) / 2 + 20
+    pitch = (width - 2 * edge) / (places - 1)
+    return pitch, edge / pitch, beside
+
+
+def _size(line: Curve) -> int:
+    """The size at which the label is as wide as it will be; a bold one is wider."""
+    return 16 if line.colour == STRONGEST else SIZE
+
+
+def _levels(plot: Box, scale: Scale, reference: float | None) -> list[str]:
+    """A line for each number of the scale, the dotted one, and the numbers."""
+    looks = [(tick, "grid line") for tick in scale.ticks()]
+    drawn = []
+    for value, look in looks if reference is None else [*looks, (reference, "dots soft")]:
+        y = plot.up(scale.share(value))
+        drawn.append(element("line", f"stroke {look}", x1=plot.left, x2=plot.right, y1=y, y2=y))
+    for tick in scale.ticks():
+        y = plot.up(scale.share(tick)) + 0.35 * SMALL
+        drawn.append(words(scale.written(tick), plot.left - 8, y, "small soft", "end"))
     return drawn
 
 
-def _curve(plot: Box, line: Curve, places: Sequence[float]) -> list[str]:
-    spots = [(x, plot.up(point.value), point) for x, point in zip(places, line.points, strict=True)]
+def _curve(plot: Box, line: Curve, places: Sequence[float], scale: Scale) -> list[str]:
+    spots = [(x, plot.up(scale.share(point.value)), point) for x, point in zip(places, line.points, strict=True)]
     path = "L".join(f"{number(x)} {number(y)}" for x, y, _ in spots)
-    drawn = [element("path", f"stroke curve {line.colour}", d=f"M{path}")] if len(spots) > 1 else []
+    drawn = [_stroke(f"curve {line.colour}", f"M{path}", line.dashes)] if len(spots) > 1 else []
     for x, y, point in spots:
-        ends = {"x1": x, "x2": x, "y1": plot.up(point.low), "y2": plot.up(point.high)}
-        bar = element("line", f"stroke error {line.colour}", **ends)
+        low, high = (plot.up(scale.share(end)) for end in (point.low, point.high))
+        bar = element("line", f"stroke error {line.colour}", x1=x, x2=x, y1=low, y2=high)
         dot = element("circle", f"fill {line.colour}", cx=x, cy=y, r=3.8)
-        drawn.append(element("g", "mark", title(point.tip), bar, dot))
+        inner = [element("circle", "fill ground", cx=x, cy=y, r=2.2)] if line.hollow else []
+        drawn.append(element("g", "mark", title(point.tip), bar, dot, *inner))
     return drawn
+
+
+def _labels(plot: Box, right: float, lines: Sequence[Curve], scale: Scale) -> list[str]:
+    """What stands at the ends of curves, from top to bottom as these end, moved apart where there is no room."""
+    ends = sorted([(plot.up(scale.share(line.points[-1].value)), line) for line in lines], key=lambda end: end[0])
+    gap = min(SIZE + 4, plot.height / max(len(ends), 1))
+    left, drawn = plot.right + LEADER + 6, []
+    for (end, line), y in zip(ends, spread([end for end, _ in ends], gap, plot.top, plot.bottom), strict=True):
+        path = f"M{number(plot.right)} {number(end)}L{number(plot.right + LEADER)} {number(y)}"
+        look = "title" if line.colour == STRONGEST else ""
+        label = words(fitted(line.label, right - left, _size(line)), left, y + 0.35 * SIZE, look)
+        tip = title(f"{line.label}\n{line.points[-1].tip}")
+        drawn.append(element("g", "", tip, _stroke(f"curve {line.colour}", path, line.dashes), label))
+    return drawn
+
+
+def spread(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Ascending values, moved as little as it takes to lie `gap` apart between low and high.
+
+    >>> spread([10.0, 10.0, 50.0], gap=4.0, low=0.0, high=100.0)
+    [8.0, 12.0, 50.0]
+    """
+    blocks: list[tuple[float, list[float]]] = []  # values that touch lie as one block around their mean
+    for value in values:
+        block, middle = [value], value
+        while blocks and middle - blocks[-1][0] < gap * (len(block) + len(blocks[-1][1])) / 2:
+            block = blocks.pop()[1] + block
+            half = gap * (len(block) - 1) / 2
+            middle = min(max(sum(block) / len(block), low + half), high - half)
+        blocks.append((middle, block))
+    return [middle + gap * (i - (len(block) - 1) / 2) for middle, block in blocks for i in range(len(block))]
 
 
 # ---- parts of drawings
+
+
+def _stroke(look: str, path: str, dashes: str = "") -> str:
+    dashed = {"stroke-dasharray": dashes} if dashes else {}
+    return element("path", f"stroke {look}", d=path, **dashed)
 
 
 def _names(box: Box, rows: Sequence[tuple[str, Sequence[str]]]) -> tuple[list[str], Box]:

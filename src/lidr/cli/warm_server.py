@@ -31,7 +31,7 @@ def libraries() -> Iterator[None]:
     from lidr import policy
 
     policy.import_transformers()
-    for name in ("peft", "trl.trainer.dpo_trainer", "scipy.stats", "matplotlib.figure"):
+    for name in ("peft", "trl.trainer.dpo_trainer"):
         yield
         import_module(name)
 

@@ -11,7 +11,7 @@
     {"m0": {"mgsm": {"es": {"accuracy": 0.556, "low": 0.494, "high": 0.616, "n": 250, "off_target": 0.1, ...}}}, ...
      "m2": {"mgsm": {"es": {..., "against_m0": {"difference": 0.284, "low": ..., "p": ..., "p_holm": ..., ...}}}}}
 
-Beside it: a CSV and a PNG for each benchmark, report.md, and index.html, which holds all of it.
+Beside it: a CSV and an SVG for each benchmark, report.md, and index.html, which holds all of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 from lidr import config, paths
 from lidr.evals import page, plots, report
 from lidr.evals.comparison import Benchmark, Change, Comparison, Figures, compare_models
-from lidr.jsonl import atomic_file, atomic_folder, write_json, write_text
+from lidr.jsonl import atomic_folder, write_json, write_text
 
 STAGE = "compare"
 
@@ -33,15 +33,14 @@ COLUMNS = ("model", "iteration", "language", "value", "low", "high")
 def run(settings: config.Settings) -> Comparison:
     """Compare the models, write reports/compare whole or not at all, and return the comparison."""
     comparison = compare_models(settings)
-    images = {benchmark.name: plots.png(comparison, benchmark) for benchmark in comparison.benchmarks}
+    drawn = {benchmark.name: plots.draw(comparison, benchmark) for benchmark in comparison.benchmarks}
     with atomic_folder(paths.compare()) as folder:
         write_json(folder / paths.METRICS, metrics(comparison))
         for benchmark in comparison.benchmarks:
             write_text(folder / f"{benchmark.name}.csv", table_of_values(comparison, benchmark))
-            with atomic_file(folder / f"{benchmark.name}.png") as file:
-                file.write(images[benchmark.name])
+            write_text(folder / f"{benchmark.name}.svg", drawn[benchmark.name])
         write_text(folder / "report.md", report.markdown(comparison))
-        write_text(folder / paths.PAGE, page.html(comparison, images))
+        write_text(folder / paths.PAGE, page.html(comparison, drawn))
     return comparison
 
 

@@ -69,7 +69,6 @@ def _resampled(wins: NDArray[Any], differences: NDArray[Any], resamples: int, se
 def _win_rates(wins: NDArray[Any], differences: NDArray[Any]) -> NDArray[Any]:
     """100 * sigmoid(theta) of each row of rows."""
     import numpy
-    from scipy.special import expit
 
     judged = ~numpy.isnan(wins)
     many = wins.shape[1] > 1
@@ -77,17 +76,16 @@ def _win_rates(wins: NDArray[Any], differences: NDArray[Any]) -> NDArray[Any]:
     # Where all differences are the same there is no spread to measure them by, and no effect to be found.
     lengths = numpy.tanh(numpy.divide(differences, spread, out=numpy.zeros_like(differences), where=spread > 0))
     theta = _fit(numpy.where(judged, wins, 0.0), lengths, judged.astype(float))
-    return numpy.where(judged.any(axis=1), 100 * expit(theta), numpy.nan)
+    return numpy.where(judged.any(axis=1), 100 * _sigmoid(theta), numpy.nan)
 
 
 def _fit(wins: NDArray[Any], lengths: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """theta of each row by Newton's method: the likeliest theta and phi for soft labels."""
     import numpy
-    from scipy.special import expit
 
     theta, phi = numpy.zeros(len(wins)), numpy.zeros(len(wins))
     for _ in range(MOST_STEPS):
-        likely = expit(theta[:, None] + phi[:, None] * lengths)
+        likely = _sigmoid(theta[:, None] + phi[:, None] * lengths)
         error, curve = weights * (wins - likely), weights * likely * (1 - likely)
         slope = error.sum(1) - RIDGE * theta, (error * lengths).sum(1) - RIDGE * phi
         a, b, c = curve.sum(1) + RIDGE, (curve * lengths).sum(1), (curve * lengths**2).sum(1) + RIDGE
@@ -98,3 +96,9 @@ def _fit(wins: NDArray[Any], lengths: NDArray[Any], weights: NDArray[Any]) -> ND
         if max(numpy.abs(step).max() for step in steps) < 1e-9:
             break
     return theta
+
+
+def _sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    import numpy
+
+    return 1 / (1 + numpy.exp(-x))

@@ -1,6 +1,6 @@
-"""A comparison as one HTML page that needs nothing beside itself: plots as data, styles inline, no script.
+"""A comparison as one HTML page that needs nothing beside itself: plots and styles are in it, and no script.
 
-    >>> html(comparison, {"mgsm": b"...", "alpaca": b"..."})[:15]
+    >>> html(comparison, {"mgsm": "<svg ...", "alpaca": "<svg ..."})[:15]
     '<!doctype html>'
 
 Texts of models and of the configuration are shown as text: the template escapes whatever is put into it.
@@ -8,7 +8,6 @@ Texts of models and of the configuration are shown as text: the template escapes
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +16,8 @@ from lidr.evals import report
 from lidr.evals.comparison import AVERAGE, Benchmark, Change, Comparison
 
 
-def html(comparison: Comparison, plots: Mapping[str, bytes]) -> str:
-    """The page; `plots` holds the PNG bytes of each benchmark by its name."""
+def html(comparison: Comparison, plots: Mapping[str, str]) -> str:
+    """The page; `plots` holds the SVG of each benchmark by its name."""
     return (
         environment()
         .from_string(_PAGE)
@@ -28,7 +27,7 @@ def html(comparison: Comparison, plots: Mapping[str, bytes]) -> str:
             title=report.title(comparison),
             headlines=report.headlines(comparison),
             tiles=[_tile(comparison, benchmark) for benchmark in comparison.benchmarks],
-            sections=[_section(comparison, benchmark, plots[benchmark.name]) for benchmark in comparison.benchmarks],
+            sections=[_section(comparison, benchmark, plots) for benchmark in comparison.benchmarks],
             how_to_read=report.how_to_read(comparison),
             facts=report.facts(comparison),
         )
@@ -54,7 +53,9 @@ def _over(benchmark: Benchmark) -> str:
     return f"average of {count} languages" if count > 1 else benchmark.languages[0]
 
 
-def _section(comparison: Comparison, benchmark: Benchmark, plot: bytes) -> dict[str, Any]:
+def _section(comparison: Comparison, benchmark: Benchmark, plots: Mapping[str, str]) -> dict[str, Any]:
+    from markupsafe import Markup
+
     span = _span(comparison, benchmark)
     lists = [
         {
@@ -69,7 +70,7 @@ def _section(comparison: Comparison, benchmark: Benchmark, plot: bytes) -> dict[
         "name": benchmark.name,
         "title": f"{benchmark.title} {report.measure(comparison, benchmark)}",
         "what": benchmark.what,
-        "plot": b64encode(plot).decode(),
+        "plot": Markup(plots[benchmark.name]),
         "rows": [_levels(comparison, benchmark, place) for place in report.places(benchmark)],
         "zero": f"{_percent(0.0, span):.2f}",
         "lists": lists,
@@ -170,8 +171,7 @@ _PAGE = """<!doctype html>
   --better: #0a6b58; --better-tint: #e0f3ee; --worse: #a8401a; --worse-tint: #fcebe2; --bar: #8b95a4; --code: #f3f5f8; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #12161c; --card: #1b2129; --text: #e4e8ee; --soft: #98a3b3; --line: #2d3542; --zero: #5d6878;
-  --better: #55d3b4; --better-tint: #12372f; --worse: #ff9d6c; --worse-tint: #452618; --bar: #717d8f; --code: #141920; }
-  .plot { filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; } }
+  --better: #55d3b4; --better-tint: #12372f; --worse: #ff9d6c; --worse-tint: #452618; --bar: #717d8f; --code: #141920; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text);
   font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; }
@@ -192,7 +192,8 @@ p { margin: 0 0 10px; }
 .steps b { font-size: 21px; font-weight: 600; color: var(--text); margin-left: 4px;
   font-variant-numeric: tabular-nums; }
 .steps span:last-child b { font-size: 32px; }
-.plot { display: block; width: 100%; height: auto; margin: 14px 0 4px; }
+.drawing { overflow-x: auto; margin: 4px -24px 0; }
+.drawing svg { display: block; width: 100%; min-width: 680px; height: auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { font-weight: 600; font-size: 13px; color: var(--soft); text-align: right; padding: 6px 10px; white-space: nowrap; }
@@ -263,8 +264,7 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 <section class="card" id="{{ section.name }}">
 <h2>{{ section.title }}</h2>
 <p class="soft">{{ section.what | shown }}</p>
-<img class="plot" alt="{{ section.title }} by language over {{ models | join(', ') }}"
-  src="data:image/png;base64,{{ section.plot }}">
+<div class="drawing">{{ section.plot }}</div>
 
 <h3>By language, in %, with intervals</h3>
 <div class="wide"><table>

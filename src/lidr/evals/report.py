@@ -253,7 +253,7 @@ def _cell(comparison: Comparison, benchmark: Benchmark, model: str, place: str) 
 
 
 def markdown(comparison: Comparison) -> str:
-    """The whole report as Markdown; plots are the PNG files beside it."""
+    """The whole report as Markdown; plots are the SVG files beside it."""
     lines = [f"# {title(comparison)}", ""]
     for text in headlines(comparison):
         lines += [_plain(text), ""]
@@ -269,7 +269,7 @@ def markdown(comparison: Comparison) -> str:
 def _benchmark_section(comparison: Comparison, benchmark: Benchmark) -> list[str]:
     models = comparison.models
     title = _plain(f"{benchmark.title} {measure(comparison, benchmark)}")
-    lines = [f"## {title}", "", f"![{title} by language]({benchmark.name}.png)", ""]
+    lines = [f"## {title}", "", f"![{title} by language]({benchmark.name}.svg)", ""]
     lines += [f"In %, {_plain(benchmark.what)}.", ""]
     rows = []
     for place in places(benchmark):

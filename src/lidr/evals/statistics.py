@@ -8,23 +8,31 @@
 A comparison of two models is always on the same items and always 'second minus first'. All that is drawn at random is
 drawn from a seed, so a rerun gives the same digits. What does not fit together (other ids, other lengths, nothing at
 all, NaN) raises InputError.
+
+The values are SciPy's, to which a test holds them, from the same random numbers. They are computed without it, for
+importing it takes longer than all else that a small comparison does.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, isnan, lgamma, log, sqrt
+from functools import lru_cache, partial
+from math import comb, exp, isnan, lgamma, log, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from lidr.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
     from numpy.typing import NDArray
 
 RESAMPLES = 9_999
+NUMBERS = 2**16  # drawn at a time
+KEPT = 1_000  # items: up to here, what is drawn serves all samples of a size; 30 MB at most
+
+Draw = Callable[["Generator", tuple[int, int]], "NDArray[Any]"]
 
 ByLanguage = Mapping[str, Mapping[str, float]]  # a value for each item id, by language
 
@@ -69,8 +77,10 @@ def sign_test(successes: int, n: int) -> float:
         return 1.0 - sign_test(n - successes + 1, n) if successes > 0 else 1.0
     if successes > n:
         return 0.0
+    # To the last digit where that is quick, so that a p value such as 0.0625 is not rounded to the wrong side.
+    ways = lgamma(n + 1) - lgamma(successes + 1) - lgamma(n - successes + 1)
+    term = comb(n, successes) / 2**n if n <= 1_000 else exp(ways - n * log(2))
     # From the likeliest term on, each is smaller than the one before: few of them count.
-    term = exp(lgamma(n + 1) - lgamma(successes + 1) - lgamma(n - successes + 1) - n * log(2))
     total = 0.0
     for heads in range(successes, n + 1):
         total += term
@@ -106,15 +116,13 @@ def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confiden
     Tango's score interval (Statistics in Medicine 17, 1998), which inverts the score test of the same table: unlike
     Wald's it holds its level with few discordant items, and unlike a bootstrap it has a width when there are none.
     """
-    from scipy.stats import binomtest
-
     _check_lengths(first, second)
     gained = sum(bool(after) and not before for before, after in zip(first, second, strict=True))
     lost = sum(bool(before) and not after for before, after in zip(first, second, strict=True))
     n = len(first)
-    p_value = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    p_value = min(1.0, 2 * sign_test(max(gained, lost), gained + lost))
     low, high = _tango(gained, lost, n, confidence)
-    return Comparison((gained - lost) / n, low, high, float(p_value), n, gained, lost)
+    return Comparison((gained - lost) / n, low, high, p_value, n, gained, lost)
 
 
 def paired_difference(
@@ -158,67 +166,121 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 def _bootstrap(values: Sequence[float], confidence: float, seed: int) -> tuple[float, float]:
     """The ends of the mean's BCa interval, or of the percentile interval where BCa is not defined."""
     import numpy
-    from scipy.stats import bootstrap
 
     _check_values(values)
     sample = numpy.asarray(values, dtype=float)
     if numpy.ptp(sample) == 0:
         return float(sample[0]), float(sample[0])
-    for method in ("BCa", "percentile"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it warns of is the NaN that is looked for here
-            result = bootstrap(
-                (sample,),
-                numpy.mean,
-                confidence_level=confidence,
-                n_resamples=RESAMPLES,
-                method=method,
-                batch=1_000,
-                rng=numpy.random.default_rng(seed),
-            )
-        low, high = float(result.confidence_interval.low), float(result.confidence_interval.high)
-        if not isnan(low) and not isnan(high):
-            break
-    return low, high
+    means = _means(_rows, partial(sample.take, mode="clip"), len(sample), seed)
+    tail = (1 - confidence) / 2
+    low, high = numpy.quantile(means, _bca_levels(sample, means, tail) or (tail, 1 - tail))
+    return float(low), float(high)
+
+
+def _bca_levels(sample: NDArray[Any], means: NDArray[Any], tail: float) -> tuple[float, float] | None:
+    """The quantiles of the resampled means at which the BCa interval ends; None where it is not defined."""
+    normal, mean = NormalDist(), sample.mean()
+    below = int((means < mean).sum() + (means <= mean).sum()) / (2 * len(means))
+    # Without one item the mean moves by its distance from the mean of all, times a factor that cancels out.
+    distances = sample - mean
+    scale = float((distances**2).sum()) ** 1.5
+    if not 0 < below < 1 or scale == 0:
+        return None
+    bias, acceleration = normal.inv_cdf(below), float((distances**3).sum()) / (6 * scale)
+
+    def level(z: float) -> float:
+        return normal.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
+
+    return level(normal.inv_cdf(tail)), level(-normal.inv_cdf(tail))
 
 
 def _sign_flip(differences: Sequence[float], seed: int) -> float:
+    """Twice the share of flips whose mean is as far out as that of the differences, on its side."""
     import numpy
-    from scipy.stats import monte_carlo_test, permutation_test
 
     sample = numpy.asarray(differences, dtype=float)
+    n, mean = len(sample), sample.mean()
     if not sample.any():
         return 1.0
-    if 2 ** len(sample) <= RESAMPLES:
-        return float(permutation_test((sample,), _mean_along, permutation_type="samples", vectorized=True).pvalue)
-    rng = numpy.random.default_rng(seed)
-
-    def flipped(size: tuple[int, ...]) -> NDArray[Any]:
-        # Drawn as one array: permutation_test draws these, too, but in a call of Python for each of 10,000 samples.
-        return rng.choice((-1.0, 1.0), size=size) * sample
-
-    result = monte_carlo_test(sample, flipped, _mean_along, vectorized=True, n_resamples=RESAMPLES, batch=1_000)
-    return float(result.pvalue)
+    is_exact = 2**n <= RESAMPLES
+    means = _means_of_all_flips(sample) if is_exact else _means(_signs, partial(numpy.multiply, sample), n, seed)
+    # Means that are the same may differ in their last digits.
+    rounding = 100 * numpy.finfo(float).eps * abs(mean)
+    as_far = min((means <= mean + rounding).sum(), (means >= mean - rounding).sum())
+    # Where flips are drawn, the differences as they are count as one more.
+    more = 0 if is_exact else 1
+    return min(1.0, 2 * float((as_far + more) / (len(means) + more)))
 
 
-def _mean_along(sample: NDArray[Any], axis: int = -1) -> Any:
-    return sample.mean(axis=axis)
+def _means_of_all_flips(sample: NDArray[Any]) -> NDArray[Any]:
+    import numpy
+
+    bits = numpy.arange(2 ** len(sample)) >> numpy.arange(len(sample))[:, None] & 1
+    return ((1 - 2 * bits) * sample[:, None]).mean(axis=0)
+
+
+def _means(draw: Draw, resampled: Callable[..., NDArray[Any]], n: int, seed: int) -> NDArray[Any]:
+    """The mean of each of RESAMPLES samples of n items, made from what is drawn."""
+    import numpy
+
+    drawn = _kept(draw, n, seed) if n <= KEPT else _drawn(draw, n, seed)
+    # One piece of memory for all samples: asking the system for it each time takes longer than the sums.
+    memory = numpy.empty((_at_once(n), n))
+    return numpy.concatenate([resampled(some, out=memory[: len(some)]).mean(axis=-1) for some in drawn])
+
+
+@lru_cache(maxsize=2)
+def _kept(draw: Draw, n: int, seed: int) -> tuple[NDArray[Any], ...]:
+    """A comparison has many samples of a size and one seed: drawing takes most of the time, once is enough."""
+    return tuple(_drawn(draw, n, seed))
+
+
+def _drawn(draw: Draw, n: int, seed: int) -> Iterator[NDArray[Any]]:
+    """Some of the RESAMPLES rows of n at a time; how many at a time makes no difference to the numbers."""
+    import numpy
+
+    rng, rows = numpy.random.default_rng(seed), _at_once(n)
+    for start in range(0, RESAMPLES, rows):
+        yield draw(rng, (min(rows, RESAMPLES - start), n))
+
+
+def _at_once(n: int) -> int:
+    return max(1, NUMBERS // n)
+
+
+def _rows(rng: Generator, size: tuple[int, int]) -> NDArray[Any]:
+    """Which items are in each sample, each one as often as it is drawn."""
+    import numpy
+
+    return rng.integers(0, size[1], size).astype(numpy.min_scalar_type(size[1]))
+
+
+def _signs(rng: Generator, size: tuple[int, int]) -> NDArray[Any]:
+    """-1 or 1."""
+    return 2 * rng.integers(0, 2, size).astype("int8") - 1
 
 
 def _tango(gained: int, lost: int, n: int, confidence: float) -> tuple[float, float]:
     """The differences that the score test does not reject."""
-    from scipy.optimize import brentq
-    from scipy.stats import norm
-
-    bound = float(norm.ppf((1 + confidence) / 2))
+    bound = NormalDist().inv_cdf((1 + confidence) / 2)
     estimate, edge = (gained - lost) / n, 1 - 1e-12
 
-    def excess(difference: float) -> float:
-        return abs(_tango_score(difference, gained, lost, n)) - bound
+    def is_inside(difference: float) -> bool:
+        return abs(_tango_score(difference, gained, lost, n)) <= bound
 
-    low = brentq(excess, -edge, estimate, xtol=1e-12) if estimate > -1 else -1.0
-    high = brentq(excess, estimate, edge, xtol=1e-12) if estimate < 1 else 1.0
-    return float(low), float(high)
+    low = _turning_point(is_inside, estimate, -edge) if estimate > -1 else -1.0
+    high = _turning_point(is_inside, estimate, edge) if estimate < 1 else 1.0
+    return low, high
+
+
+def _turning_point(is_inside: Callable[[float], bool], inside: float, outside: float) -> float:
+    """Where it no longer is inside, by bisection to the last digits."""
+    while abs(outside - inside) > 1e-15:
+        middle = (inside + outside) / 2
+        if middle in (inside, outside):
+            break
+        inside, outside = (middle, outside) if is_inside(middle) else (inside, middle)
+    return inside
 
 
 def _tango_score(difference: float, gained: int, lost: int, n: int) -> float:
