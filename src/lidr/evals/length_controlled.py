@@ -101,4 +101,4 @@ def _fit(wins: NDArray[Any], lengths: NDArray[Any], weights: NDArray[Any]) -> ND
 def _sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     import numpy
 
-    return 1 / (1 + numpy.exp(-x))
+    return (1 + numpy.tanh(x / 2)) / 2  # no exponential that could overflow
