@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from decimal import Decimal
 from time import process_time
@@ -336,6 +337,15 @@ def test_the_harness_compares_without_punctuation(extracted: str | None, equal: 
 def test_a_text_without_anything_unusual_is_as_it_would_be_rewritten(text: str) -> None:
     whole = unicodedata.normalize("NFC", text)
     assert rewriting.in_one_writing(text) == rewriting._rewritten(whole)
+
+
+def test_no_usual_character_is_rewritten() -> None:
+    every = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    usual = [letter for letter in every if not rewriting._UNUSUAL.search(letter)]
+    assert set("az AZ09.,:;!?()'\"—“”„«»…¿¡áßжЖ") <= set(usual)
+    for letter in usual:
+        for text in (letter, f"1{letter}2", f"1{letter}000", f"{letter}5", f"5{letter}", f"1 {letter} 2"):
+            assert rewriting._rewritten(text) == text
 
 
 @given(st.text("19., '-/$mxéж%)\u202f"), st.sampled_from(LANGUAGES))

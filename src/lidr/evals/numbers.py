@@ -163,10 +163,11 @@ def _numeral(lang: str) -> re.Pattern[str]:
 
 
 def _value(match: re.Match[str], lang: str) -> Decimal:
-    value = _decimal(match["digits"], lang)
-    if match["divisor"] and int(match["divisor"]):
-        value /= int(match["divisor"])
-    return -value if match["sign"] else value
+    digits, divisor, sign = match.group("digits", "divisor", "sign")
+    value = _decimal(digits, lang)
+    if divisor and int(divisor):
+        value /= int(divisor)
+    return -value if sign else value
 
 
 _SEPARATOR = re.compile(rf"['{NARROW} ]")

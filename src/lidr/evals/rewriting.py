@@ -59,8 +59,9 @@ _REWRITES = [
 _REWRITTEN = re.compile(r"[，–\\{~\u00a0\u2007-\u200a\u202f\u205f]|\*\*|__|<<")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _FULL_WIDTH = re.compile("[\uff01-\uff5e]")
-# All of it, the other digits, `_MARKS`, full width and `_SCALES` are among these, which are found in one look.
-_UNUSUAL = re.compile(r"[^\x00-)+-;=-\[\]^`-z|}\x7f\u00c0-\u024f\u0400-\u04ff]")
+# All of it, the other digits, `_MARKS`, full width and `_SCALES` are among these, found in one look. What is usual is
+# the rest of ASCII, the letters and signs of European languages, and the dashes and quotation marks that books have.
+_UNUSUAL = re.compile(r"[^\x00-)+-;=-\[\]^`-z|}\x7f\u00a1-\u024f\u0400-\u04ff\u2014\u2015\u2018\u201a-\u2027]")
 
 
 def in_one_writing(text: str) -> str:
