@@ -18,7 +18,7 @@ def ends_in_loop(text: str) -> bool:
     """Whether the text, with or without the white space at its end, ends in a unit so many times."""
     # Each repetition has the last character: in most answers it is a full stop, and there are fewer.
     last = text[-1:]
-    if not last.isspace() and text.count(last, -_END) < TIMES:
+    if text.count(last, -_END) < TIMES and not last.isspace():
         return False
     tail = text[-_END:]
     ends = range(len(tail.rstrip()), len(tail) + 1)
