@@ -21,6 +21,8 @@ from functools import partial
 from itertools import chain
 from typing import IO, Any, Generic, TypeVar
 
+from lidr.copies import CopyLostError
+
 Pipe = tuple[IO[bytes], IO[bytes]]  # where to receive, and where to send
 
 BlockT = TypeVar("BlockT")
@@ -119,8 +121,6 @@ class _Ring(Generic[BlockT, ResultT, StateT]):
                 _hand_on(state, send)
                 progress(state)
         except EOFError as error:
-            from lidr.copies import CopyLostError
-
             raise CopyLostError from error
         return state
 

@@ -34,7 +34,7 @@ def report(settings: config.Settings, monkeypatch: pytest.MonkeyPatch, block: in
     monkeypatch.setattr(story_blocks, "BLOCK", block * line)
     monkeypatch.setattr(blocks, "PARTS", max(1, PROMPTS // block // processes // 2))
     monkeypatch.setattr(blocks, "SMALLEST", 1)
-    monkeypatch.setattr(blocks, "_processes", lambda: processes)
+    monkeypatch.setattr(blocks, "cores_for_copies", lambda: processes)
     items = list(read_rows(paths.prompt_file("m1", "es"), Prompt))[::7]
     return audit.measure(settings, "m1", None, {"tests": items})
 

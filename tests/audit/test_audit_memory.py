@@ -39,7 +39,7 @@ def test_memory_per_row_is_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     # And blocks that are; what several processes have at once is a few blocks, the more the busier the machine is.
     monkeypatch.setattr(story_blocks, "BLOCK", 1 << 10)
     monkeypatch.setattr(blocks, "LARGEST", 1)
-    monkeypatch.setattr(blocks, "_processes", lambda: 1)
+    monkeypatch.setattr(blocks, "cores_for_copies", lambda: 1)
     peak(settings, tmp_path / "warm", 80)  # fills what libraries keep from their first use on
     few = peak(settings, tmp_path / "few", FEW)
     many = peak(settings, tmp_path / "many", MANY)

@@ -23,6 +23,7 @@ from lidr.audit.examine import Examiner
 from lidr.audit.round_trip import Sent
 from lidr.audit.stories import Story, read
 from lidr.audit.tallies import Tallies
+from lidr.copies import Copies, cores_for_copies
 from lidr.side_by_side import Stretch
 
 ItemT = TypeVar("ItemT")
@@ -51,15 +52,13 @@ def side_by_side(
             add(counted, story_blocks.stories(settings, iteration, block))
         return counted
 
-    processes = min(_processes(), files.count) if files.count > 1 else 1
+    processes = min(cores_for_copies(), MOST_PROCESSES, files.count)
     files = files.evenly(processes)
     alone = ([stretch.alone() for stretch in block] for block in files)
     parts = _parts(alone, min(max(files.count // (PARTS * processes), SMALLEST), LARGEST, -(-files.count // processes)))
     if processes < 2:
         yield from map(tally, parts)
         return
-    from lidr.copies import Copies
-
     # Nothing that is made of a text refers to itself, so that there are no cycles to be searched for.
     with closing(Copies(processes, tally, begin=gc.disable)) as copies:
         yield from copies.in_order((part,) for part in parts)
@@ -90,8 +89,3 @@ def _parts(items: Iterator[ItemT], size: int) -> Iterator[list[ItemT]]:
     while part := list(islice(items, size)):
         yield part
 
-
-def _processes() -> int:
-    from lidr.copies import cores_for_copies
-
-    return min(cores_for_copies(), MOST_PROCESSES)

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 from lidr import config, paths
+from lidr.copies import cores_for_copies
 from lidr.errors import naming
 from lidr.jsonl import RecordT, as_lines, atomic_file, atomic_folder, read_by_key
 from lidr.langid import is_off_target
@@ -252,8 +253,6 @@ def _block_by_block(settings: config.Settings, iteration: str, files: SideBySide
 
     if files.size < _FEW_BLOCKS * BLOCK:
         return reduce(outputs.append, map(lines, files), Counts())
-
-    from lidr.copies import cores_for_copies
 
     processes = cores_for_copies()
     with _progress(settings, iteration, files) as report:
