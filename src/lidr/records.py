@@ -165,12 +165,15 @@ class Answer(Record, frozen=True):
     off_target: bool
 
 
+TIE = 1.5
+
+
 class Verdict(Record, frozen=True):
     """A model's answer to one instruction beside the baseline's; `preference` lies in [1, 2], None where not judged.
 
-    2 means that the model beats the baseline, 1.5 a tie, 1 that it loses (AlpacaEval 2's scale). `swapped` tells that
-    the judge saw the model's answer first; `orders` holds both orders' preferences, the drawn one first, where both
-    were asked.
+    2 means that the model beats the baseline, 1 that it loses, `TIE` neither (AlpacaEval 2's scale). `swapped` tells
+    that the judge saw the model's answer first; `orders` holds both orders' preferences, the drawn one first, where
+    both were asked.
     """
 
     id: str

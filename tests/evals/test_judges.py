@@ -15,13 +15,14 @@ from msgspec.structs import replace
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
-from lidr.evals.judges import TIE, Contest, judge_all
+from lidr.evals.judges import Contest, judge_all
 from lidr.evals.judges import openai as judges_openai
 from lidr.evals.judges.base import Reply, TokenJudge, is_flipped, is_swapped, opinion
 from lidr.evals.judges.journal import Journal, key_of, open_journal
 from lidr.evals.judges.lab import LabJudge
 from lidr.evals.judges.local import LocalPanel
 from lidr.evals.judges.prompt import conversation
+from lidr.records import TIE
 from lidr.wording import Conversation
 
 

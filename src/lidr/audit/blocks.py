@@ -88,4 +88,3 @@ def _counter(
 def _parts(items: Iterator[ItemT], size: int) -> Iterator[list[ItemT]]:
     while part := list(islice(items, size)):
         yield part
-

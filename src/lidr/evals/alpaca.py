@@ -29,13 +29,13 @@ from lidr.engines.shards import discard
 from lidr.errors import InputError
 from lidr.evals.answers import Metrics, ask, key, rounded
 from lidr.evals.baseline import instructions
-from lidr.evals.judges import TIE, Contest, Judge, judge_all, open_judge
+from lidr.evals.judges import Contest, Judge, judge_all, open_judge
 from lidr.evals.judges.base import is_flipped
 from lidr.evals.length_controlled import length_controlled
 from lidr.evals.statistics import mean_interval
 from lidr.jsonl import read_by_key, write_json, write_rows
 from lidr.langid import identify, is_off_target
-from lidr.records import FinishReason, Prompt, Response, Verdict
+from lidr.records import TIE, FinishReason, Prompt, Response, Verdict
 
 STAGE = "alpaca"
 

@@ -18,9 +18,8 @@ from typing import Any
 from lidr import paths
 from lidr.errors import InputError
 from lidr.evals import statistics
-from lidr.evals.judges.base import TIE
 from lidr.jsonl import read_by_key
-from lidr.records import Answer, FinishReason, Verdict
+from lidr.records import TIE, Answer, FinishReason, Verdict
 
 Rows = dict[str, Any]  # an Answer or a Verdict by `id:lang`, in file order
 

@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 from lidr import config
-from lidr.evals.judges.base import TIE, Contest, Judge, Opinion, judge_all
+from lidr.evals.judges.base import Contest, Judge, Opinion, judge_all
 
-__all__ = ["TIE", "Contest", "Judge", "Opinion", "judge_all", "open_judge"]
+__all__ = ["Contest", "Judge", "Opinion", "judge_all", "open_judge"]
 
 
 def open_judge(settings: config.Settings, both_orders: bool | None = None) -> Judge:

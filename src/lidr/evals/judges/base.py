@@ -18,10 +18,8 @@ from typing import Protocol
 
 from lidr.errors import LidrError
 from lidr.evals.judges import prompt
-from lidr.records import Prompt, Record
+from lidr.records import TIE, Prompt, Record
 from lidr.wording import Conversation
-
-TIE = 1.5
 
 # A judge that has not given a verdict after so many answers is not asked for the rest.
 PATIENCE = 20

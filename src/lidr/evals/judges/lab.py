@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lidr.evals.judges.base import TIE, Contest, Opinion
+from lidr.evals.judges.base import Contest, Opinion
+from lidr.records import TIE
 
 
 class LabJudge:
