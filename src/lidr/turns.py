@@ -11,19 +11,16 @@ turn it is takes its own result and hands the state on.
 from __future__ import annotations
 
 import gc
-import os
-import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain
-from typing import IO, Any, Generic, TypeVar
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
 
 from lidr.copies import CopyLostError
-
-Pipe = tuple[IO[bytes], IO[bytes]]  # where to receive, and where to send
 
 BlockT = TypeVar("BlockT")
 ResultT = TypeVar("ResultT")
@@ -49,42 +46,21 @@ def in_turns(
             progress(state)
         return state
 
-    pipes = [_pipe() for _ in range(processes)]
+    context = get_context("fork")
+    pipes = [context.Pipe(duplex=False) for _ in range(processes)]
     ring = _Ring(pipes, blocks, work, take)
-    copies: list[int] = []
+    copies = [context.Process(target=ring.be_copy, args=(place,)) for place in range(processes - 1)]
     # What a copy does not write stays shared, and the search for cycles writes to all objects that it looks at.
     gc.freeze()
     try:
-        for place in range(processes - 1):
-            copies.append(_copy(partial(ring.be_copy, place)))
+        for copy in copies:
+            copy.start()
         return ring.go_round(state, progress)
     finally:
         gc.unfreeze()
         ring.close()
         for copy in copies:
-            with suppress(ChildProcessError):  # where whoever began this process lets the system take its copies
-                os.waitpid(copy, 0)
-
-
-def _pipe() -> Pipe:
-    receive, send = os.pipe()
-    return os.fdopen(receive, "rb"), os.fdopen(send, "wb")
-
-
-def _copy(work: Callable[[], None]) -> int:
-    """The id of a new copy of this process, which does this work and nothing of what ends this process.
-
-    Forked by hand: `multiprocessing`, which could do it as well, takes a tenth of a small stage's time to import.
-    """
-    process = os.fork()
-    if process:
-        return process
-    try:
-        work()
-    except BaseException:  # nothing that called this function is to go on in the copy
-        traceback.print_exc()
-    finally:
-        os._exit(0)
+            copy.join()
 
 
 class _Raised:
@@ -102,7 +78,7 @@ class _Ring(Generic[BlockT, ResultT, StateT]):
 
     def __init__(
         self,
-        pipes: Sequence[Pipe],
+        pipes: Sequence[tuple[Connection, Connection]],
         blocks: Iterable[BlockT],
         work: Callable[[BlockT], ResultT],
         take: Callable[[StateT, ResultT], StateT],
@@ -141,10 +117,9 @@ class _Ring(Generic[BlockT, ResultT, StateT]):
 
     def close(self) -> None:
         for end in chain(*self._pipes):
-            with suppress(BrokenPipeError):  # what could not be sent
-                end.close()
+            end.close()
 
-    def _ends(self, place: int) -> Pipe:
+    def _ends(self, place: int) -> tuple[Connection, Connection]:
         """Where the process receives and sends. It closes all others, or they would not be closed with their owner."""
         receive, send = self._pipes[place][0], self._pipes[(place + 1) % len(self._pipes)][1]
         for end in chain(*self._pipes):
@@ -162,18 +137,14 @@ class _Ring(Generic[BlockT, ResultT, StateT]):
             yield None
 
 
-def _hand_on(state: Any, send: IO[bytes]) -> None:
+def _hand_on(state: Any, send: Connection) -> None:
     # Whoever has raised, or is done, is gone; what was raised comes round by the other pipe.
     with suppress(BrokenPipeError):
-        pickle.dump(state, send)
-        send.flush()
+        send.send(state)
 
 
-def _received(receive: IO[bytes]) -> Any:
-    try:
-        message = pickle.load(receive)
-    except pickle.UnpicklingError as error:  # of one that ended while it sent
-        raise EOFError from error
+def _received(receive: Connection) -> Any:
+    message = receive.recv()
     if isinstance(message, _Raised):
         raise message.error
     return message
