@@ -40,16 +40,14 @@ MARKERS = (
 )
 
 _MARKER = re.compile("|".join(MARKERS), re.IGNORECASE)
-# Each marker has one of these, in one case, and most texts have none.
-_IN_MARKERS = ("<", "[", "transl")
 _FEWEST_WORDS, _REPEATED_SHARE, _REPEATED_NGRAM = 20, 0.5, 4
 _OPENING = 120
 
 
 def markers(text: str) -> tuple[str, ...]:
     """The distinct markers in a text, in lower case."""
-    folded = text.casefold()
-    if not any(part in folded for part in _IN_MARKERS):
+    # Each marker has one of these, and most texts have none.
+    if not ("<" in text or "[" in text or "transl" in text.casefold()):
         return ()
     return tuple(dict.fromkeys(match[0].lower() for match in _MARKER.finditer(text)))
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # A step takes as long for a few texts as for hundreds: fewer texts, and the long ends of a few, walk alone.
 FEWEST_TOGETHER = 24
 # Texts that are scored at once, so that memory does not grow with their number.
-AT_ONCE = 4_096
+AT_ONCE = 1_024
 
 _TABLES = ("moves", "row", "feature", "weights", "prior", "labels")
 
@@ -39,14 +39,14 @@ class Model:
     """The tables. `moves` (rows, 256) is the next state, `row` each state's row of it, `feature` each state's or -1."""
 
     def __init__(self, tables: Mapping[str, NDArray[Any]]) -> None:
-        self._moves, self._row, self._feature = (tables[name] for name in _TABLES[:3])
+        self._moves, self._feature = tables["moves"].reshape(-1), tables["feature"]
+        # Where each state's row begins among all moves.
+        self._begin = tables["row"].astype("int64") << 8
         self._weights, self._prior = tables["weights"], tables["prior"]
         self.labels: tuple[str, ...] = tuple(tables["labels"].tolist())
         self._chosen: dict[tuple[str, ...], tuple[list[int], NDArray[Any]]] = {}
         # Element by element, memory views are several times as fast as arrays.
-        self._views: list[memoryview[int]] = [
-            array.reshape(-1).data for array in (self._moves, self._row, self._feature)
-        ]
+        self._views: tuple[memoryview[int], memoryview[int]] = self._moves.data, self._begin.data
 
     def best(self, texts: Sequence[str], languages: Sequence[str], sure: Mapping[str, float]) -> list[str]:
         """The likeliest of `languages` for each text; one in `sure` only where it is as likely as that.
@@ -101,14 +101,12 @@ class Model:
         import numpy
 
         order = sorted(range(len(texts)), key=lambda number: len(texts[number]), reverse=True)
-        numbers, features = [], []
-        for together, states in self._walk([texts[number] for number in order]):
-            found = self._feature[states]
-            with_feature = found >= 0
-            numbers.append(together[with_feature])
-            features.append(found[with_feature])
-        places = numpy.concatenate([numpy.empty(0, numpy.int64), *numbers])
-        return numpy.array(order, numpy.int64)[places], numpy.concatenate([numpy.empty(0, numpy.int64), *features])
+        none = numpy.empty(0, numpy.int64), numpy.empty(0, numpy.int64)
+        places, states = zip(none, *self._walk([texts[number] for number in order]), strict=True)
+        found = self._feature.take(numpy.concatenate(states))
+        with_feature = numpy.flatnonzero(found >= 0)
+        number = numpy.array(order, numpy.int64).take(numpy.concatenate(places).take(with_feature))
+        return number, found.take(with_feature)
 
     def _walk(self, texts: list[bytes]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """The states that texts, the longest first, pass through: step by step the places of texts and their states."""
@@ -124,7 +122,7 @@ class Model:
         places = numpy.arange(len(texts))
         for step in range(steps):
             count = longer[step]
-            state[:count] = self._moves[self._row[state[:count]], letters[step, :count]]
+            state[:count] = self._moves.take(self._begin.take(state[:count]) + letters[step, :count])
             yield places[:count], state[:count].copy()
         for place, text in enumerate(texts):
             if len(text) <= steps:
@@ -133,9 +131,9 @@ class Model:
             yield numpy.full(len(alone), place), alone
 
     def _walk_alone(self, state: int, text: bytes) -> Iterator[int]:
-        moves, row, _ = self._views
+        moves, begin = self._views
         for letter in text:
-            state = moves[row[state] << 8 | letter]
+            state = moves[begin[state] + letter]
             yield state
 
 
