@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from contextlib import closing
 import pytest
 from processes import is_running
 
-from lidr.copies import Copies, CopyLostError
+from lidr.copies import Copies, CopyLostError, frozen
 from lidr.errors import InputError
 
 PARENT = """
@@ -27,6 +28,16 @@ def report(seconds):
 for _ in Copies(2, report).as_they_come([(60,), (60,)]):
     pass
 """
+
+
+def test_what_was_frozen_before_stays_frozen() -> None:
+    before = gc.get_freeze_count()
+    with frozen():
+        assert gc.get_freeze_count() > before
+        with closing(Copies(2, abs)) as copies:
+            assert list(copies.in_order([(-1,)])) == [1]
+        assert gc.get_freeze_count() > before
+    assert gc.get_freeze_count() == before == 0
 
 
 def test_results_come_in_order_from_processes_of_their_own() -> None:

@@ -75,6 +75,9 @@ CODE = {
     "a process of its own": "import subprocess; print(subprocess.run(['sh', '-c', 'exit 4']).returncode)",
     "interrupts are heard": "import signal; print(signal.getsignal(signal.SIGINT))",
     "large": "print('x' * 10**6)",
+    "at exit": "import atexit; atexit.register(print, 'last'); print('first')",
+    "a thread that is still at work": "import threading, time; threading.Timer(0.3, print, ['late']).start()",
+    "a folder for the time being": "import tempfile; print(tempfile.TemporaryDirectory(dir='.').name[:1])",
 }
 
 

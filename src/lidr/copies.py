@@ -16,7 +16,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lidr.errors import LidrError
@@ -45,6 +45,22 @@ def cores_for_copies() -> int:
     return cores() if sys.platform == "linux" else 1
 
 
+@contextmanager
+def frozen() -> Iterator[None]:
+    """What there is by now is left out of the search for cycles, which writes to all that it looks at.
+
+    So copies made meanwhile share it, and libraries are not searched again and again. Where some was left out before,
+    as in what `lidr warm` forks, all stays so: there is no way to ask for the rest back alone.
+    """
+    before = gc.get_freeze_count()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not before:
+            gc.unfreeze()
+
+
 class Copies:
     """`count` forked copies of this process that call `work`; it has all that it needs loaded before they are made.
 
@@ -56,9 +72,8 @@ class Copies:
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        self._count = count
-        # What a copy does not write stays shared, and the search for cycles writes to all objects that it looks at.
-        gc.freeze()
+        self._count, self._frozen = count, ExitStack()
+        self._frozen.enter_context(frozen())
         self._pool = ProcessPoolExecutor(count, get_context("fork"), initializer=_begin, initargs=(work, begin))
 
     def as_they_come(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
@@ -84,7 +99,7 @@ class Copies:
     def close(self) -> None:
         """End the copies; what they have not begun is not done."""
         self._pool.shutdown(cancel_futures=True)
-        gc.unfreeze()
+        self._frozen.close()
 
 
 @contextmanager

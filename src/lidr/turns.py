@@ -10,7 +10,6 @@ turn it is takes its own result and hands the state on.
 
 from __future__ import annotations
 
-import gc
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +19,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
-from lidr.copies import CopyLostError
+from lidr.copies import CopyLostError, frozen
 
 BlockT = TypeVar("BlockT")
 ResultT = TypeVar("ResultT")
@@ -50,14 +49,12 @@ def in_turns(
     pipes = [context.Pipe(duplex=False) for _ in range(processes)]
     ring = _Ring(pipes, blocks, work, take)
     copies = [context.Process(target=ring.be_copy, args=(place,)) for place in range(processes - 1)]
-    # What a copy does not write stays shared, and the search for cycles writes to all objects that it looks at.
-    gc.freeze()
     try:
-        for copy in copies:
-            copy.start()
-        return ring.go_round(state, progress)
+        with frozen():
+            for copy in copies:
+                copy.start()
+            return ring.go_round(state, progress)
     finally:
-        gc.unfreeze()
         ring.close()
         for copy in copies:
             copy.join()

@@ -13,10 +13,9 @@ long answers weigh more; the paper's is a mean over each answer. The two agree a
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable, Iterator, Sized
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -32,6 +31,7 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config, policy
+from lidr.copies import frozen
 from lidr.errors import InputError
 from lidr.progress import bar
 from lidr.training.lora import merged_products
@@ -180,7 +180,8 @@ class PreferenceTrainer(DPOTrainer):
     def train(self, *arguments: Any, **values: Any) -> Any:
         """Train, with LoRA's products merged where this process holds whole weights."""
         sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
-        with nullcontext() if sharded else merged_products(self.model), _only_new_garbage():
+        # Trainer asks for a search for cycles as it begins: not in the libraries.
+        with nullcontext() if sharded else merged_products(self.model), frozen():
             return super().train(*arguments, **values)
 
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
@@ -231,18 +232,6 @@ class PreferenceTrainer(DPOTrainer):
         if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
             return None
         return dict(self.accelerator.get_state_dict(self.model_wrapped))
-
-
-@contextmanager
-def _only_new_garbage() -> Iterator[None]:
-    """Python's search for cycles, which Trainer asks for as it begins, leaves out what was there before: libraries."""
-    already = gc.get_freeze_count()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        if not already:
-            gc.unfreeze()
 
 
 def likelihood_loss(log_probs: torch.Tensor, completion_mask: torch.Tensor) -> torch.Tensor:
