@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 from factories import edited
 
 from lidr import __version__, config, paths
-from lidr.cli import main
+from lidr.cli import main, warm
 from lidr.errors import InputError
 
 STAGES = [
@@ -83,6 +84,60 @@ def test_help_does_not_wait_for_large_libraries() -> None:
     large = {"torch", "transformers", "mlflow", "trl", "peft", "datasets", "scipy", "pandas", "numpy", "matplotlib"}
     assert "lidr" in loaded
     assert loaded & large == set()
+
+
+# ---- how the process ends
+
+ENDING = """
+import atexit, sys, threading
+from lidr import cli
+assert atexit._ncallbacks() == 0  # what is registered first is called last
+
+class Left:
+    def __del__(self):
+        print("taken apart")
+
+left = Left()
+
+def main(prog_name):
+    atexit.register(print, "at exit")
+    threading.Timer(0.2, print, ["a thread"]).start()
+    print("x" * 100_000)
+    {end}
+
+cli.main = main
+cli.run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "last"),
+    [
+        ("sys.exit(0)", 0, ["a thread", "at exit"]),
+        ("sys.exit(2)", 2, ["a thread", "at exit"]),
+        ("raise ValueError('a bug')", 1, ["a thread", "at exit", "taken apart"]),
+    ],
+)
+def test_the_process_ends_once_all_is_done_at_exit(end: str, status: int, last: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING.format(end=end)], capture_output=True, text=True, check=False, env=_cold()
+    )
+    assert done.returncode == status
+    assert done.stdout.splitlines() == ["x" * 100_000, *last]
+    assert done.stderr.splitlines()[-1:] == (["ValueError: a bug"] if status == 1 else [])
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["--version"], 0), (["--no-such"], 2), (["pairs", "m7"], 1)])
+def test_the_status_is_the_commands(arguments: list[str], status: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from lidr.cli import run; run()", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=_cold())
+    assert done.returncode == status
+    assert done.stdout if status == 0 else "Error: " in done.stderr
+
+
+def _cold() -> dict[str, str]:
+    """Without a warm process that would run the command."""
+    return {name: value for name, value in os.environ.items() if name != warm.ADDRESS}
 
 
 # ---- names of iterations and models

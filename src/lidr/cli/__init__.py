@@ -3,6 +3,7 @@
 import sys
 
 from lidr.cli import provenance, stages, tools, warm
+from lidr.cli.ending import end_at_once
 from lidr.cli.main import main
 
 __all__ = ["main", "provenance", "run", "stages", "tools"]
@@ -12,5 +13,10 @@ def run() -> None:
     """What the command `lidr` is: hands itself to a warm process where there is one, or runs here."""
     status = warm.elsewhere(sys.argv[1:])
     if status is None:
-        main(prog_name="lidr")
+        end_at_once(lambda: status)
+        try:
+            main(prog_name="lidr")
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else None
+            raise
     sys.exit(status)

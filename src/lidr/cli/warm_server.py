@@ -8,7 +8,6 @@ from one command to the next: its code may have been edited in between, and DVC 
 
 from __future__ import annotations
 
-import atexit
 import gc
 import json
 import os
@@ -24,6 +23,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, cast
 
+from lidr.cli.ending import end_at_once
 from lidr.cli.warm import HEAD, python
 
 
@@ -41,8 +41,9 @@ def serve(listener: socket.socket, imports: Iterable[None]) -> None:
     """Fork for each caller until standard input ends; in a fork, ends by SystemExit when its command has ended."""
     # A fork tells its caller how it ended: nobody waits for it here.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    # Before anything else is imported: what is registered first is called last.
-    atexit.register(_leave, os.getpid())
+    server = os.getpid()
+    # A fork's caller waits until it is gone, and has been told its status.
+    end_at_once(lambda: None if os.getpid() == server else 0)
     select.select([listener, sys.stdin], [], [])
     for _ in imports:
         if not _serve_next(listener, 0):
@@ -63,17 +64,6 @@ def _serve_next(listener: socket.socket, seconds: float | None) -> bool:
             sys.exit(_stand_in(connection))
         connection.close()
     return sys.stdin not in ready
-
-
-def _leave(server: int) -> None:
-    """End a fork once threads have ended and all else at exit is done; a caller waits until it is gone.
-
-    Python would go on to take apart all that was imported, page by page of the memory that the forks share.
-    """
-    if os.getpid() != server:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
 
 
 def _stand_in(connection: socket.socket) -> int:
