@@ -22,6 +22,7 @@ from lidr import config, paths, policy
 from lidr.jsonl import write_rows
 from lidr.lab import world
 from lidr.records import (
+    TIE,
     Answer,
     FinishReason,
     Message,
@@ -201,7 +202,7 @@ def _judged(task: world.Task, lang: str, number: int, wins: bool) -> Verdict:
         prompt=task.prompt(lang),
         completion=task.answer(lang) if wins else baseline,
         baseline=baseline,
-        preference=2.0 if wins else 1.5,
+        preference=2.0 if wins else TIE,
         finish_reason=FinishReason.STOP,
         off_target=False,
         baseline_off_target=False,
