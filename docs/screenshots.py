@@ -38,8 +38,8 @@ TRACES = """() => [...document.querySelectorAll('.js-plotly-plot')].map(chart =>
 class Pages:
     """MLflow's pages of one project, in one browser; `errors` are those of the console, by the page's address."""
 
-    def __init__(self, address: str, page: Any) -> None:
-        self._address, self._page = address, page
+    def __init__(self, address: str, latest: str, page: Any) -> None:
+        self._address, self._latest, self._page = address, latest, page
         self.errors: list[tuple[str, str]] = []
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.errors.append((page.url, str(error))))
@@ -49,6 +49,16 @@ class Pages:
         self._open("/experiments", "text=Model training")
         self._page.get_by_text("Model training", exact=True).first.click(timeout=PATIENCE)
         self._settle()
+
+    def latest_curves(self) -> str:
+        """What stands at the address of the latest curves that `lidr ui` printed, in a browser that was never here."""
+        context = self._page.context.browser.new_context(viewport=SIZE)
+        page = context.new_page()
+        page.goto(self._latest, timeout=PATIENCE)
+        page.locator(CHARTS).first.wait_for(timeout=PATIENCE)
+        text = str(page.inner_text("body"))
+        context.close()
+        return text
 
     def runs(self, experiment: str, parent: str) -> str:
         """The list of runs, with the children of a parent."""
@@ -138,12 +148,13 @@ def opened(project: Path) -> Iterator[Pages]:
         try:
             assert server.stdout
             address = server.stdout.readline().split()[1]
+            latest = server.stdout.readline().split()[-1]
             with sync_playwright() as playwright:
                 # A container's root has no sandbox to give; the pages are the project's own.
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
                 context = browser.new_context(viewport=SIZE)
                 context.add_init_script(f"try {{ {QUIET} }} catch {{}}")
-                pages = Pages(address, context.new_page())
+                pages = Pages(address, latest, context.new_page())
                 pages.choose_training()
                 yield pages
                 browser.close()

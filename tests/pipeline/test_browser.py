@@ -40,6 +40,12 @@ def child(experiments: Path, parent: Any, name: str) -> Any:
     return next(run for run in store(experiments).children(parent) if run.info.run_name.startswith(name))
 
 
+def test_address_that_ui_prints_shows_the_latest_pipelines_curves(pages: Pages, experiments: Path) -> None:
+    latest = store(experiments).parents()[-1]
+    text = pages.latest_curves()
+    assert latest.info.run_name in text and "alpaca win rate\n(10)" in text
+
+
 def test_list_shows_parents_and_their_children(pages: Pages, higher: Any) -> None:
     text = pages.runs(higher.info.experiment_id, higher.info.run_id)
     assert text.count("lab · beta") >= 3

@@ -13,7 +13,7 @@ from tracking_project import Project
 from lidr.errors import InputError, LidrError
 from lidr.tracking import promote, publish_pending, stage_run
 from lidr.tracking.hashes import dvc_hash
-from lidr.tracking.pipelines import SCORES, read
+from lidr.tracking.pipelines import SCORES, latest_curves, read
 
 ITEMS = [{"id": f"i-{n}", "lang": lang, "prompt": "?", "gold": "1"} for lang in ("en", "es") for n in range(3)]
 
@@ -173,6 +173,7 @@ def _compare(project: Project, beta: float, right: float) -> None:
     ]
     with stage_run(settings, "compare", None, [], [], publish="later") as run:
         run.log_rows(rows, SCORES)
+        run.log_to_parent({"mgsm accuracy/average": right}, step=1)
 
 
 def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
@@ -186,6 +187,17 @@ def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
     assert found.rows[0] == {"benchmark": "mgsm", "lang": "es", "id": "0", "prompt": "ask 0", "m0": 0.0, "m1": 0.0}
     with pytest.raises(InputError, match=r"no pipeline 'nothing' in MLflow.*\n  [0-9a-f]{32}  lab · beta 0\.[12]"):
         read("nothing")
+
+
+def test_latest_curves_are_those_of_the_pipeline_compared_last(project: Project) -> None:
+    _train(project, _adapter(project))
+    publish_pending()
+    assert latest_curves() is None
+    _compare(project, 0.2, 0.0)
+    _compare(project, 0.3, 1.0)
+    publish_pending()
+    (run,) = [parent for parent in project.parents() if parent.data.params["train.beta"] == "0.3"]
+    assert latest_curves() == f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
 
 
 def test_compare_of_two_runs_needs_mlflow_alone(project: Project) -> None:

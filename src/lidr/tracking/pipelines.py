@@ -54,9 +54,26 @@ def read(name: str) -> Pipeline:
         )
 
 
-def _find(client: MlflowClient, name: str) -> Run:
+def latest_curves() -> str | None:
+    """Where in MLflow's pages the curves of the pipeline are that began last of those compared; None without one.
+
+    Raises LidrError where MLflow does not answer.
+    """
+    with connection.opened() as client:
+        compared = [run for run in _parents(client) if run.data.metrics]
+        if not compared:
+            return None
+        run = max(compared, key=lambda parent: parent.info.start_time)
+        return f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
+
+
+def _parents(client: MlflowClient) -> list[Run]:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    parents = client.search_runs(experiments, f"tags.`{PIPELINE_TAG}` LIKE '%'", max_results=1000)
+    return list(client.search_runs(experiments, f"tags.`{PIPELINE_TAG}` LIKE '%'", max_results=1000))
+
+
+def _find(client: MlflowClient, name: str) -> Run:
+    parents = _parents(client)
     named = [run for run in parents if name in (run.info.run_id, run.info.run_name, run.data.tags.get(EXPERIMENT_TAG))]
     found = named or [run for run in parents if name and run.info.run_id.startswith(name)]
     if len(found) == 1:

@@ -2,6 +2,7 @@
 
     $ lidr ui
     MLflow: http://127.0.0.1:5000 (Ctrl-C ends it)
+    The latest pipeline's curves: http://127.0.0.1:5000/#/experiments/1/runs/3f1c.../model-metrics
 
 Only this machine can open them. With MLFLOW_TRACKING_URI at a server, its pages are there already, and are named.
 """
@@ -20,7 +21,7 @@ from typing import NoReturn
 
 from lidr import paths
 from lidr.errors import LidrError
-from lidr.tracking import store
+from lidr.tracking import pipelines, store
 from lidr.tracking.publish import publish_pending
 
 _HOST = "127.0.0.1"
@@ -45,7 +46,11 @@ def serve(port: int | None, open_browser: bool) -> None:
     try:
         _wait_until_up(server, address)
         print(f"MLflow: {address} (Ctrl-C ends it)", flush=True)
-        _open(address, open_browser)
+        # MLflow's first page is about agents; what one has come for is several clicks away from it.
+        curves = pipelines.latest_curves()
+        if curves:
+            print(f"The latest pipeline's curves: {address}/{curves}", flush=True)
+        _open(f"{address}/{curves or ''}", open_browser)
         # What stages have left in their journals appears while one looks.
         publish_pending(wait=False)
         server.wait()
