@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -133,6 +134,44 @@ def test_the_status_is_the_commands(arguments: list[str], status: int, tmp_path:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=_cold())
     assert done.returncode == status
     assert done.stdout if status == 0 else "Error: " in done.stderr
+
+
+# The pipe has no reader by the time that it is printed into: what is sent to the command lets it begin.
+WITHOUT_READER = """
+import sys
+sys.stdin.read()
+from lidr.cli import run
+run()
+"""
+
+
+def test_without_a_reader_it_ends_without_a_word() -> None:
+    command = [sys.executable, "-c", WITHOUT_READER, "lab", "sample"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, env=_cold()) as sample:
+        assert sample.stdin and sample.stdout and sample.stderr
+        sample.stdout.close()
+        sample.stdin.close()
+        assert sample.stderr.read() == b""
+    assert sample.returncode == 1
+
+
+def test_another_broken_pipe_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("lidr.stages.pairs.run", broken)
+    assert one_line(lidr("pairs", "m1")) == "Error: [Errno 32] Broken pipe"
+
+
+@pytest.mark.parametrize(("closed", "said"), [((0,), True), ((1,), False), ((0, 1), False), ((0, 1, 2), False)])
+def test_standard_files_that_are_closed(closed: tuple[int, ...], said: bool, tmp_path: Path) -> None:
+    code = "from lidr.cli import run; run()"
+    closing = " ".join(f"{number}>&-" for number in closed)
+    command = ["sh", "-c", f'exec "$0" -c "$1" --version {closing}', sys.executable, code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=_cold())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (f"lidr, version {__version__}\n" if said else "")
 
 
 def _cold() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """The command line; `lidr --help` lists the commands, docs/commands.md describes them."""
 
+import os
 import sys
+from pathlib import Path
 
 from lidr.cli import provenance, stages, tools, warm
 from lidr.cli.ending import end_at_once
@@ -11,6 +13,7 @@ __all__ = ["main", "provenance", "run", "stages", "tools"]
 
 def run() -> None:
     """What the command `lidr` is: hands itself to a warm process where there is one, or runs here."""
+    _open_standard_files()
     status = warm.elsewhere(sys.argv[1:])
     if status is None:
         end_at_once(lambda: status)
@@ -20,3 +23,10 @@ def run() -> None:
             status = ended.code if isinstance(ended.code, int) else None
             raise
     sys.exit(status)
+
+
+def _open_standard_files() -> None:
+    """One that was closed before the process began would be the next file that is opened, and be printed into."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115: open to the end
