@@ -26,7 +26,7 @@ def run() -> None:
 
 
 def _open_standard_files() -> None:
-    """One that was closed before the process began would be the next file that is opened, and be printed into."""
+    """Open to the end: one that was closed before would be the next file to be opened, and printed into."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115: open to the end
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
