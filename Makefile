@@ -7,7 +7,7 @@
 #   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
 #   make bench-long        the rest: mixed training pairs, a million rows, growth, the whole pipeline
 #   make bench-vllm        our vLLM engine against vLLM itself
-#   make chaos             kill the pipeline, feed it what is wrong, take things away, and count: docs/reliability.md (an hour)
+#   make chaos             kill the pipeline, feed it what is wrong, take things away, and count: docs/reliability.md (15 minutes)
 #   make soak              two hundred iterations in one process, whose memory and open files must not grow
 #   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
 #   make vulnerabilities   look the locked dependencies up in the public lists of vulnerabilities (needs a network)
