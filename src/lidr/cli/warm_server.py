@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from io import TextIOWrapper
@@ -122,6 +123,8 @@ def _run(request: dict[str, Any]) -> int:
 def main() -> None:
     """Serve the socket whose number is the first argument."""
     gc.set_threshold(100_000, 20, 100)  # see `lidr.cli.main`
+    # Python 3.12 warns of threads: those of OpenBLAS and of Arrow's allocator, which see to forks themselves.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded, use of fork", DeprecationWarning)
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         serve(listener, libraries())
 
