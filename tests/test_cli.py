@@ -252,8 +252,9 @@ def test_bad_params_end_in_one_line(root: Path, command: list[str]) -> None:
     assert files(root) == before
 
 
-@pytest.mark.parametrize("command", [["base"], ["prompts", "m1"], ["alpaca", "m0"]])
+@pytest.mark.parametrize("command", [["base"], ["prompts", "m1"], ["alpaca", "m0"], ["ui"], ["track"]])
 def test_folder_that_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
     assert one_line(lidr(*command)) == "Error: params.yaml: no such file; run lidr in the project's root"
     assert files(tmp_path) == {}

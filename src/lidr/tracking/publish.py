@@ -34,8 +34,12 @@ class PublishReport(Struct, frozen=True, kw_only=True):
 
 
 def publish_pending(wait: bool = True) -> PublishReport:
-    """Publish all journals of stages that have ended; those that another publisher has are waited for, or skipped."""
+    """Publish all journals of stages that have ended; those that another publisher has are waited for, or skipped.
+
+    Raises InputError where there is no project.
+    """
     root = store.project_root()
+    store.check_project(root)
     published: list[str] = []
     waiting: list[str] = []
     reasons: list[str] = []

@@ -33,6 +33,7 @@ _PATIENCE = 600.0
 def serve(port: int | None, open_browser: bool) -> None:
     """Serve MLflow's pages until Ctrl-C; raises LidrError where the port is taken or the server does not start."""
     root = store.project_root()
+    store.check_project(root)
     uri = store.tracking_uri(root)
     if store.is_server(uri):
         print(f"MLflow: {store.without_secrets(uri)} (MLFLOW_TRACKING_URI)", flush=True)

@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 from lidr import paths
+from lidr.errors import InputError
 
 _DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
 _RELATIVE_SQLITE = re.compile(r"^sqlite:///(?!/)(.+)$")
@@ -24,6 +25,13 @@ def project_root(folder: Path | None = None) -> Path:
     """The project's root: the working folder, or the project that owns it where it is DVC's for an experiment."""
     absolute = str((folder or Path.cwd()).resolve())
     return Path(absolute.split(_DVC_EXPERIMENTS, 1)[0])
+
+
+def check_project(root: Path) -> None:
+    """Raises InputError where the store would be the project's own and there is no project: one would be made there."""
+    own = not os.environ.get("MLFLOW_TRACKING_URI")
+    if own and not any((root / place).exists() for place in (paths.PARAMS, paths.MLFLOW_STORE)):
+        raise InputError("no such file; run lidr in the project's root", paths.PARAMS)
 
 
 def tracking_uri(root: Path) -> str:
