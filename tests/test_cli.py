@@ -179,6 +179,27 @@ def _cold() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != warm.ADDRESS}
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("ui --port 0", "0 is not in the range 1<=x<=65535."),
+        ("ui --port 99999", "99999 is not in the range 1<=x<=65535."),
+        ("plan --memory nan", "nan is not a finite number."),
+        ("plan --memory 0", "0.0 is not in the range x>0."),
+        ("plan --generation-rate inf", "inf is not a finite number."),
+        ("plan --training-rate -1", "-1.0 is not in the range x>0."),
+        ("plan --answer-tokens 0", "0 is not in the range x>=1."),
+        ("lab sample --count 0", "0 is not in the range x>=1."),
+        ("lab build --to base --steps 0", "0 is not in the range x>=1."),
+        ("lab build --to base --threads 0", "0 is not in the range x>=1."),
+    ],
+)
+def test_numbers_that_make_no_sense(command: str, expected: str) -> None:
+    result = lidr(*command.split())
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1].endswith(expected)
+
+
 # ---- names of iterations and models
 
 TRICKS = {

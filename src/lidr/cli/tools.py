@@ -1,18 +1,38 @@
 """Commands around the pipeline: choose a profile, look at the runs, build the lab.
 
 $ lidr profile list
-* lab     the lab's world and base model, minutes on two cores
+* lab
+  paper
+  paper-reasoning
+  small
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lidr.cli.main import main
 from lidr.errors import LidrError
+
+
+class _Amount(click.FloatRange):
+    """A number above 0 that is one: `nan` and `inf` are floats as well."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        return number if math.isfinite(number) else self.fail(f"{value} is not a finite number.", param, ctx)
+
+
+AMOUNT = _Amount()
+AT_LEAST_ONE = click.IntRange(min=1)
 
 
 @main.group()
@@ -44,10 +64,16 @@ def profile_use(name: str, force: bool) -> None:
 
 
 @main.command()
-@click.option("--answer-tokens", default=300, show_default=True, help="Mean length of an answer that is assumed.")
-@click.option("--memory", type=float, help="Plan for another device, with so many GiB.")
-@click.option("--generation-rate", type=float, help="New tokens a second, where you know better than the estimate.")
-@click.option("--training-rate", type=float, help="Tokens a second in training, likewise.")
+@click.option(
+    "--answer-tokens",
+    type=AT_LEAST_ONE,
+    default=300,
+    show_default=True,
+    help="Mean length of an answer that is assumed.",
+)
+@click.option("--memory", type=AMOUNT, help="Plan for another device, with so many GiB.")
+@click.option("--generation-rate", type=AMOUNT, help="New tokens a second, where you know better than the estimate.")
+@click.option("--training-rate", type=AMOUNT, help="Tokens a second in training, likewise.")
 @click.option("--anyway", is_flag=True, help="Do not fail where the plan does not fit the device.")
 def plan(
     answer_tokens: int, memory: float | None, generation_rate: float | None, training_rate: float | None, anyway: bool
@@ -97,7 +123,12 @@ def export(model: str, folder: Path, dtype: str | None, force: bool) -> None:
 
 
 @main.command()
-@click.option("--port", type=int, default=None, help="Port to listen on; the first free one from 5000 by default.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=None,
+    help="Port to listen on; the first free one from 5000 by default.",
+)
 @click.option("--open", "open_browser", is_flag=True, help="Open the browser as well.")
 def ui(port: int | None, open_browser: bool) -> None:
     """Open MLflow on this project's runs, on 127.0.0.1 only."""
@@ -163,7 +194,7 @@ def lab() -> None:
 
 @lab.command("sample")
 @click.option("--lang", default="en", show_default=True, help="Language of the rows.")
-@click.option("--count", default=10, show_default=True, help="How many rows.")
+@click.option("--count", type=AT_LEAST_ONE, default=10, show_default=True, help="How many rows.")
 def lab_sample(lang: str, count: int) -> None:
     """Print tasks of the world with their worked answers."""
     from lidr.lab import world
@@ -174,8 +205,14 @@ def lab_sample(lang: str, count: int) -> None:
 
 @lab.command("build")
 @click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where to.")
-@click.option("--steps", type=int, default=None, help="Steps of each pass at most; the shipped base had all.")
-@click.option("--threads", default=2, show_default=True, help="CPU threads; other numbers may give other last bits.")
+@click.option("--steps", type=AT_LEAST_ONE, default=None, help="Steps of each pass at most; the shipped base had all.")
+@click.option(
+    "--threads",
+    type=AT_LEAST_ONE,
+    default=2,
+    show_default=True,
+    help="CPU threads; other numbers may give other last bits.",
+)
 def lab_build(folder: Path, steps: int | None, threads: int) -> None:
     """Train the lab's tokenizer and base model from nothing, then measure it and write its card."""
     from lidr.lab import build, card
