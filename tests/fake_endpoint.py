@@ -33,7 +33,8 @@ class Endpoint:
         self.keys: set[str] = set()
         self.faults: Faults = lambda number, body: None
         self.model: Model | None = None
-        self.most_at_once = self.at_once = 0
+        self.most_at_once = 0
+        self.asked: set[int] = set()  # the numbers of the requests that have no answer yet
         self.lock = threading.Lock()
 
 
@@ -73,16 +74,19 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 endpoint.bodies.append(body)
                 endpoint.times.append(time.monotonic())
                 endpoint.keys.add(self.headers["authorization"])
-                endpoint.at_once += 1
-                endpoint.most_at_once = max(endpoint.most_at_once, endpoint.at_once)
-                number = len(endpoint.bodies)
+                self.number = len(endpoint.bodies)
+                endpoint.asked.add(self.number)
+                endpoint.most_at_once = max(endpoint.most_at_once, len(endpoint.asked))
             try:
                 # A client that has waited long enough goes away.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    self.answer(endpoint.faults(number, body), body)
+                    self.answer(endpoint.faults(self.number, body), body)
             finally:
-                with endpoint.lock:
-                    endpoint.at_once -= 1
+                self.is_answered()
+
+        def is_answered(self) -> None:
+            with endpoint.lock:
+                endpoint.asked.discard(self.number)
 
         def handle(self) -> None:
             # After a reset there is nothing left to be flushed.
@@ -128,6 +132,8 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("content-length", str(len(text.encode())))
             self.end_headers()
+            # With its last byte the client may ask the next one, before this thread gets any further.
+            self.is_answered()
             self.wfile.write(text.encode())
 
         def send_part(self, text: str, then: Callable[[], None]) -> None:
