@@ -179,6 +179,9 @@ def _cold() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != warm.ADDRESS}
 
 
+# ---- numbers
+
+
 @pytest.mark.parametrize(
     ("command", "expected"),
     [

@@ -18,6 +18,7 @@ from lidr.tracking import journal, store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _LOCAL = "sqlite:///"
 _ENVIRONMENT = {
@@ -56,6 +57,12 @@ def connect(root: Path) -> MlflowClient:
     _silence()
     with journal.one_at_a_time(root):
         return MlflowClient(store.tracking_uri(root))
+
+
+def search(client: MlflowClient, condition: str, order: str) -> list[Run]:
+    """The runs of all experiments that fulfil a condition, in an order such as 'start_time ASC'; a thousand at most."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments, condition, order_by=[order], max_results=1000))
 
 
 @contextmanager

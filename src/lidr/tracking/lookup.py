@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+_OLDEST_FIRST = "start_time ASC"
 _MODEL = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 
 
@@ -40,14 +41,14 @@ def runs_tagged(tags: Mapping[str, str]) -> list[FoundRun]:
     """All runs with these tags, the oldest first; raises LidrError where there is no store to ask."""
     condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
     with connection.opened() as client:
-        return [_found(run) for run in _search(client, condition)]
+        return [_found(run) for run in connection.search(client, condition, _OLDEST_FIRST)]
 
 
 def find_run(name: str) -> FoundRun:
     """A run by its id, or the run of a registered model by `models:/NAME/VERSION` or `models:/NAME@ALIAS`."""
     with connection.opened() as client:
         run = client.get_run(_run_id(client, name))
-        stages = _search(client, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+        stages = connection.search(client, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'", _OLDEST_FIRST)
         return _found(run, tuple(_found(stage) for stage in stages))
 
 
@@ -64,11 +65,6 @@ def _run_id(client: MlflowClient, name: str) -> str:
     if not version.run_id:
         raise LidrError(f"{name}: this version was registered without a run")
     return version.run_id
-
-
-def _search(client: MlflowClient, condition: str) -> list[Run]:
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return list(client.search_runs(experiments, condition, order_by=["start_time ASC"], max_results=1000))
 
 
 def _found(run: Run, children: tuple[FoundRun, ...] = ()) -> FoundRun:

@@ -60,16 +60,13 @@ def latest_curves() -> str | None:
     Raises LidrError where MLflow does not answer.
     """
     with connection.opened() as client:
-        compared = [run for run in _parents(client) if run.data.metrics]
-        if not compared:
-            return None
-        run = max(compared, key=lambda parent: parent.info.start_time)
-        return f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
+        run = next((run for run in _parents(client) if run.data.metrics), None)
+        return f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics" if run else None
 
 
 def _parents(client: MlflowClient) -> list[Run]:
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return list(client.search_runs(experiments, f"tags.`{PIPELINE_TAG}` LIKE '%'", max_results=1000))
+    """All pipelines, the newest first."""
+    return connection.search(client, f"tags.`{PIPELINE_TAG}` LIKE '%'", "start_time DESC")
 
 
 def _find(client: MlflowClient, name: str) -> Run:
