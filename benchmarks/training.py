@@ -41,6 +41,7 @@ from measuring import CACHE, PARAMS, ROOT, child, cost, costs, figure, machine, 
 from tables import PEERS
 
 from lidr import config, paths, policy
+from lidr.chat import open_chat
 from lidr.jsonl import read_rows, write_rows
 from lidr.records import Pair
 from lidr.stages import base, train
@@ -95,7 +96,7 @@ def train_ours(
 ) -> list[tuple[list[int], ...]]:
     from lidr.training.trainer import make
 
-    rows, drops = train.tokenize(pairs, tokenizer, policy.end_ids(model, tokenizer), given.train.max_tokens)
+    rows, drops = train.tokenize(pairs, open_chat(policy.resolve("m0")), given.train.max_tokens)
     assert not drops, drops[0].detail
     trainer = make(
         model, tokenizer, rows, given.train, given, scratch, lambda metrics, _: losses.append(metrics["loss"])

@@ -24,7 +24,7 @@ LEVELS = (
     ("cli",),
     ("provenance",),
     SIBLINGS,
-    ("engines", "policy", "sources", "tracking", "training"),
+    ("engines", "policy", "chat", "sources", "tracking", "training"),
     ("config", "paths", "jsonl", "side_by_side", "profiles", "git", "browser", "charts", "locks"),
     ("records", "languages", "langid", "loops", "wording", "copies", "turns", "errors", "progress", "svg"),
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lidr import config, paths, policy
+from lidr.chat import open_chat
 from lidr.errors import InputError
 from lidr.jsonl import atomic_folder, read_json, write_text
 from lidr.languages import english_name
@@ -35,6 +36,8 @@ def run(settings: config.Settings, name: str, target: Path, dtype: str | None = 
         raise InputError("something is here already; an empty place is expected, or --force", target)
     model_policy = policy.resolve(settings.model(name))
     merged = policy.load_for_generation(model_policy, torch.float32, "cpu")
+    # Whoever serves the folder ends a turn where lidr does.
+    merged.generation_config.eos_token_id = sorted(open_chat(model_policy).end_ids)
     wanted = dtype or _own_dtype(merged)
     with atomic_folder(target) as folder:
         merged.to(getattr(torch, wanted)).save_pretrained(folder)

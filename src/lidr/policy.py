@@ -2,7 +2,8 @@
 
 models/m0/lidr.json, written by `lidr base`:
 
-    {"source": "lab", "revision": null, "trust_remote_code": false, "fingerprint": "3f1c...", "pad_token": "<|pad|>"}
+    {"source": "lab", "revision": null, "trust_remote_code": false, "fingerprint": "3f1c...", "pad_token": "<|pad|>",
+     "template": {}, "date": "2024-07-26", "end_ids": [2]}
 
 models/m1/lidr.json, written by `lidr train m1`:
 
@@ -28,17 +29,21 @@ from lidr.records import Record
 if TYPE_CHECKING:
     import torch
 
-    from lidr.wording import Conversation
-
 
 class BaseRecord(Record, frozen=True):
-    """Where the base came from and what exactly it is."""
+    """Where the base came from, what exactly it is, and how it is talked to (see `lidr.chat`).
+
+    `template` and `date` are written into the folder's chat template; `end_ids` are the tokens that end generation.
+    """
 
     source: str
     revision: str | None
     trust_remote_code: bool
     fingerprint: str
     pad_token: str | None
+    template: dict[str, Any]
+    date: str
+    end_ids: tuple[int, ...]
 
 
 class AdapterRecord(Record, frozen=True):
@@ -54,13 +59,14 @@ class AdapterRecord(Record, frozen=True):
 
 @dataclass(frozen=True)
 class Policy:
-    """One model on disk. `adapter` is None for the base itself."""
+    """One model on disk. `adapter` is None for the base itself; `end_ids` are known of a snapshot only."""
 
     name: str
     base: Path
     adapter: Path | None
     trust_remote_code: bool
     fingerprint: str
+    end_ids: tuple[int, ...] = ()
 
 
 def resolve(name: str, root: Path = paths.MODELS) -> Policy:
@@ -69,7 +75,7 @@ def resolve(name: str, root: Path = paths.MODELS) -> Policy:
     base_record = read_json(base / paths.RECORD, BaseRecord)
     assert isinstance(base_record, BaseRecord)
     if name == paths.BASE:
-        return Policy(name, base, None, base_record.trust_remote_code, base_record.fingerprint)
+        return Policy(name, base, None, base_record.trust_remote_code, base_record.fingerprint, base_record.end_ids)
     adapter = root / name
     record = read_json(adapter / paths.RECORD, AdapterRecord)
     assert isinstance(record, AdapterRecord)
@@ -80,7 +86,7 @@ def resolve(name: str, root: Path = paths.MODELS) -> Policy:
             adapter / paths.RECORD,
         )
     combined = hashlib.sha256(f"{base_record.fingerprint}+{fingerprint(adapter)}".encode()).hexdigest()
-    return Policy(name, base, adapter, base_record.trust_remote_code, combined)
+    return Policy(name, base, adapter, base_record.trust_remote_code, combined, base_record.end_ids)
 
 
 def fingerprint(folder: Path) -> str:
@@ -141,25 +147,13 @@ def load_tokenizer(policy: Policy) -> Any:
     return tokenizer
 
 
-def encode(tokenizer: Any, conversation: Conversation) -> list[int]:
-    """Token ids by the tokenizer's chat template: up to where the assistant begins, or goes on with the last turn."""
-    continued = conversation[-1]["role"] == "assistant"
-    encoded = tokenizer.apply_chat_template(
-        conversation,
-        add_generation_prompt=not continued,
-        continue_final_message=continued,
-        return_dict=True,
-    )
-    return list(encoded["input_ids"])
-
-
-def load_generation_config(policy: Policy) -> Any:
-    """The base's generation config as its model would have it, without the model."""
+def load_generation_config(folder: Path, trust_remote_code: bool) -> Any:
+    """A model folder's generation config as its model would have it, without the model."""
     from transformers import AutoConfig, GenerationConfig
 
-    if (policy.base / "generation_config.json").exists():
-        return GenerationConfig.from_pretrained(policy.base)
-    config = AutoConfig.from_pretrained(policy.base, trust_remote_code=policy.trust_remote_code)
+    if (folder / "generation_config.json").exists():
+        return GenerationConfig.from_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     return GenerationConfig.from_model_config(config)
 
 
@@ -214,10 +208,3 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
         return PeftModel.from_pretrained(model, adapter)
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"no adapter that fits the base: {error}; train it again", adapter) from error
-
-
-def end_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Tokens that end a turn: those of the model's `generation_config`, and the tokenizer's own."""
-    configured = model.generation_config.eos_token_id
-    ids = configured if isinstance(configured, list) else [configured]
-    return {i for i in [*ids, tokenizer.eos_token_id] if i is not None}

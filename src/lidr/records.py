@@ -92,12 +92,16 @@ class Prompt(Record, frozen=True):
     answer: str | UnsetType = UNSET
 
 
-class Response(Record, frozen=True):
-    """A model's own answer to the prompt of the same id and language. `text` is without the end-of-turn token."""
+class Response(Record, frozen=True, kw_only=True):
+    """A model's own answer to the prompt of the same id and language. `text` is without the end-of-turn token.
+
+    `reasoning` is what the model wrote before its answer, where it did; nothing but this record has it.
+    """
 
     id: str
     lang: str
     text: str
+    reasoning: str = ""
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
@@ -149,13 +153,14 @@ class Drop(Record, frozen=True):
     detail: str
 
 
-class Answer(Record, frozen=True):
+class Answer(Record, frozen=True, kw_only=True):
     """A model's answer to one problem, as MGSM's scorers see it; `right` is the headline scorer's word."""
 
     id: str
     lang: str
     prompt: str
     completion: str
+    reasoning: str = ""
     finish_reason: FinishReason
     gold: str
     right: bool
@@ -168,7 +173,7 @@ class Answer(Record, frozen=True):
 TIE = 1.5
 
 
-class Verdict(Record, frozen=True):
+class Verdict(Record, frozen=True, kw_only=True):
     """A model's answer to one instruction beside the baseline's; `preference` lies in [1, 2], None where not judged.
 
     2 means that the model beats the baseline, 1 that it loses, `TIE` neither (AlpacaEval 2's scale). `swapped` tells
@@ -180,6 +185,7 @@ class Verdict(Record, frozen=True):
     lang: str
     prompt: str
     completion: str
+    reasoning: str = ""
     baseline: str
     preference: float | None
     finish_reason: FinishReason

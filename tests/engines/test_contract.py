@@ -17,6 +17,7 @@ from at_hand import CONTEXT, AtHand, ignore, requests
 from factories import ROOT
 
 from lidr import policy
+from lidr.chat import open_chat
 from lidr.engines.base import Completion, Request, Sampling
 from lidr.engines.shards import generate_in_shards
 from lidr.errors import LidrError
@@ -145,9 +146,9 @@ def test_text_of_any_script_goes_in_whole(lang: str, at_hand: AtHand, models: Pa
     """Every engine counts the tokens that the tokenizer makes of the text, and they hold the text."""
     words = wording(lang)
     text = f"{words.question} 7 + 5 = ?\n{words.steps}"
-    tokenizer = policy.load_tokenizer(policy.resolve("m0", models))
-    ids = policy.encode(tokenizer, prompt_conversation(text))
-    assert text in tokenizer.decode(ids)
+    chat = open_chat(policy.resolve("m0", models))
+    ids = chat.prompt_ids(prompt_conversation(text))
+    assert text in chat.tokenizer.decode(ids)
     [completion] = generate(at_hand, [Request(f"{lang}:größer", prompt_conversation(text))], Sampling(max_new_tokens=8))
     assert (completion.id, completion.prompt_tokens) == (f"{lang}:größer", len(ids))
 

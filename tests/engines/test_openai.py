@@ -18,7 +18,7 @@ from lidr.policy import Policy
 from lidr.records import FinishReason
 from lidr.wording import Conversation, prompt_conversation, translation_conversation
 
-MODEL = Policy("m1", Path("models/m0"), Path("models/m1"), False, "a" * 64)
+MODEL = Policy("m1", Path("models/m0"), Path("models/m1"), False, "a" * 64, (2, 7))
 SAMPLING = Sampling(max_new_tokens=8)
 TOO_LONG = {
     "vllm": "This model's maximum context length is 512 tokens. However, your prompt contains 601 input tokens, which",
@@ -89,6 +89,8 @@ def test_what_is_sent_to_a_server_that_takes_what_vllms_does(endpoint: Endpoint)
         "top_p": 0.9,
         "stop": ["\n"],
         "repetition_penalty": 1.1,
+        "top_k": 0,
+        "stop_token_ids": [2, 7],
         "add_generation_prompt": False,
         "continue_final_message": True,
     }

@@ -89,9 +89,8 @@ def gap(
     """How far apart the two likeliest logits are at the first token that is not the same."""
     import torch
 
-    tokenizer, end = engine._tokenizer, max(engine._end_ids)
-    prompt = policy.encode(tokenizer, request.conversation)
-    tokens = [[*tokenizer(c.text, add_special_tokens=False)["input_ids"], end] for c in (ours, theirs)]
+    prompt = engine._chat.prompt_ids(request.conversation)
+    tokens = [engine._chat.answer_ids(request.conversation, c.text) for c in (ours, theirs)]
     shared = next(i for i, (a, b) in enumerate(zip(*tokens, strict=False)) if a != b)
     ids = torch.tensor([prompt + tokens[0][:shared]])
     with torch.inference_mode():

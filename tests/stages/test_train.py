@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from lidr import config, paths, policy
+from lidr.chat import open_chat
 from lidr.errors import InputError
 from lidr.jsonl import write_rows
 from lidr.records import DropReason, Message, Pair, PairRule
@@ -59,9 +60,8 @@ def log_probabilities(model_name: str) -> list[tuple[list[float], list[float]]]:
     import torch
 
     model_policy = policy.resolve(model_name)
-    tokenizer = policy.load_tokenizer(model_policy)
     model = policy.load_for_generation(model_policy, torch.float32, "cpu")
-    rows, _ = train.tokenize(PAIRS, tokenizer, policy.end_ids(model, tokenizer), 256)
+    rows, _ = train.tokenize(PAIRS, open_chat(model_policy), 256)
 
     def of(prompt: list[int], completion: list[int]) -> list[float]:
         ids = torch.tensor([prompt + completion])

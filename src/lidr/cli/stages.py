@@ -30,12 +30,15 @@ def base() -> None:
     if settings.base.trust_remote_code:
         click.echo("Warning: base.trust_remote_code is on: Python files that come with the model will be run", err=True)
     with tracked(settings, "base", paths.BASE, inputs=[], outputs=[target], publish="if_long") as run:
-        record = stage.run(settings)
+        notes: list[str] = []
+        record = stage.run(settings, note=notes.append)
         stage.write_empty_audit()
         run.log_model(target, "base", upload=False)
     click.echo(f"base: {record.source} -> {target} (fingerprint {record.fingerprint[:12]})")
     if record.pad_token is None:
         click.echo("  the tokenizer has no padding token: the end-of-sequence token pads, and is masked")
+    for note in notes:
+        click.echo(f"  {note}")
 
 
 @main.command()

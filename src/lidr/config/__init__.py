@@ -9,6 +9,7 @@ as DVC reads it (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwe
 """
 
 from lidr.config.blocks import (
+    DATE,
     HUB,
     LAB,
     RULE,
@@ -39,6 +40,7 @@ from lidr.config.blocks import (
 from lidr.config.reading import load
 
 __all__ = [
+    "DATE",
     "HUB",
     "LAB",
     "RULE",

@@ -9,6 +9,7 @@ train:
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -29,6 +30,8 @@ ModelName = Annotated[str, Meta(pattern=MODEL_NAME)]
 Languages = tuple[str, ...]
 # Words in params.yaml that are no paths.
 LAB, HUB, RULE = "lab", "hub:", "rule"
+# What stands for today in chat templates that ask for the date: the day that Llama 3.2's own template falls back to.
+DATE = date(2024, 7, 26)
 
 # The keys under which something stands in params.yaml, and what is wrong with it.
 Place = tuple[str, ...]
@@ -50,16 +53,23 @@ class Base(Section, frozen=True):
     """The model that the iterations start from: `lab`, a local folder, or a Hub id with its revision.
 
     `watch`, here and below, is the folder that DVC watches: of files, or `lab` or `hub`, which never change.
+    `template` has arguments of the model's chat template, such as `enable_thinking: false`, and `date` the day that
+    stands in the prompts of templates that ask for today's.
     """
 
     model: str
     revision: str | None
     watch: str
     trust_remote_code: bool
+    template: dict[str, Any] = {}
+    date: date = DATE
 
 
 class Vllm(Section, frozen=True):
-    """What the engine `vllm` needs beside the common values."""
+    """What the engine `vllm` needs beside the common values.
+
+    `batch_invariant` makes its kernels give a row the same bits in any batch, where the device has such kernels.
+    """
 
     tensor_parallel: Count
     memory_share: Annotated[float, Meta(gt=0, le=1)]
@@ -67,6 +77,7 @@ class Vllm(Section, frozen=True):
     context: Count | None
     prefix_caching: bool
     eager: bool
+    batch_invariant: bool = False
 
 
 class Server(Section, frozen=True):
@@ -146,12 +157,13 @@ class Prompts(Section, frozen=True):
 
 
 class Generate(Section, frozen=True):
-    """How a model answers the prompts."""
+    """How a model answers the prompts; `top_k` 0 samples from all tokens, whatever the model's own default."""
 
     max_new_tokens: Count
     temperature: NotNegative
     top_p: Annotated[float, Meta(gt=0, le=1)]
     repetition_penalty: Positive
+    top_k: WholeNumber = 0
 
 
 class Translate(Section, frozen=True):

@@ -109,6 +109,10 @@ def _server_problems(settings: Settings, server: Server) -> list[Problem]:
         if server.takes == "openai" and getattr(settings, block).repetition_penalty != 1:
             reason = "only a server that takes what vLLM's does knows a repetition penalty (engine.openai.takes)"
             problems.append(((block, "repetition_penalty"), reason))
+    if server.takes == "openai" and settings.generate.top_k:
+        problems.append(
+            (("generate", "top_k"), "only a server that takes what vLLM's does knows it (engine.openai.takes)")
+        )
     return problems
 
 

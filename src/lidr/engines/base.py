@@ -5,9 +5,10 @@
     [Completion(id='lab-17:es', text='El número mayor es 61 ...', finish_reason='stop', prompt_tokens=14, ...)]
 
 What every engine keeps (docs/engines.md says where they differ; tests/engines/test_contract.py runs over all):
-- the chat template is the tokenizer's; a conversation whose last message is the assistant's is continued, not answered,
+- a conversation whose last message is the assistant's is continued, not answered,
   where the engine can (`continues_turns`);
-- the text is what was generated, without special tokens, and without the message that was continued;
+- what a model is given and how its answer is read is `lidr.chat`'s affair, with the arguments and date of models/m0;
+- the text is the answer that was generated, without special tokens, reasoning, and the message that was continued;
 - a stop string ends the text and is not part of it;
 - a prompt that does not fit the context together with `max_new_tokens` is refused, with empty text; the rest goes on;
 - so is a request that alone does not fit the device's memory, where the engine can tell (`FinishReason.OUT_OF_MEMORY`);
@@ -30,11 +31,12 @@ from lidr.wording import Conversation
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to decode: greedy where the temperature is 0."""
+    """How to decode: greedy where the temperature is 0. `top_k` 0 means all tokens, in every engine."""
 
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int = 0
     repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int = 0
@@ -48,11 +50,12 @@ class Request:
     conversation: Conversation
 
 
-class Completion(Record, frozen=True):
-    """What came back for the request of the same id."""
+class Completion(Record, frozen=True, kw_only=True):
+    """What came back for the request of the same id; `text` is the answer alone, without the reasoning before it."""
 
     id: str
     text: str
+    reasoning: str = ""
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
@@ -107,6 +110,7 @@ def response_of(prompt: Prompt, completion: Completion) -> Response:
         id=prompt.id,
         lang=prompt.lang,
         text=completion.text,
+        reasoning=completion.reasoning,
         finish_reason=completion.finish_reason,
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from lidr import config
+from lidr.chat import reasoning
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
 from lidr.engines.endpoint import Endpoint, Passing, Rejected, in_parallel, read_key
 from lidr.errors import LidrError
@@ -35,7 +36,11 @@ _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "content_f
 
 
 class Message(msgspec.Struct):
+    """`reasoning_content` is what vLLM, SGLang and DeepSeek call it, `reasoning` OpenRouter and newer vLLM."""
+
     content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
 
 
 class Choice(msgspec.Struct):
@@ -65,6 +70,7 @@ class OpenAIEngine:
             raise LidrError(f"engine.openai.models names no {model.name!r}: the server's name of it is expected")
         self.settings = server
         self.continues_turns = settings.continues_turns
+        self._end_ids = list(model.end_ids)
         self._name = server.models[model.name]
         self.fingerprint = fingerprint_of(model, "openai", server.endpoint, self._name, server.takes)
 
@@ -117,6 +123,9 @@ class OpenAIEngine:
         if self.continues_turns:
             body["extra_body"] = {
                 "repetition_penalty": sampling.repetition_penalty,
+                "top_k": sampling.top_k,
+                # A server knows the end tokens of the model's files, not those that its chat template adds.
+                "stop_token_ids": self._end_ids,
                 "add_generation_prompt": not continued,
                 "continue_final_message": continued,
             }
@@ -138,14 +147,20 @@ def _read_body(text: bytes) -> Body:
 
 def _completion(request_id: str, body: Body) -> Completion:
     choice = body.choices[0]
+    message = choice.message
     reason = _REASONS.get(str(choice.finish_reason))
     if reason is None:
         raise LidrError(f"the server ended the request {request_id!r} with {choice.finish_reason!r}")
-    if reason is FinishReason.REFUSED or choice.message.content is None:
+    thought = message.reasoning_content or message.reasoning or ""
+    if reason is FinishReason.REFUSED or (message.content is None and not thought):
         return refused(request_id, body.usage.prompt_tokens)
+    text = message.content or ""
+    if found := reasoning.split(text):
+        thought, text = found
     return Completion(
         id=request_id,
-        text=choice.message.content,
+        text=text.lstrip("\n") if thought else text,
+        reasoning=thought,
         finish_reason=reason,
         prompt_tokens=body.usage.prompt_tokens,
         completion_tokens=body.usage.completion_tokens,

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from lidr import config, policy
+from lidr.chat import Chat, open_chat
 from lidr.engines import workers
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
 from lidr.records import FinishReason
@@ -56,6 +57,8 @@ class TransformersEngine:
         self.settings, self.dtype, self.tokens_per_batch = settings, settings.dtype, settings.tokens_per_batch
         self.policy = model
         self.fingerprint = fingerprint_of(model, "transformers", settings.dtype)
+        # Lowered for good where the device's memory turns out to be too small.
+        self._budget = self.tokens_per_batch
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
@@ -93,45 +96,51 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        return policy.load_tokenizer(self.policy)
+    def _chat(self) -> Chat:
+        return open_chat(self.policy)
 
     @cached_property
     def _model(self) -> Any:
         import torch
+        from transformers import GenerationConfig
 
         dtype = getattr(torch, self.dtype)
-        return policy.load_for_generation(self.policy, dtype, policy.pick_device(self.settings.device))
+        model = policy.load_for_generation(self.policy, dtype, policy.pick_device(self.settings.device))
+        # A request says how it is sampled; defaults that the model was published with would be added in silence.
+        model.generation_config = GenerationConfig(
+            eos_token_id=sorted(self._chat.end_ids), pad_token_id=self._chat.pad_id
+        )
+        return model
 
     @cached_property
     def _context(self) -> int:
         return int(self._model.config.max_position_embeddings)
 
     def _encode(self, conversation: Conversation) -> list[int]:
-        return policy.encode(self._tokenizer, conversation)
+        return self._chat.prompt_ids(conversation)
 
     @cached_property
     def _workers(self) -> workers.Workers | None:
         """Several processes, where they are asked for and computed on a CPU; the model is loaded before they part."""
         count = workers.count(self.settings.processes, self._model.device.type)
-        _ = self._end_ids
         return workers.Workers(count, self._write) if count else None
 
     def _round(self, waiting: Batch, until: int, sampling: Sampling) -> Iterator[list[Result]]:
         """All that wait, written on until their answers end or have so many tokens; batch by batch, as they come."""
-        batches = list(self._batches(waiting, until))
         if self._workers is not None:
             # The longest first: what is begun last is short, and nobody waits long for it.
+            batches = list(self._batches(waiting, until))
             yield from self._workers.results((batch, until, sampling) for batch in reversed(batches))
         else:
-            yield from (self._write(batch, until, sampling) for batch in batches)
+            # One by one, as the budget may shrink on the way.
+            yield from (self._write(batch, until, sampling) for batch in self._batches(waiting, until))
 
     def _batches(self, waiting: Batch, until: int) -> Iterator[Batch]:
         """Requests of similar length together, within the token budget."""
         batch: Batch = []
         for request in sorted(waiting, key=lambda request: (len(request.ids), request.index)):
             length = len(request.prompt) + until
-            if batch and length * (len(batch) + 1) > self.tokens_per_batch:
+            if batch and length * (len(batch) + 1) > self._budget:
                 yield batch
                 batch = []
             batch.append(request)
@@ -155,6 +164,7 @@ class TransformersEngine:
             alone = batch[0]
             yield alone.index, refused(alone.id, len(alone.prompt), FinishReason.OUT_OF_MEMORY)
         else:
+            self._budget = min(self._budget, _tokens(batch, until) // 2)
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
                 yield from self._write_what_fits(half, until, sampling)
@@ -180,43 +190,36 @@ class TransformersEngine:
         """At most so many new token ids of each prompt, padding included."""
         import torch
 
-        inputs = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._model.device)
+        inputs = self._chat.tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._model.device)
         sampled = sampling.temperature > 0
-        options: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p} if sampled else {}
+        options: dict[str, Any] = {}
+        if sampled:
+            options = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+        if sampling.repetition_penalty != 1:
+            options["logits_processor"] = [penalty_without_padding(sampling.repetition_penalty, inputs)]
         if sampling.stop:
-            options |= {"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer}
+            options |= {"stop_strings": list(sampling.stop), "tokenizer": self._chat.tokenizer}
         with torch.inference_mode():
-            output = self._model.generate(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                max_new_tokens=new_tokens,
-                do_sample=sampled,
-                repetition_penalty=sampling.repetition_penalty,
-                pad_token_id=self._tokenizer.pad_token_id,
-                **options,
-            )
+            output = self._model.generate(**inputs, max_new_tokens=new_tokens, do_sample=sampled, **options)
         new_ids: list[list[int]] = output[:, inputs["input_ids"].shape[1] :].tolist()
         return new_ids
 
-    @cached_property
-    def _end_ids(self) -> set[int]:
-        return policy.end_ids(self._model, self._tokenizer)
-
     def _ended(self, request: Begun, ids: list[int], new_tokens: int, sampling: Sampling) -> Completion | Begun:
         """The answer up to the end of the turn, or up to the padding that follows a stop string; or what there is."""
-        ends = self._end_ids | {self._tokenizer.pad_token_id}
+        ends = self._chat.end_ids | {self._chat.pad_id}
         kept = ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
         answer = request.answer + kept
-        text = self._tokenizer.decode(answer, skip_special_tokens=True)
+        found = self._chat.read(answer)
         # A stop string may end inside a token: what the token holds beyond it is not part of the answer either.
-        begins = [text.index(stop) for stop in sampling.stop if stop in text]
+        begins = [found.text.index(stop) for stop in sampling.stop if stop in found.text]
         # Whatever ends before the limit ended by itself; a stop string may end just at it.
         stopped = len(kept) < new_tokens or bool(begins)
         if not stopped and len(answer) < sampling.max_new_tokens:
             return Begun(request.index, request.id, request.prompt, answer)
         return Completion(
             id=request.id,
-            text=text[: min(begins, default=None)],
+            text=found.text[: min(begins, default=None)],
+            reasoning=found.reasoning,
             finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
             prompt_tokens=len(request.prompt),
             completion_tokens=len(answer),
@@ -230,11 +233,37 @@ class TransformersEngine:
         import torch
 
         prompt = self._encode(conversation)
-        continuation = self._tokenizer(choice, add_special_tokens=False)["input_ids"]
+        continuation = self._chat.continuation_ids(choice)
         ids = torch.tensor([prompt + continuation], device=self._model.device)
         with torch.inference_mode():
             logits = self._model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
         return float(logits.log_softmax(-1).gather(1, ids[0, len(prompt) :, None]).sum())
+
+
+def penalty_without_padding(penalty: float, inputs: Any) -> Any:
+    """transformers' repetition penalty, for which padding was never written.
+
+    Left padding is made of a token that a row may well write, often the one that ends it; the processor would take it
+    for a token that the row has used. Here each padded place repeats the row's first token, which counts once.
+    """
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    prompts, mask = inputs["input_ids"], inputs["attention_mask"].bool()
+    first = prompts.gather(1, mask.int().argmax(1, keepdim=True))
+    width = prompts.shape[1]
+
+    class Penalty(RepetitionPenaltyLogitsProcessor):
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            seen = input_ids.clone()
+            seen[:, :width] = seen[:, :width].where(mask, first)
+            return super().__call__(seen, scores)
+
+    return Penalty(penalty)
+
+
+def _tokens(batch: Batch, until: int) -> int:
+    """What a batch takes of the budget: rows times the longest one's length at the end of the round, padded."""
+    return len(batch) * max(len(request.prompt) + until for request in batch)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

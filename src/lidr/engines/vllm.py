@@ -15,6 +15,7 @@ from io import StringIO
 from typing import Any
 
 from lidr import config, policy
+from lidr.chat import Chat, open_chat
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
 from lidr.errors import InputError, LidrError
 from lidr.jsonl import read_json
@@ -50,7 +51,7 @@ class VllmEngine:
         if not requests:
             return []
         model = self._model()
-        prompts = [policy.encode(model.tokenizer, request.conversation) for request in requests]
+        prompts = [model.chat.prompt_ids(request.conversation) for request in requests]
         room = model.context - sampling.max_new_tokens
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= room]
         completions = {i: refused(requests[i].id, len(ids)) for i, ids in enumerate(prompts) if len(ids) > room}
@@ -58,7 +59,7 @@ class VllmEngine:
         parameters = [self._parameters(requests[i].id, sampling) for i in fitting]
         outputs = model.run([prompts[i] for i in fitting], parameters, progress)
         for index, output in zip(fitting, outputs, strict=True):
-            completions[index] = _completion(requests[index].id, output, model.end_ids)
+            completions[index] = _completion(requests[index].id, output, model.chat, sampling.stop)
         return [completions[i] for i in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
@@ -66,8 +67,8 @@ class VllmEngine:
         from vllm import SamplingParams
 
         model = self._model()
-        prompts = [policy.encode(model.tokenizer, conversation) for conversation in conversations]
-        endings = [model.tokenizer(choice, add_special_tokens=False)["input_ids"] for choice in choices]
+        prompts = [model.chat.prompt_ids(conversation) for conversation in conversations]
+        endings = [model.chat.continuation_ids(choice) for choice in choices]
         rows = [(prompt, ending) for prompt in prompts for ending in endings]
         for prompt, ending in rows:
             if len(prompt) + len(ending) >= model.context:
@@ -97,9 +98,10 @@ class VllmEngine:
             max_tokens=sampling.max_new_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_k=sampling.top_k,
             repetition_penalty=sampling.repetition_penalty,
             stop=list(sampling.stop),
-            stop_token_ids=sorted(self._model().end_ids),
+            stop_token_ids=sorted(self._model().chat.end_ids),
             seed=request_seed(sampling.seed, request_id) if sampling.temperature > 0 else None,
         )
 
@@ -108,8 +110,11 @@ class _Loaded:
     """A model in vLLM, with what is needed to talk to it."""
 
     def __init__(self, settings: config.Engine, options: config.Vllm, model: policy.Policy) -> None:
+        _check_precision(settings, model)
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        if options.batch_invariant:
+            os.environ["VLLM_BATCH_INVARIANT"] = "1"
         try:
             from vllm import LLM
         except ImportError as error:
@@ -118,9 +123,7 @@ class _Loaded:
                 "and `engine.name: transformers` does without"
             ) from error
 
-        self.tokenizer = policy.load_tokenizer(model)
-        self.generation_config = policy.load_generation_config(model)
-        self.end_ids = policy.end_ids(self, self.tokenizer)
+        self.chat = open_chat(model)
         self.llm = LLM(
             model=str(model.base),
             dtype=settings.dtype,
@@ -155,6 +158,16 @@ class _Loaded:
         self.llm.llm_engine.engine_core.shutdown()
         del self.llm
         cleanup_dist_env_and_memory()
+
+
+def _check_precision(settings: config.Engine, model: policy.Policy) -> None:
+    """vLLM's kernels for LoRA on CUDA compute in half precision only."""
+    on_cuda = settings.device != "cpu" and policy.pick_device(settings.device) == "cuda"
+    if model.adapter is not None and settings.dtype == "float32" and on_cuda:
+        raise LidrError(
+            "vLLM cannot put an adapter on a float32 model on CUDA; set engine.dtype to bfloat16, "
+            "or engine.name to transformers"
+        )
 
 
 def _room_for(model: policy.Policy) -> dict[str, Any]:
@@ -206,18 +219,21 @@ def _ending_score(output: Any, ending: list[int]) -> float:
     return sum(float(found[token].logprob) for token, found in zip(ending, likely, strict=True))
 
 
-def _completion(request_id: str, output: Any, end_ids: set[int]) -> Completion:
-    answer = output.outputs[0]
-    ids = list(answer.token_ids)
-    if ids and ids[-1] in end_ids:
+def _completion(request_id: str, output: Any, chat: Chat, stop: Sequence[str]) -> Completion:
+    written = output.outputs[0]
+    ids = list(written.token_ids)
+    if ids and ids[-1] in chat.end_ids:
         ids.pop()
     reasons = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-    if answer.finish_reason not in reasons:
-        raise LidrError(f"vLLM ended the request {request_id!r} with {answer.finish_reason!r}")
+    if written.finish_reason not in reasons:
+        raise LidrError(f"vLLM ended the request {request_id!r} with {written.finish_reason!r}")
+    answer = chat.read(ids)
     return Completion(
         id=request_id,
-        text=answer.text,
-        finish_reason=reasons[answer.finish_reason],
+        # vLLM has cut its own text at a stop string, which may end inside a token.
+        text=answer.text if answer.reasoning or not stop else written.text,
+        reasoning=answer.reasoning,
+        finish_reason=reasons[written.finish_reason],
         prompt_tokens=len(output.prompt_token_ids),
         completion_tokens=len(ids),
     )

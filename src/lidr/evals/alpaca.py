@@ -91,6 +91,7 @@ def judge_items(
                     lang=item.lang,
                     prompt=item.text,
                     completion=contest.completion,
+                    reasoning=own[key(item)].reasoning,
                     baseline=contest.baseline,
                     preference=opinion.preference,
                     finish_reason=own[key(item)].finish_reason,

@@ -85,6 +85,7 @@ def judge(settings: config.Mgsm, problem: Prompt, completion: Completion) -> Ans
         lang=problem.lang,
         prompt=problem.text,
         completion=completion.text,
+        reasoning=completion.reasoning,
         finish_reason=completion.finish_reason,
         gold=str(problem.answer),
         right=scores.robust,

@@ -30,6 +30,7 @@ def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishRe
         max_new_tokens=settings.generate.max_new_tokens,
         temperature=settings.generate.temperature,
         top_p=settings.generate.top_p,
+        top_k=settings.generate.top_k,
         repetition_penalty=settings.generate.repetition_penalty,
         seed=settings.seed,
     )

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lidr import config, paths, policy
+from lidr.chat import Chat, open_chat
 from lidr.errors import InputError
 from lidr.jsonl import atomic_folder, read_by_key, read_json, write_json, write_rows, write_text
 from lidr.policy import AdapterRecord, Policy
@@ -81,9 +82,9 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     reference = policy.resolve(settings.iteration(iteration).previous)
     pairs_file = paths.pairs(iteration) / paths.PAIRS
     pairs = list(read_by_key(pairs_file, Pair).values())
-    tokenizer = policy.load_tokenizer(reference)
+    chat = open_chat(reference)
     model = _trainable_model(reference, train)
-    rows, drops = tokenize(pairs, tokenizer, policy.end_ids(model, tokenizer), train.max_tokens)
+    rows, drops = tokenize(pairs, chat, train.max_tokens)
 
     if not rows:
         raise InputError("no pair is left to train on; `lidr audit` says why they were dropped", pairs_file)
@@ -93,7 +94,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
         history.append((step, metrics))
         log(metrics, step)
 
-    trainer = make(model, tokenizer, rows, train, settings, scratch, keep)
+    trainer = make(model, chat.tokenizer, rows, train, settings, scratch, keep)
     trainer.add_callback(throughput.callback(rows, log))
     trainer.train()
     weights = trainer.adapter_weights()
@@ -110,27 +111,18 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     return Trained(len(rows), drops, trainer.state.global_step, history[0][1], history[-1][1])
 
 
-def tokenize(
-    pairs: list[Pair], tokenizer: Any, end_ids: set[int], max_tokens: int
-) -> tuple[list[TokenizedPair], list[Drop]]:
-    """Token ids of prompt, chosen and rejected, exactly as generation sees and ends them; pairs too long are dropped.
-
-    The prompt is rendered by the chat template with the opening of the assistant's turn; an answer is its own tokens
-    and the end of turn, without what a template may write after it.
-    """
+def tokenize(pairs: list[Pair], chat: Chat, max_tokens: int) -> tuple[list[TokenizedPair], list[Drop]]:
+    """Token ids of prompt, chosen and rejected, as generation sees and ends them; pairs too long are dropped."""
     rows: list[TokenizedPair] = []
     drops: list[Drop] = []
-    end = end_of_turn(tokenizer, end_ids)
     for pair in pairs:
         prompt = [{"role": m.role, "content": m.content} for m in pair.prompt]
-        encoded = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)
-        prompt_ids = list(encoded["input_ids"])
-        chosen, rejected = (
-            [*tokenizer(side[-1].content, add_special_tokens=False)["input_ids"], end]
-            for side in (pair.chosen, pair.rejected)
-        )
-        longest = len(prompt_ids) + max(len(chosen), len(rejected))
-        if longest > max_tokens:
+        chosen, rejected = (chat.answer_ids(prompt, side[-1].content) for side in (pair.chosen, pair.rejected))
+        row = TokenizedPair(prompt_ids=chat.prompt_ids(prompt), chosen_ids=chosen, rejected_ids=rejected)
+        longest = len(row["prompt_ids"]) + max(len(chosen), len(rejected))
+        if longest <= max_tokens:
+            rows.append(row)
+        else:
             drops.append(
                 Drop(
                     prompt_id=pair.prompt_id,
@@ -141,16 +133,7 @@ def tokenize(
                     detail=f"{longest} tokens, train.max_tokens is {max_tokens}",
                 )
             )
-            continue
-        rows.append({"prompt_ids": prompt_ids, "chosen_ids": chosen, "rejected_ids": rejected})
     return rows, drops
-
-
-def end_of_turn(tokenizer: Any, end_ids: set[int]) -> int:
-    """The token with which the chat template ends an assistant's turn, among those that end generation."""
-    conversation = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "x"}]
-    rendered = list(tokenizer.apply_chat_template(conversation, return_dict=True)["input_ids"])
-    return next((token for token in reversed(rendered) if token in end_ids), tokenizer.eos_token_id)
 
 
 @contextmanager

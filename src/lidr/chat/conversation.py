@@ -1,0 +1,199 @@
+"""A model's chat template and tokenizer, used in one way by all stages.
+
+    >>> chat = open_chat(policy.resolve("m1"))
+    >>> chat.end_ids
+    frozenset({2, 7})
+
+Every id sequence comes from the rendered text of whole turns, never from an answer by itself: a tokenizer such as
+SentencePiece writes a word differently at a text's beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lidr import config, paths
+from lidr.chat import reasoning
+from lidr.chat.template import fixed_template
+from lidr.errors import InputError
+from lidr.policy import Policy, load_generation_config, load_tokenizer
+from lidr.wording import Conversation
+
+QUESTION: Conversation = [{"role": "user", "content": "Question"}]
+REPLY = {"role": "assistant", "content": "Reply"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote, apart: its answer, and the reasoning before it (empty where there is none)."""
+
+    text: str
+    reasoning: str = ""
+
+
+class Chat:
+    """Conversations as token ids and back, for one tokenizer.
+
+    `listed` are the token ids that end generation according to the model's own files.
+    """
+
+    def __init__(self, tokenizer: Any, listed: Iterable[int], place: Path) -> None:
+        self.tokenizer = tokenizer
+        self.place = place
+        self.listed = frozenset(listed) | {tokenizer.eos_token_id}
+
+    @property
+    def pad_id(self) -> int:
+        """The padding token; the end-of-sequence token where the tokenizer has none of its own."""
+        pad = self.tokenizer.pad_token_id
+        return int(self.tokenizer.eos_token_id if pad is None else pad)
+
+    @cached_property
+    def end_id(self) -> int:
+        """The token that ends an assistant's turn: the first special one that the template writes after the content.
+
+        Where the template writes none, it is the end token with which the next turn begins (GLM), or the
+        tokenizer's own.
+        """
+        special = self._special_tokens
+        tail = self.render([*QUESTION, REPLY]).rpartition(REPLY["content"])[2]
+        if found := _first(special, tail):
+            return special[found]
+        listed = {token: number for token, number in special.items() if number in self.listed}
+        next_turn = self.render([*QUESTION, REPLY, *QUESTION]).rpartition(REPLY["content"])[2]
+        found = _first(listed, next_turn)
+        return listed[found] if found else int(self.tokenizer.eos_token_id)
+
+    @cached_property
+    def end_ids(self) -> frozenset[int]:
+        """All tokens that end generation: those that the model lists, and the one that the template writes."""
+        return self.listed | {self.end_id}
+
+    @property
+    def added_end(self) -> str | None:
+        """The end token that the template writes and the model does not list, if any."""
+        return None if self.end_id in self.listed else str(self.tokenizer.convert_ids_to_tokens(self.end_id))
+
+    def render(self, conversation: Conversation, open_turn: bool = False, **arguments: Any) -> str:
+        """The conversation as text, with the opening of the assistant's turn where `open_turn`.
+
+        A conversation that the assistant has begun to answer is continued: its last message stays open.
+        Raises InputError where the chat template refuses it.
+        """
+        import jinja2
+
+        continued = open_turn and conversation[-1]["role"] == "assistant"
+        try:
+            text = self.tokenizer.apply_chat_template(
+                conversation,
+                add_generation_prompt=open_turn and not continued,
+                continue_final_message=continued,
+                tokenize=False,
+                **arguments,
+            )
+        except (jinja2.TemplateError, ValueError, TypeError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise InputError(f"the chat template cannot render a conversation: {reason}", self.place) from error
+        return str(text)
+
+    def prompt_ids(self, conversation: Conversation) -> list[int]:
+        """Token ids up to where the assistant's turn begins, or up to where its begun turn is to be continued."""
+        return self._encode(self.render(conversation, open_turn=True))
+
+    def answer_ids(self, conversation: Conversation, text: str) -> list[int]:
+        """Token ids of an answer in the rendered turn, after those of `prompt_ids`, and of the turn's end.
+
+        Raises InputError where a rendered turn does not begin as the prompt does: what is trained on would not be
+        what generation continues.
+        """
+        prompt = self.render(conversation, open_turn=True)
+        whole = self.render([*conversation, {"role": "assistant", "content": text}])
+        if not whole.startswith(prompt):
+            raise InputError(
+                "the chat template writes an answer in another turn than the one it prompts for", self.place
+            )
+        whole = whole[: len(prompt) + self._end_of_answer(whole[len(prompt) :], text)]
+        before, ids = self._encode(prompt), self._encode(whole)
+        if ids[: len(before)] != before:
+            # A token of the whole turn lies across the prompt's end, where generation begins with a token of its own.
+            return [*self._encode(whole[len(prompt) :]), self.end_id]
+        return [*ids[len(before) :], self.end_id]
+
+    def continuation_ids(self, text: str) -> list[int]:
+        """Token ids of a short text with which the next turn may begin, as a judge's verdict."""
+        prompt = self.render(QUESTION, open_turn=True)
+        before, ids = self._encode(prompt), self._encode(prompt + text)
+        return ids[len(before) :] if ids[: len(before)] == before else self._encode(text)
+
+    def read(self, ids: Sequence[int]) -> Answer:
+        """The answer in a completion's token ids, which end before the end of the turn, and its reasoning."""
+        text = self.tokenizer.decode(ids, skip_special_tokens=False)
+        if self.answer_header and self.answer_header in text:
+            before, _, answer = text.rpartition(self.answer_header)
+            thought = (reasoning.split(before) or (before, ""))[0]
+        elif found := reasoning.split(text):
+            thought, answer = found
+        else:
+            return Answer(str(self.tokenizer.decode(ids, skip_special_tokens=True)))
+        return Answer(self._without_special(answer).lstrip("\n"), self._without_special(thought).strip())
+
+    @cached_property
+    def answer_header(self) -> str:
+        """What the template writes between the opened turn and the content, as GPT-OSS's channel; often nothing."""
+        prompt = self.render(QUESTION, open_turn=True)
+        turn = self.render([*QUESTION, REPLY]).removeprefix(prompt)
+        return turn[: turn.rfind(REPLY["content"])].strip()
+
+    @cached_property
+    def _special_tokens(self) -> dict[str, int]:
+        """Tokens that no ordinary text is made of, by how they are written."""
+        known = dict(self.tokenizer.get_added_vocab())
+        ids = (*self.tokenizer.all_special_ids, *self.listed)
+        known |= {token: i for i in ids if (token := self.tokenizer.convert_ids_to_tokens(i))}
+        return known
+
+    def _without_special(self, text: str) -> str:
+        for token in self.tokenizer.all_special_tokens:
+            text = text.replace(token, "")
+        return text
+
+    def _end_of_answer(self, turn: str, text: str) -> int:
+        """Where, in the rendered turn, the end token stands that follows the content, or the content ends."""
+        content = text.strip()
+        begins = turn.rfind(content) + len(content) if content in turn else 0
+        end = turn.find(str(self.tokenizer.convert_ids_to_tokens(self.end_id)), begins)
+        return end if end >= 0 else begins or len(turn)
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def open_chat(policy: Policy) -> Chat:
+    """The chat of a model's folder. A judge's folder is used as it is, but for the date and open thinking blocks."""
+    tokenizer = load_tokenizer(policy)
+    template = tokenizer.get_chat_template()
+    is_snapshot = (policy.base / paths.RECORD).exists()
+    if not is_snapshot:
+        tokenizer.chat_template = fixed_template(template, {}, config.DATE)
+    chat = Chat(tokenizer, listed_end_ids(policy.base, policy.trust_remote_code), policy.base)
+    if not is_snapshot and (opened := reasoning.is_open(chat.render(QUESTION, open_turn=True))):
+        reason = f"its chat template opens a thinking block ({opened}); a model that answers at once is expected"
+        raise InputError(reason, policy.base)
+    return chat
+
+
+def listed_end_ids(folder: Path, trust_remote_code: bool) -> set[int]:
+    """The end-of-sequence tokens that a model's files list: none, one or several."""
+    listed = load_generation_config(folder, trust_remote_code).eos_token_id
+    ids = listed if isinstance(listed, list) else [listed]
+    return {number for number in ids if number is not None}
+
+
+def _first(tokens: Iterable[str], text: str) -> str | None:
+    """The token that stands first in the text, the longest where several begin there."""
+    places = [(text.find(token), -len(token), token) for token in tokens if token and token in text]
+    return min(places)[2] if places else None
