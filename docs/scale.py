@@ -38,7 +38,7 @@ LLAMA_8B = Shape(
 
 # An H100 SXM's data sheet: dense bfloat16 operations and bytes a second. `lidr plan` takes 40% of them.
 H100 = device.Speed(flops=989e12, bandwidth=3.35e12)
-ANSWER_TOKENS = 300  # what `lidr plan` assumes
+ANSWER_TOKENS, PROMPT_TOKENS = 300, 150  # what `lidr plan` assumes
 GPU_PRICE = 2.5  # US dollars an hour
 JUDGE_SECONDS = 2.0  # for one answer of the judge
 BYTES_PER_TOKEN = 4  # of text in UTF-8
@@ -81,7 +81,7 @@ def estimate(times: int, paper: config.Settings) -> Estimate:
     """What the paper's run takes with so many times its prompts, the evaluations as they are."""
     prompts = msgspec.structs.replace(paper.prompts, per_iteration=times * paper.prompts.per_iteration)
     settings = msgspec.structs.replace(paper, prompts=prompts)
-    stages, gpus = work.of(settings, ANSWER_TOKENS), GPUS[times]
+    stages, gpus = work.of(settings, work.Lengths(ANSWER_TOKENS, PROMPT_TOKENS)), GPUS[times]
     made = [stage for stage in stages if stage.kind == "generate"]
     trained = [stage for stage in stages if stage.kind == "train"]
     # A step's pairs are shared out: more GPUs than pairs have nothing to do.

@@ -19,8 +19,9 @@ from lidr.stages import base
 
 LAB = model.locate(config.Base(model="lab", revision=None, watch="lab", trust_remote_code=False))
 THINKS = (
-    "{{ bos_token }}{{ strftime_now('%Y') }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}"
-    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% if effort is defined %}{{ effort }}{% endif %}{% endif %}"
+    "{{ bos_token }}{{ strftime_now('%Y') }}"
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% if effort is defined %}{{ effort }}{% endif %}{% endif %}"
 )
 ASKED = [{"role": "user", "content": "7 + 5?"}]
 

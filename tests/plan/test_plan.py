@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -14,8 +15,9 @@ from factories import ROOT, edited
 from lidr import config, policy
 from lidr.cli import main
 from lidr.errors import LidrError
-from lidr.plan import device, memory, shape, work
+from lidr.plan import device, memory, report, shape, work
 from lidr.plan.shape import Shape
+from lidr.plan.work import Lengths
 from lidr.sources import model
 from lidr.stages import base
 
@@ -93,11 +95,12 @@ def test_adapter_of_the_paper(tmp_path: Path) -> None:
 
 
 def test_rows_of_the_paper() -> None:
-    rows = {w.stage: (w.rows, w.tokens, w.most) for w in work.of(profile("paper"), answer_tokens=300)}
+    rows = {w.stage: (w.rows, w.tokens, w.most) for w in work.of(profile("paper"), Lengths(300, 150))}
     assert rows["generate@m1"] == (5000, 1_500_000, 12_000_000)
     assert rows["translate@m2"] == (8000, 3_600_000, 32_768_000)
     assert rows["pairs@m1"] == (8000, 0, 0)
-    assert rows["train@m1"] == (8000, 6_000_000, 32_768_000)
+    # Two sides of a pair with the prompt each: 2 x 150, an answer of 300 and a translation of 450.
+    assert rows["train@m1"] == (8000, 8_400_000, 32_768_000)
     assert rows["mgsm@m0"] == (2500, 750_000, 5_120_000)
     assert rows["alpaca@m2"][0] == 4025
     assert rows["judge"] == (12075, 12_075_000, 0)
@@ -106,7 +109,7 @@ def test_rows_of_the_paper() -> None:
 
 def test_baseline_of_the_pipeline_is_asked_and_not_judged() -> None:
     small = profile("small")
-    rows = {w.stage: w.rows for w in work.of(small, answer_tokens=300)}
+    rows = {w.stage: w.rows for w in work.of(small, Lengths(300, 150))}
     assert rows["baseline (m0)"] == 400
     assert "alpaca@m0" not in rows
     assert rows["judge"] == 2 * 400 * 2  # m1 and m2, both orders
@@ -125,9 +128,19 @@ def test_memory_of_training_part_by_part(tmp_path: Path) -> None:
     assert parts["optimizer"] == 2 * adapter * 4
     layer = 6 * 4096 + 2 * (4096 + 2 * 1024) + 4 * 14336
     assert parts["activations"] == tokens * (32 * 4096 + layer) * 2
-    assert parts["logits"] == 3 * tokens * 128256 * 4
+    assert parts["logits"] == 3 * 2**24 * 4  # a part at a time: all at once would be 6.3 GB
     assert budget.total == round(1.1 * sum(parts.values()))
-    assert 20 * memory.GIB < budget.total < 80 * memory.GIB
+    assert 16 * memory.GIB < budget.total < 24 * memory.GIB
+
+
+def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
+    llama = measured(tmp_path / "llama", LLAMA_8B)
+    paper = profile("paper")
+    assert paper.train.gradient_checkpointing and paper.train.pairs_per_device == 1
+    assert memory.training(paper, llama).advice == "lower train.max_tokens"
+    train = msgspec.structs.replace(paper.train, gradient_checkpointing=False, pairs_per_device=2)
+    advice = memory.training(msgspec.structs.replace(paper, train=train), llama).advice
+    assert advice == "lower train.pairs_per_device or train.max_tokens, or turn train.gradient_checkpointing on"
 
 
 def test_memory_of_generation_part_by_part(tmp_path: Path) -> None:
@@ -160,6 +173,17 @@ def test_generation_is_as_fast_as_the_slower_of_reading_and_computing(tmp_path: 
     slow_cores = device.Speed(flops=1e9, bandwidth=1e20)
     assert device.generation_rate(small, qwen, slow_cores, 300) == pytest.approx(0.4 * 1e9 / (2 * 494_032_768))
     assert device.training_rate(small, qwen, slow_cores) == pytest.approx(0.4 * 1e9 / (8 * 494_032_768))
+
+
+def test_a_stage_s_time_has_its_start_its_prompts_and_its_shards_ends(project_settings: config.Settings) -> None:
+    stage = work.Work("generate@m1", "generate", rows=100, tokens=1000, most=6400, read=500, longest=64)
+    rates = device.Rates(generation=10, training=1, why="", start_up=30, reading=100, alone=0.5)
+    engine = msgspec.structs.replace(project_settings.engine, rows_per_shard=40)
+    settings = msgspec.structs.replace(project_settings, engine=engine)
+    made = SimpleNamespace(settings=settings, rates=rates)
+    # 3 shards, each with one answer that writes half of 64 - 10 tokens alone.
+    assert report._seconds(made, stage) == 30 + 1000 / 10 + 500 / 100 + 3 * 0.5 * 54 * 0.5
+    assert report._seconds(made, work.Work("train@m1", "train", rows=1, tokens=1000)) == 30 + 1000
 
 
 # ---- the command

@@ -30,8 +30,8 @@ def test_the_papers_own_run() -> None:
     assert one.rows == 2 * (5000 + 8000) + 3 * (2500 + 4025)
     # A translation is half as long again as the 300 tokens of an answer.
     assert one.generated == 2 * (5000 * 300 + 8000 * 450) + 3 * (2500 + 4025) * 300
-    assert (one.pairs, one.trained) == (2 * 8000, 2 * 8000 * 750)
-    assert one.bytes_in_training == 8000 * 750 * 36
+    assert (one.pairs, one.trained) == (2 * 8000, 2 * 8000 * 1050)
+    assert one.bytes_in_training == 8000 * 1050 * 36
     assert one.judge_hours == pytest.approx(12_075 * 2 / 8 / 3600)
     assert one.judge_cost == pytest.approx((12_075_000 * 10 + 12_075 * 30) / 1e6)
     hours = one.generation_hours + one.training_hours
@@ -60,6 +60,6 @@ def test_more_prompts_are_more_of_all_but_the_evaluations() -> None:
 def test_each_scale_has_its_bottleneck() -> None:
     assert [scale.estimate(times, PAPER).bottleneck for times in (1, 10, 1000)] == [
         "the judge",
-        "the judge",
+        "training",
         "memory in `train`",
     ]

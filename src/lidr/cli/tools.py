@@ -71,19 +71,33 @@ def profile_use(name: str, force: bool) -> None:
     show_default=True,
     help="Mean length of an answer that is assumed.",
 )
+@click.option(
+    "--prompt-tokens",
+    type=AT_LEAST_ONE,
+    default=150,
+    show_default=True,
+    help="Mean length of a prompt that is assumed.",
+)
 @click.option("--memory", type=AMOUNT, help="Plan for another device, with so many GiB.")
 @click.option("--generation-rate", type=AMOUNT, help="New tokens a second, where you know better than the estimate.")
 @click.option("--training-rate", type=AMOUNT, help="Tokens a second in training, likewise.")
 @click.option("--anyway", is_flag=True, help="Do not fail where the plan does not fit the device.")
 def plan(
-    answer_tokens: int, memory: float | None, generation_rate: float | None, training_rate: float | None, anyway: bool
+    answer_tokens: int,
+    prompt_tokens: int,
+    memory: float | None,
+    generation_rate: float | None,
+    training_rate: float | None,
+    anyway: bool,
 ) -> None:
     """Say what the pipeline will take: rows, tokens, memory, time and cost; nothing runs, no weight is loaded."""
     from lidr import config
     from lidr import plan as planning
     from lidr.plan import report
+    from lidr.plan.work import Lengths
 
-    made = planning.make(config.load(), answer_tokens, memory, generation_rate, training_rate)
+    lengths = Lengths(answer_tokens, prompt_tokens)
+    made = planning.make(config.load(), lengths, memory, generation_rate, training_rate)
     for line in report.lines(made):
         click.echo(line)
     for problem in made.problems:

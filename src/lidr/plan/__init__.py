@@ -20,7 +20,7 @@ from lidr.plan import device, memory, shape, work
 from lidr.plan.device import Device, Rates
 from lidr.plan.memory import Budget
 from lidr.plan.shape import Shape
-from lidr.plan.work import Work
+from lidr.plan.work import Lengths, Work
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Plan:
     training: Budget | None
     device: Device
     rates: Rates | None
-    answer_tokens: int
+    lengths: Lengths
 
     @property
     def problems(self) -> list[str]:
@@ -51,7 +51,7 @@ class Plan:
 
 def make(
     settings: config.Settings,
-    answer_tokens: int,
+    lengths: Lengths,
     memory_gib: float | None = None,
     generation_rate: float | None = None,
     training_rate: float | None = None,
@@ -64,15 +64,15 @@ def make(
     rates = None
     can_be_measured = found is not None and memory_gib is None and not (served and generation_rate is None)
     if found is not None and (can_be_measured or (generation_rate and training_rate)):
-        rates = device.rates(settings, found, there, answer_tokens, generation_rate, training_rate)
+        rates = device.rates(settings, found, there, lengths.answer, generation_rate, training_rate)
     return Plan(
         settings=settings,
         shape=found,
         unknown=unknown,
-        stages=work.of(settings, answer_tokens),
+        stages=work.of(settings, lengths),
         generation=None if found is None or served else memory.generation(settings, found, there.memory, batches),
         training=None if found is None else memory.training(settings, found),
         device=there,
         rates=rates,
-        answer_tokens=answer_tokens,
+        lengths=lengths,
     )

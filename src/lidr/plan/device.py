@@ -8,6 +8,7 @@ A rate is what the slower of the two allows (a roofline), times the share of it 
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from dataclasses import dataclass
 from lidr import config, policy
 from lidr.plan.memory import BYTES, GIB, longest_request
 from lidr.plan.shape import Shape
+
+# Seconds until a stage that generates has its model loaded and compiled, and until one that trains has: rough guesses.
+START_UP = {"vllm": 75.0, "cuda": 30.0, "mps": 30.0, "cpu": 10.0, "other": 30.0}
+# Of the tokens by which the longest answer of a shard may exceed the mean one, how many it is taken to write alone.
+TAIL = 0.5
 
 # The share of what a plain matrix product and a plain copy reach that generation and training get: a rough guess.
 SHARE = 0.4
@@ -39,11 +45,18 @@ class Speed:
 
 @dataclass(frozen=True)
 class Rates:
-    """Tokens a second of generation and training, and where each comes from."""
+    """Tokens a second that generation writes and reads and that training sees, and where they come from.
+
+    `alone` is the seconds of a step with a single row, `start_up` those until a model is loaded. Rates that were given
+    say nothing of what is read and of single rows: these then cost nothing.
+    """
 
     generation: float
     training: float
     why: str
+    start_up: float
+    reading: float = math.inf
+    alone: float = 0.0
 
 
 def find(wanted: str, memory_gib: float | None) -> Device:
@@ -70,8 +83,9 @@ def rates(
     training: float | None,
 ) -> Rates:
     """The rates that were given, or what the device should reach."""
+    start_up = START_UP["vllm" if settings.engine.vllm else there.kind]
     if generation and training:
-        return Rates(generation, training, "as given")
+        return Rates(generation, training, "as given", start_up)
     dtype = str(settings.engine.dtype or "float32")
     speed = measure(there.kind, dtype)
     workers = settings.engine.ray.workers if settings.engine.ray else 1
@@ -83,20 +97,28 @@ def rates(
         generation or workers * generation_rate(settings, shape, speed, answer_tokens),
         training or training_rate(settings, shape, speed),
         why,
+        start_up,
+        reading=workers * SHARE * speed.flops / (2 * (shape.parameters - shape.embedding)),
+        alone=step_time(settings, shape, speed, rows=1, answer_tokens=answer_tokens) / SHARE,
     )
 
 
 def generation_rate(settings: config.Settings, shape: Shape, speed: Speed, answer_tokens: int) -> float:
-    """Tokens a second: each step reads all weights and the cache once, and computes two operations a weight and row."""
-    size = BYTES[str(settings.engine.dtype or "float32")]
+    """Tokens a second that the largest batches write."""
     longest = longest_request(settings)
     vllm = settings.engine.vllm
     rows = vllm.sequences if vllm else max(1, int(settings.engine.tokens_per_batch or longest) // longest)
+    return SHARE * rows / step_time(settings, shape, speed, rows, answer_tokens)
+
+
+def step_time(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
+    """Seconds of one step: it reads all weights and the cache once, and computes two operations a weight and row."""
+    size = BYTES[str(settings.engine.dtype or "float32")]
     cached = 2 * shape.layers * shape.key_value_heads * shape.head * size * answer_tokens
     multiplied = shape.parameters - shape.embedding
     reading = (multiplied * size + rows * cached) / speed.bandwidth
     computing = 2 * multiplied * rows / speed.flops
-    return SHARE * rows / max(reading, computing)
+    return max(reading, computing)
 
 
 def training_rate(settings: config.Settings, shape: Shape, speed: Speed) -> float:

@@ -64,7 +64,8 @@ def generation(settings: config.Settings, shape: Shape, device_memory: int, batc
         ),
         Part("logits", 3 * rows * shape.vocabulary * 4, f"3 x {rows:,} rows x {shape.vocabulary:,} tokens x 4 bytes"),
     )
-    return Budget(parts, "lower engine.tokens_per_batch or max_new_tokens, or take bfloat16 (engine.dtype)")
+    advice = "lower engine.tokens_per_batch or max_new_tokens"
+    return Budget(parts, f"{advice}, or take bfloat16 (engine.dtype)" if size == 4 else advice)
 
 
 def training(settings: config.Settings, shape: Shape) -> Budget:
@@ -85,13 +86,22 @@ def training(settings: config.Settings, shape: Shape) -> Budget:
         Part("gradient", adapter * 4, f"{_millions(adapter)} x 4 bytes"),
         Part("optimizer", 2 * adapter * 4, f"AdamW: 2 x {_millions(adapter)} x 4 bytes"),
         Part("activations", tokens * held * size, f"{tokens:,} tokens x ({how}) x {size} bytes"),
-        Part(
-            "logits",
-            3 * tokens * shape.vocabulary * 4,
-            f"3 x {tokens:,} tokens x {shape.vocabulary:,} x 4 bytes (logits, log-softmax, gradient)",
-        ),
+        _training_logits(tokens, shape),
     )
-    return Budget(parts, "lower train.pairs_per_device or train.max_tokens, or turn gradient_checkpointing on")
+    lower = [f"train.{name}" for name in ("pairs_per_device", "max_tokens") if getattr(train, name) > 1]
+    advice = f"lower {' or '.join(lower)}"
+    return Budget(parts, advice if checkpoint else f"{advice}, or turn train.gradient_checkpointing on")
+
+
+def _training_logits(tokens: int, shape: Shape) -> Part:
+    """Logits at once where they are few; else TRL makes a part of them at a time (lidr.training.scoring)."""
+    from lidr.training.scoring import AT_ONCE
+
+    how = f"3 x {tokens:,} tokens x {shape.vocabulary:,}"
+    if tokens * shape.vocabulary > AT_ONCE:
+        how = f"3 x {AT_ONCE:,} at a time"
+    values = min(tokens * shape.vocabulary, AT_ONCE)
+    return Part("logits", 3 * values * 4, f"{how} x 4 bytes (logits, log-softmax, gradient)")
 
 
 def longest_request(settings: config.Settings) -> int:
@@ -141,7 +151,8 @@ def _vllm(settings: config.Settings, shape: Shape, device_memory: int) -> Budget
         ),
         Part("not vLLM's", reserved, f"1 - engine.vllm.memory_share ({vllm.memory_share:g}) of the device"),
     )
-    return Budget(parts, "raise engine.vllm.tensor_parallel or memory_share, or lower engine.vllm.context")
+    advice = "raise engine.vllm.tensor_parallel, or lower engine.vllm.context"
+    return Budget(parts, advice if vllm.memory_share >= 0.95 else f"{advice}, or raise engine.vllm.memory_share")
 
 
 def _millions(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lidr.plan import Plan
+from lidr.plan.device import TAIL
 from lidr.plan.memory import GIB, SLACK, Budget
 from lidr.plan.work import JUDGE_PROMPT_TOKENS, TRANSLATION_GROWTH, Work, judge_tokens, requests
 
@@ -55,9 +56,14 @@ def _stages(plan: Plan) -> Iterator[str]:
 
 
 def _seconds(plan: Plan, work: Work) -> float:
-    if plan.rates is None or work.kind not in ("generate", "train"):
+    rates = plan.rates
+    if rates is None or work.kind not in ("generate", "train"):
         return 0.0
-    return work.tokens / (plan.rates.generation if work.kind == "generate" else plan.rates.training)
+    if work.kind == "train":
+        return rates.start_up + work.tokens / rates.training
+    shards = -(-work.rows // plan.settings.engine.rows_per_shard)
+    alone = TAIL * max(0, work.longest - work.tokens // work.rows) * rates.alone
+    return rates.start_up + work.tokens / rates.generation + work.read / rates.reading + shards * alone
 
 
 def _time(plan: Plan, work: Work) -> str:
@@ -82,7 +88,7 @@ def _budget(name: str, budget: Budget | None) -> Iterator[str]:
 
 def _judge(plan: Plan) -> Iterator[str]:
     judge, asked = plan.settings.alpaca.judge, requests(plan.settings)
-    tokens = judge_tokens(plan.settings, plan.answer_tokens)
+    tokens = judge_tokens(plan.settings, plan.lengths.answer)
     if judge.name != "openai":
         yield f"judge: {judge.name}, {asked:,} questions, no cost"
         return
@@ -95,8 +101,14 @@ def _judge(plan: Plan) -> Iterator[str]:
 
 
 def _assumptions(plan: Plan) -> Iterator[str]:
+    lengths = plan.lengths
     yield (
-        f"assumed: answers of {plan.answer_tokens} tokens (--answer-tokens), translations {TRANSLATION_GROWTH:g} times "
-        f"as long, no pair dropped, {JUDGE_PROMPT_TOKENS} tokens of instructions in a judge's question; prompts are "
-        "not counted; memory is for the largest batches that params.yaml allows"
+        f"assumed: answers of {lengths.answer} tokens (--answer-tokens), prompts of {lengths.prompt} (--prompt-tokens), "
+        f"translations {TRANSLATION_GROWTH:g} times as long, no pair dropped, {JUDGE_PROMPT_TOKENS} tokens of "
+        "instructions in a judge's question; memory is for the largest batches that params.yaml allows"
     )
+    if plan.rates is not None:
+        yield (
+            f"in the time: {plan.rates.start_up:.0f} s for each stage to load its model, and at the end of each shard "
+            f"its longest answer alone, {TAIL:.0%} of what the limit leaves it"
+        )

@@ -1,7 +1,7 @@
 """Rows and tokens of every stage, counted from params.yaml alone.
 
->>> of(settings, answer_tokens=300)[1]
-Work(stage='generate@m1', kind='generate', rows=5000, tokens=1500000, most=12000000)
+>>> of(settings, Lengths(answer=300, prompt=150))[1]
+Work(stage='generate@m1', kind='generate', rows=5000, tokens=1500000, most=12000000, read=750000, longest=2400)
 """
 
 from __future__ import annotations
@@ -17,27 +17,42 @@ Kind = Literal["files", "generate", "train", "judge"]
 TRANSLATION_GROWTH = 1.5
 # What a judge reads beside instruction and answers: its own instructions.
 JUDGE_PROMPT_TOKENS = 400
+# What a request to translate has beside the text.
+TRANSLATION_PROMPT_TOKENS = 60
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Mean tokens that are assumed of an answer and of a prompt."""
+
+    answer: int
+    prompt: int
 
 
 @dataclass(frozen=True)
 class Work:
-    """One stage: rows that it makes, new tokens (trained-on tokens for `train`) as assumed, and at most."""
+    """One stage: rows that it makes, new tokens (trained-on tokens for `train`) as assumed, and at most.
+
+    `read` are the tokens of prompts that generation reads, `longest` the tokens that one answer may have.
+    """
 
     stage: str
     kind: Kind
     rows: int
     tokens: int = 0
     most: int = 0
+    read: int = 0
+    longest: int = 0
 
 
-def of(settings: config.Settings, answer_tokens: int) -> list[Work]:
+def of(settings: config.Settings, lengths: Lengths) -> list[Work]:
     """All stages with work worth planning, in the pipeline's order."""
-    stages = [work for name in settings.iterations for work in _iteration(settings, name, answer_tokens)]
+    stages = [work for name in settings.iterations for work in _iteration(settings, name, lengths)]
     for model in settings.models:
         mgsm = settings.mgsm
         rows = mgsm.items * len(mgsm.languages)
-        stages.append(_generation(f"mgsm@{model}", rows, answer_tokens, mgsm.max_new_tokens))
-    return [*stages, *_alpaca(settings, answer_tokens)]
+        stages.append(_generation(f"mgsm@{model}", rows, lengths, mgsm.max_new_tokens))
+    return [*stages, *_alpaca(settings, lengths)]
 
 
 def requests(settings: config.Settings) -> int:
@@ -53,39 +68,52 @@ def judge_tokens(settings: config.Settings, answer_tokens: int) -> int:
     return requests(settings) * (JUDGE_PROMPT_TOKENS + 2 * answer)
 
 
-def _iteration(settings: config.Settings, name: str, answer_tokens: int) -> list[Work]:
+def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[Work]:
     count, train = settings.prompts.per_iteration, settings.train_for(name)
     asked = count * len(settings.all_languages)
     directions = 2 * len(settings.languages)
-    answer = min(answer_tokens, settings.generate.max_new_tokens)
+    answer = min(lengths.answer, settings.generate.max_new_tokens)
     translated = min(round(TRANSLATION_GROWTH * answer), settings.translate.max_new_tokens)
     pairs = count * directions
     passes = pairs * train.epochs
     return [
         Work(f"prompts@{name}", "files", asked),
-        _generation(f"generate@{name}", asked, answer_tokens, settings.generate.max_new_tokens),
-        _generation(f"translate@{name}", count * directions, translated, settings.translate.max_new_tokens),
+        _generation(f"generate@{name}", asked, lengths, settings.generate.max_new_tokens),
+        _generation(
+            f"translate@{name}",
+            count * directions,
+            Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer),
+            settings.translate.max_new_tokens,
+        ),
         Work(f"pairs@{name}", "files", pairs),
         Work(
             f"train@{name}",
             "train",
             pairs,
-            # One side of a pair is an answer, the other a translation.
-            tokens=round(passes * min(answer + translated, 2 * train.max_tokens)),
+            # One side of a pair is an answer, the other a translation; each is computed with its prompt.
+            tokens=round(passes * min(2 * lengths.prompt + answer + translated, 2 * train.max_tokens)),
             most=round(passes * 2 * train.max_tokens),
         ),
     ]
 
 
-def _alpaca(settings: config.Settings, answer_tokens: int) -> list[Work]:
+def _alpaca(settings: config.Settings, lengths: Lengths) -> list[Work]:
     alpaca = settings.alpaca
     rows = alpaca.items * len(alpaca.languages)
     answers = [model for model in settings.models if model != settings.baseline.model]
     own = [] if settings.baseline.is_published else [f"baseline ({settings.baseline.model})"]
     stages = [*own, *(f"alpaca@{model}" for model in answers)]
-    work = [_generation(stage, rows, answer_tokens, alpaca.max_new_tokens) for stage in stages]
-    return [*work, Work("judge", "judge", requests(settings), judge_tokens(settings, answer_tokens))]
+    work = [_generation(stage, rows, lengths, alpaca.max_new_tokens) for stage in stages]
+    return [*work, Work("judge", "judge", requests(settings), judge_tokens(settings, lengths.answer))]
 
 
-def _generation(stage: str, rows: int, mean_tokens: int, most: int) -> Work:
-    return Work(stage, "generate", rows, tokens=rows * min(mean_tokens, most), most=rows * most)
+def _generation(stage: str, rows: int, lengths: Lengths, most: int) -> Work:
+    return Work(
+        stage,
+        "generate",
+        rows,
+        tokens=rows * min(lengths.answer, most),
+        most=rows * most,
+        read=rows * lengths.prompt,
+        longest=most,
+    )
