@@ -103,7 +103,8 @@ def _judge(plan: Plan) -> Iterator[str]:
 def _assumptions(plan: Plan) -> Iterator[str]:
     lengths = plan.lengths
     yield (
-        f"assumed: answers of {lengths.answer} tokens (--answer-tokens), prompts of {lengths.prompt} (--prompt-tokens), "
+        f"assumed: answers of {lengths.answer} tokens (--answer-tokens), prompts of {lengths.prompt} "
+        "(--prompt-tokens), "
         f"translations {TRANSLATION_GROWTH:g} times as long, no pair dropped, {JUDGE_PROMPT_TOKENS} tokens of "
         "instructions in a judge's question; memory is for the largest batches that params.yaml allows"
     )
