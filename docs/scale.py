@@ -90,7 +90,7 @@ def estimate(times: int, paper: config.Settings) -> Estimate:
     generation = generated / device.generation_rate(settings, LLAMA_8B, H100, ANSWER_TOKENS) / 3600
     training = seen / device.training_rate(settings, LLAMA_8B, H100) / 3600
     questions, judge = work.requests(settings), settings.alpaca.judge
-    assert judge.prompt_price and judge.completion_price and judge.concurrency
+    assert isinstance(judge, config.OpenAIJudge) and judge.prompt_price and judge.completion_price
     read = work.judge_tokens(settings, ANSWER_TOKENS)
     return Estimate(
         times=times,

@@ -203,13 +203,13 @@ def _missing(settings: config.Settings, path: str) -> str:
 
 def _judge(settings: config.Settings) -> Finding:
     judge = settings.alpaca.judge
-    if judge.name == "local":
-        folder = Path(str(judge.model))
+    if isinstance(judge, config.LocalJudge):
+        folder = Path(judge.model)
         made_here = folder.is_relative_to(paths.MODELS)
         return Finding("judge", made_here or folder.is_dir(), f"the model in {folder}")
-    if judge.name != "openai":
+    if not isinstance(judge, config.OpenAIJudge):
         return Finding("judge", True, judge.name)
-    name = "OPENAI_API_KEY" if "api.openai.com" in str(judge.endpoint) else "LIDR_JUDGE_KEY"
+    name = "OPENAI_API_KEY" if "api.openai.com" in judge.endpoint else "LIDR_JUDGE_KEY"
     is_set = bool(os.environ.get(name))
     detail = f"{judge.model} at {judge.endpoint}; {name} is {'set' if is_set else 'not set'}"
     return Finding("judge", is_set or (None if name == "LIDR_JUDGE_KEY" else False), detail)

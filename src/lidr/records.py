@@ -193,6 +193,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     baseline_off_target: bool
     swapped: bool = False
     orders: tuple[float | None, ...] = ()
+    judge_faults: tuple[str, ...] = ()
     judge_prompt_tokens: int = 0
     judge_completion_tokens: int = 0
 

@@ -36,13 +36,10 @@ def configure(prompts: Path, outputs: Path, generator: str, items: int, url: str
             "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
             f"alpaca:\n  source: {prompts}\n  languages: [es]\n  items: {items}",
         ),
-        ("    name: lab  ", "    name: openai  "),
-        ("    model: null  ", "    model: judge-1  "),
-        ("    endpoint: null  ", f"    endpoint: {url}  "),
-        ("    concurrency: null", "    concurrency: 8"),
-        ("    retries: null", "    retries: 3"),
-        ("    timeout_seconds: null", "    timeout_seconds: 60"),
-        ("    prompt_price: null", "    prompt_price: 10"),
-        ("    completion_price: null", "    completion_price: 30"),
+        (
+            "    name: lab  ",
+            f"    name: openai\n    model: judge-1\n    endpoint: {url}\n    retries: 3\n"
+            "    prompt_price: 10\n    completion_price: 30  ",
+        ),
     )
     Path("params.yaml").write_text(text, "utf-8")

@@ -5,21 +5,21 @@ alpaca-eval is given our prompt as its template, so that whole request bodies ar
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import ROOT, prompt
-from fake_endpoint import KEY, running
-from msgspec.structs import replace
+from factories import prompt
+from fake_endpoint import KEY, completion, content, running
 
 from lidr import config
 from lidr.evals.alpaca import standard_error, win_rates
 from lidr.evals.judges import Contest, judge_all
 from lidr.evals.judges.openai import openai_judge
-from lidr.evals.judges.prompt import SYSTEM, USER
+from lidr.evals.judges.prompt import SYSTEM, template
 from lidr.evals.length_controlled import length_controlled
 from lidr.records import FinishReason, Verdict
 
@@ -37,20 +37,9 @@ def texts(n: int) -> tuple[str, str, str]:
     return f"{n}: {instruction}", baseline, baseline if n % 20 == 0 else own
 
 
-def annotate(folder: Path, url: str) -> list[dict[str, Any]]:
-    """alpaca-eval's own annotator on the rows."""
-    from alpaca_eval.annotators import PairwiseAnnotator
-
-    template = folder / "template.txt"
-    template.write_text(
-        f"<|im_start|>system\n{SYSTEM}\n<|im_end|>\n<|im_start|>user\n{USER}\n<|im_end|>", encoding="utf-8"
-    )
-    completions = {"model_name": MODEL, "max_tokens": 1, "temperature": 1, "logprobs": True, "top_logprobs": 5}
-    completions |= {"openai_api_base": url, "openai_api_keys": [KEY], "num_procs": 4, "price_per_token": 0.0}
-    settings = {
-        "prompt_template": str(template),
-        "fn_completions": "openai_completions",
-        "completions_kwargs": completions | {"client_config_path": str(folder / "none.yaml")},
+# alpaca-eval's two ways to read a reply: weighted log-probabilities, and patterns in a text.
+PARSERS: dict[str, dict[str, Any]] = {
+    "logprobs": {
         "fn_completion_parser": "logprob_parser",
         "completion_parser_kwargs": {
             "numerator_token": "m",
@@ -58,6 +47,30 @@ def annotate(folder: Path, url: str) -> list[dict[str, Any]]:
             "is_binarize": False,
         },
         "completion_key": "completions_all",
+    },
+    "text": {
+        "fn_completion_parser": "regex_parser",
+        "completion_parser_kwargs": {"outputs_to_match": {"1": r"(?:^|\n)m$", "2": r"(?:^|\n)M$"}},
+    },
+}
+ONE_TOKEN = {"max_tokens": 1, "temperature": 1, "logprobs": True, "top_logprobs": 5}
+
+
+def annotate(folder: Path, url: str, reply: str = "logprobs") -> list[dict[str, Any]]:
+    """alpaca-eval's own annotator on the rows."""
+    from alpaca_eval.annotators import PairwiseAnnotator
+
+    path = folder / "template.txt"
+    path.write_text(
+        f"<|im_start|>system\n{SYSTEM}\n<|im_end|>\n<|im_start|>user\n{template(reply)}\n<|im_end|>", encoding="utf-8"
+    )
+    completions: dict[str, Any] = {"model_name": MODEL} | (ONE_TOKEN if reply == "logprobs" else {"max_tokens": 500})
+    completions |= {"openai_api_base": url, "openai_api_keys": [KEY], "num_procs": 4, "price_per_token": 0.0}
+    settings = {
+        "prompt_template": str(path),
+        "fn_completions": "openai_completions",
+        "completions_kwargs": completions | {"client_config_path": str(folder / "none.yaml")},
+        **PARSERS[reply],
         "batch_size": 1,
     }
     (folder / "configs.yaml").write_text(json.dumps({"peer": settings}), encoding="utf-8")
@@ -83,15 +96,7 @@ def test_requests_order_and_preferences_are_the_same(tmp_path: Path) -> None:
         peer = annotate(tmp_path, theirs.url)
     rows = [Contest(prompt(f"i-{n}", "es", text=texts(n)[0]), texts(n)[2], texts(n)[1]) for n in range(ROWS)]
     with running() as ours:
-        judge = replace(
-            config.load(ROOT / "params.yaml").alpaca.judge,
-            name="openai",
-            model=MODEL,
-            endpoint=ours.url,
-            concurrency=4,
-            retries=0,
-            timeout_seconds=60.0,
-        )
+        judge = config.OpenAIJudge(model=MODEL, endpoint=ours.url, concurrency=4, retries=0)
         opinions = judge_all(openai_judge(judge, both_orders=False), rows)
     assert len(ours.bodies) == len(theirs.bodies) == ROWS - ROWS // 20
     # The order of the two answers is within the texts.
@@ -103,6 +108,34 @@ def test_requests_order_and_preferences_are_the_same(tmp_path: Path) -> None:
         is_missing = wanted is None or wanted != wanted
         assert opinion.preference == (None if is_missing else pytest.approx(wanted, abs=1e-12))
     assert any(opinion.preference is None for opinion in opinions)
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_verdicts_in_text_are_the_same(tmp_path: Path) -> None:
+    """Discrete preferences by the label on the last line; some replies hold none."""
+
+    def model(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        kind = int(hashlib.sha256(content(body).encode()).hexdigest()[:8], 16) % 9
+        text = "I cannot say." if kind == 0 else f"Both are short.\n{'m' if kind % 2 else 'M'}"
+        return 200, completion(body, None) | {
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}]
+        }
+
+    with running() as theirs:
+        theirs.model = model
+        peer = annotate(tmp_path, theirs.url, "text")
+    rows = [Contest(prompt(f"i-{n}", "es", text=texts(n)[0]), texts(n)[2], texts(n)[1]) for n in range(ROWS)]
+    with running() as ours:
+        ours.model = model
+        judge = config.OpenAIJudge(model=MODEL, endpoint=ours.url, reply="text", concurrency=4, retries=0)
+        opinions = judge_all(openai_judge(judge, both_orders=False), rows)
+    assert {body["messages"][-1]["content"] for body in ours.bodies} == {
+        body["messages"][-1]["content"] for body in theirs.bodies
+    }
+    by_instruction = {row["instruction"]: row["preference"] for row in peer}
+    wanted = [by_instruction[row.instruction.text] for row in rows]
+    assert [opinion.preference for opinion in opinions] == [None if p is None or p != p else p for p in wanted]
+    assert {1.0, 1.5, 2.0, None} == {opinion.preference for opinion in opinions}
 
 
 def annotations(n: int, taste: float, seed: int) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import ROOT, FakeEngine, edited, prompt
-from fake_endpoint import KEY, PROMPT_TOKENS, Endpoint, content, logprobs, running
+from factories import FakeEngine, edited, prompt
+from fake_endpoint import KEY, PROMPT_TOKENS, Endpoint, completion, content, logprobs, running
 from msgspec.structs import replace
 
 from lidr import config, paths
@@ -36,12 +36,9 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoi
         yield found
 
 
-def settings(server: Endpoint, **values: object) -> config.Judge:
-    committed = config.load(ROOT / "params.yaml").alpaca.judge
-    judge = replace(
-        committed, name="openai", model="judge-1", endpoint=server.url, concurrency=4, retries=2, timeout_seconds=20.0
-    )
-    return replace(judge, **values)
+def settings(server: Endpoint, **values: Any) -> config.OpenAIJudge:
+    usual = {"model": "judge-1", "endpoint": server.url, "concurrency": 4, "retries": 2, "timeout_seconds": 20.0}
+    return config.OpenAIJudge(**(usual | values))
 
 
 def contests(count: int) -> list[Contest]:
@@ -197,7 +194,7 @@ def test_retry_after_is_waited_for(endpoint: Endpoint) -> None:
         ("truncated", "failed 3 times: not a chat completion with log-probabilities", 3),
         ("no logprobs", "failed 3 times: not a chat completion with log-probabilities", 3),
         ("401", "refuses: status 401", 1),
-        ("404", "refuses: status 404", 1),
+        ("404", "no such model there, or it is retired: name another one in alpaca.judge.model", 1),
         ("429 3600", "asks to wait 3,600 s", 1),
     ],
 )
@@ -273,7 +270,7 @@ def test_retries_count_in_the_budget(endpoint: Endpoint) -> None:
 
 def test_a_judge_that_never_names_a_label_is_not_asked_on(endpoint: Endpoint) -> None:
     endpoint.faults = lambda number, body: "mute"
-    with pytest.raises(LidrError, match="neither 'm' nor 'M' among its likely first tokens, in 20 of 20 answers"):
+    with pytest.raises(LidrError, match="gives neither 'm' nor 'M', in 20 of 20 answers"):
         judge_all(judge(endpoint), contests(200))
     assert len(endpoint.bodies) < 40
     with pytest.raises(LidrError, match="neither 'm' nor 'M'"):
@@ -291,6 +288,113 @@ def test_the_key_is_in_no_file_and_openais_goes_nowhere_else(
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(LidrError, match="OPENAI_API_KEY is not set"):
         judges_openai.openai_judge(settings(endpoint, endpoint="https://api.openai.com/v1"), False)
+
+
+# --- replies in text -------------------------------------------------------------------------------------------------
+
+
+def in_text(endpoint: Endpoint, *texts: str | None, finish: str = "stop", **values: Any) -> TokenJudge:
+    """A judge whose server answers with these texts in turn."""
+    said = iter(texts * 100)
+
+    def model(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        message = {"role": "assistant", "content": next(said)}
+        usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": 7, "total_tokens": PROMPT_TOKENS + 7}
+        return 200, {"choices": [{"index": 0, "finish_reason": finish, "message": message}], "usage": usage}
+
+    endpoint.model = model
+    return judge(endpoint, reply="text", **values)
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "fault"),
+    [
+        ("m", "m", ""),
+        ("M", "M", ""),
+        ("The first one is in Spanish.\n\n**M**", "M", ""),
+        ("`m`.", "m", ""),
+        ('Better: the first.\n"m"', "m", ""),
+        ("<think>M? No.</think>\nm", "m", ""),
+        ("m is better", None, "no_label"),
+        ("m\nbecause it is correct", None, "no_label"),
+        ("Label: m", None, "no_label"),
+        ("n", None, "no_label"),
+        ("", None, "empty"),
+        (None, None, "empty"),
+        ("<think>M? No.</think>", None, "empty"),
+    ],
+)
+def test_the_last_line_of_a_reply_is_its_verdict(
+    endpoint: Endpoint, text: str | None, label: str | None, fault: str
+) -> None:
+    [question] = [conversation("i", "a", "b", "text")]
+    [found] = in_text(endpoint, text, concurrency=1).panel.ask([question])
+    assert (found.lower, found.upper) == (0.0 if label == "m" else None, 0.0 if label == "M" else None)
+    assert found.fault == fault
+
+
+def test_a_reply_that_was_cut_off_is_no_verdict(endpoint: Endpoint) -> None:
+    found = judge_all(in_text(endpoint, "m", "M", "m", "M", finish="length", both_orders=False), contests(0))
+    assert found == []
+    [question] = [conversation("i", "a", "b", "text")]
+    [reply] = in_text(endpoint, "m", finish="length").panel.ask([question])
+    assert (reply.lower, reply.upper, reply.fault) == (None, None, "cut_off")
+
+
+def test_verdicts_in_text_are_1_or_2_and_faults_are_counted(endpoint: Endpoint) -> None:
+    rows = contests(4)
+    found = judge_all(in_text(endpoint, "m", "M", "", "both", concurrency=1), rows)
+    swaps = [is_swapped(row.instruction.text) for row in rows]
+    assert [o.preference for o in found] == [2.0 if swaps[0] else 1.0, 1.0 if swaps[1] else 2.0, None, None]
+    assert [o.faults for o in found] == [(), (), ("empty",), ("no_label",)]
+
+
+def test_what_a_judge_that_replies_in_text_is_sent(endpoint: Endpoint) -> None:
+    judge_all(in_text(endpoint, "m", reasoning_effort="low", max_completion_tokens=500), contests(1))
+    [body] = endpoint.bodies
+    assert body.pop("messages")[1]["content"].endswith("m or M, and nothing else.")
+    assert body == {"model": "judge-1", "max_completion_tokens": 500, "reasoning_effort": "low"}
+
+
+def test_a_judge_that_only_ever_is_empty_is_not_asked_on(endpoint: Endpoint) -> None:
+    with pytest.raises(LidrError, match=r"neither 'm' nor 'M', in 20 of 20 answers \(20 empty\)"):
+        judge_all(in_text(endpoint, ""), contests(200))
+    assert len(endpoint.bodies) < 40
+
+
+def refusing(endpoint: Endpoint, word: str, message: str, status: int = 400) -> None:
+    """A server that refuses requests which hold this key."""
+
+    def model(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if word in body:
+            return status, {"error": {"message": message}}
+        return 200, completion(body, logprobs(content(body)))
+
+    endpoint.model = model
+
+
+def test_a_model_that_wants_the_newer_name_of_the_limit_gets_it(endpoint: Endpoint) -> None:
+    refusing(endpoint, "max_tokens", "Unsupported parameter: use 'max_completion_tokens' instead")
+    assert len(judge_all(judge(endpoint), contests(10))) == 10
+    assert len(endpoint.bodies) == 11
+    assert [("max_tokens" in body, body.get("max_completion_tokens")) for body in endpoint.bodies[:2]] == [
+        (True, None),
+        (False, 1),
+    ]
+
+
+def test_a_model_without_log_probabilities_is_found_out_by_one_request(endpoint: Endpoint) -> None:
+    refusing(endpoint, "logprobs", "'logprobs' is not supported with this model")
+    with pytest.raises(LidrError, match=r"it gives no log-probabilities: set alpaca.judge.reply to text"):
+        judge_all(judge(endpoint), contests(10))
+    assert len(endpoint.bodies) == 1
+
+
+def test_a_retired_model_is_found_out_by_one_request(endpoint: Endpoint) -> None:
+    refusing(endpoint, "model", "The model has been deprecated", status=404)
+    with pytest.raises(LidrError, match=r"or it is retired: name another one in alpaca.judge.model"):
+        judge_all(judge(endpoint), contests(10))
+    assert len(endpoint.bodies) == 1
 
 
 # --- a model on this machine, and the lab's checker ------------------------------------------------------------------
@@ -351,30 +455,26 @@ def test_journal_keys_tell_questions_apart(tmp_path: Path, monkeypatch: pytest.M
 
 # --- params.yaml -----------------------------------------------------------------------------------------------------
 
-OPENAI = (
-    ("    name: lab  ", "    name: openai  "),
-    ("    model: null  ", "    model: x  "),
-    ("    endpoint: null  ", "    endpoint: https://api.openai.com/v1  "),
-    ("    concurrency: null", "    concurrency: 4"),
-    ("    retries: null", "    retries: 3"),
-    ("    timeout_seconds: null", "    timeout_seconds: 60"),
-)
+OPENAI = "    name: openai\n    model: x\n    endpoint: https://api.openai.com/v1"
+
+
+def openai(*lines: str) -> tuple[str, str]:
+    return "    name: lab  ", "\n    ".join([OPENAI, *lines]) + "  "
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ([("    model: null  ", "    model: x  ")], "judge.model: the judge 'lab' has no use for it; null is expected"),
-        ([OPENAI[0], *OPENAI[2:]], "judge.model: the judge 'openai' needs a value here"),
-        ([("    name: lab  ", "    name: gpt  ")], "judge.name: 'gpt' is none of lab, openai, local"),
+        ([("    name: lab  ", "    name: lab\n    model: x  ")], "judge.model: there is no such key"),
+        ([("    name: lab  ", "    name: openai\n    endpoint: http://x  ")], "judge.model: this key is missing"),
+        ([("    name: lab  ", "    name: gpt  ")], "judge.name: 'gpt' is none of lab, local, openai"),
         (
-            [*OPENAI[:2], (OPENAI[2][0], "    endpoint: https://me:secret@x.org/v1  "), *OPENAI[3:]],
+            [("    name: lab  ", "    name: openai\n    model: x\n    endpoint: https://me:secret@x.org/v1  ")],
             "judge.endpoint: an address such as",
         ),
-        (
-            [*OPENAI, ("    prompt_price: null", "    prompt_price: 1.0")],
-            "judge.prompt_price: both prices are expected",
-        ),
+        ([openai("prompt_price: 1.0")], "judge.prompt_price: both prices are expected"),
+        ([openai("reasoning_effort: low")], "judge.reasoning_effort: a judge that reasons replies in text"),
+        ([openai("reply: words")], "judge.reply: 'words' is none of logprobs, text"),
         ([("alpaca:\n  source: lab", "alpaca:\n  source: data/x")], "judge.name: the lab's checker judges its own"),
     ],
 )
@@ -402,7 +502,8 @@ def test_contradictions_of_the_baseline(tmp_path: Path, model: str, source: str,
     assert message in str(caught.value)
 
 
-def test_a_complete_openai_judge_is_accepted(tmp_path: Path) -> None:
+def test_a_judge_that_replies_in_text_is_asked_in_both_orders_unless_told_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(edited(*OPENAI), "utf-8")
-    assert config.load(path).alpaca.judge.model == "x"
+    for lines, wanted in (((), False), (("reply: text",), True), (("reply: text", "both_orders: false"), False)):
+        path.write_text(edited(openai(*lines)), "utf-8")
+        assert config.load(path).alpaca.judge.in_both_orders is wanted

@@ -239,20 +239,59 @@ class Baseline(Section, frozen=True):
         return not re.search(MODEL_NAME, self.model)
 
 
-class Judge(Section, frozen=True):
-    """Who compares two answers. What a judge has no use for is null."""
+class AnyJudge(Section, frozen=True, kw_only=True, tag_field="name"):
+    """What all judges have: whether each comparison is judged in both orders of the two answers."""
 
-    name: Literal["lab", "openai", "local"]
-    both_orders: bool
-    model: str | None
-    endpoint: str | None
-    concurrency: Count | None
-    retries: WholeNumber | None
-    timeout_seconds: Positive | None
-    max_requests: Count | None
-    max_tokens: Count | None
-    prompt_price: NotNegative | None
-    completion_price: NotNegative | None
+    both_orders: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """`lab`, `openai` or `local`, as params.yaml has it."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def in_both_orders(self) -> bool:
+        """`both_orders`, or what is usual for this judge."""
+        return bool(self.both_orders)
+
+
+class LabJudge(AnyJudge, frozen=True, kw_only=True, tag="lab"):
+    """The lab's own checker, for its own instructions only."""
+
+
+class LocalJudge(AnyJudge, frozen=True, kw_only=True, tag="local"):
+    """A model in a folder, by the log-probabilities of the two labels."""
+
+    model: str
+
+
+class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
+    """A model behind any OpenAI-compatible endpoint.
+
+    `reply: logprobs` asks for one token and weighs the two labels by their log-probabilities, as AlpacaEval 2 does.
+    `text` reads the label at the end of a reply of at most `max_completion_tokens`, for models that reason or give no
+    log-probabilities; both orders are then the default. Prices are per million tokens.
+    """
+
+    model: str
+    endpoint: str
+    reply: Literal["logprobs", "text"] = "logprobs"
+    max_completion_tokens: Count = 2048
+    reasoning_effort: str | None = None
+    concurrency: Count = 8
+    retries: WholeNumber = 5
+    timeout_seconds: Positive = 60.0
+    max_requests: Count | None = None
+    max_tokens: Count | None = None
+    prompt_price: NotNegative | None = None
+    completion_price: NotNegative | None = None
+
+    @property
+    def in_both_orders(self) -> bool:
+        return self.reply == "text" if self.both_orders is None else self.both_orders
+
+
+Judge = LabJudge | LocalJudge | OpenAIJudge
 
 
 class Alpaca(Section, frozen=True):

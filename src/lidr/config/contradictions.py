@@ -16,7 +16,9 @@ from lidr.config.blocks import (
     LAB,
     RULE,
     Alpaca,
+    LabJudge,
     Mgsm,
+    OpenAIJudge,
     Place,
     Problem,
     Prompts,
@@ -185,30 +187,16 @@ def _baseline_problems(settings: Settings) -> list[Problem]:
     return []
 
 
-_JUDGE_NEEDS = {
-    "lab": (),
-    "openai": ("model", "endpoint", "concurrency", "retries", "timeout_seconds"),
-    "local": ("model",),
-}
-_JUDGE_CAN_HAVE = {"openai": ("max_requests", "max_tokens", "prompt_price", "completion_price")}
-
-
 def _judge_problems(alpaca: Alpaca) -> list[Problem]:
     judge, where = alpaca.judge, ("alpaca", "judge")
-    needed, possible = _JUDGE_NEEDS[judge.name], _JUDGE_CAN_HAVE.get(judge.name, ())
     problems: list[Problem] = []
-    for key, value in msgspec.structs.asdict(judge).items():
-        if key in ("name", "both_orders"):
-            continue
-        if key in needed and value is None:
-            problems.append(((*where, key), f"the judge {judge.name!r} needs a value here"))
-        if key not in (*needed, *possible) and value is not None:
-            problems.append(((*where, key), f"the judge {judge.name!r} has no use for it; null is expected"))
-    if judge.name == "lab" and alpaca.source != "lab":
+    if isinstance(judge, LabJudge) and alpaca.source != LAB:
         problems.append(((*where, "name"), "the lab's checker judges its own instructions only (alpaca.source: lab)"))
-    if (judge.prompt_price is None) != (judge.completion_price is None):
-        problems.append(((*where, "prompt_price"), "both prices are expected, or neither"))
-    if judge.endpoint is not None:
+    if isinstance(judge, OpenAIJudge):
+        if (judge.prompt_price is None) != (judge.completion_price is None):
+            problems.append(((*where, "prompt_price"), "both prices are expected, or neither"))
+        if judge.reasoning_effort is not None and judge.reply != "text":
+            problems.append(((*where, "reasoning_effort"), "a judge that reasons replies in text (alpaca.judge.reply)"))
         problems += _address_problems((*where, "endpoint"), judge.endpoint)
     return problems
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -32,6 +32,8 @@ def explain(error: msgspec.ValidationError, document: Any, kind: type[Section] =
         return (*where, found[1]), "this key is missing"
     if found := re.fullmatch(r"Invalid enum value (.+)", reason):
         return where, f"{found[1]} is none of {', '.join(_choices(kind, where))}"
+    if found := re.fullmatch(r"Invalid value (.+)", reason):  # of the tag of a union
+        return where, f"{found[1]} is none of {', '.join(_tags(kind, where))}"
     if "matching regex" in reason:
         return where, "the name of a model is expected: m0, m1, m2, ..."
     return where, reason.replace("`object`", "a mapping").replace("`array`", "a list")
@@ -53,14 +55,26 @@ def _bad_iteration(document: Any) -> str:
 
 
 def _choices(kind: Any, where: Place) -> tuple[str, ...]:
-    *blocks, name = where
-    for key in blocks:
-        kind = _without_null(get_type_hints(kind)[key])
-    kind = get_type_hints(kind)[name]
-    alternatives = get_args(kind) if NoneType in get_args(kind) else (kind,)
-    return tuple(choice for one in alternatives if get_origin(one) is Literal for choice in get_args(one))
+    """The words that the literal at this place may be."""
+    kinds = _kinds_at(kind, where)
+    return tuple(choice for one in kinds if get_origin(one) is Literal for choice in get_args(one))
 
 
-def _without_null(kind: Any) -> Any:
-    """X of `X | None`, and any other kind as it is."""
-    return get_args(kind)[0] if NoneType in get_args(kind) else kind
+def _tags(kind: Any, where: Place) -> tuple[str, ...]:
+    """The tags that the union may have whose tag stands at this place."""
+    return tuple(str(one.__struct_config__.tag) for one in _kinds_at(kind, where[:-1]))
+
+
+def _kinds_at(kind: Any, where: Place) -> list[Any]:
+    """What may stand at this place of a document of this kind, by all alternatives on the way."""
+    kinds = [kind]
+    for key in where:
+        hints = [get_type_hints(one) for one in kinds if isinstance(one, type)]
+        kinds = [one for found in hints if key in found for one in _alternatives(found[key])]
+    return kinds
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    """The members of a union but for null; any other kind alone."""
+    is_union = get_origin(kind) in (Union, UnionType)
+    return tuple(one for one in get_args(kind) if one is not NoneType) if is_union else (kind,)

@@ -30,7 +30,7 @@ from lidr.errors import InputError
 from lidr.evals.answers import Metrics, ask, key, rounded
 from lidr.evals.baseline import instructions
 from lidr.evals.judges import Contest, Judge, judge_all, open_judge
-from lidr.evals.judges.base import is_flipped
+from lidr.evals.judges.base import FAULTS, is_flipped
 from lidr.evals.length_controlled import length_controlled
 from lidr.evals.statistics import mean_interval
 from lidr.jsonl import read_by_key, write_json, write_rows
@@ -99,6 +99,7 @@ def judge_items(
                     baseline_off_target=is_off_target(contest.baseline, lang, settings.alpaca.languages),
                     swapped=opinion.swapped,
                     orders=opinion.orders,
+                    judge_faults=opinion.faults,
                     judge_prompt_tokens=opinion.prompt_tokens,
                     judge_completion_tokens=opinion.completion_tokens,
                 )
@@ -158,6 +159,7 @@ def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str
             "baseline_off_target": sum(v.baseline_off_target for v in verdicts) / n,
             "truncated": sum(v.finish_reason is FinishReason.LENGTH for v in verdicts) / n,
             "unjudged": outcomes.count(None) / n,
+            **_faults(settings, verdicts),
             **_expense(settings.alpaca.judge, verdicts),
             "n": n,
         }
@@ -199,14 +201,25 @@ def standard_error(values: Sequence[float]) -> float:
 
 def _flips(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     asked = [v.orders for v in verdicts if v.orders and None not in v.orders]
-    if not asked and not settings.alpaca.judge.both_orders:
+    if not asked and not settings.alpaca.judge.in_both_orders:
         return {}
     return {"flips": sum(map(is_flipped, asked)) / max(1, len(asked))}
 
 
+def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Of a judge that replies in text: the share of its replies that hold no verdict, by the reason."""
+    judge = settings.alpaca.judge
+    if not (isinstance(judge, config.OpenAIJudge) and judge.reply == "text"):
+        return {}
+    asked = (2 if judge.in_both_orders else 1) * len(verdicts)
+    return {
+        f"judge_{fault}": sum(verdict.judge_faults.count(fault) for verdict in verdicts) / asked for fault in FAULTS
+    }
+
+
 def _expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Tokens of all verdicts, those taken from the journal among them, and what they cost at the prices given."""
-    if judge.name != "openai":
+    if not isinstance(judge, config.OpenAIJudge):
         return {}
     prompt, completion = (
         sum(v.judge_prompt_tokens for v in verdicts),

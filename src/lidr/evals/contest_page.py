@@ -42,7 +42,7 @@ def html(settings: config.Settings, model: str, other: str, metrics: Metrics, ve
             heading=_heading(metrics[places[0]], model, other),
             rows=[_row(place, metrics[place]) for place in (places if len(places) == 1 else [*places, AVERAGE])],
             facts=_facts(settings, metrics),
-            orders=settings.alpaca.judge.both_orders,
+            orders=settings.alpaca.judge.in_both_orders,
             count=len(verdicts),
             confidence=f"{settings.compare.confidence:.0%}",
             data=Markup(embedded(cut([_entry(verdict, model, other) for verdict in verdicts]))),
@@ -130,8 +130,8 @@ def _rate(figures: dict[str, float], name: str, low: str, high: str) -> str:
 
 def _facts(settings: config.Settings, metrics: Metrics) -> list[tuple[str, str]]:
     judge = settings.alpaca.judge
-    named = [("model of the judge", judge.model)] if judge.model else []
-    asked = [("endpoint", judge.endpoint)] if judge.endpoint else []
+    named = [("model of the judge", judge.model)] if not isinstance(judge, config.LabJudge) else []
+    asked = [("endpoint", judge.endpoint)] if isinstance(judge, config.OpenAIJudge) else []
     facts = [("judge", judge.name), *named, *asked, ("instructions", settings.alpaca.source)]
     spent = metrics[AVERAGE]
     if "judge_prompt_tokens" in spent:

@@ -59,7 +59,7 @@ def requests(settings: config.Settings) -> int:
     """Questions to the judge: every model's answers but those of the baseline, which are the same text as its own."""
     alpaca = settings.alpaca
     judged = [model for model in settings.models if model != settings.baseline.model]
-    return len(judged) * len(alpaca.languages) * alpaca.items * (2 if alpaca.judge.both_orders else 1)
+    return len(judged) * len(alpaca.languages) * alpaca.items * (2 if alpaca.judge.in_both_orders else 1)
 
 
 def judge_tokens(settings: config.Settings, answer_tokens: int) -> int:

@@ -16,12 +16,12 @@ __all__ = ["Contest", "Judge", "Opinion", "judge_all", "open_judge"]
 def open_judge(settings: config.Settings, both_orders: bool | None = None) -> Judge:
     """The judge that params.yaml names; `both_orders` overrules it. A model is loaded when it is first asked."""
     judge = settings.alpaca.judge
-    both = judge.both_orders if both_orders is None else both_orders
-    if judge.name == "openai":
+    both = judge.in_both_orders if both_orders is None else both_orders
+    if isinstance(judge, config.OpenAIJudge):
         from lidr.evals.judges.openai import openai_judge
 
         return openai_judge(judge, both)
-    if judge.name == "local":
+    if isinstance(judge, config.LocalJudge):
         from lidr.evals.judges.local import local_judge
 
         return local_judge(judge, settings.engine, both)

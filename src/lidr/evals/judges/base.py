@@ -1,4 +1,4 @@
-"""The contract of all judges, and what those have in common that answer with one token.
+"""The contract of all judges, and what those have in common that are language models.
 
     >>> opinion(Reply(key="8c1f...", lower=-0.105, upper=-2.303, prompt_tokens=391, completion_tokens=1), swapped=False)
     1.1
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,6 +24,8 @@ from lidr.wording import Conversation
 
 # A judge that has not given a verdict after so many answers is not asked for the rest.
 PATIENCE = 20
+# Why a reply in text holds no verdict.
+FAULTS = ("empty", "cut_off", "no_label")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Opinion:
 
     `orders` holds the preference of each order, the drawn one first, where both were asked: the preference is then
     their mean, and None if one of them is. `swapped` tells whether the model's answer came first in the drawn order.
+    `faults` are those of the replies that hold no verdict.
     """
 
     preference: float | None
@@ -47,6 +51,7 @@ class Opinion:
     swapped: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    faults: tuple[str, ...] = ()
 
 
 class Judge(Protocol):
@@ -64,23 +69,30 @@ def judge_all(judge: Judge, contests: Sequence[Contest]) -> list[Opinion]:
     return [next(found) if contest.completion != contest.baseline else Opinion(TIE) for contest in contests]
 
 
-# --- judges that answer with one token -------------------------------------------------------------------------------
+# --- judges that are language models -------------------------------------------------------------------------------
 
 
 class Reply(Record, frozen=True):
-    """Log-probabilities of `m` and `M` as the answer to one question; None for a token that is not among the likely."""
+    """Log-probabilities of `m` and `M` as the answer to one question; None for a token that is not among the likely.
+
+    A reply in text gives its label the log-probability 0 and the other one None. `fault` says why it has no label:
+    it is `empty`, `cut_off` at the token limit, or its last line is no label (`no_label`). `text` is kept for the eye.
+    """
 
     key: str
     lower: float | None
     upper: float | None
     prompt_tokens: int
     completion_tokens: int
+    text: str = ""
+    fault: str = ""
 
 
 class Panel(Protocol):
-    """A model that can be asked for one of the two tokens."""
+    """A model that can be asked for one of the two labels; `reply` is how it gives it (`prompt.REPLIES`)."""
 
     name: str
+    reply: str
 
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
         """A reply to each question, in order."""
@@ -97,9 +109,11 @@ class TokenJudge:
     def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
         """Ask about all contests at once."""
         swaps = [is_swapped(contest.instruction.text) for contest in contests]
-        asked = [question(contest, swap) for contest, swap in zip(contests, swaps, strict=True)]
+        asked = [question(contest, swap, self.panel.reply) for contest, swap in zip(contests, swaps, strict=True)]
         if self.both_orders:
-            asked += [question(contest, not swap) for contest, swap in zip(contests, swaps, strict=True)]
+            asked += [
+                question(contest, not swap, self.panel.reply) for contest, swap in zip(contests, swaps, strict=True)
+            ]
         replies = self.panel.ask(asked)
         check_speaks(self.panel.name, replies)
         drawn, turned = replies[: len(contests)], replies[len(contests) :]
@@ -113,11 +127,11 @@ def is_swapped(instruction: str) -> bool:
     return random.Random(f"is_switched_outputs{instruction}0").choices([False, True])[0]
 
 
-def question(contest: Contest, swapped: bool) -> Conversation:
+def question(contest: Contest, swapped: bool, reply: str = "logprobs") -> Conversation:
     """What the judge is asked; the first answer is labelled `m`."""
     answers = (contest.baseline, contest.completion)
     first, second = reversed(answers) if swapped else answers
-    return prompt.conversation(contest.instruction.text, first, second)
+    return prompt.conversation(contest.instruction.text, first, second, reply)
 
 
 def opinion(reply: Reply, swapped: bool) -> float | None:
@@ -141,9 +155,15 @@ def check_speaks(name: str, replies: Sequence[Reply]) -> None:
     """Raise LidrError where not one reply holds either token."""
     if replies and all(is_mute(reply) for reply in replies):
         raise LidrError(
-            f"the judge {name} has neither 'm' nor 'M' among its likely first tokens, in {len(replies)} of "
-            f"{len(replies)} answers; a model that answers with the bare label is expected"
+            f"the judge {name} gives neither 'm' nor 'M', in {len(replies)} of {len(replies)} answers{_why(replies)}; "
+            "a model that answers with the bare label is expected"
         )
+
+
+def _why(replies: Sequence[Reply]) -> str:
+    """What is wrong with replies in text, counted."""
+    faults = Counter(reply.fault for reply in replies if reply.fault)
+    return f" ({', '.join(f'{count} {fault}' for fault, count in faults.items())})" if faults else ""
 
 
 def is_mute(reply: Reply) -> bool:
@@ -156,6 +176,7 @@ def _one_order(reply: Reply, swapped: bool) -> Opinion:
         swapped=swapped,
         prompt_tokens=reply.prompt_tokens,
         completion_tokens=reply.completion_tokens,
+        faults=_faults(reply),
     )
 
 
@@ -167,4 +188,9 @@ def _two_orders(drawn: Reply, turned: Reply, swapped: bool) -> Opinion:
         swapped=swapped,
         prompt_tokens=drawn.prompt_tokens + turned.prompt_tokens,
         completion_tokens=drawn.completion_tokens + turned.completion_tokens,
+        faults=_faults(drawn, turned),
     )
+
+
+def _faults(*replies: Reply) -> tuple[str, ...]:
+    return tuple(reply.fault for reply in replies if reply.fault)

@@ -49,9 +49,9 @@ class Journal:
             self._replies[reply.key] = reply
 
 
-def open_journal(*judge: str | None) -> Journal:
+def open_journal(*judge: str | None, reply: str = "logprobs") -> Journal:
     """The journal of the judge that these words name: kind, model, address."""
-    identity = msgspec.json.encode([*judge, prompt.SYSTEM, prompt.USER])
+    identity = msgspec.json.encode([*judge, prompt.SYSTEM, prompt.template(reply)])
     return Journal(paths.judge_journal(hashlib.sha256(identity).hexdigest()[:16]))
 
 

@@ -25,9 +25,9 @@ LABELS = ("m", "M")
 QUESTIONS_AT_ONCE = 32
 
 
-def local_judge(judge: config.Judge, engine: config.Engine, both_orders: bool) -> TokenJudge:
+def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool) -> TokenJudge:
     """The judge in the folder that params.yaml names."""
-    folder = Path(str(judge.model))
+    folder = Path(judge.model)
     if not (folder / "config.json").is_file():
         raise InputError("no model here (no config.json); `alpaca.judge.model` is expected to be its folder", folder)
     model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
@@ -39,7 +39,7 @@ class LocalPanel:
     """See `lidr.evals.judges.base.Panel`."""
 
     def __init__(self, name: str, engine: Engine, journal: Journal) -> None:
-        self.name = name
+        self.name, self.reply = name, "logprobs"
         self.engine = engine
         self.journal = journal
 
