@@ -127,6 +127,20 @@ def test_model_with_code_of_its_own(own: Path, monkeypatch: pytest.MonkeyPatch) 
         base.run(settings(str(own), trust_remote_code=True))
 
 
+def test_code_that_imports_what_is_not_installed(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(own.parent / "modules"))
+    values = json.loads((own / "config.json").read_text())
+    maps = {"AutoConfig": "own_model.OwnConfig", "AutoModelForCausalLM": "own_model.OwnModel"}
+    (own / "config.json").write_text(json.dumps(values | {"model_type": "lidr_test_missing", "auto_map": maps}))
+    (own / "own_model.py").write_text("import not_installed_anywhere\n")
+    with pytest.raises(InputError) as caught:
+        base.run(settings(str(own), trust_remote_code=True))
+    assert str(caught.value) == (
+        f"{own}: not a model that transformers can load: This modeling file requires the following packages that were "
+        "not found in your environment: not_installed_anywhere. Run `pip install not_installed_anywhere`"
+    )
+
+
 def test_tokenizer_without_a_padding_token_is_taken_and_recorded(own: Path) -> None:
     values = json.loads((own / "tokenizer_config.json").read_text())
     values.pop("pad_token")

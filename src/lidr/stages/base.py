@@ -132,7 +132,7 @@ def check_weights(folder: Path, base: config.Base, tokenizer: Any) -> None:
     with _loading(folder, base):
         built = weights.build(folder, base.model, _load_config(folder, base), base.trust_remote_code)
         rows = built.get_input_embeddings().weight.shape[0]
-    # Gemma 3 of 1 B has such a special token, for images; text never becomes one.
+    # Gemma 3 of 1 B has such a special token, for images: a prompt would have to spell it out.
     special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
     allowed = special - {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id}
     beyond = sorted((id, token) for token, id in tokenizer.get_vocab().items() if id >= rows and id not in allowed)
