@@ -190,19 +190,13 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         two_without_index,
         f": {NO_WEIGHTS}; found model-00001-of-00002.safetensors, model-00002-of-00002.safetensors",
     ),
-    "lost shard": (
-        lost_shard,
-        "/model.safetensors.index.json: weights are missing: model-00002-of-00002.safetensors",
-    ),
+    "lost shard": (lost_shard, "/model.safetensors.index.json: weights are missing: model-00002-of-00002.safetensors"),
     "index that leads elsewhere": (
         lambda folder: index(folder, a="../model.safetensors"),
         "/model.safetensors.index.json: '../model.safetensors' is listed: the name of a safetensors file beside the "
         "index is expected",
     ),
-    "index of nothing": (
-        index,
-        "/model.safetensors.index.json: a weight_map of tensors and their files is expected",
-    ),
+    "index of nothing": (index, "/model.safetensors.index.json: a weight_map of tensors and their files is expected"),
     "one other shape": (
         other_shape,
         ": its weights have other shapes than its config says: lm_head.weight is [1199, 16], not [1200, 16]",
@@ -228,8 +222,6 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         "take the tokenizer that belongs to the weights",
     ),
     "bitsandbytes": (quantised("bitsandbytes"), f": its weights are quantised (bitsandbytes){QUANTISED}"),
-    "awq": (quantised("awq"), f": its weights are quantised (awq){QUANTISED}"),
-    "fp8": (quantised("fp8"), f": its weights are quantised (fp8){QUANTISED}"),
     "mxfp4": (quantised("mxfp4"), f": its weights are quantised (mxfp4){QUANTISED}"),
     "an adapter": (
         lambda folder: (folder / "adapter_config.json").write_text("{}"),
@@ -268,6 +260,11 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         ": not a model that transformers can load: one of its JSON files is broken or cut off: Expecting value: line 1 "
         "column 13 (char 12)",
     ),
+    "broken generation config": (
+        lambda folder: (folder / "generation_config.json").write_text("{"),
+        ": not a model that transformers can load: It looks like the config file at 'OWN/generation_config.json' is not "
+        "a valid JSON file.",
+    ),
     "no chat template": (
         lambda folder: (folder / "chat_template.jinja").unlink(),
         ": the tokenizer has no chat template; a chat (instruct) model is expected",
@@ -289,8 +286,8 @@ PUBLIC = {
     "1 column 141",
     "gptq": f": its weights are quantised (gptq){QUANTISED}",
     "lfs": "/model.safetensors: a pointer of Git LFS, not the file itself; run `git lfs pull` in its folder",
-    "tpllist": ": its chat templates are named rag, tool_use, and none is named default; name one of them so in "
-    "tokenizer_config.json",
+    "tplbad": ": the chat template cannot render a conversation: unexpected '}'",
+    "tpllist": ": the tokenizer has several chat templates, and none is named 'default'; one is expected",
 }
 
 

@@ -115,7 +115,7 @@ class TransformersEngine:
     @cached_property
     def _context(self) -> float:
         """Tokens that the model takes at most: infinite where nothing says so."""
-        return policy.context_length(self._model.config, self._tokenizer) or math.inf
+        return policy.context_length(self._model.config, self._chat.tokenizer) or math.inf
 
     def _encode(self, conversation: Conversation) -> list[int]:
         return self._chat.prompt_ids(conversation)

@@ -3,10 +3,9 @@
     $ lidr base
     base: lab -> models/m0 (fingerprint 3f1c9a04b7d2)
 
-Checks config, tokenizer and chat template before any weight is fetched, and before any is copied that the model of this
-config can be made of the weights. Then puts all of it into models/m0, and adds lidr.json with the fingerprint that every
-later record refers to. The chat template's arguments and date are written into the snapshot's template (see
-`lidr.chat.template`).
+Checks config, tokenizer and chat template before any weight is fetched, and before any is copied that the weights are
+those of the config. Then puts all of it into models/m0, and adds lidr.json with the fingerprint that every later record
+refers to. The chat template's arguments and date are written into the snapshot's template (see `lidr.chat.template`).
 """
 
 from __future__ import annotations
@@ -113,13 +112,17 @@ def fixed_chat(tokenizer: Any, folder: Path, base: config.Base) -> Chat:
         reason = "the tokenizer has several chat templates, and none is named 'default'; one is expected"
         raise InputError(reason, base.model) from error
     tokenizer.chat_template = template
-    return Chat(tokenizer, listed_end_ids(folder, base.trust_remote_code), Path(base.model))
+    with _loading(folder, base):
+        listed = listed_end_ids(folder, base.trust_remote_code)
+    return Chat(tokenizer, listed, Path(base.model))
 
 
 def _write_template(folder: Path, template: str) -> None:
     """Put this chat template in the place of the one that the model was published with."""
     write_text(folder / "chat_template.jinja", template)
     path = folder / "tokenizer_config.json"
+    if not path.exists():
+        return
     values = read_json(path)
     assert isinstance(values, dict)
     if values.pop("chat_template", None) is not None:
