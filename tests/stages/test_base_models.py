@@ -262,8 +262,8 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "broken generation config": (
         lambda folder: (folder / "generation_config.json").write_text("{"),
-        ": not a model that transformers can load: It looks like the config file at 'OWN/generation_config.json' is not "
-        "a valid JSON file.",
+        ": not a model that transformers can load: It looks like the config file at 'OWN/generation_config.json' is "
+        "not a valid JSON file.",
     ),
     "no chat template": (
         lambda folder: (folder / "chat_template.jinja").unlink(),
