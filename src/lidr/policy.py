@@ -16,7 +16,9 @@ template, generation config), so that a later record can be traced to exactly th
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,11 @@ class AdapterRecord(Record, frozen=True):
     reference: str
     pairs: str
     rows: int
+
+
+_HASHES: dict[tuple[int, ...], str] = {}  # of files by device, inode, size and time
+_SETTLED = 2_000_000_000  # nanoseconds
+_NO_LIMIT = 10**9  # tokens
 
 
 @dataclass(frozen=True)
@@ -98,9 +105,17 @@ def fingerprint(folder: Path) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of one file."""
+    """SHA-256 of one file, read once in a process: a stage asks for the base's several times."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        status = os.fstat(file.fileno())
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if key not in _HASHES:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            # A file's time moves in steps: what was just written can change again within one.
+            if time.time_ns() - status.st_mtime_ns < _SETTLED:
+                return found
+            _HASHES[key] = found
+    return _HASHES[key]
 
 
 def pick_device(wanted: str) -> str:
@@ -155,6 +170,21 @@ def load_generation_config(folder: Path, trust_remote_code: bool) -> Any:
         return GenerationConfig.from_pretrained(folder)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     return GenerationConfig.from_model_config(config)
+
+
+def context_length(config: Any, tokenizer: Any = None) -> int | None:
+    """Tokens that the model of this transformers config takes at most; None where nothing says so, as with ALiBi.
+
+    A model of images and text has its language model's values one level below, and older families their own names for
+    this one. A tokenizer without a limit carries a number of thirty digits instead.
+    """
+    text = config.get_text_config()
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+        length = getattr(text, name, None)
+        if isinstance(length, int) and length > 0:
+            return length
+    length = getattr(tokenizer, "model_max_length", None)
+    return int(length) if length is not None and 0 < length < _NO_LIMIT else None
 
 
 def load_base(policy: Policy, dtype: torch.dtype) -> Any:

@@ -113,8 +113,9 @@ class TransformersEngine:
         return model
 
     @cached_property
-    def _context(self) -> int:
-        return int(self._model.config.max_position_embeddings)
+    def _context(self) -> float:
+        """Tokens that the model takes at most: infinite where nothing says so."""
+        return policy.context_length(self._model.config, self._chat.tokenizer) or math.inf
 
     def _encode(self, conversation: Conversation) -> list[int]:
         return self._chat.prompt_ids(conversation)

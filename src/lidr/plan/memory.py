@@ -130,7 +130,8 @@ def _vllm(settings: config.Settings, shape: Shape, device_memory: int) -> Budget
     assert vllm is not None
     size = BYTES[str(settings.engine.dtype)]
     cached = 2 * shape.layers * shape.key_value_heads * shape.head
-    tokens = min(vllm.context or shape.context, shape.context)
+    # Without either limit, vLLM's own default.
+    tokens = min((length for length in (vllm.context, shape.context) if length), default=2048)
     step = int(settings.engine.tokens_per_batch or 0)
     reserved = round((1 - vllm.memory_share) * device_memory / (1 + SLACK))
     parts = (

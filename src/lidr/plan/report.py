@@ -35,8 +35,9 @@ def _heading(plan: Plan) -> Iterator[str]:
         yield f"  not known: parameters, memory and time, for {plan.unknown}"
         return
     yield f"profile {settings.profile}: {settings.base.model}, {shape.parameters / 1e6:,.1f} M parameters, {where}"
+    context = "unlimited" if shape.context is None else f"{shape.context:,}"
     yield (
-        f"  {shape.layers} layers of {shape.hidden:,}, vocabulary {shape.vocabulary:,}, context {shape.context:,}; "
+        f"  {shape.layers} layers of {shape.hidden:,}, vocabulary {shape.vocabulary:,}, context {context}; "
         f"adapter {shape.adapter(settings.train) / 1e6:,.1f} M"
     )
 

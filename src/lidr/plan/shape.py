@@ -12,7 +12,7 @@ from typing import Any
 
 from lidr import config
 from lidr.errors import InputError, LidrError
-from lidr.policy import import_transformers
+from lidr.policy import context_length, import_transformers
 from lidr.sources import model
 
 
@@ -30,7 +30,7 @@ class Shape:
     key_value_heads: int
     head: int
     vocabulary: int
-    context: int
+    context: int | None  # None where the config names no limit
     modules: tuple[tuple[str, int, int], ...]
 
     def adapter(self, train: config.Train) -> int:
@@ -75,7 +75,7 @@ def measure(folder: Path, name: str) -> Shape:
         key_value_heads=getattr(text, "num_key_value_heads", None) or heads,
         head=getattr(text, "head_dim", None) or text.hidden_size // heads,
         vocabulary=text.vocab_size,
-        context=text.max_position_embeddings,
+        context=context_length(settings),
         modules=tuple(
             (path.rpartition(".")[2], layer.in_features, layer.out_features)
             for path, layer in built.named_modules()

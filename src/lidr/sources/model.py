@@ -13,8 +13,7 @@ from lidr import config
 from lidr.errors import InputError, LidrError
 
 # A model is its weights and what is needed to talk to it; pickled weights are never copied, nor loaded.
-WEIGHTS = "*.safetensors"
-TALK = ("*.json", "*.jinja", "*.model", "tokenizer*", "merges.txt", "vocab.txt", "LICENSE*")
+TALK = ("*.json", "*.jinja", "*.model", "*.tiktoken", "tokenizer*", "merges.txt", "vocab.txt", "LICENSE*")
 CODE = "*.py"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")
 
