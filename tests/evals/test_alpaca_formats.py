@@ -147,16 +147,17 @@ def test_published_models_are_judged_against_each_other(tmp_path: Path, monkeypa
     monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     write(tmp_path / "p/es.json", prompt_rows(30))
-    write(tmp_path / "o/es/gpt-4/model_outputs.json", output_rows(30, "gpt-4"))
-    ours = [row | {"output": row["output"] + " bien"} for row in output_rows(30, "gpt-3.5")]
-    write(tmp_path / "o/es/gpt-3.5/model_outputs.json", ours)
+    write(tmp_path / "o/es/openai/gpt-4/model_outputs.json", output_rows(30, "openai/gpt-4"))
+    ours = [row | {"output": row["output"] + " bien"} for row in output_rows(30, "org/gpt-3.5")]
+    write(tmp_path / "o/es/org/gpt-3.5/model_outputs.json", ours)
     with running() as endpoint:
-        configure(Path("p"), Path("o"), "gpt-4", 30, endpoint.url)
-        for command in (["baseline"], ["alpaca", "gpt-3.5", "--outputs", "o"]):
+        configure(Path("p"), Path("o"), "openai/gpt-4", 30, endpoint.url)
+        for command in (["baseline"], ["alpaca", "org/gpt-3.5", "--outputs", "o"]):
             done = CliRunner().invoke(main, command)
             assert done.exit_code == 0, done.output
-    assert done.output.startswith("alpaca gpt-3.5 against gpt-4: win rate ")
-    folder = paths.judged("gpt-3.5", "gpt-4")
+    assert done.output.startswith("alpaca org/gpt-3.5 against openai/gpt-4: win rate ")
+    folder = paths.judged("org/gpt-3.5", "openai/gpt-4")
+    assert folder == Path("reports/judged/org~gpt-3.5-against-openai~gpt-4")
     rows = list(read_rows(folder / paths.VERDICTS, Verdict))
     figures = json.loads((folder / paths.METRICS).read_text("utf-8"))["es"]
     judged = [row.preference for row in rows if row.preference is not None]
