@@ -209,7 +209,14 @@ def base(root: Path) -> Path:
     folder = paths.model("m0")
     shutil.copytree(ROOT / "src/lidr/lab/base", folder)
     record = BaseRecord(
-        source="lab", revision=None, trust_remote_code=False, fingerprint=fingerprint(folder), pad_token=None
+        source="lab",
+        revision=None,
+        trust_remote_code=False,
+        fingerprint=fingerprint(folder),
+        pad_token=None,
+        template={},
+        date="2024-07-26",
+        end_ids=(0,),
     )
     write_json(folder / paths.RECORD, record)
     adapter = AdapterRecord(model="m1", previous="m0", base="0" * 64, reference="0" * 64, pairs="0" * 64, rows=1)
@@ -231,7 +238,8 @@ RECORDS = {
         ": not the JSON that is expected",
     ),
     "key twice": (
-        b'{"source":"lab","source":"x","revision":null,"trust_remote_code":false,"fingerprint":"0","pad_token":null}',
+        b'{"source":"lab","source":"x","revision":null,"trust_remote_code":false,"fingerprint":"0","pad_token":null,'
+        b'"template":{},"date":"2024-07-26","end_ids":[0]}',
         ": the key 'source' stands twice",
     ),
     "text for a flag": (
