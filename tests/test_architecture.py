@@ -25,7 +25,7 @@ LEVELS = (
     ("provenance",),
     SIBLINGS,
     ("engines", "policy", "chat", "sources", "tracking", "training"),
-    ("config", "paths", "jsonl", "side_by_side", "profiles", "git", "browser", "charts", "locks"),
+    ("config", "paths", "jsonl", "published", "side_by_side", "profiles", "git", "browser", "charts", "locks"),
     ("records", "languages", "langid", "loops", "wording", "copies", "turns", "errors", "progress", "svg"),
 )
 

@@ -259,6 +259,12 @@ WRONG = {
         "  model: m5",
         "baseline.model: 'm5' is no model of this file",
     ),
+    "baseline in another folder": (
+        "  model: m0 ",
+        "  model: org/../gpt-4 ",
+        "  model: org",
+        "baseline.model: the name of a model of this file or of a generator is expected",
+    ),
     "dominant among the others": (
         LANGUAGES,
         "languages: [es, en]",

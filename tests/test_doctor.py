@@ -40,6 +40,21 @@ def test_folder_that_is_no_project(root: Path) -> None:
     assert [path.name for path in root.iterdir()] == ["params.yaml"]
 
 
+@pytest.mark.parametrize("name", ["wh?at", "a#b", "ü"])
+def test_folder_in_which_dvc_cannot_run_experiments_elsewhere(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name / ".dvc").mkdir(parents=True)
+    (tmp_path / name / "dvc.yaml").touch()
+    monkeypatch.setattr(doctor.shutil, "which", lambda _: "dvc")
+    monkeypatch.chdir(tmp_path / name)
+    found = findings(profile("lab"))["dvc"]
+    assert found.is_there is None
+    assert found.detail.endswith(
+        "; DVC's queued and temporary experiments need a path without ?, # and letters beyond ASCII; all else works"
+    )
+
+
 def test_what_the_paper_s_run_needs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def gated(*_: object) -> Path:
         raise LidrError("meta-llama/Meta-Llama-3-8B-Instruct is gated: accept its licence")

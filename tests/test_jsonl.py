@@ -92,7 +92,10 @@ def test_lines_are_read_in_blocks_of_any_size(
 def test_unknown_value_of_an_enumeration(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"id":"a","lang":"en","text":"t","source":{"name":"s","row":0},"kind":"riddle"}\n')
-    expected = f"{path}:1: not a prompt record: Invalid enum value 'riddle' - at `$.kind`"
+    expected = (
+        f"{path}:1: not a prompt record: Invalid enum value 'riddle' - at `$.kind`; "
+        "its fields are id, lang, text, source, kind, answer (optional)"
+    )
     with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
         list(read_rows(path, Prompt))
 

@@ -122,7 +122,15 @@ def _dvc(_: config.Settings) -> Finding:
     if shutil.which("dvc") is None:
         return Finding("dvc", False, "the command is not on the PATH")
     here = Path(".dvc").is_dir() and paths.PIPELINE.exists()
-    return Finding("dvc", here, metadata.version("dvc") if here else "no .dvc and dvc.yaml; run lidr in its root")
+    if not here:
+        return Finding("dvc", False, "no .dvc and dvc.yaml; run lidr in its root")
+    root, version = str(Path.cwd()), metadata.version("dvc")
+    if not root.isascii() or set(root) & set("?#"):
+        reason = (
+            "DVC's queued and temporary experiments need a path without ?, # and letters beyond ASCII; all else works"
+        )
+        return Finding("dvc", None, f"{version}; {reason}")
+    return Finding("dvc", True, version)
 
 
 def _mlflow(_: config.Settings) -> Finding:

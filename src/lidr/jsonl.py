@@ -36,11 +36,6 @@ def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
     yield from _rows(path, msgspec.json.Decoder(record))
 
 
-def read_objects(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file whose fields are not ours to know, as mappings; as strict in all else."""
-    yield from _rows(path, msgspec.json.Decoder(dict[str, Any]))
-
-
 def _rows(path: Path, decoder: msgspec.json.Decoder[RowT]) -> Iterator[RowT]:
     count = 0
     with _open_to_read(path) as file:
@@ -216,11 +211,18 @@ def _decode(decoder: msgspec.json.Decoder[RowT], line: bytes, path: Path, number
     try:
         return decoder.decode(line)
     except msgspec.ValidationError as error:
-        raise InputError(f"not a {decoder.type.__name__.lower()} record: {error}", path, number) from error
+        raise InputError(f"not a {_described(decoder.type, str(error))}", path, number) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"not one JSON object on a line: {error}", path, number) from error
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8 at byte {_not_utf8(line)} of the line", path, number) from error
+
+
+def _described(record: Any, error: str) -> str:
+    fields = [
+        f"{field.encode_name}{'' if field.required else ' (optional)'}" for field in msgspec.structs.fields(record)
+    ]
+    return f"{record.__name__.lower()} record: {error}; its fields are {', '.join(fields)}"
 
 
 def _not_utf8(line: bytes) -> int:

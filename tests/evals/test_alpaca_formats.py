@@ -44,6 +44,25 @@ def test_outputs_are_joined_on_the_instruction(tmp_path: Path, place: str) -> No
     assert [(row.id, row.lang, row.text) for row in answers] == [(f"alpaca-{n}", "es", f"hecho {n}") for n in (1, 2, 3)]
 
 
+@pytest.mark.parametrize(
+    "place", ["es/org/model-1/model_outputs.json", "es/org__model-1/model_outputs.json", "es.json"]
+)
+def test_outputs_of_a_generator_with_an_owner(tmp_path: Path, place: str) -> None:
+    write(tmp_path / "prompts/es.json", prompt_rows())
+    write(tmp_path / "outputs" / place, output_rows(3, "org/model-1"))
+    answers = load_outputs(tmp_path / "outputs", "es", "org/model-1", load_prompts(tmp_path / "prompts", "es", 3))
+    assert [row.text for row in answers] == ["hecho 1", "hecho 2", "hecho 3"]
+
+
+def test_columns_that_are_not_used_may_hold_anything(tmp_path: Path) -> None:
+    prompt = '{"instruction": "haz 1", "id": 1.0, "input": NaN, "dataset": "\\ud83d", "x": {"a": Infinity}}\r\n'
+    (tmp_path / "es.json").write_bytes(b"\xef\xbb\xbf" + prompt.encode() + b"\r\n")
+    assert [(p.id, p.text) for p in load_prompts(tmp_path, "es", 1)] == [("alpaca-1", "haz 1")]
+    output = '{"instruction": "haz 1", "output": "", "generator": "gpt", "id": NaN, "id": 3}\n'
+    write(tmp_path / "o/es.json", output)
+    assert [row.text for row in load_outputs(tmp_path / "o", "es", "gpt", load_prompts(tmp_path, "es", 1))] == [""]
+
+
 def changed(rows: Rows, change: Callable[[Rows], object]) -> object:
     found = change(rows)
     return rows if found is None else found
@@ -53,15 +72,15 @@ def changed(rows: Rows, change: Callable[[Rows], object]) -> object:
     ("change", "message"),
     [
         (lambda rows: [], "the list is empty"),
-        (lambda rows: "", "not a JSON list"),
-        (lambda rows: '[{"id": 1', "not a JSON list"),
-        (lambda rows: {"rows": rows}, "not a JSON list"),
-        (lambda rows: [*rows, 3], "row 4: not as expected"),
-        (lambda rows: rows[1].pop("instruction") and None, "row 2: not as expected"),
-        (lambda rows: rows[1].update(instruction=5), "row 2: not as expected"),
-        (lambda rows: rows[2].update(instruction=" "), "row 3: an empty instruction"),
+        (lambda rows: "", "the file is empty"),
+        (lambda rows: '[{"id": 1', "not one JSON list: Expecting ',' delimiter in line 1, character 9"),
+        (lambda rows: [*rows, 3], "row 4: 3 is no row; a JSON object is expected"),
+        (lambda rows: rows[1].pop("instruction") and None, "row 2: no field 'instruction'; there are id, dataset"),
+        (lambda rows: rows[1].update(instruction=5), "row 2: the field 'instruction' holds 5; a text is expected"),
+        (lambda rows: rows[2].update(instruction=" "), "row 3: the field 'instruction' holds ' '; a text is expected"),
+        (lambda rows: rows[1].update(input="x, y"), "row 2: an input beside the instruction, 'x, y'; one instruction"),
         (lambda rows: rows[2].update(instruction="haz 1"), "row 3: the same instruction as in row 1: 'haz 1'"),
-        (lambda rows: rows[2].update(id=1), "row 3: the id '1' of row 1; each is expected once"),
+        (lambda rows: rows[2].update(id=1), "row 3: the same id as in row 1: '1'; each is expected once"),
         (lambda rows: rows[1].pop("id") and None, "row 2: some rows have an id and some do not"),
         (lambda rows: rows[:2], "2 prompts; 3 are expected (alpaca.items)"),
     ],
@@ -77,8 +96,12 @@ def test_bad_prompts_are_named(tmp_path: Path, change: Callable[[Rows], object],
     ("change", "message"),
     [
         (lambda rows: [], "the list is empty"),
-        (lambda rows: rows[1].update(output=None), "row 2: not as expected"),
-        (lambda rows: rows[1].pop("output") and None, "row 2: not as expected"),
+        (lambda rows: rows[1].update(output=None), "row 2: output is null; a value is expected in each row"),
+        (
+            lambda rows: rows[1].update(output="\ud83d"),
+            "row 2: the field 'output' holds '\\ud83d', half of a surrogate",
+        ),
+        (lambda rows: rows[1].pop("output") and None, "row 2: no field 'output'; there are generator, dataset, id, in"),
         (lambda rows: rows[1].update(generator="other"), "row 2: an output of 'other'; outputs of 'gpt' are expected"),
         (lambda rows: rows[2].update(instruction="haz 1"), "row 3: the same instruction as in row 1"),
         (lambda rows: rows[:2], "no output for the instruction of row 3 of "),
@@ -124,16 +147,17 @@ def test_published_models_are_judged_against_each_other(tmp_path: Path, monkeypa
     monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     write(tmp_path / "p/es.json", prompt_rows(30))
-    write(tmp_path / "o/es/gpt-4/model_outputs.json", output_rows(30, "gpt-4"))
-    ours = [row | {"output": row["output"] + " bien"} for row in output_rows(30, "gpt-3.5")]
-    write(tmp_path / "o/es/gpt-3.5/model_outputs.json", ours)
+    write(tmp_path / "o/es/openai/gpt-4/model_outputs.json", output_rows(30, "openai/gpt-4"))
+    ours = [row | {"output": row["output"] + " bien"} for row in output_rows(30, "org/gpt-3.5")]
+    write(tmp_path / "o/es/org/gpt-3.5/model_outputs.json", ours)
     with running() as endpoint:
-        configure(Path("p"), Path("o"), "gpt-4", 30, endpoint.url)
-        for command in (["baseline"], ["alpaca", "gpt-3.5", "--outputs", "o"]):
+        configure(Path("p"), Path("o"), "openai/gpt-4", 30, endpoint.url)
+        for command in (["baseline"], ["alpaca", "org/gpt-3.5", "--outputs", "o"]):
             done = CliRunner().invoke(main, command)
             assert done.exit_code == 0, done.output
-    assert done.output.startswith("alpaca gpt-3.5 against gpt-4: win rate ")
-    folder = paths.judged("gpt-3.5", "gpt-4")
+    assert done.output.startswith("alpaca org/gpt-3.5 against openai/gpt-4: win rate ")
+    folder = paths.judged("org/gpt-3.5", "openai/gpt-4")
+    assert folder == Path("reports/judged/org~gpt-3.5-against-openai~gpt-4")
     rows = list(read_rows(folder / paths.VERDICTS, Verdict))
     figures = json.loads((folder / paths.METRICS).read_text("utf-8"))["es"]
     judged = [row.preference for row in rows if row.preference is not None]

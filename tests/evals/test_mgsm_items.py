@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import ROOT
 
 from lidr.errors import InputError
 from lidr.evals.mgsm_items import Item, check_parallel, load_items, render_prompt, stop_strings
@@ -62,10 +63,79 @@ def test_whole_numbers_are_golds(tmp_path: Path, gold: object) -> None:
     assert item.gold == int(float(str(gold).replace(",", "")))
 
 
+CASES = ROOT / "tests/cases/mgsm-rows"
+BOX = ("A box?", 18, None)
+# What is read, (question, gold, solution) for each row; or what is said, without the file.
+PUBLISHED: dict[tuple[str, str], list[tuple[str, int, str | None]] | str] = {
+    ("afrimgsm.tsv", "sw"): [
+        ("A box holds 6 pens. How many in 3?", 18, "Step-by-Step Answer: 3*6=18. The answer is 18."),
+        ("Two boxes of 5?", 10, None),
+    ],
+    ("belebele_like.jsonl", "en"): ":1: no question: query, question, m_query is expected; there are instruction, "
+    "final_answer, id",
+    ("decimal_gold.jsonl", "en"): ":1: the gold answer '2.5' is no whole number; such as '18' or '2,125' is expected",
+    ("extra_col.jsonl", "en"): [BOX],
+    ("extra_col_hub.jsonl", "en"): [BOX],
+    ("fraction_gold.jsonl", "en"): ":1: the gold answer '1/2' is no whole number; such as '18' or '2,125' is expected",
+    ("gold_bn.jsonl", "bn"): [("বাক্স?", 18, None)],
+    ("gold_dollar.jsonl", "en"): [BOX],
+    ("gold_dot_de.jsonl", "de"): [("Eine Kiste?", 70_000, None)],
+    ("gold_dot_en.jsonl", "en"): ":1: the gold answer '70.000' is 70 or 70000; one without marks is expected",
+    ("gold_space.jsonl", "en"): [("A box?", 70_000, None)],
+    ("gsm8k_hf.jsonl", "en"): [BOX],
+    ("msvamp.jsonl", "en"): [("A box?", 145, None)],
+    ("tsv_blank_end.tsv", "en"): [BOX],
+    ("tsv_bom.tsv", "en"): [BOX],
+    ("tsv_header.tsv", "en"): [BOX],
+    ("tsv_quotes.tsv", "en"): [('A "big" box holds 6 pens.', 18, None)],
+    ("tsv_three.tsv", "en"): [BOX],
+}
+
+
+@pytest.mark.parametrize(("name", "lang"), PUBLISHED)
+def test_published_file(name: str, lang: str) -> None:
+    expected = PUBLISHED[name, lang]
+    if isinstance(expected, str):
+        with pytest.raises(InputError) as caught:
+            load_items(CASES / name, lang)
+        assert str(caught.value) == f"{CASES / name}{expected}"
+    else:
+        assert [(item.question, item.gold, item.solution) for item in load_items(CASES / name, lang)] == expected
+
+
+@pytest.mark.parametrize(
+    ("gold", "lang", "expected"),
+    [
+        ("2,125", "de", 2125),  # MathOctopus writes golds in one way for all languages
+        ("276,000", "de", 276_000),
+        ("1.234.567", "de", 1_234_567),
+        ("1.234.567", "en", 1_234_567),
+        ("1.234,00", "de", 1234),
+        ("1,234.00", "en", 1234),
+        ("18,0", "de", 18),
+        ("18.0", "de", 18),
+        (70.000, "en", 70),
+        ("70\u202f000", "fr", 70_000),
+        ("-70.000", "es", -70_000),
+        ("\u22125", "en", -5),
+        ("18 €", "de", 18),
+        ("１８", "ja", 18),
+    ],
+)
+def test_gold_in_its_language(tmp_path: Path, gold: object, lang: str, expected: int) -> None:
+    assert load_items(write(tmp_path / "rows.jsonl", octopus("a", gold)), lang)[0].gold == expected
+
+
+@pytest.mark.parametrize("gold", ["70.000", "-1.000", "0.000"])
+def test_gold_that_may_be_two_numbers(tmp_path: Path, gold: str) -> None:
+    with pytest.raises(InputError, match="one without marks is expected"):
+        load_items(write(tmp_path / "rows.jsonl", octopus("a", gold)), "sw")
+
+
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gold", ["eighteen", "", "18.5", 18.5, "1,8", "1,0000", "18 dollars", "１８", "1e3"])
+@pytest.mark.parametrize("gold", ["eighteen", "18.5", 18.5, "1,8", "1,0000", "18 dollars", "1e3", "18,0", "1.234,00"])
 def test_other_golds_are_refused(tmp_path: Path, gold: object) -> None:
     path = write(tmp_path / "rows.jsonl", octopus("a"), octopus("b", gold) if isinstance(gold, str) else hub("b", gold))
     if not isinstance(gold, str):
@@ -77,20 +147,25 @@ def test_other_golds_are_refused(tmp_path: Path, gold: object) -> None:
 @pytest.mark.parametrize(
     ("name", "lines", "message"),
     [
-        ("a.jsonl", [octopus("a"), octopus("b"), octopus("a")], r":3: the same question as in line 1: 'a'"),
-        ("a.jsonl", [octopus("a") | {"id": 1}, octopus("b") | {"id": "1"}], r":2: the same id as in line 1: '1'"),
+        ("a.jsonl", [octopus("a"), octopus("b"), octopus("a")], r":3: the same question as in row 1: 'a'"),
+        ("a.jsonl", [octopus("a") | {"id": 1}, octopus("b") | {"id": "1"}], r":2: the same id as in row 1: '1'"),
         ("a.jsonl", [octopus("a"), octopus("b") | {"id": 1}], r":2: some rows have an id and some do not"),
-        ("a.jsonl", [octopus("a"), octopus("  ")], r":2: an empty question"),
-        ("a.jsonl", [octopus("a"), {"query": "b"}], r":2: .*`response`"),
-        ("a.jsonl", [octopus("a"), hub("b")], r":2: .*"),
+        ("a.jsonl", [octopus("a"), octopus("  ")], r":2: the field 'query' holds '  '; a text is expected"),
+        (
+            "a.jsonl",
+            [octopus("a"), {"query": "b"}],
+            r":2: no gold answer: answer_number, response, answer is expected; there are query",
+        ),
+        ("a.jsonl", [octopus("a"), octopus("b", "")], r":2: the field 'response' holds ''; an answer is expected"),
+        ("a.jsonl", [octopus("a"), octopus("b", True)], r":2: the field 'response' holds True; an answer is expected"),
         ("a.jsonl", [octopus("a"), "not JSON"], r":2: not one JSON object"),
-        ("a.jsonl", [octopus("a"), ""], r":2: .*one JSON object"),
+        ("a.jsonl", [octopus("a"), "", octopus("b")], r":2: an empty line; one JSON object"),
         ("a.jsonl", [{"instruction": "a"}], r":1: .*"),
         ("a.jsonl", [octopus("a"), b'{"query": "\xff", "response": "1"}'], r":2: .*"),
         ("a.tsv", ["a\t18", "b"], r":2: 1 fields; 'question<tab>answer' is expected"),
-        ("a.tsv", ["a\t18", "b\t1\t2"], r":2: 3 fields"),
+        ("a.tsv", ["question\tanswer", "b\t1\t2"], r":2: 3 fields; 2 as in the heading are expected"),
         ("a.tsv", ["a\t18", b"\xff\t1"], r":2: not UTF-8 at byte 0"),
-        ("a.tsv", ["question\tanswer", "a\t18"], r":1: the gold answer 'answer' is no whole number"),
+        ("a.tsv", ["problem\tresult", "a\t18"], r":1: the gold answer 'result' is no whole number"),
         ("a.tsv", [], r": the file is empty"),
         ("a.jsonl", [], r": the file is empty"),
     ],

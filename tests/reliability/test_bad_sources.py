@@ -52,18 +52,21 @@ PROBLEMS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "no gold": (
         (ONE, '{"query": "dos?"}'),
-        ":2: not a mathoctopusrow record: Object missing required field `response`",
+        ":2: no gold answer: answer_number, response, answer is expected; there are query",
     ),
-    "a question twice": ((ONE, ONE), ":2: the same question as in line 1: 'uno?'"),
+    "a question twice": ((ONE, ONE), ":2: the same question as in row 1: 'uno?'"),
     "an id twice": (
         ('{"id": 1, "query": "uno?", "response": "1"}', '{"id": 1, "query": "dos?", "response": "2"}'),
-        ":2: the same id as in line 1",
+        ":2: the same id as in row 1",
     ),
     "an id in some rows": (
         (ONE, '{"id": 1, "query": "dos?", "response": "2"}'),
         ":2: some rows have an id and some do not",
     ),
-    "an empty question": ((ONE, '{"query": " ", "response": "2"}'), ":2: an empty question"),
+    "an empty question": (
+        (ONE, '{"query": " ", "response": "2"}'),
+        ":2: the field 'query' holds ' '; a text is expected",
+    ),
     "a key twice": ((ONE, '{"query": "dos?", "query": "tres?", "response": "2"}'), ":2: the key 'query' stands twice"),
     "too few": ((ONE,), ": 1 problems; mgsm.items asks for 2"),
     "none": ((), ": the file is empty"),
@@ -120,20 +123,23 @@ def output_rows() -> Rows:
 
 CHANGES: dict[str, tuple[Callable[[Rows], object], str]] = {
     "none": (lambda rows: [], ": the list is empty"),
-    "no list": (lambda rows: {"rows": rows}, ": not a JSON list of "),
+    "no list": (lambda rows: {"rows": rows}, ":1: not one JSON object on a line"),
     "one too few": (lambda rows: rows[:2], ": no output for the instruction of row 3 of p/es.json: 'haz 3'"),
     "one of another generator": (
         lambda rows: [*rows[:2], rows[2] | {"generator": "x"}],
         ": row 3: an output of 'x'; outputs of 'gpt-4'",
     ),
     "an instruction twice": (lambda rows: [*rows, rows[0]], ": row 4: the same instruction as in row 1"),
-    "an empty instruction": (lambda rows: [*rows, rows[0] | {"instruction": " "}], ": row 4: an empty instruction"),
+    "an empty instruction": (
+        lambda rows: [*rows, rows[0] | {"instruction": " "}],
+        ": row 4: the field 'instruction' holds ' '",
+    ),
     "no output": (
         lambda rows: [{k: v for k, v in rows[0].items() if k != "output"}, *rows[1:]],
-        ": row 1: not as expected",
+        ": row 1: no field 'output'; there are generator, dataset, instruction",
     ),
-    "null for an output": (lambda rows: [rows[0] | {"output": None}, *rows[1:]], ": row 1: not as expected"),
-    "a text for a row": (lambda rows: [*rows, "x"], ": row 4: not as expected"),
+    "null for an output": (lambda rows: [rows[0] | {"output": None}, *rows[1:]], ": row 1: output is null"),
+    "a text for a row": (lambda rows: [*rows, "x"], ": row 4: 'x' is no row; a JSON object is expected"),
 }
 
 
@@ -144,11 +150,11 @@ def test_bad_outputs(published: Path, change: Callable[[Rows], object], expected
 
 
 RAW: dict[str, tuple[bytes, str]] = {
-    "cut off": (b'[{"generator": "gpt-4"', ": not a JSON list of "),
-    "empty": (b"", ": not a JSON list of "),
+    "cut off": (b'[{"generator": "gpt-4"', ": not one JSON list: Expecting ',' delimiter in line 1"),
+    "empty": (b"", ": the file is empty"),
     "bad UTF-8": (b'[{"instruction": "\xff", "generator": "gpt-4", "output": "x"}]', ": "),
-    "BOM": (b"\xef\xbb\xbf[]", ": not a JSON list of "),
-    "deep": (b"[" * 200_000, ": "),
+    "BOM": (b"\xef\xbb\xbf[]", ": the list is empty"),
+    "deep": (b"[" * 200_000, ": not one JSON list: nested too deeply"),
     "key twice": (
         b'[{"instruction": "haz 1", "generator": "gpt-4", "output": "x", "output": "y"}]',
         ": row 1: the key 'output' stands twice",
@@ -180,7 +186,7 @@ def test_a_baseline_that_lacks_an_answer(published: Path) -> None:
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.parametrize("name", ["../x", "/x", "a/b", "", ".", "..", "x\0", "x\ny", "-x", ".x"])
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../b", "a/b/c", "a/", "", ".", "..", "x\0", "x\ny", "-x", ".x"])
 def test_names_of_generators_that_would_be_paths(name: str) -> None:
     assert "cannot be the name of a folder" in refused("alpaca", "--outputs", "o", "--", name)
 
@@ -203,7 +209,14 @@ def base(root: Path) -> Path:
     folder = paths.model("m0")
     shutil.copytree(ROOT / "src/lidr/lab/base", folder)
     record = BaseRecord(
-        source="lab", revision=None, trust_remote_code=False, fingerprint=fingerprint(folder), pad_token=None
+        source="lab",
+        revision=None,
+        trust_remote_code=False,
+        fingerprint=fingerprint(folder),
+        pad_token=None,
+        template={},
+        date="2024-07-26",
+        end_ids=(0,),
     )
     write_json(folder / paths.RECORD, record)
     adapter = AdapterRecord(model="m1", previous="m0", base="0" * 64, reference="0" * 64, pairs="0" * 64, rows=1)
@@ -225,7 +238,8 @@ RECORDS = {
         ": not the JSON that is expected",
     ),
     "key twice": (
-        b'{"source":"lab","source":"x","revision":null,"trust_remote_code":false,"fingerprint":"0","pad_token":null}',
+        b'{"source":"lab","source":"x","revision":null,"trust_remote_code":false,"fingerprint":"0","pad_token":null,'
+        b'"template":{},"date":"2024-07-26","end_ids":[0]}',
         ": the key 'source' stands twice",
     ),
     "text for a flag": (

@@ -166,7 +166,10 @@ BAD = {
     "no row in range": (_out_of_range, "own: no row from 0 to 3; the source has 2 prompts in 'es'"),
     "id twice": (_twice, "own/es.jsonl:2: a second row with the id 'p0'; ids are expected once each"),
     "empty file": (_empty, "own/es.jsonl: the file is empty; one JSON object a line is expected"),
-    "nothing in all languages": (_other_ids, "no prompt of 'own' is there in all languages for m1"),
+    "nothing in all languages": (
+        _other_ids,
+        "no prompt of 'own' is there in all languages for m1: the first ids are 'p0' in en, 'q0' in es, 'p0' in de",
+    ),
 }
 
 
@@ -244,12 +247,125 @@ def test_rows_without_ids_are_joined_by_their_number(root: Path) -> None:
     assert files("m1")["en"]["own-1"].text == "Think step by step and answer in English.\n\nen 1"
 
 
+# ---- files as they are published
+
+CASES = ROOT / "tests/cases/prompt-files"
+X, X_AND_Y = [("a", "x")], [("a", "x"), ("b", "y")]
+# What is read: (id, text), the same in both languages; or what is said, without the folder.
+PUBLISHED: dict[str, list[tuple[str, str]] | str] = {
+    "alpaca_null_id": "en.jsonl:1: id is null; a value is expected in each row (prompts.fields.id: null joins rows "
+    "without ids by their number)",
+    "alpaca_with_input": "en.jsonl:1: the field 'input' holds 'Oak, copper ore, elephant', without which the prompt "
+    "may make no sense: name it in prompts.fields.input, which puts it after the text, or set that to null",
+    "blank_last_line": X_AND_Y,
+    "bom": X,
+    "crlf": X_AND_Y,
+    "float_id": [("1", "x")],
+    "infinity_elsewhere": X,
+    "json_list": X,
+    "lone_surrogate": "en.jsonl:1: the field 'instruction' holds '\\ud83d', half of a surrogate pair, at character 6; "
+    "repair the text or take it out",
+    "nan_elsewhere": X,
+    "prefixed_ids": "no prompt of '{folder}' is there in all languages for m1: the first ids are 'en_0' in en, 'es_0' "
+    "in es; prompts.fields.id: null joins parallel rows by number",
+    "pretty_json_list": X,
+}
+
+
+def taken_from(folder: Path, fields: config.Fields) -> list[tuple[str, str]]:
+    whole = msgspec.structs.replace(settings(str(folder), 2, fields=fields), languages=("es",))
+    taken = [[(p.id, p.text) for p in rows.values()] for rows in prompts.run(whole, "m1").prompts.values()]
+    assert taken[0] == taken[1]
+    return taken[0]
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(("name", "expected"), PUBLISHED.items(), ids=PUBLISHED.keys())
+def test_published_file(name: str, expected: list[tuple[str, str]] | str) -> None:
+    folder = CASES / name
+    if isinstance(expected, str):
+        with pytest.raises(InputError) as caught:
+            taken_from(folder, INSTRUCTIONS)
+        message = expected.replace("{folder}", str(folder))
+        assert str(caught.value) == (message if message.startswith("no prompt") else f"{folder}/{message}")
+    else:
+        assert taken_from(folder, INSTRUCTIONS) == expected
+
+
+@pytest.mark.usefixtures("root")
+def test_ids_that_name_the_language_can_be_left_out() -> None:
+    fields = config.Fields(text="instruction", id=None, answer=None)
+    assert taken_from(CASES / "prefixed_ids", fields) == [("prefixed_ids-0", "x"), ("prefixed_ids-1", "y")]
+
+
+@pytest.mark.usefixtures("root")
+def test_answers_that_are_the_same_number() -> None:
+    fields = config.Fields(text="instruction", id=None, answer="a")
+    assert taken_from(CASES / "answer_float_int2", fields) == [("answer_float_int2-0", "x")]
+    assert files_of_m1("en", "es") == {"18"}
+
+
+def files_of_m1(*languages: str) -> set[object]:
+    return {p.answer for lang in languages for p in read_rows(paths.prompt_file("m1", lang), Prompt)}
+
+
+@pytest.mark.usefixtures("root")
+def test_answer_that_is_null() -> None:
+    with pytest.raises(InputError) as caught:
+        taken_from(CASES / "answer_null", config.Fields(text="instruction", id="id", answer="final_answer"))
+    assert str(caught.value) == (
+        f"{CASES}/answer_null/en.jsonl:1: final_answer is null; a value is expected in each row "
+        "(prompts.fields.answer: null does without)"
+    )
+    assert taken_from(CASES / "answer_null", INSTRUCTIONS) == X
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("case", ["bad_braces", "bad_braces2"])
+@pytest.mark.parametrize("field", ["{", "}", "{0}", "{lang", "{language}", "{lang!r:>9}", "{lang.x}", "%s"])
+def test_field_with_braces_is_a_name(case: str, field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        taken_from(CASES / case, config.Fields(text=field, id="id", answer=None))
+    assert str(caught.value) == (
+        f"{CASES}/{case}/en.jsonl:1: no field {field!r}; there are id, instruction (see prompts.fields)"
+    )
+
+
+@pytest.mark.usefixtures("root")
+def test_input_is_put_after_the_text_or_left_out() -> None:
+    folder, text, given = CASES / "alpaca_with_input", "Classify the following animals.", "Oak, copper ore, elephant"
+    named = config.Fields(text="instruction", id="id", answer=None, input="input")
+    assert taken_from(folder, named) == [("a", f"{text}\n\n{given}")]
+    left_out = config.Fields(text="instruction", id="id", answer=None, input=None)
+    assert taken_from(folder, left_out) == [("a", text)]
+
+
+def test_rows_may_have_an_input_or_none(root: Path) -> None:
+    write_published(root / "own", {lang: [row(0, "x", input=""), row(1, "y", input=None)] for lang in ("en", "es")})
+    assert taken_from(root / "own", INSTRUCTIONS) == [("a-0", "x"), ("a-1", "y")]
+    named = config.Fields(text="instruction", id="id", answer=None, input="input")
+    assert taken_from(root / "own", named) == [("a-0", "x"), ("a-1", "y")]
+    write_published(root / "own", {"es": [row(0, "x", input=""), row(1, "y", input=float("nan"))]})
+    with pytest.raises(InputError, match=r"es\.jsonl:2: the field 'input' holds nan; a text is expected$"):
+        taken_from(root / "own", named)
+
+
+def test_texts_with_braces_and_signs_pass_through(root: Path) -> None:
+    text = "Fill {0}, {language} and {{x}} %s %(a)d ${y} \\1 }{"
+    write_published(root / "own", {lang: [row(0, text)] for lang in LANGUAGES})
+    prompts.run(settings("own", 1, fields=INSTRUCTIONS, answer_language="v1"), "m1")
+    assert files("m1")["es"]["a-0"].text == f"Think step by step and answer in Spanish.\n\n{text}"
+
+
 WRONG_ROWS = {
     "other gold": ([{"question": "x", "gold": 0}, {"question": "y", "gold": 7}], "row 1 has the answer '1' in en and"),
     "fewer rows": ([{"question": "x", "gold": 0}], "en has 2 prompts and es 1; rows without ids are joined by"),
     "no such field": ([{"text": "x"}], "own/es.jsonl:1: no field 'question'; there are text (see prompts.fields)"),
     "no text": ([{"question": " ", "gold": 0}], "own/es.jsonl:1: the field 'question' holds ' '; a text is expected"),
-    "null": ([{"question": "x", "gold": None}], "own/es.jsonl:1: no field 'gold'; there are question, gold"),
+    "null": (
+        [{"question": "x", "gold": None}],
+        "own/es.jsonl:1: gold is null; a value is expected in each row (prompts.fields.answer: null does without)",
+    ),
 }
 
 
@@ -313,6 +429,22 @@ def test_translation_requests_are_marked_in_every_language(root: Path, by: str) 
         assert files("m1")[lang]["a-1"].text == "Translate 'dog' to German."
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"id": "a-1"}\n{"id": null}\n', ":2: id is null; a value is expected in each row; the id of a prompt is"),
+        ('{"id": true}\n', ":1: the field 'id' holds True; an id is expected, a text or a whole number"),
+        ('["a-1"]', ": row 1: 'a-1' is no row; a JSON object is expected"),
+    ],
+)
+def test_list_of_ids_that_are_none(root: Path, content: str, expected: str) -> None:
+    write_published(root / "own", {lang: [row(0), row(1)] for lang in LANGUAGES})
+    (root / "own/ids.jsonl").write_text(content)
+    with pytest.raises(InputError) as caught:
+        prompts.run(settings("own", 2, fields=INSTRUCTIONS, translation_requests="own/ids.jsonl"), "m1")
+    assert str(caught.value).startswith(f"own/ids.jsonl{expected}")
+
+
 def test_list_of_ids_that_knows_none_of_the_prompts(root: Path) -> None:
     write_published(root / "own", {**{lang: [row(0)] for lang in LANGUAGES}, "ids": [{"id": "b-0"}]})
     with pytest.raises(InputError, match=r"^own/ids.jsonl: not one of these ids is that of a prompt"):
@@ -368,6 +500,46 @@ def test_row_of_a_dataset_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError) as caught:
         prompts.run(settings("hub:me/data", 2, fields=QUESTIONS, hub=HUB), "m1")
     assert str(caught.value) == "hub:me/data (en, train): row 1: the field 'question' holds ''; a text is expected"
+
+
+@pytest.mark.usefixtures("root")
+def test_columns_of_a_dataset_that_are_not_used_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {lang: [{"id": 1.0, "q_" + lang: "x", "input": "", "bad": {"bytes": b"no picture"}}] for lang in LANGUAGES}
+
+    def load_dataset(path: str, **options: Any) -> datasets.Dataset:
+        found = datasets.Dataset.from_list(rows[options["name"]])
+        return found.cast_column("bad", datasets.Image())
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    fields = config.Fields(text="q_{lang}", id="id", answer=None)
+    prompts.run(settings("hub:me/data", 1, fields=fields, hub=HUB), "m1")
+    assert [(p.id, p.text) for p in files("m1")["es"].values()] == [("1", "x")]
+    with pytest.raises(InputError) as caught:
+        absent = config.Fields(text="q_{lang}", id="key", answer=None)
+        prompts.run(settings("hub:me/data", 1, fields=absent, hub=HUB), "m1")
+    assert str(caught.value) == (
+        "hub:me/data (en, train): no field 'key'; there are id, q_en, input, bad (see prompts.fields)"
+    )
+
+
+@pytest.mark.usefixtures("root")
+def test_row_of_a_dataset_without_an_id_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"id": "a", "instruction": "x"}, {"id": None, "instruction": "y"}]
+    on_hub(monkeypatch, dict.fromkeys(LANGUAGES, rows))
+    with pytest.raises(InputError) as caught:
+        prompts.run(settings("hub:me/data", 2, fields=INSTRUCTIONS, hub=HUB), "m1")
+    assert str(caught.value).startswith("hub:me/data (en, train): row 1: id is null; a value is expected in each row")
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(("subset", "split"), [("{lang}{", "{0}"), ("{x}-{lang}", "a}b")])
+def test_only_lang_is_replaced(monkeypatch: pytest.MonkeyPatch, subset: str, split: str) -> None:
+    names = {lang: subset.replace("{lang}", lang) for lang in LANGUAGES}
+    rows = {names[lang]: [{"question": lang, "gold": 1}] for lang in LANGUAGES}
+    asked = on_hub(monkeypatch, rows)
+    hub = config.Hub(revision="0123abc", subset=subset, split=split)
+    prompts.run(settings("hub:me/data", 1, fields=QUESTIONS, hub=hub), "m1")
+    assert asked[1] == {"path": "me/data", "name": names["es"], "split": split, "revision": "0123abc"}
 
 
 # ---- the paper's own prompts

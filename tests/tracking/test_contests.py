@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from factories import edited
 from tracking_project import Project
@@ -66,9 +67,10 @@ def test_a_contest_is_a_run_with_figures_table_and_page(project: Project, tmp_pa
     assert project.history(parent.info.run_id, "win_rate/es") == []
 
 
-def test_a_published_generator_is_of_no_iteration(project: Project) -> None:
-    with stage_run(project.settings, "baseline", "gpt-4-turbo-2024-04-09", [], []):
+@pytest.mark.parametrize("generator", ["gpt-4-turbo-2024-04-09", "org/model-1"])
+def test_a_published_generator_is_of_no_iteration(project: Project, generator: str) -> None:
+    with stage_run(project.settings, "baseline", generator, [], []):
         pass
     (run,) = project.children()
-    assert run.data.tags["lidr.model"] == "gpt-4-turbo-2024-04-09"
+    assert run.data.tags["lidr.model"] == generator
     assert "lidr.iteration" not in run.data.tags

@@ -29,6 +29,42 @@ def test_uri_is_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.tracking_uri(root) == "sqlite:////else/where.db"
 
 
+def test_uri_of_a_folder_with_signs_that_mean_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    plain, odd = Path("/home/ada ü#1/lidr"), Path("/home/wh?at 100%20#/lidr")
+    assert store.tracking_uri(plain) == "sqlite:////home/ada ü#1/lidr/mlflow.db"
+    assert store.tracking_uri(odd) == "sqlite+pysqlite:////home/wh%3Fat%20100%2520%23/lidr/mlflow.db"
+    for root in (plain, odd):
+        assert store.local_file(store.tracking_uri(root)) == root / "mlflow.db"
+    assert store.local_file("sqlite:////a%20b/c.db?timeout=5") == Path("/a b/c.db")
+    assert store.local_file("http://localhost:5000") is None
+
+
+@pytest.mark.parametrize("name", ["wh?at 100%20 #ü%", "a b ü#c"])
+def test_runs_reach_the_store_of_a_folder_with_signs_that_mean_something(
+    project: Project, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lidr import config
+    from lidr.tracking import connection, publish_pending, stage_run
+
+    root = project.root.parent / "odd" / name
+    root.parent.mkdir()
+    project.root.rename(root)
+    monkeypatch.chdir(root)
+    with stage_run(config.load(), "prompts", "m1", [Path("params.yaml")], [Path("out.txt")], publish="later") as run:
+        Path("out.txt").write_text("x")
+        run.log_artifact(Path("out.txt"))
+    report = publish_pending()
+    assert (report.published, report.reason) == (("prompts m1",), None)
+    with connection.opened() as client:
+        (run_of_stage,) = (
+            r for r in connection.search(client, "", "start_time ASC") if r.info.run_name == "prompts m1"
+        )
+        assert [artifact.path for artifact in client.list_artifacts(run_of_stage.info.run_id)] == ["out.txt"]
+    assert (root / "mlartifacts" / run_of_stage.info.run_id / "artifacts/out.txt").read_text() == "x"
+    assert [folder.name for folder in root.parent.iterdir()] == [name]
+
+
 def test_passwords_are_not_shown() -> None:
     text = "cannot reach postgresql://ada:secret@db:5432/mlflow, nor http://token@host"
     assert store.without_secrets(text) == "cannot reach postgresql://***@db:5432/mlflow, nor http://***@host"

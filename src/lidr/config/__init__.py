@@ -10,6 +10,7 @@ as DVC reads it (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwe
 
 from lidr.config.blocks import (
     DATE,
+    GENERATOR,
     HUB,
     LAB,
     RULE,
@@ -44,6 +45,7 @@ from lidr.config.reading import load
 
 __all__ = [
     "DATE",
+    "GENERATOR",
     "HUB",
     "LAB",
     "RULE",

@@ -13,7 +13,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lidr import paths
 from lidr.errors import InputError
@@ -27,6 +27,8 @@ NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 MODEL_NAME = r"^m(0|[1-9][0-9]{0,3})$"
 ModelName = Annotated[str, Meta(pattern=MODEL_NAME)]
+# Whose outputs are published: a name, or OWNER/MODEL. It becomes part of paths.
+GENERATOR = r"\w[\w.+-]*(/\w[\w.+-]*)?"
 Languages = tuple[str, ...]
 # Words in params.yaml that are no paths.
 LAB, HUB, RULE = "lab", "hub:", "rule"
@@ -124,11 +126,16 @@ class Engine(Section, frozen=True):
 
 
 class Fields(Section, frozen=True):
-    """Which fields of published rows hold what; `{lang}` in `text` stands for a language's code."""
+    """Which fields of published rows hold what; `{lang}` stands for a language's code.
+
+    `input` is a second part of the text, as Alpaca's rows have, put after a blank line; null leaves it out. Where it is
+    not set, rows with a field of that name are refused.
+    """
 
     text: str
     id: str | None
     answer: str | None
+    input: str | UnsetType | None = UNSET
 
 
 class Hub(Section, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 
 from lidr import paths
 from lidr.config.blocks import (
+    GENERATOR,
     HUB,
     LAB,
     RULE,
@@ -175,7 +176,7 @@ def _baseline_problems(settings: Settings) -> list[Problem]:
     model, source = settings.baseline.model, settings.baseline.source
     own = f"{paths.MODELS}/{model}"
     if settings.baseline.is_published:
-        if not model or Path(model).name != model:
+        if not re.fullmatch(GENERATOR, model):
             return [(("baseline", "model"), "the name of a model of this file or of a generator is expected")]
         if Path(source).is_relative_to(paths.MODELS):
             reason = f"{model!r} is no model of this file; the folder of its published outputs is expected"

@@ -58,7 +58,7 @@ def of_models(settings: config.Settings, model: str, other: str) -> Match:
 
 def of_published(settings: config.Settings, generator: str, folder: Path) -> Match:
     """A generator with outputs in the folder and the baseline; raises InputError where an output is not there."""
-    if not re.fullmatch(r"\w[\w.+-]*", generator):
+    if not re.fullmatch(config.GENERATOR, generator):
         raise InputError(f"{generator!r} cannot be the name of a folder; letters, digits and . + - _ are expected")
     items = instructions(settings)
     own = {f"{row.id}:{row.lang}": row for row in published_answers(settings, items, folder, generator)}

@@ -3,22 +3,26 @@
     >>> load_items(Path("mgsm_en.jsonl"), "en")[1]
     Item(id='mgsm-1', lang='en', question='A robe takes 2 bolts of blue fiber ...', gold=3, solution=None)
 
-Three layouts are read, one row a problem:
+One row is a problem, in JSON lines, one JSON list or tab-separated values (`lidr.published`). Its question is in
+`query` or `question`, its gold answer in `answer_number`, `response`, or `answer`:
 
-- MathOctopus's JSON lines:  {"query": "A robe takes ...", "response": "3"}
-- the Hub's rows as JSON lines:  {"question": "A robe takes ...", "answer": null, "answer_number": 3, ...}
-- the Hub's TSV, without a heading:  A robe takes ...<tab>3
+- MathOctopus:      {"query": "A robe takes ...", "response": "3"}
+- MGSM on the Hub:  {"question": "A robe takes ...", "answer": null, "answer_number": 3, ...}; AfriMGSM has the same as
+  TSV with a heading
+- MGSM as TSV, without a heading:  A robe takes ...<tab>3
+- MSVAMP:           {"m_query": "A box holds ...", "response": "145.0"}
+- GSM8K:            {"question": "A robe takes ...", "answer": "It takes 2/2=<<2/2=1>>1 bolt ...\\n#### 3"}
 
 The problems are parallel: row i is the same one in each language, so an id is the row's number, and results are joined
-by it. A row of either JSON layout may bring an `id` of its own; then all must. Files that are not as expected end in an
-InputError with file and line.
+by it. A row may bring an `id` of its own; then all must. Files that are not as expected end in an InputError with file
+and line.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -26,9 +30,8 @@ import msgspec
 
 from lidr.errors import InputError
 from lidr.evals.phrases import wording
-from lidr.jsonl import read_rows
-from lidr.languages import english_name
-from lidr.records import Record
+from lidr.languages import decimal_mark, english_name
+from lidr.published import Row, check_unique, read, short
 
 Style = Literal["paper", "paper_instructed", "native_cot", "en_cot"]
 STYLES: tuple[str, ...] = get_args(Style)
@@ -53,103 +56,90 @@ class Item(msgspec.Struct, frozen=True):
     solution: str | None = None
 
 
-class MathOctopusRow(Record, frozen=True):
-    """One line of MathOctopus's files."""
-
-    query: str
-    response: str | int
-    id: str | int | None = None
-
-
-class HubRow(Record, frozen=True):
-    """One row of `juletxara/mgsm`."""
-
-    question: str
-    answer_number: int | float | str
-    answer: str | None = None
-    equation_solution: str | None = None
-    id: str | int | None = None
-
-
 # --- loading ---------------------------------------------------------------------------------------------------------
+
+_QUESTIONS = ("query", "question", "m_query", "1")  # 1 and 2: the columns of a table without a heading
+_GOLDS = ("answer_number", "response", "answer", "2")
 
 
 def load_items(path: Path, lang: str) -> list[Item]:
     """The file's problems in order; raises InputError for anything unexpected."""
-    rows = _tsv_rows(path) if path.suffix == ".tsv" else _json_rows(path)
-    items = [_item(row, index, lang, path) for index, row in enumerate(rows)]
-    _check_ids(rows, path)
-    _check_unique([item.id for item in items], "id", path)
-    _check_unique([item.question for item in items], "question", path)
+    rows = read(path)
+    items = [_item(row, index, lang) for index, row in enumerate(rows)]
+    for row in rows:
+        if row.has("id") != rows[0].has("id"):
+            raise row.error("some rows have an id and some do not; all or none are expected to")
+    check_unique([item.id for item in items], rows, "id")
+    check_unique([item.question for item in items], rows, "question")
     return items
 
 
-def _json_rows(path: Path) -> list[HubRow]:
-    if '"query"' not in _first_line(path):
-        return list(read_rows(path, HubRow))
-    return [
-        HubRow(question=row.query, answer_number=row.response, id=row.id) for row in read_rows(path, MathOctopusRow)
-    ]
+def _item(row: Row, index: int, lang: str) -> Item:
+    question, gold = _first(row, _QUESTIONS, "question"), _first(row, _GOLDS, "gold answer")
+    name = row.id("id") if row.has("id") else f"mgsm-{index}"
+    is_worked = gold == "answer_number" and row.has("answer")
+    return Item(
+        id=name,
+        lang=lang,
+        question=row.text(question),
+        gold=_gold(row, gold, lang),
+        solution=row.text("answer") if is_worked else None,
+    )
 
 
-def _first_line(path: Path) -> str:
-    if not path.is_file():
-        raise InputError("no such file; MGSM's problems in JSON lines or TSV are expected", path)
-    with path.open("rb") as file:
-        return file.readline().decode("utf-8", errors="replace")
+def _first(row: Row, names: Sequence[str], what: str) -> str:
+    """The first of these fields that the row has a value in."""
+    found = next((name for name in names if row.has(name)), None)
+    if found is None:
+        if "1" in row.values:
+            raise row.error(f"{len(row.values)} fields; 'question<tab>answer' is expected")
+        there = ", ".join(f"{name} is null" if value is None else name for name, value in row.values.items())
+        raise row.error(f"no {what}: {', '.join(names[:-1])} is expected; there are {there}")
+    return found
 
 
-def _tsv_rows(path: Path) -> list[HubRow]:
-    if not _first_line(path):
-        raise InputError("the file is empty; one 'question<tab>answer' a line is expected", path)
-    return [_tsv_row(line, path, number) for number, line in enumerate(_lines(path), start=1)]
+_SPACES = " \u00a0\u2009\u202f"
+_GROUPED = re.compile(
+    rf"-?\d{{1,3}}(?P<mark>[.,{_SPACES}])\d{{3}}(?:(?P=mark)\d{{3}})*(?:(?!(?P=mark))(?P<decimal>[.,])0+)?"
+)
+_PLAIN = re.compile(r"(?P<whole>-?\d+)(?:(?P<decimal>[.,])0+)?")
 
 
-def _lines(path: Path) -> list[bytes]:
-    return path.read_bytes().removesuffix(b"\n").split(b"\n")
+def _gold(row: Row, field: str, lang: str) -> int:
+    """The whole number that '2,125', '2 125', '$2125', 2125.0, 'two thousand ... #### 2125' stand for.
 
-
-def _tsv_row(line: bytes, path: Path, number: int) -> HubRow:
-    try:
-        fields = line.decode("utf-8").rstrip("\r").split("\t")
-    except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 at byte {error.start} of the line", path, number) from error
-    if len(fields) != 2:
-        raise InputError(f"{len(fields)} fields; 'question<tab>answer' is expected", path, number)
-    return HubRow(question=fields[0], answer_number=fields[1])
-
-
-def _item(row: HubRow, index: int, lang: str, path: Path) -> Item:
-    if not row.question.strip():
-        raise InputError("an empty question", path, index + 1)
-    name = f"mgsm-{index}" if row.id is None else str(row.id)
-    return Item(name, lang, row.question, _gold(row.answer_number, path, index + 1), row.answer)
-
-
-def _gold(value: int | float | str, path: Path, line: int) -> int:
-    """The whole number that '2,125', '2125', 2125 and 2125.0 stand for."""
-    text = str(value).strip()
-    if not re.fullmatch(r"-?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.0+)?", text):
-        raise InputError(
-            f"the gold answer {value!r} is no whole number; such as '18' or '2,125' is expected", path, line
-        )
-    return int(Decimal(text.replace(",", "")))
-
-
-def _check_ids(rows: Sequence[HubRow], path: Path) -> None:
-    for line, row in enumerate(rows, start=1):
-        if (row.id is None) != (rows[0].id is None):
-            raise InputError("some rows have an id and some do not; all or none are expected to", path, line)
-
-
-def _check_unique(values: Sequence[str], what: str, path: Path) -> None:
-    first_line: dict[str, int] = {}
-    for line, value in enumerate(values, start=1):
-        if value in first_line:
-            raise InputError(
-                f"the same {what} as in line {first_line[value]}: {value[:60]!r}; each is expected once", path, line
+    A comma before three digits groups thousands in every language, as in the files of MGSM, which write golds in one
+    way for all. A dot groups them where the language has a decimal comma: '70.000' is 70000 in German. Where the dot is
+    the decimal mark, '70.000' is refused.
+    """
+    value = row.answer(field)
+    text = _in_ascii_digits(value.rpartition("####")[2] if field == "answer" else value)
+    grouped, plain = _GROUPED.fullmatch(text), _PLAIN.fullmatch(text)
+    if grouped and grouped["mark"] == "." and text.count(".") == 1 and decimal_mark(lang) == ".":
+        if plain and isinstance(row.values[field], str):
+            raise row.error(
+                f"the gold answer {short(value)} is {plain['whole']} or {_digits(text)}; one without marks is expected"
             )
-        first_line[value] = line
+        grouped = None
+    if grouped:
+        whole = text.rpartition(grouped["decimal"])[0] if grouped["decimal"] else text
+        return int(_digits(whole))
+    if plain and plain["decimal"] in (None, ".", decimal_mark(lang)):
+        return int(plain["whole"])
+    raise row.error(f"the gold answer {short(value)} is no whole number; such as '18' or '2,125' is expected")
+
+
+def _in_ascii_digits(text: str) -> str:
+    """The text with digits of all scripts as 0 to 9, without a currency sign before or after it."""
+    digits = "".join(str(unicodedata.digit(c)) if c.isdecimal() else c for c in text.strip())
+    for place in (0, -1):
+        if digits and unicodedata.category(digits[place]) == "Sc":
+            digits = digits[1:] if place == 0 else digits[:-1]
+    return digits.strip().replace("\u2212", "-")
+
+
+def _digits(text: str) -> str:
+    return re.sub(rf"[.,{_SPACES}]", "", text)
 
 
 def check_parallel(items_by_lang: Mapping[str, Sequence[Item]]) -> None:

@@ -3,20 +3,19 @@
     data/sources/alpagasus/id_0_1000/es.jsonl      {"id": "alpagasus-0", "instruction": "Dé tres consejos ..."}
     data/sources/alpagasus/id_1000_2000/es.jsonl   {"id": "alpagasus-1000", "instruction": "Descubra la capital ..."}
 
-Without `prompts.fields` a line is a prompt in lidr's own format (`records.Prompt`), whose `source.row` says which
-iteration takes it.
+A file holds JSON lines, or one JSON list (then also as <lang>.json). Without `prompts.fields` a line is a prompt in
+lidr's own format (`records.Prompt`), whose `source.row` says which iteration takes it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.jsonl import read_by_key, read_objects
+from lidr.jsonl import read_by_key
+from lidr.published import read
 from lidr.records import Prompt
 from lidr.sources.rows import ByLanguage, check_parallel, number_by, to_prompts
 
@@ -33,11 +32,12 @@ def load(folder: Path, languages: tuple[str, ...], fields: config.Fields | None)
 
 def parts(folder: Path, lang: str) -> list[Path]:
     """The language's files: the one in the folder, else those one level below, numbers in names in their order."""
-    whole = folder / f"{lang}.jsonl"
-    found = [whole] if whole.exists() else sorted(folder.glob(f"*/{lang}.jsonl"), key=_natural)
-    if not found:
-        raise InputError(f"no prompts in {lang!r}; one JSONL file for each language is expected", whole)
-    return found
+    for suffix in (".jsonl", ".json"):
+        whole = folder / f"{lang}{suffix}"
+        found = [whole] if whole.exists() else sorted(folder.glob(f"*/{lang}{suffix}"), key=_natural)
+        if found:
+            return found
+    raise InputError(f"no prompts in {lang!r}; one JSONL file for each language is expected", folder / f"{lang}.jsonl")
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -62,12 +62,5 @@ def _own_records(path: Path, lang: str) -> dict[str, Prompt]:
 
 
 def _published(folder: Path, lang: str, fields: config.Fields) -> dict[str, Prompt]:
-    places: list[tuple[Path, int]] = []
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for path in parts(folder, lang):
-            for line, row in enumerate(read_objects(path), start=1):
-                places.append((path, line))
-                yield row
-
-    return to_prompts(rows(), fields, folder.name, lang, lambda number, message: InputError(message, *places[number]))
+    rows = (row for path in parts(folder, lang) for row in read(path))
+    return to_prompts(rows, fields, folder.name, lang)

@@ -10,12 +10,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lidr import config
 from lidr.errors import InputError, LidrError
+from lidr.published import Row
 from lidr.records import Prompt
-from lidr.sources.rows import ByLanguage, check_parallel, number_by, to_prompts
+from lidr.sources.rows import INPUT, ByLanguage, check_parallel, columns, number_by, to_prompts
 
 
 def load(source: str, languages: tuple[str, ...], fields: config.Fields, hub: config.Hub) -> ByLanguage:
@@ -28,16 +30,26 @@ def load(source: str, languages: tuple[str, ...], fields: config.Fields, hub: co
 
 
 def _prompts(name: str, lang: str, fields: config.Fields, hub: config.Hub) -> dict[str, Prompt]:
-    subset = None if hub.subset is None else hub.subset.format(lang=lang)
-    split = hub.split.format(lang=lang)
+    subset = None if hub.subset is None else hub.subset.replace("{lang}", lang)
+    split = hub.split.replace("{lang}", lang)
     where = f"{config.HUB}{name} ({', '.join(filter(None, (subset, split)))})"
-    rows = _load(name, subset, split, hub.revision)
-    prompts = to_prompts(
-        rows, fields, name, lang, lambda number, message: InputError(f"row {number}: {message}", where)
-    )
+    dataset = _load(name, subset, split, hub.revision)
+    wanted = [*columns(fields, lang).values(), INPUT]
+    for column in wanted[:-1]:
+        if column not in dataset.column_names:
+            raise InputError(
+                f"no field {column!r}; there are {', '.join(dataset.column_names)} (see prompts.fields)", where
+            )
+    # Others may hold pictures or sounds, which would be decoded.
+    read = dataset.select_columns([column for column in dataset.column_names if column in wanted])
+    prompts = to_prompts((Row(row, _at(where, number)) for number, row in enumerate(read)), fields, name, lang)
     if not prompts:
         raise InputError("no rows", where)
     return prompts
+
+
+def _at(where: str, number: int) -> Callable[[str], InputError]:
+    return lambda message: InputError(f"row {number}: {message}", where)
 
 
 def _load(name: str, subset: str | None, split: str, revision: str) -> Any:

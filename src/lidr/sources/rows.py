@@ -1,7 +1,7 @@
 """Published rows as prompts: which fields hold what is said in params.yaml, not guessed.
 
     >>> fields = config.Fields(text="instruction", id="id", answer=None)
-    >>> to_prompts([{"id": "alpagasus-0", "instruction": "Dé tres consejos ..."}], fields, "alpagasus", "es", place)
+    >>> to_prompts(read(Path("es.jsonl")), fields, "alpagasus", "es")
     {'alpagasus-0': Prompt(id='alpagasus-0', lang='es', text='Dé tres consejos ...', ...)}
 
 Languages are joined by id. Where rows have none (`fields.id: null`), an id is the row's number, and the languages must
@@ -10,32 +10,62 @@ then be parallel row by row: `check_parallel` compares their numbers of rows, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from msgspec import UNSET, structs
 
 from lidr import config
 from lidr.errors import InputError
+from lidr.published import Row, short
 from lidr.records import Prompt, PromptKind, Source
 
 ByLanguage = dict[str, dict[str, Prompt]]
 
-# An error about the row of this number, from 0: its file and line, or its dataset.
-Place = Callable[[int, str], InputError]
+# The second part of an instruction in Alpaca's rows.
+INPUT = "input"
+_HINT = " (see prompts.fields)"
+_NO_ID = " (prompts.fields.id: null joins rows without ids by their number)"
+_NO_ANSWER = " (prompts.fields.answer: null does without)"
 
 
-def to_prompts(
-    rows: Iterable[Mapping[str, Any]], fields: config.Fields, name: str, lang: str, place: Place
-) -> dict[str, Prompt]:
-    """The rows as prompts by id, in their order; raises what `place` makes of the first row that is not as expected."""
+def columns(fields: config.Fields, lang: str) -> dict[str, str]:
+    """The names of the fields that are read, by what they hold; `{lang}` stands for the language's code."""
+    names = {"text": fields.text, "id": fields.id, "answer": fields.answer, "input": fields.input or None}
+    return {what: name.replace("{lang}", lang) for what, name in names.items() if name}
+
+
+def to_prompts(rows: Iterable[Row], fields: config.Fields, name: str, lang: str) -> dict[str, Prompt]:
+    """The rows as prompts by id, in their order; raises the error of the first row that is not as expected."""
+    names = columns(fields, lang)
     prompts: dict[str, Prompt] = {}
     for number, row in enumerate(rows):
-        prompt = _prompt(row, fields, name, lang, number, place)
+        prompt = Prompt(
+            id=row.id(names["id"], _NO_ID) if "id" in names else f"{name}-{number}",
+            lang=lang,
+            text=_text(row, fields, names),
+            source=Source(name=name, row=number),
+            kind=PromptKind.TASK,
+            answer=row.answer(names["answer"], _NO_ANSWER) if "answer" in names else UNSET,
+        )
         if prompt.id in prompts:
-            raise place(number, f"a second row with the id {prompt.id!r}; ids are expected once each")
+            raise row.error(f"a second row with the id {prompt.id!r}; ids are expected once each")
         prompts[prompt.id] = prompt
     return prompts
+
+
+def _text(row: Row, fields: config.Fields, names: dict[str, str]) -> str:
+    """The prompt's text, with the row's input after a blank line where it has one."""
+    text = row.text(names["text"], _HINT)
+    if fields.input is UNSET and INPUT not in names.values() and _is_text(row.values.get(INPUT)):
+        lost = f"the field {INPUT!r} holds {short(row.values[INPUT])}, without which the prompt may make no sense"
+        raise row.error(f"{lost}: name it in prompts.fields.input, which puts it after the text, or set that to null")
+    if "input" not in names or row.values.get(names["input"], "missing") in (None, ""):
+        return text
+    return f"{text}\n\n{row.text(names['input'], _HINT)}"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def check_parallel(by_language: ByLanguage, dominant: str) -> None:
@@ -71,26 +101,3 @@ def _numbered(prompts: dict[str, Prompt], rows: dict[str, int]) -> dict[str, Pro
         last = rows.get(prompt_id, last)
         numbered[prompt_id] = structs.replace(prompt, source=structs.replace(prompt.source, row=last))
     return numbered
-
-
-def _prompt(row: Mapping[str, Any], fields: config.Fields, name: str, lang: str, number: int, place: Place) -> Prompt:
-    text = _value(row, fields.text.format(lang=lang), number, place)
-    if not isinstance(text, str) or not text.strip():
-        raise place(number, f"the field {fields.text!r} holds {text!r}; a text is expected")
-    own_id = None if fields.id is None else _value(row, fields.id, number, place)
-    if own_id is not None and (isinstance(own_id, bool) or not isinstance(own_id, str | int) or own_id == ""):
-        raise place(number, f"the field {fields.id!r} holds {own_id!r}; an id is expected, a text or a number")
-    return Prompt(
-        id=f"{name}-{number}" if own_id is None else str(own_id),
-        lang=lang,
-        text=text,
-        source=Source(name=name, row=number),
-        kind=PromptKind.TASK,
-        answer=UNSET if fields.answer is None else str(_value(row, fields.answer, number, place)),
-    )
-
-
-def _value(row: Mapping[str, Any], field: str, number: int, place: Place) -> Any:
-    if row.get(field) is None:
-        raise place(number, f"no field {field!r}; there are {', '.join(row)} (see prompts.fields)")
-    return row[field]

@@ -20,8 +20,8 @@ from msgspec import structs
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.jsonl import read_objects
 from lidr.languages import language_names
+from lidr.published import read
 from lidr.records import PromptKind
 from lidr.sources.rows import ByLanguage
 
@@ -71,12 +71,8 @@ def _by_rule(by_language: ByLanguage, dominant: str) -> set[str]:
 
 
 def _listed(path: Path, known: object) -> set[str]:
-    """The ids of a JSONL file; it may list ids that we do not have, but not only such."""
-    ids = set()
-    for line, row in enumerate(read_objects(path), start=1):
-        if not isinstance(row.get("id"), str | int):
-            raise InputError("no field 'id'; the id of a prompt is expected", path, line)
-        ids.add(str(row["id"]))
+    """The ids of a published file; it may list ids that we do not have, but not only such."""
+    ids = {row.id("id", "; the id of a prompt is expected") for row in read(path)}
     if not ids & set(known):  # type: ignore[call-overload]
         raise InputError("not one of these ids is that of a prompt; ids of prompts.source are expected", path)
     return ids

@@ -66,7 +66,7 @@ def run(settings: config.Settings, iteration: str) -> Taken:
     by_language = {lang: _within(prompts, start, end, lang, settings) for lang, prompts in source.items()}
     kept, drops = parallel(by_language, settings.dominant)
     if not kept:
-        raise InputError(f"no prompt of {settings.prompts.source!r} is there in all languages for {iteration}")
+        raise _no_common_prompt(settings, iteration, by_language)
     taken = Taken(
         prompts={lang: {prompt_id: prompts[prompt_id] for prompt_id in kept} for lang, prompts in by_language.items()},
         drops=drops,
@@ -134,6 +134,16 @@ def _within(
         where = f"the source has {len(prompts)} prompts in {lang!r}"
         raise InputError(f"no row from {start} to {end - 1}; {where}", settings.prompts.source)
     return rows
+
+
+def _no_common_prompt(settings: config.Settings, iteration: str, by_language: ByLanguage) -> InputError:
+    fields = settings.prompts.fields
+    first = ", ".join(f"{next(iter(prompts))!r} in {lang}" for lang, prompts in by_language.items())
+    way_out = "" if fields is None or fields.id is None else "; prompts.fields.id: null joins parallel rows by number"
+    return InputError(
+        f"no prompt of {settings.prompts.source!r} is there in all languages for {iteration}: "
+        f"the first ids are {first}{way_out}"
+    )
 
 
 def _worded(prompt: Prompt, settings: config.Settings) -> Prompt:

@@ -10,17 +10,17 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidr.errors import LidrError
 from lidr.tracking import journal, store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_LOCAL = "sqlite:///"
 _ENVIRONMENT = {
     # A server that is down is noticed at once, and tried again by the publisher itself.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -39,7 +39,8 @@ def opened() -> Iterator[MlflowClient]:
     root = store.project_root()
     uri = store.tracking_uri(root)
     address = store.without_secrets(uri)
-    if uri.startswith(_LOCAL) and not Path(uri.removeprefix(_LOCAL)).exists():
+    file = store.local_file(uri)
+    if file is not None and not file.exists():
         raise LidrError(f"no MLflow store at {address}; set MLFLOW_TRACKING_URI to another one")
     with environment():
         from mlflow.exceptions import MlflowException

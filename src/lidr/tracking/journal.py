@@ -151,7 +151,8 @@ class Journal:
 
     def __init__(self, root: Path, stage: str, model: str | None) -> None:
         self.id = uuid.uuid4().hex
-        self.path = folder(root) / ("-".join(filter(None, (stage, model, self.id))) + ".jsonl")
+        name = "-".join(filter(None, (stage, model, self.id))).replace("/", "~")  # a generator may be OWNER/MODEL
+        self.path = folder(root) / f"{name}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._snapshots = 0
         # Before the journal itself: a journal without its lock is taken for a dead stage's.

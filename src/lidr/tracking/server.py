@@ -19,7 +19,6 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from lidr import paths
 from lidr.errors import LidrError
 from lidr.tracking import pipelines, store
 from lidr.tracking.publish import publish_pending
@@ -78,7 +77,8 @@ def _start(root: Path, uri: str, address: str) -> subprocess.Popen[bytes]:
     port = address.rpartition(":")[2]
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", _HOST, "--port", port, "--workers", "1"]
     # A plain folder, not one behind the server: a stage that logs without the server must be able to go on with it.
-    command += ["--default-artifact-root", str(root / paths.MLFLOW_ARTIFACTS), "--uvicorn-opts", "--log-level warning"]
+    command += ["--default-artifact-root", str(store.artifact_location(root, uri))]
+    command += ["--uvicorn-opts", "--log-level warning"]
     # A group of its own: the server starts further processes, and all of them have to end with it.
     return subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
 

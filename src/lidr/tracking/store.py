@@ -12,11 +12,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from lidr import paths
 from lidr.errors import InputError
 
 _DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
+_SQLITE = re.compile(r"^sqlite(?:\+pysqlite)?:///([^?]*)")
 _RELATIVE_SQLITE = re.compile(r"^sqlite:///(?!/)(.+)$")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 
@@ -38,7 +40,20 @@ def tracking_uri(root: Path) -> str:
     """The absolute address of the tracking store."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.MLFLOW_STORE}"
     relative = _RELATIVE_SQLITE.match(uri)
-    return f"sqlite:///{root / relative[1]}" if relative else uri
+    if not relative:
+        return uri
+    folder = str(root)
+    if not set(folder) & set("?%"):
+        return f"sqlite:///{folder}/{relative[1]}"
+    # SQLAlchemy ends a path at a question mark and reads %20 as a space. MLflow makes the folder that it sees in an
+    # address without a driver, and does not undo the quoting.
+    return f"sqlite+pysqlite:///{quote(folder)}/{relative[1]}"
+
+
+def local_file(uri: str) -> Path | None:
+    """The file of a SQLite store; None for another kind of store."""
+    found = _SQLITE.match(uri)
+    return Path(unquote(found[1])) if found else None
 
 
 def is_server(uri: str) -> bool:
@@ -48,7 +63,11 @@ def is_server(uri: str) -> bool:
 
 def artifact_location(root: Path, uri: str) -> str | None:
     """Where a new experiment's artifacts go; None leaves it to the server."""
-    return None if is_server(uri) else str(root / paths.MLFLOW_ARTIFACTS)
+    if is_server(uri):
+        return None
+    folder = root / paths.MLFLOW_ARTIFACTS
+    # MLflow takes a plain path for an address in which ? and # have a meaning.
+    return folder.as_uri() if set(str(folder)) & set("?#%") else str(folder)
 
 
 def without_secrets(text: str) -> str:
