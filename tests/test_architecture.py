@@ -45,15 +45,15 @@ RESOLVE_LAB = {
     "lidr.cli.tools",
 }
 
-# Libraries that only one room may import, or none: DVC runs us, and SciPy and matplotlib take long to import.
+# Libraries that only one room may import, or none: DVC runs us.
 ONLY_IN = {
     "trl": "lidr.training.trainer",
     "vllm": "lidr.engines.vllm",
     "ray": "lidr.engines.ray",
     "mlflow": "lidr.tracking",
     "dvc": None,
-    "scipy": None,
-    "matplotlib": None,
+    "scipy": "lidr.evals",
+    "matplotlib": "lidr.figures",
 }
 
 # Modules whose change cannot change the bytes of a stage's output, although it imports them.

@@ -63,7 +63,7 @@ def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> 
     if not shared:
         return None
     values = {lang: {item: rate for item, rate in rows.items() if item in shared} for lang, rows in by_language.items()}
-    return macro_interval(values, settings.compare.confidence, settings.seed)
+    return macro_interval(values, settings.compare.confidence, settings.seed, settings.compare.resamples)
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
