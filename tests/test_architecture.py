@@ -25,8 +25,8 @@ LEVELS = (
     ("provenance",),
     SIBLINGS,
     ("engines", "policy", "chat", "sources", "tracking", "training"),
-    ("config", "paths", "jsonl", "published", "side_by_side", "profiles", "git", "browser", "charts", "locks"),
-    ("records", "languages", "langid", "loops", "wording", "copies", "turns", "errors", "progress", "svg"),
+    ("config", "paths", "jsonl", "published", "side_by_side", "profiles", "git", "pages", "figures", "locks"),
+    ("records", "languages", "langid", "loops", "wording", "copies", "turns", "errors", "progress", "texts"),
 )
 
 # The siblings do not know each other, but for these.
@@ -45,15 +45,15 @@ RESOLVE_LAB = {
     "lidr.cli.tools",
 }
 
-# Libraries that only one room may import, or none: DVC runs us, and SciPy and matplotlib take long to import.
+# Libraries that only one room may import, or none: DVC runs us.
 ONLY_IN = {
     "trl": "lidr.training.trainer",
     "vllm": "lidr.engines.vllm",
     "ray": "lidr.engines.ray",
     "mlflow": "lidr.tracking",
     "dvc": None,
-    "scipy": None,
-    "matplotlib": None,
+    "scipy": "lidr.evals",
+    "matplotlib": "lidr.figures",
 }
 
 # Modules whose change cannot change the bytes of a stage's output, although it imports them.
@@ -71,7 +71,12 @@ NOT_IN_THE_OUTPUT = {
 }
 
 # Data inside the package that these modules read.
-DATA = {"lidr.lab.world": "src/lidr/lab/languages", "lidr.sources.model": "src/lidr/lab/base"}
+DATA = {
+    "lidr.lab.world": "src/lidr/lab/languages",
+    "lidr.sources.model": "src/lidr/lab/base",
+    "lidr.pages": "src/lidr/templates",
+    "lidr.figures": "src/lidr/templates",
+}
 
 # Where the code of a stage of dvc.yaml is.
 ROOMS = {

@@ -14,7 +14,7 @@ from audit_project import Made, in_lab, settings, two_sided
 from chromium import HOSTILE, drive, needs_chromium, title, visit
 
 from lidr import audit, config, paths
-from lidr.browser import embedded
+from lidr.pages import browsable, render
 
 
 @pytest.fixture
@@ -32,10 +32,18 @@ def hostile() -> Made:
     return made
 
 
-def test_embedded_data_cannot_end_their_script() -> None:
-    text = embedded({"text": "</script><!--\u2028&"})
-    assert not re.search("[<>&\u2028]", text)
-    assert json.loads(text) == {"text": "</script><!--\u2028&"}
+def test_data_cannot_end_their_script() -> None:
+    text = "</script><!--&"
+    row = {"id": text, "prompts": [], "panes": [{"text": "x" * 100_001}]}
+    values = {"models": ["m0"], "profile": "lab", "heading": "", "headlines": [], "tiles": [], "sections": []}
+    page = render("compare.html", **values, how_to_read=[], facts=[], browse=browsable([row], "rows", {"a": text}))
+    found = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)
+    assert found and not re.search("[<>&]", found[1])
+    assert json.loads(found[1]) == {
+        "unit": "rows",
+        "labels": {"a": text},
+        "rows": [row | {"panes": [{"text": "x" * 100_000, "cut": 1}]}],
+    }
 
 
 def test_the_page_names_no_address_and_forbids_them(project: Path) -> None:
@@ -92,13 +100,12 @@ def test_the_plots_keep_their_style_within_the_page_and_tell_their_figures(proje
         drive(
             page,
             """
-            const marks = [...document.querySelectorAll('svg .chart-mark, svg .chart-target')];
+            const told = document.querySelectorAll('svg g > title').length;
             const look = (selector) => getComputedStyle(document.querySelector(selector));
             const ids = [...document.querySelectorAll('[id]')].map((element) => element.id);
             return JSON.stringify({
               plots: document.querySelectorAll('.drawing > svg[role=img][aria-label]').length,
-              told: marks.length > 20 && marks.every((mark) => mark.closest(':has(> title)')),
-              chosen: look('svg rect.chart-chosen').fill, page: look('p').fill, size: look('svg .chart-small').fontSize,
+              told: told > 20, ground: look('svg path').fill, page: look('p').fill,
               twice: ids.length - new Set(ids).size, images: document.images.length,
               overflow: document.body.scrollWidth <= innerWidth,
             });""",
@@ -107,7 +114,7 @@ def test_the_plots_keep_their_style_within_the_page_and_tell_their_figures(proje
     )
     assert (seen.console, seen.requests) == ([], [])
     assert json.loads(title(seen)) == {
-        "plots": 5, "told": True, "chosen": "rgb(15, 125, 107)", "page": "rgb(0, 0, 0)", "size": "12px",
+        "plots": 5, "told": True, "ground": "rgb(255, 255, 255)", "page": "rgb(0, 0, 0)",
         "twice": 0, "images": 0, "overflow": True,
     }  # fmt: skip
 

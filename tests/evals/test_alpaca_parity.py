@@ -133,8 +133,8 @@ def test_verdicts_in_text_are_the_same(tmp_path: Path) -> None:
         body["messages"][-1]["content"] for body in theirs.bodies
     }
     by_instruction = {row["instruction"]: row["preference"] for row in peer}
-    wanted = [by_instruction[row.instruction.text] for row in rows]
-    assert [opinion.preference for opinion in opinions] == [None if p is None or p != p else p for p in wanted]
+    # alpaca-eval leaves rows without a verdict out.
+    assert [opinion.preference for opinion in opinions] == [by_instruction.get(row.instruction.text) for row in rows]
     assert {1.0, 1.5, 2.0, None} == {opinion.preference for opinion in opinions}
 
 

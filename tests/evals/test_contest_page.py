@@ -41,7 +41,7 @@ def data(page: Path) -> list[dict[str, Any]]:
     """The rows that the page holds."""
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
     assert found
-    rows: list[dict[str, Any]] = json.loads(found[1])
+    rows: list[dict[str, Any]] = json.loads(found[1])["rows"]
     return rows
 
 
@@ -178,7 +178,7 @@ def test_models_of_the_pipeline_in_both_orders(settings: config.Settings) -> Non
         assert [pane["text"] for pane in entry["panes"]] == [row.completion[:100_000], row.baseline[:100_000]]
     assert entries[0]["notes"][-1] == "m2: truncated"
     same = next(entry for entry, row in zip(entries, rows, strict=True) if row.completion == row.baseline)
-    assert (same["verdict"], same["outcome"]) == ("a tie: not put before the judge", "tied")
+    assert (same["chips"][0], same["outcome"]) == (["a tie: not put before the judge", ""], "tied")
     interval = average_interval(settings, rows)
     assert interval and interval.n == 6
     text = (folder / paths.PAGE).read_text("utf-8")

@@ -41,6 +41,7 @@ ARGUMENTS = {
     ("autoescape", False),
     ("safe_serialization", False),
 }
+TEMPLATES = ROOT / "src/lidr/templates"
 HOSTS = {"0.0.0.0", "::"}
 
 
@@ -87,22 +88,21 @@ def test_the_search_finds(code: str) -> None:
 
 
 def test_every_template_escapes() -> None:
-    """Templates come from one place, which escapes; what is marked as safe is our own style, script, data and plots.
+    """Templates come from one place, which escapes; what is marked as safe is our own plots.
 
-    Plots are SVG of `lidr.svg`, which escapes every text by itself: `test_hostile_texts_stay_texts` of the charts.
+    Plots are SVG of `lidr.figures`, which matplotlib writes: `test_hostile_texts_stay_texts` of the figures.
     """
     makers = [path for path in SOURCES if "Environment(" in path.read_text("utf-8")]
-    assert [path.name for path in makers] == ["browser.py"]
+    assert [path.name for path in makers] == ["pages.py"]
     assert "autoescape=True" in makers[0].read_text("utf-8")
-    marked = {
-        match for path in SOURCES for match in re.findall(r"Markup\(([^()]*(?:\([^()]*\))?)", path.read_text("utf-8"))
-    }
-    assert all(name.startswith(("STYLE", "SCRIPT", "POLICY", "embedded", "plots[")) for name in marked), marked
-    assert not any(re.search(r"\|\s*safe\b", path.read_text("utf-8")) for path in SOURCES)
+    marked = {match for path in SOURCES for match in re.findall(r"Markup\((.*?)\)", path.read_text("utf-8"))}
+    assert marked == {"plots[name]"}
+    for path in [*SOURCES, *TEMPLATES.glob("*.html")]:
+        assert not re.search(r"\|\s*safe\b|autoescape false", path.read_text("utf-8")), path
 
 
 def test_scripts_make_no_html_of_texts() -> None:
-    text = (ROOT / "src/lidr/browser.py").read_text("utf-8")
+    text = (TEMPLATES / "lidr.js").read_text("utf-8")
     for door in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
         assert door not in text, door
 

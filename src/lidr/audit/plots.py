@@ -1,9 +1,7 @@
-"""The audit's plots as SVG: what is drawn of a report, and what each mark says to whoever points at it.
+"""The audit's figures as SVG: what is drawn of a report, and what each mark says to whoever points at it.
 
-    >>> sorted(draw(report))
-    ['drops', 'iterations', 'languages', 'lengths', 'reward']
-
-One picture serves the light and the dark theme (`lidr.charts`); the same figures give the same bytes.
+>>> sorted(draw(report))
+['drops', 'iterations', 'languages', 'lengths', 'reward']
 """
 
 from __future__ import annotations
@@ -15,27 +13,25 @@ from typing import Any
 from lidr.audit.facts import SIDES, Outcome
 from lidr.audit.lengths import Histogram, quantile
 from lidr.audit.report import Report
-from lidr.charts import Bar, Curve, Interval, Panel, Point, Segment, curves, intervals, picture, stacked, steps
+from lidr.figures import BOTH, CHOSEN, NEUTRAL, REJECTED, SERIES, UNKNOWN, Bar, Canvas, Curve, Point, Segment, render
 from lidr.records import DropReason
-from lidr.svg import SERIES
 
 COIN = 0.5
 BINS = 40  # at most, in a histogram
-ROW = 28  # pixels for a bar or an interval
 TWO = (1.35, 1.0)  # columns: bars by direction, and beside them fewer rows with shorter names
+COLOURS = {"chosen": CHOSEN, "rejected": REJECTED}
 
 OUTCOMES = {
-    Outcome.CHOSEN_ONLY: ("chosen right only", "chosen"),
-    Outcome.BOTH: ("both right", "both"),
-    Outcome.NEITHER: ("neither", "neither"),
-    Outcome.REJECTED_ONLY: ("rejected right only", "rejected"),
-    Outcome.UNJUDGED: ("not judged", "unjudged"),
+    Outcome.CHOSEN_ONLY: ("chosen right only", CHOSEN),
+    Outcome.BOTH: ("both right", BOTH),
+    Outcome.NEITHER: ("neither", NEUTRAL),
+    Outcome.REJECTED_ONLY: ("rejected right only", REJECTED),
+    Outcome.UNJUDGED: ("not judged", UNKNOWN),
 }
 
-# Each flaw has a colour of its own. Nothing is wrong with identical answers, there is just nothing to learn from them.
+# Nothing is wrong with identical answers, there is just nothing to learn from them: they are grey.
 _FLAWS = [reason for reason in DropReason if reason is not DropReason.IDENTICAL]
-REASONS = {DropReason.IDENTICAL.value: "neither"}
-REASONS |= {reason.value: f"series-{(1 + i) % SERIES}" for i, reason in enumerate(_FLAWS)}
+REASONS = {DropReason.IDENTICAL.value: NEUTRAL} | {reason.value: f"C{1 + i}" for i, reason in enumerate(_FLAWS)}
 
 
 def draw(report: Report) -> dict[str, str]:
@@ -59,12 +55,15 @@ def _reward(report: Report) -> str:
     ]
     confidence = report.settings.audit.confidence
     rows = [_interval(name, row, confidence) for name, row in ({"all": reward["all"]} | reward["by_language"]).items()]
-    panels = [
-        Panel("Which answer is right, share of pairs", lambda box: stacked(box, bars), [OUTCOMES[o] for o in shown]),
-        Panel("Reward accuracy (0.5 is a coin)", lambda box: intervals(box, rows, "chosen", COIN)),
-    ]
+
+    def paint(canvas: Canvas) -> None:
+        left, right = canvas.axes
+        canvas.stacked(left, "Which answer is right, share of pairs", bars)
+        canvas.intervals(right, "Reward accuracy (0.5 is a coin)", rows, COIN)
+        canvas.legend([OUTCOMES[outcome] for outcome in shown])
+
     label = "Which answers of the pairs are right, by direction, and reward accuracy by language"
-    return picture(label, panels, ROW * max(len(bars), len(rows)), TWO)
+    return render(label, paint, max(len(bars), len(rows)), columns=TWO)
 
 
 def _is_shown(outcome: Outcome, rows: Iterable[dict[str, Any]]) -> bool:
@@ -72,13 +71,14 @@ def _is_shown(outcome: Outcome, rows: Iterable[dict[str, Any]]) -> bool:
     return outcome is not Outcome.UNJUDGED or any(row[outcome.value] for row in rows)
 
 
-def _interval(name: str, row: dict[str, Any], confidence: float) -> Interval:
+def _interval(name: str, row: dict[str, Any], confidence: float) -> tuple[str, Point]:
     decided = row[Outcome.CHOSEN_ONLY.value] + row[Outcome.REJECTED_ONLY.value]
     if "accuracy" not in row:
-        return Interval(name, f"not measured: in none of {row['pairs']:,} pairs is just one answer right")
+        tip = f"not measured: in none of {row['pairs']:,} pairs is just one answer right"
+        return name, Point(0, None, 0.0, 0.0, tip)
     found = f"{row['accuracy']:.3f}, {confidence:.0%} interval {row['low']:.3f} to {row['high']:.3f}"
     tip = f"{found}, of {decided:,} pairs with just one right answer"
-    return Interval(name, tip, row["accuracy"], row["low"], row["high"])
+    return name, Point(0, row["accuracy"], row["low"], row["high"], tip)
 
 
 def _drops(report: Report) -> str:
@@ -90,13 +90,15 @@ def _drops(report: Report) -> str:
     ]
     quarters = report.figures["lengths"]["drops"]["quarters"].values()
     by_length = [_quarter(quarter, reasons, counts["directions"]) for quarter in quarters]
-    legend = [(reason, REASONS[reason]) for reason in reasons]
-    panels = [
-        Panel("Share of prompts dropped, by direction", lambda box: stacked(box, bars, whole=False), legend),
-        Panel("By length of the dominant answer", lambda box: stacked(box, by_length, whole=False)),
-    ]
+
+    def paint(canvas: Canvas) -> None:
+        left, right = canvas.axes
+        canvas.stacked(left, "Share of prompts dropped, by direction", bars, whole=False)
+        canvas.stacked(right, "By length of the dominant answer", by_length, whole=False)
+        canvas.legend([(reason, REASONS[reason]) for reason in reasons])
+
     label = "Share of prompts dropped, by direction and by length of the dominant answer"
-    return picture(label, panels, ROW * max(len(bars), len(by_length)), TWO)
+    return render(label, paint, max(len(bars), len(by_length)), columns=TWO)
 
 
 def _quarter(quarter: dict[str, Any], reasons: list[str], directions: int) -> Bar:
@@ -116,14 +118,22 @@ def _lengths(report: Report) -> str:
     width = -(-longest // BINS)
     bins = -(-longest // width)
     languages = report.settings.all_languages
-    panels = [_lengths_in(report, lang, bins, width) for lang in languages]
-    columns = (1.0,) * min(3, len(languages))
-    legend = [(side, side) for side in SIDES]
-    caption = "characters; the last bar holds the longest hundredth"
-    return picture("Lengths of chosen and rejected answers by language", panels, 126, columns, legend, caption)
+    columns = min(3, len(languages))
+    lines = -(-len(languages) // columns)
+
+    def paint(canvas: Canvas) -> None:
+        for axes in canvas.axes[len(languages) :]:
+            axes.set_visible(False)
+        for axes, lang in zip(canvas.axes, languages, strict=False):
+            _lengths_in(canvas, axes, report, lang, bins, width)
+        canvas.figure.supxlabel("characters; the last bar holds the longest hundredth", fontsize=8)
+        canvas.legend(list(COLOURS.items()))
+
+    label = "Lengths of chosen and rejected answers by language"
+    return render(label, paint, height=0.6 + 1.6 * lines, columns=(1.0,) * columns, lines=lines)
 
 
-def _lengths_in(report: Report, lang: str, bins: int, width: int) -> Panel:
+def _lengths_in(canvas: Canvas, axes: Any, report: Report, lang: str, bins: int, width: int) -> None:
     counts = {side: [0] * bins for side in SIDES}
     for side in SIDES:
         for length, count in report.histograms.get((lang, side), Counter()).items():
@@ -133,7 +143,7 @@ def _lengths_in(report: Report, lang: str, bins: int, width: int) -> Panel:
         start, end = i * width, (i + 1) * width - 1
         range_ = f"{start:,} or more" if i == bins - 1 else f"{start:,} to {end:,}" if width > 1 else f"{start:,}"
         tips.append(f"{lang} · {range_} characters: " + ", ".join(f"{counts[side][i]:,} {side}" for side in SIDES))
-    return Panel(lang, lambda box: steps(box, [(side, counts[side]) for side in SIDES], width, tips))
+    canvas.histograms(axes, lang, [(COLOURS[side], counts[side]) for side in SIDES], width, tips)
 
 
 def _languages(report: Report) -> str:
@@ -142,28 +152,37 @@ def _languages(report: Report) -> str:
         for side in SIDES:
             row = by_side[side]
             parts = [
-                ("the pair's language", "chosen", row["judged"] - row["off_target"]),
-                ("another language", "rejected", row["off_target"]),
-                ("too short to judge", "neither", row["unknown"]),
+                ("the pair's language", CHOSEN, row["judged"] - row["off_target"]),
+                ("another language", REJECTED, row["off_target"]),
+                ("too short to judge", NEUTRAL, row["unknown"]),
             ]
             bars.append(_bar(f"{lang} {side}", parts, row["judged"] + row["unknown"], "pairs"))
-    legend = [("the pair's language", "chosen"), ("another language", "rejected"), ("too short to judge", "neither")]
-    panel = Panel("Language of the answers, share of pairs", lambda box: stacked(box, bars), legend)
-    return picture("Language of chosen and rejected answers, share of pairs", [panel], ROW * len(bars))
+    legend = [("the pair's language", CHOSEN), ("another language", REJECTED), ("too short to judge", NEUTRAL)]
+
+    def paint(canvas: Canvas) -> None:
+        canvas.stacked(canvas.axes[0], "Language of the answers, share of pairs", bars)
+        canvas.legend(legend)
+
+    return render("Language of chosen and rejected answers, share of pairs", paint, len(bars))
 
 
 def _iterations(report: Report) -> str:
     history = report.figures["history"]
-    lines, legend = [], []
+    lines = []
     for index, lang in enumerate(report.settings.all_languages):
-        rows = [(place, name, row[lang]) for place, (name, row) in enumerate(history.items()) if lang in row]
-        if rows:
-            colour = f"series-{index % SERIES}"
-            lines.append(Curve(colour, [_point(lang, *row) for row in rows]))
-            legend.append((lang, colour))
-    title = "Reward accuracy over iterations (dotted: a coin)"
-    panel = Panel(title, lambda box: curves(box, list(history), lines, COIN), legend)
-    return picture("Reward accuracy over iterations by language", [panel], 250)
+        points = [
+            _point(lang, place, name, row[lang]) for place, (name, row) in enumerate(history.items()) if lang in row
+        ]
+        if points:
+            lines.append(Curve(lang, f"C{index % SERIES}", points))
+
+    def paint(canvas: Canvas) -> None:
+        (axes,) = canvas.axes
+        axes.set_title("Reward accuracy over iterations (dotted: a coin)")
+        axes.set_ylim(0, 1)
+        canvas.curves(axes, list(history), lines, COIN)
+
+    return render("Reward accuracy over iterations by language", paint, height=3.2)
 
 
 def _point(lang: str, place: int, iteration: str, row: dict[str, Any]) -> Point:

@@ -169,7 +169,7 @@ def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str
 def _win_rates(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     rates = win_rates(verdicts)
     compare = settings.compare
-    plain = mean_interval(rates, confidence=compare.confidence, seed=settings.seed)
+    plain = mean_interval(rates, compare.confidence, settings.seed, compare.resamples)
     controlled = length_controlled(
         [v.preference for v in verdicts],
         [len(v.completion) for v in verdicts],

@@ -41,8 +41,9 @@ class Kind:
     score: Callable[[Any], float | None]
     counts: dict[str, Callable[[Any], bool]]
     outcome: Callable[[Any], tuple[str, bool | None]]
-    level: Callable[[Sequence[float], float, int], statistics.Interval]
-    change: Callable[[Sequence[float], Sequence[float], float, int], statistics.Comparison]
+    # Of scores; further arguments are the confidence, the seed and the number of resamples.
+    level: Callable[[Sequence[float], float, int, int], statistics.Interval]
+    change: Callable[[Sequence[float], Sequence[float], float, int, int], statistics.Comparison]
 
     def path(self, model: str) -> Path:
         return self.folder(model) / self.file
@@ -129,8 +130,8 @@ MGSM = Kind(
         "truncated": _is_truncated,
     },
     outcome=_right_or_wrong,
-    level=lambda values, confidence, _: statistics.wilson(round(sum(values)), len(values), confidence),
-    change=lambda first, second, confidence, _: statistics.paired_accuracy_test(
+    level=lambda values, confidence, *_: statistics.wilson(round(sum(values)), len(values), confidence),
+    change=lambda first, second, confidence, *_: statistics.paired_accuracy_test(
         [value == 1 for value in first], [value == 1 for value in second], confidence
     ),
 )
@@ -154,5 +155,5 @@ ALPACA = Kind(
     },
     outcome=_against_baseline,
     level=statistics.mean_interval,
-    change=lambda first, second, confidence, seed: statistics.paired_difference(first, second, seed, confidence),
+    change=statistics.paired_difference,
 )

@@ -177,18 +177,16 @@ def _figures(
     model: str,
     groups: Mapping[str, Sequence[str]],
 ) -> dict[str, Figures]:
-    confidence, seed = settings.compare.confidence, settings.seed
+    how = (settings.compare.confidence, settings.seed, settings.compare.resamples)
     own, languages = scores[model], list(scores[model])
-    levels = {lang: kind.level(list(own[lang].values()), confidence, seed) for lang in languages}
+    levels = {lang: kind.level(list(own[lang].values()), *how) for lang in languages}
     levels |= {
-        group: statistics.macro_interval(judged_in_all(kind.path(model), own, own, members)[0], confidence, seed)
+        group: statistics.macro_interval(judged_in_all(kind.path(model), own, own, members)[0], *how)
         for group, members in groups.items()
     }
     changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
     for other in references(settings, model):
-        for place, change in paired_changes(
-            kind, kind.path(model), scores[other], own, groups, confidence, seed
-        ).items():
+        for place, change in paired_changes(kind, kind.path(model), scores[other], own, groups, how).items():
             changes[place][other] = change
     members = {lang: (lang,) for lang in languages} | dict(groups)
     return {
@@ -208,22 +206,22 @@ def paired_changes(
     first: Scores,
     second: Scores,
     groups: Mapping[str, Sequence[str]],
-    confidence: float,
-    seed: int,
+    how: tuple[float, int, int],
 ) -> dict[str, Change]:
     """Second minus first in every language, adjusted over the languages, and for each group.
 
-    Raises InputError, which names `where`, if no item is judged for both.
+    `how` is the confidence, the seed and the number of resamples. Raises InputError, which names `where`, if no item is
+    judged for both.
     """
     tests = {}
     for lang in first:
         before, after = judged_in_all(where, first, second, [lang])
-        tests[lang] = kind.change(list(before[lang].values()), list(after[lang].values()), confidence, seed)
+        tests[lang] = kind.change(list(before[lang].values()), list(after[lang].values()), *how)
     adjusted = statistics.holm({lang: test.p_value for lang, test in tests.items()})
     changes = {lang: Change(test, adjusted[lang]) for lang, test in tests.items()}
     for group, members in groups.items():
         before, after = judged_in_all(where, first, second, members)
-        changes[group] = Change(statistics.macro_comparison(before, after, seed, confidence), None)
+        changes[group] = Change(statistics.macro_comparison(before, after, *how), None)
     return changes
 
 

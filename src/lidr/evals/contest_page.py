@@ -1,11 +1,11 @@
-"""A contest as one HTML page that needs nothing beside itself: its figures, and every row with both answers to browse.
+"""A contest as one HTML page (templates/contest.html): its figures, and every row with both answers to browse.
 
     >>> html(settings, "m2", "m1", metrics, verdicts)[:15]
     '<!doctype html>'
 
     reports/judged/m2-against-m1/index.html#outcome=lost&lang=es      the rows that m2 lost in Spanish
 
-No row is left out: the page says how many it holds. Texts are shown as text (see `lidr.browser`).
+No row is left out: the page says how many it holds.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from lidr import config
-from lidr.browser import POLICY, SCRIPT, STYLE, cut, embedded, environment
 from lidr.evals.alpaca import outcome
 from lidr.evals.answers import Metrics
 from lidr.evals.judges.base import is_flipped
 from lidr.evals.statistics import Interval, macro_interval
 from lidr.languages import english_name
+from lidr.pages import browsable, render
 from lidr.records import FinishReason, Verdict
 
 OUTCOMES = {1: "won", 0: "tied", -1: "lost", None: "not judged"}
@@ -28,28 +28,19 @@ AVERAGE = "average"
 
 def html(settings: config.Settings, model: str, other: str, metrics: Metrics, verdicts: Sequence[Verdict]) -> str:
     """The page of `model` against `other`; `metrics` are those of `lidr.evals.alpaca.summarise`."""
-    from markupsafe import Markup
-
     places = [lang for lang in metrics if lang != AVERAGE]
-    return (
-        environment()
-        .from_string(_PAGE)
-        .render(
-            model=model,
-            other=other,
-            profile=settings.profile,
-            tiles=_tiles(settings, metrics, verdicts),
-            heading=_heading(metrics[places[0]], model, other),
-            rows=[_row(place, metrics[place]) for place in (places if len(places) == 1 else [*places, AVERAGE])],
-            facts=_facts(settings, metrics),
-            orders=settings.alpaca.judge.in_both_orders,
-            count=len(verdicts),
-            confidence=f"{settings.compare.confidence:.0%}",
-            data=Markup(embedded(cut([_entry(verdict, model, other) for verdict in verdicts]))),
-            style=Markup(STYLE),
-            script=Markup(SCRIPT + _BROWSE),
-            policy=Markup(POLICY),
-        )
+    return render(
+        "contest.html",
+        model=model,
+        other=other,
+        profile=settings.profile,
+        tiles=_tiles(settings, metrics, verdicts),
+        heading=_heading(metrics[places[0]], model, other),
+        rows=[_row(place, metrics[place]) for place in (places if len(places) == 1 else [*places, AVERAGE])],
+        facts=_facts(settings, metrics),
+        orders=settings.alpaca.judge.in_both_orders,
+        confidence=f"{settings.compare.confidence:.0%}",
+        browse=browsable([_entry(verdict, model, other) for verdict in verdicts], "rows"),
     )
 
 
@@ -63,7 +54,7 @@ def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> 
     if not shared:
         return None
     values = {lang: {item: rate for item, rate in rows.items() if item in shared} for lang, rows in by_language.items()}
-    return macro_interval(values, settings.compare.confidence, settings.seed)
+    return macro_interval(values, settings.compare.confidence, settings.seed, settings.compare.resamples)
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -153,9 +144,7 @@ def _entry(verdict: Verdict, model: str, other: str) -> dict[str, Any]:
         "lang": verdict.lang,
         "outcome": OUTCOMES[result],
         "notes": notes(verdict, model, other),
-        "verdict": _said(verdict, result, model, other),
-        "preference": "" if verdict.preference is None else f"preference {verdict.preference:.3f}",
-        "tone": {1: " better", 0: "", -1: " worse", None: " worse"}[result],
+        "chips": _chips(verdict, result, model, other),
         "source": "" if verdict.completion == verdict.baseline else f"asked with {first}'s answer first",
         "detail": _orders(verdict, first, second),
         "prompts": [_pane("instruction", "", verdict.prompt, verdict.lang, "prompt")],
@@ -173,6 +162,15 @@ def notes(verdict: Verdict, model: str, other: str) -> list[str]:
     found += [f"{model}: truncated"] * (verdict.finish_reason is FinishReason.LENGTH)
     found += ["the same text"] * (verdict.completion == verdict.baseline)
     return found + ["orders disagree"] * is_flipped(verdict.orders)
+
+
+def _chips(verdict: Verdict, result: int | None, model: str, other: str) -> list[tuple[str, str]]:
+    """(text, tone) of what stands beside a row's id."""
+    tone = {1: "better", 0: "", -1: "worse", None: "worse"}[result]
+    chips = [(_said(verdict, result, model, other), tone), (verdict.lang, "")]
+    if verdict.preference is not None:
+        chips.append((f"preference {verdict.preference:.3f}", ""))
+    return chips + [(note, "worse") for note in notes(verdict, model, other)]
 
 
 def _said(verdict: Verdict, result: int | None, model: str, other: str) -> str:
@@ -198,83 +196,3 @@ def _about(text: str) -> str:
 
 def _pane(title: str, source: str, text: str, lang: str, role: str) -> dict[str, Any]:
     return {"title": title, "source": source, "text": text, "lang": lang, "role": role, "right": None}
-
-
-# What of a row is chosen from menus, and what stands beside its id.
-_BROWSE = """
-browse({
-  fields: ["lang", "outcome", "note"],
-  unit: "rows",
-  values: (entry, field) => field === "note" ? entry.notes : [entry[field]],
-  label: (field, name) => name,
-  chips: (entry) => {
-    const made = [element("span", "chip" + entry.tone, entry.verdict), element("span", "chip", entry.lang)];
-    if (entry.preference) made.push(element("span", "chip", entry.preference));
-    for (const note of entry.notes) made.push(element("span", "chip worse", note));
-    return made;
-  },
-});
-"""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>lidr: {{ model }} against {{ other }}</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<main>
-<p class="eyebrow">lidr · profile {{ profile | shown }}</p>
-<h1>{{ model }} against {{ other }}</h1>
-<div class="tiles">
-{% for number, what in tiles %}
-<div class="tile"><b>{{ number }}</b><span>{{ what }}</span></div>
-{% endfor %}
-</div>
-<section class="card">
-<h2>By language</h2>
-<p>The win rate is 100 x the mean of (preference - 1) over judged rows: 50 where {{ model }} is as good as
-{{ other }}. A preference lies between 1, where {{ other }} wins, and 2, where {{ model }} does. Length-controlled: what
-it would be with answers of equal length. In brackets: {{ confidence }} bootstrap intervals.
-{% if orders %}
-Each row was judged in both orders: a win is one in both, and so is a loss.
-{% endif %}
-</p>
-<div class="wide"><table>
-<thead><tr>{% for cell in heading %}<th>{{ cell }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for row in rows %}
-<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody>
-</table></div>
-<p>
-{% for name, value in facts %}
-{{ name }}: {{ value | shown }}{{ "" if loop.last else " · " }}
-{% endfor %}
-</p>
-</section>
-<section class="card" id="look">
-<h2>All rows</h2>
-<p>All {{ "{:,}".format(count) }} rows. The search takes words of an id, a remark or a text.</p>
-<div class="filters">
-<input id="q" type="search" placeholder="Search by id, remark or text" aria-label="Search" autocomplete="off">
-<select id="lang" aria-label="Language"><option value="">all languages</option></select>
-<select id="outcome" aria-label="Who wins"><option value="">won, tied, lost and not judged</option></select>
-<select id="note" aria-label="Remarks"><option value="">with or without remarks</option></select>
-</div>
-<p class="soft" id="found" role="status"><noscript>The rows need JavaScript; all else here does not.</noscript></p>
-<div id="rows"></div>
-<button id="more" type="button" hidden>Show more</button>
-</section>
-<footer><p>Made by <code>lidr alpaca {{ model }}</code>; the same verdicts give the same bytes.</p></footer>
-</main>
-<script type="application/json" id="data">{{ data }}</script>
-<script>{{ script }}</script>
-</body>
-</html>
-"""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RIDGE = 1e-6
 LARGEST_STEP = 4.0
 MOST_STEPS = 100
-ROWS_AT_ONCE = 500
+BATCH = 500  # resamples fitted at a time
 
 
 def length_controlled(
@@ -38,6 +38,7 @@ def length_controlled(
 ) -> Interval:
     """The win rate at equal length, 0 to 100, with its percentile interval; rows that are not judged do not count."""
     import numpy
+    from scipy.stats import bootstrap
 
     wins = numpy.array([numpy.nan if p is None else p - 1 for p in preferences], dtype=float)
     # As the package does, unjudged rows still tell how far lengths spread.
@@ -45,47 +46,48 @@ def length_controlled(
     judged = int((~numpy.isnan(wins)).sum())
     if not judged:
         raise InputError("no item is judged; at least one is expected")
-    estimate = float(_win_rates(wins[None], differences[None])[0])
-    if not differences.any() and numpy.ptp(wins[~numpy.isnan(wins)]) == 0:
+    estimate = float(_win_rates(wins, differences))
+    if len(wins) == 1 or (not differences.any() and numpy.ptp(wins[~numpy.isnan(wins)]) == 0):
         return Interval(estimate, estimate, estimate, judged)
-    rates = _resampled(wins, differences, resamples, seed)
+    rates = bootstrap(
+        (wins, differences),
+        _win_rates,
+        paired=True,
+        vectorized=True,
+        n_resamples=resamples,
+        batch=BATCH,
+        method="percentile",
+        rng=numpy.random.default_rng(seed),
+    ).bootstrap_distribution
+    # A draw without any judged row has no win rate.
     low, high = numpy.nanquantile(rates, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(estimate, float(low), float(high), judged)
 
 
-def _resampled(wins: NDArray[Any], differences: NDArray[Any], resamples: int, seed: int) -> NDArray[Any]:
-    """The win rates of rows drawn with replacement; NaN for a draw without any judged row."""
+def _win_rates(wins: NDArray[Any], differences: NDArray[Any], axis: int = -1) -> NDArray[Any]:
+    """100 * sigmoid(theta) of each sample, [samples, rows]; NaN where no row of a sample is judged."""
     import numpy
+    from scipy.special import expit
 
-    draw = numpy.random.default_rng(seed)
-    rates = []
-    for start in range(0, resamples, ROWS_AT_ONCE):
-        size = (min(ROWS_AT_ONCE, resamples - start), len(wins))
-        rows = draw.integers(len(wins), size=size)
-        rates.append(_win_rates(wins[rows], differences[rows]))
-    return numpy.concatenate(rates)
-
-
-def _win_rates(wins: NDArray[Any], differences: NDArray[Any]) -> NDArray[Any]:
-    """100 * sigmoid(theta) of each row of rows."""
-    import numpy
-
+    if wins.ndim == 1:  # SciPy asks for the whole sample's as well
+        return _win_rates(wins[None], differences[None])[0]
     judged = ~numpy.isnan(wins)
     many = wins.shape[1] > 1
     spread = differences.std(axis=1, ddof=1, keepdims=True) if many else numpy.zeros((len(wins), 1))
     # Where all differences are the same there is no spread to measure them by, and no effect to be found.
     lengths = numpy.tanh(numpy.divide(differences, spread, out=numpy.zeros_like(differences), where=spread > 0))
     theta = _fit(numpy.where(judged, wins, 0.0), lengths, judged.astype(float))
-    return numpy.where(judged.any(axis=1), 100 * _sigmoid(theta), numpy.nan)
+    return numpy.where(judged.any(axis=1), 100 * expit(theta), numpy.nan)
 
 
 def _fit(wins: NDArray[Any], lengths: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """theta of each row by Newton's method: the likeliest theta and phi for soft labels."""
     import numpy
+    from scipy.special import expit
 
     theta, phi = numpy.zeros(len(wins)), numpy.zeros(len(wins))
     for _ in range(MOST_STEPS):
-        likely = _sigmoid(theta[:, None] + phi[:, None] * lengths)
+        likely = expit(theta[:, None] + phi[:, None] * lengths)
         error, curve = weights * (wins - likely), weights * likely * (1 - likely)
         slope = error.sum(1) - RIDGE * theta, (error * lengths).sum(1) - RIDGE * phi
         a, b, c = curve.sum(1) + RIDGE, (curve * lengths).sum(1), (curve * lengths**2).sum(1) + RIDGE
@@ -96,9 +98,3 @@ def _fit(wins: NDArray[Any], lengths: NDArray[Any], weights: NDArray[Any]) -> ND
         if max(numpy.abs(step).max() for step in steps) < 1e-9:
             break
     return theta
-
-
-def _sigmoid(x: NDArray[Any]) -> NDArray[Any]:
-    import numpy
-
-    return (1 + numpy.tanh(x / 2)) / 2  # no exponential that could overflow

@@ -47,7 +47,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
         lambda problem: stop_strings(problem.lang, mgsm.style),
     )
     answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
-    metrics = summarise(answers, mgsm.languages)
+    metrics = summarise(answers, mgsm.languages, settings.compare.confidence)
     folder = paths.mgsm(model)
     write_rows(folder / paths.ANSWERS, answers)
     write_json(folder / paths.METRICS, metrics)
@@ -133,9 +133,9 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
     raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
 
 
-def summarise(answers: Sequence[Answer], languages: Sequence[str]) -> Metrics:
+def summarise(answers: Sequence[Answer], languages: Sequence[str], confidence: float) -> Metrics:
     """Accuracy with its Wilson interval, the other scorers and the counts, by language and on average."""
-    metrics = {lang: _figures([a for a in answers if a.lang == lang]) for lang in languages}
+    metrics = {lang: _figures([a for a in answers if a.lang == lang], confidence) for lang in languages}
     figures: dict[str, Any] = {
         name: fmean(by_name[name] for by_name in metrics.values())
         for name in ("accuracy", "accuracy_strict", "accuracy_flexible", "off_target", "unparseable", "truncated")
@@ -143,9 +143,9 @@ def summarise(answers: Sequence[Answer], languages: Sequence[str]) -> Metrics:
     return metrics | {"average": rounded(figures | {"n": len(answers)})}
 
 
-def _figures(answers: Sequence[Answer]) -> dict[str, float]:
+def _figures(answers: Sequence[Answer], confidence: float) -> dict[str, float]:
     n = len(answers)
-    accuracy = wilson(sum(a.right for a in answers), n)
+    accuracy = wilson(sum(a.right for a in answers), n, confidence)
     return rounded(
         {
             "accuracy": accuracy.estimate,

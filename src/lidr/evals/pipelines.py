@@ -51,9 +51,10 @@ def contrast(kind: Kind, first: Pipeline, second: Pipeline) -> Contrast:
         raise InputError(f"the pipelines share no model: {', '.join(one)} and {', '.join(other)}")
     model = max(shared, key=iteration_number)
     languages = tuple(one[model])
-    confidence, seed = float(first.params["compare.confidence"]), int(first.params["seed"])
+    params = first.params
+    how = (float(params["compare.confidence"]), int(params["seed"]), int(params["compare.resamples"]))
     where, groups = f"{kind.title} of {second.name}", {AVERAGE: languages}
-    changes = paired_changes(kind, where, one[model], other[model], groups, confidence, seed)
+    changes = paired_changes(kind, where, one[model], other[model], groups, how)
     return Contrast(kind, model, languages, (_levels(one, where), _levels(other, where)), changes)
 
 

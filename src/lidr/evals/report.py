@@ -177,12 +177,13 @@ def how_to_read(comparison: Comparison) -> list[str]:
     """What the numbers are and which tests were used."""
     level = number(100 * comparison.settings.compare.confidence).removesuffix(".0")
     alpha, baseline = f"{comparison.alpha:g}", comparison.settings.baseline.model
+    resamples = comparison.settings.compare.resamples
     itself = f" {baseline} against itself is 50 by construction, not by measurement."
     itself = itself if baseline in comparison.models else ""
     return [
         f"Brackets are {level}% intervals: Wilson's for an accuracy, a BCa bootstrap over items for a win rate and for "
-        "an average. Overlapping intervals of two models are no test: both answered the same items, and the "
-        "differences below use that.",
+        f"an average, of {resamples:,} resamples. Overlapping intervals of two models are no test: both answered the "
+        "same items, and the differences below use that.",
         "A difference of accuracies is tested by McNemar's exact test on the items that only one of two models got "
         "right, with Tango's score interval; a difference of win rates by a sign-flip permutation test on the "
         "difference of each item's preference, with a BCa bootstrap interval. Gained and lost count the items that "
@@ -210,6 +211,7 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
         *((benchmark.title, benchmark.what) for benchmark in comparison.benchmarks),
         ("baseline", settings.baseline.model),
         ("confidence", f"{settings.compare.confidence:g}"),
+        ("resamples", f"{settings.compare.resamples:,}"),
         ("seed", str(settings.seed)),
     ]
 

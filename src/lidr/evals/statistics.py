@@ -1,38 +1,31 @@
-"""Intervals and paired tests for what the evaluations report.
+"""Confidence intervals and paired tests for what the evaluations report.
 
     >>> wilson(114, 250)
     Interval(estimate=0.456, low=0.395..., high=0.517..., n=250)
     >>> paired_accuracy_test([False, False, True, False], [True, True, True, False])
     Comparison(difference=0.5, low=..., high=..., p_value=0.5, n=4, gained=2, lost=0)
 
-A comparison of two models is always on the same items and always 'second minus first'. All that is drawn at random is
-drawn from a seed, so a rerun gives the same digits. What does not fit together (other ids, other lengths, nothing at
-all, NaN) raises InputError.
-
-The values are SciPy's, to which a test holds them, from the same random numbers. They are computed without it, for
-importing it takes longer than all else that a small comparison does.
+SciPy computes them, except for Tango's interval and Holm's adjustment, which it lacks. A comparison of two models is on
+the same items and always 'second minus first'. Resampling is seeded: a rerun gives the same digits. Unequal ids or
+lengths, no items at all and NaN raise InputError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from math import comb, exp, isnan, lgamma, log, sqrt
-from statistics import NormalDist
+from math import isnan, sqrt
+from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING, Any
 
 from lidr.errors import InputError
 
 if TYPE_CHECKING:
-    from numpy.random import Generator
     from numpy.typing import NDArray
 
 RESAMPLES = 9_999
-NUMBERS = 2**16  # drawn at a time
-KEPT = 1_000  # items: up to here, what is drawn serves all samples of a size; 30 MB at most
-
-Draw = Callable[["Generator", tuple[int, int]], "NDArray[Any]"]
+BATCH = 1_000  # resamples at a time: bounds the memory, changes no digit
 
 ByLanguage = Mapping[str, Mapping[str, float]]  # a value for each item id, by language
 
@@ -62,92 +55,109 @@ class Comparison:
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927)."""
+    from scipy.stats import binomtest
+
     if not 0 <= successes <= n or n == 0:
         raise InputError(f"{successes} of {n} is no proportion; at least one item is expected")
-    z, share = NormalDist().inv_cdf((1 + confidence) / 2), successes / n
-    middle, half = share + z**2 / (2 * n), z * sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    low, high = ((middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1))
-    # At the ends of the scale, where rounding may miss them by a little.
-    return Interval(share, low if successes else 0.0, high if successes < n else 1.0, n)
+    ends = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return Interval(successes / n, float(ends.low), float(ends.high), n)
 
 
 def sign_test(successes: int, n: int) -> float:
-    """The exact probability of so many heads or more in n throws of a fair coin; 1 where none was thrown."""
-    if 2 * successes <= n:
-        return 1.0 - sign_test(n - successes + 1, n) if successes > 0 else 1.0
-    if successes > n:
-        return 0.0
-    # To the last digit where that is quick, so that a p value such as 0.0625 is not rounded to the wrong side.
-    ways = lgamma(n + 1) - lgamma(successes + 1) - lgamma(n - successes + 1)
-    term = comb(n, successes) / 2**n if n <= 1_000 else exp(ways - n * log(2))
-    # From the likeliest term on, each is smaller than the one before: few of them count.
-    total = 0.0
-    for heads in range(successes, n + 1):
-        total += term
-        term *= (n - heads) / (heads + 1)
-        if term < total * 1e-17:
-            break
-    return total
+    """The exact probability of at least `successes` heads in n throws of a fair coin; 1 where none was thrown."""
+    from scipy.stats import binom
+
+    return float(binom.sf(successes - 1, n, 0.5))
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95, seed: int = 0) -> Interval:
-    """The mean with its BCa bootstrap interval (B. Efron, JASA 82, 1987).
+def mean_interval(
+    values: Sequence[float], confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """The mean with its BCa bootstrap interval (B. Efron, JASA 82, 1987), or the percentile one where BCa is undefined.
 
     Where all values are the same there is nothing to resample: both ends are then the mean, and only n tells how much
     that is worth.
     """
-    low, high = _bootstrap(values, confidence, seed)
-    return Interval(_mean(values), low, high, len(values))
+    import numpy
+    from scipy.stats import bootstrap
+
+    _check_values(values)
+    sample = numpy.asarray(values, dtype=float)
+    if numpy.ptp(sample) == 0:
+        return Interval(values[0], values[0], values[0], len(values))
+    low = high = float("nan")
+    for method in ("BCa", "percentile"):
+        if isnan(low) or isnan(high):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # DegenerateDataWarning: seen by the NaN
+                low, high = bootstrap(
+                    (sample,),
+                    numpy.mean,
+                    confidence_level=confidence,
+                    n_resamples=resamples,
+                    batch=BATCH,
+                    method=method,
+                    rng=numpy.random.default_rng(seed),
+                ).confidence_interval
+    return Interval(fmean(values), float(low), float(high), len(values))
 
 
-def macro_interval(values: ByLanguage, confidence: float = 0.95, seed: int = 0) -> Interval:
+def macro_interval(values: ByLanguage, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """The average over languages, with an interval that takes the items, not the answers, as the sample.
 
     The languages' items are translations of each other: a hard problem is hard in all of them, and answers to it are
     no independent evidence. So each item's answers are averaged first.
     """
-    return mean_interval(list(_item_means(values).values()), confidence, seed)
+    return mean_interval(list(_item_means(values).values()), confidence, seed, resamples)
 
 
 def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> Comparison:
     """Right and wrong answers of two models to the same items.
 
-    p is that of the exact McNemar test: a sign test of the items that only one model got right. The interval is
+    p is that of the exact McNemar test: a binomial test of the items that only one model got right. The interval is
     Tango's score interval (Statistics in Medicine 17, 1998), which inverts the score test of the same table: unlike
     Wald's it holds its level with few discordant items, and unlike a bootstrap it has a width when there are none.
     """
+    from scipy.stats import binomtest
+
     _check_lengths(first, second)
     gained = sum(bool(after) and not before for before, after in zip(first, second, strict=True))
     lost = sum(bool(before) and not after for before, after in zip(first, second, strict=True))
-    n = len(first)
-    p_value = min(1.0, 2 * sign_test(max(gained, lost), gained + lost))
-    low, high = _tango(gained, lost, n, confidence)
-    return Comparison((gained - lost) / n, low, high, p_value, n, gained, lost)
+    p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    low, high = _tango(gained, lost, len(first), confidence)
+    return Comparison((gained - lost) / len(first), low, high, p_value, len(first), gained, lost)
 
 
 def paired_difference(
-    first: Sequence[float], second: Sequence[float], seed: int = 0, confidence: float = 0.95
+    first: Sequence[float],
+    second: Sequence[float],
+    confidence: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Comparison:
     """Scores of two models on the same items, such as preferences over a common baseline.
 
     The interval is a BCa bootstrap of the mean difference, p that of the sign-flip permutation test: if the models
-    were alike, each item's difference could as well have the other sign. With up to 13 items all flips are counted,
-    beyond that p cannot fall below 2 in 10,000.
+    were alike, each item's difference could as well have the other sign. Where there are no more flips than
+    `resamples` all of them are counted; otherwise p cannot fall below 2 / (resamples + 1).
     """
     _check_lengths(first, second)
     differences = [after - before for before, after in zip(first, second, strict=True)]
-    low, high = _bootstrap(differences, confidence, seed)
+    interval = mean_interval(differences, confidence, seed, resamples)
     gained, lost = sum(value > 0 for value in differences), sum(value < 0 for value in differences)
-    return Comparison(_mean(differences), low, high, _sign_flip(differences, seed), len(differences), gained, lost)
+    p_value = _sign_flip(differences, seed, resamples)
+    return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
-def macro_comparison(first: ByLanguage, second: ByLanguage, seed: int = 0, confidence: float = 0.95) -> Comparison:
+def macro_comparison(
+    first: ByLanguage, second: ByLanguage, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+) -> Comparison:
     """Two models' averages over languages: `paired_difference` of each item's average over the languages."""
     if set(first) != set(second):
         raise InputError(f"the models were scored in {sorted(first)} and in {sorted(second)}; the same are expected")
     before, after = _item_means(first), _item_means(second)
     _check_same_items(before, after, "the first model", "the second model")
-    return paired_difference(list(before.values()), [after[item] for item in before], seed, confidence)
+    return paired_difference(list(before.values()), [after[item] for item in before], confidence, seed, resamples)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -160,127 +170,40 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-# --- parts -----------------------------------------------------------------------------------------------------------
-
-
-def _bootstrap(values: Sequence[float], confidence: float, seed: int) -> tuple[float, float]:
-    """The ends of the mean's BCa interval, or of the percentile interval where BCa is not defined."""
+def _sign_flip(differences: Sequence[float], seed: int, resamples: int) -> float:
     import numpy
-
-    _check_values(values)
-    sample = numpy.asarray(values, dtype=float)
-    if numpy.ptp(sample) == 0:
-        return float(sample[0]), float(sample[0])
-    means = _means(_rows, partial(sample.take, mode="clip"), len(sample), seed)
-    tail = (1 - confidence) / 2
-    low, high = numpy.quantile(means, _bca_levels(sample, means, tail) or (tail, 1 - tail))
-    return float(low), float(high)
-
-
-def _bca_levels(sample: NDArray[Any], means: NDArray[Any], tail: float) -> tuple[float, float] | None:
-    """The quantiles of the resampled means at which the BCa interval ends; None where it is not defined."""
-    normal, mean = NormalDist(), sample.mean()
-    below = int((means < mean).sum() + (means <= mean).sum()) / (2 * len(means))
-    # Without one item the mean moves by its distance from the mean of all, times a factor that cancels out.
-    distances = sample - mean
-    scale = float((distances**2).sum()) ** 1.5
-    if not 0 < below < 1 or scale == 0:
-        return None
-    bias, acceleration = normal.inv_cdf(below), float((distances**3).sum()) / (6 * scale)
-
-    def level(z: float) -> float:
-        return normal.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
-
-    return level(normal.inv_cdf(tail)), level(-normal.inv_cdf(tail))
-
-
-def _sign_flip(differences: Sequence[float], seed: int) -> float:
-    """Twice the share of flips whose mean is as far out as that of the differences, on its side."""
-    import numpy
+    from scipy.stats import monte_carlo_test, permutation_test
 
     sample = numpy.asarray(differences, dtype=float)
-    n, mean = len(sample), sample.mean()
-    if not sample.any():
+    if len(sample) == 1 or not sample.any():
         return 1.0
-    is_exact = 2**n <= RESAMPLES
-    means = _means_of_all_flips(sample) if is_exact else _means(_signs, partial(numpy.multiply, sample), n, seed)
-    # Means that are the same may differ in their last digits.
-    rounding = 100 * numpy.finfo(float).eps * abs(mean)
-    as_far = min((means <= mean + rounding).sum(), (means >= mean - rounding).sum())
-    # Where flips are drawn, the differences as they are count as one more.
-    more = 0 if is_exact else 1
-    return min(1.0, 2 * float((as_far + more) / (len(means) + more)))
 
+    def mean(values: NDArray[Any], axis: int) -> NDArray[Any]:
+        return values.mean(axis=axis)
 
-def _means_of_all_flips(sample: NDArray[Any]) -> NDArray[Any]:
-    import numpy
+    if 2 ** len(sample) <= resamples:
+        test = permutation_test((sample,), mean, permutation_type="samples", vectorized=True, n_resamples=resamples)
+    else:  # permutation_test draws the same flips in eight times the time
+        rng = numpy.random.default_rng(seed)
 
-    bits = numpy.arange(2 ** len(sample)) >> numpy.arange(len(sample))[:, None] & 1
-    return ((1 - 2 * bits) * sample[:, None]).mean(axis=0)
+        def flipped(size: tuple[int, int]) -> NDArray[Any]:
+            return rng.choice((-1.0, 1.0), size=size) * sample
 
-
-def _means(draw: Draw, resampled: Callable[..., NDArray[Any]], n: int, seed: int) -> NDArray[Any]:
-    """The mean of each of RESAMPLES samples of n items, made from what is drawn."""
-    import numpy
-
-    drawn = _kept(draw, n, seed) if n <= KEPT else _drawn(draw, n, seed)
-    # One piece of memory for all samples: asking the system for it each time takes longer than the sums.
-    memory = numpy.empty((_at_once(n), n))
-    return numpy.concatenate([resampled(some, out=memory[: len(some)]).mean(axis=-1) for some in drawn])
-
-
-@lru_cache(maxsize=2)
-def _kept(draw: Draw, n: int, seed: int) -> tuple[NDArray[Any], ...]:
-    """A comparison has many samples of a size and one seed: drawing takes most of the time, once is enough."""
-    return tuple(_drawn(draw, n, seed))
-
-
-def _drawn(draw: Draw, n: int, seed: int) -> Iterator[NDArray[Any]]:
-    """Some of the RESAMPLES rows of n at a time; how many at a time makes no difference to the numbers."""
-    import numpy
-
-    rng, rows = numpy.random.default_rng(seed), _at_once(n)
-    for start in range(0, RESAMPLES, rows):
-        yield draw(rng, (min(rows, RESAMPLES - start), n))
-
-
-def _at_once(n: int) -> int:
-    return max(1, NUMBERS // n)
-
-
-def _rows(rng: Generator, size: tuple[int, int]) -> NDArray[Any]:
-    """Which items are in each sample, each one as often as it is drawn."""
-    import numpy
-
-    return rng.integers(0, size[1], size).astype(numpy.min_scalar_type(size[1]))
-
-
-def _signs(rng: Generator, size: tuple[int, int]) -> NDArray[Any]:
-    """-1 or 1."""
-    return 2 * rng.integers(0, 2, size).astype("int8") - 1
+        test = monte_carlo_test(sample, flipped, mean, vectorized=True, n_resamples=resamples, batch=BATCH)
+    return float(test.pvalue)
 
 
 def _tango(gained: int, lost: int, n: int, confidence: float) -> tuple[float, float]:
     """The differences that the score test does not reject."""
+    from scipy.optimize import brentq
+
     bound = NormalDist().inv_cdf((1 + confidence) / 2)
     estimate, edge = (gained - lost) / n, 1 - 1e-12
 
-    def is_inside(difference: float) -> bool:
-        return abs(_tango_score(difference, gained, lost, n)) <= bound
+    def end(outside: float, score: float) -> float:
+        return float(brentq(lambda d: _tango_score(d, gained, lost, n) - score, estimate, outside, xtol=1e-14))
 
-    low = _turning_point(is_inside, estimate, -edge) if estimate > -1 else -1.0
-    high = _turning_point(is_inside, estimate, edge) if estimate < 1 else 1.0
-    return low, high
-
-
-def _turning_point(is_inside: Callable[[float], bool], inside: float, outside: float) -> float:
-    """Where it no longer is inside, by bisection to the last digits."""
-    while abs(outside - inside) > 1e-15:
-        middle = (inside + outside) / 2
-        if middle in (inside, outside):
-            break
-        inside, outside = (middle, outside) if is_inside(middle) else (inside, middle)
-    return inside
+    return end(-edge, bound) if estimate > -1 else -1.0, end(edge, -bound) if estimate < 1 else 1.0
 
 
 def _tango_score(difference: float, gained: int, lost: int, n: int) -> float:
@@ -302,11 +225,7 @@ def _item_means(values: ByLanguage) -> dict[str, float]:
     languages = list(values)
     for lang in languages[1:]:
         _check_same_items(values[languages[0]], values[lang], languages[0], lang)
-    return {item: _mean([values[lang][item] for lang in languages]) for item in values[languages[0]]}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return {item: fmean(values[lang][item] for lang in languages) for item in values[languages[0]]}
 
 
 def _check_same_items(first: Mapping[str, float], second: Mapping[str, float], one: str, other: str) -> None:
