@@ -6,7 +6,6 @@ alpaca-eval is given our prompt as its template, so that whole request bodies ar
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from factories import prompt
 from fake_endpoint import KEY, completion, content, running
+from ruamel.yaml import YAML
 
 from lidr import config
 from lidr.evals.alpaca import standard_error, win_rates
@@ -50,7 +50,7 @@ PARSERS: dict[str, dict[str, Any]] = {
     },
     "text": {
         "fn_completion_parser": "regex_parser",
-        "completion_parser_kwargs": {"outputs_to_match": {"1": r"(?:^|\n)m$", "2": r"(?:^|\n)M$"}},
+        "completion_parser_kwargs": {"outputs_to_match": {1: r"(?:^|\n)m$", 2: r"(?:^|\n)M$"}},
     },
 }
 ONE_TOKEN = {"max_tokens": 1, "temperature": 1, "logprobs": True, "top_logprobs": 5}
@@ -73,7 +73,8 @@ def annotate(folder: Path, url: str, reply: str = "logprobs") -> list[dict[str, 
         **PARSERS[reply],
         "batch_size": 1,
     }
-    (folder / "configs.yaml").write_text(json.dumps({"peer": settings}), encoding="utf-8")
+    with (folder / "configs.yaml").open("w", encoding="utf-8") as file:
+        YAML().dump({"peer": settings}, file)
     annotator = PairwiseAnnotator(annotators_config=folder / "configs.yaml", caching_path=None, seed=0)
     rows = [dict(zip(("instruction", "output_1", "output_2"), texts(n), strict=True)) for n in range(ROWS)]
     return annotator.annotate_pairs(rows)
