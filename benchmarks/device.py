@@ -63,7 +63,7 @@ def write(kind: str) -> None:
 def settings(kind: str) -> config.Settings:
     """The lab's profile on this device and model, with room for the longest pair."""
     values = msgspec.to_builtins(config.load(PARAMS))
-    values["base"] |= {"model": RANDOM, "watch": RANDOM}
+    values["base"] |= {"model": RANDOM}
     values["engine"] |= {"device": kind, "dtype": DTYPES[kind], "processes": None}
     values["engine"] |= {"tokens_per_batch": TOKENS_PER_BATCH[kind]}
     values["train"] |= {"dtype": DTYPES[kind], "max_tokens": LONGEST + 24, "epochs": 1}

@@ -29,7 +29,7 @@ from lidr.stages import pairs, prompts
 
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
 STAGES = ("prompts", "pairs", "audit")
-SOURCE = Path("source")
+SOURCE = Path("data/sources/made")
 PLOT = ROOT / "docs" / "img" / "growth.png"
 
 
@@ -42,7 +42,7 @@ def write(count: int) -> None:
 def work(stage: str, count: int) -> dict[str, float]:
     """The cost of one stage in the working folder."""
     values = msgspec.to_builtins(config.load(PARAMS))
-    values["prompts"] |= {"source": str(SOURCE), "watch": str(SOURCE), "per_iteration": count}
+    values["prompts"] |= {"source": str(SOURCE), "per_iteration": count}
     settings = msgspec.convert(values, config.Settings)
     with cost() as spent:
         if stage == "prompts":

@@ -39,7 +39,7 @@ def settings() -> config.Settings:
     values = msgspec.to_builtins(config.load(PARAMS))
     values["languages"] = LANGUAGES
     values["engine"] |= {"device": "cpu"}
-    values["base"] |= {"model": RANDOM, "watch": RANDOM}
+    values["base"] |= {"model": RANDOM}
     for stage in ("generate", "translate"):
         values[stage] |= {"max_new_tokens": NEW_TOKENS}
     values["train"] |= {"pairs_per_step": PAIRS_PER_STEP, "pairs_per_device": PAIRS_PER_STEP}

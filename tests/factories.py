@@ -17,11 +17,11 @@ _OWN_VALUES = re.compile(r"    train:\n      learning_rate: .*\n")
 
 
 def edited(*replacements: tuple[str, str]) -> str:
-    """The committed params.yaml with texts replaced, each of which it must hold; `key:` stands for its whole line.
+    """tests/params.yaml with texts replaced, each of which it must hold; `key:` stands for its whole line.
 
     Its iterations have no values of their own, so that tests can give them some.
     """
-    text, count = _OWN_VALUES.subn("", (ROOT / "params.yaml").read_text("utf-8"))
+    text, count = _OWN_VALUES.subn("", (ROOT / "tests" / "params.yaml").read_text("utf-8"))
     assert count == 1, "params.yaml has one iteration with values of its own"
     for old, new in replacements:
         line = re.search(rf"^{old}.*$", text, re.MULTILINE) if old.endswith(":") else None
@@ -31,12 +31,9 @@ def edited(*replacements: tuple[str, str]) -> str:
     return text
 
 
-def own_prompts(folder: Path | str) -> tuple[tuple[str, str], tuple[str, str]]:
+def own_prompts(folder: Path | str) -> tuple[str, str]:
     """What `edited` has to replace for prompts that lie in a folder."""
-    return (
-        ("  source: lab                 # `lab`, a folder", f"  source: {folder}  # `lab`, a folder"),
-        ("  watch: lab                  # the folder that DVC watches: of", f"  watch: {folder}  # of"),
-    )
+    return "  source: lab                 # `lab`, a folder", f"  source: {folder}  # `lab`, a folder"
 
 
 def prompt(id: str, lang: str, text: str = "", kind: str = "task", row: int = 0) -> Prompt:

@@ -387,7 +387,7 @@ def test_profile_use_refuses_to_overwrite_edits() -> None:
     )
     assert Path("params.yaml").read_text("utf-8") == mine
     assert lidr("profile", "use", "quick", "--force").exit_code == 0
-    assert Path("params.yaml").read_text("utf-8").splitlines()[4] == "profile: quick"
+    assert Path("params.yaml").read_text("utf-8").splitlines()[1] == "profile: quick"
 
 
 @pytest.mark.usefixtures("profiles")

@@ -186,11 +186,11 @@ WRONG = {
         "  answer_language",
         "prompts.answer_language: the lab's prompts are taken as they are; null is expected",
     ),
-    "folder that DVC does not watch": (
+    "prompts where DVC does not look": (
         "  source: lab                 #",
         "  source: data/mine #",
-        "  watch: lab                  # the folder that DVC watches: of",
-        "prompts.watch: 'data/mine' is read and not within 'lab'; DVC would miss changes",
+        "  source: data/mine",
+        "prompts.source: 'data/mine' lies outside of data/sources, where DVC would miss changes",
     ),
     "previous missing": (
         LAST_ITERATION,
@@ -260,8 +260,9 @@ WRONG = {
         "baseline.model: 'm5' is no model of this file",
     ),
     "baseline in another folder": (
-        "  model: m0 ",
-        "  model: org/../gpt-4 ",
+        "  model: m0                   # whose answers the win rate is against: a model of this file, or a published "
+        "generator\n  source: models/m0 ",
+        "  model: org/../gpt-4\n  source: data/sources ",
         "  model: org",
         "baseline.model: the name of a model of this file or of a generator is expected",
     ),
@@ -529,7 +530,7 @@ def test_an_engine_behind_a_server_is_accepted(tmp_path: Path) -> None:
         ("takes: vllm", "takes: all", "engine.openai.takes: 'all' is none of openai, vllm"),
         ("http://", "http://me:secret@", "engine.openai.endpoint: an address such as"),
         ("concurrency: 8", "concurrency: 0", "engine.openai.concurrency: Expected `int` >= 1"),
-        ("    retries: 3\n", "", "engine.openai.retries: this key is missing"),
+        ("    endpoint: http://127.0.0.1:8000/v1\n", "", "engine.openai.endpoint: this key is missing"),
     ],
 )
 def test_contradictions_of_a_server(tmp_path: Path, old: str, new: str, reason: str) -> None:

@@ -19,14 +19,8 @@ from lidr import config, paths
 from lidr.evals.compare import COLUMNS
 from lidr.jsonl import write_rows
 
-# The key of params.yaml that names a folder, by block, and the stages that read it.
-READERS = {
-    "base": ("watch", {"base"}),
-    "prompts": ("watch", {"prompts"}),
-    "mgsm": ("source", {"mgsm", "audit"}),
-    "alpaca": ("source", {"alpaca", "baseline", "audit"}),
-    "baseline": ("source", {"baseline"}),
-}
+# The stages that read files which a user brings.
+READERS = {"prompts", "audit", "mgsm", "baseline", "alpaca"}
 
 
 def stages() -> dict[str, dict[str, Any]]:
@@ -40,16 +34,9 @@ def names(entries: list[Any]) -> Iterator[str]:
         yield from entry if isinstance(entry, dict) else [entry]
 
 
-@pytest.mark.parametrize("block", READERS)
-def test_stages_depend_on_the_source_that_they_read(block: str) -> None:
-    key, readers = READERS[block]
-    assert key in type(getattr(config.load(ROOT / "params.yaml"), block)).__struct_fields__
-    found = {name for name, stage in stages().items() if f"${{{block}.{key}}}" in stage.get("deps", [])}
-    assert found == readers
-
-
-def test_the_lab_has_a_place_to_depend_on() -> None:
-    assert [path.name for path in (ROOT / "lab").iterdir()] == ["README.md"]
+def test_stages_depend_on_the_files_that_they_read() -> None:
+    assert {name for name, stage in stages().items() if "data/sources" in stage.get("deps", [])} == READERS
+    assert [name for name, stage in stages().items() if "${baseline.source}" in stage.get("deps", [])] == ["baseline"]
 
 
 def test_figures_and_their_columns_are_plots() -> None:
@@ -77,12 +64,11 @@ def project(root: Path) -> Path:
     """A project in DVC whose prompts come from a folder, of one prompt a language."""
     source = Path("data/sources/own")
     text = edited(
-        *own_prompts(source),
+        own_prompts(source),
         ("  per_iteration:", "  per_iteration: 1"),
     )
     (root / "params.yaml").write_text(text, "utf-8")
     shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
-    shutil.copytree(ROOT / "lab", root / "lab")
     (root / "src").symlink_to(ROOT / "src")
     for lang in config.load().all_languages:
         write_rows(root / source / f"{lang}.jsonl", [prompt("a", lang)])
@@ -95,6 +81,6 @@ def test_another_source_file_makes_the_stage_out_of_date(project: Path) -> None:
     assert json.loads(run("dvc", "status", "--json", "prompts@m1")) == {}
     write_rows(project / "es.jsonl", [prompt("a", "es", "¿y ahora?")])
     status = json.loads(run("dvc", "status", "--json", "prompts@m1"))
-    assert status == {"prompts@m1": [{"changed deps": {"data/sources/own": "modified"}}]}
+    assert status == {"prompts@m1": [{"changed deps": {"data/sources": "modified"}}]}
     run("dvc", "repro", "--quiet", "--single-item", "prompts@m1")
     assert "¿y ahora?" in paths.prompt_file("m1", "es").read_text("utf-8")

@@ -85,7 +85,7 @@ def test_whole_folder_is_a_model_of_its_own(trained: config.Settings, tmp_path: 
     with safe_open(tmp_path / "out/model.safetensors", "pt") as weights:
         assert {str(weights.get_tensor(key).dtype) for key in weights.keys()} == {"torch.bfloat16"}  # noqa: SIM118
     values = msgspec.to_builtins(trained) | {}
-    values["base"] |= {"model": str(tmp_path / "out"), "watch": str(tmp_path / "out")}
+    values["base"] |= {"model": str(tmp_path / "out")}
     record = base.run(msgspec.convert(values, config.Settings), tmp_path / "again")
     assert (tmp_path / "again/chat_template.jinja").read_bytes() == (
         paths.model("m0") / "chat_template.jinja"

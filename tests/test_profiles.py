@@ -80,12 +80,12 @@ def test_data_that_is_there_is_not_asked_for(project: Path) -> None:
 
 def test_what_dvc_cannot_watch_is_refused(project: Path) -> None:
     text = (project / "profiles/small.yaml").read_text()
-    wrong = re.sub(r"  watch: data/sources .*", "  watch: data/sources/alpagasus", text)
+    wrong = re.sub(r"  translation_requests: .*", "  translation_requests: data/ids.jsonl", text)
     (project / "profiles/wrong.yaml").write_text(wrong)
-    line = 1 + wrong.splitlines().index("  watch: data/sources/alpagasus")
+    line = 1 + wrong.splitlines().index("  translation_requests: data/ids.jsonl")
     assert use("wrong").output == (
-        f"Error: profiles/wrong.yaml:{line}: prompts.watch: 'data/sources/translation_instructions.jsonl' is read and "
-        "not within 'data/sources/alpagasus'; DVC would miss changes\n"
+        f"Error: profiles/wrong.yaml:{line}: prompts.translation_requests: 'data/ids.jsonl' lies outside of "
+        "data/sources, where DVC would miss changes\n"
     )
 
 

@@ -146,9 +146,8 @@ def test_the_card_never_replaces_other_files(tmp_path: Path) -> None:
 def test_a_licence_is_never_guessed(tmp_path: Path) -> None:
     params = paths.PARAMS.read_text("utf-8")
     try:
-        own = params.replace("  source: lab                 # `lab`, a folder", "  source: my/prompts  # a folder")
-        own = own.replace(
-            "  watch: lab                  # the folder that DVC watches: of", "  watch: my/prompts  # of"
+        own = params.replace(
+            "  source: lab                 # `lab`, a folder", "  source: data/sources/mine  # a folder"
         )
         paths.PARAMS.write_text(own, "utf-8")
         result = CliRunner().invoke(main, ["audit", "card", "--to", str(tmp_path / "hub")])

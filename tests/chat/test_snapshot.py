@@ -17,7 +17,7 @@ from lidr.errors import InputError
 from lidr.sources import model
 from lidr.stages import base
 
-LAB = model.locate(config.Base(model="lab", revision=None, watch="lab", trust_remote_code=False))
+LAB = model.locate(config.Base(model="lab"))
 THINKS = (
     "{{ bos_token }}{{ strftime_now('%Y') }}"
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
@@ -37,7 +37,7 @@ def own(root: Path) -> Path:
 
 def snapshot(folder: Path, **values: Any) -> policy.Policy:
     whole = config.load()
-    block = msgspec.structs.replace(whole.base, model=str(folder), watch=str(folder), **values)
+    block = msgspec.structs.replace(whole.base, model=str(folder), **values)
     base.run(msgspec.structs.replace(whole, base=block))
     return policy.resolve("m0")
 

@@ -129,9 +129,9 @@ def test_baseline_writes_published_answers_and_overwrites_nothing_with_bad_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / "p/es.json", prompt_rows())
-    file = write(tmp_path / "o/es/gpt-4/model_outputs.json", output_rows(generator="gpt-4"))
-    configure(Path("p"), Path("o"), "gpt-4", 3)
+    write(tmp_path / "data/sources/p/es.json", prompt_rows())
+    file = write(tmp_path / "data/sources/o/es/gpt-4/model_outputs.json", output_rows(generator="gpt-4"))
+    configure(Path("data/sources/p"), Path("data/sources/o"), "gpt-4", 3)
     baseline.run(config.load())
     answers = paths.baseline() / paths.ANSWERS
     before = answers.read_bytes()
@@ -139,20 +139,22 @@ def test_baseline_writes_published_answers_and_overwrites_nothing_with_bad_ones(
     write(file, [])
     done = CliRunner().invoke(main, ["baseline"])
     assert (done.exit_code, answers.read_bytes()) == (1, before)
-    assert done.output.splitlines()[-1].startswith("Error: o/es/gpt-4/model_outputs.json: the list is empty")
+    assert done.output.splitlines()[-1].startswith(
+        "Error: data/sources/o/es/gpt-4/model_outputs.json: the list is empty"
+    )
 
 
 def test_published_models_are_judged_against_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    write(tmp_path / "p/es.json", prompt_rows(30))
-    write(tmp_path / "o/es/openai/gpt-4/model_outputs.json", output_rows(30, "openai/gpt-4"))
+    write(tmp_path / "data/sources/p/es.json", prompt_rows(30))
+    write(tmp_path / "data/sources/o/es/openai/gpt-4/model_outputs.json", output_rows(30, "openai/gpt-4"))
     ours = [row | {"output": row["output"] + " bien"} for row in output_rows(30, "org/gpt-3.5")]
-    write(tmp_path / "o/es/org/gpt-3.5/model_outputs.json", ours)
+    write(tmp_path / "data/sources/o/es/org/gpt-3.5/model_outputs.json", ours)
     with running() as endpoint:
-        configure(Path("p"), Path("o"), "openai/gpt-4", 30, endpoint.url)
-        for command in (["baseline"], ["alpaca", "org/gpt-3.5", "--outputs", "o"]):
+        configure(Path("data/sources/p"), Path("data/sources/o"), "openai/gpt-4", 30, endpoint.url)
+        for command in (["baseline"], ["alpaca", "org/gpt-3.5", "--outputs", "data/sources/o"]):
             done = CliRunner().invoke(main, command)
             assert done.exit_code == 0, done.output
     assert done.output.startswith("alpaca org/gpt-3.5 against openai/gpt-4: win rate ")
@@ -173,16 +175,16 @@ def test_a_language_that_cannot_be_identified_costs_no_request(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
     for name in ("gpt-4", "gpt-3.5"):
-        write(tmp_path / f"o/gsw/{name}/model_outputs.json", output_rows(3, name))
-    write(tmp_path / "p/gsw.json", prompt_rows())
+        write(tmp_path / f"data/sources/o/gsw/{name}/model_outputs.json", output_rows(3, name))
+    write(tmp_path / "data/sources/p/gsw.json", prompt_rows())
     with running() as endpoint:
-        configure(Path("p"), Path("o"), "gpt-4", 3, endpoint.url)
+        configure(Path("data/sources/p"), Path("data/sources/o"), "gpt-4", 3, endpoint.url)
         params = Path("params.yaml")
         params.write_text(
             params.read_text("utf-8").replace("languages: [es]\n  items: 3", "languages: [gsw]\n  items: 3")
         )
         assert CliRunner().invoke(main, ["baseline"]).exit_code == 0
-        done = CliRunner().invoke(main, ["alpaca", "gpt-3.5", "--outputs", "o"])
+        done = CliRunner().invoke(main, ["alpaca", "gpt-3.5", "--outputs", "data/sources/o"])
         assert "py3langid does not know the language 'gsw'" in done.output and done.exit_code == 1
         assert endpoint.bodies == []
 
@@ -191,12 +193,12 @@ def test_names_that_are_no_names_and_options_that_exclude_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    configure(Path("p"), Path("o"), "gpt-4", 3)
+    configure(Path("data/sources/p"), Path("data/sources/o"), "gpt-4", 3)
     for arguments, message in (
-        (["../x", "--outputs", "o"], "cannot be the name of a folder"),
+        (["../x", "--outputs", "data/sources/o"], "cannot be the name of a folder"),
         (["m1", "--against", "m1"], "two models are expected"),
         (["m1", "--against", "m9"], "no model 'm9' in params.yaml"),
-        (["m1", "--against", "m0", "--outputs", "o"], "exclude each other"),
+        (["m1", "--against", "m0", "--outputs", "data/sources/o"], "exclude each other"),
     ):
         done = CliRunner().invoke(main, ["alpaca", *arguments])
         assert done.exit_code != 0 and message in done.output

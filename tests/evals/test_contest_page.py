@@ -57,7 +57,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, End
         patch.setenv("LIDR_JUDGE_KEY", KEY)
         patch.setenv("NO_PROXY", "127.0.0.1")
         patch.chdir(folder)
-        configure(published / "prompts", published / "outputs", BASELINE, 805, endpoint.url)
+        Path("data").mkdir()
+        Path("data/sources").symlink_to(published)
+        configure(Path("data/sources/prompts"), Path("data/sources/outputs"), BASELINE, 805, endpoint.url)
         lidr("baseline")
         said = lidr("alpaca", GENERATOR, "--outputs", str(published / "outputs"))
         yield folder / paths.judged(GENERATOR, BASELINE), endpoint, said

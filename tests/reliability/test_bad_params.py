@@ -7,8 +7,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 import pytest
 from factories import ROOT, edited
 from refusal import refused
@@ -21,7 +22,7 @@ Keys = tuple[str, ...]
 
 
 def document() -> dict[str, Any]:
-    found: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text("utf-8"))
+    found: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "tests" / "params.yaml").read_text("utf-8"))
     return found
 
 
@@ -53,7 +54,19 @@ def parent(changed: dict[str, Any], keys: Keys) -> dict[str, Any]:
 
 
 LEAVES = list(leaves(document()))
-OPTIONAL = ("engine", "processes")  # for one engine alone, like the block `engine.vllm`
+
+
+def is_required(keys: Keys) -> bool:
+    """Whether params.yaml must have the key: it has no default."""
+    kind: Any = config.Settings
+    for key in keys[:-1]:
+        kind = get_type_hints(kind)[key]
+        if not isinstance(kind, type):
+            return False  # one of several, or a mapping
+    return any(field.name == keys[-1] and field.required for field in msgspec.structs.fields(kind))
+
+
+REQUIRED = [keys for keys, _ in LEAVES if is_required(keys)]
 BLOCKS = [keys for keys in blocks(document()) if keys != ("iterations",)]
 NUMBERS = [(keys, value) for keys, value in LEAVES if isinstance(value, int | float) and not isinstance(value, bool)]
 
@@ -63,7 +76,7 @@ def name(keys: object) -> str:
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("keys", [keys for keys, _ in LEAVES if keys[2:3] != ("train",) and keys != OPTIONAL], ids=name)
+@pytest.mark.parametrize("keys", REQUIRED, ids=name)
 def test_missing_key(keys: Keys) -> None:
     changed = document()
     del parent(changed, keys)[keys[-1]]

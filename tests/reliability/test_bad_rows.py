@@ -87,7 +87,7 @@ LINES: dict[str, tuple[bytes, str]] = {
 @pytest.fixture
 def own_source(root: Path) -> Path:
     """A project whose prompts come from a folder, and were taken from it once."""
-    change = (*own_prompts(SOURCE), ("  per_iteration:", "  per_iteration: 2"))
+    change = (own_prompts(SOURCE), ("  per_iteration:", "  per_iteration: 2"))
     (root / "params.yaml").write_text(edited(("languages: [es, de, fr, ru]", "languages: [es]"), *change), "utf-8")
     write_rows(SOURCE / "en.jsonl", [prompt("a", "en"), prompt("b", "en")])
     write_rows(SOURCE / "es.jsonl", [prompt("a", "es"), prompt("b", "es")])

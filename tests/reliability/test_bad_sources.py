@@ -91,7 +91,9 @@ def test_problems_whose_golds_differ(own_mgsm: Path) -> None:
 
 # --- published outputs -----------------------------------------------------------------------------------------------
 
-OUTPUTS = Path("o/es/gpt-4/model_outputs.json")
+PROMPTS = Path("data/sources/p/es.json")
+OUTPUTS = Path("data/sources/o/es/gpt-4/model_outputs.json")
+OTHER = Path("data/sources/o/es/gpt-3/model_outputs.json")
 Rows = list[dict[str, Any]]
 
 
@@ -100,16 +102,15 @@ def published(root: Path) -> Path:
     """A project whose baseline is published outputs, read once."""
     change = (
         ("baseline:\n  model: m0  ", "baseline:\n  model: gpt-4  "),
-        ("  source: models/m0 ", "  source: o "),
+        ("  source: models/m0 ", "  source: data/sources/o "),
         (
             "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
-            "alpaca:\n  source: p\n  languages: [es]\n  items: 3",
+            "alpaca:\n  source: data/sources/p\n  languages: [es]\n  items: 3",
         ),
-        ("    name: lab  ", "    name: local  "),
-        ("    model: null  ", "    model: models/judge  "),
+        ("    name: lab  ", "    name: local\n    model: models/judge  "),
     )
     (root / "params.yaml").write_text(edited(*change), "utf-8")
-    write_json(Path("p/es.json"), [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in (1, 2, 3)])
+    write_json(PROMPTS, [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in (1, 2, 3)])
     write_json(OUTPUTS, output_rows())
     done("baseline")
     return OUTPUTS
@@ -124,7 +125,10 @@ def output_rows() -> Rows:
 CHANGES: dict[str, tuple[Callable[[Rows], object], str]] = {
     "none": (lambda rows: [], ": the list is empty"),
     "no list": (lambda rows: {"rows": rows}, ":1: not one JSON object on a line"),
-    "one too few": (lambda rows: rows[:2], ": no output for the instruction of row 3 of p/es.json: 'haz 3'"),
+    "one too few": (
+        lambda rows: rows[:2],
+        f": no output for the instruction of row 3 of {PROMPTS}: 'haz 3'",
+    ),
     "one of another generator": (
         lambda rows: [*rows[:2], rows[2] | {"generator": "x"}],
         ": row 3: an output of 'x'; outputs of 'gpt-4'",
@@ -171,16 +175,16 @@ def test_outputs_that_are_no_list(published: Path, content: bytes, expected: str
 def test_an_empty_baseline(published: Path) -> None:
     answers = paths.baseline() / paths.ANSWERS
     answers.write_bytes(b"")
-    write_json(Path("o/es/gpt-3/model_outputs.json"), [row | {"generator": "gpt-3"} for row in output_rows()])
-    assert refused("alpaca", "gpt-3", "--outputs", "o").startswith(f"{answers}: the file is empty")
+    write_json(OTHER, [row | {"generator": "gpt-3"} for row in output_rows()])
+    assert refused("alpaca", "gpt-3", "--outputs", "data/sources/o").startswith(f"{answers}: the file is empty")
 
 
 def test_a_baseline_that_lacks_an_answer(published: Path) -> None:
     answers = paths.baseline() / paths.ANSWERS
     write_rows(answers, [response("alpaca-1", "es"), response("alpaca-2", "es")])
-    write_json(Path("o/es/gpt-3/model_outputs.json"), [row | {"generator": "gpt-3"} for row in output_rows()])
+    write_json(OTHER, [row | {"generator": "gpt-3"} for row in output_rows()])
     assert (
-        refused("alpaca", "gpt-3", "--outputs", "o")
+        refused("alpaca", "gpt-3", "--outputs", "data/sources/o")
         == f"{answers}: no answer to 'alpaca-3' in 'es'; run `lidr baseline`"
     )
 
@@ -188,15 +192,16 @@ def test_a_baseline_that_lacks_an_answer(published: Path) -> None:
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../b", "a/b/c", "a/", "", ".", "..", "x\0", "x\ny", "-x", ".x"])
 def test_names_of_generators_that_would_be_paths(name: str) -> None:
-    assert "cannot be the name of a folder" in refused("alpaca", "--outputs", "o", "--", name)
+    assert "cannot be the name of a folder" in refused("alpaca", "--outputs", "data/sources/o", "--", name)
 
 
 @pytest.mark.usefixtures("published")
 def test_a_judge_that_is_not_there() -> None:
     write_json(
-        Path("o/es/gpt-3/model_outputs.json"), [row | {"generator": "gpt-3", "output": "x"} for row in output_rows()]
+        OTHER,
+        [row | {"generator": "gpt-3", "output": "x"} for row in output_rows()],
     )
-    said = refused("alpaca", "gpt-3", "--outputs", "o")
+    said = refused("alpaca", "gpt-3", "--outputs", "data/sources/o")
     assert said.startswith("models/judge: no model here (no config.json)")
 
 

@@ -122,8 +122,7 @@ def test_saved_models_hold_no_pickle(root: Path) -> None:
     shutil.copytree(shipped, source)
     for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "model.pkl", "tokenizer.pkl", "x.ckpt"):
         (source / name).write_bytes(b"\x80\x04\x95\x00.")
-    changes = ("  model: lab ", "  model: source "), ("  watch: lab ", "  watch: source ")
-    (root / "params.yaml").write_text(edited(*changes), "utf-8")
+    (root / "params.yaml").write_text(edited(("  model: lab ", "  model: source ")), "utf-8")
     base.run(config.load(), target)
     for folder in (shipped, target):
         for path in folder.rglob("*"):
@@ -181,18 +180,18 @@ def test_the_hub_is_not_told_what_is_trained_unless_it_is_wanted(wanted: dict[st
 def test_secrets_are_written_nowhere(root: Path) -> None:
     """Commands that use a key, fail with it, and are told it by the endpoint; with MLflow on, and --debug."""
     rows = [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in range(3)]
-    write_json(Path("p/es.json"), rows)
+    write_json(Path("data/sources/p/es.json"), rows)
     for name in ("gpt-4", "gpt-3"):
         outputs = [{"generator": name, "output": f"{name} {row['id']}", **row} for row in rows]
-        write_json(Path(f"o/es/{name}/model_outputs.json"), outputs)
+        write_json(Path(f"data/sources/o/es/{name}/model_outputs.json"), outputs)
     said = b""
     with running() as endpoint:
         text = edited(
             ("baseline:\n  model: m0  ", "baseline:\n  model: gpt-4  "),
-            ("  source: models/m0 ", "  source: o "),
+            ("  source: models/m0 ", "  source: data/sources/o "),
             (
                 "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
-                "alpaca:\n  source: p\n  languages: [es]\n  items: 3",
+                "alpaca:\n  source: data/sources/p\n  languages: [es]\n  items: 3",
             ),
             (
                 "    name: lab  ",
@@ -203,9 +202,9 @@ def test_secrets_are_written_nowhere(root: Path) -> None:
         (root / "params.yaml").write_text(text, "utf-8")
         for faults, code, command in (
             (None, 0, ["baseline"]),
-            ("401", 1, ["alpaca", "gpt-3", "--outputs", "o"]),
-            ("500", 1, ["--debug", "alpaca", "gpt-3", "--outputs", "o"]),
-            (None, 0, ["alpaca", "gpt-3", "--outputs", "o"]),
+            ("401", 1, ["alpaca", "gpt-3", "--outputs", "data/sources/o"]),
+            ("500", 1, ["--debug", "alpaca", "gpt-3", "--outputs", "data/sources/o"]),
+            (None, 0, ["alpaca", "gpt-3", "--outputs", "data/sources/o"]),
             (None, 0, ["prompts", "m1"]),
             (None, 0, ["track"]),
         ):

@@ -26,7 +26,7 @@ from lidr.policy import BaseRecord, fingerprint
 from lidr.sources import model
 from lidr.stages import base
 
-LAB = model.locate(config.Base(model="lab", revision=None, watch="x", trust_remote_code=False))
+LAB = model.locate(config.Base(model="lab"))
 PICKLED = ("pytorch_model.bin", "model.pt", "model.pkl", "tokenizer.pkl", "training_args.bin", "optimizer.pt")
 
 

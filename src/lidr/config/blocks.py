@@ -41,7 +41,7 @@ Problem = tuple[Place, str]
 
 
 class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Base of all blocks of params.yaml: every key must be there, and no other."""
+    """Base of all blocks of params.yaml: a key without a default must be there, and no key that is not here may."""
 
 
 class Iteration(Section, frozen=True):
@@ -54,15 +54,13 @@ class Iteration(Section, frozen=True):
 class Base(Section, frozen=True):
     """The model that the iterations start from: `lab`, a local folder, or a Hub id with its revision.
 
-    `watch`, here and below, is the folder that DVC watches: of files, or `lab` or `hub`, which never change.
     `template` has arguments of the model's chat template, such as `enable_thinking: false`, and `date` the day that
     stands in the prompts of templates that ask for today's.
     """
 
     model: str
-    revision: str | None
-    watch: str
-    trust_remote_code: bool
+    revision: str | None = None
+    trust_remote_code: bool = False
     template: dict[str, Any] = {}
     date: date = DATE
 
@@ -73,12 +71,12 @@ class Vllm(Section, frozen=True):
     `batch_invariant` makes its kernels give a row the same bits in any batch, where the device has such kernels.
     """
 
-    tensor_parallel: Count
-    memory_share: Annotated[float, Meta(gt=0, le=1)]
-    sequences: Count
-    context: Count | None
-    prefix_caching: bool
-    eager: bool
+    tensor_parallel: Count = 1
+    memory_share: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    sequences: Count = 256
+    context: Count | None = None
+    prefix_caching: bool = True
+    eager: bool = False
     batch_invariant: bool = False
 
 
@@ -87,20 +85,20 @@ class Server(Section, frozen=True):
 
     endpoint: str
     models: dict[ModelName, str]
-    takes: Literal["openai", "vllm"]
-    concurrency: Count
-    retries: WholeNumber
-    timeout_seconds: Positive
+    takes: Literal["openai", "vllm"] = "vllm"
+    concurrency: Count = 32
+    retries: WholeNumber = 5
+    timeout_seconds: Positive = 600.0
 
 
 class Ray(Section, frozen=True):
     """What the engine `ray` needs: the engine that each worker holds, and where the workers are."""
 
     engine: Literal["transformers", "vllm"]
-    address: str | None
     workers: Count
-    gpus_per_worker: WholeNumber
-    rows_per_task: Count
+    address: str | None = None
+    gpus_per_worker: WholeNumber = 1
+    rows_per_task: Count = 200
 
 
 class Engine(Section, frozen=True):
@@ -110,10 +108,10 @@ class Engine(Section, frozen=True):
     """
 
     name: Literal["transformers", "vllm", "openai", "ray"]
-    device: Literal["auto", "cpu", "cuda", "mps"]
-    dtype: Literal["float32", "bfloat16", "float16"] | None
-    tokens_per_batch: Count | None
-    rows_per_shard: Count
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    tokens_per_batch: Count | None = None
+    rows_per_shard: Count = 1000
     processes: Count | Literal["auto"] | None = None
     vllm: Vllm | None = None
     openai: Server | None = None
@@ -133,8 +131,8 @@ class Fields(Section, frozen=True):
     """
 
     text: str
-    id: str | None
-    answer: str | None
+    id: str | None = None
+    answer: str | None = None
     input: str | UnsetType | None = UNSET
 
 
@@ -142,20 +140,19 @@ class Hub(Section, frozen=True):
     """Where a Hub dataset keeps its rows; `{lang}` stands for a language's code."""
 
     revision: str
-    subset: str | None
     split: str
+    subset: str | None = None
 
 
 class Prompts(Section, frozen=True):
     """Which prompts an iteration uses: m<t> takes the rows from (t-1) x per_iteration."""
 
     source: str
-    watch: str
     per_iteration: Count
-    fields: Fields | None
-    hub: Hub | None
-    answer_language: str | None
-    translation_requests: str | None
+    fields: Fields | None = None
+    hub: Hub | None = None
+    answer_language: str | None = None
+    translation_requests: str | None = None
 
     @property
     def is_on_hub(self) -> bool:
@@ -167,26 +164,26 @@ class Generate(Section, frozen=True):
     """How a model answers the prompts; `top_k` 0 samples from all tokens, whatever the model's own default."""
 
     max_new_tokens: Count
-    temperature: NotNegative
-    top_p: Annotated[float, Meta(gt=0, le=1)]
-    repetition_penalty: Positive
+    temperature: NotNegative = 0.0
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    repetition_penalty: Positive = 1.0
     top_k: WholeNumber = 0
 
 
 class Translate(Section, frozen=True):
     """How a model translates its own answers; always greedy."""
 
-    wording: str
     max_new_tokens: Count
-    repetition_penalty: Positive
-    round_trip: WholeNumber
+    wording: str = "v1"
+    repetition_penalty: Positive = 1.0
+    round_trip: WholeNumber = 25
 
 
 class Pairs(Section, frozen=True):
     """Which pairs are dropped beyond those that cannot be made."""
 
-    drop_repeated: bool
-    drop_off_target: bool
+    drop_repeated: bool = True
+    drop_off_target: bool = False
 
 
 class Train(Section, frozen=True):
@@ -223,11 +220,11 @@ class Mgsm(Section, frozen=True):
 
     source: str
     languages: Languages
-    items: Count
-    style: Literal["paper", "paper_instructed", "native_cot", "en_cot"]
-    examples: WholeNumber
     max_new_tokens: Count
-    repetition_penalty: Positive
+    items: Count = 250
+    style: Literal["paper", "paper_instructed", "native_cot", "en_cot"] = "paper"
+    examples: WholeNumber = 0
+    repetition_penalty: Positive = 1.0
 
 
 class Baseline(Section, frozen=True):
@@ -237,8 +234,8 @@ class Baseline(Section, frozen=True):
     published outputs lie in the folder `source`. It is never null, so that dvc.yaml can depend on it.
     """
 
-    model: str
-    source: str
+    model: str = paths.BASE
+    source: str = f"{paths.MODELS}/{paths.BASE}"
 
     @property
     def is_published(self) -> bool:
@@ -306,30 +303,30 @@ class Alpaca(Section, frozen=True):
 
     source: str
     languages: Languages
-    items: Count
     judge: Judge
     max_new_tokens: Count
-    repetition_penalty: Positive
+    items: Count = 250
+    repetition_penalty: Positive = 1.0
 
 
 class Audit(Section, frozen=True):
     """What the data is: counts and the reward signal."""
 
-    confidence: Annotated[float, Meta(gt=0, lt=1)]
+    confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.95
 
 
 class Compare(Section, frozen=True):
     """How models are compared."""
 
-    confidence: Annotated[float, Meta(gt=0, lt=1)]
-    resamples: Count
+    confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.95
+    resamples: Count = 9999
 
 
 class Tracking(Section, frozen=True):
     """Where and how MLflow logs; the server is MLFLOW_TRACKING_URI, or a store in the project."""
 
-    experiment: str
-    system_metrics: bool
+    experiment: str = "lidr"
+    system_metrics: bool = False
 
 
 class Settings(Section, frozen=True):
@@ -346,14 +343,14 @@ class Settings(Section, frozen=True):
     prompts: Prompts
     generate: Generate
     translate: Translate
-    pairs: Pairs
     train: Train
     mgsm: Mgsm
-    baseline: Baseline
     alpaca: Alpaca
-    audit: Audit
-    compare: Compare
-    tracking: Tracking
+    pairs: Pairs = Pairs()
+    baseline: Baseline = Baseline()
+    audit: Audit = Audit()
+    compare: Compare = Compare()
+    tracking: Tracking = Tracking()
 
     @property
     def all_languages(self) -> Languages:

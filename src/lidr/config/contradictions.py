@@ -5,6 +5,7 @@ params.yaml:26: iterations.m2.previous: no model 'm3': there are m0, m1, m2
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def contradictions(settings: Settings) -> list[Problem]:
     return [
         *_text_problems(settings),
         *_engine_problems(settings),
-        *_watch_problems(settings),
+        *_source_problems(settings),
         *_prompts_problems(settings.prompts),
         *_mgsm_problems(settings.mgsm),
         *_baseline_problems(settings),
@@ -126,21 +127,28 @@ def _address_problems(where: Place, address: str) -> list[Problem]:
     return [(where, "an address such as 'https://api.openai.com/v1' is expected, without user, key or query")]
 
 
-def _watch_problems(settings: Settings) -> list[Problem]:
-    """What base and prompts read must lie within the folder that DVC watches, or a change would not rerun them."""
+def _source_problems(settings: Settings) -> list[Problem]:
+    """Files that a stage reads must lie in data/sources, on which dvc.yaml depends, or a change would not rerun it."""
     base, prompts = settings.base, settings.prompts
-    read: list[tuple[str, str, str | None]] = [
-        ("base", base.watch, None if base.model == LAB or base.revision else base.model),
-        ("prompts", prompts.watch, None if prompts.source == LAB or prompts.is_on_hub else prompts.source),
-        ("prompts", prompts.watch, None if prompts.translation_requests == RULE else prompts.translation_requests),
+    read = {
+        ("prompts", "source"): None if prompts.is_on_hub else prompts.source,
+        ("prompts", "translation_requests"): prompts.translation_requests,
+        ("mgsm", "source"): settings.mgsm.source,
+        ("alpaca", "source"): settings.alpaca.source,
+        ("baseline", "source"): settings.baseline.source if settings.baseline.is_published else None,
+    }
+    problems: list[Problem] = [
+        (where, f"{path!r} lies outside of {paths.SOURCES}, where DVC would miss changes")
+        for where, path in read.items()
+        if path not in (None, LAB, RULE) and not _is_within(str(path), paths.SOURCES)
     ]
-    problems: list[Problem] = []
     if base.model == LAB and base.revision is not None:
         problems.append((("base", "revision"), "the lab's base comes with the package; null is expected"))
-    for block, watch, path in read:
-        if path is not None and not Path(path).is_relative_to(watch):
-            problems.append(((block, "watch"), f"{path!r} is read and not within {watch!r}; DVC would miss changes"))
     return problems
+
+
+def _is_within(path: str, folder: Path) -> bool:
+    return os.path.normpath(path) == str(folder) or Path(os.path.normpath(path)).is_relative_to(folder)
 
 
 def _prompts_problems(prompts: Prompts) -> list[Problem]:

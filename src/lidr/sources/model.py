@@ -1,6 +1,6 @@
 """Where the base model's files are: the lab's own folder, a local one, or the Hub's snapshot of a pinned revision.
 
->>> locate(config.Base(model="lab", revision=None, watch="lab", trust_remote_code=False))
+>>> locate(config.Base(model="lab"))
 PosixPath('.../lidr/lab/base')
 """
 
