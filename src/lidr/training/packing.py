@@ -19,7 +19,8 @@ ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from lidr.training.lines import Spot, share_out
@@ -106,22 +107,25 @@ def _width(lengths: Any, spots: list[Spot]) -> int:
 class ScoredPositions:
     """Lets a causal model's backbone return only the hidden states at given positions of its flattened rows.
 
-    A language model's head then makes logits for these alone: a prompt's tokens have none to be scored. The positions
-    are the keyword argument `scored` of the model's call; without it the model is as it was.
+    A language model's head then makes logits for these alone: a prompt's tokens have none to be scored. Outside `only`
+    the model is as it was.
     """
 
     def __init__(self, backbone: Any) -> None:
-        self._scored: torch.Tensor | None = None
-        backbone.register_forward_pre_hook(self._take, with_kwargs=True)
+        self._wanted: torch.Tensor | None = None
         backbone.register_forward_hook(self._keep)
 
-    def _take(self, module: Any, arguments: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        self._scored = kwargs.pop("scored", None)
-        return arguments, kwargs
+    @contextmanager
+    def only(self, positions: torch.Tensor) -> Iterator[None]:
+        """The positions that calls of the model within it return."""
+        self._wanted = positions
+        try:
+            yield
+        finally:
+            self._wanted = None
 
     def _keep(self, module: Any, arguments: Any, outputs: Any) -> Any:
-        if self._scored is not None:
+        if self._wanted is not None:
             hidden = outputs.last_hidden_state
-            outputs.last_hidden_state = hidden.reshape(-1, hidden.shape[-1])[self._scored][None]
-            self._scored = None
+            outputs.last_hidden_state = hidden.reshape(-1, hidden.shape[-1])[self._wanted][None]
         return outputs

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from lidr.training.packing import TokenizedPair
+from lidr.training.packing import ScoredPositions, TokenizedPair
 
 # The label of a token that is not scored.
 IGNORED = -100
@@ -48,8 +48,9 @@ class AnswerScorer:
     TRL asks for log-probabilities of shape (2 x pairs, tokens - 1), chosen rows first, zero where nothing is scored.
     """
 
-    def __init__(self, model: Any, at_once: bool) -> None:
+    def __init__(self, model: Any, positions: ScoredPositions, at_once: bool) -> None:
         self.model = model
+        self.positions = positions
         self.at_once = at_once
         self.log_probs: torch.Tensor
 
@@ -58,11 +59,13 @@ class AnswerScorer:
     ) -> SimpleNamespace:
         wanted = labels[:, 1:] != IGNORED
         targets = labels[:, 1:][wanted]
-        if self.at_once:
-            log_probs, entropy = from_logits(self.model(**rows, use_cache=use_cache).logits[0], targets)
-        else:
-            outputs = self.model(**rows, use_cache=use_cache, shift_labels=targets[None], fused_lm_head=fused_lm_head)
-            log_probs, entropy = outputs.log_probs[0], outputs.entropy[0]
+        given = {name: values for name, values in rows.items() if name != "scored"} | {"use_cache": use_cache}
+        with self.positions.only(rows["scored"]):
+            if self.at_once:
+                log_probs, entropy = from_logits(self.model(**given).logits[0], targets)
+            else:
+                outputs = self.model(**given, shift_labels=targets[None], fused_lm_head=fused_lm_head)
+                log_probs, entropy = outputs.log_probs[0], outputs.entropy[0]
         self.log_probs = _laid_out(log_probs, wanted)
         # TRL makes metrics of the last two that no one reads here (trainer.METRIC_NAMES).
         return SimpleNamespace(

@@ -74,12 +74,12 @@ def make(
     trainer, and `scratch` is the same folder for all. The trainer's `rows` say how the batches are laid out.
     """
     causal = _causal_model(model)
-    ScoredPositions(causal.base_model)
     args = arguments(train, settings, scratch)
     padded = why_padded(causal)
     if padded and args.process_index == 0:
         print(f"rows are padded: {padded}", file=sys.stderr)
     trainer = PreferenceTrainer(
+        positions=ScoredPositions(causal.base_model),
         rows=f"padded: {padded}" if padded else "packed",
         at_once=fit_at_once(pairs, train.pairs_per_device, model.config.get_text_config().vocab_size),
         likelihood_weight=train.alpha if train.likelihood_mean == "sequence" else 0.0,
@@ -173,9 +173,12 @@ class Collator:
 class PreferenceTrainer(DPOTrainer):
     """DPOTrainer on rows of packing.py, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|."""
 
-    def __init__(self, *, rows: str, at_once: bool, likelihood_weight: float, **arguments: Any) -> None:
+    def __init__(
+        self, *, rows: str, positions: ScoredPositions, at_once: bool, likelihood_weight: float, **arguments: Any
+    ) -> None:
         # Before TRL's own set-up, which computes the reference's log-probabilities.
         self.rows = rows
+        self.positions = positions
         self.at_once = at_once
         self.likelihood_weight = likelihood_weight
         super().__init__(**arguments)
@@ -211,10 +214,10 @@ class PreferenceTrainer(DPOTrainer):
         return SortedWithinSteps(pairs, [length(pair) for pair in pairs], per_step, arguments.data_seed)
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, torch.Tensor]) -> Any:
-        return super().compute_ref_log_probs(AnswerScorer(model, self.at_once), inputs)
+        return super().compute_ref_log_probs(AnswerScorer(model, self.positions, self.at_once), inputs)
 
     def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool) -> Any:
-        scorer = AnswerScorer(model, self.at_once)
+        scorer = AnswerScorer(model, self.positions, self.at_once)
         result = super()._compute_loss(scorer, inputs, return_outputs)
         preference = result[0] if return_outputs else result
         likelihood = likelihood_loss(scorer.log_probs, inputs["completion_mask"])
