@@ -185,6 +185,7 @@ class PreferenceTrainer(DPOTrainer):
 
     def train(self, *arguments: Any, **values: Any) -> Any:
         """Train. Under autocast, PEFT's copy of each layer's input in float32 is left out: no value depends on it."""
+        assert self.model is not None, "it goes only when training has ended"
         with disable_input_dtype_casting(self.model, active=self.accelerator.native_amp):
             return super().train(*arguments, **values)
 
