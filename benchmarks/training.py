@@ -98,10 +98,9 @@ def train_ours(
 
     rows, drops = train.tokenize(pairs, open_chat(policy.resolve("m0")), given.train.max_tokens)
     assert not drops, drops[0].detail
-    trainer = make(
-        model, tokenizer, rows, given.train, given, scratch, lambda metrics, _: losses.append(metrics["loss"])
-    )
+    trainer = make(model, tokenizer, rows, given.train, given, scratch, lambda metrics, _: None)
     trainer.train()
+    losses += [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return [_ids(row) for row in rows]
 
 

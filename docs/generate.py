@@ -1,5 +1,5 @@
 """Writes the documents that are made from the code and the results: docs/commands.md, and the tables of README.md,
-docs/reliability.md, docs/performance.md and docs/scale.md.
+docs/reliability.md, docs/performance.md, docs/real-models.md and docs/scale.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
@@ -24,7 +24,8 @@ START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
 def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
     stale = []
-    documents = {**commands_document(), **readme(), **reliability(), **performance(), **scale_document()}
+    documents = {**commands_document(), **readme(), **reliability(), **performance()}
+    documents |= {**real_models(), **scale_document()}
     for path, text in documents.items():
         if (path.read_text("utf-8") if path.exists() else "") != text:
             stale.append(path.relative_to(ROOT))
@@ -64,6 +65,18 @@ def performance() -> dict[Path, str]:
     for name, content in tables.blocks(measuring.RESULTS).items():
         text = _replace(text, name, content)
     return {path: text}
+
+
+def real_models() -> dict[Path, str]:
+    """docs/real-models.md with the table of tests/training/families.py."""
+    path, dtypes = ROOT / "docs" / "real-models.md", ("float32", "bfloat16")
+    found = json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text("utf-8"))
+    lines = ["| family | rows | loss, float32 | gradient, float32 | loss, bfloat16 | gradient, bfloat16 |"]
+    lines.append("| --- | --- | --: | --: | --: | --: |")
+    for family, by_dtype in found.items():
+        figures = [f"{by_dtype[dtype][what]:.0e}" for dtype in dtypes for what in ("loss", "gradient")]
+        lines.append(f"| {family} | {by_dtype['float32']['rows']} | {' | '.join(figures)} |")
+    return {path: _replace(path.read_text("utf-8"), "families", "\n".join(lines))}
 
 
 def scale_document() -> dict[Path, str]:

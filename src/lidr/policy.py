@@ -191,13 +191,23 @@ def load_base(policy: Policy, dtype: torch.dtype) -> Any:
     """The base model alone, from safetensors only, on the CPU; raises InputError where its files were changed."""
     _check_base(policy.base)
     import_transformers()
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    config = AutoConfig.from_pretrained(policy.base, trust_remote_code=policy.trust_remote_code)
     return AutoModelForCausalLM.from_pretrained(
-        policy.base, dtype=dtype, use_safetensors=True, trust_remote_code=policy.trust_remote_code
+        policy.base,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=policy.trust_remote_code,
+        attn_implementation=attention_for(config),
     )
+
+
+def attention_for(config: Any) -> str | None:
+    """The attention that a model needs, None for transformers' own choice: SDPA leaves a softcap out (Gemma 2)."""
+    return "eager" if getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None else None
 
 
 def _check_base(folder: Path) -> None:

@@ -13,7 +13,7 @@ from lidr.training.throughput import Meter
 ROWS: list[TokenizedPair] = [
     {"prompt_ids": [1, 2, 3], "chosen_ids": [4, 5], "rejected_ids": [6]},
     {"prompt_ids": [1], "chosen_ids": [2], "rejected_ids": [3, 4, 5, 6]},
-]  # 2 pairs, 6 + 6 tokens
+]  # 2 pairs, 9 + 7 tokens
 
 
 def test_rates_are_those_since_the_last_reading() -> None:
@@ -41,8 +41,8 @@ def test_callback_logs_with_the_loss_only(monkeypatch: pytest.MonkeyPatch) -> No
     callback.on_log(None, SimpleNamespace(**{**vars(state), "is_world_process_zero": False}), None, logs={"loss": 1.0})
     callback.on_log(None, SimpleNamespace(**{**vars(state), "epoch": 2.0, "global_step": 6}), None, logs={"loss": 0.5})
     assert logged == [
-        ({"pairs_per_second": 1.0, "tokens_per_second": 6.0, "peak_memory_mib": 5.0}, 3),
-        ({"pairs_per_second": 0.5, "tokens_per_second": 3.0, "peak_memory_mib": 5.0}, 6),
+        ({"pairs_per_second": 1.0, "tokens_per_second": 8.0, "peak_memory_mib": 5.0}, 3),
+        ({"pairs_per_second": 0.5, "tokens_per_second": 4.0, "peak_memory_mib": 5.0}, 6),
     ]
 
 

@@ -201,14 +201,13 @@ class Train(Section, frozen=True):
     epochs: Positive
     pairs_per_step: Count
     pairs_per_device: Count
-    shared_prompt: bool
     max_tokens: Count
     max_gradient_norm: Positive
     weight_decay: NotNegative
     lora_rank: Count
     lora_alpha: Count
     lora_dropout: Share
-    lora_modules: tuple[str, ...]
+    lora_modules: tuple[str, ...] | Literal["all-linear"]
     dtype: Literal["float32", "bfloat16"]
     gradient_checkpointing: bool
     log_every_steps: Count

@@ -1,1 +1,1 @@
-"""How stage `train` computes: rows of token ids, what they share, LoRA's products, and TRL's trainer on them."""
+"""How stage `train` computes: rows of token ids, how they are laid out, and TRL's trainer on them."""

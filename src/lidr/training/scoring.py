@@ -1,8 +1,8 @@
-"""The log-probabilities of a batch's answers, computed on packed rows and laid out as TRL's loss reads them.
+"""The log-probabilities of a batch's answers, computed on rows of packing.py and laid out as TRL's loss reads them.
 
-    packed lines        w1 w2 w3 a b c a y      scored: w3 a b c a y, each once
-    TRL's layout        chosen    a b c <end>   values of w3 a b c
-                        rejected  a y <end>     values of w3 a y
+    rows             w1 w2 w3 a b | w1 w2 w3 x      scored: w3 a b w3 x
+    TRL's layout     chosen    a b <end>            log-probabilities at w3 a b
+                     rejected  x <end>              log-probabilities at w3 x
 
 TRL computes log-probabilities in tiles of the vocabulary, and each tile a second time for its gradient, so that the
 logits of large vocabularies are never there as a whole. Where they are small it is faster to make them at once.
@@ -16,14 +16,12 @@ from typing import Any
 
 import torch
 
-from lidr.training.packing import TokenizedPair, packed_inputs
+from lidr.training.packing import ScoredPositions, TokenizedPair
 
 # The label of a token that is not scored.
 IGNORED = -100
 # Logits that are made at once: 64 MiB of them in float32. The reference's batches have more pairs, and no gradients.
 AT_ONCE = 2**24
-# What the model is given in packed form instead, by how it is named.
-NOT_PASSED_ON = ("packed_", "input_", "attention_")
 
 
 def answers(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]:
@@ -44,34 +42,35 @@ def fit_at_once(pairs: Sequence[TokenizedPair], pairs_per_batch: int, vocabulary
     return longest * pairs_per_batch * vocabulary <= AT_ONCE
 
 
-class PackedModel:
-    """Stands for the model where TRL calls it: computes the packed rows, answers in TRL's layout.
+class AnswerScorer:
+    """Stands for the model where TRL calls it: computes the batch's `rows`, answers in TRL's layout.
 
     TRL asks for log-probabilities of shape (2 x pairs, tokens - 1), chosen rows first, zero where nothing is scored.
     """
 
-    def __init__(self, model: Any, shared_prompt: bool, at_once: bool) -> None:
+    def __init__(self, model: Any, positions: ScoredPositions, at_once: bool) -> None:
         self.model = model
-        self.shared_prompt = shared_prompt
+        self.positions = positions
         self.at_once = at_once
         self.log_probs: torch.Tensor
 
-    def __call__(self, *, labels: torch.Tensor, fused_lm_head: bool, **inputs: Any) -> SimpleNamespace:
-        wanted, order = labels[:, 1:] != IGNORED, inputs["packed_order"]
-        targets = torch.empty_like(inputs["packed_scored"])
-        targets[order] = labels[:, 1:][wanted]
-        rest = {name: value for name, value in inputs.items() if not name.startswith(NOT_PASSED_ON)}
-        given = packed_inputs(inputs, self.shared_prompt) | rest
-        if self.at_once:
-            log_probs, entropy = from_logits(self.model(**given).logits[0], targets)
-        else:
-            outputs = self.model(**given, shift_labels=targets[None], fused_lm_head=fused_lm_head)
-            log_probs, entropy = outputs.log_probs[0], outputs.entropy[0]
-        self.log_probs = _laid_out(log_probs[order], wanted)
+    def __call__(
+        self, *, rows: dict[str, torch.Tensor], labels: torch.Tensor, fused_lm_head: bool, use_cache: bool, **_: Any
+    ) -> SimpleNamespace:
+        wanted = labels[:, 1:] != IGNORED
+        targets = labels[:, 1:][wanted]
+        given = {name: values for name, values in rows.items() if name != "scored"} | {"use_cache": use_cache}
+        with self.positions.only(rows["scored"]):
+            if self.at_once:
+                log_probs, entropy = from_logits(self.model(**given).logits[0], targets)
+            else:
+                outputs = self.model(**given, shift_labels=targets[None], fused_lm_head=fused_lm_head)
+                log_probs, entropy = outputs.log_probs[0], outputs.entropy[0]
+        self.log_probs = _laid_out(log_probs, wanted)
         # TRL makes metrics of the last two that no one reads here (trainer.METRIC_NAMES).
         return SimpleNamespace(
             log_probs=self.log_probs,
-            entropy=_laid_out(entropy[order], wanted),
+            entropy=_laid_out(entropy, wanted),
             mean_logits=torch.zeros_like(self.log_probs),
             is_top1=torch.zeros_like(wanted),
         )

@@ -3,8 +3,8 @@
     trainer.add_callback(throughput.callback(rows, log))
     {"pairs_per_second": 41.2, "tokens_per_second": 9120.5, "peak_memory_mib": 812.4}
 
-They are those of the steps since the last log. A pair's tokens are its prompt, chosen and rejected, however they are
-batched; memory is the process's highest so far, and on a GPU also the highest that torch has had allocated there.
+They are those of the steps since the last log. A pair's tokens are those of its two rows, each with the prompt;
+memory is the process's highest so far, and on a GPU also the highest that torch has had allocated there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lidr.training.packing import TokenizedPair
+from lidr.training.packing import TokenizedPair, length
 
 _MIB = 2**20
 
@@ -46,8 +46,7 @@ def callback(rows: Sequence[TokenizedPair], log: Callable[[dict[str, float], int
     """A callback for transformers' Trainer that passes the figures to `log` at each step that logs its loss."""
     from transformers import TrainerCallback
 
-    tokens = sum(len(row["prompt_ids"]) + len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in rows)
-    meter = Meter(len(rows), tokens)
+    meter = Meter(len(rows), sum(map(length, rows)))
 
     class ThroughputCallback(TrainerCallback):
         """Reads the meter whenever the trainer logs."""

@@ -1,10 +1,9 @@
 """TRL's DPOTrainer on rows that are token ids already, with the paper's likelihood term and less to compute.
 
 TRL makes the loss. What differs from its own trainer is how it gets the log-probabilities:
-- what chosen and rejected share is computed once (packing.py), logits only where a token is scored (scoring.py);
-- the rows of one optimizer step go through the device sorted by length and share lines (lines.py), so that little of a
-  batch is padding;
-- in float32, LoRA's layers compute by one product (lora.py).
+- rows stand one after the other, without padding, where the model allows it (packing.py, packable.py);
+- logits are made only where a token is scored (scoring.py);
+- the pairs of one optimizer step are sorted by length, so that those of a micro-batch are of similar length.
 None of it changes the gradient of a step but for rounding, nor which pairs it is made of.
 
 And the likelihood term can be the paper's: TRL's own `sft` term is a mean over all tokens of a micro-batch, in which
@@ -14,8 +13,8 @@ long answers weigh more; the paper's is a mean over each answer. The two agree a
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sized
-from contextlib import nullcontext
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -25,18 +24,19 @@ import torch
 from accelerate.data_loader import SeedableRandomSampler
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
+from peft.helpers import disable_input_dtype_casting
 from torch.utils.data import Sampler
 from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config, policy
-from lidr.copies import frozen
 from lidr.errors import InputError
 from lidr.progress import bar
-from lidr.training.lora import merged_products
-from lidr.training.packing import ScoredPositions, TokenizedPair, check_sharing, pack
-from lidr.training.scoring import PackedModel, answers, fit_at_once
+from lidr.training import targets
+from lidr.training.packable import why_padded
+from lidr.training.packing import ScoredPositions, TokenizedPair, length, pack, pad_right
+from lidr.training.scoring import AnswerScorer, answers, fit_at_once
 
 # The columns that TRL adds to the pairs.
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
@@ -70,24 +70,26 @@ def make(
 ) -> PreferenceTrainer:
     """A trainer for these pairs; `model` is the base (a new adapter is put on it) or goes on training its adapter.
 
-    Raises InputError where the model cannot share prompts and `train.shared_prompt` is true. Under several processes
-    each makes its own trainer, and `scratch` is the same folder for all.
+    Raises InputError where `train.lora_modules` are not the model's. Under several processes each makes its own
+    trainer, and `scratch` is the same folder for all. The trainer's `rows` say how the batches are laid out.
     """
-    ScoredPositions(_causal_model(model).base_model)
-    if train.shared_prompt:
-        check_sharing(model, sorted(pairs, key=_length)[:2], tokenizer.pad_token_id)
+    causal = _causal_model(model)
     args = arguments(train, settings, scratch)
+    padded = why_padded(causal)
+    if padded and args.process_index == 0:
+        print(f"rows are padded: {padded}", file=sys.stderr)
     trainer = PreferenceTrainer(
-        shared_prompt=train.shared_prompt,
+        positions=ScoredPositions(causal.base_model),
+        rows=f"padded: {padded}" if padded else "packed",
         at_once=fit_at_once(pairs, train.pairs_per_device, model.config.get_text_config().vocab_size),
         likelihood_weight=train.alpha if train.likelihood_mean == "sequence" else 0.0,
         model=model,
         args=args,
         train_dataset=_dataset(pairs, args, scratch),
-        data_collator=PackedCollator(tokenizer.pad_token_id, train.shared_prompt),
+        data_collator=Collator(tokenizer.pad_token_id, packed=not padded),
         processing_class=tokenizer,
         # TRL keeps a frozen copy of an adapter that it is given, as the reference; a new one starts as the base.
-        peft_config=None if isinstance(model, PeftModel) else _new_adapter(train),
+        peft_config=None if isinstance(model, PeftModel) else _new_adapter(model, train),
         callbacks=[LogCallback(log)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -114,6 +116,8 @@ def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> 
         per_device_train_batch_size=train.pairs_per_device,
         gradient_accumulation_steps=_batches_per_step(train),
         max_length=train.max_tokens,
+        # Mixtures of experts: their load-balancing loss is not part of the method, and off in transformers as well.
+        router_aux_loss_coef=0.0,
         max_grad_norm=train.max_gradient_norm,
         weight_decay=train.weight_decay,
         gradient_checkpointing=train.gradient_checkpointing,
@@ -123,7 +127,6 @@ def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> 
         use_cpu=device == "cpu",
         dataloader_pin_memory=device == "cuda",
         logging_steps=train.log_every_steps,
-        logging_first_step=True,
         save_strategy="no",
         report_to=[],
         disable_tqdm=True,
@@ -155,33 +158,35 @@ def _dataset(pairs: list[TokenizedPair], args: DPOConfig, scratch: Path) -> Data
     return Dataset.load_from_disk(folder)
 
 
-class PackedCollator:
-    """TRL's batch (two rows a pair: what the loss is laid out in) beside the packed one (what is computed)."""
+class Collator:
+    """TRL's batch (two rows a pair: what the loss is laid out in) with the rows that the model computes as `rows`."""
 
-    def __init__(self, pad: int, shared_prompt: bool) -> None:
-        self.pad = pad
-        self.shared_prompt = shared_prompt
+    def __init__(self, pad: int, packed: bool) -> None:
+        self._pad = pad
+        self._rows = pack if packed else pad_right
 
-    def __call__(self, pairs: list[Any]) -> dict[str, torch.Tensor]:
+    def __call__(self, pairs: list[Any]) -> dict[str, Any]:
         values = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
-        return answers(pairs, self.pad) | pack(pairs, self.pad, self.shared_prompt) | values
+        return answers(pairs, self._pad) | {"rows": self._rows(pairs, self._pad)} | values
 
 
 class PreferenceTrainer(DPOTrainer):
-    """DPOTrainer on packed batches, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|."""
+    """DPOTrainer on rows of packing.py, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|."""
 
-    def __init__(self, *, shared_prompt: bool, at_once: bool, likelihood_weight: float, **arguments: Any) -> None:
+    def __init__(
+        self, *, rows: str, positions: ScoredPositions, at_once: bool, likelihood_weight: float, **arguments: Any
+    ) -> None:
         # Before TRL's own set-up, which computes the reference's log-probabilities.
-        self.shared_prompt = shared_prompt
+        self.rows = rows
+        self.positions = positions
         self.at_once = at_once
         self.likelihood_weight = likelihood_weight
         super().__init__(**arguments)
 
     def train(self, *arguments: Any, **values: Any) -> Any:
-        """Train, with LoRA's products merged where this process holds whole weights."""
-        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
-        # Trainer asks for a search for cycles as it begins: not in the libraries.
-        with nullcontext() if sharded else merged_products(self.model), frozen():
+        """Train. Under autocast, PEFT's copy of each layer's input in float32 is left out: no value depends on it."""
+        assert self.model is not None, "it goes only when training has ended"
+        with disable_input_dtype_casting(self.model, active=self.accelerator.native_amp):
             return super().train(*arguments, **values)
 
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
@@ -197,7 +202,7 @@ class PreferenceTrainer(DPOTrainer):
             # The model is not in its shards yet, nor on the device.
             assert self.model is not None, "it goes only when training has ended"
             self.model.to(self.accelerator.device)
-        lengths = [_length(pair) for pair in dataset.to_list()]
+        lengths = [length(pair) for pair in dataset.to_list()]
         order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
         rows = super()._precompute_ref_logps(dataset.select(order), name, batch_size).to_list()
         return [row for _, row in sorted(zip(order, rows, strict=True), key=itemgetter(0))]
@@ -207,16 +212,16 @@ class PreferenceTrainer(DPOTrainer):
         pairs: Any = train_dataset or self.train_dataset
         assert arguments.data_seed is not None, "the settings have a seed"
         per_step = arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
-        return SortedWithinSteps(pairs, [_length(pair) for pair in pairs], per_step, arguments.data_seed)
+        return SortedWithinSteps(pairs, [length(pair) for pair in pairs], per_step, arguments.data_seed)
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, torch.Tensor]) -> Any:
-        return super().compute_ref_log_probs(PackedModel(model, self.shared_prompt, self.at_once), inputs)
+        return super().compute_ref_log_probs(AnswerScorer(model, self.positions, self.at_once), inputs)
 
     def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool) -> Any:
-        packed = PackedModel(model, self.shared_prompt, self.at_once)
-        result = super()._compute_loss(packed, inputs, return_outputs)
+        scorer = AnswerScorer(model, self.positions, self.at_once)
+        result = super()._compute_loss(scorer, inputs, return_outputs)
         preference = result[0] if return_outputs else result
-        likelihood = likelihood_loss(packed.log_probs, inputs["completion_mask"])
+        likelihood = likelihood_loss(scorer.log_probs, inputs["completion_mask"])
         metrics = self._metrics["train" if model.training else "eval"]
         metrics["loss/likelihood"].append(self._mean_of_processes(likelihood))
         if self.likelihood_weight:
@@ -266,7 +271,11 @@ class SortedWithinSteps(Sampler[int]):
 
 
 class LogCallback(TrainerCallback):
-    """Passes each log on under our names, the last step's always among them, and shows the progress."""
+    """Passes each log on under our names, the last step's always among them, and shows the progress.
+
+    Until the first update the policy is the reference: margins are zero, and how many are above zero is rounding. Logs
+    begin after it, unless training ends there.
+    """
 
     def __init__(self, log: LogMetrics) -> None:
         self._log = log
@@ -274,11 +283,14 @@ class LogCallback(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._bar = bar("training", total=state.max_steps, unit="step") if state.is_world_process_zero else None
         self._advance = self._bar.__enter__() if self._bar else None
+        # A warm-up begins with a step whose learning rate is zero.
+        warms_up = args.lr_scheduler_type != "constant" and args.get_warmup_steps(state.max_steps) > 0
+        self._first_update = 2 if warms_up else 1
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._advance:
             self._advance(1)
-        control.should_log = control.should_log or state.global_step == state.max_steps
+        control.should_log = control.should_log or state.global_step in (self._first_update, state.max_steps)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._bar:
@@ -286,7 +298,7 @@ class LogCallback(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         metrics = {METRIC_NAMES[key]: float(value) for key, value in (logs or {}).items() if key in METRIC_NAMES}
-        if "loss" in metrics:
+        if "loss" in metrics and (state.global_step > self._first_update or state.max_steps == state.global_step):
             self._log(metrics, state.global_step)
 
 
@@ -294,15 +306,11 @@ def _causal_model(model: Any) -> Any:
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
-def _new_adapter(train: config.Train) -> LoraConfig:
+def _new_adapter(model: Any, train: config.Train) -> LoraConfig:
     return LoraConfig(
         r=train.lora_rank,
         lora_alpha=train.lora_alpha,
         lora_dropout=train.lora_dropout,
-        target_modules=list(train.lora_modules),
         task_type="CAUSAL_LM",
+        **targets.target_modules(model, train.lora_modules),
     )
-
-
-def _length(pair: TokenizedPair) -> int:
-    return len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"])

@@ -1,0 +1,45 @@
+"""Which models can compute packed rows: those whose packed rows were measured to be what each row is alone.
+
+    >>> why_padded(model)        # a Qwen 3.5
+    'its linear_attention layers do not keep the rows of a line apart'
+
+Packed rows (packing.py) need a model that keeps apart rows whose positions begin again. Most of transformers' do, some
+silently do not: a recurrent layer's state, positions that are counted from the attention mask, a mask that is made
+without the positions. None of these fails, so a model that is not known to be right gets padded rows, which always are.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+# `model_type` of the configs whose packed rows are tested (tests/training/test_families.py).
+PACKED = frozenset(
+    {
+        *("llama", "mistral", "mixtral", "ministral", "ministral3", "qwen2", "qwen3", "qwen3_moe"),
+        *("gemma", "gemma2", "gemma3", "gemma3_text", "phi3", "olmo2", "olmo3", "smollm3", "granite", "cohere2"),
+        *("glm4", "exaone4", "gpt2", "gpt_neox"),
+    }
+)
+# Attention through a window is masked as any other is.
+_LAYERS = {"full_attention", "sliding_attention"}
+# Implementations for which transformers makes the masks, whatever the number of lines.
+_ATTENTION = {"sdpa", "eager"}
+
+
+def why_padded(model: Any) -> str | None:
+    """Why this causal model gets padded rows, or None where its rows are packed; known from config and class alone."""
+    config, text = model.config, model.config.get_text_config()
+    kind = type(model)
+    if not kind.__module__.startswith("transformers."):
+        return f"{kind.__name__} is code of its own"
+    unmasked = sorted({layer for layer in getattr(text, "layer_types", None) or [] if layer not in _LAYERS})
+    if unmasked:
+        return f"its {' and '.join(unmasked)} layers do not keep the rows of a line apart"
+    if "position_ids" not in inspect.signature(kind.forward).parameters:
+        return f"{kind.__name__} takes no positions that begin again"
+    if text._attn_implementation not in _ATTENTION:
+        return f"packed rows are not tested under {text._attn_implementation} attention"
+    if config.model_type not in PACKED:
+        return f"packed rows are not tested for {config.model_type} models"
+    return None
