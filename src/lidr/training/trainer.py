@@ -14,7 +14,7 @@ long answers weigh more; the paper's is a mean over each answer. The two agree a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import nullcontext
 from itertools import islice
 from operator import itemgetter
@@ -26,37 +26,23 @@ from accelerate.data_loader import SeedableRandomSampler
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from torch.utils.data import Sampler
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config, policy
 from lidr.copies import frozen
 from lidr.errors import InputError
-from lidr.progress import bar
+from lidr.training import checkpoints
+from lidr.training.callbacks import LogCallback, LogMetrics, SaveCallback
+from lidr.training.checkpoints import WritesCheckpoints
+from lidr.training.finite import FiniteCallback, StopsWhereNotFinite
 from lidr.training.lora import merged_products
 from lidr.training.packing import ScoredPositions, TokenizedPair, check_sharing, pack
 from lidr.training.scoring import PackedModel, answers, fit_at_once
 
 # The columns that TRL adds to the pairs.
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
-LogMetrics = Callable[[dict[str, float], int], None]
-
-# TRL's names on the left; the names that MLflow, metrics.json and log.csv carry on the right.
-METRIC_NAMES = {
-    "loss": "loss",
-    "loss/preference": "loss_preference",
-    "loss/likelihood": "loss_likelihood",
-    "rewards/chosen": "reward_chosen",
-    "rewards/rejected": "reward_rejected",
-    "rewards/margins": "reward_margin",
-    "rewards/accuracies": "reward_accuracy",
-    "logps/chosen": "log_probability_chosen",
-    "logps/rejected": "log_probability_rejected",
-    "entropy": "entropy",
-    "learning_rate": "learning_rate",
-    "grad_norm": "gradient_norm",
-}
 
 
 def make(
@@ -67,8 +53,12 @@ def make(
     settings: config.Settings,
     scratch: Path,
     log: LogMetrics,
+    held_out: Sequence[TokenizedPair] = (),
+    args: DPOConfig | None = None,
 ) -> PreferenceTrainer:
     """A trainer for these pairs; `model` is the base (a new adapter is put on it) or goes on training its adapter.
+
+    `args` are of `arguments`, made before the model was loaded where it is to be in shards.
 
     Raises InputError where the model cannot share prompts and `train.shared_prompt` is true. Under several processes
     each makes its own trainer, and `scratch` is the same folder for all.
@@ -76,30 +66,36 @@ def make(
     ScoredPositions(_causal_model(model).base_model)
     if train.shared_prompt:
         check_sharing(model, sorted(pairs, key=_length)[:2], tokenizer.pad_token_id)
-    args = arguments(train, settings, scratch)
+    args = args or arguments(train, settings, scratch)
     trainer = PreferenceTrainer(
         shared_prompt=train.shared_prompt,
-        at_once=fit_at_once(pairs, train.pairs_per_device, model.config.get_text_config().vocab_size),
+        at_once=fit_at_once([*pairs, *held_out], train.pairs_per_device, model.config.get_text_config().vocab_size),
         likelihood_weight=train.alpha if train.likelihood_mean == "sequence" else 0.0,
         model=model,
         args=args,
-        train_dataset=_dataset(pairs, args, scratch),
+        train_dataset=_dataset(pairs, args, scratch / "rows"),
+        eval_dataset=_dataset(held_out, args, scratch / "held_out") if held_out else None,
         data_collator=PackedCollator(tokenizer.pad_token_id, train.shared_prompt),
         processing_class=tokenizer,
         # TRL keeps a frozen copy of an adapter that it is given, as the reference; a new one starts as the base.
         peft_config=None if isinstance(model, PeftModel) else _new_adapter(train),
-        callbacks=[LogCallback(log)],
+        callbacks=[LogCallback(log), FiniteCallback(), *([SaveCallback(train.save_steps)] if train.save_steps else [])],
     )
     trainer.remove_callback(PrinterCallback)
+    keep_in_float32(trainer.model)
     return trainer
 
 
-def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> DPOConfig:
-    """The `train` block in TRL's words; every value that is not in the block is fixed here."""
+def arguments(train: config.Train, settings: config.Settings, folder: Path, eval_steps: int | None = None) -> DPOConfig:
+    """The `train` block in TRL's words; every value that is not in the block is fixed here.
+
+    Make it before the model is loaded: under ZeRO-3, from_pretrained shards the model as these arguments say, as long
+    as they are alive. Checkpoints go to `folder`; without `eval_steps` nothing is evaluated.
+    """
     device = policy.pick_device(settings.engine.device)
     token_mean = train.likelihood_mean == "token"
     return DPOConfig(
-        output_dir=str(scratch),
+        output_dir=str(folder),
         loss_type=["sigmoid", "sft"] if token_mean else ["sigmoid"],
         loss_weights=[1.0, train.alpha] if token_mean else [1.0],
         beta=train.beta,
@@ -113,6 +109,9 @@ def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> 
         num_train_epochs=train.epochs,
         per_device_train_batch_size=train.pairs_per_device,
         gradient_accumulation_steps=_batches_per_step(train),
+        eval_strategy="steps" if eval_steps else "no",
+        eval_steps=eval_steps,
+        per_device_eval_batch_size=4 * train.pairs_per_device,
         max_length=train.max_tokens,
         max_grad_norm=train.max_gradient_norm,
         weight_decay=train.weight_decay,
@@ -124,7 +123,11 @@ def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> 
         dataloader_pin_memory=device == "cuda",
         logging_steps=train.log_every_steps,
         logging_first_step=True,
+        # A loss that is not finite must be seen (finite.py).
+        logging_nan_inf_filter=False,
+        # Our own callback says when to save.
         save_strategy="no",
+        save_total_limit=checkpoints.KEPT,
         report_to=[],
         disable_tqdm=True,
         seed=settings.seed,
@@ -144,9 +147,22 @@ def _batches_per_step(train: config.Train) -> int:
     return batches
 
 
-def _dataset(pairs: list[TokenizedPair], args: DPOConfig, scratch: Path) -> Dataset:
+def keep_in_float32(model: Any) -> None:
+    """Undo TRL's cast of a quantised base's adapter to bfloat16, in which small steps round away.
+
+    An adapter that is trained further takes its exact values from the reference, TRL's copy of it.
+    """
+    if not getattr(model, "is_loaded_in_4bit", False):
+        return
+    weights: dict[str, Any] = dict(model.named_parameters())
+    for name, weight in weights.items():
+        if weight.requires_grad:
+            weight.data = weights.get(name.replace(".default.", ".ref."), weight).data.float().clone()
+
+
+def _dataset(pairs: Sequence[TokenizedPair], args: DPOConfig, folder: Path) -> Dataset:
     """The rows in memory, or in a file where processes share them: TRL keeps the reference's values beside it."""
-    rows, folder = Dataset.from_list([dict(pair) for pair in pairs]), scratch / "rows"
+    rows = Dataset.from_list([dict(pair) for pair in pairs])
     if args.world_size == 1:
         return rows
     with args.main_process_first(desc="rows"):
@@ -167,7 +183,7 @@ class PackedCollator:
         return answers(pairs, self.pad) | pack(pairs, self.pad, self.shared_prompt) | values
 
 
-class PreferenceTrainer(DPOTrainer):
+class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
     """DPOTrainer on packed batches, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|."""
 
     def __init__(self, *, shared_prompt: bool, at_once: bool, likelihood_weight: float, **arguments: Any) -> None:
@@ -222,6 +238,10 @@ class PreferenceTrainer(DPOTrainer):
         if self.likelihood_weight:
             metrics["loss/preference"].append(self._mean_of_processes(preference))
         loss = preference + self.likelihood_weight * likelihood
+        if not model.training:
+            # An evaluation's figures are means over batches, of which the last may be smaller: let each pair count.
+            for values in metrics.values():
+                values += values[-1:] * (len(inputs["completion_mask"]) // 2 - 1)
         return (loss, result[1]) if return_outputs else loss
 
     def _mean_of_processes(self, value: torch.Tensor) -> float:
@@ -263,31 +283,6 @@ class SortedWithinSteps(Sampler[int]):
     def set_epoch(self, epoch: int) -> None:
         """Accelerate's hook: each epoch has its own order."""
         self._order.set_epoch(epoch)
-
-
-class LogCallback(TrainerCallback):
-    """Passes each log on under our names, the last step's always among them, and shows the progress."""
-
-    def __init__(self, log: LogMetrics) -> None:
-        self._log = log
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar = bar("training", total=state.max_steps, unit="step") if state.is_world_process_zero else None
-        self._advance = self._bar.__enter__() if self._bar else None
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._advance:
-            self._advance(1)
-        control.should_log = control.should_log or state.global_step == state.max_steps
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._bar:
-            self._bar.__exit__(None, None, None)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        metrics = {METRIC_NAMES[key]: float(value) for key, value in (logs or {}).items() if key in METRIC_NAMES}
-        if "loss" in metrics:
-            self._log(metrics, state.global_step)
 
 
 def _causal_model(model: Any) -> Any:
