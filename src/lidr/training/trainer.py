@@ -79,9 +79,12 @@ def make(
         processing_class=tokenizer,
         # TRL keeps a frozen copy of an adapter that it is given, as the reference; a new one starts as the base.
         peft_config=None if isinstance(model, PeftModel) else _new_adapter(train),
-        callbacks=[LogCallback(log), FiniteCallback(), *([SaveCallback(train.save_steps)] if train.save_steps else [])],
+        callbacks=[LogCallback(log), FiniteCallback()],
     )
     trainer.remove_callback(PrinterCallback)
+    # Untested under FSDP and DeepSpeed, whose checkpoints are in shards.
+    if train.save_steps and not trainer.is_sharded:
+        trainer.add_callback(SaveCallback(train.save_steps))
     keep_in_float32(trainer.model)
     return trainer
 
@@ -193,11 +196,15 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
         self.likelihood_weight = likelihood_weight
         super().__init__(**arguments)
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process holds a part of the weights only."""
+        return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
     def train(self, *arguments: Any, **values: Any) -> Any:
         """Train, with LoRA's products merged where this process holds whole weights."""
-        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
         # Trainer asks for a search for cycles as it begins: not in the libraries.
-        with nullcontext() if sharded else merged_products(self.model), frozen():
+        with nullcontext() if self.is_sharded else merged_products(self.model), frozen():
             return super().train(*arguments, **values)
 
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
@@ -249,7 +256,7 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
 
     def adapter_weights(self) -> dict[str, torch.Tensor] | None:
         """The model's whole weights where processes hold shards of them, None elsewhere; all processes must ask."""
-        if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+        if not self.is_sharded:
             return None
         return dict(self.accelerator.get_state_dict(self.model_wrapped))
 
