@@ -169,7 +169,7 @@ def test_deepspeed_is_zero_3_and_saves_whole_weights() -> None:
     assert found["ACCELERATE_DEEPSPEED_ZERO_STAGE"] == "3"
     assert found["ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL"] == "true"
     assert found["ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE"] == "none"
-    assert found["ACCELERATE_DEEPSPEED_ZERO3_INIT"] == "True", "from_pretrained makes the model in shards"
+    assert found["ACCELERATE_DEEPSPEED_ZERO3_INIT"] == "true", "from_pretrained makes the model in shards"
 
 
 def test_model_is_loaded_while_the_arguments_that_shard_it_are_alive(
