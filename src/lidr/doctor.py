@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from lidr import config, paths, policy, profiles
+from lidr.config import quantization
 from lidr.errors import LidrError
 from lidr.git import git
 from lidr.sources import model
@@ -48,6 +49,7 @@ def examine(settings: config.Settings) -> Iterator[Finding]:
         _python,
         _packages,
         _device,
+        _training,
         _memory,
         _disk,
         _git,
@@ -98,6 +100,26 @@ def _device(settings: config.Settings) -> Finding:
     names = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     detail = f"{there} (engine.device: {wanted}), torch {torch.__version__}"
     return Finding("device", names[there], detail if names[there] else f"{detail}; no such device is here")
+
+
+def _training(settings: config.Settings) -> Finding:
+    """On how many devices training runs, and how to use those that it leaves idle."""
+    from lidr.training import devices
+
+    for file in dict.fromkeys(settings.train_for(iteration).accelerate for iteration in settings.iterations):
+        if file is None:
+            continue
+        try:
+            count = devices.processes(Path(file), settings.engine.device)
+        except LidrError as error:
+            return Finding("training", False, str(error))
+        return Finding("training", True, f"{count} processes ({file})")
+    on_gpu = policy.pick_device(settings.engine.device).startswith("cuda")
+    found = devices.visible_gpus() if on_gpu else 0
+    if found > 1:
+        detail = f"one of {found} visible GPUs (train.accelerate: null); {devices.ALL} uses all"
+        return Finding("training", None, detail)
+    return Finding("training", True, "one process (train.accelerate: null)")
 
 
 def _memory(_: config.Settings) -> Finding:
@@ -159,6 +181,8 @@ def _engine(settings: config.Settings) -> Finding:
     for library, extra, needed in (("vllm", "gpu", engine.vllm), ("ray", "ray", engine.ray)):
         if needed is not None and importlib.util.find_spec(library) is None:
             return Finding("engine", False, f"{library} is not installed: `pip install 'lidr[{extra}]'`")
+    if settings.base.quantization is not None and not quantization.is_installed():
+        return Finding("engine", False, quantization.INSTALL)
     return Finding("engine", True, engine.name)
 
 

@@ -4,6 +4,8 @@
     export: m2 -> exported/m2 (fingerprint 8d20c7e14f9b)
 
 The adapter is merged into the base in float32 and the result cast: merging in half precision loses what it learned.
+A base that was quantised for training (`base.quantization`) is taken as the adapter saw it: quantised as then,
+dequantised, merged.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from lidr import config, paths, policy
 from lidr.chat import open_chat
@@ -35,16 +39,28 @@ def run(settings: config.Settings, name: str, target: Path, dtype: str | None = 
     if target.exists() and not force and (not target.is_dir() or any(target.iterdir())):
         raise InputError("something is here already; an empty place is expected, or --force", target)
     model_policy = policy.resolve(settings.model(name))
-    merged = policy.load_for_generation(model_policy, torch.float32, "cpu")
+    merged = _merged(model_policy)
     # Whoever serves the folder ends a turn where lidr does.
     merged.generation_config.eos_token_id = sorted(open_chat(model_policy).end_ids)
-    wanted = dtype or _own_dtype(merged)
+    wanted = dtype or _own_dtype(model_policy.base)
     with atomic_folder(target) as folder:
         merged.to(getattr(torch, wanted)).save_pretrained(folder)
         _copy_rest(model_policy.base, folder)
         exported = policy.fingerprint(folder)
         write_text(folder / "README.md", card(settings, model_policy, wanted, exported))
     return exported
+
+
+def _merged(model: Policy) -> Any:
+    """The model in float32 on the CPU, its adapter in its weights."""
+    import torch
+
+    if model.quantization is None:
+        return policy.load_for_generation(model, torch.float32, "cpu")
+    merged = policy.load_base(model, torch.float32).dequantize(torch.float32)
+    if model.adapter is not None:
+        merged = policy.with_adapter(merged, model.adapter).merge_and_unload()
+    return merged
 
 
 def card(settings: config.Settings, model: Policy, dtype: str, exported: str) -> str:
@@ -59,6 +75,11 @@ def card(settings: config.Settings, model: Policy, dtype: str, exported: str) ->
         ("m0", f"{source}{f' at {base.revision}' if base.revision else ''}", base.fingerprint, ""),
         *(_parent(settings, name) for name in settings.lineage(model.name)[1:]),
     ]
+    how = "The adapter was merged in float32"
+    if base.quantization is not None:
+        values = msgspec.json.encode(base.quantization, order="sorted").decode()
+        how = f"The adapter was trained on the base as bitsandbytes quantises it\n(`{values}`):\n"
+        how += "this was dequantised, the adapter merged in float32"
     table = "\n".join(
         f"| {name} | {what} | `{own}` | {f'`{pairs}`' if pairs else ''} |" for name, what, own, pairs in rows
     )
@@ -73,7 +94,7 @@ language: [{languages}]
 
 {source} after {config.iteration_number(model.name)} iterations in which its own answers in {names} were ranked below
 its translated answers in {english_name(settings.dominant)}, and the other way round; no human label was used
-([arXiv 2410.08964](https://arxiv.org/abs/2410.08964)). The adapter was merged in float32 and the weights cast to
+([arXiv 2410.08964](https://arxiv.org/abs/2410.08964)). {how} and the weights cast to
 {dtype}. The licence is the base model's.
 
 | model | what it is | fingerprint (SHA-256) | pairs (SHA-256) |
@@ -97,11 +118,11 @@ def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:
     return name, what, policy.fingerprint(folder), record.pairs
 
 
-def _own_dtype(model: Any) -> str:
+def _own_dtype(base: Path) -> str:
     """The precision in which the base was published."""
     import torch
 
-    named = read_json(Path(model.config.name_or_path) / "config.json")
+    named = read_json(base / "config.json")
     assert isinstance(named, dict)
     own = str(named.get("dtype") or named.get("torch_dtype") or "float32")
     return own if own in DTYPES and hasattr(torch, own) else "float32"

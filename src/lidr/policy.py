@@ -7,10 +7,12 @@ models/m0/lidr.json, written by `lidr base`:
 
 models/m1/lidr.json, written by `lidr train m1`:
 
-    {"model": "m1", "previous": "m0", "base": "3f1c...", "reference": "3f1c...", "pairs": "a1b2...", "rows": 1843}
+    {"model": "m1", "previous": "m0", "base": "3f1c...", "reference": "3f1c...", "pairs": "a1b2...", "rows": 1843,
+     "eval_rows": 97}
 
 A fingerprint is the SHA-256 of the names and contents of all files that make up a model (weights, tokenizer, chat
-template, generation config), so that a later record can be traced to exactly these bytes.
+template, generation config), so that a later record can be traced to exactly these bytes. Of a base that is quantised
+as it is loaded, a policy's fingerprint covers how; the record's stays that of the files.
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ import hashlib
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from lidr import paths
+from lidr.config.quantization import bits_and_bytes
 from lidr.errors import InputError
 from lidr.jsonl import read_json
 from lidr.records import Record
@@ -46,10 +51,11 @@ class BaseRecord(Record, frozen=True):
     template: dict[str, Any]
     date: str
     end_ids: tuple[int, ...]
+    quantization: dict[str, Any] | None = None
 
 
 class AdapterRecord(Record, frozen=True):
-    """What an adapter was trained on: base, reference and pairs by their fingerprints."""
+    """What an adapter was trained on: base, reference and pairs by their fingerprints; `eval_rows` are held out."""
 
     model: str
     previous: str
@@ -57,6 +63,7 @@ class AdapterRecord(Record, frozen=True):
     reference: str
     pairs: str
     rows: int
+    eval_rows: int = 0
 
 
 _HASHES: dict[tuple[int, ...], str] = {}  # of files by device, inode, size and time
@@ -66,7 +73,10 @@ _NO_LIMIT = 10**9  # tokens
 
 @dataclass(frozen=True)
 class Policy:
-    """One model on disk. `adapter` is None for the base itself; `end_ids` are known of a snapshot only."""
+    """One model on disk. `adapter` is None for the base itself; `end_ids` are known of a snapshot only.
+
+    `quantization` is how the base is quantised when it is loaded, as BitsAndBytesConfig says it.
+    """
 
     name: str
     base: Path
@@ -74,6 +84,7 @@ class Policy:
     trust_remote_code: bool
     fingerprint: str
     end_ids: tuple[int, ...] = ()
+    quantization: dict[str, Any] | None = field(default=None, hash=False)
 
 
 def resolve(name: str, root: Path = paths.MODELS) -> Policy:
@@ -81,19 +92,29 @@ def resolve(name: str, root: Path = paths.MODELS) -> Policy:
     base = root / paths.BASE
     base_record = read_json(base / paths.RECORD, BaseRecord)
     assert isinstance(base_record, BaseRecord)
+    trusted, quantization = base_record.trust_remote_code, base_record.quantization
+    own = _as_loaded(base_record.fingerprint, quantization)
     if name == paths.BASE:
-        return Policy(name, base, None, base_record.trust_remote_code, base_record.fingerprint, base_record.end_ids)
+        return Policy(name, base, None, trusted, own, base_record.end_ids, quantization)
     adapter = root / name
     record = read_json(adapter / paths.RECORD, AdapterRecord)
     assert isinstance(record, AdapterRecord)
-    if record.base != base_record.fingerprint:
+    if record.base != own:
         raise InputError(
-            f"this adapter was trained on the base {record.base[:12]}, but {base} is {base_record.fingerprint[:12]}; "
+            f"this adapter was trained on the base {record.base[:12]}, but {base} is {own[:12]}; "
             f"run `lidr train {name}` again",
             adapter / paths.RECORD,
         )
-    combined = hashlib.sha256(f"{base_record.fingerprint}+{fingerprint(adapter)}".encode()).hexdigest()
-    return Policy(name, base, adapter, base_record.trust_remote_code, combined, base_record.end_ids)
+    combined = hashlib.sha256(f"{own}+{fingerprint(adapter)}".encode()).hexdigest()
+    return Policy(name, base, adapter, trusted, combined, base_record.end_ids, quantization)
+
+
+def _as_loaded(files: str, quantization: dict[str, Any] | None) -> str:
+    """The files' fingerprint, or one of files and quantisation."""
+    if quantization is None:
+        return files
+    how = msgspec.json.encode(quantization, order="sorted").decode()
+    return hashlib.sha256(f"{files} {how}".encode()).hexdigest()
 
 
 def fingerprint(folder: Path) -> str:
@@ -187,8 +208,11 @@ def context_length(config: Any, tokenizer: Any = None) -> int | None:
     return int(length) if length is not None and 0 < length < _NO_LIMIT else None
 
 
-def load_base(policy: Policy, dtype: torch.dtype) -> Any:
-    """The base model alone, from safetensors only, on the CPU; raises InputError where its files were changed."""
+def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
+    """The base model alone, from safetensors only; raises InputError where its files were changed.
+
+    It is on the CPU; a quantised one on `device`, where bitsandbytes quantises it while it is loaded.
+    """
     _check_base(policy.base)
     import_transformers()
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -196,12 +220,27 @@ def load_base(policy: Policy, dtype: torch.dtype) -> Any:
 
     logging.disable_progress_bar()
     config = AutoConfig.from_pretrained(policy.base, trust_remote_code=policy.trust_remote_code)
+    options: dict[str, Any] = {}
+    if policy.quantization is not None:
+        how = bits_and_bytes(policy.quantization, dtype)
+        options = {"quantization_config": how, "device_map": {"": torch_device(device)}}
     return AutoModelForCausalLM.from_pretrained(
         policy.base,
         dtype=dtype,
         use_safetensors=True,
         trust_remote_code=policy.trust_remote_code,
         attn_implementation=attention_for(config),
+        **options,
+    )
+
+
+def torch_device(name: str) -> Any:
+    """The device with its number, which a device map needs: `cuda` is the process's current one."""
+    import torch
+
+    device = torch.device(name)
+    return (
+        torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" and device.index is None else device
     )
 
 
@@ -227,20 +266,21 @@ def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
     """The model ready to generate.
 
     In float32 the adapter is merged into the weights, which is exact to rounding and saves two small matrix products
-    for each layer and token; in half precision merging loses what the adapter learned, so it stays beside them.
+    for each layer and token; in half precision merging loses what the adapter learned, so it stays beside them. So it
+    does with a quantised base, where merging would quantise what it learned.
     """
     import torch
 
-    model = load_base(policy, dtype)
+    model = load_base(policy, dtype, device)
     if policy.adapter is not None:
-        model = _with_adapter(model, policy.adapter)
-        if dtype == torch.float32:
+        model = with_adapter(model, policy.adapter)
+        if dtype == torch.float32 and policy.quantization is None:
             model = model.merge_and_unload()
-    return model.to(device).eval()
+    return model.eval() if policy.quantization is not None else model.to(device).eval()
 
 
-def _with_adapter(model: Any, adapter: Path) -> Any:
-    """Raises InputError where the folder holds no whole adapter of this model."""
+def with_adapter(model: Any, adapter: Path) -> Any:
+    """The model with the adapter beside its weights; raises InputError where the folder holds none that fits it."""
     from peft import PeftModel
     from safetensors import SafetensorError
 

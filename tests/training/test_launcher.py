@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,9 @@ def environment_of(name: str) -> dict[str, str]:
     from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 
     file = ROOT / paths.LAUNCHERS / f"{name}.yaml"
-    arguments = launch.launch_command_parser().parse_args(["--config_file", str(file), "-m", "lidr.stages.train", "m1"])
+    arguments = launch.launch_command_parser().parse_args(
+        ["--config_file", str(file), "--num_processes", "8", "-m", "lidr.stages.train", "m1"]
+    )
     arguments, defaults, _ = launch._validate_launch_command(arguments)
     if name == "deepspeed":
         arguments.deepspeed_fields_from_accelerate_config = ",".join(defaults.deepspeed_config)  # as the command does
@@ -166,3 +169,32 @@ def test_deepspeed_is_zero_3_and_saves_whole_weights() -> None:
     assert found["ACCELERATE_DEEPSPEED_ZERO_STAGE"] == "3"
     assert found["ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL"] == "true"
     assert found["ACCELERATE_DEEPSPEED_OFFLOAD_PARAM_DEVICE"] == "none"
+    assert found["ACCELERATE_DEEPSPEED_ZERO3_INIT"] == "true", "from_pretrained makes the model in shards"
+
+
+def test_model_is_loaded_while_the_arguments_that_shard_it_are_alive(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers asks these arguments' configuration while it lives; what DeepSpeed does with it is not tested."""
+    from lidr import policy
+    from lidr.training import trainer
+
+    monkeypatch.chdir(project)
+    made: list[weakref.ref[Any]] = []
+
+    class Noted(trainer.DPOConfig):  # type: ignore[name-defined,misc]
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            made.append(weakref.ref(self))
+
+    class LoadedError(Exception):
+        pass
+
+    def load(*_: Any) -> None:
+        assert [reference() is not None for reference in made] == [True]
+        raise LoadedError
+
+    monkeypatch.setattr(trainer, "DPOConfig", Noted)
+    monkeypatch.setattr(policy, "load_base", load)
+    with pytest.raises(LoadedError):
+        train.run(settings_with(), "m1")

@@ -35,13 +35,14 @@ def test_callback_logs_with_the_loss_only(monkeypatch: pytest.MonkeyPatch) -> No
     logged: list[tuple[dict[str, float], int]] = []
     callback = throughput.callback(ROWS, lambda values, step: logged.append((values, step)))
     state = SimpleNamespace(epoch=1.0, global_step=3, is_world_process_zero=True)
-    callback.on_train_begin(None, state, None)
+    # It goes on after half a pass, which was another process's work.
+    callback.on_train_begin(None, SimpleNamespace(epoch=0.5), None)
     callback.on_log(None, state, None, logs={"loss": 1.0})
     callback.on_log(None, state, None, logs={"train_runtime": 9.0})
     callback.on_log(None, SimpleNamespace(**{**vars(state), "is_world_process_zero": False}), None, logs={"loss": 1.0})
     callback.on_log(None, SimpleNamespace(**{**vars(state), "epoch": 2.0, "global_step": 6}), None, logs={"loss": 0.5})
     assert logged == [
-        ({"pairs_per_second": 1.0, "tokens_per_second": 8.0, "peak_memory_mib": 5.0}, 3),
+        ({"pairs_per_second": 0.5, "tokens_per_second": 4.0, "peak_memory_mib": 5.0}, 3),
         ({"pairs_per_second": 0.5, "tokens_per_second": 4.0, "peak_memory_mib": 5.0}, 6),
     ]
 

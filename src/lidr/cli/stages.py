@@ -140,10 +140,14 @@ def train(iteration: str) -> None:
         run.log_model(paths.model(iteration), "adapter", upload=True)
         run.log_artifact(paths.model(iteration), "adapter")
     first, last = trained.first, trained.last
+    held_out = "none held out"
+    if trained.eval_pairs:
+        held_out = f"{trained.eval_pairs:,} held out: loss {last['eval_loss']:.2f}, reward accuracy "
+        held_out += f"{last['eval_reward_accuracy']:.2f}"
     click.echo(
         f"train {iteration}: {trained.pairs:,} pairs, {trained.steps} steps; loss {first['loss']:.2f} -> "
         f"{last['loss']:.2f}, reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}; "
-        f"{len(trained.drops):,} pairs too long"
+        f"{held_out}; {len(trained.drops):,} pairs too long"
     )
 
 

@@ -129,11 +129,13 @@ def doctor() -> None:
 @click.option("--force", is_flag=True, help="Replace what is there.")
 def export(model: str, folder: Path, dtype: str | None, force: bool) -> None:
     """Write a model with its adapter merged, and a model card, as an ordinary model folder."""
-    from lidr import config
+    from lidr import config, policy
     from lidr import export as exporting
 
-    fingerprint = exporting.run(config.load(), model, folder, dtype, force)
-    click.echo(f"export: {model} -> {folder} (fingerprint {fingerprint[:12]})")
+    settings = config.load()
+    fingerprint = exporting.run(settings, model, folder, dtype, force)
+    how = ", the quantised base dequantised" if policy.resolve(model).quantization is not None else ""
+    click.echo(f"export: {model} -> {folder}{how} (fingerprint {fingerprint[:12]})")
 
 
 @main.command()

@@ -54,6 +54,7 @@ class Iteration(Section, frozen=True):
 class Base(Section, frozen=True):
     """The model that the iterations start from: `lab`, a local folder, or a Hub id with its revision.
 
+    `quantization` are BitsAndBytesConfig's keys, with which the base is loaded wherever it is (config/quantization.py).
     `template` has arguments of the model's chat template, such as `enable_thinking: false`, and `date` the day that
     stands in the prompts of templates that ask for today's.
     """
@@ -63,6 +64,7 @@ class Base(Section, frozen=True):
     trust_remote_code: bool = False
     template: dict[str, Any] = {}
     date: date = DATE
+    quantization: dict[str, Any] | None = None
 
 
 class Vllm(Section, frozen=True):
@@ -189,7 +191,9 @@ class Pairs(Section, frozen=True):
 class Train(Section, frozen=True):
     """DPO with a likelihood term on LoRA weights; alpha and beta as in the paper's equation 4.
 
-    `accelerate` is a file of accelerate's own settings, or null for one process.
+    `accelerate` is a file of accelerate's own settings, or null for one process. `eval_share` of the prompts are held
+    out (training/held_out.py) and evaluated every `eval_steps` and at the end. A checkpoint is made every `save_steps`.
+    Below 1, steps are a share of all steps, as for transformers; 0 checkpoints: none.
     """
 
     beta: Positive
@@ -212,6 +216,9 @@ class Train(Section, frozen=True):
     gradient_checkpointing: bool
     log_every_steps: Count
     accelerate: str | None
+    eval_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.05
+    eval_steps: Count | Annotated[float, Meta(gt=0, lt=1)] = 0.25
+    save_steps: WholeNumber = 50
 
 
 class Mgsm(Section, frozen=True):

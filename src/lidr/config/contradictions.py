@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from lidr import paths
+from lidr.config import quantization
 from lidr.config.blocks import (
     GENERATOR,
     HUB,
@@ -44,6 +45,7 @@ def contradictions(settings: Settings) -> list[Problem]:
         *_text_problems(settings),
         *_engine_problems(settings),
         *_source_problems(settings),
+        *_quantization_problems(settings),
         *_prompts_problems(settings.prompts),
         *_mgsm_problems(settings.mgsm),
         *_baseline_problems(settings),
@@ -172,6 +174,17 @@ def _prompts_problems(prompts: Prompts) -> list[Problem]:
             reason = "'{lang}' is expected in hub.subset, hub.split or fields.text: where the languages are"
             problems.append((("prompts", "hub"), reason))
     return problems
+
+
+def _quantization_problems(settings: Settings) -> list[Problem]:
+    values, where = settings.base.quantization, ("base", "quantization")
+    if values is None:
+        return []
+    engine = settings.engine.ray.engine if settings.engine.ray else settings.engine.name
+    if engine != "transformers":
+        reason = f"the engine {engine!r} would compute with other weights than these; transformers is expected"
+        return [(where, reason)]
+    return [((*where, key) if key else where, reason) for key, reason in quantization.problems(values)]
 
 
 def _mgsm_problems(mgsm: Mgsm) -> list[tuple[tuple[str, ...], str]]:

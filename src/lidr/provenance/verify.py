@@ -28,7 +28,7 @@ from lidr import config, paths, policy
 from lidr.errors import InputError, LidrError
 from lidr.git import git
 from lidr.jsonl import read_by_key, read_json
-from lidr.policy import AdapterRecord
+from lidr.policy import AdapterRecord, BaseRecord
 from lidr.provenance import lock
 from lidr.records import Drop, Prompt, Record, Response, Translation, pair_id
 from lidr.stages import pairs as pairs_stage
@@ -278,10 +278,12 @@ def _compare(path: Path, rows: list[Any], name_of: Callable[[Any], str]) -> None
 
 
 def _models(project: _Project) -> str:
-    base = policy.resolve(paths.BASE)
-    found = policy.fingerprint(base.base)
-    if found != base.fingerprint:
-        raise InputError(f"the base is {found[:12]}, its record says {base.fingerprint[:12]}", base.base / paths.RECORD)
+    base, place = policy.resolve(paths.BASE), paths.model(paths.BASE)
+    recorded = read_json(place / paths.RECORD, BaseRecord)
+    assert isinstance(recorded, BaseRecord)
+    found = policy.fingerprint(place)
+    if found != recorded.fingerprint:
+        raise InputError(f"the base is {found[:12]}, its record says {recorded.fingerprint[:12]}", place / paths.RECORD)
     told = [_model(project.settings, iteration, base.fingerprint) for iteration in project.settings.iterations]
     return " · ".join(told) + f"; base {base.fingerprint[:12]}"
 
@@ -305,8 +307,9 @@ def _model(settings: config.Settings, name: str, base: str) -> str:
     with pairs_file.open("rb") as file:
         rows = sum(1 for _ in file)
     left_out = len(read_by_key(paths.model(name) / paths.DROPS, Drop, _drop_id, may_be_empty=True))
-    if record.rows + left_out != rows:
-        raise InputError(f"{record.rows:,} pairs trained on and {left_out:,} left out are not {rows:,}", place)
+    used = record.rows + record.eval_rows
+    if used + left_out != rows:
+        raise InputError(f"{used:,} pairs trained on or held out and {left_out:,} left out are not {rows:,}", place)
     return f"{name} on {previous} from {record.rows:,} pairs"
 
 

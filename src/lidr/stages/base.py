@@ -65,6 +65,7 @@ def run(
             template=base.template,
             date=base.date.isoformat(),
             end_ids=tuple(sorted(chat.end_ids)),
+            quantization=base.quantization,
         )
         write_json(folder / paths.RECORD, record)
     return record

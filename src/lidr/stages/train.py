@@ -1,7 +1,7 @@
 """Stage `train`: one iteration of DPO with a likelihood term, on LoRA weights, with TRL's DPOTrainer and PEFT.
 
     $ lidr train m1
-    train m1: 2,214 pairs, 70 steps; reward accuracy 0.50 -> 0.93, loss 1.52 -> 0.61
+    train m1: 2,117 pairs, 67 steps; loss 1.52 -> 0.61, reward accuracy 0.50 -> 0.93; 97 held out: loss 0.66, ...
 
 The loss of a pair (the paper, section 2.3; y_w chosen, y_l rejected, pi the policy, ref the model before):
 
@@ -13,6 +13,7 @@ copy of that adapter as the reference, so that M_t is always the base plus the o
     models/m1/adapter_model.safetensors  adapter_config.json  lidr.json  metrics.json  log.csv  drops.jsonl
 
 With `train.accelerate` the same runs in several processes (lidr/training/launcher.py), of which the first one writes.
+A training that was killed goes on from its last checkpoint (training/checkpoints.py) and ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from lidr.errors import InputError
 from lidr.jsonl import atomic_folder, read_by_key, read_json, write_json, write_rows, write_text
 from lidr.policy import AdapterRecord, Policy
 from lidr.records import Drop, DropReason, Pair
+from lidr.training import checkpoints
+from lidr.training.held_out import split, steps_between
+from lidr.training.history import History, csv, history, rounded
 from lidr.training.packing import TokenizedPair
 
 if TYPE_CHECKING:
@@ -43,14 +47,14 @@ if TYPE_CHECKING:
 STAGE = "train"
 
 LogMetrics = Callable[[dict[str, float], int], None]
-History = list[tuple[int, dict[str, float]]]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training did: the number of pairs, the pairs left out, and the metrics of the first and last log."""
+    """What training did: pairs trained on and held out, those left out, and the metrics of the first and last log."""
 
     pairs: int
+    eval_pairs: int
     drops: list[Drop]
     steps: int
     first: dict[str, float]
@@ -60,44 +64,30 @@ class Trained:
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
     """Train the iteration's adapter and save it to models/<iteration>; `log` gets the metrics by step, live.
 
-    Raises InputError where no pair fits `train.max_tokens`, the model cannot share prompts and is told to, or a step's
-    pairs cannot be shared out evenly among processes.
+    Raises InputError where no pair fits `train.max_tokens`, or a step's pairs cannot be shared out evenly among processes; LidrError where training diverges.
     """
-    from lidr.training import launcher
+    from lidr.training import devices, launcher
 
     wanted = settings.train_for(iteration).accelerate
+    file = Path(wanted) if wanted else None
+    count = devices.processes(file, settings.engine.device) if file else 1
     with _scratch(paths.scratch(STAGE, iteration)) as scratch:
-        if wanted is None:
+        if file is None or devices.is_one_process(file, count):
             return compute(settings, iteration, scratch, log)
-        done = launcher.launch(__spec__.name, iteration, Path(wanted), scratch, log)
+        done = launcher.launch(__spec__.name, iteration, file, count, scratch, log)
     return msgspec.json.decode(done, type=Trained)
 
 
 def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMetrics) -> Trained:
     """What `run` does in one process, or in each of several that share the folder `scratch`."""
-    from lidr.training import launcher, throughput
-    from lidr.training.trainer import make
+    from lidr.training import devices, launcher, throughput
+    from lidr.training.trainer import arguments, make
 
     train = settings.train_for(iteration)
     reference = policy.resolve(settings.iteration(iteration).previous)
     pairs_file = paths.pairs(iteration) / paths.PAIRS
-    pairs = list(read_by_key(pairs_file, Pair).values())
     chat = open_chat(reference)
-    model = _trainable_model(reference, train)
-    rows, drops = tokenize(pairs, chat, train.max_tokens)
-
-    if not rows:
-        raise InputError("no pair is left to train on; `lidr audit` says why they were dropped", pairs_file)
-    history: History = []
-
-    def keep(metrics: dict[str, float], step: int) -> None:
-        history.append((step, metrics))
-        log(metrics, step)
-
-    trainer = make(model, chat.tokenizer, rows, train, settings, scratch, keep)
-    trainer.add_callback(throughput.callback(rows, log))
-    trainer.train()
-    weights = trainer.adapter_weights()
+    rows, held_out, drops = _rows(pairs_file, chat, train)
     record = AdapterRecord(
         model=iteration,
         previous=reference.name,
@@ -105,10 +95,43 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
         reference=reference.fingerprint,
         pairs=policy.file_hash(pairs_file),
         rows=len(rows),
+        eval_rows=len(held_out),
     )
+    folder = scratch / checkpoints.FOLDER / _key(settings, train, record, [*rows, *held_out])
     if launcher.is_first():
-        _save(trainer.model, weights, paths.model(iteration), record, drops, history)
-    return Trained(len(rows), drops, trainer.state.global_step, history[0][1], history[-1][1])
+        checkpoints.keep_only(folder)
+    args = arguments(train, settings, folder, steps_between(train, len(rows)) if held_out else None)
+    devices.use_one(args)
+    model = _trainable_model(reference, train, str(args.device))
+    trainer = make(model, chat.tokenizer, rows, train, settings, scratch, log, held_out, args)
+    trainer.add_callback(throughput.callback(rows, log))
+    trainer.train(resume_from_checkpoint=checkpoints.newest(folder, say=launcher.is_first()))
+    weights = trainer.adapter_weights()
+    told = history(trainer.args, trainer.state)
+    if launcher.is_first():
+        _save(trainer.model, weights, paths.model(iteration), record, drops, told)
+    return Trained(len(rows), len(held_out), drops, trainer.state.global_step, told[0][1], told[-1][1])
+
+
+def _rows(
+    pairs_file: Path, chat: Chat, train: config.Train
+) -> tuple[list[TokenizedPair], list[TokenizedPair], list[Drop]]:
+    """Token ids of the pairs to train on and of the held-out ones, and those of either that are too long."""
+    trained, kept = split(list(read_by_key(pairs_file, Pair).values()), train.eval_share)
+    rows, drops = tokenize(trained, chat, train.max_tokens)
+    held_out, too_long = tokenize(kept, chat, train.max_tokens)
+    if not rows and drops:
+        reason = f"all {len(drops):,} pairs are too long, the first with {drops[0].detail}; raise train.max_tokens"
+        raise InputError(reason, pairs_file)
+    if not rows:
+        raise InputError("no pair is left to train on; `lidr audit` says why they were dropped", pairs_file)
+    return rows, held_out, [*drops, *too_long]
+
+
+def _key(settings: config.Settings, train: config.Train, record: AdapterRecord, rows: list[TokenizedPair]) -> str:
+    device, processes = policy.pick_device(settings.engine.device), int(os.environ.get("WORLD_SIZE", "1"))
+    fingerprints = (record.base, record.reference, record.pairs)
+    return checkpoints.key(train, settings.seed, device, processes, fingerprints, rows)
 
 
 def tokenize(pairs: list[Pair], chat: Chat, max_tokens: int) -> tuple[list[TokenizedPair], list[Drop]]:
@@ -138,26 +161,36 @@ def tokenize(pairs: list[Pair], chat: Chat, max_tokens: int) -> tuple[list[Token
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder for the temporary files of libraries, emptied of what a run that was killed has left there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """A folder for libraries' temporary files and checkpoints; of a run that failed or was killed, these alone stay."""
+    _empty(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     # `datasets` asks the environment, other libraries Python.
     python, system = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder.resolve())
     try:
         yield folder
+        shutil.rmtree(folder, ignore_errors=True)
     finally:
         tempfile.tempdir = python
         os.environ.pop("TMPDIR")
         if system is not None:
             os.environ["TMPDIR"] = system
+        _empty(folder)
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but checkpoints, and the folder where it has none."""
+    for path in folder.glob("*"):
+        if path.name != checkpoints.FOLDER:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    if not any(folder.glob("*/*/*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _trainable_model(reference: Policy, train: config.Train) -> Any:
+def _trainable_model(reference: Policy, train: config.Train, device: str) -> Any:
     import torch
 
-    model = policy.load_base(reference, getattr(torch, train.dtype))
+    model = policy.load_base(reference, getattr(torch, train.dtype), device)
     if reference.adapter is None:
         return model
     from peft import PeftModel
@@ -171,7 +204,7 @@ def _save(
     target: Path,
     record: AdapterRecord,
     drops: list[Drop],
-    history: History,
+    told: History,
 ) -> None:
     with atomic_folder(target) as folder:
         model.save_pretrained(folder, selected_adapters=["default"], state_dict=weights)
@@ -179,17 +212,9 @@ def _save(
         _normalise_adapter_config(folder / "adapter_config.json")
         write_json(folder / paths.RECORD, record)
         write_rows(folder / paths.DROPS, drops)
-        lines = [
-            {"step": step} | {name: round(value, 6) for name, value in metrics.items()} for step, metrics in history
-        ]
+        lines = rounded(told)
         write_json(folder / "metrics.json", lines[-1])
-        write_text(folder / "log.csv", _csv(lines))
-
-
-def _csv(lines: list[dict[str, float]]) -> str:
-    columns = list(lines[0])
-    rows = [",".join(str(line.get(column, "")) for column in columns) for line in lines]
-    return "\n".join([",".join(columns), *rows]) + "\n"
+        write_text(folder / "log.csv", csv(lines))
 
 
 def _normalise_adapter_config(path: Path) -> None:

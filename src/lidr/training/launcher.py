@@ -3,7 +3,7 @@
     train: {..., accelerate: profiles/accelerate/cpu.yaml}
 
     $ lidr train m1
-    accelerate launch --config_file profiles/accelerate/cpu.yaml -m lidr.stages.train m1 .lidr/scratch/train/m1
+    accelerate launch --config_file profiles/accelerate/cpu.yaml --num_processes 2 -m lidr.stages.train m1 .lidr/...
 
 The processes share a folder: metrics.jsonl has what the first of them logs, `done.json` what the stage returns and
 `error` why it failed, in one line.
@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from lidr.errors import InputError, LidrError, one_line
+from lidr.errors import LidrError, one_line
 
 LogMetrics = Callable[[dict[str, float], int], None]
 
@@ -34,30 +34,29 @@ PATIENCE = 0.5
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
 
 
-def launch(module: str, iteration: str, settings: Path, folder: Path, log: LogMetrics) -> bytes:
-    """Run the module's processes as accelerate's `settings` say; returns what `finish` wrote.
+def launch(module: str, iteration: str, settings: Path, processes: int, folder: Path, log: LogMetrics) -> bytes:
+    """Run the module in `processes` as accelerate's `settings` say; returns what `finish` wrote.
 
     `log` gets the metrics while they come. Raises LidrError where a process fails.
     """
-    if not settings.is_file():
-        raise InputError("accelerate's own settings are expected (train.accelerate)", settings)
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(settings)]
+    command += ["--num_processes", str(processes)]
     command += ["-m", module, iteration, str(folder)]
     metrics = folder / METRICS
     metrics.touch()
-    with metrics.open(encoding="utf-8") as lines, subprocess.Popen(command, env=_LOOPBACK | os.environ) as processes:
+    with metrics.open(encoding="utf-8") as lines, subprocess.Popen(command, env=_LOOPBACK | os.environ) as launched:
         try:
-            while processes.poll() is None:
+            while launched.poll() is None:
                 time.sleep(PATIENCE)
                 _pass_on(lines, log)
         except BaseException:
             # accelerate ends its processes when it is told to end itself.
-            processes.terminate()
+            launched.terminate()
             raise
         _pass_on(lines, log)
-    if processes.returncode:
+    if launched.returncode:
         reason = folder / ERROR
-        said = reason.read_text("utf-8") if reason.exists() else f"its exit code is {processes.returncode}, see above"
+        said = reason.read_text("utf-8") if reason.exists() else f"its exit code is {launched.returncode}, see above"
         raise LidrError(f"accelerate launch ({settings}): {said}")
     return (folder / DONE).read_bytes()
 
@@ -101,6 +100,7 @@ def told(folder: Path) -> Iterator[None]:
     try:
         yield
     except LidrError as error:
-        if is_first():
+        # One process may fail alone, as where only its pairs' loss is not finite.
+        if is_first() or not (folder / ERROR).exists():
             (folder / ERROR).write_text(one_line(error), "utf-8")
         raise SystemExit(1) from None

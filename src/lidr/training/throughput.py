@@ -26,9 +26,9 @@ class Meter:
         self._pairs, self._tokens, self._clock = pairs, tokens, clock
         self.start()
 
-    def start(self) -> None:
-        """Count from here."""
-        self._passes, self._time = 0.0, self._clock()
+    def start(self, passes: float = 0.0) -> None:
+        """Count from here, after so many passes: a training that goes on has some behind it."""
+        self._passes, self._time = passes, self._clock()
 
     def read(self, passes: float) -> dict[str, float]:
         """Pairs and tokens a second since the last reading, after `passes` passes over all pairs; none at once."""
@@ -52,7 +52,7 @@ def callback(rows: Sequence[TokenizedPair], log: Callable[[dict[str, float], int
         """Reads the meter whenever the trainer logs."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            meter.start()
+            meter.start(float(state.epoch or 0))
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
             if state.is_world_process_zero and "loss" in (logs or {}):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -26,37 +26,22 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from peft.helpers import disable_input_dtype_casting
 from torch.utils.data import Sampler
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config, policy
 from lidr.errors import InputError
-from lidr.progress import bar
-from lidr.training import targets
+from lidr.training import checkpoints, targets
+from lidr.training.callbacks import LogCallback, LogMetrics, SaveCallback
+from lidr.training.checkpoints import WritesCheckpoints
+from lidr.training.finite import FiniteCallback, StopsWhereNotFinite
 from lidr.training.packable import why_padded
 from lidr.training.packing import ScoredPositions, TokenizedPair, length, pack, pad_right
 from lidr.training.scoring import AnswerScorer, answers, fit_at_once
 
 # The columns that TRL adds to the pairs.
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
-LogMetrics = Callable[[dict[str, float], int], None]
-
-# TRL's names on the left; the names that MLflow, metrics.json and log.csv carry on the right.
-METRIC_NAMES = {
-    "loss": "loss",
-    "loss/preference": "loss_preference",
-    "loss/likelihood": "loss_likelihood",
-    "rewards/chosen": "reward_chosen",
-    "rewards/rejected": "reward_rejected",
-    "rewards/margins": "reward_margin",
-    "rewards/accuracies": "reward_accuracy",
-    "logps/chosen": "log_probability_chosen",
-    "logps/rejected": "log_probability_rejected",
-    "entropy": "entropy",
-    "learning_rate": "learning_rate",
-    "grad_norm": "gradient_norm",
-}
 
 
 def make(
@@ -67,41 +52,54 @@ def make(
     settings: config.Settings,
     scratch: Path,
     log: LogMetrics,
+    held_out: Sequence[TokenizedPair] = (),
+    args: DPOConfig | None = None,
 ) -> PreferenceTrainer:
     """A trainer for these pairs; `model` is the base (a new adapter is put on it) or goes on training its adapter.
+
+    `args` are of `arguments`, made before the model was loaded where it is to be in shards.
 
     Raises InputError where `train.lora_modules` are not the model's. Under several processes each makes its own
     trainer, and `scratch` is the same folder for all. The trainer's `rows` say how the batches are laid out.
     """
     causal = _causal_model(model)
-    args = arguments(train, settings, scratch)
+    args = args or arguments(train, settings, scratch)
     padded = why_padded(causal)
     if padded and args.process_index == 0:
         print(f"rows are padded: {padded}", file=sys.stderr)
     trainer = PreferenceTrainer(
         positions=ScoredPositions(causal.base_model),
         rows=f"padded: {padded}" if padded else "packed",
-        at_once=fit_at_once(pairs, train.pairs_per_device, model.config.get_text_config().vocab_size),
+        at_once=fit_at_once([*pairs, *held_out], train.pairs_per_device, model.config.get_text_config().vocab_size),
         likelihood_weight=train.alpha if train.likelihood_mean == "sequence" else 0.0,
         model=model,
         args=args,
-        train_dataset=_dataset(pairs, args, scratch),
+        train_dataset=_dataset(pairs, args, scratch / "rows"),
+        eval_dataset=_dataset(held_out, args, scratch / "held_out") if held_out else None,
         data_collator=Collator(tokenizer.pad_token_id, packed=not padded),
         processing_class=tokenizer,
         # TRL keeps a frozen copy of an adapter that it is given, as the reference; a new one starts as the base.
         peft_config=None if isinstance(model, PeftModel) else _new_adapter(model, train),
-        callbacks=[LogCallback(log)],
+        callbacks=[LogCallback(log), FiniteCallback()],
     )
     trainer.remove_callback(PrinterCallback)
+    # Untested under FSDP and DeepSpeed, whose checkpoints are in shards.
+    if train.save_steps and not trainer.is_sharded:
+        trainer.add_callback(SaveCallback(train.save_steps))
+    keep_in_float32(trainer.model)
     return trainer
 
 
-def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> DPOConfig:
-    """The `train` block in TRL's words; every value that is not in the block is fixed here."""
+def arguments(train: config.Train, settings: config.Settings, folder: Path, eval_steps: int | None = None) -> DPOConfig:
+    """The `train` block in TRL's words; every value that is not in the block is fixed here.
+
+    Make it before the model is loaded: under ZeRO-3, from_pretrained shards the model as these arguments say, as long
+    as they are alive. Checkpoints go to `folder`; without `eval_steps` nothing is evaluated.
+    """
     device = policy.pick_device(settings.engine.device)
     token_mean = train.likelihood_mean == "token"
     return DPOConfig(
-        output_dir=str(scratch),
+        output_dir=str(folder),
         loss_type=["sigmoid", "sft"] if token_mean else ["sigmoid"],
         loss_weights=[1.0, train.alpha] if token_mean else [1.0],
         beta=train.beta,
@@ -115,6 +113,9 @@ def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> 
         num_train_epochs=train.epochs,
         per_device_train_batch_size=train.pairs_per_device,
         gradient_accumulation_steps=_batches_per_step(train),
+        eval_strategy="steps" if eval_steps else "no",
+        eval_steps=eval_steps,
+        per_device_eval_batch_size=4 * train.pairs_per_device,
         max_length=train.max_tokens,
         # Mixtures of experts: their load-balancing loss is not part of the method, and off in transformers as well.
         router_aux_loss_coef=0.0,
@@ -127,7 +128,11 @@ def arguments(train: config.Train, settings: config.Settings, scratch: Path) -> 
         use_cpu=device == "cpu",
         dataloader_pin_memory=device == "cuda",
         logging_steps=train.log_every_steps,
+        # A loss that is not finite must be seen (finite.py).
+        logging_nan_inf_filter=False,
+        # Our own callback says when to save.
         save_strategy="no",
+        save_total_limit=checkpoints.KEPT,
         report_to=[],
         disable_tqdm=True,
         seed=settings.seed,
@@ -147,9 +152,22 @@ def _batches_per_step(train: config.Train) -> int:
     return batches
 
 
-def _dataset(pairs: list[TokenizedPair], args: DPOConfig, scratch: Path) -> Dataset:
+def keep_in_float32(model: Any) -> None:
+    """Undo TRL's cast of a quantised base's adapter to bfloat16, in which small steps round away.
+
+    An adapter that is trained further takes its exact values from the reference, TRL's copy of it.
+    """
+    if not getattr(model, "is_loaded_in_4bit", False):
+        return
+    weights: dict[str, Any] = dict(model.named_parameters())
+    for name, weight in weights.items():
+        if weight.requires_grad:
+            weight.data = weights.get(name.replace(".default.", ".ref."), weight).data.float().clone()
+
+
+def _dataset(pairs: Sequence[TokenizedPair], args: DPOConfig, folder: Path) -> Dataset:
     """The rows in memory, or in a file where processes share them: TRL keeps the reference's values beside it."""
-    rows, folder = Dataset.from_list([dict(pair) for pair in pairs]), scratch / "rows"
+    rows = Dataset.from_list([dict(pair) for pair in pairs])
     if args.world_size == 1:
         return rows
     with args.main_process_first(desc="rows"):
@@ -170,7 +188,7 @@ class Collator:
         return answers(pairs, self._pad) | {"rows": self._rows(pairs, self._pad)} | values
 
 
-class PreferenceTrainer(DPOTrainer):
+class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
     """DPOTrainer on rows of packing.py, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|."""
 
     def __init__(
@@ -182,6 +200,11 @@ class PreferenceTrainer(DPOTrainer):
         self.at_once = at_once
         self.likelihood_weight = likelihood_weight
         super().__init__(**arguments)
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process holds a part of the weights only."""
+        return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
 
     def train(self, *arguments: Any, **values: Any) -> Any:
         """Train. Under autocast, PEFT's copy of each layer's input in float32 is left out: no value depends on it."""
@@ -227,6 +250,10 @@ class PreferenceTrainer(DPOTrainer):
         if self.likelihood_weight:
             metrics["loss/preference"].append(self._mean_of_processes(preference))
         loss = preference + self.likelihood_weight * likelihood
+        if not model.training:
+            # An evaluation's figures are means over batches, of which the last may be smaller: let each pair count.
+            for values in metrics.values():
+                values += values[-1:] * (len(inputs["completion_mask"]) // 2 - 1)
         return (loss, result[1]) if return_outputs else loss
 
     def _mean_of_processes(self, value: torch.Tensor) -> float:
@@ -234,7 +261,7 @@ class PreferenceTrainer(DPOTrainer):
 
     def adapter_weights(self) -> dict[str, torch.Tensor] | None:
         """The model's whole weights where processes hold shards of them, None elsewhere; all processes must ask."""
-        if not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+        if not self.is_sharded:
             return None
         return dict(self.accelerator.get_state_dict(self.model_wrapped))
 
@@ -268,38 +295,6 @@ class SortedWithinSteps(Sampler[int]):
     def set_epoch(self, epoch: int) -> None:
         """Accelerate's hook: each epoch has its own order."""
         self._order.set_epoch(epoch)
-
-
-class LogCallback(TrainerCallback):
-    """Passes each log on under our names, the last step's always among them, and shows the progress.
-
-    Until the first update the policy is the reference: margins are zero, and how many are above zero is rounding. Logs
-    begin after it, unless training ends there.
-    """
-
-    def __init__(self, log: LogMetrics) -> None:
-        self._log = log
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar = bar("training", total=state.max_steps, unit="step") if state.is_world_process_zero else None
-        self._advance = self._bar.__enter__() if self._bar else None
-        # A warm-up begins with a step whose learning rate is zero.
-        warms_up = args.lr_scheduler_type != "constant" and args.get_warmup_steps(state.max_steps) > 0
-        self._first_update = 2 if warms_up else 1
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._advance:
-            self._advance(1)
-        control.should_log = control.should_log or state.global_step in (self._first_update, state.max_steps)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._bar:
-            self._bar.__exit__(None, None, None)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        metrics = {METRIC_NAMES[key]: float(value) for key, value in (logs or {}).items() if key in METRIC_NAMES}
-        if "loss" in metrics and (state.global_step > self._first_update or state.max_steps == state.global_step):
-            self._log(metrics, state.global_step)
 
 
 def _causal_model(model: Any) -> Any:

@@ -1,0 +1,132 @@
+"""Checkpoints: a training that was killed goes on from the newest one and ends with the bytes of one that was not.
+
+    .lidr/scratch/train/m1/checkpoints/8c1f52d09ab3e644/checkpoint-100/
+        adapter_model.safetensors  optimizer.pt  scheduler.pt  rng_state.pth  trainer_state.json  files.json
+
+They are those of transformers' Trainer, which goes on from them itself. The folder's name is a hash of all that decides
+the adapter (`key`), so only the very same work takes them up. files.json, written last, has each file's SHA-256: a
+checkpoint that is not as it says is left out. What is loaded are safetensors, JSON, and tensors by torch.load with
+`weights_only`, which runs no code.
+
+A checkpoint is made at the first logged step after `save_steps` steps: between two logs, Trainer holds sums that it
+does not save.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lidr.errors import InputError, one_line
+from lidr.jsonl import read_json, write_json
+
+if TYPE_CHECKING:
+    from lidr import config
+    from lidr.training.packing import TokenizedPair
+
+FOLDER, FILES = "checkpoints", "files.json"
+KEPT = 2
+# A new release of one of these may compute other bytes.
+_LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
+
+
+def key(
+    train: config.Train,
+    seed: int,
+    device: str,
+    processes: int,
+    fingerprints: Iterable[str],
+    rows: Iterable[TokenizedPair],
+) -> str:
+    """A hash of the work: settings, seed, device, processes, models and files by fingerprint, and the token ids."""
+    versions = {name: metadata.version(name) for name in _LIBRARIES}
+    digest = hashlib.sha256(msgspec.json.encode([train, seed, device, processes, list(fingerprints), versions]))
+    for row in rows:
+        digest.update(msgspec.json.encode(row) + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def keep_only(folder: Path) -> None:
+    """Remove the checkpoints of other work that lie beside this folder."""
+    for other in folder.parent.glob("*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def newest(folder: Path, say: bool = True) -> Path | None:
+    """The newest checkpoint that is whole; None where there is none. `say`: tell on stderr what is taken or left."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for place in found:
+        damage = _damage(place)
+        if say and damage:
+            print(f"{place} is left out: {damage}", file=sys.stderr)
+        if not damage:
+            if say:
+                print(f"training goes on from {place}", file=sys.stderr)
+            return place
+    if say and found:
+        print("training begins at the start: no checkpoint is whole", file=sys.stderr)
+    return None
+
+
+def seal(place: Path) -> None:
+    """Say that the checkpoint is whole: each of its files with its hash."""
+    write_json(place / FILES, _hashes(place))
+
+
+def _damage(place: Path) -> str:
+    """What is wrong with a checkpoint; empty if it is as it was written."""
+    if not (place / FILES).exists():
+        return "writing it was interrupted"
+    try:
+        recorded = read_json(place / FILES)
+    except InputError as error:
+        return one_line(error)
+    return "" if recorded == _hashes(place) else "its files are not those that were written"
+
+
+def _hashes(place: Path) -> dict[str, str]:
+    hashes = {}
+    for path in sorted(path for path in place.rglob("*") if path.is_file() and path.name != FILES):
+        with path.open("rb") as file:
+            hashes[path.relative_to(place).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
+
+
+class WritesCheckpoints:
+    """To be put before a transformers Trainer: seals each checkpoint, and does without one that cannot be written."""
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """None: a checkpoint is for nobody to read."""
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        trainer: Any = self
+        place = Path(trainer.args.output_dir) / f"checkpoint-{trainer.state.global_step}"
+        if trainer.args.should_save:
+            shutil.rmtree(place, ignore_errors=True)  # one that was left out
+        trainer.accelerator.wait_for_everyone()
+        try:
+            super()._save_checkpoint(model, trial)  # type: ignore[misc]
+            # PEFT's frozen copy of the reference: with it, Trainer would load this adapter and not the trained one.
+            shutil.rmtree(place / "ref", ignore_errors=True)
+            trainer.accelerator.wait_for_everyone()
+            if trainer.args.should_save:
+                seal(place)
+        except (OSError, RuntimeError) as error:
+            # The other processes would wait for this one.
+            if trainer.args.world_size > 1 or not _is_of_storage(error):
+                raise
+            shutil.rmtree(place, ignore_errors=True)
+            print(f"no checkpoint at step {trainer.state.global_step}: {one_line(error)}", file=sys.stderr)
+
+
+def _is_of_storage(error: Exception) -> bool:
+    """Whether a file could not be written; torch has no error class of its own for it."""
+    return isinstance(error, OSError) or "PytorchStreamWriter" in str(error)

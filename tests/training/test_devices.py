@@ -1,0 +1,106 @@
+"""Which devices train: one without a launcher, all visible ones with it, and never more than there are."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from factories import ROOT
+
+from lidr import config, doctor, paths
+from lidr.errors import InputError
+from lidr.training import devices
+
+GPUS = ROOT / paths.LAUNCHERS / "gpus.yaml"
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+def with_processes(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "own.yaml"
+    file.write_text(GPUS.read_text("utf-8") + text)
+    return file
+
+
+def test_one_of_several_gpus_trains_without_a_launcher(capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = SimpleNamespace(n_gpu=2, _n_gpu=2)
+    devices.use_one(arguments)
+    assert arguments._n_gpu == 1
+    assert capfd.readouterr().err == (
+        "one of 2 visible GPUs trains; `train.accelerate: profiles/accelerate/gpus.yaml` uses all\n"
+    )
+
+
+def test_trl_s_arguments_take_one_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from transformers import TrainingArguments
+
+    arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to=[], per_device_train_batch_size=4)
+    assert arguments.n_gpu <= 1
+    arguments._n_gpu = 3  # what `_setup_devices` finds where three are visible
+    assert arguments.train_batch_size == 12
+    devices.use_one(arguments)
+    assert (arguments.n_gpu, arguments.train_batch_size) == (1, 4)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_launched_processes_are_as_many_as_gpus_are_visible(tmp_path: Path) -> None:
+    for name in ("gpus", "fsdp", "deepspeed"):
+        assert devices.processes(ROOT / paths.LAUNCHERS / f"{name}.yaml", "auto") == 2
+    assert devices.processes(ROOT / paths.LAUNCHERS / "cpu.yaml", "auto") == 2
+    assert devices.processes(with_processes(tmp_path, "num_processes: 1\n"), "cuda") == 1
+    reason = "num_processes is 8, but 2 GPUs are visible; without the key all of them are used"
+    with pytest.raises(InputError, match=reason):
+        devices.processes(with_processes(tmp_path, "num_processes: 8\n"), "auto")
+
+
+def test_one_gpu_needs_no_launcher_but_to_be_in_shards() -> None:
+    assert devices.is_one_process(GPUS, 1)
+    assert not devices.is_one_process(GPUS, 2)
+    assert not devices.is_one_process(ROOT / paths.LAUNCHERS / "fsdp.yaml", 1)
+
+
+def test_what_cannot_be_counted_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "visible_gpus", lambda: 0)
+    with pytest.raises(InputError, match=r"no GPU is visible; profiles/accelerate/cpu.yaml trains on the processor"):
+        devices.processes(GPUS, "auto")
+    with pytest.raises(InputError, match="num_processes is expected: only one machine's GPUs can be counted"):
+        devices.processes(GPUS, "cpu")
+    several = tmp_path / "several.yaml"
+    several.write_text(GPUS.read_text("utf-8").replace("num_machines: 1", "num_machines: 2") + "num_processes: 16\n")
+    assert devices.processes(several, "auto") == 16
+    several.write_text("[")
+    with pytest.raises(InputError, match=r"accelerate's own settings are expected \(train.accelerate\)"):
+        devices.processes(several, "auto")
+
+
+def doctor_says(device: str, accelerate: str | None) -> tuple[bool | None, str]:
+    values: dict[str, Any] = msgspec.to_builtins(config.load(ROOT / "params.yaml"))
+    values["engine"]["device"] = device
+    values["train"]["accelerate"] = accelerate
+    finding = doctor._training(msgspec.convert(values, config.Settings))
+    return finding.is_there, finding.detail
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_doctor_says_which_gpus_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / paths.LAUNCHERS, paths.LAUNCHERS)
+    idle = "one of 2 visible GPUs (train.accelerate: null); profiles/accelerate/gpus.yaml uses all"
+    assert doctor_says("auto", None) == (None, idle)
+    assert doctor_says("cpu", None) == (True, "one process (train.accelerate: null)")
+    assert doctor_says("auto", str(devices.ALL)) == (True, "2 processes (profiles/accelerate/gpus.yaml)")
+    with devices.ALL.open("a") as file:
+        file.write("num_processes: 8\n")
+    found, detail = doctor_says("auto", str(devices.ALL))
+    assert found is False
+    assert "num_processes is 8, but 2 GPUs are visible" in detail

@@ -1,0 +1,92 @@
+"""Held-out prompts: which they are, that nothing is trained on them, and their figures by hand."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from conftest import pair
+
+from lidr import paths, policy
+from lidr.chat import open_chat
+from lidr.jsonl import read_json
+from lidr.policy import AdapterRecord
+from lidr.stages import train
+from lidr.training.held_out import FEWEST, is_held_out, split
+
+PAIRS = [pair(number) for number in range(60)]
+
+
+def test_all_pairs_of_a_prompt_are_on_one_side_whatever_their_order() -> None:
+    twice = [*PAIRS, *(msgspec.structs.replace(p, id=f"{p.prompt_id}:en:es") for p in PAIRS)]
+    trained, held_out = split(twice, 0.4)
+    assert {p.prompt_id for p in trained} & {p.prompt_id for p in held_out} == set()
+    assert (len(trained), len(held_out)) == (76, 44)
+    assert sorted(p.id for p in split(twice[::-1], 0.4)[1]) == sorted(p.id for p in held_out)
+
+
+def test_share_is_that_of_many_prompts_and_grows_by_more_of_them() -> None:
+    names = [f"lab-{number}" for number in range(20_000)]
+    drawn = {share: {name for name in names if is_held_out(name, share)} for share in (0.0, 0.05, 0.1)}
+    assert not drawn[0.0]
+    assert len(drawn[0.05]) == pytest.approx(1000, abs=4 * math.sqrt(20_000 * 0.05 * 0.95))
+    assert drawn[0.05] < drawn[0.1]
+
+
+def test_too_few_pairs_to_evaluate_are_trained_on() -> None:
+    trained, held_out = split(PAIRS, 0.2)
+    assert sum(is_held_out(p.prompt_id, 0.2) for p in PAIRS) < FEWEST
+    assert (trained, held_out) == (PAIRS, [])
+
+
+@pytest.mark.pipeline
+def test_held_out_figures_are_those_by_hand_and_beside_training_s(configure: Any) -> None:
+    logged: dict[int, dict[str, float]] = {}
+    settings = configure(save_steps=0)
+    trained = train.run(settings, "m1", lambda metrics, step: logged.setdefault(step, {}).update(metrics))
+    assert (trained.pairs, trained.eval_pairs, trained.steps) == (38, 22, 10)
+    record = read_json(paths.model("m1") / paths.RECORD, AdapterRecord)
+    assert isinstance(record, AdapterRecord)
+    assert (record.rows, record.eval_rows) == (38, 22)
+    with (paths.model("m1") / "log.csv").open() as file:
+        rows = {int(row["step"]): row for row in csv.DictReader(file)}
+    names = ("eval_loss", "eval_reward_margin", "eval_reward_accuracy")
+    # A quarter of 10 steps, rounded up.
+    assert [step for step, row in rows.items() if row["eval_loss"]] == [3, 6, 9, 10]
+    expected = by_hand(split(PAIRS, 0.4)[1], settings.train.alpha, settings.train.beta)
+    for found in (rows[10], logged[10], trained.last, read_json(paths.model("m1") / "metrics.json")):
+        assert isinstance(found, dict)
+        assert [float(found[name]) for name in names] == pytest.approx(expected, rel=1e-4, abs=2e-6)
+    assert "eval_loss" not in trained.first
+
+
+def by_hand(pairs: list[Any], alpha: float, beta: float) -> tuple[float, float, float]:
+    """Loss, margin and accuracy of m1 against m0, one sequence at a time, with nothing of TRL."""
+    import torch
+
+    log_probs: dict[str, list[tuple[list[float], list[float]]]] = {}
+    for name in ("m0", "m1"):
+        model_policy = policy.resolve(name)
+        model = policy.load_for_generation(model_policy, torch.float32, "cpu")
+        rows, _ = train.tokenize(pairs, open_chat(model_policy), 256)
+
+        def of(prompt: list[int], answer: list[int], model: Any = model) -> list[float]:
+            with torch.inference_mode():
+                logits = model(input_ids=torch.tensor([prompt + answer])).logits[0].log_softmax(-1)
+            return [float(logits[len(prompt) + i - 1, token]) for i, token in enumerate(answer)]
+
+        log_probs[name] = [(of(r["prompt_ids"], r["chosen_ids"]), of(r["prompt_ids"], r["rejected_ids"])) for r in rows]
+    margins, losses = [], []
+    for (chosen, rejected), (before, before_rejected) in zip(log_probs["m1"], log_probs["m0"], strict=True):
+        margins.append(beta * (sum(chosen) - sum(before) - sum(rejected) + sum(before_rejected)))
+        losses.append(math.log1p(math.exp(-margins[-1])) - alpha * sum(chosen) / len(chosen))
+    count = len(margins)
+    return sum(losses) / count, sum(margins) / count, sum(margin > 0 for margin in margins) / count
+
+
+def test_nothing_is_held_out_at_a_share_of_0(tmp_path: Path) -> None:
+    assert split(PAIRS, 0.0) == (PAIRS, [])
