@@ -128,8 +128,10 @@ def _scales(lang: str) -> dict[str, int]:
 
 @cache
 def _scale_word(lang: str) -> re.Pattern[str]:
-    """What begins to look for scale words: most texts have none."""
-    return re.compile(any_of([*_scales(lang), *words(lang).scales_before]), re.IGNORECASE)
+    """A number beside what may be a scale word: most texts have none."""
+    before = words(lang).scales_before
+    behind = rf"[0-9][ {NARROW}]?{any_of(_scales(lang))}"
+    return re.compile(f"{behind}|{any_of(before)} [0-9]" if before else behind, re.IGNORECASE)
 
 
 @cache

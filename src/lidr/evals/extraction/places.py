@@ -68,6 +68,8 @@ _TAGS = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.IGNORECASE | re.DOTALL)
 
 def _in_tags(text: str, lang: str) -> Decimal | None:
     """The answer in the last `<answer>` that holds a number: the first one of a mere result, otherwise as in a text."""
+    if "<" not in text:
+        return None
     for match in reversed(list(_TAGS.finditer(text))):
         inside = match[1].strip()
         found = _after_label(inside, 0, lang) if "\n" not in inside else None
