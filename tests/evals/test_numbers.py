@@ -293,7 +293,11 @@ def test_no_text_is_passed_over_that_would_be_rewritten(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["9" * 20_000, "1,000," * 5_000, "x " * 10_000 + "= 1", "\\boxed{" * 5_000, "1." * 9_000]
+    "text",
+    [
+        *("9" * 20_000, "1,000," * 5_000, "x " * 10_000 + "= 1", "\\boxed{" * 5_000, "1." * 9_000),
+        *("<answer>1 " * 5_000, "9^9" * 9_000, "2 million " * 5_000, "Question:\n" * 10_000 + "3", "3万" * 9_000),
+    ],
 )
 def test_degenerate_repetition_is_read_in_time(text: str) -> None:
     begun = process_time()

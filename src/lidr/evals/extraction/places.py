@@ -63,15 +63,16 @@ def _after_hashes(text: str, lang: str) -> Decimal | None:
     return None
 
 
-_TAGS = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.IGNORECASE | re.DOTALL)
+_OPENING_TAG = re.compile("<answer>", re.IGNORECASE)
+_CLOSING_TAG = re.compile("</answer>", re.IGNORECASE)
 
 
 def _in_tags(text: str, lang: str) -> Decimal | None:
     """The answer in the last `<answer>` that holds a number: the first one of a mere result, otherwise as in a text."""
     if "<" not in text:
         return None
-    for match in reversed(list(_TAGS.finditer(text))):
-        inside = match[1].strip()
+    for rest in reversed(_OPENING_TAG.split(text)[1:]):
+        inside = _CLOSING_TAG.split(rest, maxsplit=1)[0].strip()
         found = _after_label(inside, 0, lang) if "\n" not in inside else None
         found = find(inside, lang) if found is None else found
         if found is not None:

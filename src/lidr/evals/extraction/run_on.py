@@ -48,11 +48,13 @@ def _after_reasoning(text: str) -> str:
 def _before_next_problem(text: str, lang: str) -> str:
     if not _MAY_BEGIN.search(text):
         return text
+    # A list's own numbers answer nothing.
+    digit = _DIGIT.search(_LIST_NUMBER.sub(lambda match: " " * len(match[0]), text))
     is_numbered = False
     for marker in _marker(lang).finditer(text):
         before = text[: marker.start()]
         if marker["number"] is None:
-            if _DIGIT.search(_LIST_NUMBER.sub("", before)):
+            if digit and digit.start() < marker.start():
                 return before
         # 'Question 2:' is a step of the solution, unless it comes after the answer and no other question was numbered.
         elif not is_numbered and find_marked(in_one_writing(before), lang) is not None:
