@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lidr.evals import numbers, rewriting
+from lidr.evals.extraction import numerals, places, writing
 from lidr.evals.numbers import Scores, extract_answer, lm_eval_equal, lm_eval_flexible, lm_eval_strict, score
 from lidr.evals.phrases import wording
 
@@ -183,11 +183,11 @@ CASES = [
     ("te", "దశలవారీగా సమాధానం: 16 గుడ్లు. 9 * 2 = 18", "18", "the heading ends in the word for answer"),
     ("te", "సమాధానం కనుగొనడానికి 16 గుడ్లు తీసుకోండి. 9 * 2 = 18", "18", "the word for answer within a sentence"),
     ("te", "ఆమె రోజుకు 18 డాలర్లు.\nప్రశ్న: టామ్ వద్ద 5 ఆపిల్స్.", "18", "an invented question in Telugu"),
-    # --- the lab's other languages, and one without words of its own
+    # --- the lab's other languages, and others
     ("it", "La risposta è 59.", "59", "Italian's phrase"),
     ("pt", "A resposta é 2.125.", "2125", "Portuguese's phrase and groups"),
-    ("ko", "답은 18입니다. The answer is 18, 9 times 2.", "18", "a language without words here: English's"),
-    ("ko", "9 * 2 = 18달러", "18", "a language without words here: the last number"),
+    ("ko", "답은 18입니다. The answer is 18, 9 times 2.", "18", "English's phrase in a Korean answer"),
+    ("xh", "9 * 2 = 18 iidola", "18", "a language without words here: the last number"),
 ]
 
 
@@ -288,12 +288,16 @@ def test_any_text_is_read_without_an_error(text: str, lang: str) -> None:
 @given(st.text("0123456789.,;:!?<>=()[]{}$%&#_*~-–，\\\u00a0\u2007\u2009\u202f\u205f abdefgklmnorstuvx"))
 @settings(max_examples=500, deadline=None)
 def test_no_text_is_passed_over_that_would_be_rewritten(text: str) -> None:
-    rewritten = any(pattern.search(text) for pattern, _ in rewriting._REWRITES)
-    assert not rewritten or rewriting._REWRITTEN.search(text)
+    rewritten = any(pattern.search(text) for pattern, _ in writing._REWRITES)
+    assert not rewritten or writing._REWRITTEN.search(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["9" * 20_000, "1,000," * 5_000, "x " * 10_000 + "= 1", "\\boxed{" * 5_000, "1." * 9_000]
+    "text",
+    [
+        *("9" * 20_000, "1,000," * 5_000, "x " * 10_000 + "= 1", "\\boxed{" * 5_000, "1." * 9_000),
+        *("<answer>1 " * 5_000, "9^9" * 9_000, "2 million " * 5_000, "Question:\n" * 10_000 + "3", "3万" * 9_000),
+    ],
 )
 def test_degenerate_repetition_is_read_in_time(text: str) -> None:
     begun = process_time()
@@ -336,19 +340,19 @@ def test_the_harness_compares_without_punctuation(extracted: str | None, equal: 
 )
 def test_a_text_without_anything_unusual_is_as_it_would_be_rewritten(text: str) -> None:
     whole = unicodedata.normalize("NFC", text)
-    assert rewriting.in_one_writing(text) == rewriting._rewritten(whole)
+    assert writing.in_one_writing(text) == writing._rewritten(whole)
 
 
 def test_no_usual_character_is_rewritten() -> None:
     every = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
-    usual = [letter for letter in every if not rewriting._UNUSUAL.search(letter)]
+    usual = [letter for letter in every if not writing._UNUSUAL.search(letter)]
     assert set("az AZ09.,:;!?()'\"—“”„«»…¿¡áßжЖ") <= set(usual)
     for letter in usual:
         for text in (letter, f"1{letter}2", f"1{letter}000", f"{letter}5", f"5{letter}", f"1 {letter} 2"):
-            assert rewriting._rewritten(text) == text
+            assert writing._rewritten(text) == text
 
 
 @given(st.text("19., '-/$mxéж%)\u202f"), st.sampled_from(LANGUAGES))
 def test_the_last_number_is_the_last_of_all(text: str, lang: str) -> None:
-    every = list(numbers._numeral(lang).finditer(text))
-    assert numbers._last_number(text, lang) == (numbers._value(every[-1], lang) if every else None)
+    every = list(numerals.numeral(lang).finditer(text))
+    assert places._last_number(text, lang) == (numerals.value(every[-1], lang) if every else None)

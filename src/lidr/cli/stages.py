@@ -195,6 +195,8 @@ def mgsm(model: str) -> None:
         f"mgsm {model}: accuracy {metrics['average']['accuracy']:.3f} on average over {len(metrics) - 1} languages"
     )
     click.echo("  " + " · ".join(with_interval(lang, f, "accuracy", ".2f") for lang, f in metrics.items()))
+    for lang in stage.without_wording(settings.mgsm.languages):
+        click.echo(f"  {lang}: no answer phrases known; read by English's and by the last number")
 
 
 @main.command()

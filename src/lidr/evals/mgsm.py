@@ -5,7 +5,8 @@
       en 0.94 [0.90, 0.96] · es 0.84 [0.79, 0.88] · ...
 
 Answers are generated greedily and kept with each scorer's verdict in reports/mgsm/m1/answers.jsonl; metrics.json beside
-it holds the figures of each language and their plain average.
+it holds the figures of each language and their plain average, with the number of languages `without_wording`: their
+answers are read by English's phrases and by the last number alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lidr.engines.base import Completion
 from lidr.engines.shards import discard
 from lidr.errors import InputError
 from lidr.evals.answers import Metrics, ask, key, rounded
+from lidr.evals.extraction.words import has_words
 from lidr.evals.mgsm_items import Item, check_parallel, load_items, render_prompt, stop_strings
 from lidr.evals.numbers import score
 from lidr.evals.statistics import wilson
@@ -140,7 +142,13 @@ def summarise(answers: Sequence[Answer], languages: Sequence[str], confidence: f
         name: fmean(by_name[name] for by_name in metrics.values())
         for name in ("accuracy", "accuracy_strict", "accuracy_flexible", "off_target", "unparseable", "truncated")
     }
-    return metrics | {"average": rounded(figures | {"n": len(answers)})}
+    counts = {"n": len(answers), "without_wording": len(without_wording(languages))}
+    return metrics | {"average": rounded(figures | counts)}
+
+
+def without_wording(languages: Sequence[str]) -> list[str]:
+    """The languages in which answers are read without phrases of their own."""
+    return [lang for lang in languages if not has_words(lang)]
 
 
 def _figures(answers: Sequence[Answer], confidence: float) -> dict[str, float]:

@@ -1,0 +1,85 @@
+"""The words by which answers are read, from words.toml.
+
+    >>> words("de").heads, words("de").scales["tausend"]
+    (('antwort',), 3)
+    >>> has_words("xh"), words("xh").heads
+    (False, ())
+
+A language without a table has no words of its own: its answers are read by English's phrases and by the last number,
+which the metrics of stage `mgsm` say.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Words:
+    """One language's table; words.toml says what each key means."""
+
+    heads: tuple[str, ...] = ()
+    copulas: tuple[str, ...] = ()
+    modifiers: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    openers: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    retractions: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
+    mixed: tuple[str, ...] = ()
+    joined: bool = True
+    scales: Mapping[str, int] = field(default_factory=dict)
+    not_scales: tuple[str, ...] = ()
+    scales_before: Mapping[str, int] = field(default_factory=dict)
+    and_: str = ""
+
+    @property
+    def space(self) -> str:
+        """The pattern between two words."""
+        return r"\s+" if self.joined else r"\s*"
+
+
+@cache
+def _tables() -> dict[str, Words]:
+    tables = tomllib.loads(unicodedata.normalize("NFC", Path(__file__).with_name("words.toml").read_text("utf-8")))
+    return {
+        lang: Words(**{"and_" if key == "and" else key: _frozen(value) for key, value in table.items()})
+        for lang, table in tables.items()
+    }
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def words(lang: str) -> Words:
+    """The words of a BCP-47 code's primary language; none where it has no table."""
+    return _tables().get(_primary(lang), Words())
+
+
+def has_words(lang: str) -> bool:
+    """Whether answers in the language are read by words of its own."""
+    return _primary(lang) in _tables()
+
+
+def own_and_english(lang: str) -> tuple[Words, ...]:
+    """The tables by which an answer in `lang` is read: models answer in English too."""
+    return (words("en"),) if _primary(lang) == "en" else (words(lang), words("en"))
+
+
+def _primary(lang: str) -> str:
+    return lang.split("-")[0].lower()
+
+
+def any_of(phrases: Iterable[str], space: str = r"\s+") -> str:
+    """A pattern of alternatives, longest first; nothing matches where there are none."""
+    longest_first = sorted(set(phrases), key=len, reverse=True)
+    return "(?:" + ("|".join(space.join(map(re.escape, phrase.split())) for phrase in longest_first) or "(?!)") + ")"
