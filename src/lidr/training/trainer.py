@@ -31,7 +31,6 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config, policy
-from lidr.copies import frozen
 from lidr.errors import InputError
 from lidr.progress import bar
 from lidr.training.lora import merged_products
@@ -180,8 +179,7 @@ class PreferenceTrainer(DPOTrainer):
     def train(self, *arguments: Any, **values: Any) -> Any:
         """Train, with LoRA's products merged where this process holds whole weights."""
         sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
-        # Trainer asks for a search for cycles as it begins: not in the libraries.
-        with nullcontext() if sharded else merged_products(self.model), frozen():
+        with nullcontext() if sharded else merged_products(self.model):
             return super().train(*arguments, **values)
 
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
