@@ -166,6 +166,7 @@ def _answer(response: Response) -> Row:
         "answer_characters": len(response.text),
         "answer_tokens": response.completion_tokens,
         "answer_empty": response.finish_reason is FinishReason.STOP and not response.text.strip(),
+        "answer_reasoning_characters": len(response.reasoning),
     }
 
 
