@@ -89,9 +89,13 @@ def measure(
     index, back = contamination.Index(evaluations), round_trip.sent(iteration)
     examiner = Examiner(settings, index, back)
     tables, matches = [], []
-    for table, of_chunk in _looked_at(settings, iteration, examiner, back):
-        tables.append(table)
-        matches += of_chunk
+    prompts = _line_count(paths.prompt_file(iteration, settings.dominant))
+    processes = forkable_cores() if prompts >= WORTH_A_POOL * CHUNK else 1
+    with bar(f"audit {iteration}", prompts, "prompt") as advance:
+        for table, of_chunk in _examined(examiner, _chunks(settings, iteration, back), processes):
+            tables.append(table)
+            matches += of_chunk
+            advance(table.num_rows // len(examples.pair_directions(settings)))
     found = facts.joined(tables)
     frame = facts.frame(found)
     pairs = frame[frame["outcome"] == facts.PAIR]
@@ -138,25 +142,13 @@ def write(report: Report, folder: Path) -> None:
     write_json(folder / paths.METRICS, report.figures)
 
 
-def _looked_at(
-    settings: config.Settings, iteration: str, examiner: Examiner, back: round_trip.Sent
-) -> Iterator[tuple[Any, list[contamination.Match]]]:
-    """What the examiner finds in each chunk of examples, in order; on all cores where there are many."""
-    prompts = _line_count(paths.prompt_file(iteration, settings.dominant))
-    processes = forkable_cores() if prompts >= WORTH_A_POOL * CHUNK else 1
-    chunks = _chunks(settings, iteration, back)
-    with bar(f"audit {iteration}", prompts, "prompt") as advance:
-
-        def told(results: Iterator[Any]) -> Iterator[Any]:
-            for found in results:
-                yield found
-                advance(CHUNK)
-
-        if processes < 2:
-            yield from told(examiner.chunk(*chunk) for chunk in chunks)
-            return
-        with closing(WorkerPool(processes, examiner.chunk)) as pool:
-            yield from told(pool.in_order(chunks))
+def _examined(examiner: Examiner, chunks: Iterator[tuple[list[examples.Example]]], processes: int) -> Iterator[Any]:
+    """What the examiner finds in each chunk of examples, in order."""
+    if processes < 2:
+        yield from (examiner.chunk(*chunk) for chunk in chunks)
+        return
+    with closing(WorkerPool(processes, examiner.chunk)) as pool:
+        yield from pool.in_order(chunks)
 
 
 def _chunks(

@@ -19,7 +19,7 @@ from lidr.audit.sample import Entry
 if TYPE_CHECKING:
     from pyarrow import Table
 
-# A share of chosen answers from which on a flaw is worth a warning.
+# A share of chosen answers from which on something wrong with them is worth a warning.
 WORTH_A_WARNING = 0.05
 # Of the length of rejected answers: by so much may chosen ones differ on average before a warning.
 LENGTH_MARGIN = 0.10
