@@ -151,6 +151,8 @@ def _pair(number: int, prompt: str, chosen: str, rejected: str) -> Pair:
         lang="es",
         other_lang="en",
         rule=PairRule.TRANSLATED_DOMINANT,
+        chosen_from=f"translation:made-{number}:en-es",
+        rejected_from=f"response:made-{number}:es",
     )
 
 

@@ -94,7 +94,15 @@ def pairs_ours() -> dict[str, float]:
 def audit_ours() -> dict[str, float]:
     """Stage `audit`, its report and plots included."""
     settings = config.load(PARAMS)
-    for library in ("babel.dates", "concurrent.futures.process", "jinja2", "numpy", "py3langid", "tqdm"):
+    for library in (
+        "babel.dates",
+        "concurrent.futures.process",
+        "jinja2",
+        "pandas",
+        "py3langid",
+        "pyarrow.parquet",
+        "tqdm",
+    ):
         import_module(library)  # which the stage imports as it comes to need them
     with cost() as spent:
         audit.write(audit.measure(settings, ITERATION, None, evaluation_items(settings)), paths.audit(ITERATION))
@@ -186,7 +194,7 @@ def main() -> None:
         return
     print("stage         rows  seconds               floor s               times the floor     peak MiB")
     report: dict[str, Any] = {
-        "machine": machine("msgspec", "numpy", "sacrebleu", "py3langid"),
+        "machine": machine("msgspec", "pandas", "pyarrow", "sacrebleu", "py3langid"),
         "rows": [],
     }
     for size in chosen.rows:

@@ -25,8 +25,8 @@ LEVELS = (
     ("provenance",),
     SIBLINGS,
     ("engines", "policy", "chat", "sources", "tracking", "training"),
-    ("config", "paths", "jsonl", "published", "side_by_side", "profiles", "git", "pages", "figures", "locks"),
-    ("records", "languages", "langid", "loops", "wording", "copies", "turns", "errors", "progress", "texts"),
+    ("config", "paths", "jsonl", "published", "profiles", "git", "pages", "figures", "locks"),
+    ("records", "rules", "languages", "langid", "repetition", "wording", "pool", "errors", "progress", "texts"),
 )
 
 # The siblings do not know each other, but for these.
@@ -60,8 +60,7 @@ ONLY_IN = {
 NOT_IN_THE_OUTPUT = {
     "lidr",  # the version
     "lidr.config",  # reads params.yaml, on which DVC sees each change by itself; it makes no values
-    "lidr.copies",  # which process computes something, not what
-    "lidr.turns",  # the same
+    "lidr.pool",  # which process computes something, not what
     "lidr.errors",  # a stage that fails has no output
     "lidr.paths",  # where an output lies; dvc.yaml says the same, or DVC misses the output
     "lidr.progress",  # written to the terminal only

@@ -295,6 +295,8 @@ def test_keys_stand_in_the_order_of_the_fields(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     message = (Message(role="user", content="ñ"),)
     pair = Pair(
+        rejected_from="translation:p:es-en",
+        chosen_from="response:p:en",
         rule=PairRule.OWN_DOMINANT,
         other_lang="es",
         lang="en",
@@ -308,7 +310,7 @@ def test_keys_stand_in_the_order_of_the_fields(tmp_path: Path) -> None:
     assert path.read_text("utf-8") == (
         '{"id":"p:en:es","prompt":[{"role":"user","content":"ñ"}],"chosen":[{"role":"user","content":"ñ"}],'
         '"rejected":[{"role":"user","content":"ñ"}],"prompt_id":"p","lang":"en","other_lang":"es",'
-        '"rule":"own_dominant"}\n'
+        '"rule":"own_dominant","chosen_from":"response:p:en","rejected_from":"translation:p:es-en"}\n'
     )
 
 

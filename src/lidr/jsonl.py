@@ -48,11 +48,6 @@ def _rows(path: Path, decoder: msgspec.json.Decoder[RowT]) -> Iterator[RowT]:
         raise InputError("the file is empty; one JSON object a line is expected", path)
 
 
-def rows_as_written(block: bytes, record: type[RecordT]) -> list[RecordT] | None:
-    """The rows of whole lines that are byte for byte as this module writes them; None where any is not."""
-    return _as_written_here(block, msgspec.json.Decoder(record))
-
-
 def _as_written_here(block: bytes, decoder: msgspec.json.Decoder[RowT]) -> list[RowT] | None:
     """All rows at once, if the lines are byte for byte as this module writes them; None if they need a closer look."""
     try:

@@ -76,6 +76,11 @@ def pairs(iteration: str) -> Path:
     return DATA / iteration / "pairs"
 
 
+def facts(iteration: str) -> Path:
+    """The audit's table: a row for each pair and drop."""
+    return DATA / iteration / "audit" / "facts.parquet"
+
+
 def model(name: str) -> Path:
     return MODELS / name
 

@@ -7,7 +7,8 @@
     translation  {"id":"lab-17","source_lang":"en","target_lang":"es","text":"El número ...","finish_reason":"stop",
                   "raw":"El número ...</translated>"}
     pair         {"id":"lab-17:es:en","prompt":[{"role":"user","content":"..."}],"chosen":[{"role":"assistant",...}],
-                  "rejected":[...],"prompt_id":"lab-17","lang":"es","other_lang":"en","rule":"translated_dominant"}
+                  "rejected":[...],"prompt_id":"lab-17","lang":"es","other_lang":"en","rule":"translated_dominant",
+                  "chosen_from":"translation:lab-17:en-es","rejected_from":"response:lab-17:es"}
     drop         {"prompt_id":"lab-17","lang":"es","other_lang":"en","stage":"pairs","reason":"truncated",
                   "detail":"chosen"}
 
@@ -18,7 +19,9 @@
                   "off_target":false,"baseline_off_target":false,"finish_reason":"stop"}
 
 An `id` is stable, says where the row comes from, and is the same in every language: rows are joined by it, never by
-position. A pair is TRL's conversational preference format plus provenance, so it trains in plain TRL as it is.
+position. A pair is TRL's conversational preference format plus provenance, so it trains in plain TRL as it is. It names
+the rows that its texts are taken from: "response:ID:LANG" is the row ID of responses/LANG.jsonl, and
+"translation:ID:SOURCE-TARGET" that of translations/SOURCE-TARGET.jsonl.
 """
 
 from __future__ import annotations
@@ -130,7 +133,10 @@ class Message(Record, frozen=True):
 
 
 class Pair(Record, frozen=True):
-    """One preference: for `prompt` in `lang`, `chosen` over `rejected`; `other_lang` is the language compared with."""
+    """One preference: for `prompt` in `lang`, `chosen` over `rejected`; `other_lang` is the language compared with.
+
+    `chosen_from` and `rejected_from` name the rows of which these are the texts.
+    """
 
     id: str
     prompt: tuple[Message, ...]
@@ -140,6 +146,8 @@ class Pair(Record, frozen=True):
     lang: str
     other_lang: str
     rule: PairRule
+    chosen_from: str
+    rejected_from: str
 
 
 class Drop(Record, frozen=True):

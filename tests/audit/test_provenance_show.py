@@ -1,4 +1,4 @@
-"""The story of a pair, of a drop and of a prompt, and the dataset with its card."""
+"""The history of a pair, of a drop and of a prompt, and the dataset with its card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of an engine's process: how many, with one thread each, and the same completions for any number of them."""
+"""The worker pool of an engine: how many, with one thread each, and the same completions for any number of them."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_a_number_of_processes_is_refused_beside_a_gpu(device: str) -> None:
 
 
 def test_each_call_is_done_once_by_processes_of_their_own_with_one_thread() -> None:
-    with closing(Workers(2, _square)) as copies:
-        found = sorted(copies.results([(number,) for number in range(20)]))
+    with closing(Workers(2, _square)) as pool:
+        found = sorted(pool.results([(number,) for number in range(20)]))
         assert [square for square, _, _ in found] == [number**2 for number in range(20)]
         assert os.getpid() not in {process for _, process, _ in found}
         assert {threads for _, _, threads in found} == {1}
@@ -54,12 +54,12 @@ def _square(number: int) -> tuple[int, int, int]:
 
 
 @pytest.mark.fault
-def test_a_copy_that_is_killed_is_an_error_in_words() -> None:
+def test_a_worker_that_is_killed_is_an_error_in_words() -> None:
     with (
-        closing(Workers(2, _kill_itself)) as copies,
+        closing(Workers(2, _kill_itself)) as pool,
         pytest.raises(LidrError, match=r"was ended from outside.*; lower engine\.processes"),
     ):
-        list(copies.results([(0,), (1,)]))
+        list(pool.results([(0,), (1,)]))
 
 
 def _kill_itself(number: int) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import random
-import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 from factories import prompt, response, translation
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lidr import config, copies, paths, side_by_side
+from lidr import config, paths
 from lidr.errors import InputError
 from lidr.jsonl import read_rows, write_rows
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation
@@ -85,7 +83,22 @@ def test_a_pair_is_a_conversation_with_its_provenance() -> None:
         "lang": "es",
         "other_lang": "en",
         "rule": "translated_dominant",
+        "chosen_from": "translation:p1:en-es",
+        "rejected_from": "response:p1:es",
     }
+
+
+@pytest.mark.parametrize("kind", ["task", "translation"])
+def test_a_pair_names_the_rows_of_its_texts(kind: str) -> None:
+    asked = [prompt("p1", lang, kind=kind) for lang in (DOMINANT, *OTHERS)]
+    whole = texts(prompts=asked, ids=("p1",))
+    rows = {f"response:p1:{lang}": rows["p1"] for lang, rows in whole.responses.items()}
+    rows |= {f"translation:p1:{a}-{b}": rows["p1"] for (a, b), rows in whole.translations.items()}
+    made, _ = pairs.make(settings(), whole)
+    assert len(made) == 4
+    for pair in made:
+        assert rows[pair.chosen_from].text == pair.chosen[0].content
+        assert rows[pair.rejected_from].text == pair.rejected[0].content
 
 
 def test_translation_requests_are_not_translated() -> None:
@@ -414,198 +427,50 @@ def test_broken_input_leaves_the_old_pairs() -> None:
     assert not list(paths.DATA.rglob("*.part"))
 
 
-# ---- a block at a time
+def test_odd_ids_are_joined(root: Path) -> None:
+    odd = ('"', "\\", '\\"', '","', 'a","b', "ß\u2028", "\n", "", " ", "{", "a:b:c")
+    write(texts(ids=odd))
+    pairs.run(settings(), "m1")
+    made = list(read_rows(paths.pairs("m1") / paths.PAIRS, Pair))
+    assert list(dict.fromkeys(pair.prompt_id for pair in made)) == list(odd)
+    assert len(made) == 4 * len(odd)
 
 
-OUTPUTS = (paths.pairs("m1") / paths.PAIRS, paths.pairs("m1") / paths.DROPS)
-MANY = tuple(f"p{number}" for number in range(40))
-
-
-def outcome() -> tuple[pairs.Counts, bytes, bytes] | str:
-    """What a run counts and writes, or says."""
-    try:
+@pytest.mark.usefixtures("root")
+def test_the_bytes_do_not_depend_on_how_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = texts(ids=tuple(f"p{number}" for number in range(40)), translations=[translation("p3", "en", "es", None)])
+    for gone in range(5, 9):
+        del damaged.prompts["de"][f"p{gone}"], damaged.responses["es"][f"p{gone}"]
+    write(damaged)
+    folder, found = paths.pairs("m1"), []
+    for chunk in (1, 7, 1_000):
+        monkeypatch.setattr(pairs, "_CHUNK", chunk)
         counts = pairs.run(settings(), "m1")
-    except InputError as error:
-        return str(error)
-    return (counts, *(path.read_bytes() for path in OUTPUTS))
-
-
-def outcome_of_blocks(patch: pytest.MonkeyPatch, size: int, processes: int) -> tuple[pairs.Counts, bytes, bytes] | str:
-    """The same with blocks of so many bytes, joined by so many processes; no other way of joining is tried."""
-    read_texts = pairs.read_texts
-
-    def read(settings: config.Settings, iteration: str, *reader: object) -> pairs.Texts:
-        assert reader, "the files are in order, and were joined in memory all the same"
-        return read_texts(settings, iteration, *reader)  # type: ignore[arg-type]
-
-    with patch.context() as inner:
-        inner.setattr(pairs, "read_texts", read)
-        return outcome_in_blocks(inner, size, processes)
-
-
-def outcome_of_any_order(patch: pytest.MonkeyPatch) -> tuple[pairs.Counts, bytes, bytes] | str:
-    """The same with all rows in memory."""
-
-    def refuse(*_: object) -> None:
-        raise side_by_side.NotInOrderError
-
-    with patch.context() as inner:
-        inner.setattr(pairs, "SideBySide", refuse)
-        return outcome()
-
-
-def outcome_in_blocks(patch: pytest.MonkeyPatch, size: int, processes: int) -> tuple[pairs.Counts, bytes, bytes] | str:
-    """The same, in blocks as far as the files are in order."""
-    with patch.context() as inner:
-        inner.setattr(side_by_side, "BLOCK", size)
-        inner.setattr(pairs, "BLOCK", size)
-        inner.setattr(copies, "cores", lambda: processes)
-        return outcome()
-
-
-def damaged(ids: tuple[str, ...] = MANY) -> pairs.Texts:
-    """An iteration in order in which rows of every file are missing or not well."""
-    made = texts(
-        responses=[response(ids[7], "es", finish="length"), response(ids[9], "en", "", finish="refused")],
-        translations=[translation(ids[3], "en", "es", None), translation(ids[4], "en", "de", LOOP)],
-        ids=ids,
-    )
-    for gone in ids[5:9]:
-        del made.prompts["de"][gone], made.responses["es"][gone]
-    for gone in (*ids[:12], *ids[-3:]):
-        del made.translations["es", "en"][gone]
-    made.translations["en", "de"] = {name: row for name, row in made.translations["en", "de"].items() if name == ids[4]}
-    return made
+        found.append((counts, (folder / paths.PAIRS).read_bytes(), (folder / paths.DROPS).read_bytes()))
+    assert found[0] == found[1] == found[2]
+    assert counts.pairs + counts.drops.total() == 40 * 4
+    assert counts.drops == {"unparsed": 1, "missing": 16}
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize(("size", "processes"), [(1 << 16, 1), (1, 1), (300, 1), (300, 2), (1_000, 3), (1, 5)])
-def test_files_in_order_give_the_same_in_blocks_of_any_size(
-    monkeypatch: pytest.MonkeyPatch, size: int, processes: int
-) -> None:
-    write(damaged())
-    whole = outcome_of_any_order(monkeypatch)
-    assert isinstance(whole, tuple) and whole[0].pairs > 80 and len(whole[0].drops) > 3
-    in_blocks = outcome_of_blocks(monkeypatch, size, processes)
-    assert in_blocks == whole
-    assert list(in_blocks[0].drops) == list(whole[0].drops), "MLflow and the terminal are told in this order"
-
-
-def _twice(path: Path, line: int) -> None:
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines, lines[line]]))
-
-
-def _swapped(path: Path, one: int, other: int) -> None:
-    lines = path.read_bytes().splitlines(keepends=True)
-    lines[one], lines[other] = lines[other], lines[one]
-    path.write_bytes(b"".join(lines))
-
-
-def _edited(path: Path, old: bytes, new: bytes) -> None:
-    content = path.read_bytes()
-    assert old in content
-    path.write_bytes(content.replace(old, new, 1))
-
-
-EN, ES, DE = (paths.prompt_file("m1", lang) for lang in (DOMINANT, *OTHERS))
-ANSWERS, THERE = paths.response_file("m1", "es"), paths.translation_file("m1", "en", "es")
-DEVIATIONS = {
-    "a row twice": lambda: _twice(ANSWERS, 3),
-    "the last row twice": lambda: _twice(ANSWERS, -1),
-    "a prompt twice": lambda: _twice(EN, 3),
-    "a prompt twice everywhere": lambda: [_twice(path, 3) for path in (EN, ES, DE, ANSWERS, THERE)],
-    "two rows swapped": lambda: _swapped(THERE, 10, 11),
-    "two rows far apart swapped": lambda: _swapped(ANSWERS, 2, 30),
-    "two prompts swapped": lambda: _swapped(EN, 2, 30),
-    "a row without a prompt": lambda: _edited(ANSWERS, b'"p20"', b'"unknown"'),
-    "a last row without a prompt": lambda: _edited(ANSWERS, b'"p39"', b'"unknown"'),
-    "a first row without a prompt": lambda: _edited(THERE, b'"p0"', b'"unknown"'),
-    "written by others": lambda: _edited(ANSWERS, b'{"id":"p20",', b'{"id": "p20", '),
-    "fields in another order": lambda: _edited(ANSWERS, b'{"id":"p20","lang":"es"', b'{"lang":"es","id":"p20"'),
-    "no end of the last line": lambda: ANSWERS.write_bytes(ANSWERS.read_bytes()[:-1]),
-    "a direction without rows": lambda: THERE.write_bytes(b""),
-    "no row": lambda: ANSWERS.write_bytes(b""),
-    "no prompt": lambda: EN.write_bytes(b""),
-    "no file": lambda: THERE.unlink(),
-    "a folder": lambda: (THERE.unlink(), THERE.mkdir()),
-    "no JSON": lambda: _edited(ANSWERS, b'{"id":"p20"', b'{"id:"p20"'),
-    "a key twice": lambda: _edited(ANSWERS, b'{"id":"p20"', b'{"id":"p20","id":"p20"'),
-    "an empty line": lambda: _edited(ANSWERS, b'{"id":"p20"', b'\n{"id":"p20"'),
-    "a byte order mark": lambda: EN.write_bytes(b"\xef\xbb\xbf" + EN.read_bytes()),
-    "CRLF": lambda: _edited(ANSWERS, b"}\n", b"}\r\n"),
-    "bad UTF-8": lambda: _edited(ANSWERS, b"p20 es", b"p\xff20 es"),
-    "another record": lambda: THERE.write_bytes(ANSWERS.read_bytes()),
-}
-
-
-@pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("deviate", DEVIATIONS.values(), ids=DEVIATIONS.keys())
-def test_whatever_is_not_in_order_leads_to_what_it_leads_to_in_memory(
-    monkeypatch: pytest.MonkeyPatch, deviate: Callable[[], object], processes: int
-) -> None:
-    write(texts(ids=MANY))
-    deviate()
-    expected = outcome_of_any_order(monkeypatch)
-    assert outcome_in_blocks(monkeypatch, 300, processes) == expected
-    assert not list(paths.DATA.rglob("*.part"))
-
-
-def test_escaped_and_odd_ids_in_blocks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    odd = ('"', "\\", '\\"', '","', 'a","b', "ß\u2028", "\n", "", " ", "{", "a\\", *MANY)
-    write(damaged(odd))
-    assert outcome_of_blocks(monkeypatch, 1, 2) == outcome_of_any_order(monkeypatch)
-
-
-@hypothesis_settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
-@given(made_texts=iterations(), size=st.sampled_from([1, 250, 10_000]), seed=st.none() | st.integers(0, 99))
-def test_blocks_are_the_join_by_id(
-    root: Path, monkeypatch: pytest.MonkeyPatch, made_texts: pairs.Texts, size: int, seed: int | None
-) -> None:
-    write(made_texts, None if seed is None else random.Random(seed))
-    expected = outcome_of_any_order(monkeypatch)
-    assert outcome_in_blocks(monkeypatch, size, 1) == expected
-
-
-@pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_failure_in_the_middle_leaves_the_old_pairs(monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
-    write(texts(ids=MANY))
-    before = outcome()
+def test_a_failure_in_the_middle_leaves_the_old_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(texts(ids=("p1", "p2", "p3")))
+    pairs.run(settings(), "m1")
+    files = (paths.pairs("m1") / paths.PAIRS, paths.pairs("m1") / paths.DROPS)
+    before = [path.read_bytes() for path in files]
     make = pairs.make
 
-    def fail(chosen: config.Settings, of_block: pairs.Texts) -> tuple[list[Pair], list[Drop]]:
-        if "p30" in of_block.prompts[DOMINANT]:
+    def fail(chosen: config.Settings, chunk: pairs.Texts) -> tuple[list[Pair], list[Drop]]:
+        if "p3" in chunk.prompts[DOMINANT]:
             raise ValueError("in the middle")
-        return make(chosen, of_block)
+        return make(chosen, chunk)
 
     monkeypatch.setattr(pairs, "make", fail)
+    monkeypatch.setattr(pairs, "_CHUNK", 1)
     with pytest.raises(ValueError, match="in the middle"):
-        outcome_in_blocks(monkeypatch, 300, processes)
-    assert tuple(path.read_bytes() for path in OUTPUTS) == before[1:]
+        pairs.run(settings(), "m1")
+    assert [path.read_bytes() for path in files] == before
     assert not list(paths.DATA.rglob("*.part"))
-
-
-def test_memory_per_row_is_flat(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "cores", lambda: 1)
-    monkeypatch.setattr(side_by_side, "BLOCK", 1_000)
-
-    def peak(count: int) -> int:
-        """Bytes that a run on so many prompts had at once, at most."""
-        write(texts(ids=tuple(f"p{number}" for number in range(count))))
-        tracemalloc.start()
-        try:
-            pairs.run(settings(), "m1")
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
-    peak(100)  # fills what libraries keep from their first use on
-    few, many = peak(200), peak(1_200)
-    assert (many - few) / 1_000 < 40, "of a prompt no more than the hash of its id is kept"
 
 
 def test_pairs_load_as_trl_expects_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -615,7 +480,9 @@ def test_pairs_load_as_trl_expects_them(root: Path, monkeypatch: pytest.MonkeyPa
     pairs.run(settings(), "m1")
     file = paths.pairs("m1") / paths.PAIRS
     data = datasets.load_dataset("json", data_files=str(file), split="train", cache_dir=str(root / "cache"))
-    assert data.column_names == ["id", "prompt", "chosen", "rejected", "prompt_id", "lang", "other_lang", "rule"]
+    assert data.column_names == [
+        "id", "prompt", "chosen", "rejected", "prompt_id", "lang", "other_lang", "rule", "chosen_from", "rejected_from",
+    ]  # fmt: skip
     assert data.num_rows == 8
     assert data[0]["prompt"] == [{"role": "user", "content": "ask p1 es"}]
     assert data[0]["chosen"] == [{"role": "assistant", "content": "p1 from en to es"}]

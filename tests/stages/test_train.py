@@ -29,6 +29,8 @@ def make_pair(number: int, chosen: str, rejected: str) -> Pair:
         lang="es",
         other_lang="en",
         rule=PairRule.TRANSLATED_DOMINANT,
+        chosen_from=f"translation:p{number}:en-es",
+        rejected_from=f"response:p{number}:es",
     )
 
 

@@ -34,6 +34,8 @@ def pair(number: int) -> Pair:
         lang="es",
         other_lang="en",
         rule=PairRule.TRANSLATED_DOMINANT,
+        chosen_from=f"translation:p{number}:en-es",
+        rejected_from=f"response:p{number}:es",
     )
 
 

@@ -16,18 +16,18 @@ the chosen answers; an item of any language is found in a text of any language.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lidr import config
-from lidr.audit.facts import Facts
 from lidr.audit.normalise import ngram_length, ngrams, words
-from lidr.audit.stories import Story
 from lidr.records import Prompt, Record
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 # At 0.8, short items of one template that share their first number already count (seen in the lab).
 NEAR = 0.9
@@ -35,6 +35,10 @@ KINDS = ("prompt", "chosen")
 
 # The evaluation items by benchmark.
 Evaluations = Mapping[str, Sequence[Prompt]]
+# Of one text: the greatest share of an item's n-grams that it holds, and that item.
+Nearest = tuple[float, str]
+# Of some texts: kind, number of the item, exact, share, id of the nearest text, near texts.
+Match = tuple[Any, ...]
 
 
 class Overlap(Record, frozen=True):
@@ -61,22 +65,6 @@ def evaluation_items(settings: config.Settings) -> dict[str, list[Prompt]]:
     }
 
 
-@dataclass
-class _Match:
-    """The training texts most like one item, as far as they have been read."""
-
-    share: float = 0.0
-    id: str = ""
-    exact: bool = False
-    texts: int = 0
-
-    def add(self, share: float, text_id: str, exact: bool, texts: int) -> None:
-        """Another text, or the best of some texts, of which so many are near; the first of equals stays."""
-        self.texts += texts
-        if (exact, share) > (self.exact, self.share):
-            self.exact, self.share, self.id = exact, share, text_id
-
-
 class Index:
     """All evaluation items, numbered as they come, by their words and n-grams; texts are looked up in it."""
 
@@ -99,6 +87,11 @@ class Index:
                 self._by_ngram.setdefault(gram, []).append(number)
         self._lengths = sorted(lengths)
 
+    def name(self, number: int) -> str:
+        """An item as the facts table has it: benchmark, id and language."""
+        evaluation, prompt = self.items[number]
+        return f"{evaluation}:{prompt.id}:{prompt.lang}"
+
     def numbers(self, evaluation: str) -> list[int]:
         """The items of one evaluation."""
         return [number for number, (name, _) in enumerate(self.items) if name == evaluation]
@@ -118,88 +111,91 @@ class Index:
         return self._by_words.get(" ".join(text_words), ())
 
 
-class Contamination:
-    """The training texts most like each item of an index.
+class Matches:
+    """Of some training texts, those most like each item: the first of the nearest, and how many are near."""
 
-    One that comes after another, to be merged with it, leaves out what is no better than what that one has found.
-    """
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        # [exact, share, id of the text, near texts] by kind and item.
+        self._found: dict[str, dict[int, list[Any]]] = {kind: {} for kind in KINDS}
 
-    def __init__(self, before: Contamination | None = None) -> None:
-        self._found: dict[str, dict[int, _Match]] = {kind: {} for kind in KINDS}
-        # How many n-grams in common with an item make a text count: as many as make it near, or more than any so far.
-        self._least: dict[str, dict[int, int]] = before._least if before else {kind: {} for kind in KINDS}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_least": {}}  # of no use where it is merged
-
-    def add(self, index: Index, story: Story, story_facts: Sequence[Facts]) -> None:
-        """Compare one prompt in all languages, and the chosen answers to it."""
-        for prompt in story.prompts.values():
-            self._compare(index, words(prompt.text), "prompt", prompt.id)
-        seen: set[str] = set()
-        for facts in story_facts:
-            content = facts.chosen.content
-            if content.text not in seen:
-                seen.add(content.text)
-                self._compare(index, content.words, "chosen", facts.pair.id)
-
-    def merge(self, later: Contamination) -> None:
-        """Add what was found in the texts after these."""
-        for kind, matches in later._found.items():
-            for number, match in matches.items():
-                self._match(number, kind).add(match.share, match.id, match.exact, match.texts)
-
-    def figures(self, index: Index) -> dict[str, Any]:
-        """By benchmark and kind of text: items, how many overlap exactly, nearly, at all; the mean greatest share."""
-        figures: dict[str, Any] = {}
-        for name in dict.fromkeys(name for name, _ in index.items):
-            numbers = index.numbers(name)
-            languages = {index.items[number][1].lang for number in numbers}
-            figures[name] = {"items": len(numbers), "languages": len(languages)}
-            figures[name] |= {kind: self._of(index, numbers, kind) for kind in KINDS}
-        return figures
-
-    def overlaps(self, index: Index) -> list[Overlap]:
-        """The items that overlap exactly or nearly."""
-        return [
-            Overlap(
-                evaluation=name,
-                item=prompt.id,
-                lang=prompt.lang,
-                kind=kind,
-                exact=match.exact,
-                share=round(match.share, 6),
-                texts=match.texts,
-                id=match.id,
-            )
-            for number, (name, prompt) in enumerate(index.items)
-            for kind in KINDS
-            if (match := self._match(number, kind)).texts
-        ]
-
-    def _compare(self, index: Index, text_words: Sequence[str], kind: str, text_id: str) -> None:
-        least, same = self._least[kind], index.same(text_words)
+    def add(self, text_words: Sequence[str], kind: str, text_id: str) -> Nearest | None:
+        """Compare one text with all items; returns the item that it is most like, if it is like any."""
+        index, found = self._index, self._found[kind]
+        same = index.same(text_words)
+        best, best_share = same[0] if same else None, float(bool(same))
         for number, n in index.shared(text_words).items():
-            if n >= least.get(number, 1):  # most have a common phrase, as others had before
-                least[number], count = min(n + 1, index.near_counts[number]), index.ngram_counts[number]
-                near = n >= index.near_counts[number]
-                self._match(number, kind).add(n / count, text_id, number in same, texts=near)
+            share = n / index.ngram_counts[number]
+            if share > best_share:
+                best, best_share = number, share
+            _keep(found, number, number in same, share, text_id, n >= index.near_counts[number])
         for number in same:
             if not index.ngram_counts[number]:  # too short to have an n-gram in common
-                self._match(number, kind).add(1.0, text_id, exact=True, texts=1)
+                _keep(found, number, True, 1.0, text_id, True)
+        return None if best is None else (best_share, index.name(best))
 
-    def _match(self, number: int, kind: str) -> _Match:
-        return self._found[kind].setdefault(number, _Match())
+    def rows(self) -> list[Match]:
+        """What was found, a row for each kind of text and item."""
+        return [(kind, number, *best) for kind, found in self._found.items() for number, best in found.items()]
 
-    def _of(self, index: Index, numbers: Sequence[int], kind: str) -> dict[str, Any]:
-        matches = [self._match(number, kind) for number in numbers]
-        return {
-            "exact": sum(match.exact for match in matches),
-            "near": sum(bool(match.texts) for match in matches),
-            "any": sum(match.share > 0 for match in matches),
-            "mean_share": sum(match.share for match in matches) / len(matches),
-            "too_short": sum(not index.ngram_counts[number] for number in numbers),
-        }
+
+def _keep(found: dict[int, list[Any]], number: int, exact: bool, share: float, text_id: str, near: bool) -> None:
+    """The nearest text of an item, the first of equals, and one near text more."""
+    best = found.get(number)
+    if best is None:
+        found[number] = [exact, share, text_id, int(near)]
+        return
+    best[3] += near
+    if share > best[1] or (exact and not best[0]):
+        best[:3] = exact, share, text_id
+
+
+def nearest(matches: Iterable[Match]) -> DataFrame:
+    """The matches of all texts, in their order, as one row for each kind of text and item that any is like."""
+    import pandas
+
+    rows = pandas.DataFrame(matches, columns=["kind", "number", "exact", "share", "id", "texts"])
+    best = rows.sort_values(["exact", "share"], ascending=False, kind="stable").groupby(["kind", "number"]).first()
+    return best.assign(texts=rows.groupby(["kind", "number"])["texts"].sum())
+
+
+def figures(index: Index, best: DataFrame) -> dict[str, Any]:
+    """By benchmark and kind of text: items, how many overlap exactly, nearly, at all; the mean greatest share."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(name for name, _ in index.items):
+        numbers = index.numbers(name)
+        languages = {index.items[number][1].lang for number in numbers}
+        found[name] = {"items": len(numbers), "languages": len(languages)}
+        for kind in KINDS:
+            rows = best[best.index.isin([(kind, number) for number in numbers])]
+            found[name][kind] = {
+                "exact": int(rows["exact"].sum()),
+                "near": int((rows["texts"] > 0).sum()),
+                "any": int((rows["share"] > 0).sum()),
+                "mean_share": float(rows["share"].sum()) / len(numbers),
+                "too_short": sum(not index.ngram_counts[number] for number in numbers),
+            }
+    return found
+
+
+def overlaps(index: Index, best: DataFrame) -> list[Overlap]:
+    """The items that overlap exactly or nearly, in the order of the items."""
+    near = best[best["texts"] > 0].to_dict("index")
+    return [
+        Overlap(
+            evaluation=name,
+            item=prompt.id,
+            lang=prompt.lang,
+            kind=kind,
+            exact=bool(row["exact"]),
+            share=round(float(row["share"]), 6),
+            texts=int(row["texts"]),
+            id=row["id"],
+        )
+        for number, (name, prompt) in enumerate(index.items)
+        for kind in KINDS
+        if (row := near.get((kind, number))) is not None
+    ]
 
 
 @cache

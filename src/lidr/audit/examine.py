@@ -1,87 +1,174 @@
-"""The one place where the audit looks at texts: from stories to the facts of their pairs.
+"""The one place where the audit looks at texts: from an example to its rows of the facts table.
 
-    >>> [facts.outcome for facts in next(Examiner(settings).facts([story]))]
-    [<Outcome.CHOSEN_ONLY: 'chosen_only'>, <Outcome.BOTH: 'both'>, ...]
+    >>> rows = Examiner(settings, Index(evaluations), sent("m1")).rows(example, matches)
+    >>> [row["gold_outcome"] for row in rows]
+    ['chosen_only', 'both', ...]
 
-The same text stands in many pairs of a story (the dominant answer is chosen once for every other language), so each
-text is looked at once. Stories come many at a time, because languages are told apart faster for many texts together.
+The same text stands in many pairs of an example (the dominant answer is chosen once for every other language), so each
+text is looked at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import compress
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lidr import config, langid
-from lidr.audit.facts import FLAGS, Facts, Side, outcome
-from lidr.audit.normalise import Comparable, comparable
+from lidr.audit import facts, fidelity, round_trip
+from lidr.audit.contamination import Index, Match, Matches, Nearest
+from lidr.audit.examples import Direction, Example, pair_directions
+from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
+from lidr.audit.normalise import Comparable, comparable, words
 from lidr.audit.reward import is_right
-from lidr.audit.stories import Story, origins
 from lidr.audit.text_quality import is_refusal, is_repeated, markers, near_identical
-from lidr.records import FinishReason, Prompt, Response, Translation
+from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, pair_id
 
-_Row = Response | Translation | None
+if TYPE_CHECKING:
+    from pyarrow import Table
+
+Row = dict[str, Any]
+Sides = dict[tuple[str, str], tuple[Comparable, Row]]
 
 
 class Examiner:
     """Finds the facts; `unsupported` holds the languages that identification does not know."""
 
-    def __init__(self, settings: config.Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: config.Settings, index: Index, sample: round_trip.Sent) -> None:
+        self._settings, self._index, self._sample = settings, index, sample
+        self._directions = pair_directions(settings)
         self.unsupported = tuple(lang for lang in settings.all_languages if not langid.is_supported(lang))
         self._candidates = tuple(lang for lang in settings.all_languages if lang not in self.unsupported)
 
-    def facts(self, stories: Sequence[Story]) -> Iterator[list[Facts]]:
-        """The facts of all pairs of each story, in their order."""
-        texts = dict.fromkeys(
-            messages[0].content
-            for story in stories
-            for pair in story.pairs
-            for messages in (pair.chosen, pair.rejected)
-        )
-        languages = dict(zip(texts, self._identified(list(texts)), strict=True))
-        for story in stories:
-            yield self._of(story, languages)
+    def chunk(self, examples: Sequence[Example]) -> tuple[Table, list[Match]]:
+        """The rows of some examples, and the texts among them that are most like each evaluation item."""
+        matches = Matches(self._index)
+        rows = [row for example in examples for row in self.rows(example, matches)]
+        return facts.table(rows), matches.rows()
 
-    def _identified(self, texts: list[str]) -> Sequence[str | None]:
-        return langid.identify_all(texts, self._candidates) if self._candidates else [None] * len(texts)
+    def rows(self, example: Example, matches: Matches) -> Iterator[Row]:
+        """The row of each pair and drop of one example, by direction."""
+        made: dict[Direction, Pair | Drop] = {(pair.lang, pair.other_lang): pair for pair in example.pairs}
+        made |= {(drop.lang, drop.other_lang): drop for drop in example.drops}
+        prompts = {
+            lang: _prompt(prompt, matches.add(words(prompt.text), "prompt", prompt.id))
+            for lang, prompt in example.prompts.items()
+        }
+        answers = {lang: _answer(response) for lang, response in example.responses.items()}
+        sides: Sides = {}
+        overlaps: dict[str, Nearest | None] = {}
+        for direction in self._directions:
+            lang, other_lang = direction
+            row = made[direction]
+            chosen_from, rejected_from = example.made_from(row, self._settings.dominant)
+            found = {
+                "id": pair_id(example.id, lang, other_lang),
+                "prompt_id": example.id,
+                "lang": lang,
+                "other_lang": other_lang,
+                "chosen_from": chosen_from,
+                "rejected_from": rejected_from,
+                **prompts[lang],
+                **answers.get(lang, {}),
+                **self._translation(example, (other_lang, lang)),
+            }
+            yield found | (_drop(row) if isinstance(row, Drop) else self._pair(example, row, sides, overlaps, matches))
 
-    def _of(self, story: Story, languages: dict[str, str | None]) -> list[Facts]:
-        seen: dict[tuple[str, str, type], Side] = {}
-        contents: dict[str, Comparable] = {}
+    def _pair(
+        self, example: Example, pair: Pair, sides: Sides, overlaps: dict[str, Nearest | None], matches: Matches
+    ) -> Row:
+        found: Row = {"outcome": PAIR, "rule": pair.rule.value}
+        contents = []
+        for side, origin, messages in zip(
+            SIDES, (pair.chosen_from, pair.rejected_from), (pair.chosen, pair.rejected), strict=True
+        ):
+            key = origin, pair.lang
+            if key not in sides:
+                content = comparable(messages[0].content)
+                sides[key] = content, self._side(content, example.rows[origin], example.prompts[pair.lang])
+            contents.append(sides[key][0])
+            found |= {f"{side}_{name}": value for name, value in sides[key][1].items()}
+        chosen, rejected = contents
+        if chosen.text not in overlaps:
+            overlaps[chosen.text] = matches.add(chosen.words, "chosen", pair.id)
+        found |= _overlap("chosen", overlaps[chosen.text])
+        found["near_identical"] = near_identical(chosen, rejected)
+        found["gold_outcome"] = facts.outcome(found["chosen_right"], found["rejected_right"]).value
+        return found | {"notes": list(notes(found))}
 
-        def side(text: str, lang: str, row: _Row) -> Side:
-            key = (text, lang, type(row))
-            if key not in seen:
-                if text not in contents:
-                    contents[text] = comparable(text)
-                seen[key] = self._side(contents[text], row, story.prompts[lang], languages[text])
-            return seen[key]
+    def _side(self, content: Comparable, row: Response | Translation, prompt: Prompt) -> Row:
+        text = content.text
+        found_lang = langid.identify(text, self._candidates) if self._candidates else None
+        judged = found_lang is not None and prompt.lang in self._candidates
+        return {
+            "characters": len(text),
+            "words": len(content.words),
+            "tokens": row.completion_tokens if isinstance(row, Response) else None,
+            "lang": found_lang,
+            "off_target": judged and found_lang != langid.primary(prompt.lang),
+            "right": is_right(text, prompt),
+            "truncated": row.finish_reason is FinishReason.LENGTH,
+            "repeated": is_repeated(content),
+            "markers": markers(text),
+            "refusal": is_refusal(content),
+        }
 
-        found = []
-        for pair in story.pairs:
-            made_from = origins(story, pair.lang, pair.other_lang, pair.rule, self._settings.dominant)
-            chosen = side(pair.chosen[0].content, pair.lang, made_from.chosen)
-            rejected = side(pair.rejected[0].content, pair.lang, made_from.rejected)
-            near = near_identical(chosen.content, rejected.content)
-            found.append(Facts(pair, made_from, chosen, rejected, near, outcome(chosen.right, rejected.right)))
-        return found
+    def _translation(self, example: Example, direction: Direction) -> Row:
+        translation, answer = example.translations.get(direction), example.responses.get(direction[0])
+        if translation is None:
+            return {}
+        found = {
+            "translation_finish_reason": translation.finish_reason.value,
+            "translation_parsed": translation.text is not None,
+            "translation_empty": translation.text is not None and not translation.text.strip(),
+            "translation_tolerated": bool(translation.tolerated),
+            "translation_compared": translation.text is not None and answer is not None,
+        }
+        if answer is None:
+            return found
+        if translation.text is not None:
+            prompt = example.prompts[direction[0]]
+            found |= fidelity.compare(prompt, answer.text, translation.text, direction)
+        back = self._sample.get((example.id, direction))
+        return found if back is None else found | round_trip.compare(back, answer)
 
-    def _side(self, content: Comparable, row: _Row, prompt: Prompt, found_lang: str | None) -> Side:
-        text, found_markers = content.text, markers(content.text)
-        # Mostly the language that is expected; only else are the codes worth a second, slower look (zh-Hant is zh).
-        differs = found_lang not in (None, prompt.lang) and prompt.lang in self._candidates
-        holds = (
-            row is not None and row.finish_reason is FinishReason.LENGTH,
-            is_repeated(content),
-            bool(found_markers),
-            is_refusal(content),
-        )
-        return Side(
-            content=content,
-            found_lang=found_lang,
-            off_target=differs and langid.is_off_target(text, prompt.lang, self._candidates),
-            right=is_right(text, prompt),
-            flags=tuple(compress(FLAGS, holds)) if any(holds) else (),
-            markers=found_markers,
-        )
+
+def notes(row: Mapping[str, Any]) -> Iterator[str]:
+    """What is worth a look in a pair, in words."""
+    for side in SIDES:
+        for flag in FLAGS:
+            if row[f"{side}_{flag}"]:
+                yield f"{side}: {flag}"
+        if row[f"{side}_off_target"]:
+            yield f"{side}: off target ({row[f'{side}_lang']})"
+    if row["near_identical"]:
+        yield "near-identical"
+
+
+def _prompt(prompt: Prompt, nearest: Nearest | None) -> Row:
+    return {
+        "source": prompt.source.name,
+        "source_row": prompt.source.row,
+        "kind": prompt.kind.value,
+        "gold": prompt.answer if isinstance(prompt.answer, str) else None,
+        "prompt_characters": len(prompt.text),
+        **_overlap("prompt", nearest),
+    }
+
+
+def _overlap(kind: str, nearest: Nearest | None) -> Row:
+    share, item = (0.0, None) if nearest is None else nearest
+    return {f"{kind}_overlap": share, f"{kind}_overlap_item": item}
+
+
+def _answer(response: Response) -> Row:
+    return {
+        "answer_finish_reason": response.finish_reason.value,
+        "answer_characters": len(response.text),
+        "answer_tokens": response.completion_tokens,
+        "answer_empty": response.finish_reason is FinishReason.STOP and not response.text.strip(),
+        "answer_reasoning_characters": len(response.reasoning),
+    }
+
+
+def _drop(drop: Drop) -> Row:
+    return {"outcome": DROP, "stage": drop.stage, "reason": drop.reason.value, "detail": drop.detail}

@@ -1,21 +1,34 @@
-"""What the audit finds out about one pair; every table counts these, and the page shows them.
+"""The facts table: one row for each pair or drop, with everything that the audit finds out about it.
 
->>> facts.outcome, facts.chosen.right, facts.rejected.found_lang, facts.rejected.flags
-(<Outcome.CHOSEN_ONLY: 'chosen_only'>, True, 'en', ('repeated',))
+    >>> import pandas
+    >>> facts = pandas.read_parquet("data/m1/audit/facts.parquet")
+    >>> facts.query("outcome == 'pair' and not chosen_right").groupby("lang").size()
+
+`lidr audit` writes it, and makes its report, figures and plots from it by group-bys. `COLUMNS` documents it, and so
+does docs/audit.md. Rows stand in the order of the dominant language's prompts; texts are not in it, `id` leads to them
+in pairs.jsonl. The same data give the same bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msgspec import Struct
+from lidr.jsonl import atomic_file
 
-from lidr.audit.normalise import Comparable
-from lidr.audit.stories import Origins
-from lidr.records import Pair
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pyarrow import Schema, Table
 
 SIDES = ("chosen", "rejected")
 FLAGS = ("truncated", "repeated", "markers", "refusal")
+PAIR, DROP = "pair", "drop"
+_IDENTITY = ("prompt_id", "lang", "other_lang")
+
+# Rows that are read and written together.
+_ROW_GROUP = 100_000
 
 
 class Outcome(StrEnum):
@@ -28,38 +41,128 @@ class Outcome(StrEnum):
     UNJUDGED = "unjudged"  # no gold answer, or none that can be compared
 
 
-class Side(Struct, frozen=True, gc=False):
-    """One answer of a pair. `right` is None without a gold answer.
+class Column(NamedTuple):
+    """One column: its name, its Arrow type, and what stands there. All may be null."""
 
-    `flags` are those of `FLAGS` that hold: what is wrong with the text by its look.
-    """
-
-    content: Comparable
-    found_lang: str | None
-    off_target: bool
-    right: bool | None
-    flags: tuple[str, ...]
-    markers: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """As it was written."""
-        return self.content.text
+    name: str
+    kind: str
+    meaning: str
 
 
-class Facts(Struct, frozen=True, gc=False):
-    """One pair, where its texts come from, and what they are."""
+def _side(side: str) -> tuple[Column, ...]:
+    return (
+        Column(f"{side}_from", "string", f"the row that the {side} text is taken from, or of a drop would have been"),
+        Column(f"{side}_characters", "int32", f"length of the {side} text"),
+        Column(f"{side}_words", "int32", "its words; single characters in scripts without spaces"),
+        Column(f"{side}_tokens", "int32", "its tokens, where it is the model's own answer"),
+        Column(f"{side}_lang", "string", "the language that it is identified as; null where it has too few letters"),
+        Column(f"{side}_off_target", "bool", "whether that is another language than `lang`"),
+        Column(f"{side}_right", "bool", "whether it says the gold answer; null where nothing can tell"),
+        Column(f"{side}_truncated", "bool", "whether the row that it is taken from was cut off at the token limit"),
+        Column(f"{side}_repeated", "bool", "whether it repeats itself"),
+        Column(f"{side}_markers", "list<string>", "leftovers of the translation request or of a chat template in it"),
+        Column(f"{side}_refusal", "bool", "whether it begins by declining to answer"),
+    )
 
-    pair: Pair
-    origins: Origins
-    chosen: Side
-    rejected: Side
-    near_identical: bool
-    outcome: Outcome
 
-    def sides(self) -> tuple[tuple[str, Side], tuple[str, Side]]:
-        """Each of `SIDES` by its name."""
-        return ("chosen", self.chosen), ("rejected", self.rejected)
+COLUMNS = (
+    Column("id", "string", "of the pair, or of the pair that a drop would have been"),
+    Column("prompt_id", "string", "of the prompt, the same in every language"),
+    Column("lang", "string", "language of the pair"),
+    Column("other_lang", "string", "language that it compares with"),
+    Column("outcome", "string", "`pair` or `drop`"),
+    Column("rule", "string", "rule that chose the chosen answer; null for a drop"),
+    Column("stage", "string", "stage that dropped it; null for a pair, as are the next two"),
+    Column("reason", "string", "why it was dropped"),
+    Column("detail", "string", "the same in words"),
+    Column("source", "string", "source of the prompt"),
+    Column("source_row", "int64", "its row in the source, from 0"),
+    Column("kind", "string", "`task`, or `translation` for a prompt that asks for one"),
+    Column("gold", "string", "gold answer of the prompt in `lang`"),
+    Column("prompt_characters", "int32", "length of the prompt in `lang`"),
+    Column("prompt_overlap", "float64", "greatest share of an evaluation item's n-grams that the prompt holds"),
+    Column("prompt_overlap_item", "string", "the first such item, as benchmark:id:language"),
+    Column("answer_finish_reason", "string", "how the own answer in `lang` ended; null where there is none"),
+    Column("answer_characters", "int32", "length of the own answer in `lang`"),
+    Column("answer_tokens", "int32", "its tokens"),
+    Column("answer_empty", "bool", "whether it ended by itself without any text"),
+    Column("answer_reasoning_characters", "int32", "length of the reasoning before it, which is in no pair"),
+    Column("translation_finish_reason", "string", "how the translation from `other_lang` ended; null where none is"),
+    Column("translation_parsed", "bool", "whether its text could be read"),
+    Column("translation_empty", "bool", "whether its text is empty"),
+    Column("translation_tolerated", "bool", "whether a departure from the format was accepted"),
+    Column("translation_compared", "bool", "whether there is an answer to compare its text with"),
+    Column("translation_numbers_kept", "bool", "whether it holds the answer's numbers; null where there are none"),
+    Column("translation_answer_kept", "bool", "whether it arrives at the answer's number; null where none can tell"),
+    Column("translation_exact", "bool", "whether it is the lab's exact translation; null outside of the lab's world"),
+    Column("round_trip_parsed", "bool", "whether its way back could be read; null where it was not sent back"),
+    Column("round_trip_same", "bool", "whether the same text came back"),
+    Column("round_trip_chrf", "float64", "chrF of what came back against the answer, 0 to 100"),
+    *_side("chosen"),
+    Column("chosen_overlap", "float64", "greatest share of an evaluation item's n-grams that the chosen text holds"),
+    Column("chosen_overlap_item", "string", "the first such item, as benchmark:id:language"),
+    *_side("rejected"),
+    Column("near_identical", "bool", "whether the two texts are all but the same"),
+    Column("gold_outcome", "string", f"which of the two is right: {', '.join(f'`{outcome}`' for outcome in Outcome)}"),
+    Column("notes", "list<string>", "what is worth a look, in words"),
+)
+
+
+def schema() -> Schema:
+    """The table's Arrow schema, each field with its description."""
+    import pyarrow
+
+    kinds = {
+        "string": pyarrow.string(),
+        "bool": pyarrow.bool_(),
+        "int32": pyarrow.int32(),
+        "int64": pyarrow.int64(),
+        "float64": pyarrow.float64(),
+        "list<string>": pyarrow.list_(pyarrow.string()),
+    }
+    return pyarrow.schema(
+        [pyarrow.field(column.name, kinds[column.kind], metadata={"description": column.meaning}) for column in COLUMNS]
+    )
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Rows as a table; what a row does not have is null."""
+    import pyarrow
+
+    return pyarrow.Table.from_pylist(rows, schema=schema())
+
+
+def joined(tables: Iterable[Table]) -> Table:
+    """One table of all rows, whose bytes do not depend on how they came."""
+    import pyarrow
+
+    return pyarrow.concat_tables([schema().empty_table(), *tables]).combine_chunks()
+
+
+def write(path: Path, facts: Table) -> None:
+    """Write the table as Parquet, whole or not at all."""
+    from pyarrow import parquet
+
+    with atomic_file(path) as file:
+        parquet.write_table(facts, file, compression="zstd", row_group_size=_ROW_GROUP)
+
+
+def frame(facts: Table) -> DataFrame:
+    """The table for group-bys; a null is a null in every column."""
+    import pandas
+
+    return facts.to_pandas(types_mapper=pandas.ArrowDtype)
+
+
+def within(rows: DataFrame, lang: str, other_lang: str | None = None) -> DataFrame:
+    """The rows in one language, or in one direction."""
+    holds = rows["lang"] == lang
+    return rows[holds if other_lang is None else holds & (rows["other_lang"] == other_lang)]
+
+
+def columns(rows: DataFrame, *prefixes: str) -> DataFrame:
+    """What identifies a row, and the columns whose names begin with a prefix: fewer columns are filtered faster."""
+    return rows[[name for name in rows.columns if name.startswith((*_IDENTITY, *prefixes))]]
 
 
 def outcome(chosen_right: bool | None, rejected_right: bool | None) -> Outcome:

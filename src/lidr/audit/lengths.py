@@ -1,6 +1,6 @@
 """How long chosen and rejected are, and whether dropping pairs favours short prompts' answers.
 
-    >>> lengths.figures(("es",))["by_language"]["es"]["difference"]
+    >>> figures(frame, pairs, settings)["by_language"]["es"]["difference"]
     {'n': 262, 'mean': 3.2, 'q1': -2, 'median': 0, 'q3': 5, 'max': 61}
 
 DPO learns length where chosen answers are longer than rejected ones, and a model loses its long answers where they are
@@ -10,18 +10,19 @@ recorded (a translation's is not).
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from math import sqrt
 from statistics import NormalDist
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lidr import config
-from lidr.audit.facts import SIDES, Facts
-from lidr.audit.stories import Story
+from lidr.audit.facts import SIDES, columns, within
 from lidr.records import DropReason
 
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
 Histogram = Counter[int]
-Key = TypeVar("Key")
 
 # Of the difference in the share dropped between the longest and the shortest quarter: less is no bias worth a warning.
 SMALLEST_BIAS = 0.01
@@ -52,126 +53,96 @@ def quantile(histogram: Histogram, share: float) -> int:
     return max(histogram)
 
 
-class Lengths:
-    """Histograms of lengths by language and side."""
-
-    def __init__(self) -> None:
-        self.characters: dict[tuple[str, str], Histogram] = defaultdict(Counter)
-        self._tokens: dict[str, Histogram] = defaultdict(Counter)
-        self._differences: dict[str, Histogram] = defaultdict(Counter)
-
-    def add_story(self, story: Story) -> None:
-        """Count the tokens of the model's own answers."""
-        for lang, response in story.responses.items():
-            self._tokens[lang][response.completion_tokens] += 1
-
-    def add(self, facts: Facts) -> None:
-        """Count the characters of one pair."""
-        lang = facts.pair.lang
-        for name, side in facts.sides():
-            self.characters[lang, name][len(side.text)] += 1
-        difference = len(facts.chosen.text) - len(facts.rejected.text)
-        self._differences[lang][difference] += 1
-
-    def merge(self, later: Lengths) -> None:
-        """Add the lengths of the stories after these."""
-        _merge(self.characters, later.characters)
-        _merge(self._tokens, later._tokens)
-        _merge(self._differences, later._differences)
-
-    def figures(self, languages: tuple[str, ...]) -> dict[str, Any]:
-        """Distributions by language: characters of each side, their difference, tokens of the model's own answers."""
-        return {"by_language": {lang: self._of(lang) for lang in languages}}
-
-    def _of(self, lang: str) -> dict[str, Any]:
-        differences = self._differences.get(lang, Counter())
-        n = differences.total()
-        figures: dict[str, Any] = {
-            name: distribution(self.characters.get((lang, name), Counter())) for name in SIDES
-        } | {"difference": distribution(differences), "answer_tokens": distribution(self._tokens.get(lang, Counter()))}
-        if n:
-            figures["chosen_longer"] = sum(c for value, c in differences.items() if value > 0) / n
-            figures["chosen_shorter"] = sum(c for value, c in differences.items() if value < 0) / n
-        return figures
+def figures(frame: DataFrame, pairs: DataFrame, settings: config.Settings) -> dict[str, Any]:
+    """By language, distributions of lengths and their difference; and drops by the length of the dominant answer."""
+    frame = columns(frame, "reason", "answer_characters", "answer_tokens")
+    pairs = columns(pairs, *(f"{side}_characters" for side in SIDES))
+    by_language = {
+        lang: _of(within(pairs, lang), within(frame, lang).drop_duplicates("prompt_id"))
+        for lang in settings.all_languages
+    }
+    return {"by_language": by_language, "drops": _drops_by_length(frame, settings)}
 
 
-class DropsByLength:
-    """Drops by the length of the dominant answer to their prompt, in quarters of all prompts."""
+def histograms(pairs: DataFrame, languages: tuple[str, ...]) -> dict[tuple[str, str], Histogram]:
+    """Lengths in characters by (language, side), those that any pair has."""
+    pairs = columns(pairs, *(f"{side}_characters" for side in SIDES))
+    found = {
+        (lang, side): _histogram(within(pairs, lang)[f"{side}_characters"]) for lang in languages for side in SIDES
+    }
+    return {key: histogram for key, histogram in found.items() if histogram}
 
-    def __init__(self, settings: config.Settings) -> None:
-        self._dominant = settings.dominant
-        self._directions = 2 * len(settings.languages)
-        self._confidence = settings.audit.confidence
-        self._prompts: Histogram = Counter()
-        self._failed: Counter[tuple[int, int]] = Counter()  # (length, directions that failed) -> prompts
-        self._reasons: Counter[tuple[int, DropReason]] = Counter()
 
-    def add(self, story: Story) -> None:
-        """Count one prompt; without a dominant answer it has no length, and is left out."""
-        response = story.responses.get(self._dominant)
-        if response is None:
-            return
-        length = len(response.text)
-        self._prompts[length] += 1
-        self._failed[length, sum(drop.reason is not DropReason.IDENTICAL for drop in story.drops)] += 1
-        self._reasons.update((length, drop.reason) for drop in story.drops)
+def _of(pairs: DataFrame, answers: DataFrame) -> dict[str, Any]:
+    differences = pairs["chosen_characters"] - pairs["rejected_characters"]
+    found: dict[str, Any] = {side: distribution(_histogram(pairs[f"{side}_characters"])) for side in SIDES}
+    found["difference"] = distribution(_histogram(differences))
+    found["answer_tokens"] = distribution(_histogram(answers["answer_tokens"]))
+    if len(pairs):
+        found["chosen_longer"] = int((differences > 0).sum()) / len(pairs)
+        found["chosen_shorter"] = int((differences < 0).sum()) / len(pairs)
+    return found
 
-    def merge(self, later: DropsByLength) -> None:
-        """Add the counts of the prompts after these."""
-        self._prompts.update(later._prompts)
-        self._failed.update(later._failed)
-        self._reasons.update(later._reasons)
 
-    def figures(self) -> dict[str, Any]:
-        """For each quarter its bounds, and the share of its prompts x directions dropped, in all and by reason.
+def _histogram(column: Series) -> Histogram:
+    return Counter(column.value_counts().to_dict())
 
-        `failed` leaves identical answers out: there is nothing to prefer in them, so nothing is lost. `bias` is the
-        share failed in the longest quarter less that in the shortest, with an interval over prompts: the directions of
-        one prompt share its answers, and are no independent evidence.
-        """
-        quarters = [self._quarter(low, high) for low, high in self._bounds()]
-        figures: dict[str, Any] = {f"q{i}": quarter for i, quarter in enumerate(quarters, start=1)}
-        if len(quarters) < 2:
-            return {"quarters": figures}
-        first, last = (self._shares(q["from"], q["to"]) for q in (quarters[0], quarters[-1]))
-        difference = _mean(last) - _mean(first)
-        margin = NormalDist().inv_cdf(0.5 + self._confidence / 2) * sqrt(_variance(first) + _variance(last))
-        return {
-            "quarters": figures,
-            "bias": {"difference": difference, "low": difference - margin, "high": difference + margin},
-        }
 
-    def _bounds(self) -> list[tuple[int, int]]:
-        """Lengths from and to of each quarter, fewer than four where many answers are equally long."""
-        if not self._prompts:
-            return []
-        ends = sorted({quantile(self._prompts, share) for share in (0.25, 0.5, 0.75, 1.0)})
-        starts = [min(self._prompts), *(end + 1 for end in ends[:-1])]
-        return list(zip(starts, ends, strict=True))
+def _drops_by_length(frame: DataFrame, settings: config.Settings) -> dict[str, Any]:
+    """For each quarter its bounds, and the share of its prompts x directions dropped, in all and by reason.
 
-    def _quarter(self, low: int, high: int) -> dict[str, Any]:
-        prompts = sum(count for length, count in self._prompts.items() if low <= length <= high)
-        reasons: Counter[str] = Counter()
-        for (length, reason), count in self._reasons.items():
-            if low <= length <= high:
-                reasons[reason.value] += count
-        rows = prompts * self._directions
-        failed = (reasons.total() - reasons[DropReason.IDENTICAL.value]) / rows
-        by_reason = {reason.value: reasons[reason.value] / rows for reason in DropReason if reasons[reason.value]}
-        return {
-            "from": low,
-            "to": high,
-            "prompts": prompts,
-            "dropped": reasons.total() / rows,
-            "failed": failed,
-        } | by_reason
+    A prompt without a dominant answer has no length, and is left out. `failed` leaves identical answers out: there is
+    nothing to prefer in them, so nothing is lost. `bias` is the share failed in the longest quarter less that in the
+    shortest, with an interval over prompts: the directions of one prompt share its answers, and are no independent
+    evidence.
+    """
+    lengths = within(frame, settings.dominant).drop_duplicates("prompt_id").set_index("prompt_id")["answer_characters"]
+    rows = frame[["prompt_id", "reason"]].assign(length=frame["prompt_id"].map(lengths.dropna().astype("int64")))
+    rows = rows.dropna(subset="length")
+    rows["failed"] = rows["reason"].notna() & (rows["reason"] != DropReason.IDENTICAL.value).fillna(False)
+    prompts = rows.groupby("prompt_id").agg(length=("length", "first"), failed=("failed", "mean"))
+    quarters = [(low, high, _between(rows, low, high)) for low, high in _bounds(_histogram(prompts["length"]))]
+    figures: dict[str, Any] = {
+        f"q{i}": {"from": low, "to": high, "prompts": len(_between(prompts, low, high))} | _dropped(part)
+        for i, (low, high, part) in enumerate(quarters, start=1)
+    }
+    if len(quarters) < 2:
+        return {"quarters": figures}
+    first, last = (_between(prompts, low, high)["failed"] for low, high, _ in (quarters[0], quarters[-1]))
+    difference = float(last.mean() - first.mean())
+    margin = NormalDist().inv_cdf(0.5 + settings.audit.confidence / 2) * sqrt(
+        _squared_error(first) + _squared_error(last)
+    )
+    return {
+        "quarters": figures,
+        "bias": {"difference": difference, "low": difference - margin, "high": difference + margin},
+    }
 
-    def _shares(self, low: int, high: int) -> Counter[float]:
-        shares: Counter[float] = Counter()
-        for (length, failed), prompts in self._failed.items():
-            if low <= length <= high:
-                shares[failed / self._directions] += prompts
-        return shares
+
+def _bounds(lengths: Histogram) -> list[tuple[int, int]]:
+    """Lengths from and to of each quarter, fewer than four where many answers are equally long."""
+    if not lengths:
+        return []
+    ends = sorted({quantile(lengths, share) for share in (0.25, 0.5, 0.75, 1.0)})
+    starts = [min(lengths), *(end + 1 for end in ends[:-1])]
+    return list(zip(starts, ends, strict=True))
+
+
+def _between(rows: DataFrame, low: int, high: int) -> DataFrame:
+    return rows[rows["length"].between(low, high)]
+
+
+def _dropped(rows: DataFrame) -> dict[str, float]:
+    """The shares of these prompts x directions that were dropped: in all, but for identical answers, and by reason."""
+    reasons = rows["reason"].value_counts()
+    counts = {reason.value: int(reasons[reason.value]) for reason in DropReason if reason.value in reasons.index}
+    shares = {"dropped": sum(counts.values()) / len(rows), "failed": int(rows["failed"].sum()) / len(rows)}
+    return shares | {reason: count / len(rows) for reason, count in counts.items()}
+
+
+def _squared_error(shares: Series) -> float:
+    """Of their mean: the variance over the number."""
+    return float(shares.var()) / len(shares) if len(shares) > 1 else 0.0
 
 
 def bias_warning(figures: dict[str, Any]) -> str | None:
@@ -186,18 +157,3 @@ def bias_warning(figures: dict[str, Any]) -> str | None:
         f"drops bias the pairs towards {kept} answers: {longest:.1%} failed where the dominant answer is longest, "
         f"{shortest:.1%} where it is shortest"
     )
-
-
-def _merge(histograms: dict[Key, Histogram], later: dict[Key, Histogram]) -> None:
-    for key, histogram in later.items():
-        histograms.setdefault(key, Counter()).update(histogram)
-
-
-def _mean(shares: Counter[float]) -> float:
-    return sum(share * n for share, n in sorted(shares.items())) / shares.total()
-
-
-def _variance(shares: Counter[float]) -> float:
-    """Of the mean."""
-    n, mean = shares.total(), _mean(shares)
-    return sum(count * (share - mean) ** 2 for share, count in sorted(shares.items())) / max(n - 1, 1) / n

@@ -9,14 +9,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lidr import config
 from lidr.audit import lengths
 from lidr.audit.contamination import Overlap
 from lidr.audit.sample import Entry
 
-# A share of chosen answers from which on a flaw is worth a warning.
+if TYPE_CHECKING:
+    from pyarrow import Table
+
+# A share of chosen answers from which on something wrong with them is worth a warning.
 WORTH_A_WARNING = 0.05
 # Of the length of rejected answers: by so much may chosen ones differ on average before a warning.
 LENGTH_MARGIN = 0.10
@@ -24,7 +27,10 @@ LENGTH_MARGIN = 0.10
 
 @dataclass(frozen=True)
 class Report:
-    """One iteration's audit. `histograms` are lengths in characters by (language, side), for the plot."""
+    """One iteration's audit. `histograms` are lengths in characters by (language, side), for the plot.
+
+    `facts` is the table that all of it is made from; `facts.COLUMNS` documents it.
+    """
 
     iteration: str
     settings: config.Settings
@@ -36,6 +42,7 @@ class Report:
     histograms: dict[tuple[str, str], lengths.Histogram]
     pairs: list[Entry]
     drops: list[Entry]
+    facts: Table
 
 
 def warnings(settings: config.Settings, figures: dict[str, Any], unsupported: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,6 @@
 """The reward signal itself: on prompts with a gold answer, is the chosen text right and the rejected one wrong?
 
-    >>> reward.figures(settings)["by_language"]["es"]
+    >>> figures(pairs, settings)["by_language"]["es"]
     {'pairs': 280, 'judged': 280, 'chosen_only': 112, 'both': 150, 'neither': 8, 'rejected_only': 10, ...,
      'accuracy': 0.918033, 'low': 0.8556, 'high': 0.9548, 'verdict': 'go on', 'p': 0.0}
 
@@ -18,21 +18,25 @@ the world's own checker, which also wants the right language; for others the num
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lidr import config
-from lidr.audit.facts import Facts, Outcome
-from lidr.audit.stories import Direction, pair_directions
+from lidr.audit.examples import pair_directions
+from lidr.audit.facts import SIDES, Outcome, columns, within
 from lidr.evals.numbers import extract_answer
 from lidr.evals.statistics import sign_test, wilson
 from lidr.records import Prompt, PromptKind
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 LAB = "lab/"
 GO_ON, STOP, REVERSED, TOO_FEW, NO_GOLD = "go on", "stop", "stop: reversed", "too few", "no gold answers"
+
+# Which way a pair of each outcome points.
+POINTS = dict.fromkeys(map(str, Outcome), 0) | {Outcome.CHOSEN_ONLY.value: 1, Outcome.REJECTED_ONLY.value: -1}
 
 
 def is_right(text: str, prompt: Prompt) -> bool | None:
@@ -47,72 +51,44 @@ def is_right(text: str, prompt: Prompt) -> bool | None:
     return extract_answer(text, prompt.lang) == gold
 
 
-class Reward:
-    """Counts outcomes by direction, and prompts by which way their pairs point."""
+def figures(pairs: DataFrame, settings: config.Settings) -> dict[str, Any]:
+    """The table of outcomes with reward accuracy and its interval: all, by language, by direction."""
+    pairs, confidence = columns(pairs, "gold_outcome", "chosen_right", "rejected_right"), settings.audit.confidence
+    by_language = {lang: within(pairs, lang) for lang in settings.all_languages}
+    return {
+        "all": _table(pairs, confidence) | _verdict(pairs, confidence),
+        "by_language": {
+            lang: _table(rows, confidence) | _verdict(rows, confidence) for lang, rows in by_language.items()
+        },
+        "by_direction": {
+            f"{a}:{b}": _table(within(by_language[a], a, b), confidence) for a, b in pair_directions(settings)
+        },
+    }
 
-    def __init__(self) -> None:
-        self._outcomes: Counter[tuple[Direction, Outcome]] = Counter()
-        self._right: Counter[tuple[Direction, str]] = Counter()
-        self._better: Counter[str] = Counter()
-        self._worse: Counter[str] = Counter()
 
-    def add(self, story_facts: Sequence[Facts]) -> None:
-        """Count the pairs of one prompt."""
-        balance = {"all": 0}
-        for facts in story_facts:
-            lang, outcome = facts.pair.lang, facts.outcome
-            direction = (lang, facts.pair.other_lang)
-            self._outcomes[direction, outcome] += 1
-            if outcome is not Outcome.UNJUDGED:
-                self._right[direction, "chosen"] += bool(facts.chosen.right)
-                self._right[direction, "rejected"] += bool(facts.rejected.right)
-            points = (outcome is Outcome.CHOSEN_ONLY) - (outcome is Outcome.REJECTED_ONLY)
-            balance[lang] = balance.get(lang, 0) + points
-            balance["all"] += points
-        for group, points in balance.items():
-            self._better[group] += points > 0
-            self._worse[group] += points < 0
+def _table(pairs: DataFrame, confidence: float) -> dict[str, Any]:
+    found = pairs["gold_outcome"].value_counts()
+    counts = {outcome: int(found.get(outcome.value, 0)) for outcome in Outcome}
+    judged = pairs[pairs["gold_outcome"] != Outcome.UNJUDGED.value]
+    table: dict[str, Any] = {"pairs": len(pairs), "judged": len(judged)}
+    table |= {outcome.value: count for outcome, count in counts.items()}
+    for side in SIDES:
+        right = int(judged[f"{side}_right"].sum())
+        table |= {f"{side}_right": right} | share(right, len(judged), confidence, f"{side}_accuracy")
+    decided = counts[Outcome.CHOSEN_ONLY] + counts[Outcome.REJECTED_ONLY]
+    return table | share(counts[Outcome.CHOSEN_ONLY], decided, confidence, "accuracy")
 
-    def merge(self, later: Reward) -> None:
-        """Add the counts of the prompts after these."""
-        self._outcomes.update(later._outcomes)
-        self._right.update(later._right)
-        self._better.update(later._better)
-        self._worse.update(later._worse)
 
-    def figures(self, settings: config.Settings) -> dict[str, Any]:
-        """The table of outcomes with reward accuracy and its interval: all, by language, by direction."""
-        directions, confidence = pair_directions(settings), settings.audit.confidence
-        by_language = {
-            lang: self._table([d for d in directions if d[0] == lang], confidence)
-            | self._verdict(lang, [d for d in directions if d[0] == lang], confidence)
-            for lang in settings.all_languages
-        }
-        return {
-            "all": self._table(directions, confidence) | self._verdict("all", directions, confidence),
-            "by_language": by_language,
-            "by_direction": {f"{a}:{b}": self._table([(a, b)], confidence) for a, b in directions},
-        }
-
-    def _table(self, directions: list[Direction], confidence: float) -> dict[str, Any]:
-        counts = {o: sum(self._outcomes[d, o] for d in directions) for o in Outcome}
-        judged = sum(counts.values()) - counts[Outcome.UNJUDGED]
-        figures: dict[str, Any] = {"pairs": sum(counts.values()), "judged": judged}
-        figures |= {outcome.value: count for outcome, count in counts.items()}
-        for side in ("chosen", "rejected"):
-            right = sum(self._right[d, side] for d in directions)
-            figures |= {f"{side}_right": right} | share(right, judged, confidence, f"{side}_accuracy")
-        decided = counts[Outcome.CHOSEN_ONLY] + counts[Outcome.REJECTED_ONLY]
-        return figures | share(counts[Outcome.CHOSEN_ONLY], decided, confidence, "accuracy")
-
-    def _verdict(self, group: str, directions: list[Direction], confidence: float) -> dict[str, Any]:
-        judged = sum(self._outcomes[d, o] for d in directions for o in Outcome if o is not Outcome.UNJUDGED)
-        better, worse = self._better[group], self._worse[group]
-        figures: dict[str, Any] = {"prompts_better": better, "prompts_worse": worse}
-        if not judged:
-            return figures | {"verdict": NO_GOLD}
-        word, p = verdict(better, worse, confidence)
-        return figures | {"verdict": word, "p": p}
+def _verdict(pairs: DataFrame, confidence: float) -> dict[str, Any]:
+    """Over prompts: a prompt is better where more of its pairs point the right way than the wrong way."""
+    outcomes = pairs["gold_outcome"]
+    by_prompt = outcomes.map(POINTS).groupby(pairs["prompt_id"]).sum()
+    better, worse = int((by_prompt > 0).sum()), int((by_prompt < 0).sum())
+    counts: dict[str, Any] = {"prompts_better": better, "prompts_worse": worse}
+    if (outcomes == Outcome.UNJUDGED.value).all():
+        return counts | {"verdict": NO_GOLD}
+    word, p = verdict(better, worse, confidence)
+    return counts | {"verdict": word, "p": p}
 
 
 def verdict(better: int, worse: int, confidence: float) -> tuple[str, float]:

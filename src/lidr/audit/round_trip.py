@@ -1,6 +1,6 @@
 """How much of an answer is left when its translation is translated back, by the same model: chrF of a sample.
 
-    >>> round_trip.figures(settings)["en-es"]
+    >>> figures(frame, settings)["en-es"]
     {'n': 25, 'unparsed': 0, 'chrf': 98.3, 'low': 96.9, 'high': 99.1, 'same': 21}
 
 The stage `translate` writes the sample. chrF is sacrebleu's, with its default signature (characters to n = 6, no words,
@@ -12,15 +12,18 @@ the measures of `fidelity`, which look at the way there alone.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from lidr import config, paths
-from lidr.audit.stories import Direction, Story, translation_directions
+from lidr.audit.examples import Direction, translation_directions
+from lidr.audit.facts import columns, within
 from lidr.errors import InputError
 from lidr.jsonl import read_rows
-from lidr.records import Translation
+from lidr.records import Response, Translation
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 # What came back, by the prompt's id and the direction of the way there.
 Sent = Mapping[tuple[str, Direction], Translation]
@@ -37,55 +40,44 @@ def sent(iteration: str) -> Sent:
     return found
 
 
-class RoundTrip:
-    """Scores the sample's answers."""
+def compare(back: Translation, answer: Response) -> dict[str, Any]:
+    """What came back of an answer, as columns of the facts table."""
+    if back.text is None:
+        return {"round_trip_parsed": False}
+    return {
+        "round_trip_parsed": True,
+        "round_trip_same": back.text.strip() == answer.text.strip(),
+        "round_trip_chrf": chrf(back.text, answer.text),
+    }
 
-    def __init__(self) -> None:
-        self._met: set[tuple[str, Direction]] = set()
-        self._scores: dict[Direction, list[float]] = {}
-        self._counts: Counter[tuple[Direction, str]] = Counter()
 
-    def add(self, sample: Sent, story: Story) -> None:
-        """Compare the answers of one prompt with what came back of them."""
-        for direction in story.translations:
-            back = sample.get((story.id, direction))
-            if back is None:
-                continue
-            self._met.add((story.id, direction))
-            answer = story.responses.get(direction[0])
-            if answer is None:
-                continue
-            self._counts[direction, "n"] += 1
-            if back.text is None:
-                self._counts[direction, "unparsed"] += 1
-                continue
-            self._scores.setdefault(direction, []).append(chrf(back.text, answer.text))
-            self._counts[direction, "same"] += back.text.strip() == answer.text.strip()
+def check(iteration: str, sample: Sent, translated: Collection[tuple[str, Direction]]) -> None:
+    """Raise InputError where an answer came back that was never translated."""
+    for prompt_id, (source, target) in sample:
+        if (prompt_id, (source, target)) not in translated:
+            problem = f"a row of {prompt_id!r}: there is no translation {source}-{target} of it"
+            raise InputError(problem, paths.round_trip(iteration))
 
-    def merge(self, later: RoundTrip) -> None:
-        """Add the scores of the prompts after these."""
-        self._met |= later._met
-        self._counts.update(later._counts)
-        for direction, scores in later._scores.items():
-            self._scores.setdefault(direction, []).extend(scores)
 
-    def figures(self, settings: config.Settings, iteration: str, sample: Sent) -> dict[str, Any]:
-        """By direction: answers that were sent and came back, and their mean chrF; raises where a row has no answer."""
-        for prompt_id, (source, target) in sample:
-            if (prompt_id, (source, target)) not in self._met:
-                problem = f"a row of {prompt_id!r}: there is no translation {source}-{target} of it"
-                raise InputError(problem, paths.round_trip(iteration))
-        return {f"{a}-{b}": self._of((a, b), settings) for a, b in translation_directions(settings)}
+def figures(frame: DataFrame, settings: config.Settings) -> dict[str, Any]:
+    """By direction: answers that were sent, that came back unparsed or the same, and the mean chrF of the others."""
+    frame = columns(frame, "round_trip_")
+    return {f"{a}-{b}": _of(within(frame, b, a), settings) for a, b in translation_directions(settings)}
 
-    def _of(self, direction: Direction, settings: config.Settings) -> dict[str, Any]:
-        scores = self._scores.get(direction, [])
-        figures: dict[str, Any] = {name: self._counts[direction, name] for name in ("n", "unparsed", "same")}
-        if not scores:
-            return figures
-        from lidr.evals.statistics import mean_interval
 
-        mean = mean_interval(scores, settings.audit.confidence, settings.seed)
-        return figures | {"chrf": mean.estimate, "low": mean.low, "high": mean.high}
+def _of(rows: DataFrame, settings: config.Settings) -> dict[str, Any]:
+    parsed, scores = rows["round_trip_parsed"], rows["round_trip_chrf"].dropna().to_list()
+    counts: dict[str, Any] = {
+        "n": int(parsed.notna().sum()),
+        "unparsed": int((~parsed).sum()),
+        "same": int(rows["round_trip_same"].sum()),
+    }
+    if not scores:
+        return counts
+    from lidr.evals.statistics import mean_interval
+
+    mean = mean_interval(scores, settings.audit.confidence, settings.seed)
+    return counts | {"chrf": mean.estimate, "low": mean.low, "high": mean.high}
 
 
 def chrf(text: str, reference: str) -> float:

@@ -1,172 +1,130 @@
 """A bounded sample of pairs and drops to look at, the same for the same data.
 
-    >>> sample.pairs()[0]["id"], sample.pairs()[0]["reason"]
+    >>> pairs, drops = draw(frame, pairs, settings).entries(read(settings, "m1"))
+    >>> pairs[0]["id"], pairs[0]["reason"]
     ('lab-17:es:en', 'translated_dominant')
 
 Rows are drawn by the hash of their id within strata (language, language compared with, rule or reason, and for pairs
 the outcome and the first thing that is wrong with them), and the strata take turns: rare kinds are shown more often
 than they occur.
-An entry holds all texts of its story that matter, as panes to be shown side by side.
+An entry holds all texts of its example that matter, as panes to be shown side by side.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from itertools import chain, zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lidr import config
-from lidr.audit.facts import Facts
-from lidr.audit.stories import Origins, Story, origins, rule_for
-from lidr.records import Drop, Prompt, Response, Translation, pair_id
+from lidr.audit.examples import Example
+from lidr.audit.facts import DROP, SIDES
+from lidr.records import Prompt, Response, Translation
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SIZE = 200
 
 Entry = dict[str, Any]
-Strata = dict[tuple[str, ...], list[tuple[int, str, Entry]]]
 
 
-class Sample:
-    """Keeps the rows with the smallest hashes of each stratum.
+class Sample(NamedTuple):
+    """The rows of the facts table that are drawn, in the order in which they are shown."""
 
-    One that comes after another, to be merged with it, keeps no row that could not be among the rows of both.
-    """
+    pairs: list[dict[str, Any]]
+    drops: list[dict[str, Any]]
 
-    def __init__(self, settings: config.Settings, before: Sample | None = None) -> None:
-        self._dominant = settings.dominant
-        # The ranks of the best rows so far, of those before as well.
-        self._best: dict[tuple[str, ...], list[int]] = before._best if before else {}
-        # Enough to fill the sample where directions are the only strata.
-        self._in_stratum = -(-SIZE // (2 * len(settings.languages)))
-        self._pairs: Strata = {}
-        self._drops: Strata = {}
-
-    def add(self, story: Story, story_facts: Iterable[Facts]) -> None:
-        """Offer the pairs and drops of one prompt."""
-        for facts in story_facts:
-            pair = facts.pair
-            first_note = next(notes(facts), "")
-            stratum: tuple[str, ...] = (pair.lang, pair.other_lang, pair.rule, facts.outcome, first_note)
-            self._offer(self._pairs, stratum, pair.id, self._pair, story, facts)
-        for drop in story.drops:
-            stratum = (drop.reason, drop.lang, drop.other_lang)
-            row_id = pair_id(drop.prompt_id, drop.lang, drop.other_lang)
-            self._offer(self._drops, stratum, row_id, self._drop, story, drop)
-
-    def merge(self, later: Sample) -> None:
-        """Offer the rows that were kept of the prompts after these."""
-        for kept, others in ((self._pairs, later._pairs), (self._drops, later._drops)):
-            for stratum, rows in others.items():
-                for rank, row_id, entry in rows:
-                    self._keep(kept, stratum, rank, row_id, entry)
-
-    def pairs(self) -> list[Entry]:
-        """At most `SIZE` pairs, the strata in turn."""
-        return _in_turn(self._pairs)
-
-    def drops(self) -> list[Entry]:
-        """At most `SIZE` drops, the strata in turn."""
-        return _in_turn(self._drops)
-
-    def _offer(
-        self, kept: Strata, stratum: tuple[str, ...], row_id: str, make: Callable[..., Entry], *of: object
-    ) -> None:
-        # Negated: the heap's first row is the one to give way.
-        rank = -int.from_bytes(sha256(row_id.encode()).digest()[:8], "big")
-        best = self._best.setdefault(stratum, [])
-        if len(best) < self._in_stratum:
-            heapq.heappush(best, rank)
-        elif rank > best[0]:
-            heapq.heapreplace(best, rank)
-        else:
-            return
-        self._keep(kept, stratum, rank, row_id, make(*of))
-
-    def _keep(self, kept: Strata, stratum: tuple[str, ...], rank: int, row_id: str, entry: Entry) -> None:
-        heap = kept.setdefault(stratum, [])
-        if len(heap) < self._in_stratum:
-            heapq.heappush(heap, (rank, row_id, entry))
-        elif rank > heap[0][0]:
-            heapq.heapreplace(heap, (rank, row_id, entry))
-
-    def _pair(self, story: Story, facts: Facts) -> Entry:
-        pair = facts.pair
-        entry = self._entry(story, pair.lang, pair.other_lang)
-        sides = [
-            _pane(name, _whence(row), side.text, pair.lang, name, side.right)
-            for name, row, side in (
-                ("chosen", facts.origins.chosen, facts.chosen),
-                ("rejected", facts.origins.rejected, facts.rejected),
-            )
-        ]
-        return entry | {
-            "kind": "pair",
-            "reason": pair.rule.value,
-            "outcome": facts.outcome.value,
-            "notes": list(notes(facts)),
-            "panes": sides + _provenance(story, facts.origins, pair.other_lang),
-        }
-
-    def _drop(self, story: Story, drop: Drop) -> Entry:
-        rule = rule_for(story, drop.lang, self._dominant)
-        made_from = origins(story, drop.lang, drop.other_lang, rule, self._dominant)
-        sides = [
-            _pane(name, _whence(row), row.text or "" if row else "", drop.lang, name, None)
-            for name, row in (("chosen", made_from.chosen), ("rejected", made_from.rejected))
-        ]
-        return self._entry(story, drop.lang, drop.other_lang) | {
-            "kind": "drop",
-            "reason": drop.reason.value,
-            "detail": drop.detail,
-            "outcome": "",
-            "notes": [],
-            "panes": sides + _provenance(story, made_from, drop.other_lang),
-        }
-
-    def _entry(self, story: Story, lang: str, other_lang: str) -> Entry:
-        prompt = story.prompts[lang]
-        return {
-            "id": pair_id(story.id, lang, other_lang),
-            "lang": lang,
-            "other_lang": other_lang,
-            "source": f"{prompt.source.name}, row {prompt.source.row}",
-            "gold": prompt.answer if isinstance(prompt.answer, str) else None,
-            "prompts": [_prompt(story.prompts[lang]), _prompt(story.prompts[other_lang])],
-        }
+    def entries(self, examples: Iterable[Example]) -> tuple[list[Entry], list[Entry]]:
+        """The pairs and the drops with their texts, out of the examples that hold them."""
+        wanted = {row["prompt_id"] for row in (*self.pairs, *self.drops)}
+        by_id = {example.id: example for example in examples if example.id in wanted} if wanted else {}
+        return (
+            [_pair(by_id[row["prompt_id"]], row) for row in self.pairs],
+            [_drop(by_id[row["prompt_id"]], row) for row in self.drops],
+        )
 
 
-def notes(facts: Facts) -> Iterator[str]:
-    """What is worth a look in a pair, in words."""
-    for name, side in facts.sides():
-        for flag in side.flags:
-            yield f"{name}: {flag}"
-        if side.off_target:
-            yield f"{name}: off target ({side.found_lang})"
-    if facts.near_identical:
-        yield "near-identical"
+def draw(frame: DataFrame, pairs: DataFrame, settings: config.Settings) -> Sample:
+    """At most `SIZE` pairs and as many drops."""
+    # Enough to fill the sample where directions are the only strata.
+    in_stratum = -(-SIZE // (2 * len(settings.languages)))
+    first_note = [notes[0] if len(notes) else "" for notes in pairs["notes"]]
+    drops = frame[frame["outcome"] == DROP]
+    return Sample(
+        _in_turn(pairs, pairs[["lang", "other_lang", "rule", "gold_outcome"]].assign(note=first_note), in_stratum),
+        _in_turn(drops, drops[["reason", "lang", "other_lang"]], in_stratum),
+    )
 
 
-def _in_turn(strata: Strata) -> list[Entry]:
-    ordered = [sorted(strata[key], key=lambda row: (-row[0], row[1])) for key in sorted(strata)]
-    rows = [row for row in chain.from_iterable(zip_longest(*ordered)) if row is not None]
-    return [entry for _, _, entry in rows[:SIZE]]
+def _in_turn(rows: DataFrame, strata: DataFrame, in_stratum: int) -> list[dict[str, Any]]:
+    """The first row of each stratum by the hash of its id, then the second of each, and so on."""
+    stratum = list(strata.columns)
+    ranked = strata.assign(rank=[sha256(name.encode()).hexdigest() for name in rows["id"]])
+    ranked = ranked.sort_values([*stratum, "rank"])
+    ranked["turn"] = ranked.groupby(stratum).cumcount()
+    drawn = ranked[ranked["turn"] < in_stratum].sort_values(["turn", *stratum]).head(SIZE)
+    found = rows.loc[drawn.index].astype(object)
+    entries: list[dict[str, Any]] = found.where(found.notna(), None).to_dict("records")
+    return entries
+
+
+def _pair(example: Example, row: dict[str, Any]) -> Entry:
+    pair = next(pair for pair in example.pairs if pair.id == row["id"])
+    origins = [example.rows[name] for name in (pair.chosen_from, pair.rejected_from)]
+    sides = [
+        _pane(name, _whence(origin), messages[0].content, pair.lang, name, row[f"{name}_right"])
+        for name, origin, messages in zip(SIDES, origins, (pair.chosen, pair.rejected), strict=True)
+    ]
+    return _entry(example, row) | {
+        "kind": "pair",
+        "reason": row["rule"],
+        "outcome": row["gold_outcome"],
+        "notes": list(row["notes"]),
+        "panes": sides + _provenance(example, origins, pair.other_lang),
+    }
+
+
+def _drop(example: Example, row: dict[str, Any]) -> Entry:
+    origins = [example.rows.get(row[f"{name}_from"]) for name in SIDES]
+    sides = [
+        _pane(name, _whence(origin), origin.text or "" if origin else "", row["lang"], name, None)
+        for name, origin in zip(SIDES, origins, strict=True)
+    ]
+    return _entry(example, row) | {
+        "kind": "drop",
+        "reason": row["reason"],
+        "detail": row["detail"],
+        "outcome": "",
+        "notes": [],
+        "panes": sides + _provenance(example, origins, row["other_lang"]),
+    }
+
+
+def _entry(example: Example, row: dict[str, Any]) -> Entry:
+    return {
+        "id": row["id"],
+        "lang": row["lang"],
+        "other_lang": row["other_lang"],
+        "source": f"{row['source']}, row {row['source_row']}",
+        "gold": row["gold"],
+        "prompts": [_prompt(example.prompts[row["lang"]]), _prompt(example.prompts[row["other_lang"]])],
+    }
 
 
 def _prompt(prompt: Prompt) -> Entry:
     return _pane("prompt", prompt.lang, prompt.text, prompt.lang, "prompt", None)
 
 
-def _provenance(story: Story, made_from: Origins, other_lang: str) -> list[Entry]:
+def _provenance(example: Example, origins: Sequence[Response | Translation | None], other_lang: str) -> list[Entry]:
     """For a side that is a translation: the answer that was translated, and the translation as it was written."""
     panes = []
-    for row in (made_from.chosen, made_from.rejected):
-        if row is None and other_lang in story.responses:
-            answer = story.responses[other_lang]
+    for row in origins:
+        if row is None and other_lang in example.responses:
+            answer = example.responses[other_lang]
             panes.append(_pane("not translated", _whence(answer), answer.text, other_lang, "provenance", None))
         if isinstance(row, Translation):
-            source = story.responses.get(row.source_lang)
+            source = example.responses.get(row.source_lang)
             if source is not None:
                 panes.append(
                     _pane("translated from", _whence(source), source.text, row.source_lang, "provenance", None)

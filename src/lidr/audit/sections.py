@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from lidr.audit.cells import NONE, change, count, interval, number, p_value, percent, spread
 from lidr.audit.contamination import KINDS, NEAR
 from lidr.audit.drift import table as drift_table
 from lidr.audit.facts import FLAGS, SIDES
@@ -21,7 +21,6 @@ from lidr.records import DropReason
 
 # Items listed one by one; contamination.jsonl has all.
 LISTED = 50
-NONE = "–"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def _reward(report: Report) -> Section:
                 interval(row, "chosen_accuracy"),
                 interval(row, "rejected_accuracy"),
                 f"{row['prompts_better']:,} / {row['prompts_worse']:,}",
-                _p(row.get("p")),
+                p_value(row.get("p")),
                 row["verdict"],
             )
             for lang, row in groups.items()
@@ -90,7 +89,7 @@ def _reward(report: Report) -> Section:
             "reward accuracy",
         ),
         [
-            (f"{name.replace(':', ' against ')}", *(_count(row[column]) for column in columns), interval(row, ""))
+            (f"{name.replace(':', ' against ')}", *(count(row[column]) for column in columns), interval(row, ""))
             for name, row in reward["by_direction"].items()
         ],
     )
@@ -111,7 +110,7 @@ def _counts(report: Report) -> Section:
     table = Table(
         ("pairs in", "prompts x directions", "pairs", "drops", *reasons),
         [
-            (name, *(_count(row.get(column, 0)) for column in ("prompts", "pairs", "drops", *reasons)))
+            (name, *(count(row.get(column, 0)) for column in ("prompts", "pairs", "drops", *reasons)))
             for name, row in rows.items()
         ],
     )
@@ -128,13 +127,13 @@ def _steps(report: Report) -> Section:
     names = ("prompts", "answers", "stop", "length", "refused", "out_of_memory", "empty", "missing")
     answers = Table(
         ("answers in", "prompts", "answers", "ended by itself", "cut off", "refused", "too large", "empty", "missing"),
-        [(_language(report, lang), *(_count(row[name]) for name in names)) for lang, row in counts["answers"].items()],
+        [(_language(report, lang), *(count(row[name]) for name in names)) for lang, row in counts["answers"].items()],
     )
     columns = ("prompts", "not_asked", "translations", "parsed", "unparsed", "cut_off", "empty", "tolerated")
     translations = Table(
         ("translations", "prompts", "not asked for", "made", "parsed", "unparsed", "cut off", "empty", "tolerated"),
         [
-            (name.replace("-", " → "), *(_count(row[column]) for column in columns))
+            (name.replace("-", " → "), *(count(row[column]) for column in columns))
             for name, row in counts["translations"].items()
         ],
     )
@@ -152,12 +151,12 @@ def _lengths(report: Report) -> Section:
         rows.append(
             (
                 _language(report, lang),
-                _spread(row["chosen"]),
-                _spread(row["rejected"]),
+                spread(row["chosen"]),
+                spread(row["rejected"]),
                 f"{row['difference']['mean']:+.1f}" if row["difference"]["n"] else NONE,
-                _percent(row.get("chosen_longer")),
-                _percent(row.get("chosen_shorter")),
-                _spread(row["answer_tokens"]),
+                percent(row.get("chosen_longer")),
+                percent(row.get("chosen_shorter")),
+                spread(row["answer_tokens"]),
             )
         )
     heading = (
@@ -182,10 +181,10 @@ def _drops_by_length(report: Report) -> Section:
     rows = [
         (
             f"{quarter['from']:,} to {quarter['to']:,}",
-            _count(quarter["prompts"]),
-            _percent(quarter["dropped"]),
-            _percent(quarter["failed"]),
-            *(_percent(quarter.get(reason, 0.0)) for reason in reasons),
+            count(quarter["prompts"]),
+            percent(quarter["dropped"]),
+            percent(quarter["failed"]),
+            *(percent(quarter.get(reason, 0.0)) for reason in reasons),
         )
         for quarter in figures["quarters"].values()
     ]
@@ -209,10 +208,10 @@ def _languages(report: Report) -> Section:
         (
             _language(report, lang),
             side,
-            _count(row["judged"]),
-            _count(row["unknown"]),
-            _count(row["off_target"]),
-            _percent(row.get("off_target_share")),
+            count(row["judged"]),
+            count(row["unknown"]),
+            count(row["off_target"]),
+            percent(row.get("off_target_share")),
             ", ".join(
                 f"{code} {n:,}" for code, n in sorted(row["found"].items(), key=lambda item: (-item[1], item[0]))
             ),
@@ -230,16 +229,16 @@ def _quality(report: Report) -> Section:
     rows = [
         (
             _language(report, lang),
-            _count(row["pairs"]),
-            _count(row["near_identical"]),
-            *(_count(row[side][flag]) for side in SIDES for flag in FLAGS),
+            count(row["pairs"]),
+            count(row["near_identical"]),
+            *(count(row[side][flag]) for side in SIDES for flag in FLAGS),
         )
         for lang, row in quality["by_language"].items()
     ]
     heading = ("language", "pairs", "near-identical", *(f"{side}: {flag}" for side in SIDES for flag in FLAGS))
     tables = [Table(heading, rows)]
     if quality["markers"]:
-        tables.append(Table(("marker", "texts"), [(name, _count(n)) for name, n in quality["markers"].items()]))
+        tables.append(Table(("marker", "texts"), [(name, count(n)) for name, n in quality["markers"].items()]))
     text = (
         f"Near-identical: Dice's coefficient of the character trigrams of both answers, folded, is {NEAR_IDENTICAL} or "
         "more. Repeated: a loop at the end, or half of the 4-grams of words said before. Markers: leftovers of the "
@@ -252,12 +251,12 @@ def _fidelity(report: Report) -> Section:
     rows = [
         (
             name.replace("-", " → "),
-            _count(row["translations"]),
-            _count(row["with_numbers"]),
+            count(row["translations"]),
+            count(row["with_numbers"]),
             interval(row, "numbers_share"),
-            _count(row["with_answer"]),
+            count(row["with_answer"]),
             interval(row, "answer_share"),
-            _count(row["world"]),
+            count(row["world"]),
             interval(row, "exact_share"),
         )
         for name, row in report.figures["fidelity"].items()
@@ -285,10 +284,10 @@ def _round_trip(report: Report) -> Section:
     rows = [
         (
             name.replace("-", " → ") + f" → {name.partition('-')[0]}",
-            _count(row["n"]),
-            _count(row["unparsed"]),
+            count(row["n"]),
+            count(row["unparsed"]),
             f"{row['chrf']:.1f} [{row['low']:.1f}, {row['high']:.1f}]" if "chrf" in row else NONE,
-            _count(row["same"]),
+            count(row["same"]),
         )
         for name, row in figures.items()
     ]
@@ -307,8 +306,8 @@ def _contamination(report: Report) -> Section:
         (
             name,
             {"prompt": "training prompts", "chosen": "chosen answers"}[kind],
-            _count(evaluation["items"]),
-            *(_count(evaluation[kind][column]) for column in ("exact", "near", "any")),
+            count(evaluation["items"]),
+            *(count(evaluation[kind][column]) for column in ("exact", "near", "any")),
             f"{evaluation[kind]['mean_share']:.3f}",
         )
         for name, evaluation in report.figures["contamination"].items()
@@ -341,7 +340,7 @@ def _contamination(report: Report) -> Section:
 
 def _drift(report: Report) -> Section:
     rows = [
-        (name, _number(before), _number(now), _change(before, now))
+        (name, number(before), number(now), change(before, now))
         for name, before, now in drift_table(report.figures, report.previous)
     ]
     if report.previous is None:
@@ -354,37 +353,7 @@ def _drift(report: Report) -> Section:
     return Section("Drift against the iteration before", text, [Table(heading, rows)], "iterations")
 
 
-def interval(row: dict[str, Any], name: str) -> str:
-    """'0.92 [0.86, 0.95]', or a dash where it was not measured."""
-    key, prefix = (name, f"{name}_") if name else ("accuracy", "")
-    return f"{row[key]:.3f} [{row[prefix + 'low']:.3f}, {row[prefix + 'high']:.3f}]" if key in row else NONE
-
-
 def _language(report: Report, lang: str) -> str:
     if lang == "all":
         return "all"
     return f"{lang} {english_name(lang)}" + (" (dominant)" if lang == report.settings.dominant else "")
-
-
-def _spread(row: dict[str, Any]) -> str:
-    return f"{row['median']:,} ({row['q1']:,} to {row['q3']:,})" if row["n"] else NONE
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
-
-
-def _percent(share: float | None) -> str:
-    return NONE if share is None else f"{share:.1%}"
-
-
-def _p(value: float | None) -> str:
-    return NONE if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _change(before: float | None, now: float | None) -> str:
-    return NONE if before is None or now is None else f"{now - before:+.4g}"
-
-
-def _number(value: float | None) -> str:
-    return NONE if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""What is wrong with a text by its look: leftovers of markup, loops, refusals, and pairs that are hardly pairs.
+"""What is wrong with a text by its look: leftovers of markup, repetitions, refusals, and pairs that are hardly pairs.
 
     >>> markers("Son 59.</translated>")
     ('</translated>',)
@@ -18,12 +18,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lidr.audit.facts import FLAGS, SIDES, Facts
+from lidr.audit.facts import FLAGS, SIDES, columns, within
 from lidr.audit.normalise import Comparable, is_similar
 from lidr.audit.refusals import PHRASES
-from lidr.loops import ends_in_loop
+from lidr.repetition import ends_in_repetition
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 NEAR_IDENTICAL = 0.9
 
@@ -53,8 +56,8 @@ def markers(text: str) -> tuple[str, ...]:
 
 
 def is_repeated(content: Comparable) -> bool:
-    """Whether the text is stuck: a loop at its end, or mostly what it has said before."""
-    if ends_in_loop(content.text):
+    """Whether the text is stuck: a repetition at its end, or mostly what it has said before."""
+    if ends_in_repetition(content.text):
         return True
     if len(content.words) < _FEWEST_WORDS:
         return False
@@ -75,40 +78,24 @@ def near_identical(first: Comparable, second: Comparable) -> bool:
     return is_similar(first, second, NEAR_IDENTICAL)
 
 
-class TextQuality:
-    """Counts of all these by language and side."""
+def figures(pairs: DataFrame, languages: tuple[str, ...]) -> dict[str, Any]:
+    """How many pairs of each language show what; the markers by name."""
+    pairs = columns(pairs, "near_identical", *(f"{side}_{flag}" for side in SIDES for flag in FLAGS))
+    found: Counter[str] = Counter()
+    for side in SIDES:
+        for markers_of_text in pairs.loc[_flagged(pairs, side, "markers"), f"{side}_markers"]:
+            found.update(markers_of_text)
+    by_language = {lang: _of(within(pairs, lang)) for lang in languages}
+    return {"by_language": by_language, "markers": dict(sorted(found.items()))}
 
-    def __init__(self) -> None:
-        self._pairs: Counter[str] = Counter()
-        self._near: Counter[str] = Counter()
-        self._found: Counter[tuple[str, str, str]] = Counter()
-        self._markers: Counter[str] = Counter()
 
-    def add(self, facts: Facts) -> None:
-        """Count one pair."""
-        lang = facts.pair.lang
-        self._pairs[lang] += 1
-        self._near[lang] += facts.near_identical
-        for name, side in facts.sides():
-            for flag in side.flags:
-                self._found[lang, name, flag] += 1
-            for marker in side.markers:
-                self._markers[marker] += 1
+def _of(rows: DataFrame) -> dict[str, Any]:
+    counts: dict[str, Any] = {"pairs": len(rows), "near_identical": int(rows["near_identical"].sum())}
+    for side in SIDES:
+        counts[side] = {flag: int(_flagged(rows, side, flag).sum()) for flag in FLAGS}
+    return counts
 
-    def merge(self, later: TextQuality) -> None:
-        """Add the counts of the pairs after these."""
-        self._pairs.update(later._pairs)
-        self._near.update(later._near)
-        self._found.update(later._found)
-        self._markers.update(later._markers)
 
-    def figures(self, languages: tuple[str, ...]) -> dict[str, Any]:
-        """How many pairs of each language show what; the markers by name."""
-        by_language = {lang: self._of(lang) for lang in languages}
-        return {"by_language": by_language, "markers": dict(sorted(self._markers.items()))}
-
-    def _of(self, lang: str) -> dict[str, Any]:
-        figures: dict[str, Any] = {"pairs": self._pairs[lang], "near_identical": self._near[lang]}
-        for side in SIDES:
-            figures[side] = {flag: self._found[lang, side, flag] for flag in FLAGS}
-        return figures
+def _flagged(rows: DataFrame, side: str, flag: str) -> Series:
+    column = rows[f"{side}_{flag}"]
+    return column.list.len() > 0 if flag == "markers" else column

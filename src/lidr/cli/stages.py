@@ -172,7 +172,7 @@ def audit_iteration(iteration: str) -> None:
     inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
     inputs.append(paths.pairs(iteration))
     target = paths.audit(iteration)
-    with tracked(settings, "audit", iteration, inputs, [target], publish="later") as run:
+    with tracked(settings, "audit", iteration, inputs, [target, paths.facts(iteration)], publish="later") as run:
         report = stage.run(settings, iteration)
         run.log_metrics(stage.headline(report))
         run.log_artifact(target)

@@ -1,10 +1,10 @@
-"""The copies of an engine's process on a CPU: each computes a batch with one thread, and they share one model.
+"""The worker pool of an engine on a CPU: each worker computes a batch with one thread, and all share one model.
 
     >>> with closing(Workers(2, complete)) as workers:
     ...     for result in workers.results([(first_batch, sampling), (second_batch, sampling)]): ...
 
 A small model does not fill two cores with one batch: the time goes into Python between short matrix products. Two
-processes with a batch each do (`lidr.copies`); as each has one thread, what comes out is the same for any number.
+processes with a batch each do. As each has one thread, what comes out is the same for any number of workers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from lidr.copies import Copies, CopyLostError, cores
 from lidr.errors import InputError, LidrError
+from lidr.pool import WorkerLostError, WorkerPool, cores
 
 
 def count(wanted: int | Literal["auto"] | None, device: str) -> int:
-    """How many copies to make: 0 where this process computes alone; raises InputError where it would have to."""
+    """How many workers to make: 0 where this process computes alone; raises InputError where it would have to."""
     if wanted == "auto":
         return cores() if device == "cpu" else 0
     if wanted is not None and device in ("cuda", "mps"):
@@ -26,23 +26,23 @@ def count(wanted: int | Literal["auto"] | None, device: str) -> int:
 
 
 class Workers:
-    """`count` copies of this process that call `work`; it has all that it needs loaded before they are made."""
+    """`count` forked workers that call `work`; load all that it needs before they are made."""
 
     def __init__(self, count: int, work: Callable[..., Any]) -> None:
-        self._copies = Copies(count, work, begin=_compute_with_one_thread)
+        self._pool = WorkerPool(count, work, begin=_compute_with_one_thread)
 
     def results(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """What `work` returns for each tuple of arguments, as they come; raises what it raises, and LidrError where
-        a copy is gone.
+        """What `work` returns for each tuple of arguments, as they are done; raises what it raises, and LidrError
+        where a worker is gone.
         """
         try:
-            yield from self._copies.as_they_come(calls)
-        except CopyLostError as error:
+            yield from self._pool.as_completed(calls)
+        except WorkerLostError as error:
             raise LidrError(f"{error}; lower engine.processes or engine.tokens_per_batch") from error
 
     def close(self) -> None:
-        """End the copies; what they have not begun is not done."""
-        self._copies.close()
+        """End the workers; what they have not begun is not done."""
+        self._pool.close()
 
 
 def _compute_with_one_thread() -> None:

@@ -3,7 +3,7 @@
 - `lock` reads what DVC recorded, and what dvc.yaml asks for;
 - `verify` proves that the files on disk, the code, the parameters and the models are those of the record, and that
   the pairs follow from the answers; `rebuild` runs everything again from nothing and compares;
-- `show` tells the story of one pair or drop, `trace` that of one MLflow run;
+- `show` tells the history of one pair or drop, `trace` that of one MLflow run;
 - `card` writes the pairs as a Hugging Face dataset with its card.
 
 None of this makes an output of a stage: the audit of an iteration is `lidr.audit`.

@@ -164,8 +164,9 @@ def _figures(audits: dict[str, dict[str, Any]]) -> str:
 
 _FIELDS = (
     "TRL's conversational preference format and where the row comes from: `prompt`, `chosen`, `rejected` (lists of "
-    "messages), `id`, `prompt_id`, `lang` (the pair's language), `other_lang` (the language compared with) and `rule` "
-    "(`translated_dominant`, `own_dominant` or `untranslated`)."
+    "messages), `id`, `prompt_id`, `lang` (the pair's language), `other_lang` (the language compared with), `rule` "
+    "(`translated_dominant`, `own_dominant` or `untranslated`), `chosen_from` and `rejected_from` (the answer or the "
+    "translation that the text is, by its name)."
 )
 
 

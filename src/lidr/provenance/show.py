@@ -1,4 +1,4 @@
-"""The full story of one pair or drop, from the prompt's source to the runs that trained on it.
+"""The full history of one pair or drop, from the prompt's source to the runs that trained on it.
 
     $ lidr audit show lab-0:es:en
     pair lab-0:es:en of m1, by the rule translated_dominant
@@ -21,7 +21,8 @@ from typing import Any
 import msgspec
 
 from lidr import config, paths, policy, tracking
-from lidr.audit.stories import Origins, Story, origins, read, rule_for
+from lidr.audit.examples import Example, read
+from lidr.audit.facts import SIDES
 from lidr.errors import InputError, LidrError
 from lidr.git import git
 from lidr.jsonl import read_by_key, read_json
@@ -33,17 +34,15 @@ _STAGES = ("prompts", "generate", "translate", "pairs", "train")
 
 
 def show(settings: config.Settings, name: str) -> Iterator[str]:
-    """The story's lines; for a prompt's id a list of its pairs and drops; raises InputError for an unknown id."""
-    iteration, story = _find(settings, name)
-    if name == story.id:
-        yield from _list(story, iteration)
+    """Its history in lines; for a prompt's id a list of its pairs and drops; raises InputError for an unknown id."""
+    iteration, example = _find(settings, name)
+    if name == example.id:
+        yield from _list(example, iteration)
         return
-    row = next(row for row in _rows(story) if row_id(row) == name)
+    row = next(row for row in _rows(example) if row_id(row) == name)
     yield from _heading(row, iteration)
-    rule = row.rule if isinstance(row, Pair) else rule_for(story, row.lang, settings.dominant)
-    made_from = origins(story, row.lang, row.other_lang, rule, settings.dominant)
-    yield from _prompts(story, row, iteration)
-    yield from _sides(story, made_from, iteration)
+    yield from _prompts(example, row, iteration)
+    yield from _sides(example, example.made_from(row, settings.dominant), iteration)
     locked = lock.load_lock()
     yield from _model(settings, iteration, locked)
     yield from _training(settings, row, iteration)
@@ -51,8 +50,8 @@ def show(settings: config.Settings, name: str) -> Iterator[str]:
     yield from _runs(iteration, locked)
 
 
-def _rows(story: Story) -> list[Pair | Drop]:
-    return [*story.pairs, *story.drops]
+def _rows(example: Example) -> list[Pair | Drop]:
+    return [*example.pairs, *example.drops]
 
 
 def row_id(row: Pair | Drop) -> str:
@@ -68,24 +67,24 @@ def printable(text: str) -> str:
     )
 
 
-def _find(settings: config.Settings, name: str) -> tuple[str, Story]:
-    """The iteration and the story that an id belongs to."""
+def _find(settings: config.Settings, name: str) -> tuple[str, Example]:
+    """The iteration and the example that an id belongs to."""
     for iteration in settings.iterations:
         if not (paths.pairs(iteration) / paths.PAIRS).exists():
             continue
-        for story in read(settings, iteration):
-            if name == story.id or name in map(row_id, _rows(story)):
-                return iteration, story
+        for example in read(settings, iteration):
+            if name == example.id or name in map(row_id, _rows(example)):
+                return iteration, example
     raise InputError(
         f"no prompt, pair or drop {printable(name)!r}; ids are a prompt's, such as 'lab-0', or with two languages, "
         f"such as 'lab-0:{settings.languages[0]}:{settings.dominant}'"
     )
 
 
-def _list(story: Story, iteration: str) -> Iterator[str]:
-    yield f"prompt {story.id} of {iteration}: {len(story.pairs)} pairs and {len(story.drops)} drops"
-    yield from (f"  pair {pair.id}: {pair.rule.value}" for pair in story.pairs)
-    yield from (f"  drop {row_id(drop)}: {drop.reason.value}, {drop.detail}" for drop in story.drops)
+def _list(example: Example, iteration: str) -> Iterator[str]:
+    yield f"prompt {example.id} of {iteration}: {len(example.pairs)} pairs and {len(example.drops)} drops"
+    yield from (f"  pair {pair.id}: {pair.rule.value}" for pair in example.pairs)
+    yield from (f"  drop {row_id(drop)}: {drop.reason.value}, {drop.detail}" for drop in example.drops)
 
 
 def _heading(row: Pair | Drop, iteration: str) -> Iterator[str]:
@@ -98,9 +97,9 @@ def _heading(row: Pair | Drop, iteration: str) -> Iterator[str]:
         yield f"drop {row_id(row)} of {iteration}: {row.reason.value}, {row.detail} · {place}"
 
 
-def _prompts(story: Story, row: Pair | Drop, iteration: str) -> Iterator[str]:
+def _prompts(example: Example, row: Pair | Drop, iteration: str) -> Iterator[str]:
     for lang in (row.lang, row.other_lang):
-        prompt = story.prompts[lang]
+        prompt = example.prompts[lang]
         place = _place(paths.prompt_file(iteration, lang), {"id": prompt.id})
         yield f"prompt in {lang}: {prompt.source.name}, row {prompt.source.row} · {place}"
         yield from _text(prompt.text)
@@ -112,15 +111,16 @@ def _gold(prompt: Prompt) -> Iterator[str]:
         yield f"  gold answer: {printable(prompt.answer)}"
 
 
-def _sides(story: Story, made_from: Origins, iteration: str) -> Iterator[str]:
-    for side, row in (("chosen", made_from.chosen), ("rejected", made_from.rejected)):
+def _sides(example: Example, made_from: tuple[str, str], iteration: str) -> Iterator[str]:
+    for side, name in zip(SIDES, made_from, strict=True):
+        row = example.rows.get(name)
         if row is None:
             yield f"{side}: there is no such answer or translation"
         elif isinstance(row, Response):
             yield f"{side}: {_answer(row, iteration)}"
             yield from _text(row.text)
         else:
-            yield from _translation(side, row, story, iteration)
+            yield from _translation(side, row, example, iteration)
 
 
 def _answer(row: Response, iteration: str) -> str:
@@ -128,7 +128,7 @@ def _answer(row: Response, iteration: str) -> str:
     return f"own answer in {row.lang}, {row.completion_tokens:,} tokens, ended by {row.finish_reason.value} · {place}"
 
 
-def _translation(side: str, row: Translation, story: Story, iteration: str) -> Iterator[str]:
+def _translation(side: str, row: Translation, example: Example, iteration: str) -> Iterator[str]:
     place = _place(paths.translation_file(iteration, row.source_lang, row.target_lang), {"id": row.id})
     accepted = f", accepted: {', '.join(row.tolerated)}" if row.tolerated else ""
     direction = f"{row.source_lang} → {row.target_lang}"
@@ -136,7 +136,7 @@ def _translation(side: str, row: Translation, story: Story, iteration: str) -> I
     yield from _text("(no translation could be read)" if row.text is None else row.text)
     yield "  as it was written:"
     yield from _text(row.raw, "    ")
-    source = story.responses.get(row.source_lang)
+    source = example.responses.get(row.source_lang)
     if source is not None:
         yield f"  translated from: {_answer(source, iteration)}"
         yield from _text(source.text, "    ")

@@ -1,12 +1,12 @@
-"""Everything that one prompt became, a prompt at a time, so that memory does not grow with the data.
+"""The examples of an iteration: each prompt with everything that it became, one at a time, in prompt order.
 
-    >>> story = next(read(settings, "m1"))
-    >>> story.id, sorted(story.prompts), len(story.pairs), len(story.drops)
+    >>> example = next(read(settings, "m1"))
+    >>> example.id, sorted(example.prompts), len(example.pairs), len(example.drops)
     ('lab-0', ['de', 'en', 'es', 'fr', 'ru'], 7, 1)
 
 All files of an iteration hold their rows in prompt order, so they are read side by side and joined by id: a row is
 taken when its prompt's turn comes. A row that no prompt takes, a prompt without its pair or drop, two rows where one
-is expected, or a pair whose text is not the answer that it comes from, is an `InputError` that names it.
+is expected, or a pair whose text is not that of the row that it names, is an `InputError` that says which.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic
-
-from msgspec import Struct
 
 from lidr import config, paths
 from lidr.errors import InputError
 from lidr.jsonl import RecordT, read_rows
-from lidr.records import Drop, Message, Pair, PairRule, Prompt, PromptKind, Response, Translation, pair_id
+from lidr.records import Drop, Message, Pair, Prompt, Response, Translation, pair_id
+from lidr.rules import response_name, sides, translation_name
 
 Direction = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Story:
+class Example:
     """One prompt in all languages, the answers, their translations by (source, target), and the pairs and drops."""
 
     id: str
@@ -38,25 +38,31 @@ class Story:
     pairs: tuple[Pair, ...]
     drops: tuple[Drop, ...]
 
+    @cached_property
+    def rows(self) -> dict[str, Response | Translation]:
+        """Answers and translations by name, as pairs name the rows that they are made of."""
+        answers = {response_name(self.id, lang): row for lang, row in self.responses.items()}
+        return answers | {translation_name(self.id, *direction): row for direction, row in self.translations.items()}
 
-class Origins(Struct, frozen=True, gc=False):
-    """What the two sides of a pair (or of a drop) come from; None where there is no such row."""
+    def made_from(self, row: Pair | Drop, dominant: str) -> tuple[str, str]:
+        """The names of the rows that chosen and rejected are taken from; of a drop, would have been by the rule."""
+        if isinstance(row, Pair):
+            return row.chosen_from, row.rejected_from
+        rule = sides(self.prompts[row.lang].kind, row.lang, row.other_lang, dominant)
+        return rule.chosen.name(self.id), rule.rejected.name(self.id)
 
-    chosen: Response | Translation | None
-    rejected: Response | Translation | None
 
-
-def read(settings: config.Settings, iteration: str) -> Iterator[Story]:
-    """The iteration's stories in prompt order, each checked; the end checks that no row was left over."""
+def read(settings: config.Settings, iteration: str) -> Iterator[Example]:
+    """The iteration's examples in prompt order, each checked; the end checks that no row was left over."""
     files = _Files(settings, iteration)
     known: set[str] = set()
     for prompt in _rows(paths.prompt_file(iteration, settings.dominant), Prompt):
         if prompt.id in known:
             raise InputError(f"a second prompt with the id {prompt.id!r}", files.first)
         known.add(prompt.id)
-        story = files.story(prompt)
-        check(settings, iteration, story)
-        yield story
+        example = files.example(prompt)
+        check(settings, iteration, example)
+        yield example
     for stream in files.all():
         stream.expect_end(known)
 
@@ -73,25 +79,6 @@ def translation_directions(settings: config.Settings) -> list[Direction]:
     return [(settings.dominant, lang) for lang in settings.languages] + [
         (lang, settings.dominant) for lang in settings.languages
     ]
-
-
-def origins(story: Story, lang: str, other_lang: str, rule: PairRule, dominant: str) -> Origins:
-    """The rows that chosen and rejected in this direction are taken from, by the paper's rule."""
-    own = story.responses.get(lang)
-    translated = story.translations.get((other_lang, lang))
-    if rule is PairRule.UNTRANSLATED:
-        other = lang if other_lang == dominant else other_lang
-        return Origins(story.responses.get(dominant), story.responses.get(other))
-    if rule is PairRule.OWN_DOMINANT:
-        return Origins(own, translated)
-    return Origins(translated, own)
-
-
-def rule_for(story: Story, lang: str, dominant: str) -> PairRule:
-    """The rule by which a pair of this prompt in `lang` is made, or would have been."""
-    if story.prompts[lang].kind is PromptKind.TRANSLATION:
-        return PairRule.UNTRANSLATED
-    return PairRule.OWN_DOMINANT if lang == dominant else PairRule.TRANSLATED_DOMINANT
 
 
 class _Stream(Generic[RecordT]):
@@ -158,12 +145,12 @@ class _Files:
         ]
         return [*by_language, self.pairs, self.drops]
 
-    def story(self, prompt: Prompt) -> Story:
+    def example(self, prompt: Prompt) -> Example:
         prompts = {prompt.lang: prompt} | _present(self.prompts, prompt.id)
         for lang, stream in self.prompts.items():
             if lang not in prompts:
                 raise InputError(f"no prompt {prompt.id!r} here; the prompts of {self.first} are expected", stream.path)
-        return Story(
+        return Example(
             id=prompt.id,
             prompts=prompts,
             responses=_present(self.responses, prompt.id),
@@ -185,24 +172,26 @@ def _rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
     yield from read_rows(path, record)
 
 
-def check(settings: config.Settings, iteration: str, story: Story) -> None:
+def check(settings: config.Settings, iteration: str, example: Example) -> None:
     """Each direction has one pair or one drop, and each pair says what the answers say; raises InputError if not."""
     pairs_file = paths.pairs(iteration) / paths.PAIRS
     expected = pair_directions(settings)
-    rows: list[Pair | Drop] = [*story.pairs, *story.drops]
+    rows: list[Pair | Drop] = [*example.pairs, *example.drops]
     directions = [(row.lang, row.other_lang) for row in rows]
     if len(directions) != len(expected) or set(directions) != set(expected):
-        _raise_direction(story, directions, expected, pairs_file)
-    for pair in story.pairs:
-        problem = _contradiction(settings, story, pair)
+        _raise_direction(example, directions, expected, pairs_file)
+    for pair in example.pairs:
+        problem = _contradiction(settings, example, pair)
         if problem:
             raise InputError(f"the pair {pair.id!r}: {problem}", pairs_file)
 
 
-def _raise_direction(story: Story, directions: list[Direction], expected: list[Direction], pairs_file: Path) -> None:
+def _raise_direction(
+    example: Example, directions: list[Direction], expected: list[Direction], pairs_file: Path
+) -> None:
     found = Counter(directions)
     for lang, other_lang in [*found, *expected]:
-        name = pair_id(story.id, lang, other_lang)
+        name = pair_id(example.id, lang, other_lang)
         if (lang, other_lang) not in expected:
             raise InputError(f"{name!r} is in a direction that params.yaml does not have", pairs_file)
         if found[lang, other_lang] != 1:
@@ -212,16 +201,15 @@ def _raise_direction(story: Story, directions: list[Direction], expected: list[D
             )
 
 
-def _contradiction(settings: config.Settings, story: Story, pair: Pair) -> str | None:
+def _contradiction(settings: config.Settings, example: Example, pair: Pair) -> str | None:
     """What in a pair does not follow from its prompt and answers."""
-    expected = pair_id(story.id, pair.lang, pair.other_lang)
+    expected = pair_id(example.id, pair.lang, pair.other_lang)
     if pair.id != expected:
         return f"the id {expected!r} is expected"
-    if len(pair.prompt) != 1 or pair.prompt[0].content != story.prompts[pair.lang].text:
-        return f"its prompt is not the text of {story.id!r} in {pair.lang!r}"
-    made_from = origins(story, pair.lang, pair.other_lang, pair.rule, settings.dominant)
-    wrong = _other_text("chosen", pair.chosen, made_from.chosen)
-    return wrong or _other_text("rejected", pair.rejected, made_from.rejected)
+    if len(pair.prompt) != 1 or pair.prompt[0].content != example.prompts[pair.lang].text:
+        return f"its prompt is not the text of {example.id!r} in {pair.lang!r}"
+    wrong = _other_text("chosen", pair.chosen, example.rows.get(pair.chosen_from))
+    return wrong or _other_text("rejected", pair.rejected, example.rows.get(pair.rejected_from))
 
 
 def _other_text(side: str, messages: tuple[Message, ...], row: Response | Translation | None) -> str | None:

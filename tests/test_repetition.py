@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from lidr.loops import ends_in_loop
+from lidr.repetition import ends_in_repetition
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from lidr.loops import ends_in_loop
     ],
 )
 def test_loops(text: str, expected: bool, why: str) -> None:
-    assert ends_in_loop(text) is expected, why
+    assert ends_in_repetition(text) is expected, why
 
 
 def test_a_loop_is_what_a_regular_expression_finds() -> None:
@@ -37,7 +37,7 @@ def test_a_loop_is_what_a_regular_expression_finds() -> None:
         text = (
             unit * rng.randint(1, 10) + unit[: rng.randint(0, 2)] + "".join(rng.choices(" \n\t", k=rng.randint(0, 5)))
         )
-        found = ends_in_loop(text)
+        found = ends_in_repetition(text)
         assert found == bool(pattern.search(text[-600:]))
         loops += found
     assert loops > 300
