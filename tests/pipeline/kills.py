@@ -139,9 +139,9 @@ class Project:
         assert self.left_over() == []
 
     def left_over(self) -> list[str]:
-        """Locks, shards, and files that were never finished."""
+        """Shards, and files that were never finished."""
         found = [path for folder in WRITTEN for name in UNFINISHED for path in (self.root / folder).rglob(name)]
-        for name in ("locks", "shards", "scratch"):
+        for name in ("shards", "scratch"):
             found += [path for path in (self.root / paths.WORK / name).rglob("*") if path.is_file()]
         # torch's compiler keeps one folder there for all processes, and what it compiles in it: a cache, by its name.
         found += [path for path in self.temporary.iterdir() if not path.name.startswith("torchinductor_")]

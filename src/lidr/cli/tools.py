@@ -164,20 +164,6 @@ def track() -> None:
     click.echo(f"MLflow at {report.address} has all runs")
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.pass_context
-def warm(context: click.Context, command: tuple[str, ...]) -> None:
-    """Run a command such as `dvc repro`, with torch imported once for all stages that it runs.
-
-    The same comes out as without it; each stage begins some seconds earlier. On Linux only: elsewhere the command just
-    runs, for what is imported there does not survive a fork.
-    """
-    from lidr.cli import warm as warming
-
-    context.exit(warming.run(command))
-
-
 @main.command()
 @click.argument("model")
 @click.option("--anyway", is_flag=True, help="Also where the comparison shows no gain over m0.")
