@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from lidr import config, paths, policy
+from lidr import config, paths
 from lidr.jsonl import write_rows
 from lidr.lab import world
 from lidr.records import (

@@ -76,11 +76,11 @@ def test_dvc_experiments_in_temporary_folders_reach_the_projects_store(project: 
         "stage.py",
         "from pathlib import Path\n"
         "from lidr import config\n"
-        "from lidr.tracking import stage_run\n"
+        "from lidr.tracking import Job, sync\n"
         "out = Path('out.txt')\n"
-        "with stage_run(config.load(), 'prompts', 'm1', [Path('params.yaml')], [out], publish='later') as run:\n"
-        "    out.write_text('x')\n"
-        "    run.log_artifact(out)\n",
+        "out.write_text('x')\n"
+        "tell = lambda run: run.log_artifact(out)\n"
+        "sync(config.load(), [Job(stage='prompts', model='m1', inputs=(), outputs=(out,), tell=tell)])\n",
     )
     project.file(
         "dvc.yaml",
@@ -97,10 +97,6 @@ def test_dvc_experiments_in_temporary_folders_reach_the_projects_store(project: 
         [sys.executable, "-m", "dvc", "exp", "run", "-q", "--temp", "-n", "lower", "-S", "train.beta=0.05"],
     ):
         subprocess.run(command, check=True, env=environment)
-    from lidr.tracking import publish_pending
-
-    report = publish_pending()
-    assert report.published == ("prompts m1",), report
     (child,), (parent,) = project.children(), project.parents()
     assert child.data.tags["dvc.experiment"] == "lower"
     assert parent.data.params["train.beta"] == "0.05"
