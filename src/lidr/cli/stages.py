@@ -203,7 +203,7 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
 
 
 @main.command()
-@click.option("--show", is_flag=True, help="Print the table of what is already measured, and write nothing.")
+@click.option("--show", is_flag=True, help="Print the table of what is measured, and write nothing.")
 @click.option(
     "--runs",
     type=(str, str),
@@ -224,9 +224,8 @@ def compare(show: bool, runs: tuple[str, str] | None) -> None:
         click.echo(_where_to_look())
         return
     with tracked(settings, "compare", None):
-        comparison = stage.run(settings)
-    click.echo(stage.table(comparison))
-    click.echo(_where_to_look())
+        stage.run(settings)
+    click.echo(f"compare: {', '.join(settings.models)}; `lidr compare --show` prints the table. {_where_to_look()}")
 
 
 def _compare_pipelines(first: str, second: str) -> None:
