@@ -70,6 +70,7 @@ def test_a_stage_that_fails_ends_as_failed(project: Project) -> None:
         raise InputError("no such row")
     (child,) = project.children()
     assert (child.info.status, child.data.metrics) == ("FAILED", {"loss": 1.0})
+    assert [parent.info.status for parent in project.parents()] == ["FAILED"]
     assert not any(name.startswith("dvc.out.") for name in child.data.tags)
 
 

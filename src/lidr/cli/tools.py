@@ -194,12 +194,12 @@ def promote(model: str, anyway: bool) -> None:
     from lidr.tracking import promote as register
 
     settings = config.load()
-    runs.sync(settings)
     found = evidence(compare_models(settings), settings.model(model))
     for sentence in found.findings:
         click.echo(sentence)
     if found.objection and not anyway:
         raise LidrError(f"{found.objection}; --anyway promotes it nevertheless")
+    runs.sync(settings)
     promoted = register(settings, model, "\n".join(found.findings))
     click.echo(f"{model} is {promoted.name} version {promoted.version}, alias {promoted.alias}, in {promoted.address}")
 

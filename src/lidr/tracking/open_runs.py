@@ -19,6 +19,7 @@ from lidr import paths
 from lidr.jsonl import read_json, write_json
 from lidr.tracking import store
 from lidr.tracking.batches import log_batches, now
+from lidr.tracking.parents import OUTER_TAG, PARENT_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,8 +74,11 @@ def _close(client: MlflowClient, run_id: str, note: Note, changed: int) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
+        tags, status, time = client.get_run(run_id).data.tags, note.status or "KILLED", note.time or changed
         log_batches(client, run_id, tags=note.tags)
-        client.set_terminated(run_id, note.status or "KILLED", note.time or changed)
+        client.set_terminated(run_id, status, time)
+        if OUTER_TAG not in tags:
+            client.set_terminated(tags[PARENT_TAG], status, time)
     except MlflowException as error:
         # Somebody has deleted the run.
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE"):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 PIPELINE_TAG = "lidr.pipeline"
 MADE_TAG = "lidr.pipeline.made"
+PARENT_TAG = "mlflow.parentRunId"
+# On a child of the run of `mlflow run`, whose end is for MLflow to say.
+OUTER_TAG = "lidr.outer"
 # MLflow's pages then show runs, models and charts, not traces and prompts.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _NAME_BY_MLFLOW = re.compile(r"^[a-z]+-[a-z]+-\d+$")

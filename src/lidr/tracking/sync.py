@@ -23,6 +23,7 @@ from lidr.tracking import connection, describe, parents, store
 from lidr.tracking.batches import log_batches, now
 from lidr.tracking.describe import BASE_TAG, Contest, Pipeline
 from lidr.tracking.open_runs import close_open_runs
+from lidr.tracking.parents import OUTER_TAG, PARENT_TAG
 from lidr.tracking.run import StageRun
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 RESULT_TAG = "lidr.result"
 COMPLETE_TAG = "lidr.complete"
-OUTER_TAG = "lidr.outer"
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ def _log(
         time = _last_change(job.outputs)
         run = make_run(client, parent, pipeline, described, time, {RESULT_TAG: identity, **outputs}, outer)
     else:
-        parent = client.get_run(run.data.tags["mlflow.parentRunId"])
+        parent = client.get_run(run.data.tags[PARENT_TAG])
         time = run.info.end_time or _last_change(job.outputs)
     missing = {name: value for name, value in described.params.items() if name not in run.data.params}
     log_batches(client, run.info.run_id, params=missing)
@@ -131,7 +131,7 @@ def make_run(
         tags = {**tags, OUTER_TAG: "yes"}
     elif parent.info.status != "RUNNING":
         client.update_run(parent.info.run_id, status="RUNNING")
-    tags = {**pipeline.tags, **described.tags, **tags, "mlflow.parentRunId": parent.info.run_id}
+    tags = {**pipeline.tags, **described.tags, **tags, PARENT_TAG: parent.info.run_id}
     made = client.create_run(parent.info.experiment_id, time, tags, described.name)
     log_batches(client, made.info.run_id, params=described.params)
     return made
