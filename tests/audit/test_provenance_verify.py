@@ -260,10 +260,11 @@ def test_stages_of_another_pipeline_are_named_and_break_nothing(project: Path) -
     assert "with the same commands; not looked at, of another pipeline: train@m9\n" in result.output
 
 
-def test_code_that_git_ignores_does_not_count(project: Path) -> None:
+def test_code_that_dvc_ignores_does_not_count(project: Path) -> None:
     cached = project / "src" / "code" / "__pycache__" / "rules.pyc"
     cached.parent.mkdir()
     cached.touch()
+    Path(".dvcignore").write_text("__pycache__/\n", "utf-8")
     change(".gitignore", "/data/", "__pycache__/\n/data/")
     change("dvc.yaml", "deps: [src/code/rules.py]", "deps: [src/code]")
     cached.unlink()
@@ -274,7 +275,7 @@ def test_code_that_git_ignores_does_not_count(project: Path) -> None:
 
 def test_outside_of_git_the_commit_is_what_is_missing(project: Path) -> None:
     shutil.rmtree(".git")
-    expect(verify(), "commit: git status: fatal: not a git repository")
+    expect(verify(), "pipeline: DVC: .* is not a git repository")
 
 
 def test_git_history_is_not_touched(project: Path) -> None:

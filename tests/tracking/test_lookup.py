@@ -25,9 +25,11 @@ stages:
       md5: {}
 """
 PIPELINE = """stages:
-  pairs@m1:
-    cmd: lidr pairs m1
-    outs: [data/m1/pairs]
+  pairs:
+    foreach: [m1]
+    do:
+      cmd: lidr pairs ${item}
+      outs: ['data/${item}/pairs']
 """
 
 

@@ -101,20 +101,17 @@ def _log(
         time = run.info.end_time or _last_change(job.outputs)
     missing = {name: value for name, value in described.params.items() if name not in run.data.params}
     log_batches(client, run.info.run_id, params=missing)
-    _complete(client, StageRun(client, run, parent), job, time)
+    stage_run = StageRun(client, run, parent)
+    job.tell(stage_run)
+    stage_run.flush()
+    client.set_terminated(stage_run.id, "FINISHED", time)
     if BASE_TAG in pipeline.tags and BASE_TAG not in parent.data.tags:
         client.set_tag(parent.info.run_id, BASE_TAG, pipeline.tags[BASE_TAG])
-    if parent.info.run_id != outer:
+    if OUTER_TAG not in run.data.tags:
         client.set_terminated(parent.info.run_id, "FINISHED", time)
+    # Last: a sync that ended before it is completed by the next one.
+    client.set_tag(stage_run.id, COMPLETE_TAG, "yes")
     return described.name
-
-
-def _complete(client: MlflowClient, run: StageRun, job: Job, time: int) -> None:
-    """Log all that the job's files say, and end the run; what it has already stays as it is."""
-    job.tell(run)
-    run.flush()
-    client.set_terminated(run.id, "FINISHED", time)
-    client.set_tag(run.id, COMPLETE_TAG, "yes")
 
 
 def make_run(
