@@ -129,7 +129,14 @@ def _rename(made: Made, start: str) -> None:
 def _base_record() -> BaseRecord:
     folder = paths.model("m0")
     return BaseRecord(
-        source="lab", revision=None, trust_remote_code=False, fingerprint=policy.fingerprint(folder), pad_token=None
+        source="lab",
+        revision=None,
+        trust_remote_code=False,
+        fingerprint=policy.fingerprint(folder),
+        pad_token=None,
+        template={},
+        date="2024-01-01",
+        end_ids=(0,),
     )
 
 
