@@ -157,9 +157,9 @@ def track() -> None:
     from lidr import config, tracking
     from lidr.cli import runs
 
+    settings = config.load()
     if tracking.is_off():
         raise LidrError("LIDR_TRACKING=off: nothing is logged")
-    settings = config.load()
     done = runs.sync(settings)
     for name in done.logged:
         click.echo(f"logged: {name}")
