@@ -42,7 +42,7 @@ repro: install
 ifneq ($(PROFILE),)
 	lidr profile use $(PROFILE)
 endif
-	lidr warm dvc repro
+	dvc repro
 	-@lidr track
 	@lidr compare --show
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from lidr import config, paths, policy
+from lidr import config, paths
 from lidr.jsonl import write_rows
 from lidr.lab import world
 from lidr.records import (
@@ -120,7 +120,6 @@ def mixed_pairs(count: int, tokenizer: Any, seed: int = 0) -> list[Pair]:
 
 def write_random_model(settings: config.Settings, measures: dict[str, Any], dtype: str) -> None:
     """A Llama of these measures and random weights with the tokenizer of the settings' base, in the working folder."""
-    policy.import_transformers()
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 

@@ -1,15 +1,14 @@
-"""The default pipeline in fresh clones of HEAD: how long it takes, and which stages take it.
+"""The default pipeline (`dvc repro`) in a fresh clone of HEAD: how long it takes, and which stages take it.
 
     $ python benchmarks/pipeline.py
-    stage            warm   alone    seconds
-    base              8.1     6.3
-    prompts@m1        0.9     1.8
+    stage         seconds
+    base              6.3
+    prompts@m1        1.8
     ...
-    in all          250.2   341.5
+    in all          341.5
 
-*warm* is `lidr warm dvc repro`, as `make repro` runs it, with torch imported once; *alone* is `dvc repro`. A stage's
-time is from the line by which DVC announces it to the next such line; what comes before the first and after the last is
-DVC's own.
+A stage's time is from the line by which DVC announces it to the next such line; what comes before the first and after
+the last is DVC's own.
 """
 
 from __future__ import annotations
@@ -28,9 +27,6 @@ from typing import Any
 from measuring import ROOT, machine, save
 
 ANNOUNCED = re.compile(r"^Running stage '([^']+)'")
-# Not `lidr` itself, which is this environment's: the clone's.
-LIDR = (sys.executable, "-c", "from lidr.cli import run; run()")
-SIDES = {"warm": (*LIDR, "warm", "dvc", "repro"), "alone": ("dvc", "repro")}
 
 
 def stage_times(lines: Iterable[tuple[float, str]], start: float, end: float) -> list[dict[str, Any]]:
@@ -46,7 +42,7 @@ def stage_times(lines: Iterable[tuple[float, str]], start: float, end: float) ->
     ]
 
 
-def measure(side: str) -> dict[str, Any]:
+def measure() -> dict[str, Any]:
     """Clone HEAD, run the pipeline there, and tell what took how long."""
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as name:
         clone = Path(name) / "lidr"
@@ -59,7 +55,7 @@ def measure(side: str) -> dict[str, Any]:
             "DVC_NO_ANALYTICS": "1",
         }
         start = time.perf_counter()
-        lines = _run(SIDES[side], clone, environment)
+        lines = _run(("dvc", "repro"), clone, environment)
         end = time.perf_counter()
     return {"seconds": round(end - start, 2), "stages": stage_times(lines, start, end)}
 
@@ -82,13 +78,13 @@ def main() -> None:
     parser.add_argument("--no-save", action="store_true", help="Print only.")
     chosen = parser.parse_args()
     described = machine("torch", "transformers", "trl", "dvc", "mlflow")
-    found = {side: measure(side) for side in SIDES}
-    print(f"{'stage':<12}" + "".join(f"{side:>8}" for side in SIDES) + "    seconds")
-    for rows in zip(*(run["stages"] for run in found.values()), strict=True):
-        print(f"{rows[0]['stage']:<12}" + "".join(f"{row['seconds']:>8.1f}" for row in rows))
-    print(f"{'in all':<12}" + "".join(f"{run['seconds']:>8.1f}" for run in found.values()))
+    found = measure()
+    print(f"{'stage':<12} seconds")
+    for row in found["stages"]:
+        print(f"{row['stage']:<12}{row['seconds']:>8.1f}")
+    print(f"{'in all':<12}{found['seconds']:>8.1f}")
     if not chosen.no_save:
-        save("pipeline", {"machine": described, "sides": found})
+        save("pipeline", {"machine": described} | found)
 
 
 if __name__ == "__main__":

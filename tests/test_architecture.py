@@ -51,7 +51,7 @@ ONLY_IN = {
     "vllm": "lidr.engines.vllm",
     "ray": "lidr.engines.ray",
     "mlflow": "lidr.tracking",
-    "dvc": None,
+    "dvc": "lidr.provenance.state",
     "scipy": "lidr.evals",
     "matplotlib": "lidr.figures",
 }

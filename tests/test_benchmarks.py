@@ -236,14 +236,8 @@ def test_workers_may_lose_a_tenth_of_their_time() -> None:
     assert not outcome(179.0).reached
 
 
-def test_the_pipeline_stands_stage_by_stage_beside_itself_without_a_warm_process() -> None:
-    def run(seconds: float) -> dict[str, Any]:
-        return {"seconds": seconds, "stages": [{"stage": "base", "seconds": seconds / 4}]}
-
-    found = report("pipeline", sides={"warm": run(100.0), "alone": run(130.0)})
-    assert tables.pipeline(found).splitlines()[2:] == [
-        "| base | 25.0 | 32.5 |",
-        "| in all | 100.0 | 130.0 |",
-    ]
+def test_the_pipeline_stands_stage_by_stage() -> None:
+    found = report("pipeline", seconds=100.0, stages=[{"stage": "base", "seconds": 25.0}])
+    assert tables.pipeline(found).splitlines()[2:] == ["| base | 25.0 |", "| in all | 100.0 |"]
     (outcome,) = tables.OUTCOMES["pipeline"](found)
     assert (outcome.found, outcome.reached) == ("1.67 [1.67, 1.67]", True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from click.testing import CliRunner, Result
 from factories import edited
 
 from lidr import __version__, config, paths
-from lidr.cli import main, warm
+from lidr.cli import main
 from lidr.errors import InputError
 
 STAGES = [
@@ -43,7 +42,9 @@ def lidr(*arguments: str) -> Result:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """The folder's files with their bytes, without .lidr, where lock files stay."""
+    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {str(name): path.read_bytes() for name, path in found.items() if name.parts[0] != ".lidr"}
 
 
 # ---- help
@@ -89,49 +90,11 @@ def test_help_does_not_wait_for_large_libraries() -> None:
 
 # ---- how the process ends
 
-ENDING = """
-import atexit, sys, threading
-from lidr import cli
-assert atexit._ncallbacks() == 0  # what is registered first is called last
-
-class Left:
-    def __del__(self):
-        print("taken apart")
-
-left = Left()
-
-def main(prog_name):
-    atexit.register(print, "at exit")
-    threading.Timer(0.2, print, ["a thread"]).start()
-    print("x" * 100_000)
-    {end}
-
-cli.main = main
-cli.run()
-"""
-
-
-@pytest.mark.parametrize(
-    ("end", "status", "last"),
-    [
-        ("sys.exit(0)", 0, ["a thread", "at exit"]),
-        ("sys.exit(2)", 2, ["a thread", "at exit"]),
-        ("raise ValueError('a bug')", 1, ["a thread", "at exit", "taken apart"]),
-    ],
-)
-def test_the_process_ends_once_all_is_done_at_exit(end: str, status: int, last: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", ENDING.format(end=end)], capture_output=True, text=True, check=False, env=_cold()
-    )
-    assert done.returncode == status
-    assert done.stdout.splitlines() == ["x" * 100_000, *last]
-    assert done.stderr.splitlines()[-1:] == (["ValueError: a bug"] if status == 1 else [])
-
 
 @pytest.mark.parametrize(("arguments", "status"), [(["--version"], 0), (["--no-such"], 2), (["pairs", "m7"], 1)])
 def test_the_status_is_the_commands(arguments: list[str], status: int, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from lidr.cli import run; run()", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=_cold())
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == status
     assert done.stdout if status == 0 else "Error: " in done.stderr
 
@@ -148,7 +111,7 @@ run()
 def test_without_a_reader_it_ends_without_a_word() -> None:
     command = [sys.executable, "-c", WITHOUT_READER, "lab", "sample"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, env=_cold()) as sample:
+    with subprocess.Popen(command, **pipes) as sample:
         assert sample.stdin and sample.stdout and sample.stderr
         sample.stdout.close()
         sample.stdin.close()
@@ -169,14 +132,9 @@ def test_standard_files_that_are_closed(closed: tuple[int, ...], said: bool, tmp
     code = "from lidr.cli import run; run()"
     closing = " ".join(f"{number}>&-" for number in closed)
     command = ["sh", "-c", f'exec "$0" -c "$1" --version {closing}', sys.executable, code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=_cold())
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (f"lidr, version {__version__}\n" if said else "")
-
-
-def _cold() -> dict[str, str]:
-    """Without a warm process that would run the command."""
-    return {name: value for name, value in os.environ.items() if name != warm.ADDRESS}
 
 
 # ---- numbers

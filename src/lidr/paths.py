@@ -127,7 +127,3 @@ def lock(output: Path) -> Path:
 
 def judge_journal(name: str) -> Path:
     return WORK / "judge" / f"{name}.jsonl"
-
-
-def journals() -> Path:
-    return WORK / "journals"

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,30 +149,10 @@ def pick_device(wanted: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def import_transformers() -> None:
-    """Import transformers' models without what they take wherever it is installed, and lidr does not use there.
-
-    scikit-learn and scipy serve assisted generation and detection, and pandas comes with them: a fifth of the time that
-    a stage takes to begin. boto3, which DVC has for S3, is for accelerate's jobs on SageMaker.
-    """
-    unneeded = ("sklearn", "scipy", "boto3")
-    if any(name in sys.modules for name in ("transformers", *unneeded)):
-        return
-    # None is Python's way to say that a module cannot be found.
-    sys.modules.update(dict.fromkeys(unneeded))  # type: ignore[arg-type]
-    try:
-        import transformers.generation.candidate_generator
-        import transformers.modeling_utils  # noqa: F401
-    finally:
-        for name in unneeded:
-            del sys.modules[name]
-
-
 def load_tokenizer(policy: Policy) -> Any:
     """The base's tokenizer, padding on the left as generation needs it; raises InputError where files were changed."""
     # Here, for it is the first thing that is loaded of a model, and once for all its files is enough.
     _check_base(policy.base)
-    import_transformers()
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(policy.base, trust_remote_code=policy.trust_remote_code)
@@ -214,7 +193,6 @@ def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
     It is on the CPU; a quantised one on `device`, where bitsandbytes quantises it while it is loaded.
     """
     _check_base(policy.base)
-    import_transformers()
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging
 

@@ -1,13 +1,12 @@
 """A small project whose whole chain holds: git, dvc.yaml and dvc.lock, two iterations, a base and two adapters.
 
-Nothing is run: the data are made up (`audit_project`), the models are files, and the lock is written from the hashes
-(`test_hashes.py` shows that they are DVC's).
+Nothing is run: the data are made up (`audit_project`), the models are files, and `dvc commit` writes the lock.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from factories import edited
 from lidr import audit, config, paths, policy
 from lidr.jsonl import write_json, write_rows
 from lidr.policy import AdapterRecord, BaseRecord
-from lidr.provenance import lock
-from lidr.tracking.hashes import dvc_hash
 
 CODE = Path("src/code/rules.py")
 PIPELINE = """
@@ -71,6 +68,8 @@ stages:
 
 def build(prompts: int = 12) -> config.Settings:
     """Make the project in the working folder, and commit it."""
+    git("init", "-q", "-b", "main")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
     paths.PARAMS.write_text(edited(("languages: [es, de, fr, ru]", "languages: [es]")), "utf-8")
     paths.PIPELINE.write_text(PIPELINE, "utf-8")
     CODE.parent.mkdir(parents=True)
@@ -85,14 +84,13 @@ def build(prompts: int = 12) -> config.Settings:
         made.write(settings, iteration)
         write_json(paths.audit(iteration) / paths.METRICS, audit.measure(settings, iteration, None, {}).figures)
         train(settings, iteration)
-    git("init", "-q", "-b", "main")
     relock()
     return settings
 
 
-def train(settings: config.Settings, iteration: str, **fields: Any) -> None:
+def train(settings: config.Settings, iteration: str, weights: bytes | None = None, **fields: Any) -> None:
     """An adapter and its record, as `lidr train` leaves them; `fields` replace those of the record."""
-    _model(iteration, f"adapter {iteration}".encode())
+    _model(iteration, weights or f"adapter {iteration}".encode())
     pairs_file, previous = paths.pairs(iteration) / paths.PAIRS, settings.iterations[iteration].previous
     record = AdapterRecord(
         model=iteration,
@@ -107,19 +105,11 @@ def train(settings: config.Settings, iteration: str, **fields: Any) -> None:
 
 
 def relock(commit: bool = True) -> None:
-    """Write dvc.lock as if all stages had just run, with the lists of folders in DVC's cache; commit all."""
-    document, stages = lock.recorded_params(), {}
-    for name, stage in lock.load_pipeline().items():
-        stages[name] = {
-            "cmd": stage.cmd,
-            "deps": [{"path": path, "hash": "md5", "md5": dvc_hash(Path(path))} for path in stage.deps],
-            "params": {"params.yaml": {place: lock.value_at(document, place) for place in stage.params}},
-            "outs": [{"path": path, "hash": "md5", "md5": dvc_hash(Path(path))} for path in stage.outs],
-        }
-        for path in map(Path, stage.outs):
-            if path.is_dir():
-                _cache(path)
-    paths.LOCK.write_text(json.dumps({"schema": "2.0", "stages": stages}, indent=1), "utf-8")
+    """Have DVC record all stages as if they had just run; commit all."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        repo.commit(force=True)
     if commit:
         git("add", "--all")
         git("commit", "-qm", "State", "--allow-empty")
@@ -153,13 +143,3 @@ def _base_record() -> BaseRecord:
 def _model(name: str, weights: bytes) -> None:
     paths.model(name).mkdir(parents=True, exist_ok=True)
     (paths.model(name) / "model.safetensors").write_bytes(weights)
-
-
-def _cache(folder: Path) -> None:
-    """The folder's list, where DVC keeps it."""
-    md5 = dvc_hash(folder)
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    listing = [{"md5": dvc_hash(file), "relpath": file.relative_to(folder).as_posix()} for file in files]
-    target = Path(".dvc/cache/files/md5", md5[:2], md5[2:])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(listing), "utf-8")

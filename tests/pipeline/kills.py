@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -139,9 +140,9 @@ class Project:
         assert self.left_over() == []
 
     def left_over(self) -> list[str]:
-        """Locks, shards, and files that were never finished."""
+        """Shards, and files that were never finished."""
         found = [path for folder in WRITTEN for name in UNFINISHED for path in (self.root / folder).rglob(name)]
-        for name in ("locks", "shards", "scratch"):
+        for name in ("shards", "scratch"):
             found += [path for path in (self.root / paths.WORK / name).rglob("*") if path.is_file()]
         # torch's compiler keeps one folder there for all processes, and what it compiles in it: a cache, by its name.
         found += [path for path in self.temporary.iterdir() if not path.name.startswith("torchinductor_")]
@@ -255,15 +256,18 @@ def _send(point: Point, dvc: subprocess.Popen[bytes], stage: psutil.Process) -> 
 
 
 def durations(project: Path) -> dict[str, float]:
-    """Seconds that each stage took, by the journals of their runs."""
-    found: dict[str, float] = {}
-    for path in (project / paths.journals()).rglob("*.jsonl"):
-        first, *_, last = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
-        tags = first["tags"]
-        kind, model = tags["lidr.stage"], tags.get("lidr.model")
-        name = kind if kind in ("base", "baseline", "compare") else f"{kind}@{model}"
-        found[name] = (last["time"] - first["time"]) / 1000
-    return found
+    """Seconds that each stage took at most: from the last output of the one before to its own."""
+    ends = {
+        name: max(file.stat().st_mtime for out in stage["outs"] for file in _files(project / out["path"]))
+        for name, stage in _lock(project).items()
+    }
+    ordered = sorted(ends, key=ends.__getitem__)
+    first = {ordered[0]: 1.0}
+    return first | {name: ends[name] - ends[before] for before, name in pairwise(ordered)}
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
 
 
 def stages(project: Path) -> list[str]:

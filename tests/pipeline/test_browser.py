@@ -33,7 +33,7 @@ def pages(experiments: Path) -> Iterator[Pages]:
 @pytest.fixture(scope="module")
 def higher(experiments: Path) -> Any:
     """The parent run of the experiment that trained."""
-    return next(run for run in store(experiments).parents() if run.data.tags["dvc.experiment"] == "higher")
+    return next(run for run in store(experiments).experiments() if run.data.tags["dvc.experiment"] == "higher")
 
 
 def child(experiments: Path, parent: Any, name: str) -> Any:
@@ -41,7 +41,7 @@ def child(experiments: Path, parent: Any, name: str) -> Any:
 
 
 def test_address_that_ui_prints_shows_the_latest_pipelines_curves(pages: Pages, experiments: Path) -> None:
-    latest = store(experiments).parents()[-1]
+    latest = store(experiments).experiments()[-1]
     text = pages.latest_curves()
     assert latest.info.run_name in text and "alpaca win rate\n(10)" in text
 
@@ -73,7 +73,7 @@ def test_training_names_its_dataset_and_its_model(pages: Pages, experiments: Pat
 
 
 def test_two_pipelines_side_by_side(pages: Pages, experiments: Path, higher: Any) -> None:
-    other = next(run for run in store(experiments).parents() if run.info.run_id != higher.info.run_id)
+    other = next(run for run in store(experiments).experiments() if run.info.run_id != higher.info.run_id)
     both = [higher.info.run_id, other.info.run_id]
     assert "Comparing 2 Runs" in pages.compared(higher.info.experiment_id, both)
     (chart,) = pages.chart(higher.info.experiment_id, both, ["mgsm accuracy/es"])

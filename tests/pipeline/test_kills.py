@@ -119,7 +119,7 @@ def test_of_two_processes_on_one_output_the_second_is_refused(reproduced: Path, 
             said_so = [f"Error: data/m2/responses: {who} is at work on it; wait for it, or end it\n" for who in first]
             assert code == 1 and errors in said_so
     assert kills.contents(folder / "data/m2/responses") == kills.contents(reproduced / "data/m2/responses")
-    assert not list((folder / ".lidr/locks").iterdir())
+    assert {lock.read_text() for lock in (folder / ".lidr/locks").iterdir()} == {""}
 
 
 @pytest.mark.fault

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.pipeline
 
 @pytest.fixture(scope="module")
 def project(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_pipeline.copy(reproduced, tmp_path_factory.mktemp("mlflow-run") / "lidr")
+    folder = small_pipeline.copy(reproduced, tmp_path_factory.mktemp("mlflow-run") / "lidr")
+    run("lidr", "track", cwd=folder)
+    return folder
 
 
 def outer_runs(project: Path) -> list[Any]:
@@ -39,7 +41,8 @@ def test_whole_pipeline(project: Path) -> None:
     run("mlflow", "run", ".", "--env-manager", "local", cwd=project)
     outer = outer_runs(project)[-1]
     children = sorted(child.info.run_name for child in store(project).children(outer))
-    assert children == ["alpaca m0", "alpaca m1", "alpaca m2", "compare"]
+    assert {"alpaca m2", "compare"} <= set(children) <= {"alpaca m0", "alpaca m1", "alpaca m2", "compare"}
     assert outer.data.params["compare.resamples"] == "300"
     assert sorted(store(project).history(outer, "mgsm accuracy/es")) == [0, 1, 2]
-    assert len(store(project).parents()) == len(outer_runs(project)) == 2
+    # The first is that of `dvc repro` before.
+    assert len(store(project).parents()) == 1 + len(outer_runs(project)) == 3

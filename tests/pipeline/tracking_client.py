@@ -27,6 +27,10 @@ class Store:
     def parents(self) -> list[Any]:
         return self.runs("tags.`lidr.pipeline` LIKE '%'")
 
+    def experiments(self) -> list[Any]:
+        """The parents of DVC's experiments."""
+        return [run for run in self.parents() if "dvc.experiment" in run.data.tags]
+
     def children(self, parent: Any) -> list[Any]:
         return self.runs(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
 

@@ -234,7 +234,7 @@ def test_the_second_of_two_is_refused_and_may_come_later(project: Project, monke
         line = project.fails("pairs", "m1")
         assert line == f"data/m1/pairs: the process {os.getpid()} is at work on it; wait for it, or end it"
     assert project.succeeds("pairs", "m1") == said
-    assert not list((project.root / paths.WORK / "locks").iterdir())
+    assert [lock.read_text() for lock in (project.root / paths.WORK / "locks").iterdir()] == [""]
 
 
 def test_a_lock_whose_process_was_killed_holds_nobody(project: Project) -> None:

@@ -160,7 +160,7 @@ TELEMETRY_SWITCHES = ("HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_T
 
 
 def lidr(*command: str) -> subprocess.CompletedProcess[bytes]:
-    environment = os.environ | SECRETS | {"NO_PROXY": "127.0.0.1", "LIDR_TRACKING_WAIT": "300"}
+    environment = os.environ | SECRETS | {"NO_PROXY": "127.0.0.1"}
     environment = {name: v for name, v in environment.items() if name not in ("LIDR_TRACKING", "MLFLOW_TRACKING_URI")}
     code = "from lidr.cli import main; main(prog_name='lidr')"
     return subprocess.run([sys.executable, "-c", code, *command], env=environment, capture_output=True, check=False)
@@ -206,7 +206,6 @@ def test_secrets_are_written_nowhere(root: Path) -> None:
             ("500", 1, ["--debug", "alpaca", "gpt-3", "--outputs", "data/sources/o"]),
             (None, 0, ["alpaca", "gpt-3", "--outputs", "data/sources/o"]),
             (None, 0, ["prompts", "m1"]),
-            (None, 0, ["track"]),
         ):
             endpoint.faults = lambda number, body, fault=faults: fault  # type: ignore[misc]
             done = lidr(*command)
@@ -217,7 +216,7 @@ def test_secrets_are_written_nowhere(root: Path) -> None:
     written = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert root / "reports/judged/gpt-3-against-gpt-4/index.html" in written
     with sqlite3.connect(root / "mlflow.db") as store:
-        assert store.execute("select count(*) from runs").fetchone()[0] >= 5
+        assert store.execute("select count(*) from runs").fetchone()[0] >= 3
     for secret in SECRETS.values():
         assert secret.encode() not in said
         assert [path for path, content in written.items() if secret.encode() in content] == []

@@ -25,7 +25,6 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for name in ("LIDR_TRACKING", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "DVC_EXP_NAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LIDR_TRACKING_WAIT", "300")  # a machine that has much else to do
     root = tmp_path / "project"
     root.mkdir()
     shutil.copyfile(empty_store, root / "mlflow.db")

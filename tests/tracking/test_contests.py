@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from factories import edited
-from tracking_project import Project
+from tracking_project import Project, job
 
 from lidr import config, paths
 from lidr.cli import main
 from lidr.evals.baseline import instructions
 from lidr.jsonl import write_rows
 from lidr.records import FinishReason, Verdict
-from lidr.tracking import stage_run
 
 
 def keep_verdicts(model: str, completion: str) -> None:
@@ -69,8 +68,7 @@ def test_a_contest_is_a_run_with_figures_table_and_page(project: Project, tmp_pa
 
 @pytest.mark.parametrize("generator", ["gpt-4-turbo-2024-04-09", "org/model-1"])
 def test_a_published_generator_is_of_no_iteration(project: Project, generator: str) -> None:
-    with stage_run(project.settings, "baseline", generator, [], []):
-        pass
+    project.log(job("baseline", generator))
     (run,) = project.children()
     assert run.data.tags["lidr.model"] == generator
     assert "lidr.iteration" not in run.data.tags

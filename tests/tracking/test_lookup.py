@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tracking_project import Project
+from tracking_project import Project, job
 
 from lidr.cli import main
 from lidr.errors import LidrError
-from lidr.tracking import find_run, publish_pending, runs_tagged, stage_run
+from lidr.tracking import find_run, runs_tagged
 from lidr.tracking.hashes import dvc_hash
 
 LOCK = """schema: '2.0'
@@ -22,6 +23,13 @@ stages:
     - path: data/m1/pairs
       hash: md5
       md5: {}
+"""
+PIPELINE = """stages:
+  pairs:
+    foreach: [m1]
+    do:
+      cmd: lidr pairs ${item}
+      outs: ['data/${item}/pairs']
 """
 
 
@@ -34,14 +42,12 @@ def train(project: Project, rows: str) -> str:
     """A run of `train` on these rows; returns their hash."""
     pairs = project.file("data/m1/pairs/pairs.jsonl", rows).parent
     model = project.file("models/m1/adapter.safetensors", f"made from {rows}").parent
-    with stage_run(project.settings, "train", "m1", [pairs], [model], publish="later"):
-        pass
+    project.log(job("train", "m1", [pairs], [model]))
     return dvc_hash(pairs)
 
 
 def test_runs_are_found_by_what_they_were_made_from(project: Project) -> None:
     first, second = train(project, "one\n"), train(project, "two\n")
-    publish_pending()
     found = {md5: runs_tagged({"lidr.stage": "train", "dvc.in.data/m1/pairs": md5}) for md5 in (first, second)}
     assert [[run.name for run in runs] for runs in found.values()] == [["train m1 · beta 0.1"]] * 2
     assert found[first][0].id != found[second][0].id
@@ -50,7 +56,6 @@ def test_runs_are_found_by_what_they_were_made_from(project: Project) -> None:
 
 def test_a_run_a_pipeline_and_a_registered_model_lead_to_the_same_data(project: Project) -> None:
     md5 = train(project, "one\n")
-    publish_pending()
     (child,), (parent,) = project.children(), project.parents()
     assert find_run(child.info.run_id).tags["dvc.in.data/m1/pairs"] == md5
     assert [run.id for run in find_run(parent.info.run_id).children] == [child.info.run_id]
@@ -71,8 +76,10 @@ def test_a_run_a_pipeline_and_a_registered_model_lead_to_the_same_data(project: 
 
 def test_trace_says_what_brings_the_data_back(project: Project) -> None:
     git("init", "-q")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
     project.file("code.py", "")
-    git("add", "code.py", "params.yaml")
+    project.file("dvc.yaml", PIPELINE)
+    git("add", "code.py", "params.yaml", "dvc.yaml")
     git("commit", "-qm", "Code")
     code = git("rev-parse", "HEAD")
     md5 = train(project, "one\n")
@@ -83,7 +90,6 @@ def test_trace_says_what_brings_the_data_back(project: Project) -> None:
     project.file("dvc.lock", LOCK.format("0" * 32))
     git("commit", "-qam", "Other data")
     project.file("data/m1/pairs/pairs.jsonl", "two\n")
-    publish_pending()
     (child,) = project.children()
 
     result = CliRunner().invoke(main, ["audit", "trace", child.info.run_id])

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
-from tracking_project import Project
+from tracking_project import Project, job
 
 from lidr.errors import InputError, LidrError
-from lidr.tracking import promote, publish_pending, stage_run
+from lidr.tracking import StageRun, promote, sync
 from lidr.tracking.hashes import dvc_hash
 from lidr.tracking.pipelines import SCORES, latest_curves, read
 
@@ -24,13 +24,16 @@ def _adapter(project: Project, model: str = "m1") -> Path:
 
 
 def _train(project: Project, adapter: Path) -> None:
-    with stage_run(project.settings, "train", adapter.name, [], [adapter], publish="later") as run:
-        run.log_model(adapter, "adapter", upload=True)
+    project.log(job("train", adapter.name, [], [adapter], lambda run: run.log_model(adapter, "adapter", upload=True)))
 
 
 def _evaluate(project: Project, adapter: Path, accuracy: float = 0.5) -> None:
-    with stage_run(project.settings, "mgsm", adapter.name, [adapter], [], publish="later") as run:
+    answers = project.file(f"reports/{adapter.name}.json", str(accuracy))
+
+    def tell(run: StageRun) -> None:
         run.log_evaluation({"accuracy/es": accuracy, "missing": None}, adapter, "mgsm lab", "lab", ITEMS)
+
+    project.log(job("mgsm", adapter.name, [adapter], [answers], tell))
 
 
 def _models(project: Project) -> list[Any]:
@@ -41,7 +44,6 @@ def test_evaluation_attaches_to_the_model_that_training_logged(project: Project)
     adapter = _adapter(project)
     _train(project, adapter)
     _evaluate(project, adapter)
-    assert publish_pending().reason is None
     (model,) = _models(project)
     assert (model.name, model.model_type, model.status.name) == ("m1", "adapter", "READY")
     assert model.tags == {
@@ -75,18 +77,15 @@ def test_evaluation_attaches_to_the_model_that_training_logged(project: Project)
 def test_all_models_are_measured_on_one_dataset(project: Project) -> None:
     for name in ("m1", "m2"):
         _evaluate(project, _adapter(project, name))
-    publish_pending()
     assert len({metric.dataset_digest for model in _models(project) for metric in model.metrics}) == 1
 
 
 def test_model_that_was_trained_elsewhere_is_one_model_all_the_same(project: Project) -> None:
     adapter = _adapter(project)
     _evaluate(project, adapter)
-    publish_pending()
     (model,) = _models(project)
     assert (model.name, model.status.name, model.source_run_id) == ("m1", "READY", None)
     _evaluate(project, adapter, 0.75)
-    publish_pending()
     (model,) = _models(project)
     assert sorted(metric.value for metric in model.metrics) == [0.5, 0.75]
 
@@ -95,16 +94,13 @@ def test_another_adapter_of_the_same_name_is_another_model(project: Project) -> 
     _evaluate(project, _adapter(project))
     project.file("models/m1/adapter_model.safetensors", "trained again, otherwise")
     _evaluate(project, Path("models/m1"))
-    publish_pending()
     assert [model.name for model in _models(project)] == ["m1", "m1"]
 
 
 def test_base_stays_with_dvc(project: Project) -> None:
     base = project.file("models/m0/lidr.json", '{"fingerprint": "3f1c"}').parent
     project.file("models/m0/model.safetensors", "gigabytes")
-    with stage_run(project.settings, "base", "m0", [], [base], publish="later") as run:
-        run.log_model(base, "base", upload=False)
-    publish_pending()
+    project.log(job("base", "m0", [], [base], lambda run: run.log_model(base, "base", upload=False)))
     (model,) = _models(project)
     assert (model.name, model.model_type, model.tags["lidr.base"]) == ("m0", "base", "3f1c")
     assert [item.path for item in project.client.list_logged_model_artifacts(model.model_id)] == ["MLmodel"]
@@ -171,15 +167,18 @@ def _compare(project: Project, beta: float, right: float) -> None:
         for name in ("mgsm", "alpaca")
         for n in range(2)
     ]
-    with stage_run(settings, "compare", None, [], [], publish="later") as run:
+
+    def tell(run: StageRun) -> None:
         run.log_rows(rows, SCORES)
         run.log_to_parent({"mgsm accuracy/average": right}, step=1)
+
+    report = project.file("reports/compare/metrics.json", f"{beta} {right} {project.settings.seed}")
+    sync(settings, [job("compare", None, [], [report], tell)])
 
 
 def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
     _compare(project, 0.1, 0.0)
     _compare(project, 0.2, 1.0)
-    publish_pending()
     first, second = project.parents()
     assert read("lab · beta 0.2 · 300 prompts").run_id == second.info.run_id
     found = read(first.info.run_id[:8])
@@ -191,11 +190,9 @@ def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
 
 def test_latest_curves_are_those_of_the_pipeline_compared_last(project: Project) -> None:
     _train(project, _adapter(project))
-    publish_pending()
     assert latest_curves() is None
     _compare(project, 0.2, 0.0)
     _compare(project, 0.3, 1.0)
-    publish_pending()
     (run,) = [parent for parent in project.parents() if parent.data.params["train.beta"] == "0.3"]
     assert latest_curves() == f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
 
@@ -205,7 +202,6 @@ def test_compare_of_two_runs_needs_mlflow_alone(project: Project) -> None:
 
     _compare(project, 0.1, 0.0)
     _compare(project, 0.2, 1.0)
-    publish_pending()
     Path("params.yaml").unlink()
     names = [f"lab · beta {beta} · 300 prompts" for beta in (0.1, 0.2)]
     result = CliRunner().invoke(main, ["compare", "--runs", *names])
@@ -219,13 +215,11 @@ def test_name_of_two_pipelines_is_refused(project: Project) -> None:
     _compare(project, 0.1, 0.0)
     project.settings = msgspec.structs.replace(project.settings, seed=43)
     _compare(project, 0.1, 0.0)
-    publish_pending()
     with pytest.raises(InputError, match="2 pipelines in MLflow are called 'lab · "):
         read("lab · beta 0.1 · 300 prompts")
 
 
 def test_pipeline_without_a_comparison_says_so(project: Project) -> None:
     _train(project, _adapter(project))
-    publish_pending()
     with pytest.raises(LidrError, match="has no comparison in MLflow: `compare` has not run"):
         read(project.parents()[0].info.run_id)

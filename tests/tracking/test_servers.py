@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 from servers import PATIENCE, PostgreSQL, TrackingServer, postgresql_binaries
-from tracking_project import Project
+from tracking_project import Project, job
 
-from lidr.tracking import promote, publish_pending, stage_run
+from lidr.errors import LidrError
+from lidr.tracking import Job, StageRun, live_run, promote
 from lidr.tracking.hashes import dvc_hash
 
 BINARIES = postgresql_binaries()
@@ -58,47 +59,46 @@ def _experiment(project: Project, name: str) -> None:
     project.settings = msgspec.structs.replace(project.settings, tracking=tracking)
 
 
-def _train(project: Project, model: str) -> Path:
-    """A training's journal, with a model and 600 points of a curve; returns the model's folder."""
+def _train(project: Project, model: str) -> Job:
+    """A training with a model and 600 points of a curve."""
     adapter = project.file(f"models/{model}/adapter_model.safetensors", f"weights of {model}").parent
     project.file(f"models/{model}/lidr.json", '{"base": "3f1c", "reference": "9a04", "pairs": "b7d2"}')
-    with stage_run(project.settings, "train", model, [], [adapter], publish="later") as run:
+
+    def tell(run: StageRun) -> None:
         for step in range(600):
             run.log_metrics({"loss": step / 7}, step=step)
         run.log_to_parent({"accuracy/es": 0.5}, step=1)
         run.log_model(adapter, "adapter", upload=True)
-    return adapter
+
+    return job("train", model, [], [adapter], tell)
 
 
-def _publish(folder: str, begin: Any, queue: Any) -> None:
+def _sync(folder: str, settings: Any, model: str, begin: Any, queue: Any) -> None:
     import os
 
     os.chdir(folder)
+    project = Project(Path(folder), settings)
+    train = _train(project, model)
     begin.wait()
-    queue.put(publish_pending())
+    queue.put(project.log(train))
 
 
-def test_two_machines_write_at_once(server: TrackingServer, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_machines_write_at_once(server: TrackingServer, project: Project) -> None:
     """Two checkouts of one pipeline, which share no lock: one experiment, one parent, each run and model once."""
     _experiment(project, "two machines")
     here, there = project.root, project.root.parent / "there"
     shutil.copytree(here, there)
-    for folder, model in ((here, "m1"), (there, "m2")):
-        monkeypatch.chdir(folder)
-        _train(project, model)
     context = multiprocessing.get_context("spawn")
     begin, queue = context.Barrier(2), context.Queue()
-    both = [context.Process(target=_publish, args=(str(folder), begin, queue)) for folder in (here, there)]
+    machines = ((here, "m1"), (there, "m2"))
+    arguments = [(str(folder), project.settings, model, begin, queue) for folder, model in machines]
+    both = [context.Process(target=_sync, args=one) for one in arguments]
     for process in both:
         process.start()
-    reports = [queue.get(timeout=PATIENCE) for _ in both]
+    logged = [name for _ in both for name in queue.get(timeout=PATIENCE)]
     for process in both:
         process.join()
-    assert [report.reason for report in reports] == [None, None]
-    assert sorted(name for report in reports for name in report.published) == [
-        "train m1 · beta 0.1",
-        "train m2 · beta 0.1",
-    ]
+    assert sorted(logged) == ["train m1 · beta 0.1", "train m2 · beta 0.1"]
     runs = [run for run in project.runs() if run.data.params.get("seed") == "42"]
     experiment = project.client.get_experiment_by_name("two machines")
     (parent,) = [run for run in project.parents() if run.info.experiment_id == experiment.experiment_id]
@@ -116,28 +116,30 @@ def test_two_machines_write_at_once(server: TrackingServer, project: Project, mo
 
 
 def test_server_that_is_killed_between_two_log_calls(
-    server: TrackingServer, project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    server: TrackingServer, project: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     _experiment(project, "killed")
-    monkeypatch.setenv("LIDR_TRACKING_WAIT", "20")
     report = project.file("reports/page.html", "<p>hello</p>")
-    with stage_run(project.settings, "train", "m1", [], []) as run:
-        run.log_metrics({"loss": 1.0}, step=1)
-        deadline = time.monotonic() + PATIENCE
-        while not [child for child in _children(project, "killed") if "loss" in child.data.metrics]:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        server.kill()
-        run.log_metrics({"loss": 0.5}, step=2)
+
+    def tell(run: StageRun) -> None:
+        run.log_metrics({"loss": 1.0}, 1)
+        run.log_metrics({"loss": 0.5}, 2)
         run.log_artifact(report)
+
+    train = job("train", "m1", [], [report], tell)
+    with live_run(project.settings, train, None) as log:
+        log({"loss": 1.0}, 1)
+        server.kill()
+        log({"loss": 0.5}, 2)
     (warning,) = capfd.readouterr().err.splitlines()
-    assert warning.startswith(f"MLflow at {server.uri} did not take the run: ")
+    assert warning.startswith(f"MLflow at {server.uri} does not take the run live: ")
     assert warning.endswith("; nothing is lost: `lidr track` logs it later")
-    assert publish_pending().waiting == tuple(path.name for path in project.journals()) != ()
+    with pytest.raises(LidrError, match="did not take all runs"):
+        project.log(train)
 
     server.start()
-    assert publish_pending().published == ("train m1 · beta 0.1",)
-    assert publish_pending().published == ()
+    assert project.log(train) == ("train m1 · beta 0.1",)
+    assert project.log(train) == ()
     (child,) = _children(project, "killed")
     assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5)]
     assert child.info.status == "FINISHED"
@@ -149,27 +151,30 @@ def test_server_that_never_answers_holds_a_stage_no_longer_than_it_says(
 ) -> None:
     """It takes connections and says nothing, as behind a proxy whose server hangs."""
     _experiment(project, "silent")
-    monkeypatch.setenv("LIDR_TRACKING_WAIT", "2")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    train = job("train", "m1", tell=lambda run: run.log_metrics({"loss": 0.5}, 1))
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
         taken: list[socket.socket] = []
         threading.Thread(target=_take_all, args=(silent, taken), daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with stage_run(project.settings, "mgsm", "m1", [], []) as run:
-            run.log_metrics({"accuracy/es": 0.5}, step=1)
-            ended = time.monotonic()
-        assert time.monotonic() - ended < 2 + 10
-    assert "not done after 2 s (LIDR_TRACKING_WAIT)" in capfd.readouterr().err
+        begun = time.monotonic()
+        with live_run(project.settings, train, None) as log:
+            log({"loss": 0.5}, 1)
+        assert time.monotonic() - begun < 2 + 10
+    assert "does not take the run live" in capfd.readouterr().err
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    assert publish_pending().published == ("mgsm m1",)
+    assert project.log(train) == ("train m1 · beta 0.1",)
     (child,) = _children(project, "silent")
-    assert project.history(child.info.run_id, "accuracy/es") == [(1, 0.5)]
+    assert project.history(child.info.run_id, "loss") == [(1, 0.5)]
 
 
 def test_promoted_model_is_in_the_servers_registry(server: TrackingServer, project: Project) -> None:
     _experiment(project, "registry")
-    adapter = _train(project, "m1")
+    train = _train(project, "m1")
+    project.log(train)
+    (adapter,) = train.outputs
     promoted = promote(project.settings, "m1", "better")
     assert (promoted.name, promoted.version, promoted.address) == ("registry-lab", "1", server.uri)
     version = project.client.get_model_version_by_alias("registry-lab", "best")

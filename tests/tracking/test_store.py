@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tracking_project import ROOT, Project
+from tracking_project import ROOT, Project, job
 
 from lidr.tracking import store
 
@@ -45,17 +45,15 @@ def test_runs_reach_the_store_of_a_folder_with_signs_that_mean_something(
     project: Project, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lidr import config
-    from lidr.tracking import connection, publish_pending, stage_run
+    from lidr.tracking import connection, sync
 
     root = project.root.parent / "odd" / name
     root.parent.mkdir()
     project.root.rename(root)
     monkeypatch.chdir(root)
-    with stage_run(config.load(), "prompts", "m1", [Path("params.yaml")], [Path("out.txt")], publish="later") as run:
-        Path("out.txt").write_text("x")
-        run.log_artifact(Path("out.txt"))
-    report = publish_pending()
-    assert (report.published, report.reason) == (("prompts m1",), None)
+    out = project.file("out.txt", "x")
+    prompts = job("prompts", "m1", [], [out], lambda run: run.log_artifact(out))
+    assert sync(config.load(), [prompts]).logged == ("prompts m1",)
     with connection.opened() as client:
         (run_of_stage,) = (
             r for r in connection.search(client, "", "start_time ASC") if r.info.run_name == "prompts m1"
@@ -76,11 +74,11 @@ def test_dvc_experiments_in_temporary_folders_reach_the_projects_store(project: 
         "stage.py",
         "from pathlib import Path\n"
         "from lidr import config\n"
-        "from lidr.tracking import stage_run\n"
+        "from lidr.tracking import Job, sync\n"
         "out = Path('out.txt')\n"
-        "with stage_run(config.load(), 'prompts', 'm1', [Path('params.yaml')], [out], publish='later') as run:\n"
-        "    out.write_text('x')\n"
-        "    run.log_artifact(out)\n",
+        "out.write_text('x')\n"
+        "tell = lambda run: run.log_artifact(out)\n"
+        "sync(config.load(), [Job(stage='prompts', model='m1', inputs=(), outputs=(out,), tell=tell)])\n",
     )
     project.file(
         "dvc.yaml",
@@ -97,10 +95,6 @@ def test_dvc_experiments_in_temporary_folders_reach_the_projects_store(project: 
         [sys.executable, "-m", "dvc", "exp", "run", "-q", "--temp", "-n", "lower", "-S", "train.beta=0.05"],
     ):
         subprocess.run(command, check=True, env=environment)
-    from lidr.tracking import publish_pending
-
-    report = publish_pending()
-    assert report.published == ("prompts m1",), report
     (child,), (parent,) = project.children(), project.parents()
     assert child.data.tags["dvc.experiment"] == "lower"
     assert parent.data.params["train.beta"] == "0.05"

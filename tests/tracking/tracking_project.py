@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lidr import config
-from lidr.tracking import store
+from lidr.tracking import Job, StageRun, store, sync
 
 ROOT = Path(__file__).parents[2]
+
+
+def job(
+    stage: str,
+    model: str | None = None,
+    inputs: Sequence[Path] = (),
+    outputs: Sequence[Path] = (),
+    tell: Callable[[StageRun], None] = lambda run: None,
+) -> Job:
+    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=tuple(outputs), tell=tell)
 
 
 @dataclass
@@ -25,6 +36,10 @@ class Project:
 
         return MlflowClient(store.tracking_uri(self.root))
 
+    def log(self, *jobs: Job, outer: str | None = None) -> tuple[str, ...]:
+        """Names of the runs that a sync of these jobs adds."""
+        return sync(self.settings, jobs, outer).logged
+
     def runs(self, condition: str = "") -> list[Any]:
         """All runs, children and parents, in the order in which they began."""
         client = self.client
@@ -32,7 +47,7 @@ class Project:
         return list(client.search_runs(experiments, condition, order_by=["start_time ASC"]))
 
     def children(self) -> list[Any]:
-        return [run for run in self.runs() if "lidr.journal" in run.data.tags]
+        return self.runs("tags.`mlflow.parentRunId` LIKE '%'")
 
     def parents(self) -> list[Any]:
         return self.runs("tags.`lidr.pipeline` LIKE '%'")
@@ -40,8 +55,9 @@ class Project:
     def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
         return [(metric.step, metric.value) for metric in self.client.get_metric_history(run_id, name)]
 
-    def journals(self) -> list[Path]:
-        return sorted((self.root / ".lidr" / "journals").glob("*.jsonl"))
+    def notes(self) -> list[Path]:
+        """Notes of live runs whose end MLflow has not seen."""
+        return sorted((self.root / ".lidr" / "runs").glob("*.json"))
 
     def file(self, name: str, content: str) -> Path:
         path = Path(name)

@@ -4,25 +4,16 @@ import os
 import sys
 from pathlib import Path
 
-from lidr.cli import provenance, stages, tools, warm
-from lidr.cli.ending import end_at_once
+from lidr.cli import provenance, stages, tools
 from lidr.cli.main import main
 
 __all__ = ["main", "provenance", "run", "stages", "tools"]
 
 
 def run() -> None:
-    """What the command `lidr` is: hands itself to a warm process where there is one, or runs here."""
+    """The command `lidr`."""
     _open_standard_files()
-    status = warm.elsewhere(sys.argv[1:])
-    if status is None:
-        end_at_once(lambda: status)
-        try:
-            main(prog_name="lidr")
-        except SystemExit as ended:
-            status = ended.code if isinstance(ended.code, int) else None
-            raise
-    sys.exit(status)
+    main(prog_name="lidr")
 
 
 def _open_standard_files() -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import click
 
 from lidr import config, paths
-from lidr.cli.running import by_language, tracked, with_interval
+from lidr.cli.running import tracked_job, with_interval
+from lidr.cli.runs import Metrics, by_language
 
 
 def judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
     from lidr.evals import head_to_head
-    from lidr.tracking import Contest
+    from lidr.tracking import Contest, Job, StageRun
 
     if against and outputs:
         raise click.UsageError("--against and --outputs exclude each other")
@@ -26,14 +27,19 @@ def judge_outside(settings: config.Settings, model: str, against: str | None, ou
     else:
         match = head_to_head.of_models(settings, model, str(against))
         options = f"--against {match.other}"
-    target, contest = paths.judged(model, match.other), Contest(match.other, options)
-    with tracked(match.settings, "alpaca", model, match.inputs, [target], contest=contest) as run:
-        metrics = head_to_head.run(match)
-        run.log_metrics(by_language(metrics), step=0)
+    target, metrics = paths.judged(model, match.other), Metrics()
+
+    def tell(run: StageRun) -> None:
+        run.log_metrics(by_language(metrics))
         rows = {lang: int(figures["n"]) for lang, figures in metrics.items()}
         run.use_dataset(target / paths.VERDICTS, "verdicts", "evaluation", rows)
         run.log_table(target / paths.VERDICTS, "verdicts.json")
         run.log_artifact(target / paths.PAGE)
+
+    inputs, contest = tuple(match.inputs), Contest(match.other, options)
+    job = Job(stage="alpaca", model=model, inputs=inputs, outputs=(target,), tell=tell, contest=contest)
+    with tracked_job(match.settings, job, at_once=True):
+        metrics |= head_to_head.run(match)
     average = metrics["average"]
     click.echo(
         f"alpaca {model} against {match.other}: win rate {average['win_rate']:.1f} on average over {len(metrics) - 1} "

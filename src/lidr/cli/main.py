@@ -9,7 +9,6 @@ a bug and always shows it.
 
 from __future__ import annotations
 
-import gc
 import os
 import select
 import sys
@@ -79,6 +78,3 @@ def main(debug: bool) -> None:
     """
     # TRL would tell the Hub of each run that it trains.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    # Importing torch and transformers makes a million objects that stay: looking for garbage among them so often as
-    # Python does by itself is a fifth of the time that it takes.
-    gc.set_threshold(100_000, 20, 100)

@@ -77,3 +77,5 @@ def card(folder: Path, licence: str | None) -> None:
 
 def _say(passed: Passed) -> None:
     click.echo(f"ok  {passed.name:<10}  {passed.found}")
+    for line in passed.table:
+        click.echo(f"      {line}")

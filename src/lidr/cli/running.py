@@ -6,61 +6,67 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lidr import config, paths
-from lidr.records import Answer, Pair, Prompt, Verdict
+from lidr import config
+from lidr.cli import runs
+from lidr.errors import LidrError
 
 if TYPE_CHECKING:
-    from lidr.tracking import StageRun
+    from lidr.tracking import Job, LogMetrics
 
-Metrics = dict[str, dict[str, float]]
-# What an evaluation asks; the rest of a row is what the model made of it.
-_ITEM = ("id", "lang", "prompt", "gold", "baseline")
+# Stages that ask a model, and may be at work for days; importing MLflow takes three seconds.
+_LONG = ("generate", "translate", "train", "mgsm", "baseline", "alpaca")
+# How many seconds a stage of `dvc repro` lasts before it logs itself; what is shorter is logged by `compare`.
+_AT_ONCE = 30.0
+# What DVC sets for the stages that it runs, and `mlflow run` for its commands.
+_DVC_STAGE, _OUTER_RUN = "DVC_STAGE", "MLFLOW_RUN_ID"
 
 
 @contextmanager
-def tracked(
-    settings: config.Settings,
-    stage: str,
-    model: str | None,
-    inputs: Sequence[Path],
-    outputs: Sequence[Path],
-    **options: Any,
-) -> Iterator[StageRun]:
-    """Run a stage as the only process at work on its output, and log it."""
+def tracked(settings: config.Settings, stage: str, model: str | None) -> Iterator[LogMetrics]:
+    """Run a stage as the only process at work on its output, and log it; yields a function that logs while it works.
+
+    `train` is logged live, and so is every long stage where system metrics are asked for; `compare`, the last stage,
+    logs all that came before it as well.
+    """
+    with tracked_job(settings, runs.job(settings, stage, model), live=stage == "train") as log:
+        yield log
+
+
+@contextmanager
+def tracked_job(settings: config.Settings, job: Job, live: bool = False, at_once: bool = False) -> Iterator[LogMetrics]:
+    """The same for any job; `at_once` logs it at its end, however short it was."""
+    from lidr import tracking
     from lidr.locks import alone
-    from lidr.tracking import stage_run
 
-    with alone(outputs[0]), stage_run(settings, stage, model, inputs, outputs, **options) as run:
-        yield run
-
-
-def log_evaluation(
-    run: Any, benchmark: str, source: str, model: str, metrics: Metrics, table: Path, record: type[Answer | Verdict]
-) -> None:
-    """A model's figures on the benchmark's items, and the table of all rows with its answers."""
-    from lidr.jsonl import read_rows
-
-    items = [{name: getattr(row, name) for name in _ITEM if hasattr(row, name)} for row in read_rows(table, record)]
-    run.log_evaluation(by_language(metrics), paths.model(model), f"{benchmark} {Path(source).name}", source, items)
-    run.log_table(table, f"{table.stem}.json")
-
-
-def by_language(metrics: Metrics) -> dict[str, float]:
-    return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
+    # Libraries that the stage uses must not log to that run by themselves.
+    outer = os.environ.pop(_OUTER_RUN, None)
+    live = live or (settings.tracking.system_metrics and job.stage in _LONG)
+    begun = time.monotonic()
+    with alone(job.outputs[0]):
+        if live:
+            with tracking.live_run(settings, job, outer) as log:
+                yield log
+        else:
+            yield lambda metrics, step: None
+        if tracking.is_off():
+            return
+        by_hand = _DVC_STAGE not in os.environ and (outer is not None or job.stage in _LONG)
+        try:
+            if job.stage == "compare":
+                runs.sync(settings, job, outer)
+            elif live or at_once or by_hand or time.monotonic() - begun > _AT_ONCE:
+                tracking.sync(settings, [job], outer)
+        except LidrError as error:
+            remedy = f"`{runs.command(job)}` logs it again" if job.contest else "`lidr track` logs it later"
+            tracking.warn(error, remedy)
 
 
 def with_interval(lang: str, figures: dict[str, float], name: str, form: str) -> str:
     interval = f" [{figures['low']:{form}}, {figures['high']:{form}}]" if "low" in figures else ""
     return f"{lang} {figures[name]:{form}}{interval}"
-
-
-def rows_by_language(files: Iterable[Path], record: type[Pair | Prompt]) -> dict[str, int]:
-    from lidr.jsonl import read_rows
-
-    return dict(Counter(row.lang for file in files for row in read_rows(file, record)))

@@ -16,8 +16,8 @@ import click
 from lidr import config, paths
 from lidr.cli.contests import judge_outside
 from lidr.cli.main import StageGroup, main
-from lidr.cli.running import log_evaluation, rows_by_language, tracked, with_interval
-from lidr.records import Answer, FinishReason, Pair, Prompt, Verdict
+from lidr.cli.running import tracked, with_interval
+from lidr.records import FinishReason
 
 
 @main.command()
@@ -26,15 +26,13 @@ def base() -> None:
     from lidr.stages import base as stage
 
     settings = config.load()
-    target = paths.model(paths.BASE)
     if settings.base.trust_remote_code:
         click.echo("Warning: base.trust_remote_code is on: Python files that come with the model will be run", err=True)
-    with tracked(settings, "base", paths.BASE, inputs=[], outputs=[target], publish="if_long") as run:
-        notes: list[str] = []
+    notes: list[str] = []
+    with tracked(settings, "base", paths.BASE):
         record = stage.run(settings, note=notes.append)
         stage.write_empty_audit()
-        run.log_model(target, "base", upload=False)
-    click.echo(f"base: {record.source} -> {target} (fingerprint {record.fingerprint[:12]})")
+    click.echo(f"base: {record.source} -> {paths.model(paths.BASE)} (fingerprint {record.fingerprint[:12]})")
     if record.pad_token is None:
         click.echo("  the tokenizer has no padding token: the end-of-sequence token pads, and is masked")
     for note in notes:
@@ -49,15 +47,12 @@ def prompts(iteration: str) -> None:
 
     settings = config.load()
     settings.iteration(iteration)
-    target = paths.prompts(iteration)
-    with tracked(settings, "prompts", iteration, inputs=[], outputs=[target], publish="later") as run:
+    with tracked(settings, "prompts", iteration):
         taken = stage.run(settings, iteration)
-        drops, same, requests = len(taken.drops), len(taken.duplicates), taken.translation_requests
-        run.log_metrics({"prompts": taken.count, "drops": drops, "duplicates": same, "translation_requests": requests})
     languages = len(settings.all_languages)
     click.echo(
-        f"prompts {iteration}: {taken.count:,} prompts in {languages} languages, {drops:,} dropped; "
-        f"{requests:,} ask for a translation, {same:,} say what another one says"
+        f"prompts {iteration}: {taken.count:,} prompts in {languages} languages, {len(taken.drops):,} dropped; "
+        f"{taken.translation_requests:,} ask for a translation, {len(taken.duplicates):,} say what another one says"
     )
 
 
@@ -69,13 +64,9 @@ def generate(iteration: str) -> None:
 
     settings = config.load()
     previous = settings.iteration(iteration).previous
-    inputs, target = [paths.prompts(iteration), paths.model(previous)], paths.responses(iteration)
-    with tracked(settings, "generate", iteration, inputs, [target], publish="if_long") as run:
-        files = [paths.prompt_file(iteration, lang) for lang in settings.all_languages]
-        run.use_dataset(inputs[0], f"prompts {iteration}", "generation", rows_by_language(files, Prompt))
+    with tracked(settings, "generate", iteration):
         ended = stage.run(settings, iteration)
-        total: Counter[FinishReason] = sum(ended.values(), Counter())
-        run.log_metrics({f"{reason}/{lang}": n for lang, by in ended.items() for reason, n in by.items()})
+    total: Counter[FinishReason] = sum(ended.values(), Counter())
     click.echo(
         f"generate {iteration}: {total.total():,} answers by {previous} in {len(ended)} languages, "
         f"{total[FinishReason.LENGTH]:,} truncated, {total[FinishReason.REFUSED]:,} refused"
@@ -91,16 +82,13 @@ def translate(iteration: str) -> None:
     from lidr.stages import translate as stage
 
     settings = config.load()
-    inputs = [paths.responses(iteration), paths.model(settings.iteration(iteration).previous)]
-    target = paths.translations(iteration)
-    with tracked(settings, "translate", iteration, inputs, [target], publish="if_long") as run:
+    with tracked(settings, "translate", iteration):
         translations = stage.run(settings, iteration)
-        unparsed = {f"{a}-{b}": sum(t.text is None for t in rows) for (a, b), rows in translations.items()}
-        total = sum(len(rows) for rows in translations.values())
-        run.log_metrics({f"unparsed/{direction}": n for direction, n in unparsed.items()} | {"translations": total})
+    total = sum(len(rows) for rows in translations.values())
+    unparsed = sum(row.text is None for rows in translations.values() for row in rows)
     click.echo(
         f"translate {iteration}: {total:,} translations in {len(translations)} directions, "
-        f"{sum(unparsed.values()):,} without a readable translation"
+        f"{unparsed:,} without a readable translation"
     )
 
 
@@ -112,11 +100,9 @@ def pairs(iteration: str) -> None:
 
     settings = config.load()
     settings.iteration(iteration)
-    inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
-    with tracked(settings, "pairs", iteration, inputs, [paths.pairs(iteration)], publish="later") as run:
+    with tracked(settings, "pairs", iteration):
         counts = stage.run(settings, iteration)
-        made, drops = counts.pairs, counts.drops.total()
-        run.log_metrics({"pairs": made, "drops": drops} | {f"drops/{r}": n for r, n in counts.drops.items()})
+    made, drops = counts.pairs, counts.drops.total()
     directions = 2 * len(settings.languages)
     count = (made + drops) // directions
     click.echo(f"pairs {iteration}: {made:,} pairs + {drops:,} drops = {count:,} prompts x {directions} directions")
@@ -131,14 +117,8 @@ def train(iteration: str) -> None:
     from lidr.stages import train as stage
 
     settings = config.load()
-    previous = settings.iteration(iteration).previous
-    inputs = [paths.pairs(iteration), paths.model(previous)]
-    with tracked(settings, "train", iteration, inputs, [paths.model(iteration)]) as run:
-        pairs_file = paths.pairs(iteration) / paths.PAIRS
-        run.use_dataset(pairs_file, f"pairs {iteration}", "training", rows_by_language([pairs_file], Pair))
-        trained = stage.run(settings, iteration, run.log_metrics)
-        run.log_model(paths.model(iteration), "adapter", upload=True)
-        run.log_artifact(paths.model(iteration), "adapter")
+    with tracked(settings, "train", iteration) as log:
+        trained = stage.run(settings, iteration, log)
     first, last = trained.first, trained.last
     held_out = "none held out"
     if trained.eval_pairs:
@@ -169,13 +149,8 @@ def audit_iteration(iteration: str) -> None:
 
     settings = config.load()
     settings.iteration(iteration)
-    inputs = [paths.prompts(iteration), paths.responses(iteration), paths.translations(iteration)]
-    inputs.append(paths.pairs(iteration))
-    target = paths.audit(iteration)
-    with tracked(settings, "audit", iteration, inputs, [target, paths.facts(iteration)], publish="later") as run:
+    with tracked(settings, "audit", iteration):
         report = stage.run(settings, iteration)
-        run.log_metrics(stage.headline(report))
-        run.log_artifact(target)
     for line in stage.summary(report):
         click.echo(line)
 
@@ -187,10 +162,8 @@ def mgsm(model: str) -> None:
     from lidr.evals import mgsm as stage
 
     settings = config.load()
-    target = paths.mgsm(settings.model(model))
-    with tracked(settings, "mgsm", model, [paths.model(model)], [target], publish="if_long") as run:
+    with tracked(settings, "mgsm", settings.model(model)):
         metrics = stage.run(settings, model)
-        log_evaluation(run, "mgsm", settings.mgsm.source, model, metrics, target / paths.ANSWERS, Answer)
     click.echo(
         f"mgsm {model}: accuracy {metrics['average']['accuracy']:.3f} on average over {len(metrics) - 1} languages"
     )
@@ -206,7 +179,7 @@ def baseline() -> None:
 
     settings = config.load()
     name = settings.baseline.model
-    with tracked(settings, "baseline", name, [Path(settings.baseline.source)], [paths.baseline()], publish="if_long"):
+    with tracked(settings, "baseline", name):
         responses = stage.run(settings)
     click.echo(f"baseline: {len(responses):,} answers by {name} in {len(settings.alpaca.languages)} languages")
 
@@ -226,10 +199,8 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
     if against or outputs:
         judge_outside(settings, model, against, outputs)
         return
-    target = paths.alpaca(settings.model(model))
-    with tracked(settings, "alpaca", model, [paths.model(model), paths.baseline()], [target], publish="if_long") as run:
+    with tracked(settings, "alpaca", settings.model(model)):
         metrics = stage.run(settings, model)
-        log_evaluation(run, "alpaca", settings.alpaca.source, model, metrics, target / paths.VERDICTS, Verdict)
     click.echo(
         f"alpaca {model} against {settings.baseline.model}: win rate {metrics['average']['win_rate']:.1f} "
         f"on average over {len(metrics) - 1} languages, length-controlled {metrics['average']['lc_win_rate']:.1f}"
@@ -238,7 +209,7 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
 
 
 @main.command()
-@click.option("--show", is_flag=True, help="Print the table of what is already measured, and write nothing.")
+@click.option("--show", is_flag=True, help="Print the table of what is measured, and write nothing.")
 @click.option(
     "--runs",
     type=(str, str),
@@ -252,22 +223,15 @@ def compare(show: bool, runs: tuple[str, str] | None) -> None:
         return
     from lidr.evals import compare as stage
     from lidr.evals.comparison import compare_models
-    from lidr.tracking.pipelines import SCORES
 
     settings = config.load()
     if show:
         click.echo(stage.table(compare_models(settings)))
         click.echo(_where_to_look())
         return
-    inputs = [path for model in settings.models for path in (paths.mgsm(model), paths.alpaca(model))]
-    with tracked(settings, "compare", None, inputs, [paths.compare()]) as run:
-        comparison = stage.run(settings)
-        for model in settings.models:
-            run.log_to_parent(stage.headline(comparison, model), config.iteration_number(model))
-        run.log_artifact(paths.compare())
-        run.log_rows((row for benchmark in comparison.benchmarks for row in benchmark.items), SCORES)
-    click.echo(stage.table(comparison))
-    click.echo(_where_to_look())
+    with tracked(settings, "compare", None):
+        stage.run(settings)
+    click.echo(f"compare: {', '.join(settings.models)}; `lidr compare --show` prints the table. {_where_to_look()}")
 
 
 def _compare_pipelines(first: str, second: str) -> None:

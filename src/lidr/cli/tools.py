@@ -150,34 +150,35 @@ def ui(port: int | None, open_browser: bool) -> None:
     """Open MLflow on this project's runs, on 127.0.0.1 only."""
     from lidr.tracking import serve
 
-    serve(port, open_browser)
+    serve(port, open_browser, meanwhile=_track_what_is_missing)
 
 
 @main.command()
 def track() -> None:
-    """Log to MLflow what it has not taken yet; nothing is logged twice."""
-    from lidr.tracking import publish_pending
+    """MLflow sync: log what it does not have of the stages that are up to date, from their files; nothing twice."""
+    from lidr import config, tracking
+    from lidr.cli import runs
 
-    report = publish_pending()
-    for name in report.published:
+    settings = config.load()
+    if tracking.is_off():
+        raise LidrError("LIDR_TRACKING=off: nothing is logged")
+    done = runs.sync(settings)
+    for name in done.logged:
         click.echo(f"logged: {name}")
-    if report.waiting:
-        raise LidrError(f"{len(report.waiting)} runs wait for MLflow at {report.address}: {report.reason}")
-    click.echo(f"MLflow at {report.address} has all runs")
+    click.echo(f"MLflow at {done.address} has all runs")
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.pass_context
-def warm(context: click.Context, command: tuple[str, ...]) -> None:
-    """Run a command such as `dvc repro`, with torch imported once for all stages that it runs.
+def _track_what_is_missing() -> None:
+    """What stages have left appears while one looks."""
+    from lidr import config, paths, tracking
+    from lidr.cli import runs
 
-    The same comes out as without it; each stage begins some seconds earlier. On Linux only: elsewhere the command just
-    runs, for what is imported there does not survive a fork.
-    """
-    from lidr.cli import warm as warming
-
-    context.exit(warming.run(command))
+    if tracking.is_off() or not paths.PARAMS.exists():
+        return
+    try:
+        runs.sync(config.load())
+    except LidrError as error:
+        tracking.warn(error, "`lidr track` logs it later")
 
 
 @main.command()
@@ -189,6 +190,7 @@ def promote(model: str, anyway: bool) -> None:
     A gain is an average over languages that is significantly above m0's on one benchmark and below on none.
     """
     from lidr import config
+    from lidr.cli import runs
     from lidr.evals.comparison import compare_models
     from lidr.evals.promotion import evidence
     from lidr.tracking import promote as register
@@ -199,6 +201,7 @@ def promote(model: str, anyway: bool) -> None:
         click.echo(sentence)
     if found.objection and not anyway:
         raise LidrError(f"{found.objection}; --anyway promotes it nevertheless")
+    runs.sync(settings)
     promoted = register(settings, model, "\n".join(found.findings))
     click.echo(f"{model} is {promoted.name} version {promoted.version}, alias {promoted.alias}, in {promoted.address}")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lidr import config
 from lidr.errors import InputError, LidrError
-from lidr.policy import context_length, import_transformers
+from lidr.policy import context_length
 from lidr.sources import model
 
 
@@ -52,7 +52,6 @@ def read(base: config.Base) -> tuple[Shape | None, str]:
 
 def measure(folder: Path, name: str) -> Shape:
     """Build the model of this folder without weights; raises InputError where transformers does not know it."""
-    import_transformers()
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 

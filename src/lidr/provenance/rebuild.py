@@ -20,34 +20,34 @@ from pathlib import Path, PurePath
 from lidr import paths
 from lidr.errors import LidrError
 from lidr.git import git
-from lidr.provenance import lock
+from lidr.provenance import differences, state
 from lidr.provenance.verify import BrokenLink, Passed
-
-LISTED = 20
 
 
 def rebuild() -> Passed:
-    """Clone HEAD, run its pipeline there, compare every output's hash; raises BrokenLink with those that differ."""
-    commit = git("rev-parse", "HEAD")
-    expected = lock.read_lock(git("show", f"HEAD:./{paths.LOCK}"), f"{paths.LOCK} of {commit[:12]}")
+    """Clone HEAD, run its pipeline there, compare every output's hash.
+
+    Raises BrokenLink with the table of those that differ where another processor does not explain them.
+    """
+    commit = git("rev-parse", "HEAD")[:12]
     with tempfile.TemporaryDirectory(prefix="lidr-rebuild-") as name:
         project = _clone(Path(name) / "project")
+        expected = state.load(project)
         _reproduce(project, imported(project, expected))
-        found = lock.read_lock((project / paths.LOCK).read_text("utf-8"), paths.LOCK)
-    differences = different_outputs(expected, found)
-    if differences:
-        more = f" and {len(differences) - LISTED} more" if len(differences) > LISTED else ""
-        listed = "\n  ".join(differences[:LISTED])
-        raise BrokenLink(
-            f"rebuild: {len(differences)} outputs are not those of commit {commit[:12]}:\n  {listed}{more}"
-        )
+        found = differences.between(expected, state.load(project))
+        figures = differences.figures(differences.committed_figures(), project / paths.compare() / paths.METRICS)
+    table = tuple(differences.lines(found, figures)) if found else ()
+    if objection := differences.objection(found, figures):
+        raise BrokenLink("\n  ".join([f"rebuild: other outputs than those of commit {commit}: {objection}", *table]))
     outputs = sum(len(stage.outs) for stage in expected.values())
-    return Passed(
-        "rebuild", f"{len(expected)} stages of commit {commit[:12]} run from nothing give the same {outputs} outputs"
+    ran = f"{len(expected)} stages of commit {commit} run from nothing give"
+    same = (
+        f"{outputs - len(found)} of {outputs} outputs with the same bytes" if found else f"the same {outputs} outputs"
     )
+    return Passed("rebuild", f"{ran} {same}", table)
 
 
-def imported(project: Path, stages: dict[str, lock.LockedStage]) -> list[str]:
+def imported(project: Path, stages: dict[str, state.Stage]) -> list[str]:
     """The `.dvc` files whose data a stage reads: those of profiles that are not in use are nobody's input."""
     read = {PurePath(path) for stage in stages.values() for path in stage.deps}
     pointers = sorted(path.relative_to(project) for path in project.rglob("*.dvc") if path.is_file())
@@ -56,18 +56,6 @@ def imported(project: Path, stages: dict[str, lock.LockedStage]) -> list[str]:
 
 def _overlap(one: PurePath, other: PurePath) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
-
-
-def different_outputs(expected: dict[str, lock.LockedStage], found: dict[str, lock.LockedStage]) -> list[str]:
-    """A line for each output whose hash is another one, or that only one of the two has, in the pipeline's order."""
-    lines = []
-    for name in [*expected, *(name for name in found if name not in expected)]:
-        before = expected[name].outs if name in expected else {}
-        after = found[name].outs if name in found else {}
-        for path in [*before, *(path for path in after if path not in before)]:
-            if before.get(path) != after.get(path):
-                lines.append(f"{path} of {name}: {before.get(path, 'not there')}, now {after.get(path, 'not there')}")
-    return lines
 
 
 def _clone(folder: Path) -> Path:

@@ -27,7 +27,7 @@ from lidr.errors import InputError, LidrError
 from lidr.git import git
 from lidr.jsonl import read_by_key, read_json
 from lidr.policy import AdapterRecord
-from lidr.provenance import lock
+from lidr.provenance import state
 from lidr.records import Drop, Pair, Prompt, Response, Translation, pair_id
 
 _STAGES = ("prompts", "generate", "translate", "pairs", "train")
@@ -43,7 +43,7 @@ def show(settings: config.Settings, name: str) -> Iterator[str]:
     yield from _heading(row, iteration)
     yield from _prompts(example, row, iteration)
     yield from _sides(example, example.made_from(row, settings.dominant), iteration)
-    locked = lock.load_lock()
+    locked = state.load()
     yield from _model(settings, iteration, locked)
     yield from _training(settings, row, iteration)
     yield from _record(iteration, locked)
@@ -142,7 +142,7 @@ def _translation(side: str, row: Translation, example: Example, iteration: str) 
         yield from _text(source.text, "    ")
 
 
-def _model(settings: config.Settings, iteration: str, locked: dict[str, lock.LockedStage]) -> Iterator[str]:
+def _model(settings: config.Settings, iteration: str, locked: dict[str, state.Stage]) -> Iterator[str]:
     """The model that wrote the texts, and how it was run: as recorded, not as params.yaml says now."""
     model = policy.resolve(settings.iteration(iteration).previous)
     adapter = f" + {model.adapter}" if model.adapter else ""
@@ -178,7 +178,7 @@ def _training(settings: config.Settings, row: Pair | Drop, iteration: str) -> It
         yield f"training: one of {record.rows:,} pairs of {iteration}, {epochs} · {record_file}"
 
 
-def _record(iteration: str, locked: dict[str, lock.LockedStage]) -> Iterator[str]:
+def _record(iteration: str, locked: dict[str, state.Stage]) -> Iterator[str]:
     yield f"{paths.LOCK}:"
     for stage in _STAGES:
         if f"{stage}@{iteration}" in locked:
@@ -190,14 +190,15 @@ def _record(iteration: str, locked: dict[str, lock.LockedStage]) -> Iterator[str
         yield f"git: {error}"
 
 
-def _runs(iteration: str, locked: dict[str, lock.LockedStage]) -> Iterator[str]:
+def _runs(iteration: str, locked: dict[str, state.Stage]) -> Iterator[str]:
     """The MLflow runs that trained on these very pairs, by their hash."""
     path = paths.pairs(iteration).as_posix()
     stage = locked.get(f"pairs@{iteration}")
-    if stage is None:
+    md5 = stage.outs[path] if stage else None
+    if md5 is None:
         return
     try:
-        runs = tracking.runs_tagged({"lidr.stage": "train", f"dvc.in.{path}": stage.outs[path]})
+        runs = tracking.runs_tagged({"lidr.stage": "train", f"dvc.in.{path}": md5})
     except LidrError as error:
         yield f"MLflow: {error}"
         return

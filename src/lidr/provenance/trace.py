@@ -22,7 +22,7 @@ from pathlib import Path
 from lidr import paths, tracking
 from lidr.errors import LidrError
 from lidr.git import git
-from lidr.provenance import lock
+from lidr.provenance import state
 from lidr.provenance.show import printable
 from lidr.tracking import FoundRun
 from lidr.tracking.hashes import dvc_hash
@@ -55,12 +55,12 @@ def recorded_in(path: str, md5: str) -> str | None:
 
 @cache
 def _outputs_at(commit: str) -> frozenset[tuple[str, str]]:
-    """All outputs with their hashes, as a commit's dvc.lock has them; none where it took the file away."""
+    """All outputs with their hashes, as a commit has them; none where it has no pipeline."""
     try:
-        stages = lock.read_lock(git("show", f"{commit}:./{paths.LOCK}"), paths.LOCK)
+        stages = state.load(revision=commit)
     except LidrError:
         return frozenset()
-    return frozenset(output for stage in stages.values() for output in stage.outs.items())
+    return frozenset((path, md5) for stage in stages.values() for path, md5 in stage.outs.items() if md5)
 
 
 def _run(run: FoundRun, commands: dict[str, None]) -> Iterator[str]:

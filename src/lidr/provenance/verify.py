@@ -1,23 +1,26 @@
 """The proof that what is on disk is what the record says, link by link.
 
     $ lidr audit verify
-    ok  pipeline    23 stages of dvc.yaml are in dvc.lock, with the same commands, inputs and outputs
-    ok  parameters  68 values of params.yaml are those that the stages ran with
-    ok  code        167 modules and folders are those that the stages ran with
-    ok  commit      dvc.yaml, dvc.lock, params.yaml and the code are those of commit d53fce3
+    ok  pipeline    23 stages of dvc.yaml are in dvc.lock, with the same commands
+    ok  parameters  68 values and blocks of params.yaml are those that the stages ran with
+    ok  code        167 modules and folders of code are those that the stages ran with
     ok  data        44 outputs and 52 inputs have the hashes of dvc.lock
+    ok  commit      dvc.yaml, dvc.lock, params.yaml and the code are those of commit d53fce3
     ok  pairs       m1: 2,214 pairs and 186 drops follow from answers and translations, byte by byte · m2: ...
     ok  models      m1 on m0 from 2,214 pairs · m2 on m1 from 2,196 pairs; base 3f1c9a04b7d2
 
 The checks go from what all else rests on to what is made last, and end at the first broken link. Hashes alone prove
 that nothing changed since the stages ran; that the pairs are the ones that the rule gives, and that an adapter is from
 these pairs, is proven by making the pairs again and by the record that `lidr train` left in the adapter's folder.
+
+Where the stages ran again on another machine, dvc.lock is not the commit's, and that is no broken link: `commit` then
+tells which outputs have other bytes, why, and whether the figures agree (differences.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -29,14 +32,10 @@ from lidr.errors import InputError, LidrError
 from lidr.git import git
 from lidr.jsonl import read_by_key, read_json
 from lidr.policy import AdapterRecord, BaseRecord
-from lidr.provenance import lock
+from lidr.provenance import differences, state
 from lidr.records import Drop, Prompt, Record, Response, Translation, pair_id
 from lidr.stages import pairs as pairs_stage
 from lidr.stages import translate as translate_stage
-from lidr.tracking.hashes import dvc_hash
-
-_CACHE = Path(".dvc/cache/files/md5")
-_CODE = "src/"
 
 
 class BrokenLink(LidrError):
@@ -45,172 +44,130 @@ class BrokenLink(LidrError):
 
 @dataclass(frozen=True)
 class Passed:
-    """One kind of link, all of which hold."""
+    """One kind of link, all of which hold; `table` is what is to be said of it beside that."""
 
     name: str
     found: str
+    table: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Project:
-    """The working folder's record, read once."""
+    """The working folder's record, and what is not as it says, read once."""
 
     settings: config.Settings
-    locked: dict[str, lock.LockedStage]
-    wanted: dict[str, lock.WantedStage]
-    # What DVC keeps of stages that dvc.yaml has no more: of another profile, or of an iteration that was taken out.
-    left: list[str]
-    hashes: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, state.Stage]
+    mismatches: list[state.Mismatch]
 
-    def hash(self, path: str) -> str:
-        """DVC's hash of a file or folder; of code, without what git ignores."""
-        if path not in self.hashes:
-            self.hashes[path] = dvc_hash(Path(path), _tracked(path) if path.startswith(_CODE) else None)
-        return self.hashes[path]
+    def first(self, kind: state.Kind, code: bool = False) -> state.Mismatch | None:
+        """The first mismatch of a kind; of inputs, of those that are code, or of all others."""
+        found = (one for one in self.mismatches if one.kind == kind)
+        return next((one for one in found if kind != "deps" or one.path.startswith(state.CODE) is code), None)
 
 
 def verify(settings: config.Settings) -> Iterator[Passed]:
     """Yield each check that holds; raises BrokenLink, with the name of the check, at the first that does not."""
-    checks: dict[str, Callable[[_Project], str]] = {
+    checks: dict[str, Callable[[_Project], str | Passed]] = {
         "pipeline": _pipeline,
         "parameters": _parameters,
         "code": _code,
-        "commit": _commit,
         "data": _data,
+        "commit": _commit,
         "pairs": _pairs,
         "models": _models,
     }
     try:
-        recorded, wanted = lock.load_lock(), lock.load_pipeline()
+        project = _Project(settings, state.load(), state.mismatches())
     except LidrError as error:
         raise BrokenLink(f"pipeline: {error}") from error
-    locked = {name: stage for name, stage in recorded.items() if name in wanted}
-    project = _Project(settings, locked, wanted, sorted(recorded.keys() - wanted.keys()))
     for name, check in checks.items():
         try:
             found = check(project)
         except LidrError as error:
             raise BrokenLink(f"{name}: {error}") from error
-        yield Passed(name, found)
+        yield found if isinstance(found, Passed) else Passed(name, found)
 
 
 def _pipeline(project: _Project) -> str:
-    for name, wanted in project.wanted.items():
-        locked = project.locked.get(name)
-        if locked is None:
+    for name, stage in project.stages.items():
+        if not stage.has_run:
             raise InputError(f"the stage {name} has not run; run `dvc repro`", paths.LOCK)
-        if locked.cmd != wanted.cmd:
-            raise InputError(f"{name} ran {locked.cmd!r}, {paths.PIPELINE} says {wanted.cmd!r}", paths.LOCK)
-        for kind, recorded, asked in (("inputs", locked.deps, wanted.deps), ("outputs", locked.outs, wanted.outs)):
-            if different := sorted(set(recorded) ^ set(asked)):
-                raise InputError(f"{name} ran with other {kind}: {different[0]} is in one of them only", paths.LOCK)
-    found = (
-        f"{len(project.wanted)} stages of {paths.PIPELINE} are in {paths.LOCK}, with the same commands, inputs and "
-        "outputs"
-    )
-    return f"{found}; not looked at, of another pipeline: {', '.join(project.left)}" if project.left else found
+        for kind, recorded in (("inputs", stage.deps), ("outputs", stage.outs)):
+            if missing := [path for path, md5 in recorded.items() if md5 is None]:
+                raise InputError(f"{name} ran with other {kind}: it has no {missing[0]}", paths.LOCK)
+    if one := project.first("cmd"):
+        raise InputError(f"{one.stage} ran another command than {one.path!r}", paths.LOCK)
+    found = f"{len(project.stages)} stages of {paths.PIPELINE} are in {paths.LOCK}, with the same commands"
+    left = state.left_over()
+    return f"{found}; not looked at, of another pipeline: {', '.join(left)}" if left else found
 
 
 def _parameters(project: _Project) -> str:
-    document, places = lock.recorded_params(), set()
-    for name, stage in project.locked.items():
-        if missing := sorted(set(project.wanted[name].params) ^ set(stage.params)):
-            raise InputError(f"{name} ran with other parameters: {missing[0]} is in one of them only", paths.LOCK)
-        for place, recorded in stage.params.items():
-            places.add(place)
-            try:
-                now = lock.value_at(document, place)
-            except (KeyError, TypeError):
-                raise InputError(f"{place} is missing; {name} ran with it", paths.PARAMS) from None
-            if difference := _difference(place, recorded, now):
-                where, then, value = difference
-                raise InputError(f"{where} is {value!r} here, but {name} ran with {then!r}", paths.PARAMS)
+    if one := project.first("params"):
+        raise LidrError(f"{one.path} is {one.how}; {one.stage} ran with another value")
+    places = {place for stage in project.stages.values() for place in stage.params}
     return f"{len(places)} values and blocks of {paths.PARAMS} are those that the stages ran with"
 
 
-def _difference(place: str, recorded: Any, now: Any) -> tuple[str, Any, Any] | None:
-    """The first place in which two values differ, with both values there."""
-    if isinstance(recorded, dict) and isinstance(now, dict):
-        for key in [*recorded, *(key for key in now if key not in recorded)]:
-            if found := _difference(f"{place}.{key}", recorded.get(key), now.get(key)):
-                return found
-        return None
-    return None if recorded == now else (place, recorded, now)
-
-
 def _code(project: _Project) -> str:
-    seen = set()
-    for name, stage in project.locked.items():
-        for path, recorded in stage.deps.items():
-            if path.startswith(_CODE):
-                _expect(project, path, recorded, f"{name} ran with")
-                seen.add(path)
-    return f"{len(seen)} modules and folders of code are those that the stages ran with"
+    if one := project.first("deps", code=True):
+        raise InputError(f"not what {one.stage} ran with: {one.how}", one.path)
+    code = {path for stage in project.stages.values() for path in stage.code}
+    return f"{len(code)} modules and folders of code are those that the stages ran with"
 
 
-def _commit(project: _Project) -> str:
-    code = sorted({path for stage in project.locked.values() for path in stage.deps if path.startswith(_CODE)})
-    names = [str(paths.PIPELINE), str(paths.LOCK), str(paths.PARAMS), *code]
-    changed = git("status", "--porcelain", "--untracked-files=all", "--", *names).splitlines()
-    if changed:
-        raise InputError("not as it was committed; commit it, or `git checkout` it", changed[0][3:])
-    for name in names:
+def _data(project: _Project) -> str:
+    # What a stage wrote comes first: a later stage that reads it has only its consequences.
+    one = project.first("outs") or project.first("deps")
+    if one and one.how == "deleted" and not Path(one.path).exists():
+        raise InputError("missing; `dvc checkout` or `dvc pull` bring data back, `git checkout` code", one.path)
+    if one:
+        whose = f"{one.stage} {'wrote' if one.kind == 'outs' else 'read'}"
+        raise InputError(f"not what {whose}{_changed_inside(one.path)}", one.path)
+    outputs = {path for stage in project.stages.values() for path in stage.outs}
+    inputs = {path for stage in project.stages.values() for path in stage.deps if path not in stage.code}
+    return f"{len(outputs)} outputs and {len(inputs)} inputs have the hashes of {paths.LOCK}"
+
+
+def _changed_inside(path: str) -> str:
+    """Which file of a folder differs, where DVC's cache still has the folder's list."""
+    words = {"modified": "differs", "deleted": "is missing", "added": "was not there"}
+    for how, files in state.changed_files().items():
+        inside = [file for file in files if file.startswith(f"{path}/") and file != f"{path}/"]
+        if inside:
+            return f" ({inside[0]} {words[how]})"
+    return ""
+
+
+def _commit(project: _Project) -> Passed:
+    code = sorted({path for stage in project.stages.values() for path in stage.code})
+    names = [str(paths.PIPELINE), str(paths.PARAMS), *code]
+    status = git("status", "--porcelain", "--untracked-files=all", "--", *names, str(paths.LOCK)).splitlines()
+    changed = [line[3:] for line in status]
+    if others := [name for name in changed if name != str(paths.LOCK)]:
+        raise InputError("not as it was committed; commit it, or `git checkout` it", others[0])
+    for name in [*names, str(paths.LOCK)]:
         if not git("ls-files", "--", name):
             raise InputError("not in git", name)
-    return f"{paths.PIPELINE}, {paths.LOCK}, {paths.PARAMS} and the code are those of commit {git_head()[:12]}"
+    head = git_head()[:12]
+    if not changed:
+        found = f"{paths.PIPELINE}, {paths.LOCK}, {paths.PARAMS} and the code are those of commit {head}"
+        return Passed("commit", found)
+    found_here = differences.between(state.load(revision="HEAD"), project.stages)
+    figures = differences.figures(differences.committed_figures(), paths.compare() / paths.METRICS)
+    table = tuple(differences.lines(found_here, figures))
+    if objection := differences.objection(found_here, figures):
+        raise LidrError("\n  ".join([f"{paths.LOCK} is not that of commit {head}: {objection}", *table]))
+    found = (
+        f"{paths.PIPELINE}, {paths.PARAMS} and the code are those of commit {head}; {len(found_here)} outputs have "
+        "other bytes, as on another processor"
+    )
+    return Passed("commit", found, table)
 
 
 def git_head() -> str:
     """The commit that is checked out."""
     return git("rev-parse", "HEAD")
-
-
-def _data(project: _Project) -> str:
-    outputs: set[str] = set()
-    inputs: set[str] = set()
-    for name, stage in project.locked.items():
-        for path, recorded in stage.deps.items():
-            if not path.startswith(_CODE):
-                _expect(project, path, recorded, f"{name} read")
-                inputs.add(path)
-        for path, recorded in stage.outs.items():
-            _expect(project, path, recorded, f"{name} wrote")
-            outputs.add(path)
-    return f"{len(outputs)} outputs and {len(inputs)} inputs have the hashes of {paths.LOCK}"
-
-
-def _expect(project: _Project, path: str, recorded: str, whose: str) -> None:
-    """Raise where a file or folder is missing, or not the one that the stage had."""
-    if not Path(path).exists():
-        raise InputError("missing; `dvc checkout` or `dvc pull` bring data back, `git checkout` code", path)
-    found = project.hash(path)
-    if found != recorded:
-        inner = _changed_inside(path, recorded)
-        raise InputError(f"not what {whose}: its MD5 is {found}, {paths.LOCK} has {recorded}{inner}", path)
-
-
-def _changed_inside(path: str, recorded: str) -> str:
-    """Which file of a folder differs, where DVC's cache still has the folder's list."""
-    listing = _CACHE / recorded[:2] / recorded[2:]
-    if not recorded.endswith(".dir") or not listing.is_file():
-        return ""
-    then = {row["relpath"]: row["md5"] for row in msgspec.json.decode(listing.read_bytes())}
-    for name, md5 in sorted(then.items()):
-        file = Path(path, name)
-        if not file.is_file():
-            return f" ({file} is missing)"
-        if dvc_hash(file) != md5:
-            return f" ({file} differs)"
-    extra = sorted(f.relative_to(path).as_posix() for f in Path(path).rglob("*") if f.is_file())
-    return "".join(f" ({Path(path, name)} was not there)" for name in extra if name not in then)
-
-
-def _tracked(path: str) -> list[Path] | None:
-    """The files of a folder that git does not ignore: what DVC counts there, by .dvcignore; None for a file."""
-    if not Path(path).is_dir():
-        return None
-    names = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", path).split("\0")
-    return [Path(name) for name in names if name and Path(name).is_file()]
 
 
 def _pairs(project: _Project) -> str:

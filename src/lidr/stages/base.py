@@ -23,7 +23,7 @@ from lidr import config, paths
 from lidr.chat import Chat, fixed_template, listed_end_ids, probe
 from lidr.errors import InputError, LidrError
 from lidr.jsonl import atomic_folder, read_json, write_json, write_text
-from lidr.policy import BaseRecord, fingerprint, import_transformers
+from lidr.policy import BaseRecord, fingerprint
 from lidr.sources import model, weights
 
 _UNWANTED = (*model.PICKLED, "training_args*", "optimizer*", paths.RECORD, ".*")
@@ -78,7 +78,6 @@ def write_empty_audit() -> None:
 
 def check(folder: Path, base: config.Base) -> Any:
     """Load config and tokenizer, say what is missing, and return the tokenizer."""
-    import_transformers()
     from transformers import AutoTokenizer
 
     _check_code(folder, base)

@@ -64,7 +64,8 @@ class Trained:
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
     """Train the iteration's adapter and save it to models/<iteration>; `log` gets the metrics by step, live.
 
-    Raises InputError where no pair fits `train.max_tokens`, or a step's pairs cannot be shared out evenly among processes; LidrError where training diverges.
+    Raises InputError where no pair fits `train.max_tokens`, or a step's pairs cannot be shared out evenly among
+    processes; LidrError where training diverges.
     """
     from lidr.training import devices, launcher
 

@@ -1,38 +1,41 @@
-"""Everything MLflow: one parent run for one state of the pipeline, a child run for each stage that really ran.
+"""Everything MLflow: one parent run for one state of the pipeline, a child run for each result of a stage.
 
-    with stage_run(settings, "train", "m2", inputs=[pairs], outputs=[adapter]) as run:
-        run.use_dataset(pairs, "pairs m2", "training", {"es": 540, "en": 610})
-        run.log_metrics({"loss": 0.93}, step=10)
-        run.log_artifact(adapter, "adapter")
+    sync(settings, jobs)                                  # what MLflow does not have, from the files that stages wrote
+    with live_run(settings, job, outer=None) as log:      # a stage that is watched while it works
+        log({"loss": 0.93}, 10)
 
-A stage only writes a journal (journal.py), which takes microseconds and cannot fail because of MLflow. A publisher
-(publish.py) brings journals into MLflow: as a child process while the stage works, by the next stage's publisher, or by
-`lidr track`. What the journal of a stage tells is put together in describe.py, with the hashes of hashes.py; where
-things go is decided in store.py, how to get there in connection.py. models.py and registry.py keep models; lookup.py
-finds runs again, pipelines.py what they measured.
+A job (sync.py) names a stage's files and what they say; `lidr.cli.runs` makes it, for tracking knows no stage. run.py
+logs it by plain calls of MLflow's client, parents.py finds its parent run, describe.py says what it was made from, with
+the hashes of hashes.py. open_runs.py remembers live runs whose end MLflow has not seen. Where things go is decided in
+store.py, how to get there in connection.py. models.py and registry.py keep models; lookup.py finds runs again,
+pipelines.py what they measured.
 
     LIDR_TRACKING=off           logs nothing at all
-    LIDR_TRACKING_WAIT=60       seconds that a stage waits at its end for its publisher
     MLFLOW_TRACKING_URI=...     a tracking server; without it, a local store in the project
 """
 
 from lidr.tracking.describe import Contest
 from lidr.tracking.lookup import FoundRun, find_run, runs_tagged
-from lidr.tracking.publish import PublishReport, publish_pending
 from lidr.tracking.registry import Promoted, promote
+from lidr.tracking.run import StageRun
 from lidr.tracking.server import serve
-from lidr.tracking.stage import StageRun, stage_run
+from lidr.tracking.stage import LogMetrics, live_run, warn
+from lidr.tracking.sync import Job, Synced, is_off, sync
 
 __all__ = [
     "Contest",
     "FoundRun",
+    "Job",
+    "LogMetrics",
     "Promoted",
-    "PublishReport",
     "StageRun",
+    "Synced",
     "find_run",
+    "is_off",
+    "live_run",
     "promote",
-    "publish_pending",
     "runs_tagged",
     "serve",
-    "stage_run",
+    "sync",
+    "warn",
 ]

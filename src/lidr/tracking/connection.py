@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from lidr import paths
 from lidr.errors import LidrError
-from lidr.tracking import journal, store
+from lidr.tracking import store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _ENVIRONMENT = {
-    # A server that is down is noticed at once, and tried again by the publisher itself.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    # A server that is away is noticed soon; what it missed is logged by the next sync.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -56,8 +55,19 @@ def connect(root: Path) -> MlflowClient:
     from mlflow import MlflowClient
 
     _silence()
-    with journal.one_at_a_time(root):
+    with one_at_a_time(root):
         return MlflowClient(store.tracking_uri(root))
+
+
+@contextmanager
+def one_at_a_time(root: Path) -> Iterator[None]:
+    """Hold what two processes must not do at once: make the store, an experiment or a parent run."""
+    from filelock import FileLock
+
+    path = root / paths.lock(paths.MLFLOW_STORE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
 
 
 def search(client: MlflowClient, condition: str, order: str) -> list[Run]:

@@ -15,11 +15,11 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 import lidr
 from lidr import config, paths
@@ -27,7 +27,6 @@ from lidr.errors import InputError, LidrError
 from lidr.git import git
 from lidr.jsonl import read_json
 from lidr.tracking.hashes import dvc_hash
-from lidr.tracking.journal import Begin, Dataset, ModelData, Pipeline, now
 
 # MLflow's limits; longer values are refused, and with them the whole batch.
 MAX_PARAM = 6000
@@ -43,44 +42,81 @@ _WRITTEN_BY_STAGES = (str(paths.LOCK), str(paths.REPORTS), "**/.gitignore")
 _MLFLOW_TYPES = {str: "string", bool: "boolean", int: "long", float: "double"}
 
 
-@dataclass(frozen=True)
-class Contest:
-    """A contest outside the pipeline: against whom, and the options of the command that asks for it."""
+class Contest(Struct, frozen=True):
+    """A comparison outside the pipeline: against whom, and the options of the command that asks for it."""
 
     other: str
     options: str
 
 
-def begin(
-    settings: config.Settings,
-    stage: str,
-    model: str | None,
-    inputs: Sequence[Path],
-    journal: str,
-    outer: str | None,
-    contest: Contest | None = None,
-) -> Begin:
-    """The first line of a stage's journal; hashes the inputs that are there."""
+class Pipeline(Struct, frozen=True, kw_only=True):
+    """The state of the pipeline that a stage ran in: what its parent run says, and the tags that its runs share."""
+
+    experiment: str
+    fingerprint: str
+    name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+
+
+class Description(Struct, frozen=True, kw_only=True):
+    """What a stage's run says of itself before it has done anything."""
+
+    name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+
+
+class Dataset(Struct, frozen=True, kw_only=True):
+    """Data that a stage used; `schema` and `profile` are MLflow's own JSON."""
+
+    name: str
+    digest: str
+    source: str
+    schema: str | None
+    profile: str
+    context: str
+
+
+class ModelData(Struct, frozen=True, kw_only=True):
+    """A model's name, and DVC's hash, by which evaluations find the logged model that training made."""
+
+    name: str
+    digest: str
+    tags: dict[str, str]
+
+
+def pipeline(settings: config.Settings) -> Pipeline:
+    """The state of the pipeline in the working folder."""
     common = {"lidr.profile": settings.profile, **_git(), **_user(), **_experiment(), **base_tag()}
-    command = " ".join(filter(None, ("lidr", stage, model, contest.options if contest else None)))
-    tags = {"lidr.stage": stage, **_model_tags(settings, model), "mlflow.source.name": command}
-    tags |= {"mlflow.source.type": "LOCAL"} | ({"lidr.against": contest.other} if contest else {})
-    return Begin(
-        journal=journal,
+    return Pipeline(
         experiment=settings.tracking.experiment,
-        outer_run=outer,
-        pipeline=Pipeline(
-            fingerprint=fingerprint(settings),
-            name=_pipeline_name(settings),
-            params=params(config.flatten(settings)),
-            tags=_clipped({**common, "lidr.stage": "pipeline"}),
-        ),
-        name=_name(settings, stage, model) + (f" against {contest.other}" if contest else ""),
-        time=now(),
-        params=params(_stage_params(settings, stage, model)),
-        tags=_clipped({**common, **tags, **hash_tags("in", inputs)}),
-        system_metrics=settings.tracking.system_metrics,
+        fingerprint=fingerprint(settings),
+        name=_pipeline_name(settings),
+        params=params(config.flatten(settings)),
+        tags=_clipped(common),
     )
+
+
+def stage(
+    settings: config.Settings, name: str, model: str | None, inputs: Sequence[Path], contest: Contest | None = None
+) -> Description:
+    """One stage's run; hashes the inputs that are there."""
+    command = " ".join(filter(None, ("lidr", name, model, contest.options if contest else None)))
+    tags = {"lidr.stage": name, **_model_tags(settings, model), "mlflow.source.name": command}
+    tags |= {"mlflow.source.type": "LOCAL"} | ({"lidr.against": contest.other} if contest else {})
+    return Description(
+        name=_name(settings, name, model) + (f" against {contest.other}" if contest else ""),
+        params=params(_stage_params(settings, name, model)),
+        tags=_clipped({**tags, **hash_tags("in", inputs)}),
+    )
+
+
+def result(described: Description, outputs: Mapping[str, str]) -> str:
+    """The identity of a stage's result: what it was made from, and what came of it, by DVC's hashes."""
+    inputs = {name: value for name, value in described.tags.items() if name.startswith("dvc.in.")}
+    parts = [described.tags["mlflow.source.name"], described.params, inputs, dict(outputs)]
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
 
 def fingerprint(settings: config.Settings) -> str:

@@ -12,8 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lidr.tracking.describe import MODEL_HASH_TAG
-from lidr.tracking.journal import ModelData
+from lidr.tracking.describe import MODEL_HASH_TAG, ModelData
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,7 +31,7 @@ def find(client: MlflowClient, experiments: list[str], digest: str) -> LoggedMod
 def find_or_create(
     client: MlflowClient, experiment: str, model: ModelData, model_type: str, run_id: str | None
 ) -> LoggedModel:
-    """The one logged model with this data; where two publishers make it at once, the older one stays."""
+    """The one logged model with this data; where two machines make it at once, the older one stays."""
     found = find(client, [experiment], model.digest)
     if found:
         return found

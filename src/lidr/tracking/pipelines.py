@@ -18,7 +18,7 @@ from msgspec import Struct
 from lidr.errors import InputError, LidrError
 from lidr.tracking import connection
 from lidr.tracking.describe import EXPERIMENT_TAG
-from lidr.tracking.publication import PIPELINE_TAG
+from lidr.tracking.parents import PIPELINE_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -17,7 +17,6 @@ from lidr import config, paths
 from lidr.errors import LidrError
 from lidr.tracking import connection, describe, models, store
 from lidr.tracking.describe import MODEL_HASH_TAG
-from lidr.tracking.publish import publish_pending
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,7 +41,6 @@ def promote(settings: config.Settings, model: str, why: str) -> Promoted:
     """
     folder = paths.model(model)
     data = describe.model_data(folder)
-    publish_pending()
     name = f"{settings.tracking.experiment}-{settings.profile}"
     address = store.without_secrets(store.tracking_uri(store.project_root()))
     with connection.opened() as client:

@@ -15,13 +15,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from lidr.errors import LidrError
 from lidr.tracking import pipelines, store
-from lidr.tracking.publish import publish_pending
 
 _HOST = "127.0.0.1"
 _FIRST_PORT = 5000
@@ -29,15 +29,18 @@ _PORTS = 100
 _PATIENCE = 600.0
 
 
-def serve(port: int | None, open_browser: bool) -> None:
-    """Serve MLflow's pages until Ctrl-C; raises LidrError where the port is taken or the server does not start."""
+def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Serve MLflow's pages until Ctrl-C, and do something meanwhile.
+
+    Raises LidrError where the port is taken or the server does not start.
+    """
     root = store.project_root()
     store.check_project(root)
     uri = store.tracking_uri(root)
     if store.is_server(uri):
         print(f"MLflow: {store.without_secrets(uri)} (MLFLOW_TRACKING_URI)", flush=True)
         _open(uri, open_browser)
-        publish_pending(wait=False)
+        meanwhile()
         return
     address = f"http://{_HOST}:{_checked(port) if port else _free_port()}"
     # Also SIGINT: a shell that starts a command in the background has it ignored.
@@ -51,8 +54,7 @@ def serve(port: int | None, open_browser: bool) -> None:
         if curves:
             print(f"The latest pipeline's curves: {address}/{curves}", flush=True)
         _open(f"{address}/{curves or ''}", open_browser)
-        # What stages have left in their journals appears while one looks.
-        publish_pending(wait=False)
+        meanwhile()
         server.wait()
     except KeyboardInterrupt:
         return

@@ -1,0 +1,230 @@
+"""What MLflow is told of each stage, from the files that the stage has written.
+
+    >>> job(settings, "train", "m2").outputs
+    (PosixPath('models/m2'),)
+    >>> sync(settings).logged
+    ('pairs m2', 'train m2 · beta 0.02')
+
+Nothing here needs the stage to have run in this process: a stage, `lidr track` and another machine's checkout tell the
+same.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lidr import config, paths
+from lidr.jsonl import read_json, read_rows
+from lidr.records import Answer, Drop, Pair, Prompt, PromptKind, Response, Translation, Verdict
+
+if TYPE_CHECKING:
+    from lidr.tracking import Job, StageRun, Synced
+
+Metrics = dict[str, dict[str, float]]
+# What an evaluation asks; the rest of a row is what the model made of it.
+_ITEM = ("id", "lang", "prompt", "gold", "baseline")
+WHOLE = ("base", "baseline", "compare")
+
+
+def job(settings: config.Settings, stage: str, model: str | None) -> Job:
+    """The stage's files, and what they say; `model` is the iteration, the model, or None for `compare`."""
+    from lidr.tracking import Job
+
+    inputs, outputs = _files(settings, stage, model or "")
+    of_model = (settings,) if model is None else (settings, model)
+    tell = partial(_TELL[stage], *of_model)
+    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=tuple(outputs), tell=tell)
+
+
+def sync(settings: config.Settings, running: Job | None = None, outer: str | None = None) -> Synced:
+    """Log every stage that DVC has for up to date, and the one that has just run; raises LidrError without MLflow."""
+    from lidr import tracking
+    from lidr.provenance import state
+
+    done = state.unchanged(without=name(running) if running else None)
+    jobs = [each for each in jobs_of(settings) if name(each) in done]
+    return tracking.sync(settings, [*jobs, running] if running else jobs, outer)
+
+
+def jobs_of(settings: config.Settings) -> Iterator[Job]:
+    """All stages of the pipeline, in an order in which they can run."""
+    yield job(settings, "base", paths.BASE)
+    for iteration in settings.iterations:
+        for stage in ("prompts", "generate", "translate", "pairs", "train", "audit"):
+            yield job(settings, stage, iteration)
+    yield from (job(settings, "mgsm", model) for model in settings.models)
+    yield job(settings, "baseline", settings.baseline.model)
+    yield from (job(settings, "alpaca", model) for model in settings.models)
+    yield job(settings, "compare", None)
+
+
+def name(job: Job) -> str:
+    """The stage's name in dvc.yaml."""
+    return job.stage if job.stage in WHOLE else f"{job.stage}@{job.model}"
+
+
+def command(job: Job) -> str:
+    """What the user typed."""
+    return " ".join(filter(None, ("lidr", job.stage, job.model, job.contest.options if job.contest else None)))
+
+
+def by_language(metrics: Metrics) -> dict[str, float]:
+    return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
+
+
+def _files(settings: config.Settings, stage: str, model: str) -> tuple[list[Path], list[Path]]:
+    """What the stage reads of the pipeline's data, and what it writes."""
+    if stage in ("generate", "translate", "train"):
+        previous = paths.model(settings.iteration(model).previous)
+    match stage:
+        case "base":
+            return [], [paths.model(model)]
+        case "prompts":
+            return [], [paths.prompts(model)]
+        case "generate":
+            return [paths.prompts(model), previous], [paths.responses(model)]
+        case "translate":
+            return [paths.responses(model), previous], [paths.translations(model)]
+        case "pairs":
+            inputs = [paths.prompts(model), paths.responses(model), paths.translations(model)]
+            return inputs, [paths.pairs(model)]
+        case "train":
+            return [paths.pairs(model), previous], [paths.model(model)]
+        case "audit":
+            inputs = [paths.prompts(model), paths.responses(model), paths.translations(model), paths.pairs(model)]
+            return inputs, [paths.audit(model)]
+        case "mgsm":
+            return [paths.model(model)], [paths.mgsm(model)]
+        case "baseline":
+            return [Path(settings.baseline.source)], [paths.baseline()]
+        case "alpaca":
+            return [paths.model(model), paths.baseline()], [paths.alpaca(model)]
+    inputs = [path for model in settings.models for path in (paths.mgsm(model), paths.alpaca(model))]
+    return inputs, [paths.compare()]
+
+
+def _base(settings: config.Settings, model: str, run: StageRun) -> None:
+    run.log_model(paths.model(model), "base", upload=False)
+
+
+def _prompts(settings: config.Settings, iteration: str, run: StageRun) -> None:
+    prompts = list(read_rows(paths.prompt_file(iteration, settings.dominant), Prompt))
+    run.log_metrics(
+        {
+            "prompts": len(prompts),
+            "drops": _lines(paths.prompts(iteration) / paths.DROPS),
+            "duplicates": _lines(paths.prompts(iteration) / paths.DUPLICATES),
+            "translation_requests": sum(prompt.kind is PromptKind.TRANSLATION for prompt in prompts),
+        }
+    )
+
+
+def _generate(settings: config.Settings, iteration: str, run: StageRun) -> None:
+    files = [paths.prompt_file(iteration, lang) for lang in settings.all_languages]
+    run.use_dataset(paths.prompts(iteration), f"prompts {iteration}", "generation", _rows_by_language(files, Prompt))
+    files = [paths.response_file(iteration, lang) for lang in settings.all_languages]
+    ended = Counter((row.finish_reason, row.lang) for file in files for row in read_rows(file, Response))
+    run.log_metrics({f"{reason}/{lang}": count for (reason, lang), count in ended.items()})
+
+
+def _translate(settings: config.Settings, iteration: str, run: StageRun) -> None:
+    total, unparsed = 0, Counter[str]()
+    for path in sorted(paths.translations(iteration).glob("*.jsonl")):
+        rows = list(read_rows(path, Translation))
+        total += len(rows)
+        unparsed[f"unparsed/{path.stem}"] = sum(row.text is None for row in rows)
+    run.log_metrics(unparsed | {"translations": total})
+
+
+def _pairs(settings: config.Settings, iteration: str, run: StageRun) -> None:
+    folder = paths.pairs(iteration)
+    drops = folder / paths.DROPS
+    reasons = Counter(row.reason for row in read_rows(drops, Drop)) if drops.stat().st_size else Counter()
+    figures = {"pairs": _lines(folder / paths.PAIRS), "drops": reasons.total()}
+    run.log_metrics(figures | {f"drops/{reason}": count for reason, count in reasons.items()})
+
+
+def _train(settings: config.Settings, iteration: str, run: StageRun) -> None:
+    pairs_file, model = paths.pairs(iteration) / paths.PAIRS, paths.model(iteration)
+    run.use_dataset(pairs_file, f"pairs {iteration}", "training", _rows_by_language([pairs_file], Pair))
+    with (model / "log.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            step = int(row.pop("step"))
+            run.log_metrics({name: float(value) for name, value in row.items() if value}, step)
+    run.log_model(model, "adapter", upload=True)
+    run.log_artifact(model, "adapter")
+
+
+def _audit(settings: config.Settings, iteration: str, run: StageRun) -> None:
+    from lidr.audit import drift
+
+    figures = drift.read(paths.audit(iteration) / paths.METRICS)
+    assert figures
+    run.log_metrics(drift.key_figures(figures))
+    run.log_artifact(paths.audit(iteration))
+
+
+def _mgsm(settings: config.Settings, model: str, run: StageRun) -> None:
+    _evaluation(run, "mgsm", settings.mgsm.source, model, paths.mgsm(model), paths.ANSWERS, Answer)
+
+
+def _baseline(settings: config.Settings, model: str, run: StageRun) -> None:
+    """Its answers are in the tables of `alpaca`."""
+
+
+def _alpaca(settings: config.Settings, model: str, run: StageRun) -> None:
+    _evaluation(run, "alpaca", settings.alpaca.source, model, paths.alpaca(model), paths.VERDICTS, Verdict)
+
+
+def _compare(settings: config.Settings, run: StageRun) -> None:
+    from lidr.evals import compare
+    from lidr.evals.comparison import compare_models
+    from lidr.tracking.pipelines import SCORES
+
+    comparison = compare_models(settings)
+    for model in settings.models:
+        run.log_to_parent(compare.headline(comparison, model), config.iteration_number(model))
+    run.log_artifact(paths.compare())
+    run.log_rows((row for benchmark in comparison.benchmarks for row in benchmark.items), SCORES)
+
+
+_TELL: dict[str, Callable[..., None]] = {
+    "base": _base,
+    "prompts": _prompts,
+    "generate": _generate,
+    "translate": _translate,
+    "pairs": _pairs,
+    "train": _train,
+    "audit": _audit,
+    "mgsm": _mgsm,
+    "baseline": _baseline,
+    "alpaca": _alpaca,
+    "compare": _compare,
+}
+
+
+def _evaluation(
+    run: StageRun, benchmark: str, source: str, model: str, folder: Path, table: str, record: type[Answer | Verdict]
+) -> None:
+    """A model's figures on the benchmark's items, and the table of all rows with its answers."""
+    metrics = read_json(folder / paths.METRICS)
+    assert isinstance(metrics, dict)
+    rows = read_rows(folder / table, record)
+    items = [{name: getattr(row, name) for name in _ITEM if hasattr(row, name)} for row in rows]
+    dataset = f"{benchmark} {Path(source).name}"
+    run.log_evaluation(by_language(metrics), paths.model(model), dataset, source, items)
+    run.log_table(folder / table, f"{Path(table).stem}.json")
+
+
+def _rows_by_language(files: Iterable[Path], record: type[Pair | Prompt]) -> dict[str, int]:
+    return dict(Counter(row.lang for file in files for row in read_rows(file, record)))
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)

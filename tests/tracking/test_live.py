@@ -1,0 +1,163 @@
+"""Stages that are logged while they work: watched, failed, killed, and without a server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from tracking_project import Project, job
+
+from lidr.errors import InputError, LidrError
+from lidr.tracking import Job, StageRun, live_run
+
+PATIENCE = 300.0  # seconds, for a machine that has much else to do
+
+
+def _train(project: Project) -> Job:
+    adapter = project.file("models/m1/adapter.safetensors", "weights").parent
+
+    def tell(run: StageRun) -> None:
+        for step in range(1, 4):
+            run.log_metrics({"loss": 1 / step}, step)
+        run.log_artifact(adapter)
+
+    return job("train", "m1", [], [adapter], tell)
+
+
+def test_off(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIDR_TRACKING", "off")
+    with live_run(project.settings, _train(project), None) as log:
+        log({"loss": 1.0}, 1)
+    assert not Path(".lidr").exists() and not project.runs()
+
+
+def test_the_curve_can_be_watched_and_is_completed_from_the_files(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train = _train(project)
+    with live_run(project.settings, train, None) as log:
+        log({"loss": 1.0, "tokens_per_second": 9.0}, 1)
+        (child,) = project.children()
+        assert (child.info.status, child.data.metrics["loss"]) == ("RUNNING", 1.0)
+        # A sync beside it leaves a stage that is at work alone.
+        project.log()
+        assert [run.info.status for run in project.children()] == ["RUNNING"]
+        log({"loss": 0.5}, 2)
+    assert project.log(train) == ("train m1 · beta 0.1",)
+    assert project.log(train) == ()
+    (child,), (parent,) = project.children(), project.parents()
+    assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    assert project.history(child.info.run_id, "tokens_per_second") == [(1, 9.0)]
+    assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
+    assert child.data.tags["dvc.out.models/m1"]
+    assert not project.notes()
+    assert capfd.readouterr() == ("", "")  # nothing from MLflow, nothing from its store's migrations
+
+
+def test_a_stage_that_fails_ends_as_failed(project: Project) -> None:
+    with (
+        pytest.raises(InputError, match="no such row"),
+        live_run(project.settings, _train(project), None) as log,
+    ):
+        log({"loss": 1.0}, 1)
+        raise InputError("no such row")
+    (child,) = project.children()
+    assert (child.info.status, child.data.metrics) == ("FAILED", {"loss": 1.0})
+    assert [parent.info.status for parent in project.parents()] == ["FAILED"]
+    assert not any(name.startswith("dvc.out.") for name in child.data.tags)
+
+
+@pytest.mark.fault
+def test_a_stage_that_is_killed_ends_as_killed_with_the_next_sync(project: Project) -> None:
+    script = project.file(
+        "stage.py",
+        "import time\n"
+        "from lidr import config\n"
+        "from lidr.tracking import Job, live_run\n"
+        "job = Job(stage='train', model='m1', inputs=(), outputs=(), tell=print)\n"
+        "with live_run(config.load(), job, None) as log:\n"
+        "    log({'loss': 1.0}, 1)\n"
+        "    print('working', flush=True)\n"
+        "    time.sleep(600)\n",
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env={**os.environ}) as stage:
+        assert stage.stdout and stage.stdout.readline() == b"working\n"
+        stage.send_signal(signal.SIGKILL)
+    assert [child.info.status for child in project.children()] == ["RUNNING"]
+    train = _train(project)
+    assert project.log(train) == ("train m1 · beta 0.1",)
+    assert not project.notes()
+    killed, again = project.children()
+    assert (killed.info.status, killed.data.metrics) == ("KILLED", {"loss": 1.0})
+    assert (again.info.status, again.data.metrics) == ("FINISHED", {"loss": 1 / 3})
+
+
+@pytest.mark.fault
+def test_unreachable_server_costs_a_line_and_nothing_else(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:secret@127.0.0.1:{port}")
+    train = _train(project)
+    with live_run(project.settings, train, None) as log:
+        log({"loss": 1.0}, 1)
+    (warning,) = capfd.readouterr().err.splitlines()
+    assert warning.startswith(f"MLflow at http://***@127.0.0.1:{port} does not take the run live: ")
+    assert warning.endswith("; nothing is lost: `lidr track` logs it later")
+    with pytest.raises(LidrError, match=rf"MLflow at http://\*\*\*@127.0.0.1:{port} did not take all runs: "):
+        project.log(train)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert project.log(train) == ("train m1 · beta 0.1",)
+    (child,) = project.children()
+    assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+@pytest.mark.fault
+def test_a_run_whose_end_mlflow_missed_is_adopted(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """The server goes away in the middle: the same run gets the rest, and not a second one all of it."""
+    train = _train(project)
+    with live_run(project.settings, train, None) as log, pytest.MonkeyPatch.context() as away:
+        log({"loss": 1.0}, 1)
+        away.setattr("mlflow.MlflowClient.log_batch", _refused)
+        log({"loss": 0.5}, 2)
+        log({"loss": 0.4}, 3)
+    assert len(capfd.readouterr().err.splitlines()) == 1
+    (note,) = project.notes()
+    assert project.log(train) == ("train m1 · beta 0.1",)
+    (child,) = project.children()
+    assert child.info.run_id == note.stem
+    assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    assert child.info.status == "FINISHED"
+
+
+def _refused(*args: object, **kwargs: object) -> None:
+    raise ConnectionRefusedError(111, "Connection refused")
+
+
+def test_a_run_that_somebody_has_deleted_is_in_nobodys_way(project: Project) -> None:
+    train = _train(project)
+    with live_run(project.settings, train, None):
+        pass
+    project.client.delete_run(project.notes()[0].stem)
+    assert project.log(train) == ("train m1 · beta 0.1",)
+    assert not project.notes()
+
+
+def test_system_metrics_by_a_param(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
+    tracking = msgspec.structs.replace(project.settings.tracking, system_metrics=True)
+    settings = msgspec.structs.replace(project.settings, tracking=tracking)
+    with live_run(settings, job("generate", "m1"), None):
+        deadline = time.monotonic() + PATIENCE
+        while not any("system/cpu_utilization_percentage" in run.data.metrics for run in project.children()):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
