@@ -31,6 +31,8 @@ def pair(number: int) -> Pair:
         lang="es",
         other_lang="en",
         rule=PairRule.TRANSLATED_DOMINANT,
+        chosen_from="translation:p:en-es",
+        rejected_from="response:p:es",
     )
 
 

@@ -41,12 +41,20 @@ class Plan:
     def problems(self) -> list[str]:
         """Why this plan does not fit the device, one line each."""
         budgets = [("generation", self.generation), ("training", self.training)]
-        return [
+        return self._missing_modules() + [
             f"{name} needs {budget.total / memory.GIB:.1f} GiB, and {self.device.name} has "
             f"{self.device.memory / memory.GIB:.1f} GiB: {budget.advice}"
             for name, budget in budgets
             if budget is not None and budget.total > self.device.memory
         ]
+
+    def _missing_modules(self) -> list[str]:
+        wanted = self.settings.train.lora_modules
+        if self.shape is None or isinstance(wanted, str):
+            return []
+        there = {name for name, _, _ in self.shape.modules}
+        missing = [name for name in wanted if name not in there]
+        return [f"train.lora_modules: no {', '.join(missing)} in it, but {', '.join(sorted(there))}"] if missing else []
 
 
 def make(

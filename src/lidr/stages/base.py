@@ -25,6 +25,7 @@ from lidr.errors import InputError, LidrError
 from lidr.jsonl import atomic_folder, read_json, write_json, write_text
 from lidr.policy import BaseRecord, fingerprint
 from lidr.sources import model, weights
+from lidr.training import targets
 
 _UNWANTED = (*model.PICKLED, "training_args*", "optimizer*", paths.RECORD, ".*")
 _ADAPTER = "adapter_config.json"
@@ -50,7 +51,9 @@ def run(
     on_hub = base.revision is not None
     if on_hub:
         source = model.from_hub(base, (*model.wanted(base), *(escape(name) for name in names)))
-    check_weights(source, base, tokenizer)
+    built = check_weights(source, base, tokenizer)
+    for name in settings.iterations:
+        targets.check(built, settings.train_for(name).lora_modules)
     with atomic_folder(target or paths.model(paths.BASE)) as folder:
         for path in (*_files(source, base), *(source / name for name in names)):
             _take(path, folder / path.name, link=on_hub)
@@ -129,8 +132,8 @@ def _write_template(folder: Path, template: str) -> None:
         write_json(path, values)
 
 
-def check_weights(folder: Path, base: config.Base, tokenizer: Any) -> None:
-    """Raise InputError unless all weights are there, whole, and are those of the config and the tokenizer."""
+def check_weights(folder: Path, base: config.Base, tokenizer: Any) -> Any:
+    """The model on the meta device; raises InputError unless all weights are there, whole, and fit the config."""
     weights.check_files(folder, base.model)
     with _loading(folder, base):
         built = weights.build(folder, base.model, _load_config(folder, base), base.trust_remote_code)
@@ -143,6 +146,7 @@ def check_weights(folder: Path, base: config.Base, tokenizer: Any) -> None:
         id, token = beyond[0]
         reason = f"the tokenizer has more tokens than the model has embeddings ({rows:,}): {token!r} is {id:,}"
         raise InputError(f"{reason}; take the tokenizer that belongs to the weights", base.model)
+    return built
 
 
 def _load_config(folder: Path, base: config.Base) -> Any:

@@ -19,6 +19,7 @@ from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from accelerate.data_loader import SeedableRandomSampler
@@ -27,6 +28,7 @@ from peft import LoraConfig, PeftModel
 from peft.helpers import disable_input_dtype_casting
 from torch.utils.data import Sampler
 from transformers import PrinterCallback
+from trl.trainer import dpo_trainer
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
@@ -199,6 +201,8 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
         self.positions = positions
         self.at_once = at_once
         self.likelihood_weight = likelihood_weight
+        # For the name of a cache that nobody reads again, TRL would hash all weights in float32.
+        dpo_trainer.hash_module = lambda module: uuid4().hex  # type: ignore[attr-defined]
         super().__init__(**arguments)
 
     @property
