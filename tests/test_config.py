@@ -37,6 +37,10 @@ def test_committed_params_are_the_lab_profile() -> None:
     assert (ROOT / "params.yaml").read_bytes() == (ROOT / "profiles/lab.yaml").read_bytes()
 
 
+def test_the_params_that_tests_edit_are_the_lab_s_with_all_keys() -> None:
+    assert config.load(ROOT / "tests/params.yaml") == config.load(ROOT / "params.yaml")
+
+
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_every_profile_loads_and_says_its_name(path: Path) -> None:
     assert config.load(path).profile == path.stem

@@ -198,24 +198,24 @@ class Train(Section, frozen=True):
 
     beta: Positive
     alpha: NotNegative
-    likelihood_mean: Literal["sequence", "token"]
     learning_rate: Positive
-    schedule: Literal["constant", "linear", "cosine"]
-    warmup_share: Share
-    epochs: Positive
-    pairs_per_step: Count
-    pairs_per_device: Count
     max_tokens: Count
-    max_gradient_norm: Positive
-    weight_decay: NotNegative
-    lora_rank: Count
-    lora_alpha: Count
-    lora_dropout: Share
-    lora_modules: tuple[str, ...] | Literal["all-linear"]
-    dtype: Literal["float32", "bfloat16"]
-    gradient_checkpointing: bool
-    log_every_steps: Count
-    accelerate: str | None
+    likelihood_mean: Literal["sequence", "token"] = "sequence"
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    warmup_share: Share = 0.1
+    epochs: Positive = 1.0
+    pairs_per_step: Count = 8
+    pairs_per_device: Count = 1
+    max_gradient_norm: Positive = 1.0
+    weight_decay: NotNegative = 0.0
+    lora_rank: Count = 16
+    lora_alpha: Count = 32
+    lora_dropout: Share = 0.0
+    lora_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    gradient_checkpointing: bool = False
+    log_every_steps: Count = 10
+    accelerate: str | None = None
     eval_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.05
     eval_steps: Count | Annotated[float, Meta(gt=0, lt=1)] = 0.25
     save_steps: WholeNumber = 50
