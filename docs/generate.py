@@ -1,5 +1,5 @@
-"""Writes the documents that are made from the code and the results: docs/commands.md, and the tables of README.md,
-docs/reliability.md, docs/performance.md, docs/real-models.md and docs/scale.md.
+"""Writes the documents that are made from the code and the results: docs/commands.md and docs/params.md, and the tables
+of README.md, docs/performance.md, docs/real-models.md and docs/scale.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
@@ -7,24 +7,26 @@ python docs/generate.py --check   exit 1 where one is not up to date, and name i
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
-from collections import Counter
+from datetime import date
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import click
+import msgspec
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAOS = ROOT / "benchmarks" / "results" / "chaos"
 START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
 
 
 def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
     stale = []
-    documents = {**commands_document(), **readme(), **reliability(), **performance()}
+    documents = {**commands_document(), **params_document(), **readme(), **performance()}
     documents |= {**real_models(), **scale_document()}
     for path, text in documents.items():
         if (path.read_text("utf-8") if path.exists() else "") != text:
@@ -99,49 +101,86 @@ def _result_tables(report: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n\n".join(parts))
 
 
-def reliability() -> dict[Path, str]:
-    """docs/reliability.md with what the last `make chaos` counted, where one has run."""
-    path, results = ROOT / "docs" / "reliability.md", results_of_chaos()
-    text = path.read_text("utf-8")
-    return {path: _replace(text, "counts", counts_of_chaos(results)) if results else text}
+def params_document() -> dict[Path, str]:
+    """Every key of params.yaml with what it may be and its default, from the classes of lidr.config."""
+    from lidr.config import blocks
+
+    parts = [
+        "# params.yaml\n\nMade from the configuration's classes by `python docs/generate.py`. A key without a default "
+        "must be there; an unknown key is an error that names file and line.\n"
+    ]
+    parts += _block("the whole file", blocks.Settings)
+    for name, kind in get_type_hints(blocks.Settings).items():
+        if isinstance(kind, type) and issubclass(kind, blocks.Section):
+            parts += _block(f"`{name}`", kind)
+    parts += _block("`iterations.m<t>`", blocks.Iteration)
+    for name in ("vllm", "openai", "ray"):
+        parts += _block(f"`engine.{name}`", _section(get_type_hints(blocks.Engine)[name]))
+    for name in ("fields", "hub"):
+        parts += _block(f"`prompts.{name}`", _section(get_type_hints(blocks.Prompts)[name]))
+    for kind in get_args(blocks.Judge):
+        parts += _block(f"`alpaca.judge`, `name: {kind.__struct_config__.tag}`", kind)
+    return {ROOT / "docs" / "params.md": "\n".join(parts)}
 
 
-def results_of_chaos() -> dict[str, Any]:
-    """What the parts of the suite told, as one; empty where none has run."""
-    parts = [json.loads(path.read_text("utf-8")) for path in sorted(CHAOS.glob("*.json"))]
-    whole: dict[str, Any] = {}
-    for part in parts:
-        whole["kills"] = whole.get("kills", []) + part["kills"]
-        whole["soak"] = whole.get("soak") or part["soak"]
-        for name in ("inputs", "faults", "examples", "lost"):
-            whole[name] = dict(sorted((Counter(whole.get(name, {})) + Counter(part[name])).items()))
-    return whole
+def _block(title: str, kind: type) -> list[str]:
+    """A heading, the class's own description and a table of its keys."""
+    hints = get_type_hints(kind, include_extras=True)
+    lines = [
+        f"## {title}\n",
+        inspect.cleandoc(kind.__doc__ or "") + "\n",
+        "| key | may be | default |",
+        "|---|---|---|",
+    ]
+    for field in msgspec.structs.fields(kind):
+        is_block = isinstance(hints[field.name], type) and issubclass(hints[field.name], msgspec.Struct)
+        default = "" if field.required or is_block else f"`{_shown(field)}`"
+        lines.append(f"| `{field.encode_name}` | {_may_be(hints[field.name])} | {default} |")
+    return [*lines, ""]
 
 
-def counts_of_chaos(results: dict[str, Any]) -> str:
-    """Kills, inputs, faults, examples and iterations, with what was lost of each kind; then the kills by stage."""
-    kills, soak = results["kills"], results["soak"]
-    signals = ", ".join(f"{n} {name}" for name, n in sorted(Counter(kill["signal"] for kill in kills).items()))
-    rows = [("kills", "kills of `dvc repro`", signals, len(kills))]
-    rows += [("inputs", "bad input", name.removeprefix("test_bad_"), n) for name, n in results["inputs"].items()]
-    rows += [("faults", "faults", room, n) for room, n in results["faults"].items()]
-    examples = results["examples"].items()
-    rows += [("fuzz", "fuzzing", name.removeprefix("test_").replace("_", " "), n) for name, n in examples]
-    if soak:
-        interval = f"[{soak['growth_low_mib']:+.1f}, {soak['growth_high_mib']:+.1f}]"
-        growth = f"memory {soak['growth_mib']:+.1f} MiB {interval} over all"
-        rows.append(("soak", "iterations in one process", growth, soak["iterations"]))
-    lines = ["| what | of which kind | cases | not as promised |", "|---|---|---:|---:|"]
-    for number, (key, what, kind, cases) in enumerate(rows):
-        # Failures are counted for all of a kind, and said beside the first.
-        is_first = number == 0 or rows[number - 1][0] != key
-        lines.append(f"| {what} | {kind} | {cases:,} | {results['lost'].get(key, 0) if is_first else ''} |")
-    by_stage = Counter(kill["landed"].partition("@")[0] for kill in kills)
-    where = " · ".join(f"{stage} {n}" for stage, n in sorted(by_stage.items()))
-    taken_up = sum(kill["taken_up"] for kill in kills)
-    return "\n".join(
-        [*lines, "", f"Where the kills came: {where}.", f"Shards that were done by then and taken up: {taken_up}."]
-    )
+def _section(kind: Any) -> type:
+    return next(one for one in get_args(kind) if one is not NoneType)
+
+
+def _shown(field: msgspec.structs.FieldInfo) -> str:
+    if field.default is msgspec.NODEFAULT:
+        return json.dumps(field.default_factory())
+    if field.default is msgspec.UNSET:
+        return "not set"
+    return json.dumps(field.default) if isinstance(field.default, str | int | float | None) else str(field.default)
+
+
+def _may_be(kind: Any) -> str:
+    """A type in the words of a YAML file."""
+    if get_origin(kind) is Annotated:
+        inner, *rules = get_args(kind)
+        bounds = [f"{sign} {value:g}" for rule in rules for sign, value in _bounds(rule)]
+        return _may_be(inner) + (f" ({', '.join(bounds)})" if bounds else "")
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(kind))
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_may_be(one) for one in get_args(kind) if one is not msgspec.UnsetType))
+    if get_origin(kind) is tuple:
+        return f"a list of: {_may_be(get_args(kind)[0])}"
+    if get_origin(kind) is dict or kind is dict:
+        return "a mapping"
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return "a block (below)"
+    names = {
+        NoneType: "null",
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true, false",
+        date: "a date",
+    }
+    return names.get(kind, str(kind))
+
+
+def _bounds(rule: Any) -> list[tuple[str, float]]:
+    named = ((">=", rule.ge), (">", rule.gt), ("<=", rule.le), ("<", rule.lt))
+    return [(sign, value) for sign, value in named if value is not None and abs(value) < 1e9]
 
 
 def _help(command: click.Command, names: list[str]) -> list[str]:
