@@ -361,7 +361,7 @@ WRONG = {
         "train.pairs_per_step: a multiple of pairs_per_device is expected",
     ),
     "nothing to train": (
-        "lora_modules: [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]",
+        "lora_modules: all-linear",
         "lora_modules: []",
         "  lora_modules",
         "train.lora_modules: one module or more are expected",

@@ -114,3 +114,5 @@ def test_what_is_trained_on_is_what_generation_is_given(family: str, root: Path)
     assert shown.replace(" ", "") == rendered.replace(" ", "")
     assert row["chosen_ids"][-1] in chat.end_ids
     assert chat.read(row["chosen_ids"][:-1]).text == answer
+    chosen, rejected = train.as_seen(chat, row).removeprefix("---- chosen\n").split("\n---- rejected\n")
+    assert chosen.startswith(shown) and rejected.startswith(shown) and answer in chosen

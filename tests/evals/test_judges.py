@@ -475,7 +475,10 @@ def openai(*lines: str) -> tuple[str, str]:
         ([openai("prompt_price: 1.0")], "judge.prompt_price: both prices are expected"),
         ([openai("reasoning_effort: low")], "judge.reasoning_effort: a judge that reasons replies in text"),
         ([openai("reply: words")], "judge.reply: 'words' is none of logprobs, text"),
-        ([("alpaca:\n  source: lab", "alpaca:\n  source: data/x")], "judge.name: the lab's checker judges its own"),
+        (
+            [("alpaca:\n  source: lab", "alpaca:\n  source: data/sources/x")],
+            "judge.name: the lab's checker judges its own",
+        ),
     ],
 )
 def test_contradictions_of_the_judge(tmp_path: Path, changes: list[tuple[str, str]], message: str) -> None:
@@ -490,8 +493,12 @@ def test_contradictions_of_the_judge(tmp_path: Path, changes: list[tuple[str, st
     ("model", "source", "message"),
     [
         ("m0", "data/x", "baseline.source: 'm0' is a model of this file, whose answers come from 'models/m0'"),
-        ("gpt-4", "models/m0", "baseline.source: 'gpt-4' is no model of this file; the folder of its published"),
-        ("../x", "data/x", "baseline.model: the name of a model of this file or of a generator is expected"),
+        (
+            "gpt-4",
+            "models/m0",
+            "baseline.source: 'models/m0' lies outside of data/sources, where DVC would miss changes",
+        ),
+        ("../x", "data/sources/x", "baseline.model: the name of a model of this file or of a generator is expected"),
     ],
 )
 def test_contradictions_of_the_baseline(tmp_path: Path, model: str, source: str, message: str) -> None:

@@ -39,9 +39,9 @@ def test_the_papers_own_run() -> None:
 
 
 def test_rates_are_the_roofline_by_hand() -> None:
-    multiplied, cache = 8_030_261_248 - 128_256 * 4096, 128 * 2 * 32 * 8 * 128 * 2 * 300
+    multiplied, cache = 8_030_261_248 - 128_256 * 4096, 256 * 2 * 32 * 8 * 128 * 2 * 300
     one = scale.estimate(1, PAPER)
-    rate = 0.4 * 128 / ((2 * multiplied + cache) / 3.35e12)
+    rate = 0.4 * 256 / ((2 * multiplied + cache) / 3.35e12)
     assert one.generation_hours == pytest.approx(one.generated / rate / 3600)
     assert one.training_hours == pytest.approx(one.trained / (0.4 * 989e12 / (8 * multiplied)) / 3600)
 

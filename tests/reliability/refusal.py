@@ -6,12 +6,18 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from lidr import paths
 from lidr.cli import main
 
 
 def files(folder: Path = Path()) -> dict[str, bytes]:
-    """All files below the folder, with their contents."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files below the folder, with their contents; locks, which stay where they were held, are not looked at."""
+    held = paths.lock(Path("x")).parent
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_relative_to(folder / held)
+    }
 
 
 def refused(*command: str) -> str:

@@ -225,7 +225,7 @@ BODY = {"choices": [{"logprobs": {"content": [{"top_logprobs": [{"token": "m", "
 @example(body=b'{"choices":' + b"[" * 100_000)
 def test_any_body_of_an_endpoint_is_a_reply_or_worth_another_try(body: bytes) -> None:
     try:
-        reply = endpoint._reply("k", endpoint._read_body(body))
+        reply = endpoint._weighed("k", endpoint._read_logprobs(body))
     except endpoint.Passing as failure:
         assert str(failure).startswith("not a chat completion with log-probabilities")
     else:

@@ -109,7 +109,7 @@ def test_scripts_make_no_html_of_texts() -> None:
 
 @pytest.mark.parametrize("profile", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
 def test_remote_code_is_off_in_every_profile(profile: Path) -> None:
-    assert YAML(typ="safe", pure=True).load(profile.read_text("utf-8"))["base"]["trust_remote_code"] is False
+    assert config.load(profile).base.trust_remote_code is False
 
 
 @pytest.mark.pipeline

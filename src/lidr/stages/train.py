@@ -11,6 +11,7 @@ The first iteration puts a new adapter on the base. A later one goes on training
 copy of that adapter as the reference, so that M_t is always the base plus the one folder models/m<t>:
 
     models/m1/adapter_model.safetensors  adapter_config.json  lidr.json  metrics.json  log.csv  drops.jsonl
+    models/m1/first_pair.txt             a pair as the model saw it, with all special tokens
 
 With `train.accelerate` the same runs in several processes (lidr/training/launcher.py), of which the first one writes.
 A training that was killed goes on from its last checkpoint (training/checkpoints.py) and ends with the same bytes.
@@ -110,7 +111,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     weights = trainer.adapter_weights()
     told = history(trainer.args, trainer.state)
     if launcher.is_first():
-        _save(trainer.model, weights, paths.model(iteration), record, drops, told)
+        _save(trainer.model, weights, paths.model(iteration), record, drops, told, as_seen(chat, rows[0]))
     return Trained(len(rows), len(held_out), drops, trainer.state.global_step, told[0][1], told[-1][1])
 
 
@@ -127,6 +128,15 @@ def _rows(
     if not rows:
         raise InputError("no pair is left to train on; `lidr audit` says why they were dropped", pairs_file)
     return rows, held_out, [*drops, *too_long]
+
+
+def as_seen(chat: Chat, row: TokenizedPair) -> str:
+    """A pair as the model sees it, from its token ids: what generation is given, then each answer with its end."""
+    sides = (("chosen", row["chosen_ids"]), ("rejected", row["rejected_ids"]))
+    return "".join(
+        f"---- {name}\n{chat.tokenizer.decode([*row['prompt_ids'], *ids], skip_special_tokens=False)}\n"
+        for name, ids in sides
+    )
 
 
 def _key(settings: config.Settings, train: config.Train, record: AdapterRecord, rows: list[TokenizedPair]) -> str:
@@ -206,6 +216,7 @@ def _save(
     record: AdapterRecord,
     drops: list[Drop],
     told: History,
+    seen: str,
 ) -> None:
     with atomic_folder(target) as folder:
         model.save_pretrained(folder, selected_adapters=["default"], state_dict=weights)
@@ -216,6 +227,7 @@ def _save(
         lines = rounded(told)
         write_json(folder / "metrics.json", lines[-1])
         write_text(folder / "log.csv", csv(lines))
+        write_text(folder / "first_pair.txt", seen)
 
 
 def _normalise_adapter_config(path: Path) -> None:

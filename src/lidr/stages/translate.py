@@ -11,7 +11,7 @@
     {"id":"lab-0","source_lang":"es","target_lang":"en","text":"The larger number is 61 ...", ...}
 
 An answer that was cut off, is empty or was never begun is not translated: the pairs that need it are dropped with that
-reason. Answers to translation requests are not translated: it would destroy them (docs/method.md has what the authors do).
+reason. Answers to translation requests are not translated: it would destroy them (docs/method.md: what the authors do).
 """
 
 from __future__ import annotations
