@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 from factories import ROOT, edited
 from fake_endpoint import running
-from ruamel.yaml import YAML
 
 from lidr import config
 from lidr.jsonl import write_json
