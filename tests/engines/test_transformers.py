@@ -196,3 +196,26 @@ def test_the_fingerprint_tells_precisions_apart(models: Path) -> None:
         TransformersEngine(engine_settings("transformers", dtype=d), model) for d in ("float32", "bfloat16")
     )
     assert single.fingerprint != half.fingerprint
+
+
+@pytest.mark.fault
+def test_a_lack_of_memory_is_remembered(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    small, one_round = engine(), Sampling(max_new_tokens=transformers.FIRST_ROUND)
+    generate, sizes = small._generate, []
+
+    def with_room_for_three(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
+        sizes.append(len(prompts))
+        if len(prompts) > 3:
+            raise torch.OutOfMemoryError
+        return generate(prompts, new_tokens, sampling)
+
+    monkeypatch.setattr(small, "_generate", with_room_for_three)
+    first = small.generate(requests("en", 20), one_round, ignore)
+    assert max(sizes) == 20
+    sizes.clear()
+    assert small.generate(requests("en", 20), one_round, ignore) == first
+    assert max(sizes) <= 3
