@@ -189,7 +189,10 @@ def task_interval(values: ByTask, confidence: float = 0.95, seed: int = 0, resam
     `macro_interval` for tasks that need not have the same items. The average of means is a sum of ratios, linearised
     (Taylor) at the means, so that one value an item is resampled; with the same items everywhere it is their mean.
     """
-    return mean_interval(_linearised(values), confidence, seed, resamples)
+    found = mean_interval(_linearised(values), confidence, seed, resamples)
+    # An average lies among what it averages; linearised in a task of few items, the ends may not.
+    every = [value for own in values.values() for value in own.values()]
+    return Interval(found.estimate, max(found.low, min(every)), min(found.high, max(every)), found.n)
 
 
 def task_comparison(

@@ -11,7 +11,9 @@ the engine; its tokenizer renders chats as everywhere else.
 from __future__ import annotations
 
 import logging
+import os
 import random
+import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from lm_eval.tasks import TaskManager
 
 # The seeds of `simple_evaluate`: with them examples are drawn, and some tasks shuffle their choices.
-SEED, FEWSHOT_SEED = 0, 1234
+SEED, OTHER_SEED = 0, 1234
 
 
 def ask(settings: config.Settings, model: str) -> dict[str, Any]:
@@ -31,15 +33,19 @@ def ask(settings: config.Settings, model: str) -> dict[str, Any]:
 
     Raises InputError for tasks that are not there or cannot be run, LidrError where their data cannot be fetched.
     """
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", "10")  # lm_eval's bars in a log: read when tqdm is imported
     policy.import_transformers()
     import numpy
+    import torch
     from lm_eval.evaluator import evaluate
     from transformers.utils import logging as transformers_logging
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     harness = settings.harness
     random.seed(SEED)
-    numpy.random.seed(FEWSHOT_SEED)
+    numpy.random.seed(OTHER_SEED)
+    torch.manual_seed(OTHER_SEED)
     tasks = _load(harness)
     transformers_logging.set_verbosity_error()  # a prompt's length is the task's own affair
     results = evaluate(
@@ -74,7 +80,7 @@ def _load(harness: config.Harness) -> Any:
         own = task.get_config("num_fewshot")
         # As `simple_evaluate`: a task that says 0 means it.
         task.set_config(key="num_fewshot", value=_fewshot(own, harness.num_fewshot))
-        task.set_fewshot_seed(seed=FEWSHOT_SEED)
+        task.set_fewshot_seed(seed=OTHER_SEED)
     return loaded
 
 

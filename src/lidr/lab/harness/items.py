@@ -21,7 +21,7 @@ from lidr.languages import english_name
 from lidr.wording import translation_conversation
 
 FOLDER = Path(__file__).parent  # of the YAML files
-ITEMS, SEED = 40, 42
+ITEMS, SEED = 25, 42
 SOURCE = "en"
 KINDS = ("add", "subtract", "twice")
 OFF_BY = (-10, -1, 1, 10)
