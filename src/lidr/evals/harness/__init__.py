@@ -21,7 +21,7 @@ from typing import Any
 
 from lidr import config, paths
 from lidr.evals.harness.items import family, items
-from lidr.evals.statistics import share_interval
+from lidr.evals.statistics import wilson
 from lidr.jsonl import write_json, write_rows
 from lidr.records import HarnessItem
 
@@ -49,22 +49,24 @@ def write(settings: config.Settings, model: str, rows: Sequence[HarnessItem]) ->
 
 
 def summarise(rows: Sequence[HarnessItem], settings: config.Settings) -> Metrics:
-    """Each task's mean score with its interval, and the plain average of the tasks."""
+    """Each task's mean score, with Wilson's interval where each is 0 or 1, and the plain average of the tasks."""
     by_task: dict[str, list[float]] = {}
     for row in rows:
         by_task.setdefault(row.task, []).append(row.score)
-    how = (settings.compare.confidence, settings.seed, settings.compare.resamples)
-    metrics = {task: _figures(scores, how) for task, scores in by_task.items()}
+    metrics = {task: _figures(scores, settings.compare.confidence) for task, scores in by_task.items()}
     if not metrics:
         return {}
     average = fmean(figures["score"] for figures in metrics.values())
     return metrics | {"average": {"score": round(average, 6), "n": len(rows)}}
 
 
-def _figures(scores: Sequence[float], how: tuple[float, int, int]) -> dict[str, float]:
-    level = share_interval(scores, *how)
-    shares = {"score": level.estimate, "low": level.low, "high": level.high}
-    return {name: round(share, 6) for name, share in shares.items()} | {"n": level.n}
+def _figures(scores: Sequence[float], confidence: float) -> dict[str, float]:
+    """Scores between right and wrong get their interval in the comparison: resampling is no reason to ask again."""
+    shares = {"score": fmean(scores)}
+    if all(score in (0, 1) for score in scores):
+        level = wilson(round(sum(scores)), len(scores), confidence)
+        shares |= {"low": level.low, "high": level.high}
+    return {name: round(share, 6) for name, share in shares.items()} | {"n": len(scores)}
 
 
 def _report(rows: Sequence[HarnessItem], metrics: Metrics) -> dict[str, Any]:
