@@ -21,7 +21,7 @@ from lidr.evals.compare import COLUMNS
 from lidr.jsonl import write_rows
 
 # The stages that read files which a user brings.
-READERS = {"prompts", "audit", "mgsm", "baseline", "alpaca"}
+READERS = {"prompts", "audit", "mgsm", "baseline", "alpaca", "harness"}
 
 
 def stages() -> dict[str, dict[str, Any]]:

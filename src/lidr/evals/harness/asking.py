@@ -35,7 +35,6 @@ def ask(settings: config.Settings, model: str) -> dict[str, Any]:
     """
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "10")  # lm_eval's bars in a log: read when tqdm is imported
-    policy.import_transformers()
     import numpy
     import torch
     from lm_eval.evaluator import evaluate
