@@ -19,12 +19,14 @@ from typing import Any
 import msgspec
 
 from lidr import config, paths
+from lidr.evals import harness
 from lidr.jsonl import write_rows
 from lidr.lab import world
 from lidr.records import (
     TIE,
     Answer,
     FinishReason,
+    HarnessItem,
     Message,
     Pair,
     PairRule,
@@ -66,13 +68,14 @@ def write_iteration(settings: config.Settings, prompts: int, with_pairs: bool = 
 
 
 def write_evaluations(settings: config.Settings, items: int) -> None:
-    """Write what `mgsm` and `alpaca` leave for `compare` to the working folder; each model is right once more often."""
+    """Write what the evaluations leave for `compare` to the working folder; each model is right once more often."""
     numbered = list(enumerate(_tasks()[:items]))
     for rank, model in enumerate(settings.models):
         answers = [_scored(task, lang, n, n <= rank) for lang in settings.mgsm.languages for n, task in numbered]
         verdicts = [_judged(task, lang, n, 0 < n <= rank) for lang in settings.alpaca.languages for n, task in numbered]
         write_rows(paths.mgsm(model) / paths.ANSWERS, answers)
         write_rows(paths.alpaca(model) / paths.VERDICTS, verdicts)
+        harness.write(settings, model, [_asked(task, n, n <= rank) for n, task in numbered])
 
 
 def texts(settings: config.Settings, numbers: Sequence[int]) -> pairs.Texts:
@@ -191,6 +194,21 @@ def _scored(task: world.Task, lang: str, number: int, right: bool) -> Answer:
         flexible=right,
         parsed=right,
         off_target=False,
+    )
+
+
+def _asked(task: world.Task, number: int, right: bool) -> HarnessItem:
+    return HarnessItem(
+        id=f"made:{number}",
+        task="made_es",
+        lang="es",
+        prompt=task.prompt("es"),
+        gold=task.answer("es"),
+        completion=task.answer("es") if right else "?",
+        metric="acc",
+        score=float(right),
+        scores={"acc": float(right)},
+        version="1.0",
     )
 
 

@@ -40,6 +40,7 @@ RESOLVE_LAB = {
     "lidr.evals.answers",
     "lidr.evals.mgsm",
     "lidr.evals.judges.lab",
+    "lidr.evals.harness.asking",
     "lidr.audit.reward",
     "lidr.audit.fidelity",
     "lidr.cli.tools",
@@ -54,6 +55,7 @@ ONLY_IN = {
     "dvc": "lidr.provenance.state",
     "scipy": "lidr.evals",
     "matplotlib": "lidr.figures",
+    "lm_eval": "lidr.evals.harness",
 }
 
 # Modules whose change cannot change the bytes of a stage's output, although it imports them.
@@ -72,6 +74,7 @@ NOT_IN_THE_OUTPUT = {
 # Data inside the package that these modules read.
 DATA = {
     "lidr.lab.world": "src/lidr/lab/languages",
+    "lidr.lab.harness.items": "src/lidr/lab/harness",
     "lidr.sources.model": "src/lidr/lab/base",
     "lidr.pages": "src/lidr/templates",
     "lidr.figures": "src/lidr/templates",
@@ -80,7 +83,7 @@ DATA = {
 # Where the code of a stage of dvc.yaml is.
 ROOMS = {
     **dict.fromkeys(("base", "prompts", "generate", "translate", "pairs", "train"), "lidr.stages."),
-    **dict.fromkeys(("mgsm", "baseline", "alpaca", "compare"), "lidr.evals."),
+    **dict.fromkeys(("mgsm", "baseline", "alpaca", "harness", "compare"), "lidr.evals."),
     "audit": "lidr.",
 }
 

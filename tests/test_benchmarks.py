@@ -96,10 +96,13 @@ def test_made_evaluations_can_be_compared(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     made.write_evaluations(settings, 4)
     levels = {
-        benchmark.name: [benchmark.figures[model]["es"].level.estimate for model in settings.models]
+        benchmark.name: [
+            benchmark.figures[model][benchmark.places[1 % len(benchmark.places)]].level.estimate
+            for model in settings.models
+        ]
         for benchmark in compare_models(settings).benchmarks
     }
-    assert levels == {"mgsm": [0.25, 0.5, 0.75], "alpaca": [50.0, 62.5, 75.0]}
+    assert levels == {"mgsm": [0.25, 0.5, 0.75], "alpaca": [50.0, 62.5, 75.0], "harness": [0.25, 0.5, 0.75]}
 
 
 def test_a_stage_takes_until_the_next_is_announced() -> None:

@@ -30,10 +30,11 @@ STAGES = [
     "mgsm",
     "baseline",
     "alpaca",
+    "harness",
     "compare",
 ]
 OF_ITERATIONS = ["prompts", "generate", "translate", "pairs", "train", "audit"]
-OF_MODELS = ["mgsm", "alpaca"]
+OF_MODELS = ["mgsm", "alpaca", "harness"]
 LINE_OF_BETA = 1 + next(i for i, line in enumerate(edited().splitlines()) if line.startswith("  beta:"))
 
 

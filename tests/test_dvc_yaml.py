@@ -16,11 +16,12 @@ from factories import ROOT, edited, own_prompts, prompt
 from ruamel.yaml import YAML
 
 from lidr import config, paths
+from lidr.evals.benchmarks import KINDS
 from lidr.evals.compare import COLUMNS
 from lidr.jsonl import write_rows
 
 # The stages that read files which a user brings.
-READERS = {"prompts", "audit", "mgsm", "baseline", "alpaca"}
+READERS = {"prompts", "audit", "mgsm", "baseline", "alpaca", "harness"}
 
 
 def stages() -> dict[str, dict[str, Any]]:
@@ -43,7 +44,8 @@ def test_figures_and_their_columns_are_plots() -> None:
     compare = stages()["compare"]
     assert list(names(compare["metrics"])) == ["reports/compare/metrics.json"]
     plots = {name: options for entry in compare["plots"] for name, options in entry.items()}
-    assert list(plots) == [f"reports/compare/{name}.{kind}" for kind in ("svg", "csv") for name in ("mgsm", "alpaca")]
+    names_of_benchmarks = [kind.name for kind in KINDS]
+    assert list(plots) == [f"reports/compare/{name}.{kind}" for kind in ("svg", "csv") for name in names_of_benchmarks]
     for name, options in plots.items():
         if name.endswith(".csv"):
             assert {options["x"], options["y"]} <= set(COLUMNS)

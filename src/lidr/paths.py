@@ -33,6 +33,7 @@ RECORD = "lidr.json"
 METRICS = "metrics.json"
 ANSWERS = "answers.jsonl"
 VERDICTS = "verdicts.jsonl"
+ITEMS = "items.jsonl"
 PAGE = "index.html"
 
 
@@ -95,6 +96,10 @@ def mgsm(model_name: str) -> Path:
 
 def alpaca(model_name: str) -> Path:
     return REPORTS / "alpaca" / model_name
+
+
+def harness(model_name: str) -> Path:
+    return REPORTS / "harness" / model_name
 
 
 def baseline() -> Path:

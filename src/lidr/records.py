@@ -206,6 +206,29 @@ class Verdict(Record, frozen=True, kw_only=True):
     judge_completion_tokens: int = 0
 
 
+UNDETERMINED = "und"  # BCP 47's code
+
+
+class HarnessItem(Record, frozen=True, kw_only=True):
+    """A model's answer to one item of a task of lm-evaluation-harness.
+
+    `id` is the task's family and the item's number: `m_mmlu:7` of both `m_mmlu_es` and `m_mmlu_de`. `gold` and
+    `completion` are the right and the likeliest choice, or texts. `score` is the value of `metric`, `scores` has those
+    of all of the task's metrics; all are between 0 and 1. `lang` is `UNDETERMINED` where the task's name tells none.
+    """
+
+    id: str
+    task: str
+    lang: str
+    prompt: str
+    gold: str
+    completion: str
+    metric: str
+    score: float
+    scores: dict[str, float]
+    version: str
+
+
 def pair_id(prompt_id: str, lang: str, other_lang: str) -> str:
     """The id of the pair, or of the drop, in `lang` that compares with `other_lang`."""
     return f"{prompt_id}:{lang}:{other_lang}"

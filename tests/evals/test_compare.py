@@ -93,6 +93,7 @@ def make_project() -> config.Settings:
         mgsm=replace(committed.mgsm, languages=LANGUAGES),
         alpaca=replace(committed.alpaca, languages=LANGUAGES),
         baseline=config.Baseline(model="m0", source="models/m0"),
+        harness=config.Harness(),
         compare=replace(committed.compare, confidence=0.95),
     )
 
@@ -291,7 +292,17 @@ def test_texts_of_models_and_settings_are_escaped_and_the_page_needs_no_address(
 def test_same_input_same_bytes(settings: config.Settings, result: Result) -> None:
     compare.run(settings)
     assert written() == result.files
-    names = ["alpaca.csv", "alpaca.svg", "index.html", "metrics.json", "mgsm.csv", "mgsm.svg", "report.md"]
+    names = [
+        "alpaca.csv",
+        "alpaca.svg",
+        "harness.csv",
+        "harness.svg",
+        "index.html",
+        "metrics.json",
+        "mgsm.csv",
+        "mgsm.svg",
+        "report.md",
+    ]
     assert sorted(result.files) == names
 
 

@@ -31,7 +31,7 @@ def test_every_stage_ran_and_left_its_outputs(project: Path) -> None:
     settings = config.load(project / "params.yaml")
     for stage in ("prompts", "generate", "translate", "pairs", "train", "audit"):
         assert all(f"{stage}@{iteration}:" in lock for iteration in settings.iterations)
-    for stage in ("mgsm", "alpaca"):
+    for stage in ("mgsm", "alpaca", "harness"):
         assert all(f"{stage}@{model}:" in lock for model in settings.models)
     comparison = json.loads((project / "reports/compare/metrics.json").read_text())
     assert set(settings.models) <= set(comparison)

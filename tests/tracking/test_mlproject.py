@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from tracking_project import ROOT
 
 BY_ITERATION = ("prompts", "generate", "translate", "pairs", "train", "audit")
-BY_MODEL = ("mgsm", "alpaca")
+BY_MODEL = ("mgsm", "alpaca", "harness")
 WHOLE = ("base", "baseline", "compare")
 
 

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from lidr import config, paths
 from lidr.jsonl import read_json, read_rows
-from lidr.records import Answer, Drop, Pair, Prompt, PromptKind, Response, Translation, Verdict
+from lidr.records import Answer, Drop, HarnessItem, Pair, Prompt, PromptKind, Response, Translation, Verdict
 
 if TYPE_CHECKING:
     from lidr.tracking import Job, StageRun, Synced
 
 Metrics = dict[str, dict[str, float]]
 # What an evaluation asks; the rest of a row is what the model made of it.
-_ITEM = ("id", "lang", "prompt", "gold", "baseline")
+_ITEM = ("id", "lang", "task", "prompt", "gold", "baseline")
 WHOLE = ("base", "baseline", "compare")
 
 
@@ -60,6 +60,7 @@ def jobs_of(settings: config.Settings) -> Iterator[Job]:
     yield from (job(settings, "mgsm", model) for model in settings.models)
     yield job(settings, "baseline", settings.baseline.model)
     yield from (job(settings, "alpaca", model) for model in settings.models)
+    yield from (job(settings, "harness", model) for model in settings.models)
     yield job(settings, "compare", None)
 
 
@@ -104,8 +105,10 @@ def _files(settings: config.Settings, stage: str, model: str) -> tuple[list[Path
             return [Path(settings.baseline.source)], [paths.baseline()]
         case "alpaca":
             return [paths.model(model), paths.baseline()], [paths.alpaca(model)]
-    inputs = [path for model in settings.models for path in (paths.mgsm(model), paths.alpaca(model))]
-    return inputs, [paths.compare()]
+        case "harness":
+            return [paths.model(model)], [paths.harness(model)]
+    folders = (paths.mgsm, paths.alpaca, paths.harness)
+    return [folder(model) for model in settings.models for folder in folders], [paths.compare()]
 
 
 def _base(settings: config.Settings, model: str, run: StageRun) -> None:
@@ -181,6 +184,21 @@ def _alpaca(settings: config.Settings, model: str, run: StageRun) -> None:
     _evaluation(run, "alpaca", settings.alpaca.source, model, paths.alpaca(model), paths.VERDICTS, Verdict)
 
 
+def _harness(settings: config.Settings, model: str, run: StageRun) -> None:
+    folder = paths.harness(model)
+    report = read_json(folder / paths.METRICS)
+    assert isinstance(report, dict)
+    if not report["tasks"]:
+        return
+    measured = report["tasks"] | {"average": report["average"]}
+    metrics = {
+        task: {name: value for name, value in figures.items() if not isinstance(value, str)}
+        for task, figures in measured.items()
+    }
+    source = settings.harness.include_path or "lm-evaluation-harness"
+    _log_evaluation(run, "harness", source, model, metrics, folder / paths.ITEMS, HarnessItem)
+
+
 def _compare(settings: config.Settings, run: StageRun) -> None:
     from lidr.evals import compare
     from lidr.evals.comparison import compare_models
@@ -204,6 +222,7 @@ _TELL: dict[str, Callable[..., None]] = {
     "mgsm": _mgsm,
     "baseline": _baseline,
     "alpaca": _alpaca,
+    "harness": _harness,
     "compare": _compare,
 }
 
@@ -211,14 +230,24 @@ _TELL: dict[str, Callable[..., None]] = {
 def _evaluation(
     run: StageRun, benchmark: str, source: str, model: str, folder: Path, table: str, record: type[Answer | Verdict]
 ) -> None:
-    """A model's figures on the benchmark's items, and the table of all rows with its answers."""
     metrics = read_json(folder / paths.METRICS)
     assert isinstance(metrics, dict)
-    rows = read_rows(folder / table, record)
-    items = [{name: getattr(row, name) for name in _ITEM if hasattr(row, name)} for row in rows]
-    dataset = f"{benchmark} {Path(source).name}"
-    run.log_evaluation(by_language(metrics), paths.model(model), dataset, source, items)
-    run.log_table(folder / table, f"{Path(table).stem}.json")
+    _log_evaluation(run, benchmark, source, model, metrics, folder / table, record)
+
+
+def _log_evaluation(
+    run: StageRun,
+    benchmark: str,
+    source: str,
+    model: str,
+    metrics: Metrics,
+    table: Path,
+    record: type[Answer | HarnessItem | Verdict],
+) -> None:
+    """A model's figures on the benchmark's items, and the table of all rows with its answers."""
+    items = [{name: getattr(row, name) for name in _ITEM if hasattr(row, name)} for row in read_rows(table, record)]
+    run.log_evaluation(by_language(metrics), paths.model(model), f"{benchmark} {Path(source).name}", source, items)
+    run.log_table(table, f"{table.stem}.json")
 
 
 def _rows_by_language(files: Iterable[Path], record: type[Pair | Prompt]) -> dict[str, int]:

@@ -209,6 +209,22 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
 
 
 @main.command()
+@click.argument("model")
+def harness(model: str) -> None:
+    """Measure a model's other abilities by tasks of lm-evaluation-harness."""
+    from lidr.evals import harness as stage
+
+    settings = config.load()
+    with tracked(settings, "harness", settings.model(model)):
+        metrics = stage.run(settings, model)
+    if not metrics:
+        click.echo(f"harness {model}: no task is asked for (harness.tasks)")
+        return
+    click.echo(f"harness {model}: score {metrics['average']['score']:.3f} on average over {len(metrics) - 1} tasks")
+    click.echo("  " + " · ".join(with_interval(task, f, "score", ".2f") for task, f in metrics.items()))
+
+
+@main.command()
 @click.option("--show", is_flag=True, help="Print the table of what is measured, and write nothing.")
 @click.option(
     "--runs",

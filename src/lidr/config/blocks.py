@@ -315,6 +315,23 @@ class Alpaca(Section, frozen=True):
     repetition_penalty: Positive = 1.0
 
 
+class Harness(Section, frozen=True):
+    """Other abilities, by tasks of lm-evaluation-harness; the keys are those of `lm_eval.simple_evaluate`.
+
+    `tasks` are its tasks, groups or tags, or those of the YAML files in the folder `include_path`: one within
+    data/sources, or `lab`. Without tasks the stage has nothing to do.
+    """
+
+    tasks: tuple[str, ...] = ()
+    num_fewshot: WholeNumber | None = None
+    limit: Count | None = None
+    batch_size: Count | Literal["auto"] = 16
+    apply_chat_template: bool = False
+    fewshot_as_multiturn: bool = True
+    system_instruction: str | None = None
+    include_path: str | None = None
+
+
 class Audit(Section, frozen=True):
     """What the data is: counts and the reward signal."""
 
@@ -354,6 +371,7 @@ class Settings(Section, frozen=True):
     alpaca: Alpaca
     pairs: Pairs = Pairs()
     baseline: Baseline = Baseline()
+    harness: Harness = Harness()
     audit: Audit = Audit()
     compare: Compare = Compare()
     tracking: Tracking = Tracking()

@@ -19,6 +19,7 @@ from lidr.config.blocks import (
     LAB,
     RULE,
     Alpaca,
+    Harness,
     LabJudge,
     Mgsm,
     OpenAIJudge,
@@ -50,6 +51,7 @@ def contradictions(settings: Settings) -> list[Problem]:
         *_mgsm_problems(settings.mgsm),
         *_baseline_problems(settings),
         *_judge_problems(settings.alpaca),
+        *_harness_problems(settings.harness),
         *_language_problems(settings),
         *_chain_problems(settings),
         *_wording_problems(settings),
@@ -220,6 +222,17 @@ def _judge_problems(alpaca: Alpaca) -> list[Problem]:
         if judge.reasoning_effort is not None and judge.reply != "text":
             problems.append(((*where, "reasoning_effort"), "a judge that reasons replies in text (alpaca.judge.reply)"))
         problems += _address_problems((*where, "endpoint"), judge.endpoint)
+    return problems
+
+
+def _harness_problems(harness: Harness) -> list[Problem]:
+    problems: list[Problem] = []
+    if len(set(harness.tasks)) != len(harness.tasks):
+        problems.append((("harness", "tasks"), "each task once is expected"))
+    folder = harness.include_path
+    if folder not in (None, LAB) and not Path(folder).is_relative_to(paths.SOURCES):
+        reason = f"null, {LAB!r} or a folder within {paths.SOURCES} is expected; DVC would miss changes elsewhere"
+        problems.append((("harness", "include_path"), reason))
     return problems
 
 

@@ -18,39 +18,44 @@ from __future__ import annotations
 
 import csv
 from io import StringIO
+from itertools import product
 from typing import Any
 
 from lidr import config, paths
 from lidr.evals import page, plots, report
+from lidr.evals.benchmarks import KINDS, Kind
 from lidr.evals.comparison import Benchmark, Change, Comparison, Figures, compare_models
 from lidr.jsonl import atomic_folder, write_json, write_text
 
 STAGE = "compare"
 
-COLUMNS = ("model", "iteration", "language", "value", "low", "high")
+COLUMNS = ("model", "iteration", "{by}", "value", "low", "high")  # by: language or task
 
 
 def run(settings: config.Settings) -> Comparison:
     """Compare the models, write reports/compare whole or not at all, and return the comparison."""
     comparison = compare_models(settings)
-    drawn = {benchmark.name: plots.draw(comparison, benchmark) for benchmark in comparison.benchmarks}
+    benchmarks = {benchmark.name: benchmark for benchmark in comparison.benchmarks}
+    drawn = {name: plots.draw(comparison, benchmark) for name, benchmark in benchmarks.items()}
     with atomic_folder(paths.compare()) as folder:
         write_json(folder / paths.METRICS, metrics(comparison))
-        for benchmark in comparison.benchmarks:
-            write_text(folder / f"{benchmark.name}.csv", table_of_values(comparison, benchmark))
-            write_text(folder / f"{benchmark.name}.svg", drawn[benchmark.name])
+        # DVC knows both files of each benchmark, measured or not.
+        for kind in KINDS:
+            table = table_of_values(comparison, kind, benchmarks.get(kind.name))
+            write_text(folder / f"{kind.name}.csv", table)
+            write_text(folder / f"{kind.name}.svg", drawn.get(kind.name) or plots.not_measured(kind))
         write_text(folder / "report.md", report.markdown(comparison))
         write_text(folder / paths.PAGE, page.html(comparison, drawn))
     return comparison
 
 
 def table(comparison: Comparison) -> str:
-    """The levels of all models in all languages, for the terminal."""
+    """The levels of all models in all places, for the terminal."""
     return report.table(comparison)
 
 
 def headline(comparison: Comparison, model: str) -> dict[str, float]:
-    """One model's levels by language and group, named as MLflow's charts show them: 'mgsm accuracy/es'."""
+    """One model's levels by place and group, named as MLflow's charts show them: 'mgsm accuracy/es'."""
     values = {
         f"{benchmark.name} {benchmark.measure}/{place}": round(figures.level.estimate, 6)
         for benchmark in comparison.benchmarks
@@ -61,7 +66,7 @@ def headline(comparison: Comparison, model: str) -> dict[str, float]:
 
 
 def metrics(comparison: Comparison) -> dict[str, Any]:
-    """All figures by model, benchmark and language, for DVC."""
+    """All figures by model, benchmark and place, for DVC."""
     return {
         model: {
             benchmark.name: {place: _figures(benchmark, figures) for place, figures in benchmark.figures[model].items()}
@@ -71,16 +76,16 @@ def metrics(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def table_of_values(comparison: Comparison, benchmark: Benchmark) -> str:
-    """A row for each model and language, for `dvc plots`."""
+def table_of_values(comparison: Comparison, kind: Kind, benchmark: Benchmark | None) -> str:
+    """A row for each model and place, for `dvc plots`; without a benchmark its heading alone."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for model in comparison.models:
-        for lang in benchmark.languages:
-            level = benchmark.figures[model][lang].level
+    writer.writerow(column.format(by=kind.by) for column in COLUMNS)
+    if benchmark:
+        for model, place in product(comparison.models, benchmark.places):
+            level = benchmark.figures[model][place].level
             values = (round(value, 6) for value in (level.estimate, level.low, level.high))
-            writer.writerow([model, config.iteration_number(model), lang, *values])
+            writer.writerow([model, config.iteration_number(model), place, *values])
     return text.getvalue()
 
 

@@ -20,18 +20,17 @@ from typing import Any
 from lidr import config, paths
 from lidr.errors import InputError
 from lidr.evals import statistics
-from lidr.evals.benchmarks import ALPACA, MGSM, Kind, Rows, read
+from lidr.evals.benchmarks import ALPACA, AVERAGE, KINDS, TRAINED, TRANSFER, Groups, Kind, Rows, read
 from lidr.evals.samples import Sample, draw
 
-# Groups of languages whose average is reported beside the languages.
-AVERAGE, TRAINED, TRANSFER = "average", "trained", "transfer"
+__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "Benchmark", "Change", "Comparison", "Figures", "compare_models"]
 
-Scores = dict[str, dict[str, float]]  # by language and id; what was not judged is left out
+Scores = dict[str, dict[str, float]]  # by place and id; what was not judged is left out
 
 
 @dataclass(frozen=True)
 class Change:
-    """A model against another one on the same items; `p_holm` is for languages only, averages have no family."""
+    """A model against another one on the same items; `p_holm` is for places only, averages have no family."""
 
     test: statistics.Comparison
     p_holm: float | None
@@ -44,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Figures:
-    """One model in one language or group: level, counts of what went wrong, changes by the model compared with."""
+    """One model in one place or group: level, counts of what went wrong, changes by the model compared with."""
 
     level: statistics.Interval
     items: int
@@ -54,7 +53,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark's figures by model, and by language or group."""
+    """One benchmark's figures by model, and by place or group; a place is a language or a task."""
 
     name: str
     title: str
@@ -63,8 +62,9 @@ class Benchmark:
     expected: str  # what `Sample.expected` is called
     unit: float
     middle: float | None  # the level of a model that is as good as the baseline
-    languages: tuple[str, ...]
-    groups: dict[str, tuple[str, ...]]
+    by: str  # what a place is: language or task
+    places: tuple[str, ...]
+    groups: Groups
     figures: dict[str, dict[str, Figures]]
     baseline_off_target: dict[str, int]
     samples: tuple[Sample, ...]
@@ -99,10 +99,11 @@ class Comparison:
 def compare_models(settings: config.Settings) -> Comparison:
     """Read all models' answers and verdicts and compare them; raises InputError where the items differ."""
     models = tuple(sorted(settings.models, key=config.iteration_number))
-    mgsm = _benchmark(settings, models, MGSM, settings.mgsm.languages, f"problems of source {settings.mgsm.source}")
-    what = f"instructions of source {settings.alpaca.source}, judge {settings.alpaca.judge.name}"
-    alpaca = _benchmark(settings, models, ALPACA, settings.alpaca.languages, what)
-    return Comparison(settings, models, (mgsm, alpaca))
+    places = {kind.name: kind.places(settings) for kind in KINDS}
+    measured = [kind for kind in KINDS if places[kind.name]]
+    return Comparison(
+        settings, models, tuple(_benchmark(settings, models, kind, places[kind.name]) for kind in measured)
+    )
 
 
 def references(settings: config.Settings, model: str) -> tuple[str, ...]:
@@ -112,36 +113,27 @@ def references(settings: config.Settings, model: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((paths.BASE, settings.iteration(model).previous)))
 
 
-def language_groups(settings: config.Settings, languages: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """All languages, those that are trained on (the dominant one among them), and those that are not; none empty."""
-    trained = tuple(lang for lang in languages if lang in settings.all_languages)
-    transfer = tuple(lang for lang in languages if lang not in settings.all_languages)
-    groups = {AVERAGE: tuple(languages), TRAINED: trained, TRANSFER: transfer}
-    return {name: members for name, members in groups.items() if members}
-
-
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def _benchmark(
-    settings: config.Settings, models: tuple[str, ...], kind: Kind, languages: tuple[str, ...], what: str
-) -> Benchmark:
-    rows = read(kind, models, languages)
-    groups = language_groups(settings, languages)
-    scores = {model: _scores(kind, model, rows[model], languages) for model in models}
+def _benchmark(settings: config.Settings, models: tuple[str, ...], kind: Kind, places: tuple[str, ...]) -> Benchmark:
+    rows = read(kind, models, places)
+    groups = kind.groups(settings, places)
+    scores = {model: _scores(kind, model, rows[model], places) for model in models}
     figures = {model: _figures(settings, kind, rows, scores, model, groups) for model in models}
     return Benchmark(
         name=kind.name,
         title=kind.title,
         measure=kind.measure,
-        what=what,
+        what=kind.what(settings),
         expected=kind.expected,
         unit=kind.unit,
         middle=kind.middle,
-        languages=languages,
+        by=kind.by,
+        places=places,
         groups=groups,
         figures=figures,
-        baseline_off_target=_baseline_off_target(rows[models[0]], languages) if kind is ALPACA else {},
+        baseline_off_target=_baseline_off_target(rows[models[0]], places) if kind is ALPACA else {},
         samples=draw(settings, kind, models, rows),
         items=tuple(_item(kind, rows, key) for key in rows[models[0]]),
     )
@@ -149,7 +141,8 @@ def _benchmark(
 
 def _item(kind: Kind, rows: Mapping[str, Rows], key: str) -> dict[str, Any]:
     first = next(iter(rows.values()))[key]
-    about = {"benchmark": kind.name, "lang": first.lang, "id": first.id, "prompt": first.prompt}
+    # A task stands for a language here: MLflow's tables have one set of columns for all benchmarks.
+    about = {"benchmark": kind.name, "lang": kind.place(first), "id": first.id, "prompt": first.prompt}
     return about | {model: kind.score(own[key]) for model, own in rows.items()}
 
 
@@ -157,15 +150,15 @@ def _baseline_off_target(rows: Rows, languages: Sequence[str]) -> dict[str, int]
     return {lang: sum(row.baseline_off_target for row in rows.values() if row.lang == lang) for lang in languages}
 
 
-def _scores(kind: Kind, model: str, rows: Rows, languages: Sequence[str]) -> Scores:
-    scores: Scores = {lang: {} for lang in languages}
+def _scores(kind: Kind, model: str, rows: Rows, places: Sequence[str]) -> Scores:
+    scores: Scores = {place: {} for place in places}
     for row in rows.values():
         score = kind.score(row)
         if score is not None:
-            scores[row.lang][row.id] = score
-    for lang, by_id in scores.items():
+            scores[kind.place(row)][row.id] = score
+    for place, by_id in scores.items():
         if not by_id:
-            raise InputError(f"not one row in {lang!r} is judged", kind.path(model))
+            raise InputError(f"not one row in {place!r} is judged", kind.path(model))
     return scores
 
 
@@ -178,19 +171,18 @@ def _figures(
     groups: Mapping[str, Sequence[str]],
 ) -> dict[str, Figures]:
     how = (settings.compare.confidence, settings.seed, settings.compare.resamples)
-    own, languages = scores[model], list(scores[model])
-    levels = {lang: kind.level(list(own[lang].values()), *how) for lang in languages}
-    levels |= {
-        group: statistics.macro_interval(judged_in_all(kind.path(model), own, own, members)[0], *how)
-        for group, members in groups.items()
-    }
+    own, places = scores[model], list(scores[model])
+    levels = {place: kind.level(list(own[place].values()), *how) for place in places}
+    levels |= {group: _average(kind, kind.path(model), own, members, how) for group, members in groups.items()}
     changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
     for other in references(settings, model):
         for place, change in paired_changes(kind, kind.path(model), scores[other], own, groups, how).items():
             changes[place][other] = change
-    members = {lang: (lang,) for lang in languages} | dict(groups)
+    members = {place: (place,) for place in places} | dict(groups)
     return {
-        place: _one(kind, level, [row for row in rows[model].values() if row.lang in members[place]], changes[place])
+        place: _one(
+            kind, level, [row for row in rows[model].values() if kind.place(row) in members[place]], changes[place]
+        )
         for place, level in levels.items()
     }
 
@@ -198,6 +190,14 @@ def _figures(
 def _one(kind: Kind, level: statistics.Interval, rows: Sequence[Any], changes: dict[str, Change]) -> Figures:
     counts = {name: sum(map(counted, rows)) for name, counted in kind.counts.items()}
     return Figures(level, len(rows), counts, changes)
+
+
+def _average(
+    kind: Kind, where: str | Path, scores: Scores, members: Sequence[str], how: tuple[float, int, int]
+) -> statistics.Interval:
+    if kind.is_parallel:
+        return statistics.macro_interval(judged_in_all(where, scores, scores, members)[0], *how)
+    return statistics.task_interval({place: scores[place] for place in members}, *how)
 
 
 def paired_changes(
@@ -208,21 +208,30 @@ def paired_changes(
     groups: Mapping[str, Sequence[str]],
     how: tuple[float, int, int],
 ) -> dict[str, Change]:
-    """Second minus first in every language, adjusted over the languages, and for each group.
+    """Second minus first in every place, adjusted over the places, and for each group.
 
     `how` is the confidence, the seed and the number of resamples. Raises InputError, which names `where`, if no item is
     judged for both.
     """
     tests = {}
-    for lang in first:
-        before, after = judged_in_all(where, first, second, [lang])
-        tests[lang] = kind.change(list(before[lang].values()), list(after[lang].values()), *how)
-    adjusted = statistics.holm({lang: test.p_value for lang, test in tests.items()})
-    changes = {lang: Change(test, adjusted[lang]) for lang, test in tests.items()}
+    for place in first:
+        before, after = judged_in_all(where, first, second, [place])
+        tests[place] = kind.change(list(before[place].values()), list(after[place].values()), *how)
+    adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
+    changes = {place: Change(test, adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
-        before, after = judged_in_all(where, first, second, members)
-        changes[group] = Change(statistics.macro_comparison(before, after, *how), None)
+        changes[group] = Change(_average_change(kind, where, first, second, members, how), None)
     return changes
+
+
+def _average_change(
+    kind: Kind, where: str | Path, first: Scores, second: Scores, members: Sequence[str], how: tuple[float, int, int]
+) -> statistics.Comparison:
+    if kind.is_parallel:
+        before, after = judged_in_all(where, first, second, members)
+        return statistics.macro_comparison(before, after, *how)
+    before, after = ({place: scores[place] for place in members} for scores in (first, second))
+    return statistics.task_comparison(before, after, *how)
 
 
 def judged_in_all(where: str | Path, first: Scores, second: Scores, languages: Iterable[str]) -> tuple[Scores, Scores]:

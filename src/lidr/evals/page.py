@@ -45,8 +45,8 @@ def _tile(comparison: Comparison, benchmark: Benchmark) -> dict[str, Any]:
 
 
 def _over(benchmark: Benchmark) -> str:
-    count = len(benchmark.languages)
-    return f"average of {count} languages" if count > 1 else benchmark.languages[0]
+    count = len(benchmark.places)
+    return f"average of {count} {benchmark.by}s" if count > 1 else benchmark.places[0]
 
 
 def _section(comparison: Comparison, benchmark: Benchmark, plots: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _section(comparison: Comparison, benchmark: Benchmark, plots: Mapping[str, A
         {
             "title": f"{model} against {other}",
             "rows": [
-                _difference(comparison, benchmark, model, other, place, span) for place in report.places(benchmark)
+                _difference(comparison, benchmark, model, other, place, span) for place in report.table_rows(benchmark)
             ],
         }
         for model, other in report.comparisons(comparison)
@@ -64,12 +64,13 @@ def _section(comparison: Comparison, benchmark: Benchmark, plots: Mapping[str, A
         "name": benchmark.name,
         "title": f"{benchmark.title} {report.measure(comparison, benchmark)}",
         "what": benchmark.what,
+        "by": benchmark.by,
         "plot": plots[benchmark.name],
-        "rows": [_levels(comparison, benchmark, place) for place in report.places(benchmark)],
+        "rows": [_levels(comparison, benchmark, place) for place in report.table_rows(benchmark)],
         "zero": f"{_percent(0.0, span):.2f}",
         "lists": lists,
         "count_headings": report.count_headings(benchmark),
-        "counts": [_counts(comparison, benchmark, lang) for lang in benchmark.languages],
+        "counts": [_counts(comparison, benchmark, place) for place in benchmark.places],
         "has_baseline": bool(benchmark.baseline_off_target),
         "expected": benchmark.expected,
         "samples": benchmark.samples,
@@ -92,13 +93,15 @@ def _levels(comparison: Comparison, benchmark: Benchmark, place: str) -> dict[st
         )
     return {
         "name": report.place_name(benchmark, place),
-        "kind": "group" if place in benchmark.groups else _kind(comparison, place),
+        "kind": "group" if place in benchmark.groups else _kind(comparison, benchmark, place),
         "cells": cells,
         "n": report.items(benchmark, place),
     }
 
 
-def _kind(comparison: Comparison, lang: str) -> str:
+def _kind(comparison: Comparison, benchmark: Benchmark, lang: str) -> str:
+    if benchmark.by != "language":
+        return ""
     settings = comparison.settings
     return "dominant" if lang == settings.dominant else "trained on" if lang in settings.languages else "transfer"
 
@@ -132,7 +135,7 @@ def _span(comparison: Comparison, benchmark: Benchmark) -> tuple[float, float]:
     """The scale of a benchmark's bars: all its intervals, and zero."""
     ends = [0.0]
     for model, other in report.comparisons(comparison):
-        for place in report.places(benchmark):
+        for place in report.table_rows(benchmark):
             test = benchmark.figures[model][place].changes[other].test
             ends += [benchmark.points(test.low), benchmark.points(test.high)]
     margin = max(1.0, 0.04 * (max(ends) - min(ends)))
@@ -143,11 +146,11 @@ def _percent(points: float, span: tuple[float, float]) -> float:
     return 100 * (points - span[0]) / (span[1] - span[0])
 
 
-def _counts(comparison: Comparison, benchmark: Benchmark, lang: str) -> dict[str, Any]:
-    by_model = [benchmark.figures[model][lang] for model in comparison.models]
+def _counts(comparison: Comparison, benchmark: Benchmark, place: str) -> dict[str, Any]:
+    by_model = [benchmark.figures[model][place] for model in comparison.models]
     return {
-        "name": report.place_name(benchmark, lang),
+        "name": report.place_name(benchmark, place),
         "by_model": [list(figures.counts.values()) for figures in by_model],
-        "baseline": benchmark.baseline_off_target.get(lang, 0),
+        "baseline": benchmark.baseline_off_target.get(place, 0),
         "items": by_model[0].items,
     }

@@ -21,8 +21,8 @@ from typing import Any
 
 from lidr.config import iteration_number
 from lidr.errors import InputError
-from lidr.evals.benchmarks import ALPACA, MGSM, Kind
-from lidr.evals.comparison import AVERAGE, Change, Scores, judged_in_all, paired_changes
+from lidr.evals.benchmarks import AVERAGE, KINDS, Kind
+from lidr.evals.comparison import Change, Scores, judged_in_all, paired_changes
 from lidr.evals.report import number, p_value, signed
 from lidr.tracking.pipelines import Pipeline
 
@@ -55,7 +55,7 @@ def contrast(kind: Kind, first: Pipeline, second: Pipeline) -> Contrast:
     how = (float(params["compare.confidence"]), int(params["seed"]), int(params["compare.resamples"]))
     where, groups = f"{kind.title} of {second.name}", {AVERAGE: languages}
     changes = paired_changes(kind, where, one[model], other[model], groups, how)
-    return Contrast(kind, model, languages, (_levels(one, where), _levels(other, where)), changes)
+    return Contrast(kind, model, languages, (_levels(kind, one, where), _levels(kind, other, where)), changes)
 
 
 def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -68,8 +68,12 @@ def text(first: Pipeline, second: Pipeline) -> str:
     """The comparison for the terminal."""
     lines = [f"A  {first.name}  {first.run_id}", f"B  {second.name}  {second.run_id}"]
     lines += [f"   {name}  {one} | {other}" for name, one, other in differences(first.params, second.params)]
-    for kind in (MGSM, ALPACA):
-        lines += ["", f"{kind.title} {kind.measure}, %", *_table(contrast(kind, first, second))]
+    measured = [{row["benchmark"] for row in pipeline.rows} for pipeline in (first, second)]
+    for kind in KINDS:
+        if kind.is_optional and not all(kind.name in names for names in measured):
+            lines += ["", f"{kind.title}: only one of both has it"] if any(kind.name in n for n in measured) else []
+        else:
+            lines += ["", f"{kind.title} {kind.measure}, %", *_table(contrast(kind, first, second))]
     if not _have_same_baseline(first, second):
         lines += ["", "Their base or baseline differs: each win rate is against the pipeline's own baseline."]
     return "\n".join(lines)
@@ -104,11 +108,13 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, Scores]:
     return scores
 
 
-def _levels(scores: Mapping[str, Scores], where: str) -> dict[str, dict[str, float]]:
-    """By model: the mean of each language, and of the items that are judged in all languages."""
+def _levels(kind: Kind, scores: Mapping[str, Scores], where: str) -> dict[str, dict[str, float]]:
+    """By model: the mean of each place, and the average; of translated items, of those judged in all languages."""
     levels = {}
     for model, by_language in scores.items():
-        in_all, _ = judged_in_all(where, by_language, by_language, list(by_language))
+        in_all = by_language
+        if kind.is_parallel:
+            in_all, _ = judged_in_all(where, by_language, by_language, list(by_language))
         means = {lang: fmean(values.values()) for lang, values in by_language.items()}
         levels[model] = means | {AVERAGE: fmean(fmean(values.values()) for values in in_all.values())}
     return levels
@@ -124,15 +130,20 @@ def _have_same_baseline(first: Pipeline, second: Pipeline) -> bool:
 def _table(contrast: Contrast) -> list[str]:
     unit = contrast.kind.unit
     columns = [(pipeline, model) for pipeline in (0, 1) for model in contrast.levels[pipeline]]
-    lines = [_line("", [f"{'AB'[pipeline]} {model}" for pipeline, model in columns], f"B - A at {contrast.model}")]
+    width = max(9, *(len(place) + 2 for place in contrast.languages))
+    lines = [
+        _line(
+            "".ljust(width), [f"{'AB'[pipeline]} {model}" for pipeline, model in columns], f"B - A at {contrast.model}"
+        )
+    ]
     for place in (*contrast.languages, AVERAGE):
         cells = [number(unit * contrast.levels[pipeline][model][place]) for pipeline, model in columns]
-        lines.append(_line(place, cells, _change(contrast.changes[place], unit)))
+        lines.append(_line(place.ljust(width), cells, _change(contrast.changes[place], unit)))
     return lines
 
 
 def _line(place: str, cells: Sequence[str], change: str) -> str:
-    return f"{place:<9}" + "".join(f"{cell:>9}" for cell in cells) + f"   {change}"
+    return place + "".join(f"{cell:>9}" for cell in cells) + f"   {change}"
 
 
 def _change(change: Change, unit: float) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from lidr import paths
-from lidr.evals.comparison import AVERAGE, TRAINED, Benchmark, Change, Comparison, Figures
+from lidr.evals.comparison import AVERAGE, TRAINED, TRANSFER, Benchmark, Change, Comparison, Figures
 from lidr.evals.samples import Sample
 from lidr.evals.statistics import Interval
 from lidr.languages import english_name
@@ -59,29 +59,33 @@ def marks(comparison: Comparison, model: str, figures: Figures) -> str:
 
 
 def place_name(benchmark: Benchmark, place: str) -> str:
-    """'es Spanish' of a language, 'trained on (en, es)' of a group."""
+    """'es Spanish' of a language, 'm_mmlu_es' of a task, 'trained on (en, es)' of a group."""
     if place not in benchmark.groups:
-        return f"{place} {english_name(place)}"
+        return f"{place} {english_name(place)}" if benchmark.by == "language" else place
     return group_name(benchmark, place)
 
 
 def group_name(benchmark: Benchmark, group: str) -> str:
-    languages = benchmark.groups[group]
+    members = benchmark.groups[group]
     if group == AVERAGE:
-        return f"average of {len(languages)}" if len(languages) > 1 else "average"
-    return f"{'trained on' if group == TRAINED else 'transfer'} ({', '.join(languages)})"
+        return f"average of {len(members)}" if len(members) > 1 else "average"
+    if group in (TRAINED, TRANSFER):
+        return f"{'trained on' if group == TRAINED else 'transfer'} ({', '.join(members)})"
+    return f"{group}, average of {len(members)}"
 
 
 def shown_groups(benchmark: Benchmark) -> tuple[str, ...]:
-    """The groups that say more than the languages: no average of one, no group that is the whole."""
-    if len(benchmark.languages) == 1:
+    """The groups that say more than the places: no average of one, no group that is the whole."""
+    if len(benchmark.places) == 1:
         return ()
-    return tuple(benchmark.groups) if len(benchmark.groups) == 3 else (AVERAGE,)
+    return tuple(
+        name for name, members in benchmark.groups.items() if name == AVERAGE or set(members) != set(benchmark.places)
+    )
 
 
-def places(benchmark: Benchmark) -> tuple[str, ...]:
-    """The rows of a table: languages, then groups."""
-    return (*benchmark.languages, *shown_groups(benchmark))
+def table_rows(benchmark: Benchmark) -> tuple[str, ...]:
+    """The rows of a table: places, then groups."""
+    return (*benchmark.places, *shown_groups(benchmark))
 
 
 def comparisons(comparison: Comparison) -> list[tuple[str, str]]:
@@ -100,7 +104,7 @@ def items(benchmark: Benchmark, place: str) -> str:
 
 
 def sentence(comparison: Comparison, benchmark: Benchmark, model: str, other: str, place: str) -> str:
-    """What changed in one language or group, also where nothing did."""
+    """What changed in one place or group, also where nothing did."""
     change = benchmark.figures[model][place].changes[other]
     name = place if place not in benchmark.groups else group_name(benchmark, place)
     return f"{name}: {finding(comparison, benchmark, change)}"
@@ -126,7 +130,7 @@ def title(comparison: Comparison) -> str:
 
 
 def headlines(comparison: Comparison) -> list[str]:
-    """One sentence a benchmark: the last model against m0, on average and by language."""
+    """A few sentences a benchmark: the last model against m0, on average and by place."""
     if len(comparison.models) == 1:
         return [f"There is one model, {comparison.models[0]}: nothing to compare yet."]
     return [_headline(comparison, benchmark) for benchmark in comparison.benchmarks]
@@ -140,12 +144,12 @@ def _headline(comparison: Comparison, benchmark: Benchmark) -> str:
     verb = "did not change significantly"
     if comparison.is_significant(change):
         verb = "rose" if change.test.difference > 0 else "fell"
-    count = len(benchmark.languages)
-    over = f"on average over {count} languages" if count > 1 else f"in {benchmark.languages[0]}"
+    count = len(benchmark.places)
+    over = f"on average over {count} {benchmark.by}s" if count > 1 else f"in {benchmark.places[0]}"
     before += "% (by construction)" if is_baseline(comparison, benchmark, first) else "%"
     measured = f"{benchmark.title} {measure(comparison, benchmark)} {over} {verb} from {before} to {after}%"
-    by_language = _by_language(comparison, {lang: figures[lang].changes[first] for lang in benchmark.languages})
-    return f"{measured} ({difference(benchmark, change)}, {p_value(change.p)}, n = {change.test.n}). {by_language}"
+    by_place = _by_place(comparison, {place: figures[place].changes[first] for place in benchmark.places})
+    return f"{measured} ({difference(benchmark, change)}, {p_value(change.p)}, n = {change.test.n}). {by_place}"
 
 
 def measure(comparison: Comparison, benchmark: Benchmark) -> str:
@@ -155,15 +159,15 @@ def measure(comparison: Comparison, benchmark: Benchmark) -> str:
     return f"{benchmark.measure} against {comparison.settings.baseline.model}"
 
 
-def _by_language(comparison: Comparison, changes: dict[str, Change]) -> str:
-    def named(verdict: str, languages: list[str]) -> list[str]:
-        return [f"{verdict} in {_listed(languages)}"] if languages else []
+def _by_place(comparison: Comparison, changes: dict[str, Change]) -> str:
+    def named(verdict: str, places: list[str]) -> list[str]:
+        return [f"{verdict} in {_listed(places)}"] if places else []
 
-    significant = {lang: change for lang, change in changes.items() if comparison.is_significant(change)}
+    significant = {place: change for place, change in changes.items() if comparison.is_significant(change)}
     parts = [
-        *named("higher", [lang for lang, change in significant.items() if change.test.difference > 0]),
-        *named("lower", [lang for lang, change in significant.items() if change.test.difference < 0]),
-        *named("no significant difference", [lang for lang in changes if lang not in significant]),
+        *named("higher", [place for place, change in significant.items() if change.test.difference > 0]),
+        *named("lower", [place for place, change in significant.items() if change.test.difference < 0]),
+        *named("no significant difference", [place for place in changes if place not in significant]),
     ]
     text = "; ".join(parts)
     return text[0].upper() + text[1:] + "."
@@ -180,6 +184,13 @@ def how_to_read(comparison: Comparison) -> list[str]:
     resamples = comparison.settings.compare.resamples
     itself = f" {baseline} against itself is 50 by construction, not by measurement."
     itself = itself if baseline in comparison.models else ""
+    tasks = []
+    if any(benchmark.by == "task" for benchmark in comparison.benchmarks):
+        tasks = [
+            "A task of lm-evaluation-harness is scored by the first of its own metrics; scores that are not 0 or 1 are "
+            "compared as win rates are. Its averages give each task the same weight, and an item that is asked in "
+            "several languages counts once in n."
+        ]
     return [
         f"Brackets are {level}% intervals: Wilson's for an accuracy, a BCa bootstrap over items for a win rate and for "
         f"an average, of {resamples:,} resamples. Overlapping intervals of two models are no test: both answered the "
@@ -190,7 +201,8 @@ def how_to_read(comparison: Comparison) -> list[str]:
         "became better and worse.",
         "Averages over languages take the item as the unit: the languages' items are translations of each other, so "
         "an item's results are averaged over languages first, and n is the number of items.",
-        "p values of languages are adjusted by Holm for the number of languages in the same list; those of averages "
+        *tasks,
+        "p values of languages and tasks are adjusted by Holm for their number in the same list; those of averages "
         f"are not adjusted. {AGAINST_BASE} marks p < {alpha} against m0, {AGAINST_PREVIOUS} p < {alpha} against "
         "the model before. 'No significant difference' is not evidence of equality: the interval shows which "
         "differences remain possible.",
@@ -226,12 +238,23 @@ def count_headings(benchmark: Benchmark) -> list[str]:
 
 
 def table(comparison: Comparison) -> str:
-    """Languages by models of both benchmarks, with marks, for the terminal."""
-    rows = list(dict.fromkeys(place for benchmark in comparison.benchmarks for place in places(benchmark)))
+    """Places by models of all benchmarks, with marks, for the terminal."""
+    blocks: dict[str, list[Benchmark]] = {}
+    for benchmark in comparison.benchmarks:
+        blocks.setdefault(benchmark.by, []).append(benchmark)
+    lines = [line for benchmarks in blocks.values() for line in [*_block(comparison, benchmarks), ""]]
+    level = f"p < {comparison.alpha:g}; of {' and '.join(f'{by}s' for by in blocks)}: adjusted by Holm"
+    note = f"{AGAINST_BASE} differs from m0, {AGAINST_PREVIOUS} from the model before ({level})"
+    return "\n".join([*lines[:-1], note])
+
+
+def _block(comparison: Comparison, benchmarks: Sequence[Benchmark]) -> list[str]:
+    """Benchmarks side by side that have the same kind of rows."""
+    rows = list(dict.fromkeys(place for benchmark in benchmarks for place in table_rows(benchmark)))
     width = max(len(row) for row in rows) + 2
     head, under = " " * width, " " * width
     lines = [row.ljust(width) for row in rows]
-    for benchmark in comparison.benchmarks:
+    for benchmark in benchmarks:
         title = f"{benchmark.title} {measure(comparison, benchmark)}, %"
         cells = {model: [_cell(comparison, benchmark, model, row) for row in rows] for model in comparison.models}
         columns = sum(9 for _ in cells)
@@ -239,9 +262,7 @@ def table(comparison: Comparison) -> str:
         head += title.ljust(block)
         under += "".join(f"{model:>6}   " for model in cells).ljust(block)
         lines = [line + "".join(column[i] for column in cells.values()).ljust(block) for i, line in enumerate(lines)]
-    level = f"p < {comparison.alpha:g}; of languages: adjusted by Holm"
-    note = f"{AGAINST_BASE} differs from m0, {AGAINST_PREVIOUS} from the model before ({level})"
-    return "\n".join(line.rstrip() for line in [head, under, *lines, note])
+    return [line.rstrip() for line in [head, under, *lines]]
 
 
 def _cell(comparison: Comparison, benchmark: Benchmark, model: str, place: str) -> str:
@@ -271,19 +292,20 @@ def markdown(comparison: Comparison) -> str:
 def _benchmark_section(comparison: Comparison, benchmark: Benchmark) -> list[str]:
     models = comparison.models
     title = _plain(f"{benchmark.title} {measure(comparison, benchmark)}")
-    lines = [f"## {title}", "", f"![{title} by language]({benchmark.name}.svg)", ""]
+    lines = [f"## {title}", "", f"![{title} by {benchmark.by}]({benchmark.name}.svg)", ""]
     lines += [f"In %, {_plain(benchmark.what)}.", ""]
     rows = []
-    for place in places(benchmark):
+    for place in table_rows(benchmark):
         figures = {model: benchmark.figures[model][place] for model in models}
         cells = [_level(comparison, benchmark, model, figures[model]) for model in models]
         rows.append([place_name(benchmark, place), *cells, items(benchmark, place)])
-    lines += _table(["language", *models, "n"], rows)
+    lines += _table([benchmark.by, *models, "n"], rows)
     for model, other in comparisons(comparison):
         lines += [f"### {model} against {other}", ""]
-        lines += [f"- {sentence(comparison, benchmark, model, other, place)}" for place in places(benchmark)]
+        lines += [f"- {sentence(comparison, benchmark, model, other, place)}" for place in table_rows(benchmark)]
         lines.append("")
-    lines += [f"### {' / '.join(count_headings(benchmark))}, answers", "", *_counts(comparison, benchmark)]
+    if headings := count_headings(benchmark):
+        lines += [f"### {' / '.join(headings)}, answers", "", *_counts(comparison, benchmark)]
     if benchmark.samples:
         lines += ["### Samples", ""]
     for sample in benchmark.samples:
@@ -298,19 +320,19 @@ def _level(comparison: Comparison, benchmark: Benchmark, model: str, figures: Fi
 
 def _counts(comparison: Comparison, benchmark: Benchmark) -> list[str]:
     rows = []
-    for lang in benchmark.languages:
-        by_model = [benchmark.figures[model][lang] for model in comparison.models]
+    for place in benchmark.places:
+        by_model = [benchmark.figures[model][place] for model in comparison.models]
         cells = [" / ".join(str(count) for count in figures.counts.values()) for figures in by_model]
-        baseline = [str(benchmark.baseline_off_target[lang])] if benchmark.baseline_off_target else []
-        rows.append([place_name(benchmark, lang), *cells, *baseline, str(by_model[0].items)])
+        baseline = [str(benchmark.baseline_off_target[place])] if benchmark.baseline_off_target else []
+        rows.append([place_name(benchmark, place), *cells, *baseline, str(by_model[0].items)])
     baseline = ["baseline's off target"] if benchmark.baseline_off_target else []
-    return _table(["language", *comparison.models, *baseline, "of"], rows)
+    return _table([benchmark.by, *comparison.models, *baseline, "of"], rows)
 
 
 def _sample(benchmark: Benchmark, sample: Sample, comparison: Comparison) -> list[str]:
     first, last = comparison.models[0], comparison.models[-1]
     what = f"{'gained' if sample.gained else 'lost'} from {first} to {last}"
-    lines = [f"**{sample.lang}, {what}** ({_plain(sample.id)})", "", *_fenced(sample.prompt)]
+    lines = [f"**{sample.place}, {what}** ({_plain(sample.id)})", "", *_fenced(sample.prompt)]
     if sample.expected is not None:
         lines += [f"{benchmark.expected}:", "", *_fenced(sample.expected)]
     for reply in sample.replies:

@@ -4,7 +4,7 @@
     >>> samples[0].id, samples[0].lang, samples[0].gained, [reply.outcome for reply in samples[0].replies]
     ('lab-230', 'fr', True, ['wrong', 'right', 'right'])
 
-They are drawn by the hash of `id:lang`: the same ones at every run, and none picked for its looks.
+They are drawn by the hash of `id:place`: the same ones at every run, and none picked for its looks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from lidr import config
-from lidr.evals.benchmarks import ALPACA, MGSM, Kind, Rows
+from lidr.evals.benchmarks import ALPACA, Kind, Rows
 
 SAMPLES = 4  # shown of those gained, and of those lost
 
@@ -37,6 +37,7 @@ class Sample:
 
     id: str
     lang: str
+    place: str
     gained: bool
     prompt: str
     expected: str | None
@@ -44,17 +45,17 @@ class Sample:
 
 
 def draw(settings: config.Settings, kind: Kind, models: Sequence[str], rows: Mapping[str, Rows]) -> tuple[Sample, ...]:
-    """Items that the last model gained or lost against m0: drawn by the hash of `id:lang`, one a language at most."""
+    """Items that the last model gained or lost against m0: drawn by the hash of `id:place`, one a place at most."""
     first, last = rows[models[0]], rows[models[-1]]
     drawn = sorted(first, key=lambda key: sha256(key.encode()).hexdigest())
     samples = []
     for gained in (True, False):
-        languages: dict[str, str] = {}
+        places: dict[str, str] = {}
         for key in drawn:
             before, after = kind.score(first[key]), kind.score(last[key])
             if before is not None and after is not None and before != after and (after > before) is gained:
-                languages.setdefault(first[key].lang, key)
-        samples += [_sample(settings, kind, models, rows, key, gained) for key in list(languages.values())[:SAMPLES]]
+                places.setdefault(kind.place(first[key]), key)
+        samples += [_sample(settings, kind, models, rows, key, gained) for key in list(places.values())[:SAMPLES]]
     return tuple(samples)
 
 
@@ -67,13 +68,15 @@ def _sample(
     gained: bool,
 ) -> Sample:
     row = rows[models[0]][key]
-    expected = row.gold if kind is MGSM else None if settings.baseline.model in models else row.baseline
+    # The baseline is one of the models shown.
+    is_shown = kind is ALPACA and settings.baseline.model in models
     return Sample(
         id=row.id,
         lang=row.lang,
+        place=kind.place(row),
         gained=gained,
         prompt=row.prompt,
-        expected=expected,
+        expected=None if is_shown else kind.expectation(row),
         replies=tuple(_reply(kind, model, rows[model][key], settings.baseline.model) for model in models),
     )
 

@@ -28,6 +28,7 @@ RESAMPLES = 9_999
 BATCH = 1_000  # resamples at a time: bounds the memory, changes no digit
 
 ByLanguage = Mapping[str, Mapping[str, float]]  # a value for each item id, by language
+ByTask = Mapping[str, Mapping[str, float]]  # the same by task
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,56 @@ def macro_comparison(
     return paired_difference(list(before.values()), [after[item] for item in before], confidence, seed, resamples)
 
 
+def share_interval(
+    scores: Sequence[float], confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """The mean of scores from 0 to 1: Wilson's interval where each is 0 or 1, else a bootstrap's."""
+    if _are_binary(scores):
+        return wilson(round(sum(scores)), len(scores), confidence)
+    return mean_interval(scores, confidence, seed, resamples)
+
+
+def share_comparison(
+    first: Sequence[float],
+    second: Sequence[float],
+    confidence: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Scores from 0 to 1 of two models on the same items: McNemar's test where each is 0 or 1, else a permutation."""
+    if _are_binary([*first, *second]):
+        return paired_accuracy_test([value == 1 for value in first], [value == 1 for value in second], confidence)
+    return paired_difference(first, second, confidence, seed, resamples)
+
+
+def task_interval(values: ByTask, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+    """The average over tasks whose items differ in number; items that share an id are one unit of the sample.
+
+    `macro_interval` for tasks that need not have the same items. The average of means is a sum of ratios, linearised
+    (Taylor) at the means, so that one value an item is resampled; with the same items everywhere it is their mean.
+    """
+    found = mean_interval(_linearised(values), confidence, seed, resamples)
+    # An average lies among what it averages; linearised in a task of few items, the ends may not.
+    every = [value for own in values.values() for value in own.values()]
+    return Interval(found.estimate, max(found.low, min(every)), min(found.high, max(every)), found.n)
+
+
+def task_comparison(
+    first: ByTask, second: ByTask, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+) -> Comparison:
+    """Two models' averages over tasks, each task on the same items for both; see `task_interval`."""
+    for task in first:
+        _check_same_items(first[task], second[task], f"the first model's {task}", f"the second model's {task}")
+    differences = {
+        task: {item: second[task][item] - value for item, value in values.items()} for task, values in first.items()
+    }
+    interval = task_interval(differences, confidence, seed, resamples)
+    parts = _parts(differences)
+    gained, lost = sum(part > 0 for part in parts), sum(part < 0 for part in parts)
+    p_value = _sign_flip(parts, seed, resamples)
+    return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
+
+
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """p values adjusted for their number (S. Holm, Scandinavian Journal of Statistics 6, 1979), in the order given."""
     adjusted: dict[str, float] = {}
@@ -226,6 +277,25 @@ def _item_means(values: ByLanguage) -> dict[str, float]:
     for lang in languages[1:]:
         _check_same_items(values[languages[0]], values[lang], languages[0], lang)
     return {item: fmean(values[lang][item] for lang in languages) for item in values[languages[0]]}
+
+
+def _parts(values: ByTask) -> list[float]:
+    """What each item adds to the average over tasks, scaled so that the mean of the parts is that average."""
+    items = dict.fromkeys(item for by_item in values.values() for item in by_item)
+    scale = len(items) / len(values)
+    return [scale * sum(own[item] / len(own) for own in values.values() if item in own) for item in items]
+
+
+def _linearised(values: ByTask) -> list[float]:
+    """The average over tasks plus each item's deviations from its tasks' means."""
+    means = {task: fmean(own.values()) for task, own in values.items()}
+    average = fmean(means.values())
+    deviations = {task: {item: value - means[task] for item, value in own.items()} for task, own in values.items()}
+    return [average + part for part in _parts(deviations)]
+
+
+def _are_binary(scores: Sequence[float]) -> bool:
+    return all(score in (0, 1) for score in scores)
 
 
 def _check_same_items(first: Mapping[str, float], second: Mapping[str, float], one: str, other: str) -> None:

@@ -1,0 +1,65 @@
+"""The items of the lab's two tasks, as lm-evaluation-harness asks for them; all of the split `evaluation`.
+
+    >>> sums("es")["test"][0]
+    {'prompt': 'Anna tiene 34 manzanas. ...', 'choices': ['En total hay 34 + 25 = 58 manzanas. ...', ...], 'gold': 2}
+    >>> translations("es")["test"][0]
+    {'prompt': 'Translate from English to Spanish. ...', 'target': 'En total hay 34 + 25 = 59 manzanas. ...'}
+
+`lab_sums_<lang>` is multiple choice: the right answer among three whose result is wrong by 1 or by 10.
+`lab_translation_<lang>` asks for the translation of an English answer into the language, in the words of the stage
+`translate`; right is the exact one. Item i is the same in every language.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+from lidr.lab import world
+from lidr.languages import english_name
+from lidr.wording import translation_conversation
+
+FOLDER = Path(__file__).parent  # of the YAML files
+ITEMS, SEED = 25, 42
+SOURCE = "en"
+KINDS = ("add", "subtract", "twice")
+OFF_BY = (-10, -1, 1, 10)
+WORDING = "v1"
+
+
+def sums(lang: str, **_: Any) -> dict[str, Any]:
+    """Arithmetic problems with four answers each."""
+    tasks = world.tasks("evaluation", KINDS, ITEMS, SEED)
+    return _test_split([_sum(task, lang, random.Random(f"lab-sums-{row}")) for row, task in enumerate(tasks)])
+
+
+def translations(lang: str, **_: Any) -> dict[str, Any]:
+    """Answers to translate from English."""
+    tasks = world.tasks("evaluation", world.KINDS, ITEMS, SEED)
+    return _test_split([_translation(task, lang) for task in tasks])
+
+
+def exactness(item: dict[str, Any], results: list[str]) -> dict[str, float]:
+    """lm-evaluation-harness's `process_results`: 1 for the exact translation, else 0."""
+    return {"exact_match": float(results[0].strip() == item["target"])}
+
+
+def _sum(task: world.Task, lang: str, rng: random.Random) -> dict[str, Any]:
+    slots = dict(task.slots)
+    right = int(slots["x"])
+    results = [right, *(right + by for by in rng.sample([by for by in OFF_BY if right + by > 0], 3))]
+    rng.shuffle(results)
+    answers = [world.render_answer(task.kind, (slots | {"x": result}).__getitem__, lang) for result in results]
+    return {"prompt": task.prompt(lang), "choices": answers, "gold": results.index(right)}
+
+
+def _translation(task: world.Task, lang: str) -> dict[str, Any]:
+    request, _ = translation_conversation(WORDING, task.answer(SOURCE), english_name(SOURCE), english_name(lang))
+    return {"prompt": request["content"], "target": task.answer(lang)}
+
+
+def _test_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    from datasets import Dataset
+
+    return {"test": Dataset.from_list(rows)}
