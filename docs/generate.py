@@ -103,7 +103,7 @@ def _result_tables(report: str) -> str:
 
 def params_document() -> dict[Path, str]:
     """Every key of params.yaml with what it may be and its default, from the classes of lidr.config."""
-    from lidr.config import blocks
+    from lidr.config import blocks, evaluation
 
     parts = [
         "# params.yaml\n\nMade from the configuration's classes by `python docs/generate.py`. A key without a default "
@@ -118,7 +118,7 @@ def params_document() -> dict[Path, str]:
         parts += _block(f"`engine.{name}`", _section(get_type_hints(blocks.Engine)[name]))
     for name in ("fields", "hub"):
         parts += _block(f"`prompts.{name}`", _section(get_type_hints(blocks.Prompts)[name]))
-    for kind in get_args(blocks.Judge):
+    for kind in get_args(evaluation.Judge):
         parts += _block(f"`alpaca.judge`, `name: {kind.__struct_config__.tag}`", kind)
     return {ROOT / "docs" / "params.md": "\n".join(parts)}
 

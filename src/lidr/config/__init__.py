@@ -9,40 +9,26 @@ as DVC reads it (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwe
 """
 
 from lidr.config.blocks import (
-    DATE,
-    GENERATOR,
-    HUB,
-    LAB,
-    RULE,
-    Alpaca,
     Audit,
     Base,
-    Baseline,
     Compare,
-    Engine,
     Fields,
     Generate,
-    Harness,
     Hub,
     Iteration,
-    Judge,
-    LabJudge,
-    LocalJudge,
-    Mgsm,
-    OpenAIJudge,
     Pairs,
     Prompts,
-    Ray,
-    Server,
     Settings,
     Tracking,
     Train,
     Translate,
-    Vllm,
     flatten,
     iteration_number,
 )
+from lidr.config.engines import Engine, Ray, Server, Vllm
+from lidr.config.evaluation import Alpaca, Baseline, Harness, Judge, LabJudge, LocalJudge, Mgsm, OpenAIJudge
 from lidr.config.reading import load
+from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
 
 __all__ = [
     "DATE",

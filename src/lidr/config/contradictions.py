@@ -13,28 +13,11 @@ import msgspec
 
 from lidr import paths
 from lidr.config import quantization
-from lidr.config.blocks import (
-    GENERATOR,
-    HUB,
-    LAB,
-    RULE,
-    Alpaca,
-    Harness,
-    LabJudge,
-    Mgsm,
-    OpenAIJudge,
-    Place,
-    Problem,
-    Prompts,
-    Ray,
-    Server,
-    Settings,
-    Train,
-    Vllm,
-    flatten,
-    iteration_number,
-)
+from lidr.config.blocks import Prompts, Settings, Train, flatten, iteration_number
+from lidr.config.engines import Ray, Server, Vllm
+from lidr.config.evaluation import Alpaca, Harness, LabJudge, Mgsm, OpenAIJudge
 from lidr.config.explanations import explain
+from lidr.config.section import GENERATOR, HUB, LAB, RULE, Place, Problem
 from lidr.errors import InputError
 from lidr.languages import locale
 from lidr.wording import ANSWER_LANGUAGE, TRANSLATION

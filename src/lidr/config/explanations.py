@@ -11,7 +11,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from lidr.config.blocks import MODEL_NAME, Iteration, Place, Problem, Section, Settings
+from lidr.config.blocks import Iteration, Settings
+from lidr.config.section import MODEL_NAME, Place, Problem, Section
 
 
 def explain(error: msgspec.ValidationError, document: Any, kind: type[Section] = Settings) -> Problem:

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import msgspec
 
 from lidr import paths
-from lidr.config.blocks import Place, Problem, Settings
+from lidr.config.blocks import Settings
 from lidr.config.contradictions import contradictions
 from lidr.config.explanations import explain
+from lidr.config.section import Place, Problem
 from lidr.errors import InputError
 
 

@@ -1,0 +1,37 @@
+"""What all blocks of params.yaml are made of: their base class and the kinds of numbers and names.
+
+class Compare(Section, frozen=True):
+    confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.95
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+# The upper limits keep out what no library takes for a size or a seed.
+Count = Annotated[int, Meta(ge=1, le=10**12)]
+WholeNumber = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+# The upper limit keeps `.inf` out.
+Positive = Annotated[float, Meta(gt=0, le=1e9)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+MODEL_NAME = r"^m(0|[1-9][0-9]{0,3})$"
+ModelName = Annotated[str, Meta(pattern=MODEL_NAME)]
+# Whose outputs are published: a name, or OWNER/MODEL. It becomes part of paths.
+GENERATOR = r"\w[\w.+-]*(/\w[\w.+-]*)?"
+Languages = tuple[str, ...]
+# Words in params.yaml that are no paths.
+LAB, HUB, RULE = "lab", "hub:", "rule"
+# What stands for today in chat templates that ask for the date: the day that Llama 3.2's own template falls back to.
+DATE = date(2024, 7, 26)
+
+# The keys under which something stands in params.yaml, and what is wrong with it.
+Place = tuple[str, ...]
+Problem = tuple[Place, str]
+
+
+class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Base of all blocks of params.yaml: a key without a default must be there, and no key that is not here may."""
