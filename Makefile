@@ -5,9 +5,9 @@
 #   make test-vllm         the engines' tests with vLLM, without a GPU, and an iteration of the pipeline with it (.venv-vllm)
 #   make check             style, types, and that generated documents are up to date
 #   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
-#   make bench-long        the rest: mixed training pairs, a million rows, growth, the whole pipeline
+#   make bench-long        the rest: mixed training pairs, a million rows, the whole pipeline
 #   make bench-vllm        our vLLM engine against vLLM itself
-#   make chaos             kill the pipeline, feed it what is wrong, take things away, and count: docs/reliability.md (15 minutes)
+#   make chaos             kill the pipeline, feed it what is wrong, take things away: docs/reliability.md (15 minutes)
 #   make soak              two hundred iterations in one process, whose memory and open files must not grow
 #   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
 #   make vulnerabilities   look the locked dependencies up in the public lists of vulnerabilities (needs a network)
@@ -63,7 +63,6 @@ check: install
 	python docs/generate.py --check
 
 bench: install
-	python benchmarks/overhead.py
 	python benchmarks/training.py --sets lab
 	python benchmarks/generation.py
 	python benchmarks/generation_ray.py
@@ -74,8 +73,6 @@ bench: install
 bench-long: install
 	python benchmarks/training.py
 	python benchmarks/rows.py
-	python benchmarks/growth.py
-	python benchmarks/growth_model.py
 	python benchmarks/pipeline.py
 	python docs/generate.py
 
@@ -86,8 +83,7 @@ bench-vllm: $(VLLM)/installed
 fuzz: install
 	LIDR_FUZZ_EXAMPLES=20000 python -m pytest -q tests/reliability/test_fuzz.py
 
-# What the suite counts goes into docs/reliability.md, also where a test has failed. Its two parts can be run apart.
-CHAOS = LIDR_CHAOS_RESULTS=benchmarks/results/chaos/$(subst chaos-,,$@).json
+# Its two parts can be run apart.
 chaos: install
 	status=0; \
 	$(MAKE) chaos-kills || status=$$?; \
@@ -95,13 +91,11 @@ chaos: install
 	exit $$status
 
 chaos-kills: install
-	$(CHAOS) LIDR_CHAOS_KILLS=30 python -m pytest tests/pipeline/test_kills.py; \
-	status=$$?; python docs/generate.py && exit $$status
+	LIDR_CHAOS_KILLS=30 python -m pytest tests/pipeline/test_kills.py
 
 chaos-rest: install
-	$(CHAOS) LIDR_FUZZ_SECONDS=60 $(SOAK) \
-	  python -m pytest tests/reliability tests/tracking tests/evals/test_judges.py tests/engines/test_transformers.py; \
-	status=$$?; python docs/generate.py && exit $$status
+	LIDR_FUZZ_SECONDS=60 $(SOAK) \
+	  python -m pytest tests/reliability tests/tracking tests/evals/test_judges.py tests/engines/test_transformers.py
 
 soak: install
 	$(SOAK) python -m pytest -s tests/reliability/test_soak.py

@@ -1,8 +1,7 @@
 """Training and generation on one device, and which share of its matrix products and bandwidth they reach.
 
     $ python benchmarks/device.py            # on a GPU where there is one: bfloat16, a model of the 0.5B class
-    model   what       tokens/s               roofline, tokens/s    share
-    ...
+    | device | parameters | what | tokens/s | roofline, tokens/s | % of it | ...
 
 The model has random weights: its shape alone makes the rate. The roofline is that of `lidr plan`
 (`lidr.plan.device`): what a matrix product and a copy reach on the device, measured by the same run, divided by the
@@ -21,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -31,7 +29,8 @@ from typing import Any
 import msgspec
 from generation import NEW_TOKENS, Watched, ours
 from made import LONGEST, RANDOM, mixed_pairs, write_random_model
-from measuring import PARAMS, RESULTS, child, cost, figure, machine, save, take_turns
+from measuring import PARAMS, RESULTS, child, cost, machine, take_turns
+from tables import tell
 from training import train_ours
 
 from lidr import config, policy
@@ -154,18 +153,6 @@ def others(name: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["device"] != name]
 
 
-def told(rows: Sequence[dict[str, Any]]) -> str:
-    """The table for the terminal."""
-    lines = ["model   what        tokens/s                         roofline, tokens/s    share"]
-    for row in rows:
-        rate = row["tokens_per_second"]
-        lines.append(
-            f"{row['model']:<7} {row['what']:<11} {figure(rate):<32} {row['roofline']:<21,.0f} "
-            f"{median(rate) / row['roofline']:.0%}"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", choices=MODELS, help="Where there is a GPU, that; else the CPU.")
@@ -180,9 +167,7 @@ def main() -> None:
         print(json.dumps(work(kind, chosen.work)))
         return
     described, rows = machine("torch", "transformers", "trl", "peft"), measure(kind, chosen.repetitions)
-    print(told(rows))
-    if not chosen.no_save:
-        save("device", {"machine": described, "rows": [*others(rows[0]["device"]), *rows]})
+    tell("device", {"machine": described, "rows": [*others(rows[0]["device"]), *rows]}, not chosen.no_save)
 
 
 if __name__ == "__main__":

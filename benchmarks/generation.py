@@ -1,8 +1,9 @@
 """Generation on the transformers engine, completion tokens a second: ours against plain loops of `generate`.
 
     $ python benchmarks/generation.py
-    prompts  ours tokens/s         same rows             times   best fixed (rows)             times
-        400  ...
+    | peer                        | ours, tokens/s | peer, tokens/s | times |
+    | plain loop, same rows (74)  | ...
+    | plain loop, best fixed (32) | ...
 
 The prompts are texts of the lab of mixed length (10 to 400 tokens), in no order; answers end by themselves or after 64
 tokens. All sides decode greedily in float32 with the lab's base, and their answers must be the same. The peers are what
@@ -20,16 +21,18 @@ import argparse
 import json
 import random
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from math import exp, log
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import msgspec
-from measuring import PARAMS, child, cost, costs, figure, machine, ratios, save, take_turns
+from measuring import PARAMS, child, cost, costs, machine, take_turns
+from tables import tell
 
 from lidr import config, policy
 from lidr.engines.base import Engine, Request, Sampling
@@ -41,6 +44,9 @@ from lidr.wording import prompt_conversation
 PROMPTS = 400
 SHORTEST, LONGEST, NEW_TOKENS = 10, 400, 64
 FIXED = (8, 32, 128)
+
+Work = Callable[..., dict[str, Any]]  # count, side, ...
+Measure = Callable[[int, int], dict[str, Any]]  # count, repetitions
 
 
 def requests(count: int, tokenizer: Any) -> list[Request]:
@@ -68,19 +74,19 @@ class Watched(TransformersEngine):
             yield batch
 
 
-def work(side: str, rows: int, count: int) -> dict[str, Any]:
+def work(count: int, side: str, rows: str = "0") -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     values = msgspec.to_builtins(config.load(PARAMS))
     values["engine"]["device"] = "cpu"
     settings = msgspec.convert(values, config.Settings)
-    engine = Watched(settings.engine, policy.resolve("m0"))
-    asked = requests(count, engine._tokenizer)
+    engine, tokenizer = Watched(settings.engine, policy.resolve("m0")), policy.load_tokenizer(policy.resolve("m0"))
+    asked = requests(count, tokenizer)
     engine.generate(asked[:1], Sampling(1), lambda _: None)
     engine.sizes = ()
     with cost() as spent:
-        done = ours(engine, asked) if side == "ours" else _plain(engine._model, engine._tokenizer, asked, rows)
+        done = ours(engine, asked) if side == "ours" else _plain(engine._model, tokenizer, asked, int(rows))
         engine.close()
-    return {"rows": rows or round(mean(engine.sizes)), **told(done, spent)}
+    return {"rows": int(rows) or round(mean(engine.sizes)), **told(done, spent)}
 
 
 def ours(engine: Engine, asked: Sequence[Request]) -> list[tuple[str, int]]:
@@ -92,6 +98,14 @@ def told(done: Sequence[tuple[str, int]], spent: Mapping[str, float]) -> dict[st
     """What a side's process tells of its work: the tokens, a hash of all answers, and what they took."""
     answers = json.dumps([text for text, _ in done]).encode()
     return {"tokens": sum(tokens for _, tokens in done), "answers": sha256(answers).hexdigest(), **spent}
+
+
+@contextmanager
+def prepared(script: str) -> Iterator[Path]:
+    """A folder for the sides to work in, with the lab's base."""
+    with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
+        child(script, "--write", cwd=Path(folder))
+        yield Path(folder)
 
 
 def in_turn(
@@ -141,11 +155,9 @@ def _plain(model: Any, tokenizer: Any, asked: list[Request], rows: int) -> list[
 
 def measure(count: int, repetitions: int) -> dict[str, Any]:
     """All sides in turn; raises SystemExit where their answers differ."""
-    with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
-        here = Path(folder)
-        child(__file__, "--write", cwd=here)
-        rows = child(__file__, "--work", "ours", "0", "--prompts", str(count), cwd=here)["rows"]
-        sides = {"ours": ("ours", "0"), "same rows": ("plain", str(rows))}
+    with prepared(__file__) as here:
+        rows = child(__file__, "--work", "ours", "--prompts", str(count), cwd=here)["rows"]
+        sides = {"ours": ("ours",), "same rows": ("plain", str(rows))}
         sides |= {f"fixed {size}": ("plain", str(size)) for size in FIXED}
         found = in_turn(__file__, sides, count, repetitions, here)
     return {**found, "rows_per_batch": rows, **best_fixed(found["tokens_per_second"])}
@@ -153,45 +165,30 @@ def measure(count: int, repetitions: int) -> dict[str, Any]:
 
 def best_fixed(speed: dict[str, list[float]]) -> dict[str, Any]:
     """The speeds of ours, of the same rows, and of the fixed size with the highest median, which is named."""
-    from statistics import median
-
     best = max((name for name in speed if name.startswith("fixed")), key=lambda name: median(speed[name]))
     kept = {"ours": speed["ours"], "same rows": speed["same rows"], "best fixed": speed[best]}
     return {"best_fixed_rows": int(best.split()[1]), "tokens_per_second": kept}
 
 
-def _line(row: dict[str, Any]) -> str:
-    speed = row["tokens_per_second"]
-    times = {name: figure(ratios(speed["ours"], speed[name]), 2) for name in ("same rows", "best fixed")}
-    return (
-        f"{row['prompts']:>7}  {figure(speed['ours'])}   {figure(speed['same rows'])}   {times['same rows']}   "
-        f"{figure(speed['best fixed'])} ({row['best_fixed_rows']})   {times['best fixed']}"
-    )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--prompts", type=int, default=PROMPTS)
+def run(name: str, doc: str, prompts: int, packages: Sequence[str], work: Work, measure: Measure) -> None:
+    """The command of a benchmark of generation: measures, or is the process of one side."""
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser.add_argument("--prompts", type=int, default=prompts)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--no-save", action="store_true", help="Print only.")
     parser.add_argument("--write", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs="+", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.write:
         base.run(config.load(PARAMS))
         print("{}")
-        return
-    if chosen.work:
-        side, rows = chosen.work
-        print(json.dumps(work(side, int(rows), chosen.prompts)))
-        return
-    print("prompts  ours tokens/s         same rows             times   best fixed (rows)             times")
-    report: dict[str, Any] = {"machine": machine("torch", "transformers", "peft"), "rows": []}
-    report["rows"].append(measure(chosen.prompts, chosen.repetitions))
-    print(_line(report["rows"][0]))
-    if not chosen.no_save:
-        save("generation", report)
+    elif chosen.work:
+        print(json.dumps(work(chosen.prompts, *chosen.work)))
+    else:
+        described = machine(*packages)
+        rows = [measure(chosen.prompts, chosen.repetitions)]
+        tell(name, {"machine": described, "rows": rows}, not chosen.no_save)
 
 
 if __name__ == "__main__":
-    main()
+    run("generation", __doc__ or "", PROMPTS, ("torch", "transformers", "peft"), work, measure)

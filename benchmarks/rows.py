@@ -1,20 +1,21 @@
-"""Stages `pairs` and `audit` by the number of rows, beside the least possible and the authors' pairing script.
+"""Stages `pairs` and `audit` by the number of rows; `pairs` beside the authors' pairing script.
 
     $ python benchmarks/rows.py --rows 10000 100000 1000000
-    stage        rows        seconds               floor s               times the floor     peak MiB
-    pairs      10,000  ...
+    | stage | rows   | seconds | CPU seconds | peak MiB | script, seconds | times ours |
+    | pairs | 10,000 | ...
+
+Budget: 100,000 rows in 60 seconds and 2 GB, for each stage.
 
 For each size a made-up iteration is written: five languages, eight directions, answers of the lab's tasks with other
 numbers, one in ten wrong, one in fifty cut off; a row is a pair or a drop. Each side is a process of its own:
 
-- *floor*: every line of the files that the stage reads is read with the json library, and every line that it writes
-  (the audit: every line of all these files) is written with it;
-- *ours*: the stage's own function; imports are in none of the sides (`benchmarks/overhead.py` has what they cost);
+- *ours*: the stage's own function, with the libraries that it imports as it comes to need them;
 - *script*: the authors' pairing, rebuilt from the description of what it does (docs/method.md): whole files read with
   the json library and joined by position, results keyed by prompt text, the English pairs written again for every
   language. Unlike it, ours joins by id, checks every row, and counts every drop.
 
-Peak memory is the largest resident size of the process, the imports included. A million rows are measured once.
+Peak memory is the largest resident size of one process; a stage on several cores has several. A million rows are
+measured once.
 """
 
 from __future__ import annotations
@@ -24,41 +25,20 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from made import ITERATION, write_iteration
-from measuring import PARAMS, child, cost, costs, figure, machine, ratios, save, take_turns
+from measuring import PARAMS, child, cost, costs, machine, take_turns
+from tables import tell
 
 from lidr import audit, config, paths
 from lidr.audit.contamination import evaluation_items
 from lidr.stages import pairs
 
 SIZES = (10_000, 100_000, 1_000_000)
-# More of what takes less: a whole one takes two seconds, twenty and three minutes.
-REPETITIONS = {10_000: 25, 100_000: 5, 1_000_000: 1}
+REPETITIONS = {10_000: 5, 100_000: 3, 1_000_000: 1}
 FAILED = "Translation Error"  # what the authors' files hold where a translation could not be read
-
-
-def pairs_floor() -> dict[str, float]:
-    """Read what stage `pairs` reads and write what it writes, with the json library."""
-    written = [list(_read(path)) for path in sorted(paths.pairs(ITERATION).glob("*.jsonl"))]
-    with cost() as spent:
-        for path in _inputs_of_pairs():
-            rows = list(_read(path))
-        for number, rows in enumerate(written):
-            _write(Path(f"written-{number}.jsonl"), rows)
-    return spent
-
-
-def audit_floor() -> dict[str, float]:
-    """Read every line of the iteration's files with the json library and write it again."""
-    with cost() as spent, tempfile.TemporaryFile("w", encoding="utf-8") as out:
-        for path in [*_inputs_of_pairs(), *sorted(paths.pairs(ITERATION).glob("*.jsonl"))]:
-            for row in _read(path):
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
-    return spent
 
 
 def pairs_script() -> dict[str, float]:
@@ -94,24 +74,14 @@ def pairs_ours() -> dict[str, float]:
 def audit_ours() -> dict[str, float]:
     """Stage `audit`, its report and plots included."""
     settings = config.load(PARAMS)
-    for library in (
-        "babel.dates",
-        "concurrent.futures.process",
-        "jinja2",
-        "pandas",
-        "py3langid",
-        "pyarrow.parquet",
-        "tqdm",
-    ):
-        import_module(library)  # which the stage imports as it comes to need them
     with cost() as spent:
         audit.write(audit.measure(settings, ITERATION, None, evaluation_items(settings)), paths.audit(ITERATION))
     return spent
 
 
 WORK: dict[str, dict[str, Callable[[], dict[str, float]]]] = {
-    "pairs": {"floor": pairs_floor, "ours": pairs_ours, "script": pairs_script},
-    "audit": {"floor": audit_floor, "ours": audit_ours},
+    "pairs": {"ours": pairs_ours, "script": pairs_script},
+    "audit": {"ours": audit_ours},
 }
 
 
@@ -122,7 +92,6 @@ def measure(rows: int, stages: Sequence[str], repetitions: int) -> list[dict[str
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
         here = Path(folder)
         child(__file__, "--write", str(prompts), cwd=here)
-        size = sum(path.stat().st_size for path in (here / paths.DATA).rglob("*.jsonl"))
         found = []
         for stage in stages:
             runs = take_turns(
@@ -132,13 +101,8 @@ def measure(rows: int, stages: Sequence[str], repetitions: int) -> list[dict[str
                 },
                 repetitions,
             )
-            found.append({"stage": stage, "rows": prompts * 2 * len(settings.languages), "bytes": size, **costs(runs)})
+            found.append({"stage": stage, "rows": prompts * 2 * len(settings.languages), **costs(runs)})
     return found
-
-
-def _inputs_of_pairs() -> list[Path]:
-    folders = (paths.prompts(ITERATION), paths.responses(ITERATION), paths.translations(ITERATION))
-    return [path for folder in folders for path in sorted(folder.glob("*.jsonl"))]
 
 
 def _by_text(lang: str) -> dict[str, str]:
@@ -156,22 +120,9 @@ def _read(path: Path) -> Iterator[Any]:
             yield json.loads(line)
 
 
-def _write(path: Path, rows: list[Any]) -> None:
-    with path.open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
 def _dump(path: Path, rows: list[Any]) -> None:
     with path.open("w", encoding="utf-8") as out:
         json.dump(rows, out, ensure_ascii=False)
-
-
-def _line(row: dict[str, Any]) -> str:
-    seconds = row["seconds"]
-    return (
-        f"{row['stage']:<8} {row['rows']:>9,}  {figure(seconds['ours'], 2):<21} {figure(seconds['floor'], 2):<21} "
-        f"{figure(ratios(seconds['ours'], seconds['floor']), 2):<19} {row['peak_bytes']['ours'] / 2**20:,.0f}"
-    )
 
 
 def main() -> None:
@@ -192,17 +143,11 @@ def main() -> None:
         os.sync()
         print(json.dumps(WORK[stage][side]()))
         return
-    print("stage         rows  seconds               floor s               times the floor     peak MiB")
-    report: dict[str, Any] = {
-        "machine": machine("msgspec", "pandas", "pyarrow", "sacrebleu", "py3langid"),
-        "rows": [],
-    }
+    packages = ("msgspec", "pandas", "pyarrow", "sacrebleu", "py3langid")
+    report: dict[str, Any] = {"machine": machine(*packages), "rows": []}
     for size in chosen.rows:
-        for row in measure(size, chosen.stages, chosen.repetitions or REPETITIONS.get(size, 3)):
-            report["rows"].append(row)
-            print(_line(row), flush=True)
-            if not chosen.no_save:
-                save("rows", report)
+        report["rows"] += measure(size, chosen.stages, chosen.repetitions or REPETITIONS.get(size, 3))
+        tell("rows", report, not chosen.no_save)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     >>> blocks(RESULTS)["training"]
     '| set | peer | pairs | ours, pairs/s | peer, pairs/s | ...'
 
-A benchmark that has no results yet gives a line that says so and names its command; nothing is filled in by hand.
+A benchmark prints its own table too. One without results gives a line that names its command.
 """
 
 from __future__ import annotations
@@ -11,59 +11,48 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
-from measuring import figure, ratios
+from measuring import figure, ratios, save
 
 Report = dict[str, Any]
 PEERS = {"trl": "TRL", "llama_factory": "LLaMA-Factory"}
 
 
-class Outcome(NamedTuple):
-    """One target of the summary: what was found beside what was to be reached."""
-
-    what: str
-    target: str
-    found: str
-    reached: bool
-
-
 def blocks(results: Path) -> dict[str, str]:
-    """Markdown of each block of the document, by its name; `summary` holds every target."""
-    reports = {name: _read(results / f"{name}.json") for name in TABLES}
-    made = {name: _block(name, report) for name, report in reports.items()}
-    return {"summary": summary(reports), **made}
+    """Markdown of each block of the document, by its name."""
+    paths = {name: results / f"{name}.json" for name in TABLES}
+    return {
+        name: block(name, json.loads(path.read_text("utf-8")) if path.exists() else None)
+        for name, path in paths.items()
+    }
 
 
-def summary(reports: dict[str, Report | None]) -> str:
-    """All targets with what was found; benchmarks without results are named."""
-    lines = []
-    for name, report in reports.items():
-        if report is None:
-            lines.append(["`benchmarks/" + name + ".py`", "", "not measured yet", ""])
-        else:
-            lines += [
-                [one.what, one.target, one.found, "reached" if one.reached else "**not reached**"]
-                for one in OUTCOMES[name](report)
-            ]
-    return table(["what", "target", "found", ""], lines)
+def tell(name: str, report: Report, keep: bool) -> None:
+    """Print a benchmark's table; with `keep`, write its results for the document."""
+    print(TABLES[name](report), flush=True)
+    if keep:
+        save(name, report)
+
+
+def block(name: str, report: Report | None) -> str:
+    """A benchmark's table, and what it was measured on."""
+    if report is None:
+        return f"Not measured yet with this code: `python benchmarks/{name}.py` does."
+    machine = report["machine"]
+    packages = ", ".join(f"{package} {number}" for package, number in machine["packages"].items())
+    return (
+        f"{TABLES[name](report)}\n\n"
+        f"`{report['command']}` on {machine['cores']} cores ({machine['processor']}), torch's threads: "
+        f"{machine['threads']}, {machine['memory_bytes'] / 2**30:.0f} GiB, load average {machine['load_average'][0]} "
+        f"at the start; Python {machine['python']}, {packages}."
+    )
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A Markdown table; every column but the first is aligned to the right."""
     rule = ["---"] + ["--:"] * (len(head) - 1)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *lines))
-
-
-def at_least(what: str, values: Sequence[float], limit: float) -> Outcome:
-    """Whether the median of these ratios is as large as the limit."""
-    return Outcome(what, f">= {limit:g} times", figure(values, 2), median(values) >= limit)
-
-
-def at_most(what: str, values: Sequence[float], limit: float, unit: str = "times") -> Outcome:
-    """Whether the median of these values is as small as the limit."""
-    return Outcome(what, f"<= {limit:g} {unit}".rstrip(), figure(values, 2), median(values) <= limit)
 
 
 def training(report: Report) -> str:
@@ -80,7 +69,7 @@ def training(report: Report) -> str:
         ]
         for row in report["rows"]
     ]
-    head = ["set", "peer", "pairs", "ours, pairs/s", "peer, pairs/s", "times", "times, by processor time"]
+    head = ["set", "peer", "pairs", "ours, pairs/s", "peer, pairs/s", "times", "times, by CPU time"]
     return table([*head, "losses differ by"], lines)
 
 
@@ -119,57 +108,21 @@ def generation_ray(report: Report) -> str:
 def rows(report: Report) -> str:
     lines = []
     for row in report["rows"]:
-        seconds, peak = row["seconds"], row["peak_bytes"]["ours"]
-        script = figure(ratios(seconds["script"], seconds["ours"]), 2) if "script" in seconds else ""
+        seconds = row["seconds"]
+        script = ["", ""]
+        if "script" in seconds:
+            script = [figure(seconds["script"], 2), figure(ratios(seconds["script"], seconds["ours"]), 2)]
         lines.append(
             [
                 row["stage"],
                 f"{row['rows']:,}",
                 figure(seconds["ours"], 2),
-                figure(seconds["floor"], 2),
-                figure(ratios(seconds["ours"], seconds["floor"]), 2),
-                script,
-                f"{peak / 2**20:,.0f}",
+                figure(row["cpu_seconds"]["ours"], 2),
+                f"{row['peak_bytes']['ours'] / 2**20:,.0f}",
+                *script,
             ]
         )
-    head = ["stage", "rows", "ours, s", "floor, s", "times the floor", "the script takes times ours", "peak MiB"]
-    return table(head, lines)
-
-
-OVERHEAD_PEERS = {
-    "click": "importing click",
-    "data": "these stages, were the code no dependency",
-    "empty": "as many empty stages",
-}
-
-
-def overhead(report: Report) -> str:
-    lines = []
-    for row in report["rows"]:
-        what = f"{row['what']}, {row['stages']} stages, nothing to do" if "stages" in row else f"`{row['what']}`"
-        ours = figure(row["seconds"]["ours"], 2)
-        lines += [
-            [what, ours, OVERHEAD_PEERS[peer], figure(seconds, 2)]
-            for peer, seconds in row["seconds"].items()
-            if peer != "ours"
-        ]
-    return table(["what", "ours, s", "peer", "peer, s"], lines)
-
-
-def growth(report: Report) -> str:
-    sizes = report["rows"][0]["prompts"]
-    lines = [
-        [
-            row["stage"],
-            *(f"{seconds:,.1f}" for seconds in row["cpu_seconds"]),
-            f"{row['exponent']:.2f}",
-            f"{row['last_exponent']:.2f}",
-            f"{row['peak_bytes'][-1] / 2**20:,.0f}",
-        ]
-        for row in report["rows"]
-    ]
-    head = ["processor seconds", *(f"{size:,} prompts" for size in sizes), "exponent", "last step", "peak MiB"]
-    return table(head, lines)
+    return table(["stage", "rows", "seconds", "CPU seconds", "peak MiB", "script, seconds", "times ours"], lines)
 
 
 def device(report: Report) -> str:
@@ -190,126 +143,12 @@ def pipeline(report: Report) -> str:
     return table(["stage", "seconds"], lines)
 
 
-def _training_outcomes(report: Report) -> list[Outcome]:
-    return [
-        at_least(
-            f"training against {PEERS[row['peer']]}, {row['set']} pairs",
-            ratios(row["pairs_per_second"]["ours"], row["pairs_per_second"]["peer"]),
-            {"trl": 1.5, "llama_factory": 2.0}[row["peer"]],
-        )
-        for row in report["rows"]
-    ]
-
-
-def _generation_outcomes(report: Report) -> list[Outcome]:
-    found = []
-    for row in report["rows"]:
-        speed = row["tokens_per_second"]
-        for name, limit in (("same rows", 3.0), ("best fixed", 1.2)):
-            found.append(
-                at_least(f"generation against a plain loop, {name}", ratios(speed["ours"], speed[name]), limit)
-            )
-    return found
-
-
-def _generation_vllm_outcomes(report: Report) -> list[Outcome]:
-    speeds = [row["tokens_per_second"] for row in report["rows"]]
-    return [
-        at_least("generation with vLLM, against vLLM itself", ratios(speed["ours"], speed["vllm"]), 0.97)
-        for speed in speeds
-    ]
-
-
-def _generation_ray_outcomes(report: Report) -> list[Outcome]:
-    """Near-linear: at most a tenth of the workers' time is lost."""
-    return [
-        at_least(
-            f"generation by {row['workers']} workers of Ray, against one process",
-            ratios(row["tokens_per_second"]["ray"], row["tokens_per_second"]["alone"]),
-            0.9 * row["workers"],
-        )
-        for row in report["rows"]
-    ]
-
-
-def _rows_outcomes(report: Report) -> list[Outcome]:
-    found = []
-    for row in report["rows"]:
-        what, seconds = f"{row['stage']} of {row['rows']:,} rows", row["seconds"]
-        found.append(at_most(f"{what}, over the floor", ratios(seconds["ours"], seconds["floor"]), 2.0))
-        if "script" in seconds:
-            found.append(at_least(f"{what}, against the script", ratios(seconds["script"], seconds["ours"]), 3.0))
-    largest = max(row["rows"] for row in report["rows"])
-    for row in report["rows"]:
-        if row["rows"] == largest:
-            gigabytes = row["peak_bytes"]["ours"] / 1e9
-            found.append(at_most(f"memory of {row['stage']} at {largest:,} rows", [gigabytes], 2.0, "GB"))
-    return found
-
-
-def _overhead_outcomes(report: Report) -> list[Outcome]:
-    found = []
-    for row in report["rows"]:
-        seconds = row["seconds"]
-        if "empty" in seconds:
-            times = ratios(seconds["ours"], seconds["empty"])
-            found.append(at_most("dvc repro with nothing to do, over empty stages", times, 1.15))
-        else:
-            more = [ours - click for ours, click in zip(seconds["ours"], seconds["click"], strict=True)]
-            found.append(at_most(f"`{row['what']}`, over importing click", more, 0.5, "s"))
-    return found
-
-
-def _growth_outcomes(report: Report) -> list[Outcome]:
-    return [at_most(f"growth of {row['stage']}, exponent", [row["exponent"]], 1.05, "") for row in report["rows"]]
-
-
-def _pipeline_outcomes(report: Report) -> list[Outcome]:
-    return [at_most("the whole default pipeline", [report["seconds"] / 60], 5.0, "min")]
-
-
 TABLES: dict[str, Callable[[Report], str]] = {
     "training": training,
     "generation": generation,
     "generation_vllm": generation_vllm,
     "generation_ray": generation_ray,
     "rows": rows,
-    "overhead": overhead,
-    "growth": growth,
-    "growth_model": growth,
     "device": device,
     "pipeline": pipeline,
 }
-OUTCOMES: dict[str, Callable[[Report], list[Outcome]]] = {
-    "training": _training_outcomes,
-    "generation": _generation_outcomes,
-    "generation_vllm": _generation_vllm_outcomes,
-    "generation_ray": _generation_ray_outcomes,
-    "rows": _rows_outcomes,
-    "overhead": _overhead_outcomes,
-    "growth": _growth_outcomes,
-    "growth_model": _growth_outcomes,
-    "device": lambda _: [],  # figures of their own: there is no target
-    "pipeline": _pipeline_outcomes,
-}
-
-
-def _block(name: str, report: Report | None) -> str:
-    if report is None:
-        return f"Not measured yet: `python benchmarks/{name}.py` does."
-    return f"{TABLES[name](report)}\n\n{_measured_on(report)}"
-
-
-def _measured_on(report: Report) -> str:
-    machine = report["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
-    load = machine["load_average"][0]
-    return (
-        f"`{report['command']}` on {machine['cores']} cores ({machine['processor']}), torch's threads: "
-        f"{machine['threads']}, {machine['memory_bytes'] / 2**30:.0f} GiB, load average {load} at the start; "
-        f"Python {machine['python']}, {packages}."
-    )
-
-
-def _read(path: Path) -> Report | None:
-    return json.loads(path.read_text("utf-8")) if path.exists() else None

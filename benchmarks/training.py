@@ -1,11 +1,11 @@
 """DPO with a likelihood term, pairs a second: ours against TRL's DPOTrainer and against LLaMA-Factory.
 
     $ python benchmarks/training.py
-    set     peer            pairs  ours pairs/s          peer pairs/s          times              losses differ by
-    lab     TRL               480  ...
-    lab     LLaMA-Factory     480  ...
-    mixed   TRL               400  ...
-    mixed   LLaMA-Factory     400  ...
+    | set   | peer          | pairs | ours, pairs/s | peer, pairs/s | times | ...
+    | lab   | TRL           | 480   | ...
+    | lab   | LLaMA-Factory | 480   | ...
+    | mixed | TRL           | 400   | ...
+    | mixed | LLaMA-Factory | 400   | ...
 
 Both train the same LoRA adapter on the lab's base, in float32, on the same token ids in the same order, with the same
 optimizer, schedule and seed, in steps of 8 pairs; both log each step. `lab` are pairs of the lab's tasks, `mixed` pairs
@@ -37,14 +37,15 @@ from typing import Any
 
 import msgspec
 from made import ITERATION, LONGEST, lab_pairs, mixed_pairs
-from measuring import CACHE, PARAMS, ROOT, child, cost, costs, figure, machine, ratios, save, take_turns
-from tables import PEERS
+from measuring import CACHE, PARAMS, ROOT, child, cost, costs, machine, take_turns
+from tables import PEERS, tell
 
 from lidr import config, paths, policy
 from lidr.chat import open_chat
 from lidr.jsonl import read_rows, write_rows
 from lidr.records import Pair
 from lidr.stages import base, train
+from lidr.training.targets import ALL_LINEAR
 
 SIZES = {"lab": 480, "mixed": 400}
 LIKELIHOOD_MEAN = {"trl": "token", "llama_factory": "sequence"}
@@ -145,7 +146,7 @@ def _trl(
             r=values.lora_rank,
             lora_alpha=values.lora_alpha,
             lora_dropout=values.lora_dropout,
-            target_modules=list(values.lora_modules),
+            target_modules=values.lora_modules if values.lora_modules == ALL_LINEAR else list(values.lora_modules),
             task_type="CAUSAL_LM",
         ),
     )
@@ -239,7 +240,7 @@ def _write_for_llama_factory(rows: list[dict[str, str]], given: config.Settings)
         "lora_rank": values.lora_rank,
         "lora_alpha": values.lora_alpha,
         "lora_dropout": values.lora_dropout,
-        "lora_target": ",".join(values.lora_modules),
+        "lora_target": "all" if values.lora_modules == ALL_LINEAR else ",".join(values.lora_modules),
         "pref_loss": "sigmoid",
         "pref_beta": values.beta,
         "pref_ftx": values.alpha,
@@ -274,15 +275,6 @@ def _write_for_llama_factory(rows: list[dict[str, str]], given: config.Settings)
         path.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
 
 
-def _line(row: dict[str, Any]) -> str:
-    speed = row["pairs_per_second"]
-    times = ratios(speed["ours"], speed["peer"])
-    return (
-        f"{row['set']:<7} {PEERS[row['peer']]:<13} {row['pairs']:>7}  {figure(speed['ours']):<21} "
-        f"{figure(speed['peer']):<21} {figure(times, 2):<18} {row['loss_difference']:.1g}"
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", nargs="+", choices=SIZES, default=list(SIZES))
@@ -300,15 +292,10 @@ def main() -> None:
     if chosen.work:
         print(json.dumps(work(chosen.work, chosen.peers[0])))
         return
-    print(
-        "set     peer            pairs  ours pairs/s          peer pairs/s          times the peer     loss differs by"
-    )
     report: dict[str, Any] = {"machine": machine("torch", "transformers", "trl", "peft", "accelerate"), "rows": []}
     for name, peer in product(chosen.sets, chosen.peers):
         report["rows"].append(measure(name, chosen.pairs or SIZES[name], peer, chosen.repetitions))
-        print(_line(report["rows"][-1]), flush=True)
-        if not chosen.no_save:
-            save("training", report)
+        tell("training", report, not chosen.no_save)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 from factories import ROOT, edited
-from tally import Tally
 
 from lidr import config
 
 # Their subject is MLflow itself, or the whole pipeline with it.
 WITH_MLFLOW = tuple(ROOT / "tests" / name for name in ("tracking", "pipeline", "reliability/test_soak.py"))
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if path := os.environ.get("LIDR_CHAOS_RESULTS"):
-        config.pluginmanager.register(Tally(Path(path).absolute()))
 
 
 @pytest.fixture(autouse=True)
