@@ -83,24 +83,30 @@ def test_answers_that_have_ended_leave_the_batch(
     assert sum(told) == 20
 
 
-@pytest.mark.fault
-def test_a_batch_that_does_not_fit_is_halved(
-    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def with_room_for_three(small: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A device on which no more than three rows fit; returns the numbers of rows that are tried."""
     import torch
 
-    wanted, one_round = requests("en", 8), Sampling(max_new_tokens=transformers.FIRST_ROUND)
-    expected = engine().generate(wanted, one_round, ignore)
-    small = engine()
-    generate, sizes = small._generate, []
+    generate, sizes = small._generate, list[int]()
 
-    def with_room_for_three(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
+    def limited(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
         sizes.append(len(prompts))
         if len(prompts) > 3:
             raise torch.OutOfMemoryError
         return generate(prompts, new_tokens, sampling)
 
-    monkeypatch.setattr(small, "_generate", with_room_for_three)
+    monkeypatch.setattr(small, "_generate", limited)
+    return sizes
+
+
+@pytest.mark.fault
+def test_a_batch_that_does_not_fit_is_halved(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, one_round = requests("en", 8), Sampling(max_new_tokens=transformers.FIRST_ROUND)
+    expected = engine().generate(wanted, one_round, ignore)
+    small = engine()
+    sizes = with_room_for_three(small, monkeypatch)
     assert small.generate(wanted, one_round, ignore) == expected
     assert sizes == [8, 4, 2, 2, 4, 2, 2]
 
@@ -202,18 +208,8 @@ def test_the_fingerprint_tells_precisions_apart(models: Path) -> None:
 def test_a_lack_of_memory_is_remembered(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch
-
     small, one_round = engine(), Sampling(max_new_tokens=transformers.FIRST_ROUND)
-    generate, sizes = small._generate, []
-
-    def with_room_for_three(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
-        sizes.append(len(prompts))
-        if len(prompts) > 3:
-            raise torch.OutOfMemoryError
-        return generate(prompts, new_tokens, sampling)
-
-    monkeypatch.setattr(small, "_generate", with_room_for_three)
+    sizes = with_room_for_three(small, monkeypatch)
     first = small.generate(requests("en", 20), one_round, ignore)
     assert max(sizes) == 20
     sizes.clear()
