@@ -50,7 +50,7 @@ ui: install
 	lidr ui
 
 test: install
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile
 
 # The other engines' tests need no vLLM: `make test` runs them.
 test-vllm: $(VLLM)/installed
