@@ -68,7 +68,8 @@ def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> l
         for line in running.stdout:
             lines.append((time.perf_counter(), line))
     if running.returncode:
-        raise SystemExit(f"the pipeline failed:\n{''.join(line for _, line in lines[-40:])}")
+        last = "".join(line for _, line in lines[-40:])
+        raise SystemExit(f"the pipeline failed with exit code {running.returncode}:\n{last}")
     return lines
 
 
