@@ -1,3 +1,3 @@
 """Language Imbalance Driven Rewarding: better in many languages with no human labels."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
