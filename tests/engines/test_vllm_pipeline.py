@@ -29,9 +29,9 @@ SMALLER = {
     "  name: transformers\n": ENGINE,
     "  processes: auto": "  processes: null",
     "languages: [es, de, fr, ru]": "languages: [es, de]",
-    "languages: [en, es, de, fr, ru, it, pt]": "languages: [en, es, de]",
+    "languages: [en, es, de, fr, ru, it, pt]": f"languages: [en, es, de]\n  items: {ITEMS}",
     "per_iteration: 500": f"per_iteration: {PROMPTS}",
-    "items: 250": f"items: {ITEMS}",
+    "batch_size: 64": "batch_size: 64\n  limit: 2",
     "  - m2\n": "",
     "  m2:\n    previous: m1\n": "",
 }

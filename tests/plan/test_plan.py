@@ -79,7 +79,8 @@ def test_lab_is_measured_as_it_is_when_loaded(tmp_path: Path, project_settings: 
     assert found is not None and unknown == ""
     assert found.parameters == sum(weight.numel() for weight in loaded.parameters())
     train = project_settings.train
-    lora = LoraConfig(r=train.lora_rank, target_modules=list(train.lora_modules), task_type="CAUSAL_LM")
+    assert train.lora_modules == "all-linear"
+    lora = LoraConfig(r=train.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM")
     trainable, _ = get_peft_model(loaded, lora).get_nb_trainable_parameters()
     assert found.adapter(train) == trainable
 

@@ -140,6 +140,7 @@ def test_the_same_run_gives_the_same_bytes(settings: config.Settings, tmp_path: 
         "adapter_config.json",
         "adapter_model.safetensors",
         "drops.jsonl",
+        "first_pair.txt",
         "lidr.json",
         "log.csv",
         "metrics.json",

@@ -139,7 +139,7 @@ def curve(
         trainer.make(model, tokenizer, pairs, train, settings, scratch, log).train()
     else:
         with_sft = msgspec.structs.replace(train, likelihood_mean="token")
-        names = list(train.lora_modules)
+        names = train.lora_modules if isinstance(train.lora_modules, str) else list(train.lora_modules)
         Plain(
             model=model,
             args=trainer.arguments(with_sft, msgspec.convert(values, config.Settings), scratch),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from conftest import configured
+from small_training import configured
 
 from lidr import config, export, paths, policy
 from lidr.engines.base import Request, Sampling
@@ -47,12 +48,13 @@ def test_adapter_of_a_quantised_base_trains_chains_generates_and_is_exported(con
     assert quantised.quantization == NF4
     assert quantised.fingerprint != whole.fingerprint
     first = train.run(settings, "m1")
-    assert first.last["loss"] < first.first["loss"] - 0.2
+    # With an adapter that has learned nothing it is above log 2, the preference's part alone.
+    assert first.last["loss"] < math.log(2)
     second = train.run(
         configure(quantization=NF4, eval_share=0.0, learning_rate=1e-6, gradient_checkpointing=True), "m2"
     )
     # In bfloat16, the adapter would differ from its own reference, and steps of this size would be lost.
-    assert second.first["reward_margin"] == pytest.approx(0.0, abs=1e-4)
+    assert second.first["reward_margin"] == pytest.approx(0.0, abs=5e-3)
     weights = [paths.model(name) / "adapter_model.safetensors" for name in ("m1", "m2")]
     assert weights[0].read_bytes() != weights[1].read_bytes()
 
