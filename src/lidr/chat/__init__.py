@@ -1,6 +1,6 @@
 """Chat: the one place where a conversation becomes token ids, and where what a model wrote becomes an answer.
 
-    >>> chat = open_chat(models.resolve("m0"))
+    >>> chat = open_chat(policy.resolve("m0"))
     >>> chat.prompt_ids([{"role": "user", "content": "How many?"}])      # up to where the assistant begins
     [1, 5, 212, 87, 6]
     >>> chat.answer_ids([{"role": "user", "content": "How many?"}], "59")  # and the end of its turn

@@ -102,10 +102,10 @@ class Chat:
 
     def prompt_ids(self, conversation: Conversation) -> list[int]:
         """Token ids up to where the assistant's turn begins, or up to where its begun turn is to be continued."""
-        return self._encode(self.render(conversation, open_turn=True))
+        return self.encode(self.render(conversation, open_turn=True))
 
-    def answer_ids(self, conversation: Conversation, text: str) -> list[int]:
-        """Token ids of an answer in the rendered turn, after those of `prompt_ids`, and of the turn's end.
+    def answered(self, conversation: Conversation, text: str) -> tuple[str, str]:
+        """(the prompt, the prompt with the answer): rendered text up to, and without, the token that ends the turn.
 
         Raises InputError where a rendered turn does not begin as the prompt does: what is trained on would not be
         what generation continues.
@@ -116,18 +116,25 @@ class Chat:
             raise InputError(
                 "the chat template writes an answer in another turn than the one it prompts for", self.place
             )
-        whole = whole[: len(prompt) + self._end_of_answer(whole[len(prompt) :], text)]
-        before, ids = self._encode(prompt), self._encode(whole)
+        return prompt, whole[: len(prompt) + self._end_of_answer(whole[len(prompt) :], text)]
+
+    def answer_ids(self, conversation: Conversation, text: str) -> list[int]:
+        """Token ids of an answer in the rendered turn, after those of `prompt_ids`, and of the turn's end.
+
+        Raises InputError as `answered` does.
+        """
+        prompt, whole = self.answered(conversation, text)
+        before, ids = self.encode(prompt), self.encode(whole)
         if ids[: len(before)] != before:
             # A token of the whole turn lies across the prompt's end, where generation begins with a token of its own.
-            return [*self._encode(whole[len(prompt) :]), self.end_id]
+            return [*self.encode(whole[len(prompt) :]), self.end_id]
         return [*ids[len(before) :], self.end_id]
 
     def continuation_ids(self, text: str) -> list[int]:
         """Token ids of a short text with which the next turn may begin, as a judge's verdict."""
         prompt = self.render(QUESTION, open_turn=True)
-        before, ids = self._encode(prompt), self._encode(prompt + text)
-        return ids[len(before) :] if ids[: len(before)] == before else self._encode(text)
+        before, ids = self.encode(prompt), self.encode(prompt + text)
+        return ids[len(before) :] if ids[: len(before)] == before else self.encode(text)
 
     def read(self, ids: Sequence[int]) -> Answer:
         """The answer in a completion's token ids, which end before the end of the turn, and its reasoning."""
@@ -168,7 +175,8 @@ class Chat:
         end = turn.find(str(self.tokenizer.convert_ids_to_tokens(self.end_id)), begins)
         return end if end >= 0 else begins or len(turn)
 
-    def _encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[int]:
+        """Token ids of rendered text, to which nothing is added: the template has written all special tokens."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

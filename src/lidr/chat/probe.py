@@ -1,7 +1,7 @@
 """A few conversations through a chat template, by which `lidr base` knows that a model can be used as it is.
 
     >>> probe(open_chat(policy.resolve("m0")))
-    ['the model does not list <|eot_id|>, which ends a turn in its chat template: generation ends there, too']
+    ["generation also ends at <|eot_id|>: it ends a turn, and the model's files do not list it"]
 
 Each check names what is wrong in one line and, where there is one, the argument of `base.template` that mends it.
 """
@@ -67,7 +67,7 @@ def _check_answer(chat: Chat, conversation: Conversation, answer: str) -> None:
     if written[-1] not in chat.end_ids:
         raise InputError("an answer's turn does not end in a token at which generation ends", chat.place)
     text = chat.tokenizer.decode([*prompt, *written[:-1]], skip_special_tokens=False)
-    expected = chat.tokenizer.decode(chat._encode(_turn(chat, conversation, answer)), skip_special_tokens=False)
+    expected = chat.tokenizer.decode(chat.encode(chat.answered(conversation, answer)[1]), skip_special_tokens=False)
     found = chat.read(written[:-1])
     if text != expected or found.text.strip() != answer.strip() or found.reasoning:
         raise InputError(
@@ -78,14 +78,7 @@ def _check_answer(chat: Chat, conversation: Conversation, answer: str) -> None:
 
 
 def _is_writable(chat: Chat, text: str) -> bool:
-    ids = chat.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return str(chat.tokenizer.decode(ids)).strip() == text
-
-
-def _turn(chat: Chat, conversation: Conversation, answer: str) -> str:
-    whole = chat.render([*conversation, {"role": "assistant", "content": answer}])
-    prompt = len(chat.render(conversation, open_turn=True))
-    return whole[: prompt + chat._end_of_answer(whole[prompt:], answer)]
+    return str(chat.tokenizer.decode(chat.encode(text))).strip() == text
 
 
 def _check_continuation(chat: Chat) -> None:
