@@ -95,7 +95,7 @@ chaos-kills: install
 
 chaos-rest: install
 	LIDR_FUZZ_SECONDS=60 $(SOAK) \
-	  python -m pytest tests/reliability tests/tracking tests/evals/test_judges.py tests/engines/test_transformers.py
+	  python -m pytest tests/reliability tests/tracking tests/evaluation/test_judges.py tests/engines/test_transformers.py
 
 soak: install
 	$(SOAK) python -m pytest -s tests/reliability/test_soak.py

@@ -33,13 +33,13 @@ from measuring import PARAMS, RESULTS, child, cost, machine, take_turns
 from tables import tell
 from training import train_ours
 
-from lidr import config, policy
+from lidr import config
 from lidr.engines.base import Request
 from lidr.lab import world
+from lidr.models import base, policy
 from lidr.plan import device, shape
 from lidr.plan.memory import longest_request
-from lidr.stages import base
-from lidr.wording import prompt_conversation
+from lidr.records.prompt_templates import prompt_conversation
 
 # By device: the model's shape (0.5b is that of Qwen2.5-0.5B), how it computes, and how much it gets to do.
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {

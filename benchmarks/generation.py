@@ -34,12 +34,12 @@ import msgspec
 from measuring import PARAMS, child, cost, costs, machine, take_turns
 from tables import tell
 
-from lidr import config, policy
+from lidr import config
 from lidr.engines.base import Engine, Request, Sampling
 from lidr.engines.transformers import Begun, TransformersEngine
 from lidr.lab import world
-from lidr.stages import base
-from lidr.wording import prompt_conversation
+from lidr.models import base, policy
+from lidr.records.prompt_templates import prompt_conversation
 
 PROMPTS = 400
 SHORTEST, LONGEST, NEW_TOKENS = 10, 400, 64

@@ -18,8 +18,9 @@ import msgspec
 from generation import PROMPTS, in_turn, ours, prepared, requests, run, told
 from measuring import PARAMS, cost
 
-from lidr import config, policy
+from lidr import config
 from lidr.engines.base import open_engine
+from lidr.models import policy
 
 COUNT = 4 * PROMPTS
 WORKERS, ROWS_PER_TASK = 2, 200

@@ -19,9 +19,10 @@ import msgspec
 from generation import NEW_TOKENS, in_turn, ours, prepared, requests, run, told
 from measuring import PARAMS, cost
 
-from lidr import config, policy
+from lidr import config
 from lidr.engines.base import Request
 from lidr.engines.vllm import VllmEngine
+from lidr.models import policy
 
 PROMPTS = 1600
 SIDES = ("ours", "vllm")

@@ -19,6 +19,8 @@ import msgspec
 
 from lidr import config, paths
 from lidr.lab import world
+from lidr.models.folder import locate
+from lidr.pairs import stage as pairs
 from lidr.records import (
     FinishReason,
     Message,
@@ -31,8 +33,6 @@ from lidr.records import (
     Source,
     Translation,
 )
-from lidr.sources.model import locate
-from lidr.stages import pairs
 
 ITERATION = "m1"
 RANDOM = "random"  # the folder of a model with random weights

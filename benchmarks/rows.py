@@ -32,9 +32,10 @@ from made import ITERATION, write_iteration
 from measuring import PARAMS, child, cost, costs, machine, take_turns
 from tables import tell
 
-from lidr import audit, config, paths
+from lidr import config, paths
+from lidr.audit import stage as audit
 from lidr.audit.contamination import evaluation_items
-from lidr.stages import pairs
+from lidr.pairs import stage as pairs
 
 SIZES = (10_000, 100_000, 1_000_000)
 REPETITIONS = {10_000: 5, 100_000: 3, 1_000_000: 1}

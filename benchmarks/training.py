@@ -40,12 +40,13 @@ from made import ITERATION, LONGEST, lab_pairs, mixed_pairs
 from measuring import CACHE, PARAMS, ROOT, child, cost, costs, machine, take_turns
 from tables import PEERS, tell
 
-from lidr import config, paths, policy
+from lidr import config, paths
 from lidr.chat import open_chat
-from lidr.jsonl import read_rows, write_rows
+from lidr.models import base, policy
+from lidr.models.targets import ALL_LINEAR
 from lidr.records import Pair
-from lidr.stages import base, train
-from lidr.training.targets import ALL_LINEAR
+from lidr.records.jsonl import read_rows, write_rows
+from lidr.training import stage as train
 
 SIZES = {"lab": 480, "mixed": 400}
 LIKELIHOOD_MEAN = {"trl": "token", "llama_factory": "sequence"}

@@ -124,7 +124,7 @@ def test_another_broken_pipe_is_an_error(root: Path, monkeypatch: pytest.MonkeyP
     def broken(*_: object) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("lidr.stages.pairs.run", broken)
+    monkeypatch.setattr("lidr.pairs.stage.run", broken)
     assert one_line(lidr("pairs", "m1")) == "Error: [Errno 32] Broken pipe"
 
 
@@ -265,7 +265,7 @@ def test_debug_shows_where_an_error_comes_from() -> None:
 
 
 def test_bug_keeps_its_traceback(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lidr.stages import pairs
+    from lidr.pairs import stage as pairs
 
     def bug(*arguments: object) -> None:
         raise KeyError("a bug")

@@ -13,7 +13,7 @@ from factories import ROOT
 from lidr import config, doctor
 from lidr.cli import main
 from lidr.errors import LidrError
-from lidr.sources import model
+from lidr.models import folder as model
 
 
 def findings(settings: config.Settings) -> dict[str, doctor.Finding]:

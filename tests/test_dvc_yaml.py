@@ -16,9 +16,9 @@ from factories import ROOT, edited, own_prompts, prompt
 from ruamel.yaml import YAML
 
 from lidr import config, paths
-from lidr.evals.benchmarks import KINDS
-from lidr.evals.compare import COLUMNS
-from lidr.jsonl import write_rows
+from lidr.compare.stage import COLUMNS
+from lidr.evaluation.registry import KINDS
+from lidr.records.jsonl import write_rows
 
 # The stages that read files which a user brings.
 READERS = {"prompts", "audit", "mgsm", "baseline", "alpaca", "harness"}

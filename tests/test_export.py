@@ -9,16 +9,16 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from lidr import config, export, paths, policy
+from lidr import config, export, paths
 from lidr.cli import main
 from lidr.engines.base import Request, Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.errors import InputError
-from lidr.jsonl import write_json
 from lidr.lab import source
-from lidr.policy import AdapterRecord, Policy
-from lidr.stages import base
-from lidr.wording import prompt_conversation
+from lidr.models import base, policy
+from lidr.models.policy import AdapterRecord, Policy
+from lidr.records.jsonl import write_json
+from lidr.records.prompt_templates import prompt_conversation
 
 pytestmark = pytest.mark.pipeline
 

@@ -15,12 +15,13 @@ import pytest
 import trl
 from factories import ROOT
 
-from lidr import config, policy
+from lidr import config
 from lidr.chat import open_chat
 from lidr.engines.base import Request, Sampling
 from lidr.engines.transformers import TransformersEngine
+from lidr.models import base, policy
 from lidr.records import Message, Pair, PairRule
-from lidr.stages import base, train
+from lidr.training import stage as train
 
 sys.path += [str(ROOT / "tests" / "training"), str(ROOT / "tests" / "chat")]
 import families

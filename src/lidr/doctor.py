@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from lidr import config, paths, policy, profiles
+from lidr import config, paths, profiles
 from lidr.config import quantization
 from lidr.errors import LidrError
 from lidr.git import git
-from lidr.sources import model
+from lidr.models import folder as model
+from lidr.models import policy
 from lidr.tracking import store
 
 GIB = 1024**3

@@ -16,12 +16,13 @@ from typing import Any
 
 import msgspec
 
-from lidr import config, paths, policy
+from lidr import config, paths
 from lidr.chat import open_chat
 from lidr.errors import InputError
-from lidr.jsonl import atomic_folder, read_json, write_text
-from lidr.languages import english_name
-from lidr.policy import AdapterRecord, BaseRecord, Policy
+from lidr.models import policy
+from lidr.models.policy import AdapterRecord, BaseRecord, Policy
+from lidr.records.jsonl import atomic_folder, read_json, write_text
+from lidr.records.languages import english_name
 
 DTYPES = ("float32", "bfloat16", "float16")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
 from lidr.git import git
-from lidr.jsonl import write_text
+from lidr.records.jsonl import write_text
 
 
 def names() -> list[str]:

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from lidr import config, paths
-from lidr.jsonl import write_rows
 from lidr.lab import world
 from lidr.lab.source import prompts as lab_prompts
+from lidr.pairs import stage as pairs
 from lidr.records import FinishReason, Prompt, PromptKind, Record, Response, Source, Translation
-from lidr.stages import pairs
+from lidr.records.jsonl import write_rows
 
 PARAMS = Path(__file__).parents[2] / "profiles" / "lab.yaml"
 

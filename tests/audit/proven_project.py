@@ -14,9 +14,11 @@ import msgspec
 from audit_project import Made, in_lab
 from factories import edited
 
-from lidr import audit, config, paths, policy
-from lidr.jsonl import write_json, write_rows
-from lidr.policy import AdapterRecord, BaseRecord
+from lidr import config, paths
+from lidr.audit import stage as audit
+from lidr.models import policy
+from lidr.models.policy import AdapterRecord, BaseRecord
+from lidr.records.jsonl import write_json, write_rows
 
 CODE = Path("src/code/rules.py")
 PIPELINE = """

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from audit_project import Made, settings, two_sided
 
-from lidr import audit
+from lidr.audit import stage as audit
 from lidr.audit.contamination import evaluation_items
 from lidr.records import Prompt, PromptKind, Source
 

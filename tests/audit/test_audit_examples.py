@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from audit_project import Made, settings, two_sided
 
-from lidr import audit, paths
+from lidr import paths
+from lidr.audit import stage as audit
 from lidr.errors import InputError
 from lidr.records import Drop, DropReason
 

@@ -12,11 +12,12 @@ from factories import ROOT
 from processes import children
 from pyarrow import parquet
 
-from lidr import audit, config, paths
+from lidr import config, paths
 from lidr.audit import facts
+from lidr.audit import stage as audit
 from lidr.errors import InputError
-from lidr.jsonl import read_rows
 from lidr.records import FinishReason, Prompt, PromptKind
+from lidr.records.jsonl import read_rows
 
 EN, ES = "The answer to the question is {}.", "La respuesta a la pregunta es {}."
 PROMPTS = 30

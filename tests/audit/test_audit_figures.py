@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from audit_project import Made, settings, two_sided
 
-from lidr import audit, paths
+from lidr import paths
+from lidr.audit import stage as audit
 from lidr.audit.report import Report
 from lidr.records import FinishReason
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from audit_project import Made, settings, two_sided
 
-from lidr import audit
+from lidr.audit import stage as audit
 from lidr.audit.lengths import bias_warning, distribution, quantile
 
 

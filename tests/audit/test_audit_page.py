@@ -13,7 +13,8 @@ import pytest
 from audit_project import Made, in_lab, settings, two_sided
 from chromium import HOSTILE, drive, needs_chromium, title, visit
 
-from lidr import audit, config, paths
+from lidr import config, paths
+from lidr.audit import stage as audit
 from lidr.pages import browsable, render
 
 

@@ -12,8 +12,8 @@ from xml.etree.ElementTree import Element
 import pytest
 from audit_project import Made, in_lab, settings, two_sided
 
-from lidr import audit
 from lidr.audit import plots
+from lidr.audit import stage as audit
 from lidr.audit.report import Report
 from lidr.records import DropReason
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from audit_project import in_lab, settings
 
-from lidr import audit
+from lidr.audit import stage as audit
 from lidr.audit.reward import GO_ON, REVERSED, STOP, TOO_FEW, is_right, recommendation, verdict
 from lidr.lab import world
 from lidr.records import Prompt, PromptKind, Source

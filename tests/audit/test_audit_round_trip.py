@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from audit_project import Made, settings, two_sided
 
-from lidr import audit, paths
+from lidr import paths
+from lidr.audit import stage as audit
 from lidr.audit.round_trip import chrf
 from lidr.errors import InputError
 from lidr.records import FinishReason, Translation

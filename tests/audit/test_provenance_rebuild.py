@@ -9,9 +9,9 @@ import clones
 import pytest
 from proven_project import git
 
-from lidr.provenance.differences import Difference, between, objection
-from lidr.provenance.rebuild import rebuild
-from lidr.provenance.state import Stage
+from lidr.audit.provenance.differences import Difference, between, objection
+from lidr.audit.provenance.rebuild import rebuild
+from lidr.audit.provenance.state import Stage
 
 STAGES = """
 stages:

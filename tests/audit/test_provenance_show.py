@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from proven_project import git
 
 from lidr import config, paths
+from lidr.audit.provenance.show import printable
+from lidr.audit.provenance.trace import recorded_in
 from lidr.cli import main
-from lidr.jsonl import read_by_key, read_rows
-from lidr.policy import file_hash, resolve
-from lidr.provenance.show import printable
-from lidr.provenance.trace import recorded_in
+from lidr.models.policy import file_hash, resolve
 from lidr.records import Drop, Pair, Response, Translation
+from lidr.records.jsonl import read_by_key, read_rows
 from lidr.tracking.hashes import dvc_hash
 
 FOLDER = Path("data/m2/pairs")

@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from lidr import config, paths
 from lidr.cli import main
-from lidr.jsonl import write_json
-from lidr.stages import pairs
+from lidr.pairs import stage as pairs
+from lidr.records.jsonl import write_json
 
 RESPONSES = Path("data/m1/responses/es.jsonl")
 PAIRS = Path("data/m1/pairs/pairs.jsonl")

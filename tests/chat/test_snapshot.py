@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from lidr import config, paths, policy
+from lidr import config, paths
 from lidr.chat import open_chat
 from lidr.errors import InputError
-from lidr.sources import model
-from lidr.stages import base
+from lidr.models import base, policy
+from lidr.models import folder as model
 
 LAB = model.locate(config.Base(model="lab"))
 THINKS = (

@@ -24,12 +24,13 @@ import msgspec
 import pytest
 from fake_endpoint import Model, running
 
-from lidr import config, policy
+from lidr import config
 from lidr.engines.base import Engine, Request, Sampling, open_engine
 from lidr.engines.transformers import TransformersEngine
 from lidr.lab import source
+from lidr.models import policy
 from lidr.records import FinishReason
-from lidr.wording import prompt_conversation
+from lidr.records.prompt_templates import prompt_conversation
 
 KINDS = ("transformers", "openai", "ray", "vllm", "vllm serve")
 CONTEXT = 512

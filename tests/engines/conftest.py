@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from at_hand import KINDS, AtHand, opened
 
-from lidr import config, paths, policy
-from lidr.jsonl import write_json
-from lidr.stages import base
+from lidr import config, paths
+from lidr.models import base, policy
+from lidr.records.jsonl import write_json
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from at_hand import requests
 
-from lidr import config, policy
+from lidr import config
 from lidr.engines.base import Completion, Progress, Request, Sampling, open_engine
 from lidr.engines.shards import generate_in_shards
+from lidr.models import policy
 
 
 class Dying:

@@ -16,15 +16,15 @@ import pytest
 from at_hand import CONTEXT, AtHand, ignore, requests
 from factories import ROOT
 
-from lidr import policy
 from lidr.chat import open_chat
 from lidr.engines.base import Completion, Request, Sampling
 from lidr.engines.shards import generate_in_shards
 from lidr.errors import LidrError
-from lidr.evals.mgsm_items import wording
+from lidr.evaluation.mgsm.items import wording
 from lidr.lab import source, world
+from lidr.models import policy
 from lidr.records import FinishReason
-from lidr.wording import prompt_conversation, translation_conversation
+from lidr.records.prompt_templates import prompt_conversation, translation_conversation
 
 pytestmark = pytest.mark.pipeline
 

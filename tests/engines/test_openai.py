@@ -14,9 +14,9 @@ from fake_endpoint import KEY, Endpoint, running
 from lidr.engines.base import Completion, Request, Sampling, refused
 from lidr.engines.openai import OpenAIEngine
 from lidr.errors import LidrError
-from lidr.policy import Policy
+from lidr.models.policy import Policy
 from lidr.records import FinishReason
-from lidr.wording import Conversation, prompt_conversation, translation_conversation
+from lidr.records.prompt_templates import Conversation, prompt_conversation, translation_conversation
 
 MODEL = Policy("m1", Path("models/m0"), Path("models/m1"), False, "a" * 64, (2, 7))
 SAMPLING = Sampling(max_new_tokens=8)

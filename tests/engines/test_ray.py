@@ -19,9 +19,9 @@ import psutil
 import pytest
 from at_hand import AtHand, engine_settings, ignore, opened, ray_settings, requests, skip_without_ray
 
-from lidr import policy
 from lidr.engines.base import Completion, Sampling, open_engine
 from lidr.errors import LidrError
+from lidr.models import policy
 
 pytestmark = pytest.mark.pipeline
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from at_hand import engine_settings, ignore, requests
 
-from lidr import policy
 from lidr.engines import transformers
 from lidr.engines.base import Sampling
 from lidr.engines.transformers import TransformersEngine
-from lidr.evals.judges.base import opinion
-from lidr.evals.judges.local import _reply
+from lidr.evaluation.judges.base import opinion
+from lidr.evaluation.judges.local import _reply
+from lidr.models import policy
 from lidr.records import FinishReason
-from lidr.wording import Conversation
+from lidr.records.prompt_templates import Conversation
 
 pytestmark = pytest.mark.pipeline
 

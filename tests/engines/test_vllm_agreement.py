@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from at_hand import AtHand, engine_settings, ignore, opened, requests, skip_without_vllm
 
-from lidr import policy
 from lidr.engines.base import Completion, Request, Sampling
 from lidr.engines.transformers import TransformersEngine
-from lidr.evals.statistics import wilson
-from lidr.wording import translation_conversation
+from lidr.evaluation.statistics import wilson
+from lidr.models import policy
+from lidr.records.prompt_templates import translation_conversation
 
 pytestmark = pytest.mark.pipeline
 

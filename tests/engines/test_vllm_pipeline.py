@@ -10,8 +10,8 @@ from at_hand import VLLM_ON_CPU, skip_without_vllm
 from clones import clone, run
 
 from lidr import config
-from lidr.jsonl import read_rows
 from lidr.records import Answer, FinishReason, Response, Translation
+from lidr.records.jsonl import read_rows
 
 pytestmark = pytest.mark.pipeline
 

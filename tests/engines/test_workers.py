@@ -12,12 +12,12 @@ import pytest
 from at_hand import engine_settings, ignore, requests
 from processes import children
 
-from lidr import policy
 from lidr.engines import workers
 from lidr.engines.base import Completion, Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.engines.workers import Workers
 from lidr.errors import InputError, LidrError
+from lidr.models import policy
 
 
 @pytest.mark.parametrize(

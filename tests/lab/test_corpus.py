@@ -11,8 +11,8 @@ import pytest
 from lidr.lab import world
 from lidr.lab.build import PASSES, Settings, mixture
 from lidr.lab.corpus import MIXTURE, Row, rows
-from lidr.languages import english_name
-from lidr.wording import CLOSING_TAG, OPENING_TAG
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG
 
 COUNT = 4000
 REQUEST = re.compile(r"Translate from (.+) to (.+)\. Keep.*<sentence>(.*)</sentence>", re.DOTALL)

@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner
 from factories import ROOT, edited
 
-from lidr import config, policy
+from lidr import config
 from lidr.cli import main
 from lidr.errors import LidrError
+from lidr.models import base, policy
+from lidr.models import folder as model
 from lidr.plan import device, memory, report, shape, work
 from lidr.plan.shape import Shape
 from lidr.plan.work import Lengths
-from lidr.sources import model
-from lidr.stages import base
 
 LLAMA_8B = {
     "architectures": ["LlamaForCausalLM"],

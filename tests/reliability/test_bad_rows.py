@@ -14,7 +14,7 @@ from factories import edited, own_prompts, prompt, response, translation
 from refusal import done, refused
 
 from lidr import paths
-from lidr.jsonl import write_rows
+from lidr.records.jsonl import write_rows
 
 SOURCE = Path("data/sources/own")
 PROMPT = {"id": "b", "lang": "es", "text": "¿b?", "source": {"name": "t", "row": 1}, "kind": "task"}

@@ -13,8 +13,8 @@ from factories import ROOT, edited, response
 from refusal import done, refused
 
 from lidr import paths
-from lidr.jsonl import write_json, write_rows
-from lidr.policy import AdapterRecord, BaseRecord, fingerprint
+from lidr.models.policy import AdapterRecord, BaseRecord, fingerprint
+from lidr.records.jsonl import write_json, write_rows
 
 # --- benchmarks ------------------------------------------------------------------------------------------------------
 

@@ -21,8 +21,8 @@ from factories import ROOT, edited, prompt, response, translation
 from refusal import files
 
 from lidr import paths
-from lidr.jsonl import write_rows
 from lidr.locks import alone
+from lidr.records.jsonl import write_rows
 
 pytestmark = pytest.mark.fault
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")

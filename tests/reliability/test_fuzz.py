@@ -24,16 +24,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lidr.errors import InputError, one_line
-from lidr.evals.alpaca_formats import load_prompts
-from lidr.evals.judges import openai as endpoint
-from lidr.evals.judges.base import Reply, opinion
-from lidr.evals.judges.journal import Journal
-from lidr.evals.mgsm_items import load_items
-from lidr.evals.numbers import extract_answer, score
-from lidr.jsonl import read_by_key, read_rows, repeated_key, write_rows
+from lidr.evaluation.alpaca.formats import load_prompts
+from lidr.evaluation.judges import openai as endpoint
+from lidr.evaluation.judges.base import Reply, opinion
+from lidr.evaluation.judges.journal import Journal
+from lidr.evaluation.mgsm.items import load_items
+from lidr.evaluation.mgsm.numbers import extract_answer, score
+from lidr.generation.translate import parse
 from lidr.records import FinishReason, Pair, Prompt, Translation
-from lidr.stages.translate import parse
-from lidr.wording import CLOSING_TAG, OPENING_TAG
+from lidr.records.jsonl import read_by_key, read_rows, repeated_key, write_rows
+from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG
 
 SECONDS = float(os.environ.get("LIDR_FUZZ_SECONDS", "0"))
 # By the clock, longer rounds: each begins with the same examples that are written down, some of them large.

@@ -20,7 +20,7 @@ from factories import ROOT, edited
 from fake_endpoint import running
 
 from lidr import config
-from lidr.jsonl import write_json
+from lidr.records.jsonl import write_json
 
 SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "docs").glob("*.py"))
 
@@ -89,7 +89,7 @@ def test_the_search_finds(code: str) -> None:
 def test_every_template_escapes() -> None:
     """Templates come from one place, which escapes; what is marked as safe is our own plots.
 
-    Plots are SVG of `lidr.figures`, which matplotlib writes: `test_hostile_texts_stay_texts` of the figures.
+    Plots are SVG of `lidr.pages.figures`, which matplotlib writes: `test_hostile_texts_stay_texts` of the figures.
     """
     makers = [path for path in SOURCES if "Environment(" in path.read_text("utf-8")]
     assert [path.name for path in makers] == ["pages.py"]
@@ -114,7 +114,7 @@ def test_remote_code_is_off_in_every_profile(profile: Path) -> None:
 @pytest.mark.pipeline
 def test_saved_models_hold_no_pickle(root: Path) -> None:
     """What `lidr base` takes of a folder in which pickles lie about, and the base that ships."""
-    from lidr.stages import base
+    from lidr.models import base
 
     shipped = ROOT / "src/lidr/lab/base"
     source, target = root / "source", root / "target"

@@ -24,8 +24,8 @@ from factories import FakeEngine, edited
 from lidr import config
 from lidr.cli import main, runs
 from lidr.engines.base import Request
+from lidr.records.prompt_templates import CLOSING_TAG
 from lidr.tracking import sync
-from lidr.wording import CLOSING_TAG
 
 ITERATIONS = int(os.environ.get("LIDR_SOAK_ITERATIONS", "0"))
 RESULTS = os.environ.get("LIDR_SOAK_RESULTS")
@@ -80,7 +80,7 @@ def pipeline(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     # As a part of `dvc repro` no short stage logs itself.
     monkeypatch.setenv("DVC_STAGE", "soak")
-    for module in ("lidr.stages.generate", "lidr.stages.translate", "lidr.evals.answers"):
+    for module in ("lidr.generation.generate", "lidr.generation.translate", "lidr.evaluation.answers"):
         monkeypatch.setattr(f"{module}.open_engine", lambda *_: FakeEngine(_answer))
     (root / "params.yaml").write_text(edited(*SMALL), "utf-8")
     _run("base")

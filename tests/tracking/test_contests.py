@@ -12,9 +12,9 @@ from tracking_project import Project, job
 
 from lidr import config, paths
 from lidr.cli import main
-from lidr.evals.baseline import instructions
-from lidr.jsonl import write_rows
+from lidr.evaluation.alpaca.baseline import instructions
 from lidr.records import FinishReason, Verdict
+from lidr.records.jsonl import write_rows
 
 
 def keep_verdicts(model: str, completion: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 from small_training import configured, pair
 
 from lidr import config, paths
-from lidr.jsonl import write_rows
-from lidr.stages import base
+from lidr.models import base
+from lidr.records.jsonl import write_rows
 
 Configure = Callable[..., config.Settings]
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import msgspec
 
-from lidr import config, policy
+from lidr import config
+from lidr.models import policy
 from lidr.training.packing import TokenizedPair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -175,7 +176,7 @@ def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scr
     from peft import LoraConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    from lidr.training.targets import target_modules
+    from lidr.models.targets import target_modules
     from lidr.training.trainer import arguments
 
     class Plain(DPOTrainer):

@@ -14,8 +14,8 @@ import pytest
 from small_training import configured
 
 from lidr import paths
-from lidr.stages import train
 from lidr.training import checkpoints
+from lidr.training import stage as train
 
 pytestmark = pytest.mark.pipeline
 

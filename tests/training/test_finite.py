@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from lidr import paths
 from lidr.cli import main
 from lidr.errors import LidrError
-from lidr.stages import train
+from lidr.training import stage as train
 
 pytestmark = pytest.mark.pipeline
 

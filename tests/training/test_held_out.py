@@ -11,11 +11,12 @@ import msgspec
 import pytest
 from small_training import pair
 
-from lidr import paths, policy
+from lidr import paths
 from lidr.chat import open_chat
-from lidr.jsonl import read_json
-from lidr.policy import AdapterRecord
-from lidr.stages import train
+from lidr.models import policy
+from lidr.models.policy import AdapterRecord
+from lidr.records.jsonl import read_json
+from lidr.training import stage as train
 from lidr.training.held_out import FEWEST, is_held_out, split
 
 PAIRS = [pair(number) for number in range(60)]

@@ -14,9 +14,10 @@ from ruamel.yaml import YAML
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
-from lidr.jsonl import write_rows
+from lidr.models import base
 from lidr.records import Message, Pair, PairRule
-from lidr.stages import base, train
+from lidr.records.jsonl import write_rows
+from lidr.training import stage as train
 
 LAUNCHERS = sorted((ROOT / paths.LAUNCHERS).glob("*.yaml"))
 ON_CPU = "profiles/accelerate/cpu.yaml"
@@ -144,7 +145,7 @@ def environment_of(name: str) -> dict[str, str]:
 
     file = ROOT / paths.LAUNCHERS / f"{name}.yaml"
     arguments = launch.launch_command_parser().parse_args(
-        ["--config_file", str(file), "--num_processes", "8", "-m", "lidr.stages.train", "m1"]
+        ["--config_file", str(file), "--num_processes", "8", "-m", "lidr.training.stage", "m1"]
     )
     arguments, defaults, _ = launch._validate_launch_command(arguments)
     if name == "deepspeed":
@@ -178,7 +179,7 @@ def test_model_is_loaded_while_the_arguments_that_shard_it_are_alive(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """transformers asks these arguments' configuration while it lives; what DeepSpeed does with it is not tested."""
-    from lidr import policy
+    from lidr.models import policy
     from lidr.training import trainer
 
     monkeypatch.chdir(project)

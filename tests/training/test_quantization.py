@@ -10,15 +10,16 @@ import msgspec
 import pytest
 from small_training import configured
 
-from lidr import config, export, paths, policy
+from lidr import config, export, paths
 from lidr.engines.base import Request, Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.errors import InputError
-from lidr.jsonl import read_json
 from lidr.lab import source
-from lidr.policy import Policy
-from lidr.stages import base, train
-from lidr.wording import prompt_conversation
+from lidr.models import base, policy
+from lidr.models.policy import Policy
+from lidr.records.jsonl import read_json
+from lidr.records.prompt_templates import prompt_conversation
+from lidr.training import stage as train
 
 NF4 = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
 

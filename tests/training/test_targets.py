@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 import torch
 from families import FAMILIES
 
-from lidr.training.targets import ALL_LINEAR, check, target_modules
+from lidr.models.targets import ALL_LINEAR, check, target_modules
 
 LLAMAS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 

@@ -56,7 +56,8 @@ class Overlap(Record, frozen=True):
 
 def evaluation_items(settings: config.Settings) -> dict[str, list[Prompt]]:
     """The items of both benchmarks, problems without the wording that a style puts around them."""
-    from lidr.evals import baseline, mgsm
+    from lidr.evaluation.alpaca import baseline
+    from lidr.evaluation.mgsm import stage as mgsm
 
     plain = msgspec.structs.replace(settings.mgsm, style="paper", examples=0)
     return {

@@ -15,7 +15,7 @@ from typing import Any
 
 from lidr import config, paths
 from lidr.errors import InputError
-from lidr.jsonl import read_json
+from lidr.records.jsonl import read_json
 
 Row = tuple[str, float | None, float | None]
 

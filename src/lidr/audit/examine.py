@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lidr import config, langid
+from lidr import config
 from lidr.audit import facts, fidelity, round_trip
 from lidr.audit.contamination import Index, Match, Matches, Nearest
 from lidr.audit.examples import Direction, Example, pair_directions
@@ -21,7 +21,7 @@ from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
 from lidr.audit.normalise import Comparable, comparable, words
 from lidr.audit.reward import is_right
 from lidr.audit.text_quality import is_refusal, is_repeated, markers, near_identical
-from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, pair_id
+from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, langid, pair_id
 
 if TYPE_CHECKING:
     from pyarrow import Table

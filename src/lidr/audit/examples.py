@@ -20,9 +20,9 @@ from typing import Any, Generic
 
 from lidr import config, paths
 from lidr.errors import InputError
-from lidr.jsonl import RecordT, read_rows
+from lidr.pairs.rules import response_name, sides, translation_name
 from lidr.records import Drop, Message, Pair, Prompt, Response, Translation, pair_id
-from lidr.rules import response_name, sides, translation_name
+from lidr.records.jsonl import RecordT, read_rows
 
 Direction = tuple[str, str]
 

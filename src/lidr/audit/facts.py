@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lidr.jsonl import atomic_file
+from lidr.records.jsonl import atomic_file
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -23,7 +23,7 @@ from lidr import config
 from lidr.audit.examples import Direction, translation_directions
 from lidr.audit.facts import columns, within
 from lidr.audit.reward import LAB, gold_number, share
-from lidr.evals.numbers import extract_answer
+from lidr.evaluation.mgsm.numbers import extract_answer
 from lidr.records import Prompt
 
 if TYPE_CHECKING:

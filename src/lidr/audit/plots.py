@@ -13,7 +13,20 @@ from typing import Any
 from lidr.audit.facts import SIDES, Outcome
 from lidr.audit.lengths import Histogram, quantile
 from lidr.audit.report import Report
-from lidr.figures import BOTH, CHOSEN, NEUTRAL, REJECTED, SERIES, UNKNOWN, Bar, Canvas, Curve, Point, Segment, render
+from lidr.pages.figures import (
+    BOTH,
+    CHOSEN,
+    NEUTRAL,
+    REJECTED,
+    SERIES,
+    UNKNOWN,
+    Bar,
+    Canvas,
+    Curve,
+    Point,
+    Segment,
+    render,
+)
 from lidr.records import DropReason
 
 COIN = 0.5

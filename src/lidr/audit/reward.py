@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 from lidr import config
 from lidr.audit.examples import pair_directions
 from lidr.audit.facts import SIDES, Outcome, columns, within
-from lidr.evals.numbers import extract_answer
-from lidr.evals.statistics import sign_test, wilson
+from lidr.evaluation.mgsm.numbers import extract_answer
+from lidr.evaluation.statistics import sign_test, wilson
 from lidr.records import Prompt, PromptKind
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from lidr import config, paths
 from lidr.audit.examples import Direction, translation_directions
 from lidr.audit.facts import columns, within
 from lidr.errors import InputError
-from lidr.jsonl import read_rows
 from lidr.records import Response, Translation
+from lidr.records.jsonl import read_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -74,7 +74,7 @@ def _of(rows: DataFrame, settings: config.Settings) -> dict[str, Any]:
     }
     if not scores:
         return counts
-    from lidr.evals.statistics import mean_interval
+    from lidr.evaluation.statistics import mean_interval
 
     mean = mean_interval(scores, settings.audit.confidence, settings.seed)
     return counts | {"chrf": mean.estimate, "low": mean.low, "high": mean.high}

@@ -16,8 +16,8 @@ from lidr.audit.facts import FLAGS, SIDES
 from lidr.audit.normalise import CHARACTERS, WORDS
 from lidr.audit.report import Report
 from lidr.audit.text_quality import NEAR_IDENTICAL
-from lidr.languages import english_name
 from lidr.records import DropReason
+from lidr.records.languages import english_name
 
 # Items listed one by one; contamination.jsonl has all.
 LISTED = 50

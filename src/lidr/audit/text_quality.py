@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from lidr.audit.facts import FLAGS, SIDES, columns, within
 from lidr.audit.normalise import Comparable, is_similar
 from lidr.audit.refusals import PHRASES
-from lidr.repetition import ends_in_repetition
+from lidr.records.repetition import ends_in_repetition
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series

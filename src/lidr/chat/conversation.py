@@ -20,8 +20,8 @@ from lidr import config, paths
 from lidr.chat import reasoning
 from lidr.chat.template import fixed_template
 from lidr.errors import InputError
-from lidr.policy import Policy, load_generation_config, load_tokenizer
-from lidr.wording import Conversation
+from lidr.models.policy import Policy, load_generation_config, load_tokenizer
+from lidr.records.prompt_templates import Conversation
 
 QUESTION: Conversation = [{"role": "user", "content": "Question"}]
 REPLY = {"role": "assistant", "content": "Reply"}

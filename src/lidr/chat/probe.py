@@ -12,7 +12,7 @@ from lidr.chat import reasoning
 from lidr.chat.conversation import QUESTION, Chat
 from lidr.chat.template import reads
 from lidr.errors import InputError
-from lidr.wording import OPENING_TAG, Conversation
+from lidr.records.prompt_templates import OPENING_TAG, Conversation
 
 # Answers that begin with a digit, a letter of three scripts, markdown and white space.
 ANSWERS = (

@@ -16,7 +16,7 @@ from lidr.cli.runs import Metrics, by_language
 
 
 def judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
-    from lidr.evals import head_to_head
+    from lidr.compare import head_to_head
     from lidr.tracking import Contest, Job, StageRun
 
     if against and outputs:

@@ -16,7 +16,7 @@ from lidr import config
 from lidr.cli.stages import audit
 
 if TYPE_CHECKING:
-    from lidr.provenance.verify import Passed
+    from lidr.audit.provenance.verify import Passed
 
 
 @audit.command()
@@ -26,7 +26,7 @@ def show(row: str) -> None:
 
     ID is a pair's, such as lab-0:es:en, or a prompt's, such as lab-0.
     """
-    from lidr.provenance import show as stories
+    from lidr.audit.provenance import show as stories
 
     for line in stories.show(config.load(), row):
         click.echo(line)
@@ -39,7 +39,7 @@ def trace(run: str) -> None:
 
     RUN is a run's id, or a registered model: models:/NAME/VERSION or models:/NAME@ALIAS.
     """
-    from lidr.provenance import trace as runs
+    from lidr.audit.provenance import trace as runs
 
     for line in runs.trace(run):
         click.echo(line)
@@ -52,8 +52,8 @@ def verify(again: bool) -> None:
 
     Ends with the first broken link and exit code 1 where they are not.
     """
-    from lidr.provenance import rebuild
-    from lidr.provenance import verify as proof
+    from lidr.audit.provenance import rebuild
+    from lidr.audit.provenance import verify as proof
 
     for passed in proof.verify(config.load()):
         _say(passed)
@@ -66,7 +66,7 @@ def verify(again: bool) -> None:
 @click.option("--licence", metavar="NAME", help="The pairs' licence, where prompts or model are not the lab's.")
 def card(folder: Path, licence: str | None) -> None:
     """Write the pairs as a Hugging Face dataset with its card."""
-    from lidr.provenance import card as cards
+    from lidr.audit.provenance import card as cards
 
     written = cards.write(config.load(), folder, licence)
     click.echo(

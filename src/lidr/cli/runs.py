@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidr import config, paths
-from lidr.jsonl import read_json, read_rows
 from lidr.records import Answer, Drop, HarnessItem, Pair, Prompt, PromptKind, Response, Translation, Verdict
+from lidr.records.jsonl import read_json, read_rows
 
 if TYPE_CHECKING:
     from lidr.tracking import Job, StageRun, Synced
@@ -44,7 +44,7 @@ def job(settings: config.Settings, stage: str, model: str | None) -> Job:
 def sync(settings: config.Settings, running: Job | None = None, outer: str | None = None) -> Synced:
     """Log every stage that DVC has for up to date, and the one that has just run; raises LidrError without MLflow."""
     from lidr import tracking
-    from lidr.provenance import state
+    from lidr.audit.provenance import state
 
     done = state.unchanged(without=name(running) if running else None)
     jobs = [each for each in jobs_of(settings) if name(each) in done]
@@ -200,8 +200,8 @@ def _harness(settings: config.Settings, model: str, run: StageRun) -> None:
 
 
 def _compare(settings: config.Settings, run: StageRun) -> None:
-    from lidr.evals import compare
-    from lidr.evals.comparison import compare_models
+    from lidr.compare import stage as compare
+    from lidr.compare.comparison import compare_models
     from lidr.tracking.pipelines import SCORES
 
     comparison = compare_models(settings)

@@ -23,7 +23,7 @@ from lidr.records import FinishReason
 @main.command()
 def base() -> None:
     """Take a snapshot of the model that the iterations start from."""
-    from lidr.stages import base as stage
+    from lidr.models import base as stage
 
     settings = config.load()
     if settings.base.trust_remote_code:
@@ -43,7 +43,7 @@ def base() -> None:
 @click.argument("iteration")
 def prompts(iteration: str) -> None:
     """Take the iteration's prompts, in every language."""
-    from lidr.stages import prompts as stage
+    from lidr.prompts import stage
 
     settings = config.load()
     settings.iteration(iteration)
@@ -60,7 +60,7 @@ def prompts(iteration: str) -> None:
 @click.argument("iteration")
 def generate(iteration: str) -> None:
     """Answer every prompt in its own language, with the model before the iteration."""
-    from lidr.stages import generate as stage
+    from lidr.generation import generate as stage
 
     settings = config.load()
     previous = settings.iteration(iteration).previous
@@ -79,7 +79,7 @@ def generate(iteration: str) -> None:
 @click.argument("iteration")
 def translate(iteration: str) -> None:
     """Translate the model's own answers, from the dominant language and back."""
-    from lidr.stages import translate as stage
+    from lidr.generation import translate as stage
 
     settings = config.load()
     with tracked(settings, "translate", iteration):
@@ -96,7 +96,7 @@ def translate(iteration: str) -> None:
 @click.argument("iteration")
 def pairs(iteration: str) -> None:
     """Make preference pairs, and list each pair that could not be made with its reason."""
-    from lidr.stages import pairs as stage
+    from lidr.pairs import stage
 
     settings = config.load()
     settings.iteration(iteration)
@@ -114,7 +114,7 @@ def pairs(iteration: str) -> None:
 @click.argument("iteration")
 def train(iteration: str) -> None:
     """Train the iteration's adapter on its pairs: DPO with a likelihood term."""
-    from lidr.stages import train as stage
+    from lidr.training import stage
 
     settings = config.load()
     with tracked(settings, "train", iteration) as log:
@@ -145,7 +145,7 @@ def audit() -> None:
 @click.argument("iteration")
 def audit_iteration(iteration: str) -> None:
     """Count what the iteration's data is, and measure the reward signal."""
-    from lidr import audit as stage
+    from lidr.audit import stage
 
     settings = config.load()
     settings.iteration(iteration)
@@ -159,7 +159,7 @@ def audit_iteration(iteration: str) -> None:
 @click.argument("model")
 def mgsm(model: str) -> None:
     """Measure a model's accuracy on grade-school problems."""
-    from lidr.evals import mgsm as stage
+    from lidr.evaluation.mgsm import stage
 
     settings = config.load()
     with tracked(settings, "mgsm", settings.model(model)):
@@ -175,7 +175,7 @@ def mgsm(model: str) -> None:
 @main.command()
 def baseline() -> None:
     """Answer the instructions with the model that the win rate is against."""
-    from lidr.evals import baseline as stage
+    from lidr.evaluation.alpaca import baseline as stage
 
     settings = config.load()
     name = settings.baseline.model
@@ -193,7 +193,7 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
 
     The options judge outside the pipeline: models that are there already, or published outputs.
     """
-    from lidr.evals import alpaca as stage
+    from lidr.evaluation.alpaca import stage
 
     settings = config.load()
     if against or outputs:
@@ -212,7 +212,7 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
 @click.argument("model")
 def harness(model: str) -> None:
     """Measure a model's other abilities by tasks of lm-evaluation-harness."""
-    from lidr.evals import harness as stage
+    from lidr.evaluation.harness import stage
 
     settings = config.load()
     with tracked(settings, "harness", settings.model(model)):
@@ -237,8 +237,8 @@ def compare(show: bool, runs: tuple[str, str] | None) -> None:
     if runs:
         _compare_pipelines(*runs)
         return
-    from lidr.evals import compare as stage
-    from lidr.evals.comparison import compare_models
+    from lidr.compare import stage
+    from lidr.compare.comparison import compare_models
 
     settings = config.load()
     if show:
@@ -251,7 +251,7 @@ def compare(show: bool, runs: tuple[str, str] | None) -> None:
 
 
 def _compare_pipelines(first: str, second: str) -> None:
-    from lidr.evals import pipelines
+    from lidr.compare import pipelines
     from lidr.tracking.pipelines import read
 
     click.echo(pipelines.text(read(first), read(second)))

@@ -129,8 +129,9 @@ def doctor() -> None:
 @click.option("--force", is_flag=True, help="Replace what is there.")
 def export(model: str, folder: Path, dtype: str | None, force: bool) -> None:
     """Write a model with its adapter merged, and a model card, as an ordinary model folder."""
-    from lidr import config, policy
+    from lidr import config
     from lidr import export as exporting
+    from lidr.models import policy
 
     settings = config.load()
     fingerprint = exporting.run(settings, model, folder, dtype, force)
@@ -191,8 +192,8 @@ def promote(model: str, anyway: bool) -> None:
     """
     from lidr import config
     from lidr.cli import runs
-    from lidr.evals.comparison import compare_models
-    from lidr.evals.promotion import evidence
+    from lidr.compare.comparison import compare_models
+    from lidr.compare.promotion import evidence
     from lidr.tracking import promote as register
 
     settings = config.load()

@@ -19,8 +19,8 @@ from lidr.config.evaluation import Alpaca, Harness, LabJudge, Mgsm, OpenAIJudge
 from lidr.config.explanations import explain
 from lidr.config.section import GENERATOR, HUB, LAB, RULE, Place, Problem
 from lidr.errors import InputError
-from lidr.languages import locale
-from lidr.wording import ANSWER_LANGUAGE, TRANSLATION
+from lidr.records.languages import locale
+from lidr.records.prompt_templates import ANSWER_LANGUAGE, TRANSLATION
 
 
 def contradictions(settings: Settings) -> list[Problem]:

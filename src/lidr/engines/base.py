@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lidr import config
-from lidr.policy import Policy
+from lidr.models.policy import Policy
 from lidr.records import FinishReason, Prompt, Record, Response
-from lidr.wording import Conversation
+from lidr.records.prompt_templates import Conversation
 
 
 @dataclass(frozen=True)

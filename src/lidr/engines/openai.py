@@ -21,9 +21,9 @@ from lidr.chat import reasoning
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
 from lidr.engines.endpoint import Endpoint, Passing, Rejected, in_parallel, read_key
 from lidr.errors import LidrError
-from lidr.policy import Policy
+from lidr.models.policy import Policy
 from lidr.records import FinishReason
-from lidr.wording import Conversation
+from lidr.records.prompt_templates import Conversation
 
 KEY_VARIABLE = "LIDR_ENGINE_KEY"
 

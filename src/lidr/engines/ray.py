@@ -21,10 +21,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from lidr import config, paths, policy
+from lidr import config, paths
 from lidr.engines.base import Completion, Engine, Progress, Request, Sampling, fingerprint_of, open_engine
 from lidr.errors import InputError, LidrError
-from lidr.wording import Conversation
+from lidr.models import policy
+from lidr.records.prompt_templates import Conversation
 
 # How often a worker may die, and a part be done again, before it is an error.
 RETRIES = 3

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from lidr.engines.base import Completion, Engine, Request, Sampling
-from lidr.jsonl import read_rows, write_rows
 from lidr.progress import bar
+from lidr.records.jsonl import read_rows, write_rows
 
 
 def generate_in_shards(

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from lidr import config, policy
+from lidr import config
 from lidr.chat import Chat, open_chat
 from lidr.engines import workers
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
+from lidr.models import policy
 from lidr.records import FinishReason
-from lidr.wording import Conversation
+from lidr.records.prompt_templates import Conversation
 
 Found = TypeVar("Found")
 

@@ -14,13 +14,14 @@ from functools import cache, partial
 from io import StringIO
 from typing import Any
 
-from lidr import config, policy
+from lidr import config
 from lidr.chat import Chat, open_chat
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
 from lidr.errors import InputError, LidrError
-from lidr.jsonl import read_json
+from lidr.models import policy
 from lidr.records import FinishReason
-from lidr.wording import Conversation
+from lidr.records.jsonl import read_json
+from lidr.records.prompt_templates import Conversation
 
 # vLLM makes room for adapters of these ranks only.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

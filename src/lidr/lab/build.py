@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from lidr.lab import world
 from lidr.lab.corpus import MIXTURE, Mixture, Row, rows
-from lidr.wording import CLOSING_TAG, OPENING_TAG
+from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG
 
 if TYPE_CHECKING:
     import torch

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 from lidr import config
 from lidr.engines.base import Request, Sampling
 from lidr.engines.transformers import TransformersEngine
-from lidr.jsonl import write_text
 from lidr.lab import source, world
 from lidr.lab.build import Settings
-from lidr.languages import english_name
-from lidr.policy import Policy, fingerprint
+from lidr.models.policy import Policy, fingerprint
 from lidr.records import Prompt
-from lidr.wording import CLOSING_TAG, prompt_conversation, translation_conversation
+from lidr.records.jsonl import write_text
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import CLOSING_TAG, prompt_conversation, translation_conversation
 
 if TYPE_CHECKING:
-    from lidr.evals.statistics import Interval
+    from lidr.evaluation.statistics import Interval
 
 ITEMS = 250
 _SAMPLING = Sampling(max_new_tokens=64)
@@ -57,7 +57,7 @@ def _engine(folder: Path) -> TransformersEngine:
 
 def _accuracy(engine: TransformersEngine, lang: str) -> dict[str, Interval]:
     """Share of answers that are right, in any language, for problems and instructions."""
-    from lidr.evals.statistics import wilson
+    from lidr.evaluation.statistics import wilson
 
     result = {}
     for name, kinds in (("problems", source.PROBLEMS), ("instructions", source.INSTRUCTIONS)):
@@ -70,7 +70,7 @@ def _accuracy(engine: TransformersEngine, lang: str) -> dict[str, Interval]:
 
 def _translation(engine: TransformersEngine, dominant: str, lang: str) -> dict[str, Interval]:
     """Share of the model's own answers that it translates exactly, there and back; unreadable answers do not count."""
-    from lidr.evals.statistics import wilson
+    from lidr.evaluation.statistics import wilson
 
     result = {}
     for start, target in ((dominant, lang), (lang, dominant)):

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lidr.lab import world
-from lidr.languages import english_name
-from lidr.wording import CLOSING_TAG, Conversation, prompt_conversation, translation_conversation
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import CLOSING_TAG, Conversation, prompt_conversation, translation_conversation
 
 
 @dataclass(frozen=True)

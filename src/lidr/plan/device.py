@@ -13,7 +13,8 @@ import os
 import time
 from dataclasses import dataclass
 
-from lidr import config, policy
+from lidr import config
+from lidr.models import policy
 from lidr.plan.memory import BYTES, GIB, longest_request
 from lidr.plan.shape import Shape
 

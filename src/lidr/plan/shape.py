@@ -12,8 +12,8 @@ from typing import Any
 
 from lidr import config
 from lidr.errors import InputError, LidrError
-from lidr.policy import context_length
-from lidr.sources import model
+from lidr.models import folder as model
+from lidr.models.policy import context_length
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import lidr
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
 from lidr.git import git
-from lidr.jsonl import read_json
+from lidr.records.jsonl import read_json
 from lidr.tracking.hashes import dvc_hash
 
 # MLflow's limits; longer values are refused, and with them the whole batch.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lidr import paths
 from lidr.errors import InputError
-from lidr.jsonl import read_json, write_json
+from lidr.records.jsonl import read_json, write_json
 from lidr.tracking.store import project_root
 
 _LARGE = 64 * 1024 * 1024

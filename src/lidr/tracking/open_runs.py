@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from msgspec import Struct
 
 from lidr import paths
-from lidr.jsonl import read_json, write_json
+from lidr.records.jsonl import read_json, write_json
 from lidr.tracking import store
 from lidr.tracking.batches import log_batches, now
 from lidr.tracking.parents import OUTER_TAG, PARENT_TAG

@@ -22,7 +22,7 @@ import msgspec
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.jsonl import write_json
+from lidr.records.jsonl import write_json
 from lidr.tracking import describe, models
 from lidr.tracking.batches import log_batches
 from lidr.tracking.describe import key

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lidr.errors import InputError, one_line
-from lidr.jsonl import read_json, write_json
+from lidr.records.jsonl import read_json, write_json
 
 if TYPE_CHECKING:
     from lidr import config

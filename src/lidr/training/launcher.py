@@ -1,9 +1,9 @@
-"""Stage `train` on several processes: `accelerate launch`, whose processes run `python -m lidr.stages.train`.
+"""Stage `train` on several processes: `accelerate launch`, whose processes run `python -m lidr.training.stage`.
 
     train: {..., accelerate: profiles/accelerate/cpu.yaml}
 
     $ lidr train m1
-    accelerate launch --config_file profiles/accelerate/cpu.yaml --num_processes 2 -m lidr.stages.train m1 .lidr/...
+    accelerate launch --config_file profiles/accelerate/cpu.yaml --num_processes 2 -m lidr.training.stage m1 .lidr/...
 
 The processes share a folder: metrics.jsonl has what the first of them logs, `done.json` what the stage returns and
 `error` why it failed, in one line.

@@ -32,9 +32,10 @@ from trl.trainer import dpo_trainer
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
-from lidr import config, policy
+from lidr import config
 from lidr.errors import InputError
-from lidr.training import checkpoints, targets
+from lidr.models import policy, targets
+from lidr.training import checkpoints
 from lidr.training.callbacks import LogCallback, LogMetrics, SaveCallback
 from lidr.training.checkpoints import WritesCheckpoints
 from lidr.training.finite import FiniteCallback, StopsWhereNotFinite

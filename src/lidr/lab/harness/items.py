@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lidr.lab import world
-from lidr.languages import english_name
-from lidr.wording import translation_conversation
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import translation_conversation
 
 FOLDER = Path(__file__).parent  # of the YAML files
 ITEMS, SEED = 25, 42

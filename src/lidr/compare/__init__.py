@@ -1,0 +1,1 @@
+"""All models side by side: tables, tests, plots and pages."""

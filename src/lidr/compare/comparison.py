@@ -1,0 +1,251 @@
+"""The numbers of stage `compare`: each model's level and its changes, with intervals and paired tests.
+
+    >>> mgsm = compare_models(settings).benchmarks[0]
+    >>> mgsm.figures["m2"]["es"].level
+    Interval(estimate=0.84, low=0.789..., high=0.88..., n=250)
+    >>> mgsm.figures["m2"]["es"].changes["m0"].p
+    1.2e-16
+
+Values are in the benchmark's own unit (a share, or a win rate from 0 to 100); `Benchmark.points` makes
+percentage points of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lidr import config, paths
+from lidr.compare.samples import Sample, draw
+from lidr.errors import InputError
+from lidr.evaluation import statistics
+from lidr.evaluation.registry import ALPACA, AVERAGE, KINDS, TRAINED, TRANSFER, Groups, Kind, Rows, read
+
+__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "Benchmark", "Change", "Comparison", "Figures", "compare_models"]
+
+Scores = dict[str, dict[str, float]]  # by place and id; what was not judged is left out
+
+
+@dataclass(frozen=True)
+class Change:
+    """A model against another one on the same items; `p_holm` is for places only, averages have no family."""
+
+    test: statistics.Comparison
+    p_holm: float | None
+
+    @property
+    def p(self) -> float:
+        """The p value that decides: Holm's where there is one."""
+        return self.test.p_value if self.p_holm is None else self.p_holm
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One model in one place or group: level, counts of what went wrong, changes by the model compared with."""
+
+    level: statistics.Interval
+    items: int
+    counts: dict[str, int]
+    changes: dict[str, Change]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark's figures by model, and by place or group; a place is a language or a task."""
+
+    name: str
+    title: str
+    measure: str
+    what: str
+    expected: str  # what `Sample.expected` is called
+    unit: float
+    middle: float | None  # the level of a model that is as good as the baseline
+    by: str  # what a place is: language or task
+    places: tuple[str, ...]
+    groups: Groups
+    figures: dict[str, dict[str, Figures]]
+    baseline_off_target: dict[str, int]
+    samples: tuple[Sample, ...]
+    items: tuple[dict[str, Any], ...]  # an item's text and each model's score of it
+
+    def points(self, value: float) -> float:
+        """A value of this benchmark in percentage points."""
+        return value * self.unit
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All models of a pipeline on all benchmarks."""
+
+    settings: config.Settings
+    models: tuple[str, ...]
+    benchmarks: tuple[Benchmark, ...]
+
+    @property
+    def alpha(self) -> float:
+        """The level below which a p value is called significant."""
+        return round(1 - self.settings.compare.confidence, 12)
+
+    def is_significant(self, change: Change) -> bool:
+        return change.p < self.alpha
+
+    def references(self, model: str) -> tuple[str, ...]:
+        """The models that this one is compared with: m0 and the one before it."""
+        return references(self.settings, model)
+
+
+def compare_models(settings: config.Settings) -> Comparison:
+    """Read all models' answers and verdicts and compare them; raises InputError where the items differ."""
+    models = tuple(sorted(settings.models, key=config.iteration_number))
+    places = {kind.name: kind.places(settings) for kind in KINDS}
+    measured = [kind for kind in KINDS if places[kind.name]]
+    return Comparison(
+        settings, models, tuple(_benchmark(settings, models, kind, places[kind.name]) for kind in measured)
+    )
+
+
+def references(settings: config.Settings, model: str) -> tuple[str, ...]:
+    """m0 and the model before, each once; none for m0."""
+    if model == paths.BASE:
+        return ()
+    return tuple(dict.fromkeys((paths.BASE, settings.iteration(model).previous)))
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def _benchmark(settings: config.Settings, models: tuple[str, ...], kind: Kind, places: tuple[str, ...]) -> Benchmark:
+    rows = read(kind, models, places)
+    groups = kind.groups(settings, places)
+    scores = {model: _scores(kind, model, rows[model], places) for model in models}
+    figures = {model: _figures(settings, kind, rows, scores, model, groups) for model in models}
+    return Benchmark(
+        name=kind.name,
+        title=kind.title,
+        measure=kind.measure,
+        what=kind.what(settings),
+        expected=kind.expected,
+        unit=kind.unit,
+        middle=kind.middle,
+        by=kind.by,
+        places=places,
+        groups=groups,
+        figures=figures,
+        baseline_off_target=_baseline_off_target(rows[models[0]], places) if kind is ALPACA else {},
+        samples=draw(settings, kind, models, rows),
+        items=tuple(_item(kind, rows, key) for key in rows[models[0]]),
+    )
+
+
+def _item(kind: Kind, rows: Mapping[str, Rows], key: str) -> dict[str, Any]:
+    first = next(iter(rows.values()))[key]
+    # A task stands for a language here: MLflow's tables have one set of columns for all benchmarks.
+    about = {"benchmark": kind.name, "lang": kind.place(first), "id": first.id, "prompt": first.prompt}
+    return about | {model: kind.score(own[key]) for model, own in rows.items()}
+
+
+def _baseline_off_target(rows: Rows, languages: Sequence[str]) -> dict[str, int]:
+    return {lang: sum(row.baseline_off_target for row in rows.values() if row.lang == lang) for lang in languages}
+
+
+def _scores(kind: Kind, model: str, rows: Rows, places: Sequence[str]) -> Scores:
+    scores: Scores = {place: {} for place in places}
+    for row in rows.values():
+        score = kind.score(row)
+        if score is not None:
+            scores[kind.place(row)][row.id] = score
+    for place, by_id in scores.items():
+        if not by_id:
+            raise InputError(f"not one row in {place!r} is judged", kind.path(model))
+    return scores
+
+
+def _figures(
+    settings: config.Settings,
+    kind: Kind,
+    rows: Mapping[str, Rows],
+    scores: Mapping[str, Scores],
+    model: str,
+    groups: Mapping[str, Sequence[str]],
+) -> dict[str, Figures]:
+    how = (settings.compare.confidence, settings.seed, settings.compare.resamples)
+    own, places = scores[model], list(scores[model])
+    levels = {place: kind.level(list(own[place].values()), *how) for place in places}
+    levels |= {group: _average(kind, kind.path(model), own, members, how) for group, members in groups.items()}
+    changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
+    for other in references(settings, model):
+        for place, change in paired_changes(kind, kind.path(model), scores[other], own, groups, how).items():
+            changes[place][other] = change
+    members = {place: (place,) for place in places} | dict(groups)
+    return {
+        place: _one(
+            kind, level, [row for row in rows[model].values() if kind.place(row) in members[place]], changes[place]
+        )
+        for place, level in levels.items()
+    }
+
+
+def _one(kind: Kind, level: statistics.Interval, rows: Sequence[Any], changes: dict[str, Change]) -> Figures:
+    counts = {name: sum(map(counted, rows)) for name, counted in kind.counts.items()}
+    return Figures(level, len(rows), counts, changes)
+
+
+def _average(
+    kind: Kind, where: str | Path, scores: Scores, members: Sequence[str], how: tuple[float, int, int]
+) -> statistics.Interval:
+    if kind.is_parallel:
+        return statistics.macro_interval(judged_in_all(where, scores, scores, members)[0], *how)
+    return statistics.task_interval({place: scores[place] for place in members}, *how)
+
+
+def paired_changes(
+    kind: Kind,
+    where: str | Path,
+    first: Scores,
+    second: Scores,
+    groups: Mapping[str, Sequence[str]],
+    how: tuple[float, int, int],
+) -> dict[str, Change]:
+    """Second minus first in every place, adjusted over the places, and for each group.
+
+    `how` is the confidence, the seed and the number of resamples. Raises InputError, which names `where`, if no item is
+    judged for both.
+    """
+    tests = {}
+    for place in first:
+        before, after = judged_in_all(where, first, second, [place])
+        tests[place] = kind.change(list(before[place].values()), list(after[place].values()), *how)
+    adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
+    changes = {place: Change(test, adjusted[place]) for place, test in tests.items()}
+    for group, members in groups.items():
+        changes[group] = Change(_average_change(kind, where, first, second, members, how), None)
+    return changes
+
+
+def _average_change(
+    kind: Kind, where: str | Path, first: Scores, second: Scores, members: Sequence[str], how: tuple[float, int, int]
+) -> statistics.Comparison:
+    if kind.is_parallel:
+        before, after = judged_in_all(where, first, second, members)
+        return statistics.macro_comparison(before, after, *how)
+    before, after = ({place: scores[place] for place in members} for scores in (first, second))
+    return statistics.task_comparison(before, after, *how)
+
+
+def judged_in_all(where: str | Path, first: Scores, second: Scores, languages: Iterable[str]) -> tuple[Scores, Scores]:
+    """Both models' scores of the items that are judged for both of them in all of these languages."""
+    members = list(languages)
+    ids = [
+        item
+        for item in first[members[0]]
+        if all(item in scores[lang] for scores in (first, second) for lang in members)
+    ]
+    if not ids:
+        raise InputError(f"no item is judged for both models in {', '.join(members)}", where)
+    return _only(first, members, ids), _only(second, members, ids)
+
+
+def _only(scores: Scores, languages: Sequence[str], ids: Sequence[str]) -> Scores:
+    return {lang: {item: scores[lang][item] for item in ids} for lang in languages}

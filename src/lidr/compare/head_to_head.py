@@ -1,0 +1,99 @@
+"""Contests outside the pipeline: two of its models against each other, or a published model against the baseline.
+
+    $ lidr alpaca m2 --against m1
+    alpaca m2 against m1: win rate 58.1 on average over 7 languages, length-controlled 57.9
+      en 50.8 [49.2, 52.4] · wins 10.4% · ties 81.2% · losses 8.4% · n = 250
+      ...
+
+    reports/judged/m2-against-m1/{verdicts.jsonl,metrics.json,index.html}
+
+Two models of the pipeline are judged in both orders, on the answers that `lidr alpaca` kept; published outputs as
+`alpaca.judge.both_orders` says. The folder is none of reports/alpaca, on which the stage `compare` depends: looking at
+two models does not make the pipeline out of date.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from lidr import config, paths
+from lidr.compare.contest_page import html
+from lidr.errors import InputError
+from lidr.evaluation.alpaca.baseline import instructions, published_answers
+from lidr.evaluation.alpaca.stage import Answers, baseline_answers, judge_items, summarise
+from lidr.evaluation.answers import Metrics, key
+from lidr.evaluation.judges import open_judge
+from lidr.records import Prompt, Response, Verdict
+from lidr.records.jsonl import atomic_folder, read_by_key, write_json, write_rows, write_text
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two models and their answers to the same instructions, by `id:lang`; `inputs` is where the answers come from."""
+
+    settings: config.Settings
+    model: str
+    other: str
+    items: Sequence[Prompt]
+    own: Answers
+    theirs: Answers
+    inputs: tuple[Path, ...]
+
+
+def of_models(settings: config.Settings, model: str, other: str) -> Match:
+    """Two models of the pipeline, to be judged in both orders; raises InputError where an answer is not there."""
+    if settings.model(model) == settings.model(other):
+        raise InputError(f"{model!r} against itself; two models are expected")
+    items = instructions(settings)
+    judge = replace(settings.alpaca.judge, both_orders=True)
+    settings = replace(settings, alpaca=replace(settings.alpaca, judge=judge))
+    kept = tuple(paths.alpaca(name) / paths.VERDICTS for name in (model, other))
+    return Match(settings, model, other, items, _kept(model, items), _kept(other, items), kept)
+
+
+def of_published(settings: config.Settings, generator: str, folder: Path) -> Match:
+    """A generator with outputs in the folder and the baseline; raises InputError where an output is not there."""
+    if not re.fullmatch(config.GENERATOR, generator):
+        raise InputError(f"{generator!r} cannot be the name of a folder; letters, digits and . + - _ are expected")
+    items = instructions(settings)
+    own = {f"{row.id}:{row.lang}": row for row in published_answers(settings, items, folder, generator)}
+    sources = (folder, paths.baseline())
+    return Match(settings, generator, settings.baseline.model, items, own, baseline_answers(items), sources)
+
+
+def run(match: Match) -> Metrics:
+    """Judge, and write verdicts, figures and page, whole or not at all; returns the figures."""
+    settings, model, other = match.settings, match.model, match.other
+    verdicts = judge_items(settings, open_judge(settings), match.items, match.own, match.theirs)
+    metrics = summarise(settings, verdicts)
+    page = html(settings, model, other, metrics, verdicts)
+    with atomic_folder(paths.judged(model, other)) as folder:
+        write_rows(folder / paths.VERDICTS, verdicts)
+        write_json(folder / paths.METRICS, metrics)
+        write_text(folder / paths.PAGE, page)
+    return metrics
+
+
+def _kept(model: str, items: Sequence[Prompt]) -> dict[str, Response]:
+    """The model's answers from its own verdicts."""
+    path = paths.alpaca(model) / paths.VERDICTS
+    rows = read_by_key(path, Verdict, key=lambda row: f"{row.id}:{row.lang}")
+    for item in items:
+        if key(item) not in rows or rows[key(item)].prompt != item.text:
+            raise InputError(f"no answer to {item.id!r} in {item.lang!r} as it is now; run `lidr alpaca {model}`", path)
+    return {
+        name: Response(
+            id=row.id,
+            lang=row.lang,
+            text=row.completion,
+            finish_reason=row.finish_reason,
+            prompt_tokens=0,
+            completion_tokens=0,
+        )
+        for name, row in rows.items()
+    }

@@ -1,0 +1,153 @@
+"""Two pipelines side by side, from what MLflow has of them: `lidr compare --runs A B`.
+
+    A  lab · beta 0.02 · 400 prompts  3f1c9a04b7d2...
+    B  lab · beta 0.1 · 400 prompts  77aa01bb04c1...
+       train.beta  0.02 | 0.1
+
+    MGSM accuracy, %
+                  A m0     A m1     A m2     B m0     B m1     B m2   B - A at m2
+    en            87.6     81.2     81.6     87.6     80.4     80.8   -0.8 points [-3.0, 1.2], p = 1.000 (Holm), n = 250
+
+Items are joined by language and id. A win rate has a meaning against its own baseline only: where the pipelines'
+baselines may differ, the table says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from lidr.compare.comparison import Change, Scores, judged_in_all, paired_changes
+from lidr.compare.report import number, p_value, signed
+from lidr.config import iteration_number
+from lidr.errors import InputError
+from lidr.evaluation.registry import AVERAGE, KINDS, Kind
+from lidr.tracking.pipelines import Pipeline
+
+# What a row says beside each model's score.
+ITEM = ("benchmark", "lang", "id", "prompt")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One benchmark of both pipelines: levels by model and place of each, and B minus A at `model`."""
+
+    kind: Kind
+    model: str
+    languages: tuple[str, ...]
+    levels: tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]
+    changes: dict[str, Change]
+
+
+def contrast(kind: Kind, first: Pipeline, second: Pipeline) -> Contrast:
+    """Both pipelines on a benchmark, tested at the last model that both have; raises InputError where items differ."""
+    own, others = _rows(kind, first), _rows(kind, second)
+    _check_same_items(kind, own, others)
+    one, other = _scores(own), _scores(others)
+    shared = [model for model in one if model in other]
+    if not shared:
+        raise InputError(f"the pipelines share no model: {', '.join(one)} and {', '.join(other)}")
+    model = max(shared, key=iteration_number)
+    languages = tuple(one[model])
+    params = first.params
+    how = (float(params["compare.confidence"]), int(params["seed"]), int(params["compare.resamples"]))
+    where, groups = f"{kind.title} of {second.name}", {AVERAGE: languages}
+    changes = paired_changes(kind, where, one[model], other[model], groups, how)
+    return Contrast(kind, model, languages, (_levels(kind, one, where), _levels(kind, other, where)), changes)
+
+
+def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Settings that are not the same: name, the first pipeline's value, the second's; `-` where it has none."""
+    names = dict.fromkeys((*first, *second))
+    return [(n, first.get(n, "-"), second.get(n, "-")) for n in names if first.get(n) != second.get(n)]
+
+
+def text(first: Pipeline, second: Pipeline) -> str:
+    """The comparison for the terminal."""
+    lines = [f"A  {first.name}  {first.run_id}", f"B  {second.name}  {second.run_id}"]
+    lines += [f"   {name}  {one} | {other}" for name, one, other in differences(first.params, second.params)]
+    measured = [{row["benchmark"] for row in pipeline.rows} for pipeline in (first, second)]
+    for kind in KINDS:
+        if kind.is_optional and not all(kind.name in names for names in measured):
+            lines += ["", f"{kind.title}: only one of both has it"] if any(kind.name in n for n in measured) else []
+        else:
+            lines += ["", f"{kind.title} {kind.measure}, %", *_table(contrast(kind, first, second))]
+    if not _have_same_baseline(first, second):
+        lines += ["", "Their base or baseline differs: each win rate is against the pipeline's own baseline."]
+    return "\n".join(lines)
+
+
+def _rows(kind: Kind, pipeline: Pipeline) -> list[dict[str, Any]]:
+    rows = [row for row in pipeline.rows if row["benchmark"] == kind.name]
+    if not rows:
+        raise InputError(f"{pipeline.name} ({pipeline.run_id}) has no item of {kind.title} in MLflow")
+    return rows
+
+
+def _check_same_items(kind: Kind, first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> None:
+    one, other = ({(row["lang"], row["id"]): row["prompt"] for row in rows} for rows in (first, second))
+    odd = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+    if odd:
+        lang, item = odd[0]
+        raise InputError(
+            f"{kind.title}: {len(odd)} items are not the same in both pipelines, the first is '{item}:{lang}'; "
+            "pipelines that were evaluated on the same items are expected"
+        )
+
+
+def _scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, Scores]:
+    """By model: what was judged, by language and id."""
+    models = [name for name in rows[0] if name not in ITEM]
+    scores: dict[str, Scores] = {model: {row["lang"]: {} for row in rows} for model in models}
+    for row in rows:
+        for model in models:
+            if row[model] is not None:
+                scores[model][row["lang"]][row["id"]] = row[model]
+    return scores
+
+
+def _levels(kind: Kind, scores: Mapping[str, Scores], where: str) -> dict[str, dict[str, float]]:
+    """By model: the mean of each place, and the average; of translated items, of those judged in all languages."""
+    levels = {}
+    for model, by_language in scores.items():
+        in_all = by_language
+        if kind.is_parallel:
+            in_all, _ = judged_in_all(where, by_language, by_language, list(by_language))
+        means = {lang: fmean(values.values()) for lang, values in by_language.items()}
+        levels[model] = means | {AVERAGE: fmean(fmean(values.values()) for values in in_all.values())}
+    return levels
+
+
+def _have_same_baseline(first: Pipeline, second: Pipeline) -> bool:
+    names = [name for name in first.params if name.startswith(("base.", "baseline."))]
+    return first.tags.get("lidr.base") == second.tags.get("lidr.base") and all(
+        first.params.get(name) == second.params.get(name) for name in names
+    )
+
+
+def _table(contrast: Contrast) -> list[str]:
+    unit = contrast.kind.unit
+    columns = [(pipeline, model) for pipeline in (0, 1) for model in contrast.levels[pipeline]]
+    width = max(9, *(len(place) + 2 for place in contrast.languages))
+    lines = [
+        _line(
+            "".ljust(width), [f"{'AB'[pipeline]} {model}" for pipeline, model in columns], f"B - A at {contrast.model}"
+        )
+    ]
+    for place in (*contrast.languages, AVERAGE):
+        cells = [number(unit * contrast.levels[pipeline][model][place]) for pipeline, model in columns]
+        lines.append(_line(place.ljust(width), cells, _change(contrast.changes[place], unit)))
+    return lines
+
+
+def _line(place: str, cells: Sequence[str], change: str) -> str:
+    return place + "".join(f"{cell:>9}" for cell in cells) + f"   {change}"
+
+
+def _change(change: Change, unit: float) -> str:
+    test = change.test
+    holm = "" if change.p_holm is None else " (Holm)"
+    span = f"[{number(unit * test.low)}, {number(unit * test.high)}]"
+    return f"{signed(unit * test.difference)} points {span}, {p_value(change.p)}{holm}, n = {test.n}"

@@ -1,1 +1,0 @@
-"""Benchmarks, scorers, judges and statistics; the stages `mgsm`, `baseline`, `alpaca` and `compare`."""

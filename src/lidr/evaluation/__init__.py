@@ -1,0 +1,1 @@
+"""What measures a model: a package a benchmark, judges and statistics."""

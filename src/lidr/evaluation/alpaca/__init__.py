@@ -1,0 +1,1 @@
+"""Win rate on X-AlpacaEval's instructions."""

@@ -1,0 +1,63 @@
+"""Stage `baseline`: the answers that a model's are compared with in `alpaca`.
+
+    $ lidr baseline
+    baseline: 1,750 answers by m0 in 7 languages
+
+    reports/alpaca/baseline/answers.jsonl:
+    {"id":"lab-4","lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop","prompt_tokens":14,
+     "completion_tokens":19}
+
+They are a pipeline model's own, or published ones, which `alpaca_formats` reads.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lidr import config, paths
+from lidr.engines.base import response_of
+from lidr.engines.shards import discard
+from lidr.evaluation.alpaca.formats import load_outputs, load_prompts
+from lidr.evaluation.answers import ask, key, lab_items
+from lidr.models import policy
+from lidr.records import Prompt, Response
+from lidr.records.jsonl import write_rows
+
+STAGE = "baseline"
+
+
+def run(settings: config.Settings) -> list[Response]:
+    """Answer all instructions with the baseline model, or read its published answers, and write them."""
+    items = instructions(settings)
+    baseline = settings.baseline
+    responses = (
+        published_answers(settings, items, Path(baseline.source), baseline.model)
+        if baseline.is_published
+        else _answers(settings, items)
+    )
+    write_rows(paths.baseline() / paths.ANSWERS, responses)
+    discard(paths.shards(STAGE, baseline.model))
+    return responses
+
+
+def instructions(settings: config.Settings) -> list[Prompt]:
+    """The instructions of `alpaca`, in all its languages."""
+    alpaca = settings.alpaca
+    if alpaca.source == "lab":
+        return lab_items("instructions", alpaca.languages, alpaca.items, settings.seed)
+    return [item for lang in alpaca.languages for item in load_prompts(Path(alpaca.source), lang, alpaca.items)]
+
+
+def published_answers(settings: config.Settings, items: list[Prompt], folder: Path, generator: str) -> list[Response]:
+    """A generator's published answers to the instructions, in all languages."""
+    return [
+        answer
+        for lang in settings.alpaca.languages
+        for answer in load_outputs(folder, lang, generator, [item for item in items if item.lang == lang])
+    ]
+
+
+def _answers(settings: config.Settings, items: list[Prompt]) -> list[Response]:
+    model, alpaca = policy.resolve(settings.baseline.model), settings.alpaca
+    completions = ask(settings, model, STAGE, items, alpaca.max_new_tokens, alpaca.repetition_penalty)
+    return [response_of(item, completions[key(item)]) for item in items]

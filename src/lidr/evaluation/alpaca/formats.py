@@ -1,0 +1,106 @@
+"""X-AlpacaEval's published files: prompts, and a model's outputs, in one JSON list a language.
+
+    prompts/es.json
+    [{"id": 1, "dataset": "helpful_base", "instruction": "¿Dime nombres de ...?"}, ...]
+
+    outputs/es/gpt-4-turbo-2024-04-09/model_outputs.json, or outputs/es.json
+    [{"generator": "gpt-4-turbo-2024-04-09", "dataset": "helpful_base", "id": 1, "instruction": "¿Dime ...", "output":
+      "Claro, aquí tienes ..."}, ...]
+
+The two are joined on the instruction, which is unique within a language; an output's `id` is not looked at, for it may
+be text, a number or missing. A prompt's `id` joins the languages; where no row has one, it is the row's number. JSON
+lines are read as well (`lidr.records.published`). A file that is not as expected ends in an InputError with file and
+row, counted from 1. A generator may be named OWNER/MODEL: its folder is then OWNER/MODEL or OWNER__MODEL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lidr.errors import InputError
+from lidr.records import FinishReason, Prompt, PromptKind, Response, Source
+from lidr.records.published import Row, check_unique, read, short
+
+
+def load_prompts(folder: Path, lang: str, count: int) -> list[Prompt]:
+    """The first `count` prompts of the language."""
+    path = folder / f"{lang}.json"
+    rows, instructions = _rows(path)
+    if len(rows) < count:
+        raise InputError(f"{len(rows)} prompts; {count} are expected (alpaca.items)", path)
+    for row in rows:
+        if isinstance(given := row.values.get("input"), str) and given.strip():
+            raise row.error(
+                f"an input beside the instruction, {short(given)}; one instruction that holds it is expected"
+            )
+    ids = _ids(rows)
+    return [
+        Prompt(
+            id=ids[number],
+            lang=lang,
+            text=instructions[number],
+            source=Source(name=path.as_posix(), row=number),
+            kind=PromptKind.TASK,
+        )
+        for number in range(count)
+    ]
+
+
+def load_outputs(folder: Path, lang: str, generator: str, prompts: Sequence[Prompt]) -> list[Response]:
+    """The generator's answers to these prompts, in their order; raises InputError where one is missing."""
+    path = _output_file(folder, lang, generator)
+    rows, instructions = _rows(path)
+    outputs = {}
+    for row, instruction in zip(rows, instructions, strict=True):
+        if (name := row.text("generator")) != generator:
+            raise row.error(f"an output of {name!r}; outputs of {generator!r} are expected")
+        outputs[instruction] = row.text("output", blank=True)
+    for prompt in prompts:
+        if prompt.text not in outputs:
+            raise InputError(
+                f"no output for the instruction of row {prompt.source.row + 1} of {prompt.source.name}: "
+                f"{short(prompt.text)}; one for each instruction is expected",
+                path,
+            )
+    return [_response(prompt, outputs[prompt.text]) for prompt in prompts]
+
+
+def _response(prompt: Prompt, output: str) -> Response:
+    """What is published tells neither why an answer ended nor its tokens: it counts as ended by itself."""
+    return Response(
+        id=prompt.id,
+        lang=prompt.lang,
+        text=output,
+        finish_reason=FinishReason.STOP,
+        prompt_tokens=0,
+        completion_tokens=0,
+    )
+
+
+def _output_file(folder: Path, lang: str, generator: str) -> Path:
+    names = dict.fromkeys((generator, generator.replace("/", "__")))
+    places = [*(folder / lang / name / "model_outputs.json" for name in names), folder / f"{lang}.json"]
+    for place in places:
+        if place.is_file():
+            return place
+    others = ", ".join(map(str, places[1:]))
+    raise InputError(f"no such file, and no {others}; outputs of {generator!r} in {lang!r} are expected", places[0])
+
+
+def _rows(path: Path) -> tuple[list[Row], list[str]]:
+    """The file's rows and their instructions, which are all different."""
+    rows = read(path)
+    instructions = [row.text("instruction") for row in rows]
+    check_unique(instructions, rows, "instruction")
+    return rows, instructions
+
+
+def _ids(rows: Sequence[Row]) -> list[str]:
+    """The rows' ids as text; all rows have one, or none."""
+    for row in rows:
+        if row.has("id") != rows[0].has("id"):
+            raise row.error("some rows have an id and some do not; all or none are expected to")
+    ids = [row.id("id") if row.has("id") else str(number) for number, row in enumerate(rows, start=1)]
+    check_unique(ids, rows, "id")
+    return [f"alpaca-{name}" for name in ids]

@@ -1,0 +1,232 @@
+"""Stage `alpaca`: a model's win rate on instructions against a baseline, as a judge sees it, by language.
+
+    $ lidr alpaca m1
+    alpaca m1 against m0: win rate 71.2 on average over 7 languages, length-controlled 70.8
+      en 51.0 [48.6, 53.2] · es 78.4 [75.2, 81.4] · ...
+
+The win rate is 100 x the mean of (preference - 1): 50 where the model is as good as the baseline. Both answers and the
+verdict are kept in reports/alpaca/m1/verdicts.jsonl, the figures in metrics.json:
+
+    {"es": {"win_rate": 78.4, "low": 75.2, "high": 81.4, "standard_error": 1.6, "lc_win_rate": 77.9, "lc_low": 74.5,
+      "lc_high": 81.2, "wins": 0.6, "ties": 0.36, "losses": 0.04, "length": 38.2, "baseline_length": 35.1,
+      "off_target": 0.01, "baseline_off_target": 0.2, "truncated": 0.0, "unjudged": 0.0, "n": 250}, ...}
+
+With both orders there is `flips`, the share of contests in which the two orders name different winners, which then
+count as ties. A judge that is paid by the token adds `judge_prompt_tokens`, `judge_completion_tokens` and `judge_cost`;
+on average these and n are sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Any
+
+from lidr import config, paths
+from lidr.engines.base import response_of
+from lidr.engines.shards import discard
+from lidr.errors import InputError
+from lidr.evaluation.alpaca.baseline import instructions
+from lidr.evaluation.alpaca.length_controlled import length_controlled
+from lidr.evaluation.answers import Metrics, ask, key, rounded
+from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
+from lidr.evaluation.judges.base import FAULTS, is_flipped
+from lidr.evaluation.statistics import mean_interval
+from lidr.models import policy
+from lidr.records import TIE, FinishReason, Prompt, Response, Verdict
+from lidr.records.jsonl import read_by_key, write_json, write_rows
+from lidr.records.langid import identify, is_off_target
+
+STAGE = "alpaca"
+
+# Of one language only: an interval of the average would have to know how the languages' items hang together, which
+# `lidr compare` does.
+BY_LANGUAGE_ONLY = ("low", "high", "standard_error", "lc_low", "lc_high")
+SUMS = ("judge_prompt_tokens", "judge_completion_tokens", "judge_cost", "n")
+
+Answers = Mapping[str, Response]  # by `id:lang`
+
+
+def run(settings: config.Settings, model: str) -> Metrics:
+    """Answer, judge against the baseline's answers and write; returns the figures by language and on average."""
+    items = instructions(settings)
+    baseline = baseline_answers(items)
+    own = _answers(settings, model, items, baseline)
+    verdicts = judge_items(settings, open_judge(settings), items, own, baseline)
+    metrics = summarise(settings, verdicts)
+    folder = paths.alpaca(model)
+    write_rows(folder / paths.VERDICTS, verdicts)
+    write_json(folder / paths.METRICS, metrics)
+    discard(paths.shards(STAGE, model))
+    return metrics
+
+
+def baseline_answers(items: Sequence[Prompt]) -> dict[str, Response]:
+    """The baseline's answers, of which there must be one to each instruction."""
+    path = paths.baseline() / paths.ANSWERS
+    baseline = read_by_key(path, Response, key=lambda row: f"{row.id}:{row.lang}")
+    for item in items:
+        if key(item) not in baseline:
+            raise InputError(f"no answer to {item.id!r} in {item.lang!r}; run `lidr baseline`", path)
+    return baseline
+
+
+def judge_items(
+    settings: config.Settings, judge: Judge, items: Sequence[Prompt], own: Answers, baseline: Answers
+) -> list[Verdict]:
+    """Each instruction with both answers and the judge's preference, asked for a whole language at a time.
+
+    Raises InputError for a language whose off-target rate cannot be measured, before anything is paid for.
+    """
+    identify("", settings.alpaca.languages)
+    verdicts = []
+    for lang in settings.alpaca.languages:
+        members = [item for item in items if item.lang == lang]
+        contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in members]
+        for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
+            item = contest.instruction
+            verdicts.append(
+                Verdict(
+                    id=item.id,
+                    lang=item.lang,
+                    prompt=item.text,
+                    completion=contest.completion,
+                    reasoning=own[key(item)].reasoning,
+                    baseline=contest.baseline,
+                    preference=opinion.preference,
+                    finish_reason=own[key(item)].finish_reason,
+                    off_target=is_off_target(contest.completion, lang, settings.alpaca.languages),
+                    baseline_off_target=is_off_target(contest.baseline, lang, settings.alpaca.languages),
+                    swapped=opinion.swapped,
+                    orders=opinion.orders,
+                    judge_faults=opinion.faults,
+                    judge_prompt_tokens=opinion.prompt_tokens,
+                    judge_completion_tokens=opinion.completion_tokens,
+                )
+            )
+    return verdicts
+
+
+def outcome(verdict: Verdict) -> int | None:
+    """1 for a win, -1 for a loss, 0 for a tie; with both orders a win is one in both, and so is a loss."""
+    if verdict.preference is None:
+        return None
+    preferences = verdict.orders or (verdict.preference,)
+    signs = {(p > TIE) - (p < TIE) for p in preferences if p is not None}
+    return signs.pop() if len(signs) == 1 else 0
+
+
+def summarise(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics:
+    """The figures of each language, and their average."""
+    metrics = {
+        lang: _figures(settings, [verdict for verdict in verdicts if verdict.lang == lang])
+        for lang in settings.alpaca.languages
+    }
+    first = next(iter(metrics.values()))
+    average: dict[str, Any] = {
+        name: (sum if name in SUMS else fmean)([figures[name] for figures in metrics.values()])
+        for name in first
+        if name not in BY_LANGUAGE_ONLY
+    }
+    return metrics | {"average": rounded(average)}
+
+
+def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], baseline: Answers) -> Answers:
+    """The model's answers; the baseline's own are not generated a second time."""
+    if model == settings.baseline.model:
+        return {key(item): baseline[key(item)] for item in items}
+    alpaca = settings.alpaca
+    completions = ask(settings, policy.resolve(model), STAGE, items, alpaca.max_new_tokens, alpaca.repetition_penalty)
+    return {key(item): response_of(item, completions[key(item)]) for item in items}
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    n = len(verdicts)
+    outcomes = [outcome(verdict) for verdict in verdicts]
+    return rounded(
+        {
+            **_win_rates(settings, verdicts),
+            "wins": outcomes.count(1) / n,
+            "ties": outcomes.count(0) / n,
+            "losses": outcomes.count(-1) / n,
+            **_flips(settings, verdicts),
+            "length": fmean(len(v.completion) for v in verdicts),
+            "baseline_length": fmean(len(v.baseline) for v in verdicts),
+            "off_target": sum(v.off_target for v in verdicts) / n,
+            "baseline_off_target": sum(v.baseline_off_target for v in verdicts) / n,
+            "truncated": sum(v.finish_reason is FinishReason.LENGTH for v in verdicts) / n,
+            "unjudged": outcomes.count(None) / n,
+            **_faults(settings, verdicts),
+            **_expense(settings.alpaca.judge, verdicts),
+            "n": n,
+        }
+    )
+
+
+def _win_rates(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    rates = win_rates(verdicts)
+    compare = settings.compare
+    plain = mean_interval(rates, compare.confidence, settings.seed, compare.resamples)
+    controlled = length_controlled(
+        [v.preference for v in verdicts],
+        [len(v.completion) for v in verdicts],
+        [len(v.baseline) for v in verdicts],
+        confidence=compare.confidence,
+        resamples=compare.resamples,
+        seed=settings.seed,
+    )
+    return {
+        "win_rate": plain.estimate,
+        "low": plain.low,
+        "high": plain.high,
+        "standard_error": standard_error(rates),
+        "lc_win_rate": controlled.estimate,
+        "lc_low": controlled.low,
+        "lc_high": controlled.high,
+    }
+
+
+def win_rates(verdicts: Sequence[Verdict]) -> list[float]:
+    """What each judged contest adds to the win rate, 0 to 100."""
+    return [100 * (v.preference - 1) for v in verdicts if v.preference is not None]
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """The standard error of the mean; of a single value it is not known and given as 0."""
+    return stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
+
+
+def _flips(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    asked = [v.orders for v in verdicts if v.orders and None not in v.orders]
+    if not asked and not settings.alpaca.judge.in_both_orders:
+        return {}
+    return {"flips": sum(map(is_flipped, asked)) / max(1, len(asked))}
+
+
+def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Of a judge that replies in text: the share of its replies that hold no verdict, by the reason."""
+    judge = settings.alpaca.judge
+    if not (isinstance(judge, config.OpenAIJudge) and judge.reply == "text"):
+        return {}
+    asked = (2 if judge.in_both_orders else 1) * len(verdicts)
+    return {
+        f"judge_{fault}": sum(verdict.judge_faults.count(fault) for verdict in verdicts) / asked for fault in FAULTS
+    }
+
+
+def _expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """Tokens of all verdicts, those taken from the journal among them, and what they cost at the prices given."""
+    if not isinstance(judge, config.OpenAIJudge):
+        return {}
+    prompt, completion = (
+        sum(v.judge_prompt_tokens for v in verdicts),
+        sum(v.judge_completion_tokens for v in verdicts),
+    )
+    tokens: dict[str, float] = {"judge_prompt_tokens": prompt, "judge_completion_tokens": completion}
+    if judge.prompt_price is None or judge.completion_price is None:
+        return tokens
+    return {**tokens, "judge_cost": (prompt * judge.prompt_price + completion * judge.completion_price) / 1e6}

@@ -1,0 +1,80 @@
+"""What both benchmarks share: the items to ask, and a model's completions of them.
+
+>>> items = lab_items("instructions", "es", count=250, seed=42)
+>>> ask(settings, policy.resolve("m1"), "alpaca", items, max_new_tokens=64, repetition_penalty=1.0)
+{'lab-4:es': Completion(...), ...}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any, Literal
+
+from lidr import config, paths
+from lidr.engines.base import Completion, Request, Sampling, open_engine
+from lidr.engines.shards import generate_in_shards
+from lidr.models.policy import Policy
+from lidr.records import Prompt
+from lidr.records.prompt_templates import prompt_conversation
+
+# Figures by language, and their plain average under `average`.
+Metrics = dict[str, dict[str, float]]
+
+
+def lab_items(
+    kind: Literal["problems", "instructions"], languages: Sequence[str], count: int, seed: int
+) -> list[Prompt]:
+    """The lab's evaluation items in all languages; none shares its operands with any training task."""
+    from lidr.lab import source
+
+    kinds = source.PROBLEMS if kind == "problems" else source.INSTRUCTIONS
+    return [
+        item for lang in languages for item in source.prompts("evaluation", lang, count, seed, kinds=kinds).values()
+    ]
+
+
+def ask(
+    settings: config.Settings,
+    model: Policy,
+    stage: str,
+    items: Sequence[Prompt],
+    max_new_tokens: int,
+    repetition_penalty: float,
+    stop: Callable[[Prompt], Sequence[str]] = lambda item: (),
+) -> dict[str, Completion]:
+    """The model's greedy completions by `id:lang`; `stop` gives the strings that end an item's answer.
+
+    The caller discards the shards once its output is written.
+    """
+    completions: dict[str, Completion] = {}
+    with closing(open_engine(settings.engine, model)) as engine:
+        for strings, asked in _by_stop_strings(items, stop).items():
+            completions |= generate_in_shards(
+                engine,
+                [Request(key(item), prompt_conversation(item.text)) for item in asked],
+                Sampling(max_new_tokens, repetition_penalty=repetition_penalty, stop=strings, seed=settings.seed),
+                paths.shards(stage, model.name),
+                settings.engine.rows_per_shard,
+                f"{stage} {model.name}",
+            )
+    return completions
+
+
+def _by_stop_strings(
+    items: Sequence[Prompt], stop: Callable[[Prompt], Sequence[str]]
+) -> dict[tuple[str, ...], list[Prompt]]:
+    groups: dict[tuple[str, ...], list[Prompt]] = {}
+    for item in items:
+        groups.setdefault(tuple(stop(item)), []).append(item)
+    return groups
+
+
+def key(item: Prompt) -> str:
+    """What joins an item and its completion: id and language."""
+    return f"{item.id}:{item.lang}"
+
+
+def rounded(figures: dict[str, Any]) -> dict[str, float]:
+    """To six digits: what DVC keeps must not depend on the last bits of a float."""
+    return {name: value if isinstance(value, int) else round(float(value), 6) for name, value in figures.items()}

@@ -1,0 +1,1 @@
+"""Other abilities, by tasks of lm-evaluation-harness."""

@@ -1,0 +1,100 @@
+"""lm_eval's samples as items: what was asked, what the model said, and how each metric scores it.
+
+    >>> items(results)[0]
+    HarnessItem(id='lab_sums:0', task='lab_sums_en', lang='en', metric='acc', score=1.0, version='1.0', ...)
+
+A task's headline metric is the first of its own list that has a value between 0 and 1 for each item, where higher is
+better; a task without one (perplexities, corpus scores) is refused, since models could not be paired on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lidr.errors import InputError
+from lidr.records import UNDETERMINED, HarnessItem
+from lidr.records.languages import locale
+
+
+def items(results: Mapping[str, Any]) -> list[HarnessItem]:
+    """All items in the order of tasks and documents; raises InputError for a task without a metric of items."""
+    return [item for task in results["samples"] for item in _of_task(task, results)]
+
+
+def language(task: str) -> str:
+    """The language in a task's name: its last part that is a language's code, as in `truthfulqa_es_mc2`."""
+    return next((part for part in reversed(task.split("_")) if _is_language(part)), UNDETERMINED)
+
+
+def family(task: str) -> str:
+    """The task's name without its language: `m_mmlu_es` and `m_mmlu_de` are one family."""
+    lang = language(task)
+    before, _, after = f"_{task}_".rpartition(f"_{lang}_")
+    return task if lang == UNDETERMINED else f"{before}_{after}".strip("_")
+
+
+def _is_language(part: str) -> bool:
+    if len(part) != 2:
+        return False
+    try:
+        return bool(locale(part))
+    except InputError:
+        return False
+
+
+def _of_task(task: str, results: Mapping[str, Any]) -> Iterator[HarnessItem]:
+    samples = results["samples"][task]
+    # A task may read an answer in several ways (filters); the first one is its own first choice.
+    samples = [sample for sample in samples if sample["filter"] == samples[0]["filter"]]
+    metrics = [name for name in samples[0]["metrics"] if _is_share(samples, name, results["higher_is_better"][task])]
+    if not metrics:
+        found = ", ".join(samples[0]["metrics"])
+        raise InputError(f"harness.tasks: {task!r} has no metric from 0 to 1 for each item, only {found}")
+    for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
+        scores = {name: round(float(sample[name]), 6) for name in metrics}
+        texts = _choices(sample)
+        yield HarnessItem(
+            id=f"{family(task)}:{sample['doc_id']}",
+            task=task,
+            lang=language(task),
+            prompt=str(sample["arguments"][0][0]),
+            gold=_gold(sample, texts),
+            completion=_completion(sample, texts),
+            metric=metrics[0],
+            score=scores[metrics[0]],
+            scores=scores,
+            version=str(results["versions"][task]),
+        )
+
+
+def _is_share(samples: Sequence[Mapping[str, Any]], name: str, higher_is_better: Mapping[str, Any]) -> bool:
+    if higher_is_better.get(name) is False:
+        return False
+    values = [sample[name] for sample in samples]
+    # numpy's numbers are no int or float to Python.
+    return all(not isinstance(v, (str, list, tuple, dict)) and v is not None and 0 <= float(v) <= 1 for v in values)
+
+
+def _choices(sample: Mapping[str, Any]) -> list[str]:
+    """The texts between which a model chooses by likelihood; none where it writes an answer."""
+    if isinstance(sample["arguments"][0][-1], dict):
+        return []
+    endings = [str(arguments[-1]) for arguments in sample["arguments"]]
+    # Some tasks (Winogrande) put the choices into the beginning, before one and the same ending.
+    is_at_the_end = len(endings) == 1 or len(set(endings)) > 1
+    return endings if is_at_the_end else [str(arguments[0]) for arguments in sample["arguments"]]
+
+
+def _gold(sample: Mapping[str, Any], texts: Sequence[str]) -> str:
+    target = sample["target"]
+    return texts[target] if isinstance(target, int) and 0 <= target < len(texts) else str(target)
+
+
+def _completion(sample: Mapping[str, Any], texts: Sequence[str]) -> str:
+    """The likeliest choice, or the text as the model wrote it."""
+    if not texts:
+        return str(sample["resps"][0][0])
+    likelihoods = [response[0] for response in sample["filtered_resps"]]
+    best = max(range(len(likelihoods)), key=likelihoods.__getitem__)
+    return texts[best] if len(texts) > 1 or sample["filtered_resps"][0][1] else ""

@@ -1,0 +1,30 @@
+"""Judges: which of two answers to the same instruction is better. `base` is the contract, the others are judges.
+
+>>> judge = open_judge(settings)
+>>> judge_all(judge, [Contest(item, "El número mayor es 61.", "The larger number is 34.")])
+[Opinion(preference=2.0, ...)]
+"""
+
+from __future__ import annotations
+
+from lidr import config
+from lidr.evaluation.judges.base import Contest, Judge, Opinion, judge_all
+
+__all__ = ["Contest", "Judge", "Opinion", "judge_all", "open_judge"]
+
+
+def open_judge(settings: config.Settings, both_orders: bool | None = None) -> Judge:
+    """The judge that params.yaml names; `both_orders` overrules it. A model is loaded when it is first asked."""
+    judge = settings.alpaca.judge
+    both = judge.in_both_orders if both_orders is None else both_orders
+    if isinstance(judge, config.OpenAIJudge):
+        from lidr.evaluation.judges.openai import openai_judge
+
+        return openai_judge(judge, both)
+    if isinstance(judge, config.LocalJudge):
+        from lidr.evaluation.judges.local import local_judge
+
+        return local_judge(judge, settings.engine, both)
+    from lidr.evaluation.judges.lab import LabJudge
+
+    return LabJudge(both)

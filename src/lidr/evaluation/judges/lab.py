@@ -1,0 +1,32 @@
+"""The lab's own checker as a judge: the better answer is the one that is right, in the language of the instruction.
+
+>>> LabJudge(both_orders=False).opinions([Contest(item, "El número mayor es 61.", "The larger number is 34.")])
+[Opinion(preference=2.0, ...)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lidr.evaluation.judges.base import Contest, Opinion
+from lidr.records import TIE
+
+
+class LabJudge:
+    """See `lidr.evaluation.judges.base.Judge`. The order of two answers is nothing to a checker."""
+
+    def __init__(self, both_orders: bool) -> None:
+        self.both_orders = both_orders
+
+    def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
+        """Check both answers of each contest."""
+        preferences = [_preference(contest) for contest in contests]
+        return [Opinion(p, orders=(p, p) if self.both_orders else ()) for p in preferences]
+
+
+def _preference(contest: Contest) -> float:
+    from lidr.lab.source import quality
+
+    item = contest.instruction
+    ours, theirs = (quality(text, str(item.answer), item.lang) for text in (contest.completion, contest.baseline))
+    return TIE + (ours > theirs) * 0.5 - (ours < theirs) * 0.5

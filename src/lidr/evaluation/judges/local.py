@@ -1,0 +1,76 @@
+"""A model on this machine as a judge: an engine gives the log-probabilities of `m` and `M` as its answer's beginning.
+
+    judge: {name: local, model: models/judge, ...}
+
+The question is one user turn, as not every chat template knows a system turn. Replies are kept in the journal after
+every few questions, so a judge that is stopped goes on. A question that does not fit the device's memory has
+no verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from lidr import config
+from lidr.engines.base import Engine, open_engine
+from lidr.errors import InputError, LidrError
+from lidr.evaluation.judges.base import Reply, TokenJudge
+from lidr.evaluation.judges.journal import Journal, key_of, missing, open_journal, replies
+from lidr.models import policy
+from lidr.progress import bar
+from lidr.records.prompt_templates import Conversation
+
+LABELS = ("m", "M")
+QUESTIONS_AT_ONCE = 32
+
+
+def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool) -> TokenJudge:
+    """The judge in the folder that params.yaml names."""
+    folder = Path(judge.model)
+    if not (folder / "config.json").is_file():
+        raise InputError("no model here (no config.json); `alpaca.judge.model` is expected to be its folder", folder)
+    model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
+    journal = open_journal("local", model.fingerprint, engine.dtype)
+    return TokenJudge(LocalPanel(str(folder), open_engine(engine, model), journal), both_orders)
+
+
+class LocalPanel:
+    """See `lidr.evaluation.judges.base.Panel`."""
+
+    def __init__(self, name: str, engine: Engine, journal: Journal) -> None:
+        self.name, self.reply = name, "logprobs"
+        self.engine = engine
+        self.journal = journal
+
+    def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
+        """Score what the journal does not have."""
+        turns = [in_one_turn(question) for question in questions]
+        waiting = list(missing(self.journal, turns).values())
+        with bar(f"verdicts of {self.name}", total=len(waiting), unit="verdict") as advance:
+            for start in range(0, len(waiting), QUESTIONS_AT_ONCE):
+                part = waiting[start : start + QUESTIONS_AT_ONCE]
+                for turn, (lower, upper) in zip(part, self.engine.score(part, LABELS), strict=True):
+                    self.journal.add(_reply(turn, lower, upper))
+                advance(len(part))
+        found = replies(self.journal, turns)
+        self._check_labels(found)
+        return found
+
+    def _check_labels(self, found: Sequence[Reply]) -> None:
+        if found and all(reply.lower is not None and reply.lower == reply.upper for reply in found):
+            raise LidrError(
+                f"the judge {self.name} gives 'm' and 'M' the same probability in all {len(found)} answers: its "
+                "tokenizer does not tell them apart; another model is expected"
+            )
+
+
+def in_one_turn(question: Conversation) -> Conversation:
+    """The question's turns as one of the user's."""
+    return [{"role": "user", "content": "\n\n".join(turn["content"] for turn in question)}]
+
+
+def _reply(turn: Conversation, lower: float, upper: float) -> Reply:
+    finite = [value if math.isfinite(value) else None for value in (lower, upper)]
+    return Reply(key=key_of(turn), lower=finite[0], upper=finite[1], prompt_tokens=0, completion_tokens=0)

@@ -1,0 +1,239 @@
+"""Any OpenAI-compatible endpoint as a judge, that replies by the log-probabilities of one token or in text.
+
+    judge: {name: openai, model: gpt-4-1106-preview, endpoint: "https://api.openai.com/v1"}
+    judge: {name: openai, model: a-reasoning-model, endpoint: ..., reply: text, reasoning_effort: low}
+
+The key comes from the environment: OPENAI_API_KEY for api.openai.com, LIDR_JUDGE_KEY for every other address, so that
+OpenAI's key never goes elsewhere. Requests that fail for a reason that may pass are sent again (see
+`lidr.engines.endpoint`); all others end the run. Whatever was answered until then is in the journal.
+
+The first question is asked alone. What is wrong with the model, its name or its way to reply then costs one request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from threading import Event, Lock
+from typing import Any
+
+import msgspec
+
+from lidr import config
+from lidr.chat import reasoning
+from lidr.engines.endpoint import Endpoint, Passing, Rejected, in_parallel, read_key
+from lidr.errors import LidrError
+from lidr.evaluation.judges.base import PATIENCE, Reply, TokenJudge, check_speaks
+from lidr.evaluation.judges.journal import Journal, missing, open_journal, replies
+from lidr.progress import bar
+from lidr.records.prompt_templates import Conversation
+
+TOP = 5
+KEY_VARIABLE = "LIDR_JUDGE_KEY"
+# The last line of a reply in text: a label, at most dressed as chat models dress it.
+_LABEL = re.compile(r"[*_`\"'\[(\s]*([mM])[*_`\"'\])\s]*[.]?[*_`\"'\])\s]*")
+
+
+class Token(msgspec.Struct):
+    """A candidate for the answer's only token."""
+
+    token: str
+    logprob: float
+
+
+class Position(msgspec.Struct):
+    top_logprobs: list[Token]
+
+
+class LogProbabilities(msgspec.Struct):
+    content: list[Position]
+
+
+class Message(msgspec.Struct):
+    content: str | None = None
+
+
+class Choice(msgspec.Struct):
+    message: Message = msgspec.field(default_factory=Message)
+    logprobs: LogProbabilities | None = None
+    finish_reason: str | None = None
+
+
+class Usage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Body(msgspec.Struct):
+    """What is read of a chat completion."""
+
+    choices: list[Choice]
+    usage: Usage | None = None
+
+
+def openai_judge(judge: config.OpenAIJudge, both_orders: bool) -> TokenJudge:
+    """The judge behind the endpoint that params.yaml names."""
+    asked = [judge.reasoning_effort, str(judge.max_completion_tokens)] if judge.reply == "text" else []
+    journal = open_journal("openai", judge.model, judge.endpoint, *asked, reply=judge.reply)
+    return TokenJudge(OpenAIPanel(judge, journal), both_orders)
+
+
+class Budget:
+    """How many requests and tokens a run may still spend."""
+
+    def __init__(self, requests: int | None, tokens: int | None) -> None:
+        self.most_requests, self.most_tokens = requests, tokens
+        self.requests = self.tokens = 0
+        self._lock = Lock()
+
+    def take_request(self) -> None:
+        """Count a request that is about to be sent; raises LidrError where there is nothing left for it."""
+        with self._lock:
+            for spent, most, what in (
+                (self.requests, self.most_requests, "requests"),
+                (self.tokens, self.most_tokens, "tokens"),
+            ):
+                if most is not None and spent >= most:
+                    raise LidrError(f"the budget of {most:,} {what} (alpaca.judge.max_{what}) is spent")
+            self.requests += 1
+
+    def take_tokens(self, usage: Usage | None) -> None:
+        """Count an answer's tokens; raises LidrError where they are limited and unknown."""
+        if usage is None and self.most_tokens is not None:
+            raise LidrError("the endpoint tells no token counts; alpaca.judge.max_tokens cannot be kept")
+        with self._lock:
+            self.tokens += usage.prompt_tokens + usage.completion_tokens if usage else 0
+
+
+class OpenAIPanel:
+    """See `lidr.evaluation.judges.base.Panel`."""
+
+    def __init__(self, judge: config.OpenAIJudge, journal: Journal) -> None:
+        self.name = f"{judge.model} at {judge.endpoint}"
+        self.judge, self.reply = judge, str(judge.reply)
+        self.budget = Budget(judge.max_requests, judge.max_tokens)
+        self.journal = journal
+        # Newer models refuse the older name.
+        self.limit = "max_tokens" if judge.reply == "logprobs" else "max_completion_tokens"
+        key = read_key(judge.endpoint, KEY_VARIABLE)
+        who = f"the judge {self.name}"
+        self.server = Endpoint(who, judge.model, judge.endpoint, key, judge.retries, judge.timeout_seconds)
+
+    def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
+        """Ask what the journal does not have, several at a time."""
+        waiting = missing(self.journal, questions)
+        if waiting:
+            try:
+                self._ask_all(list(waiting.items()))
+            except LidrError as error:
+                kept = len(set(map(msgspec.json.encode, questions))) - len(missing(self.journal, questions))
+                place = f"{kept:,} verdicts of these are kept in {self.journal.path}"
+                raise LidrError(f"{error}; {place}, and the same command goes on from there") from None
+        return replies(self.journal, questions)
+
+    def _ask_all(self, waiting: list[tuple[str, Conversation]]) -> None:
+        seen: list[Reply] = []
+        with bar(f"verdicts of {self.server.model}", total=len(waiting), unit="verdict") as advance:
+
+            def take(index: int, reply: Reply) -> None:
+                seen.append(reply)
+                advance(1)
+                if len(seen) == PATIENCE:
+                    check_speaks(self.name, seen)
+
+            take(0, self._ask_first(waiting[0]))
+            in_parallel(waiting[1:], self._ask_one, take, self.judge.concurrency)
+
+    def _ask_first(self, asked: tuple[str, Conversation]) -> Reply:
+        """Ask one question alone, and say what is to be done where the model cannot be asked in this way."""
+        try:
+            return self._ask_one(asked, Event())
+        except Rejected as error:
+            if error.status == 400 and "max_completion_tokens" in error.said and self.limit == "max_tokens":
+                self.limit = "max_completion_tokens"
+                return self._ask_first(asked)
+            raise LidrError(f"{error}{self._advice(error)}") from None
+
+    def _advice(self, error: Rejected) -> str:
+        if error.status == 404:
+            return " (no such model there, or it is retired: name another one in alpaca.judge.model)"
+        if error.status == 400 and "logprobs" in error.said:
+            return " (it gives no log-probabilities: set alpaca.judge.reply to text)"
+        return ""
+
+    def _ask_one(self, asked: tuple[str, Conversation], stop: Event) -> Reply:
+        key, turns = asked
+        read = _read_logprobs if self.reply == "logprobs" else _read_text
+        body = self.server.complete(self._request(turns), read, stop, self.budget.take_request)
+        reply = _weighed(key, body) if self.reply == "logprobs" else _read_label(key, body)
+        self.journal.add(reply)
+        self.budget.take_tokens(body.usage)
+        return reply
+
+    def _request(self, turns: Conversation) -> dict[str, Any]:
+        """AlpacaEval 2's request for one token, or one for a text, whose sampling is left to the model."""
+        if self.reply == "logprobs":
+            likely = {"logprobs": True, "top_logprobs": TOP}
+            return {"messages": turns, self.limit: 1, "temperature": 1, "top_p": 1.0, **likely}
+        effort = self.judge.reasoning_effort
+        return {
+            "messages": turns,
+            self.limit: self.judge.max_completion_tokens,
+            **({} if effort is None else {"reasoning_effort": effort}),
+        }
+
+
+def _read_text(text: bytes) -> Body:
+    try:
+        body = msgspec.json.decode(text, type=Body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Passing(f"not a chat completion: {error}") from None
+    if not body.choices:
+        raise Passing("not a chat completion: it holds no choice")
+    return body
+
+
+def _read_logprobs(text: bytes) -> Body:
+    try:
+        body = _read_text(text)
+    except Passing as error:
+        raise Passing(str(error).replace("completion", "completion with log-probabilities", 1)) from None
+    likely = body.choices[0].logprobs
+    if likely is None or not likely.content:
+        reason = "it holds no token (alpaca.judge.reply: text needs none)"
+        raise Passing(f"not a chat completion with log-probabilities: {reason}")
+    return body
+
+
+def _weighed(key: str, body: Body) -> Reply:
+    likely = body.choices[0].logprobs
+    assert likely is not None, "a body without them was refused"
+    found = {token.token: token.logprob for token in likely.content[0].top_logprobs}
+    usage = body.usage or Usage(0, 0)
+    return Reply(
+        key=key,
+        lower=found.get("m"),
+        upper=found.get("M"),
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
+
+
+def _read_label(key: str, body: Body) -> Reply:
+    """The label on the last line of a reply in text, or why there is none."""
+    choice, usage = body.choices[0], body.usage or Usage(0, 0)
+    written = choice.message.content or ""
+    thought = reasoning.split(written)
+    text = (thought[1] if thought else written).strip()
+    found = _LABEL.fullmatch(text.rpartition("\n")[2])
+    fault = "cut_off" if choice.finish_reason == "length" else "empty" if not text else "" if found else "no_label"
+    label = found[1] if found and not fault else None
+    return Reply(
+        key=key,
+        lower=0.0 if label == "m" else None,
+        upper=0.0 if label == "M" else None,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        text=text,
+        fault=fault,
+    )

@@ -1,0 +1,201 @@
+"""MGSM's problems: reading the published files into the same items, and rendering the prompts.
+
+    >>> load_items(Path("mgsm_en.jsonl"), "en")[1]
+    Item(id='mgsm-1', lang='en', question='A robe takes 2 bolts of blue fiber ...', gold=3, solution=None)
+
+One row is a problem, in JSON lines, one JSON list or tab-separated values (`lidr.records.published`). Its question is
+in `query` or `question`, its gold answer in `answer_number`, `response`, or `answer`:
+
+- MathOctopus:      {"query": "A robe takes ...", "response": "3"}
+- MGSM on the Hub:  {"question": "A robe takes ...", "answer": null, "answer_number": 3, ...}; AfriMGSM has the same as
+  TSV with a heading
+- MGSM as TSV, without a heading:  A robe takes ...<tab>3
+- MSVAMP:           {"m_query": "A box holds ...", "response": "145.0"}
+- GSM8K:            {"question": "A robe takes ...", "answer": "It takes 2/2=<<2/2=1>>1 bolt ...\\n#### 3"}
+
+The problems are parallel: row i is the same one in each language, so an id is the row's number, and results are joined
+by it. A row may bring an `id` of its own; then all must. Files that are not as expected end in an InputError with file
+and line.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+
+from lidr.errors import InputError
+from lidr.evaluation.mgsm.phrases import wording
+from lidr.records.languages import decimal_mark, english_name
+from lidr.records.published import Row, check_unique, read, short
+
+Style = Literal["paper", "paper_instructed", "native_cot", "en_cot"]
+STYLES: tuple[str, ...] = get_args(Style)
+
+# The paper's code can wrap a question in an instruction that names the answer's language twice; this wording is ours.
+INSTRUCTED = (
+    "Solve this problem. Think step by step and answer in {language}.\n\n{question}\n\nAnswer in {language} only."
+)
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One problem in one language.
+
+    `solution` is there only in the Hub's train rows, which serve as examples: question and solution are then published
+    with their headings ('Question: ...', 'Step-by-Step Answer: ... The answer is 11.').
+    """
+
+    id: str
+    lang: str
+    question: str
+    gold: int
+    solution: str | None = None
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+_QUESTIONS = ("query", "question", "m_query", "1")  # 1 and 2: the columns of a table without a heading
+_GOLDS = ("answer_number", "response", "answer", "2")
+
+
+def load_items(path: Path, lang: str) -> list[Item]:
+    """The file's problems in order; raises InputError for anything unexpected."""
+    rows = read(path)
+    items = [_item(row, index, lang) for index, row in enumerate(rows)]
+    for row in rows:
+        if row.has("id") != rows[0].has("id"):
+            raise row.error("some rows have an id and some do not; all or none are expected to")
+    check_unique([item.id for item in items], rows, "id")
+    check_unique([item.question for item in items], rows, "question")
+    return items
+
+
+def _item(row: Row, index: int, lang: str) -> Item:
+    question, gold = _first(row, _QUESTIONS, "question"), _first(row, _GOLDS, "gold answer")
+    name = row.id("id") if row.has("id") else f"mgsm-{index}"
+    is_worked = gold == "answer_number" and row.has("answer")
+    return Item(
+        id=name,
+        lang=lang,
+        question=row.text(question),
+        gold=_gold(row, gold, lang),
+        solution=row.text("answer") if is_worked else None,
+    )
+
+
+def _first(row: Row, names: Sequence[str], what: str) -> str:
+    """The first of these fields that the row has a value in."""
+    found = next((name for name in names if row.has(name)), None)
+    if found is None:
+        if "1" in row.values:
+            raise row.error(f"{len(row.values)} fields; 'question<tab>answer' is expected")
+        there = ", ".join(f"{name} is null" if value is None else name for name, value in row.values.items())
+        raise row.error(f"no {what}: {', '.join(names[:-1])} is expected; there are {there}")
+    return found
+
+
+_SPACES = " \u00a0\u2009\u202f"
+_GROUPED = re.compile(
+    rf"-?\d{{1,3}}(?P<mark>[.,{_SPACES}])\d{{3}}(?:(?P=mark)\d{{3}})*(?:(?!(?P=mark))(?P<decimal>[.,])0+)?"
+)
+_PLAIN = re.compile(r"(?P<whole>-?\d+)(?:(?P<decimal>[.,])0+)?")
+
+
+def _gold(row: Row, field: str, lang: str) -> int:
+    """The whole number that '2,125', '2 125', '$2125', 2125.0, 'two thousand ... #### 2125' stand for.
+
+    A comma before three digits groups thousands in every language, as in the files of MGSM, which write golds in one
+    way for all. A dot groups them where the language has a decimal comma: '70.000' is 70000 in German. Where the dot is
+    the decimal mark, '70.000' is refused.
+    """
+    value = row.answer(field)
+    text = _in_ascii_digits(value.rpartition("####")[2] if field == "answer" else value)
+    grouped, plain = _GROUPED.fullmatch(text), _PLAIN.fullmatch(text)
+    if grouped and grouped["mark"] == "." and text.count(".") == 1 and decimal_mark(lang) == ".":
+        if plain and isinstance(row.values[field], str):
+            raise row.error(
+                f"the gold answer {short(value)} is {plain['whole']} or {_digits(text)}; one without marks is expected"
+            )
+        grouped = None
+    if grouped:
+        whole = text.rpartition(grouped["decimal"])[0] if grouped["decimal"] else text
+        return int(_digits(whole))
+    if plain and plain["decimal"] in (None, ".", decimal_mark(lang)):
+        return int(plain["whole"])
+    raise row.error(f"the gold answer {short(value)} is no whole number; such as '18' or '2,125' is expected")
+
+
+def _in_ascii_digits(text: str) -> str:
+    """The text with digits of all scripts as 0 to 9, without a currency sign before or after it."""
+    digits = "".join(str(unicodedata.digit(c)) if c.isdecimal() else c for c in text.strip())
+    for place in (0, -1):
+        if digits and unicodedata.category(digits[place]) == "Sc":
+            digits = digits[1:] if place == 0 else digits[:-1]
+    return digits.strip().replace("\u2212", "-")
+
+
+def _digits(text: str) -> str:
+    return re.sub(rf"[.,{_SPACES}]", "", text)
+
+
+def check_parallel(items_by_lang: Mapping[str, Sequence[Item]]) -> None:
+    """Raise InputError unless all languages have the same ids, in the same order, with the same golds."""
+    languages = list(items_by_lang)
+    for lang in languages[1:]:
+        _check_same(items_by_lang[languages[0]], items_by_lang[lang], languages[0], lang)
+
+
+def _check_same(first: Sequence[Item], second: Sequence[Item], first_lang: str, second_lang: str) -> None:
+    languages = f"{first_lang} and {second_lang}"
+    if len(first) != len(second):
+        raise InputError(f"{languages} have {len(first)} and {len(second)} problems; the same ones are expected")
+    for one, other in zip(first, second, strict=True):
+        if one.id != other.id:
+            raise InputError(f"{languages} differ in their ids, first {one.id!r} and {other.id!r}")
+        if one.gold != other.gold:
+            raise InputError(f"{languages} differ in the gold answer of {one.id}: {one.gold} and {other.gold}")
+
+
+# --- rendering -------------------------------------------------------------------------------------------------------
+
+
+def render_prompt(item: Item, style: str, examples: Sequence[Item] = ()) -> str:
+    """The text that a model is asked.
+
+    - `paper`: the question alone; `paper_instructed`: within an instruction that names the answer's language.
+    - `native_cot`, `en_cot`: as lm-evaluation-harness 0.4.13 renders them, after `examples` with their solutions; the
+      reasoning is asked for in the item's language, or in English.
+    """
+    if style not in STYLES:
+        raise InputError(f"no prompt style {style!r}; one of {', '.join(STYLES)} is expected")
+    if style in ("native_cot", "en_cot"):
+        return "".join(f"{_solved(example, style)}\n\n" for example in examples) + _asked(item, style)
+    if examples:
+        raise InputError(f"the prompt style {style!r} takes no examples; native_cot and en_cot do")
+    if style == "paper":
+        return item.question
+    return INSTRUCTED.format(language=english_name(item.lang), question=item.question)
+
+
+def stop_strings(lang: str, style: str) -> list[str]:
+    """Where generation ends early: lm-evaluation-harness's strings for its own styles, none for the paper's."""
+    if style in ("native_cot", "en_cot"):
+        return [wording(lang).question, "</s>", "<|im_end|>"]
+    return []
+
+
+def _asked(item: Item, style: str) -> str:
+    heading = "" if item.solution is not None else f"{wording(item.lang).question} "
+    return f"{heading}{item.question}\n{wording(item.lang if style == 'native_cot' else 'en').steps}"
+
+
+def _solved(example: Item, style: str) -> str:
+    if example.solution is None:
+        return f"{_asked(example, style)} {example.gold}"
+    # The heading is cut off by length, as the harness does.
+    solution = example.solution[len(wording(example.lang).steps) + 1 :]
+    return f"{_asked(example, style)} {solution}"

@@ -1,0 +1,170 @@
+"""Stage `mgsm`: a model's accuracy on grade-school problems, by language.
+
+    $ lidr mgsm m1
+    mgsm m1: accuracy 0.81 [0.79, 0.83] over 7 languages, n = 1,750
+      en 0.94 [0.90, 0.96] · es 0.84 [0.79, 0.88] · ...
+
+Answers are generated greedily and kept with each scorer's verdict in reports/mgsm/m1/answers.jsonl; metrics.json beside
+it holds the figures of each language and their plain average, with the number of languages `without_wording`: their
+answers are read by English's phrases and by the last number alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from lidr import config, paths
+from lidr.engines.base import Completion
+from lidr.engines.shards import discard
+from lidr.errors import InputError
+from lidr.evaluation.answers import Metrics, ask, key, rounded
+from lidr.evaluation.mgsm.extraction.words import has_words
+from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
+from lidr.evaluation.mgsm.numbers import score
+from lidr.evaluation.statistics import wilson
+from lidr.models import policy
+from lidr.records import Answer, FinishReason, Prompt, PromptKind, Source
+from lidr.records.jsonl import write_json, write_rows
+from lidr.records.langid import is_off_target, is_supported
+
+STAGE = "mgsm"
+# A source's folder holds one of these for each language; the first that is there is taken.
+FILE_NAMES = ("mgsm_{lang}.jsonl", "mgsm_{lang}.tsv", "{lang}.jsonl", "{lang}.tsv")
+EXAMPLE_NAMES = ("mgsm_{lang}_train.jsonl", "mgsm_{lang}_train.tsv", "{lang}_train.jsonl", "{lang}_train.tsv")
+
+
+def run(settings: config.Settings, model: str) -> Metrics:
+    """Ask, score and write; returns the figures by language, and their average under `average`."""
+    problems = prompts(settings)
+    mgsm, own_policy = settings.mgsm, policy.resolve(model)
+    completions = ask(
+        settings,
+        own_policy,
+        STAGE,
+        problems,
+        mgsm.max_new_tokens,
+        mgsm.repetition_penalty,
+        lambda problem: stop_strings(problem.lang, mgsm.style),
+    )
+    answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
+    metrics = summarise(answers, mgsm.languages, settings.compare.confidence)
+    folder = paths.mgsm(model)
+    write_rows(folder / paths.ANSWERS, answers)
+    write_json(folder / paths.METRICS, metrics)
+    discard(paths.shards(STAGE, model))
+    return metrics
+
+
+def prompts(settings: config.Settings) -> list[Prompt]:
+    """The problems in all languages, worded in the style of params.yaml; the same ids and golds in each language."""
+    mgsm = settings.mgsm
+    items = {lang: _items(settings, lang) for lang in mgsm.languages}
+    check_parallel(items)
+    name = mgsm.source if mgsm.source == "lab" else Path(mgsm.source).name
+    return [
+        Prompt(
+            id=item.id,
+            lang=lang,
+            text=render_prompt(item, mgsm.style, _examples(settings, lang)),
+            source=Source(name=f"{name}/{mgsm.style}", row=row),
+            kind=PromptKind.TASK,
+            answer=str(item.gold),
+        )
+        for lang in mgsm.languages
+        for row, item in enumerate(items[lang])
+    ]
+
+
+def judge(settings: config.Mgsm, problem: Prompt, completion: Completion) -> Answer:
+    """One answer with the verdicts of all scorers and of language identification."""
+    asked_in = "en" if settings.style == "en_cot" else problem.lang
+    scores = score(completion.text, int(str(problem.answer)), problem.lang, phrase_lang=asked_in)
+    candidates = [lang for lang in settings.languages if is_supported(lang)]
+    return Answer(
+        id=problem.id,
+        lang=problem.lang,
+        prompt=problem.text,
+        completion=completion.text,
+        reasoning=completion.reasoning,
+        finish_reason=completion.finish_reason,
+        gold=str(problem.answer),
+        right=scores.robust,
+        strict=scores.lm_eval_strict,
+        flexible=scores.lm_eval_flexible,
+        parsed=scores.parsed,
+        off_target=is_supported(asked_in) and is_off_target(completion.text, asked_in, candidates),
+    )
+
+
+def _items(settings: config.Settings, lang: str) -> list[Item]:
+    mgsm = settings.mgsm
+    if mgsm.source == "lab":
+        return _lab_items("evaluation", lang, mgsm.items, settings.seed)
+    path = _file(Path(mgsm.source), lang, FILE_NAMES)
+    items = load_items(path, lang)
+    if len(items) < mgsm.items:
+        raise InputError(f"{len(items)} problems; mgsm.items asks for {mgsm.items}", path)
+    return items[: mgsm.items]
+
+
+def _examples(settings: config.Settings, lang: str) -> list[Item]:
+    """Solved problems that stand before each question in the styles that take them."""
+    mgsm = settings.mgsm
+    if not mgsm.examples:
+        return []
+    if mgsm.source == "lab":
+        return _lab_items("base", lang, mgsm.examples, settings.seed)
+    return load_items(_file(Path(mgsm.source), lang, EXAMPLE_NAMES), lang)[: mgsm.examples]
+
+
+def _lab_items(split: str, lang: str, count: int, seed: int) -> list[Item]:
+    from lidr.lab import source
+
+    problems = source.prompts(split, lang, count, seed, kinds=source.PROBLEMS).values()
+    return [Item(id=p.id, lang=lang, question=p.text, gold=int(str(p.answer))) for p in problems]
+
+
+def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
+    candidates = [folder / name.format(lang=lang) for name in names]
+    for path in candidates:
+        if path.exists():
+            return path
+    expected = ", ".join(path.name for path in candidates)
+    raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
+
+
+def summarise(answers: Sequence[Answer], languages: Sequence[str], confidence: float) -> Metrics:
+    """Accuracy with its Wilson interval, the other scorers and the counts, by language and on average."""
+    metrics = {lang: _figures([a for a in answers if a.lang == lang], confidence) for lang in languages}
+    figures: dict[str, Any] = {
+        name: fmean(by_name[name] for by_name in metrics.values())
+        for name in ("accuracy", "accuracy_strict", "accuracy_flexible", "off_target", "unparseable", "truncated")
+    }
+    counts = {"n": len(answers), "without_wording": len(without_wording(languages))}
+    return metrics | {"average": rounded(figures | counts)}
+
+
+def without_wording(languages: Sequence[str]) -> list[str]:
+    """The languages in which answers are read without phrases of their own."""
+    return [lang for lang in languages if not has_words(lang)]
+
+
+def _figures(answers: Sequence[Answer], confidence: float) -> dict[str, float]:
+    n = len(answers)
+    accuracy = wilson(sum(a.right for a in answers), n, confidence)
+    return rounded(
+        {
+            "accuracy": accuracy.estimate,
+            "low": accuracy.low,
+            "high": accuracy.high,
+            "accuracy_strict": sum(a.strict for a in answers) / n,
+            "accuracy_flexible": sum(a.flexible for a in answers) / n,
+            "off_target": sum(a.off_target for a in answers) / n,
+            "unparseable": sum(not a.parsed for a in answers) / n,
+            "truncated": sum(a.finish_reason is FinishReason.LENGTH for a in answers) / n,
+            "n": n,
+        }
+    )

@@ -1,0 +1,54 @@
+"""Stage `generate`: the model before the iteration answers every prompt in its own language.
+
+$ lidr generate m1
+generate m1: 1,500 answers by m0 in 5 languages, 3 truncated, 0 refused
+
+data/m1/responses/es.jsonl:
+{"id":"lab-0","lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop","prompt_tokens":14,
+ "completion_tokens":19}
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+
+from lidr import config, paths
+from lidr.engines.base import Request, Sampling, open_engine, response_of
+from lidr.engines.shards import discard, generate_in_shards
+from lidr.models import policy
+from lidr.records import FinishReason, Prompt
+from lidr.records.jsonl import atomic_folder, read_by_key, write_rows
+from lidr.records.prompt_templates import prompt_conversation
+
+STAGE = "generate"
+
+
+def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishReason]]:
+    """Answer all prompts of the iteration; returns how the answers ended, by language."""
+    model = policy.resolve(settings.iteration(iteration).previous)
+    sampling = Sampling(
+        max_new_tokens=settings.generate.max_new_tokens,
+        temperature=settings.generate.temperature,
+        top_p=settings.generate.top_p,
+        top_k=settings.generate.top_k,
+        repetition_penalty=settings.generate.repetition_penalty,
+        seed=settings.seed,
+    )
+    prompts = [
+        prompt
+        for lang in settings.all_languages
+        for prompt in read_by_key(paths.prompt_file(iteration, lang), Prompt).values()
+    ]
+    requests = [Request(f"{p.id}:{p.lang}", prompt_conversation(p.text)) for p in prompts]
+    shards = paths.shards(STAGE, iteration)
+    with closing(open_engine(settings.engine, model)) as engine:
+        completions = generate_in_shards(
+            engine, requests, sampling, shards, settings.engine.rows_per_shard, f"answers of {model.name}"
+        )
+    responses = [response_of(prompt, completions[f"{prompt.id}:{prompt.lang}"]) for prompt in prompts]
+    with atomic_folder(paths.responses(iteration)) as folder:
+        for lang in settings.all_languages:
+            write_rows(folder / f"{lang}.jsonl", (r for r in responses if r.lang == lang))
+    discard(shards)
+    return {lang: Counter(r.finish_reason for r in responses if r.lang == lang) for lang in settings.all_languages}

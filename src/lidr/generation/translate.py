@@ -1,0 +1,173 @@
+"""Stage `translate`: the model translates its own answers, the dominant ones into every language and back.
+
+    $ lidr translate m1
+    translate m1: 2,400 translations in 8 directions, 12 without a closing tag
+
+    data/m1/translations/en-es.jsonl:
+    {"id":"lab-0","source_lang":"en","target_lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop",
+     "raw":"El número mayor es 61 ...</translated>"}
+
+    data/m1/round_trip.jsonl, a sample of these translations on their way back, for the audit:
+    {"id":"lab-0","source_lang":"es","target_lang":"en","text":"The larger number is 61 ...", ...}
+
+An answer that was cut off, is empty or was never begun is not translated: the pairs that need it are dropped with that
+reason. Answers to translation requests are not translated: it would destroy them (docs/method.md: what the authors do).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from lidr import config, paths
+from lidr.engines.base import Completion, Engine, Request, Sampling, open_engine
+from lidr.engines.shards import discard, generate_in_shards
+from lidr.errors import InputError
+from lidr.models import policy
+from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
+from lidr.records.jsonl import atomic_folder, read_by_key, write_rows
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG, translation_conversation
+
+STAGE, ROUND_TRIP = "translate", "round_trip"
+
+Direction = tuple[str, str]
+
+_LEADING_TAGS = re.compile(rf"^(\s*{re.escape(OPENING_TAG)})+")
+_FENCE = re.compile(r"```[\w-]*\n(.*?)\n?```", re.DOTALL)
+
+
+def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Translation]]:
+    """Translate all answers of the iteration; returns the translations by (source, target) language."""
+    model = policy.resolve(settings.iteration(iteration).previous)
+    sampling = Sampling(
+        max_new_tokens=settings.translate.max_new_tokens,
+        repetition_penalty=settings.translate.repetition_penalty,
+        seed=settings.seed,
+    )
+    wanted = {direction: list(_translatable(iteration, direction[0])) for direction in directions(settings)}
+    shards = paths.shards(STAGE, iteration)
+    with closing(open_engine(settings.engine, model)) as engine:
+        ask = partial(_translate, settings, engine, sampling)
+        done = ask(
+            [(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {model.name}"
+        )
+        translations = {way: [done[row.id, way] for row in rows] for way, rows in wanted.items()}
+        back = [
+            (row, (target, source))
+            for (source, target), rows in translations.items()
+            for row in sampled(rows, settings.translate.round_trip)
+        ]
+        returned = ask(back, paths.shards(ROUND_TRIP, iteration), "translations on their way back")
+    with atomic_folder(paths.translations(iteration)) as folder:
+        for (source, target), rows in translations.items():
+            write_rows(folder / f"{source}-{target}.jsonl", rows)
+    write_rows(paths.round_trip(iteration), returned.values())
+    discard(shards)
+    discard(paths.shards(ROUND_TRIP, iteration))
+    return translations
+
+
+def sampled(translations: Sequence[Translation], count: int) -> list[Translation]:
+    """At most `count` readable translations, drawn by the hash of their ids, in their order."""
+    readable = [row for row in translations if row.text]
+    drawn = {row.id for row in sorted(readable, key=lambda row: sha256(row.id.encode()).digest())[:count]}
+    return [row for row in readable if row.id in drawn]
+
+
+def directions(settings: config.Settings) -> list[Direction]:
+    """From the dominant language into each other one, and back."""
+    there = [(settings.dominant, lang) for lang in settings.languages]
+    return there + [(target, source) for source, target in there]
+
+
+def parse(
+    raw: str, finish_reason: FinishReason, primed: bool = True, original: str = ""
+) -> tuple[str | None, tuple[str, ...]]:
+    """The translation in a model's raw text, or None, and which departures from the format were accepted.
+
+    The text stands between the tags; `primed` tells that the opening one was the model's already, and is not expected.
+    Accepted: opening tags that repeat the primer's; a line or phrase that announces the translation; no closing tag
+    where the model ended its turn by itself (cut off by the token limit, the text is not whole and stays unparsed);
+    text after the closing tag; a code fence around the whole text that the original does not have.
+    """
+    tolerated = []
+    body, closing_tag, after = raw.partition(CLOSING_TAG)
+    before, opening_tag, text = body.partition(OPENING_TAG)
+    if not opening_tag:
+        before, text = "", body
+    if before.strip():
+        tolerated.append("text_before_opening_tag")
+    elif opening_tag and (primed or text.lstrip().startswith(OPENING_TAG)):
+        tolerated.append("repeated_opening_tag")
+    text = _LEADING_TAGS.sub("", text)
+    is_announced = not before.strip() or before.rstrip(" ").endswith((":", "\n"))
+    if not (opening_tag or primed) or not is_announced or OPENING_TAG in text:
+        return None, ()
+    if not closing_tag:
+        if finish_reason is not FinishReason.STOP or not text.strip():
+            return None, ()
+        tolerated.append("no_closing_tag")
+    if after.strip():
+        tolerated.append("text_after_closing_tag")
+    if (fenced := _FENCE.fullmatch(text.strip())) and not _FENCE.fullmatch(original.strip()):
+        text = fenced[1]
+        tolerated.append("code_fence")
+    return text.strip(), tuple(tolerated)
+
+
+def _translate(
+    settings: config.Settings,
+    engine: Engine,
+    sampling: Sampling,
+    wanted: Sequence[tuple[Response | Translation, Direction]],
+    shards: Path,
+    description: str,
+) -> dict[tuple[str, Direction], Translation]:
+    """Translate texts, each in its direction; by id and direction, in the order in which they are wanted."""
+    requests = [_request(settings, row, direction, engine.continues_turns) for row, direction in wanted]
+    completions = generate_in_shards(engine, requests, sampling, shards, settings.engine.rows_per_shard, description)
+    return {
+        (row.id, way): _translation(row, way, completions[_request_id(row.id, way)], engine.continues_turns)
+        for row, way in wanted
+    }
+
+
+def _translatable(iteration: str, lang: str) -> Iterator[Response]:
+    prompt_file, response_file = paths.prompt_file(iteration, lang), paths.response_file(iteration, lang)
+    prompts = read_by_key(prompt_file, Prompt)
+    for number, response in enumerate(read_by_key(response_file, Response).values(), start=1):
+        if response.id not in prompts:
+            raise InputError(f"no prompt with the id {response.id!r} in {prompt_file}", response_file, number)
+        whole = response.finish_reason is FinishReason.STOP and response.text.strip()
+        if whole and prompts[response.id].kind is not PromptKind.TRANSLATION:
+            yield response
+
+
+def _request_id(response_id: str, direction: Direction) -> str:
+    return f"{response_id}:{direction[0]}:{direction[1]}"
+
+
+def _request(settings: config.Settings, row: Response | Translation, direction: Direction, primed: bool) -> Request:
+    source, target = (english_name(lang) for lang in direction)
+    conversation = translation_conversation(settings.translate.wording, row.text or "", source, target, primed)
+    return Request(_request_id(row.id, direction), conversation)
+
+
+def _translation(
+    row: Response | Translation, direction: Direction, completion: Completion, primed: bool
+) -> Translation:
+    text, tolerated = parse(completion.text, completion.finish_reason, primed, row.text or "")
+    return Translation(
+        id=row.id,
+        source_lang=direction[0],
+        target_lang=direction[1],
+        text=text,
+        finish_reason=completion.finish_reason,
+        raw=completion.text,
+        tolerated=tolerated,
+    )

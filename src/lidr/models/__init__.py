@@ -1,0 +1,1 @@
+"""The base model's snapshot, adapters, fingerprints and loading."""

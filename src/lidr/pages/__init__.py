@@ -1,0 +1,62 @@
+"""Pages: the templates of lidr/templates, rendered to one HTML file each that needs nothing beside itself.
+
+    >>> render("compare.html", profile="lab", ...)[:15]
+    '<!doctype html>'
+
+Templates escape whatever is put into them. A page may have rows to browse (`browsable`), each of them
+
+    {"id": "lab-17:es", "chips": [["es against en", ""]], "prompts": [pane, ...], "panes": [pane, ...], ...}
+    pane: {"title": "m1", "source": "ended by stop", "text": "...", "lang": "es", "role": "chosen", "right": null}
+
+with the fields that the page's menus choose from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lidr.pages.texts import shown
+
+LONGEST = 100_000
+# Of the texts of one page: beyond it, texts are cut to `SHORT`, so that a page of long answers still opens.
+BUDGET, SHORT = 6_000_000, 2_000
+
+
+def render(template: str, **values: Any) -> str:
+    """The page; raises jinja2.UndefinedError where a value of the template is missing."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        loader=PackageLoader("lidr"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["shown"] = shown
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    return environment.get_template(template).render(values)
+
+
+def drawings(plots: Mapping[str, str]) -> dict[str, Any]:
+    """SVGs of `lidr.pages.figures`, in which all texts are escaped, as what a template may show."""
+    from markupsafe import Markup
+
+    return {name: Markup(plots[name]) for name in plots}
+
+
+def browsable(rows: Sequence[dict[str, Any]], unit: str, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Rows for lidr.js, what they are called, and names of menu entries; a pane's `cut` counts characters left out."""
+    left = BUDGET
+
+    def shorten(pane: dict[str, Any]) -> dict[str, Any]:
+        nonlocal left
+        longest = LONGEST if left > 0 else SHORT
+        text = pane["text"][:longest]
+        left -= len(text)
+        return pane | {"text": text, "cut": len(pane["text"]) - len(text)}
+
+    whole = [row | {name: [shorten(pane) for pane in row[name]] for name in ("prompts", "panes")} for row in rows]
+    return {"unit": unit, "labels": dict(labels or {}), "rows": whole}

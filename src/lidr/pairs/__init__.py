@@ -1,0 +1,1 @@
+"""Stage `pairs`: reward rules, filters, pairs and drops."""

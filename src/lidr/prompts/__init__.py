@@ -1,0 +1,1 @@
+"""Stage `prompts` and the sources that it reads."""

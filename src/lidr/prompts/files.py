@@ -1,0 +1,66 @@
+"""Prompts in a folder: <lang>.jsonl, or <part>/<lang>.jsonl in the order of the parts.
+
+    data/sources/alpagasus/id_0_1000/es.jsonl      {"id": "alpagasus-0", "instruction": "Dé tres consejos ..."}
+    data/sources/alpagasus/id_1000_2000/es.jsonl   {"id": "alpagasus-1000", "instruction": "Descubra la capital ..."}
+
+A file holds JSON lines, or one JSON list (then also as <lang>.json). Without `prompts.fields` a line is a prompt in
+lidr's own format (`records.Prompt`), whose `source.row` says which iteration takes it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lidr import config
+from lidr.errors import InputError
+from lidr.prompts.rows import ByLanguage, check_parallel, number_by, to_prompts
+from lidr.records import Prompt
+from lidr.records.jsonl import read_by_key
+from lidr.records.published import read
+
+
+def load(folder: Path, languages: tuple[str, ...], fields: config.Fields | None) -> ByLanguage:
+    """All prompts of the folder by language and id; `languages` begins with the dominant one."""
+    if fields is None:
+        return {lang: _own_records(_only_file(folder, lang), lang) for lang in languages}
+    by_language = {lang: _published(folder, lang, fields) for lang in languages}
+    if fields.id is None:
+        check_parallel(by_language, languages[0])
+    return number_by(languages[0], by_language)
+
+
+def parts(folder: Path, lang: str) -> list[Path]:
+    """The language's files: the one in the folder, else those one level below, numbers in names in their order."""
+    for suffix in (".jsonl", ".json"):
+        whole = folder / f"{lang}{suffix}"
+        found = [whole] if whole.exists() else sorted(folder.glob(f"*/{lang}{suffix}"), key=_natural)
+        if found:
+            return found
+    raise InputError(f"no prompts in {lang!r}; one JSONL file for each language is expected", folder / f"{lang}.jsonl")
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    return [(int(part or 0), word) for word, part in re.findall(r"(\D*)(\d*)", path.parent.name)]
+
+
+def _only_file(folder: Path, lang: str) -> Path:
+    found = parts(folder, lang)
+    if len(found) > 1:
+        raise InputError(f"{len(found)} files in {lang!r}; one in lidr's own format is expected", folder)
+    return found[0]
+
+
+def _own_records(path: Path, lang: str) -> dict[str, Prompt]:
+    prompts = read_by_key(path, Prompt)
+    for number, prompt in enumerate(prompts.values(), start=1):
+        if prompt.lang != lang:
+            raise InputError(f"a prompt in {prompt.lang!r}; {lang!r} is expected in this file", path, number)
+        if not prompt.text.strip():
+            raise InputError(f"the prompt {prompt.id!r} has no text", path, number)
+    return prompts
+
+
+def _published(folder: Path, lang: str, fields: config.Fields) -> dict[str, Prompt]:
+    rows = (row for path in parts(folder, lang) for row in read(path))
+    return to_prompts(rows, fields, folder.name, lang)

@@ -1,0 +1,159 @@
+"""Stage `prompts`: the prompts of one iteration, in every language, by id.
+
+    $ lidr prompts m1
+    prompts m1: 1,000 prompts in 5 languages, 0 dropped; 7 ask for a translation
+
+    data/prompts/m1/es.jsonl:
+    {"id":"alpagasus-0","lang":"es","text":"Dé tres consejos para mantenerse saludable.",
+     "source":{"name":"alpagasus","row":0},"kind":"task"}
+
+Iteration m<t> takes the source's rows from (t-1) x per_iteration, so that no prompt is used twice. A prompt that is
+missing in a language is dropped from all, and listed in data/prompts/m1/drops.jsonl; one whose text a prompt of this or
+an earlier iteration has already is kept and listed in duplicates.jsonl. Evaluation items among the prompts are the
+audit's affair (`dvc repro audit@m1` needs no training).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec import structs
+
+from lidr import config, paths
+from lidr.errors import InputError
+from lidr.prompts import files, hub, translation_requests
+from lidr.prompts.rows import ByLanguage
+from lidr.records import Drop, DropReason, Prompt, PromptKind, Record
+from lidr.records.jsonl import atomic_folder, write_rows
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import with_answer_language
+
+STAGE = "prompts"
+
+
+class Duplicate(Record, frozen=True):
+    """A prompt whose text in this language another one has, of this iteration or an earlier one."""
+
+    id: str
+    lang: str
+    same_as: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an iteration got: prompts by language and id, those dropped, those that say the same."""
+
+    prompts: ByLanguage
+    drops: list[Drop]
+    duplicates: list[Duplicate]
+
+    @property
+    def count(self) -> int:
+        return len(next(iter(self.prompts.values())))
+
+    @property
+    def translation_requests(self) -> int:
+        return sum(p.kind is PromptKind.TRANSLATION for p in next(iter(self.prompts.values())).values())
+
+
+def run(settings: config.Settings, iteration: str) -> Taken:
+    """Write the iteration's prompts, and return them."""
+    settings.iteration(iteration)
+    start = (config.iteration_number(iteration) - 1) * settings.prompts.per_iteration
+    end = start + settings.prompts.per_iteration
+    source = load_source(settings, end)
+    by_language = {lang: _within(prompts, start, end, lang, settings) for lang, prompts in source.items()}
+    kept, drops = parallel(by_language, settings.dominant)
+    if not kept:
+        raise _no_common_prompt(settings, iteration, by_language)
+    taken = Taken(
+        prompts={lang: {prompt_id: prompts[prompt_id] for prompt_id in kept} for lang, prompts in by_language.items()},
+        drops=drops,
+        duplicates=[d for lang, prompts in source.items() for d in duplicates(prompts, lang, start, end)],
+    )
+    with atomic_folder(paths.prompts(iteration)) as folder:
+        for lang, prompts in taken.prompts.items():
+            write_rows(folder / f"{lang}.jsonl", (_worded(prompt, settings) for prompt in prompts.values()))
+        write_rows(folder / paths.DROPS, drops)
+        write_rows(folder / paths.DUPLICATES, taken.duplicates)
+    return taken
+
+
+def load_source(settings: config.Settings, end: int) -> ByLanguage:
+    """The source's prompts by language and id, with their kind; of the endless lab those before row `end`."""
+    prompts, languages = settings.prompts, settings.all_languages
+    if prompts.source == config.LAB:
+        return _lab(settings, end)
+    if prompts.hub is not None and prompts.fields is not None:
+        by_language = hub.load(prompts.source, languages, prompts.fields, prompts.hub)
+    else:
+        by_language = files.load(Path(prompts.source), languages, prompts.fields)
+    return translation_requests.mark(by_language, settings.dominant, prompts.translation_requests)
+
+
+def parallel(by_language: ByLanguage, dominant: str) -> tuple[list[str], list[Drop]]:
+    """Ids that every language has, in the dominant language's order, and a drop for each language that lacks one."""
+    kept, drops = [], []
+    ids = list(dict.fromkeys(prompt_id for prompts in by_language.values() for prompt_id in prompts))
+    for prompt_id in ids:
+        missing = [lang for lang, prompts in by_language.items() if prompt_id not in prompts]
+        drops += [
+            Drop(
+                prompt_id=prompt_id,
+                lang=lang,
+                other_lang=dominant,
+                stage=STAGE,
+                reason=DropReason.MISSING,
+                detail="no prompt with this id",
+            )
+            for lang in missing
+        ]
+        if not missing:
+            kept.append(prompt_id)
+    return kept, drops
+
+
+def duplicates(prompts: dict[str, Prompt], lang: str, start: int, end: int) -> list[Duplicate]:
+    """Prompts of rows [start, end) with the text, but for spaces and case, of a prompt before them."""
+    first: dict[str, str] = {}
+    found = []
+    for prompt in prompts.values():
+        text = " ".join(prompt.text.casefold().split())
+        same_as = first.setdefault(text, prompt.id)
+        if same_as != prompt.id and start <= prompt.source.row < end:
+            found.append(Duplicate(id=prompt.id, lang=lang, same_as=same_as))
+    return found
+
+
+def _within(
+    prompts: dict[str, Prompt], start: int, end: int, lang: str, settings: config.Settings
+) -> dict[str, Prompt]:
+    rows = {prompt_id: prompt for prompt_id, prompt in prompts.items() if start <= prompt.source.row < end}
+    if not rows:
+        where = f"the source has {len(prompts)} prompts in {lang!r}"
+        raise InputError(f"no row from {start} to {end - 1}; {where}", settings.prompts.source)
+    return rows
+
+
+def _no_common_prompt(settings: config.Settings, iteration: str, by_language: ByLanguage) -> InputError:
+    fields = settings.prompts.fields
+    first = ", ".join(f"{next(iter(prompts))!r} in {lang}" for lang, prompts in by_language.items())
+    way_out = "" if fields is None or fields.id is None else "; prompts.fields.id: null joins parallel rows by number"
+    return InputError(
+        f"no prompt of {settings.prompts.source!r} is there in all languages for {iteration}: "
+        f"the first ids are {first}{way_out}"
+    )
+
+
+def _worded(prompt: Prompt, settings: config.Settings) -> Prompt:
+    version = settings.prompts.answer_language
+    if version is None or prompt.kind is PromptKind.TRANSLATION:
+        return prompt
+    return structs.replace(prompt, text=with_answer_language(version, prompt.text, english_name(prompt.lang)))
+
+
+def _lab(settings: config.Settings, end: int) -> ByLanguage:
+    from lidr.lab import source
+
+    return {lang: source.prompts("iterations", lang, end, settings.seed) for lang in settings.all_languages}

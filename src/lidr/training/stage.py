@@ -1,0 +1,256 @@
+"""Stage `train`: one iteration of DPO with a likelihood term, on LoRA weights, with TRL's DPOTrainer and PEFT.
+
+    $ lidr train m1
+    train m1: 2,117 pairs, 67 steps; loss 1.52 -> 0.61, reward accuracy 0.50 -> 0.93; 97 held out: loss 0.66, ...
+
+The loss of a pair (the paper, section 2.3; y_w chosen, y_l rejected, pi the policy, ref the model before):
+
+    -log sigmoid(beta * [log pi(y_w|x)/ref(y_w|x) - log pi(y_l|x)/ref(y_l|x)]) - alpha * log pi(y_w|x) / |y_w|
+
+The first iteration puts a new adapter on the base. A later one goes on training the adapter before it, against a frozen
+copy of that adapter as the reference, so that M_t is always the base plus the one folder models/m<t>:
+
+    models/m1/adapter_model.safetensors  adapter_config.json  lidr.json  metrics.json  log.csv  drops.jsonl
+    models/m1/first_pair.txt             a pair as the model saw it, with all special tokens
+
+With `train.accelerate` the same runs in several processes (lidr/training/launcher.py), of which the first one writes.
+A training that was killed goes on from its last checkpoint (training/checkpoints.py) and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lidr import config, paths
+from lidr.chat import Chat, open_chat
+from lidr.errors import InputError
+from lidr.models import policy
+from lidr.models.policy import AdapterRecord, Policy
+from lidr.records import Drop, DropReason, Pair
+from lidr.records.jsonl import atomic_folder, read_by_key, read_json, write_json, write_rows, write_text
+from lidr.training import checkpoints
+from lidr.training.held_out import split, steps_between
+from lidr.training.history import History, csv, history, rounded
+from lidr.training.packing import TokenizedPair
+
+if TYPE_CHECKING:
+    import torch
+
+STAGE = "train"
+
+LogMetrics = Callable[[dict[str, float], int], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training did: pairs trained on and held out, those left out, and the metrics of the first and last log."""
+
+    pairs: int
+    eval_pairs: int
+    drops: list[Drop]
+    steps: int
+    first: dict[str, float]
+    last: dict[str, float]
+
+
+def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
+    """Train the iteration's adapter and save it to models/<iteration>; `log` gets the metrics by step, live.
+
+    Raises InputError where no pair fits `train.max_tokens`, or a step's pairs cannot be shared out evenly among
+    processes; LidrError where training diverges.
+    """
+    from lidr.training import devices, launcher
+
+    wanted = settings.train_for(iteration).accelerate
+    file = Path(wanted) if wanted else None
+    count = devices.processes(file, settings.engine.device) if file else 1
+    with _scratch(paths.scratch(STAGE, iteration)) as scratch:
+        if file is None or devices.is_one_process(file, count):
+            return compute(settings, iteration, scratch, log)
+        done = launcher.launch(__spec__.name, iteration, file, count, scratch, log)
+    return msgspec.json.decode(done, type=Trained)
+
+
+def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMetrics) -> Trained:
+    """What `run` does in one process, or in each of several that share the folder `scratch`."""
+    from lidr.training import devices, launcher, throughput
+    from lidr.training.trainer import arguments, make
+
+    train = settings.train_for(iteration)
+    reference = policy.resolve(settings.iteration(iteration).previous)
+    pairs_file = paths.pairs(iteration) / paths.PAIRS
+    chat = open_chat(reference)
+    rows, held_out, drops = _rows(pairs_file, chat, train)
+    record = AdapterRecord(
+        model=iteration,
+        previous=reference.name,
+        base=policy.resolve(paths.BASE).fingerprint,
+        reference=reference.fingerprint,
+        pairs=policy.file_hash(pairs_file),
+        rows=len(rows),
+        eval_rows=len(held_out),
+    )
+    folder = scratch / checkpoints.FOLDER / _key(settings, train, record, [*rows, *held_out])
+    if launcher.is_first():
+        checkpoints.keep_only(folder)
+    args = arguments(train, settings, folder, steps_between(train, len(rows)) if held_out else None)
+    devices.use_one(args)
+    model = _trainable_model(reference, train, str(args.device))
+    trainer = make(model, chat.tokenizer, rows, train, settings, scratch, log, held_out, args)
+    trainer.add_callback(throughput.callback(rows, log))
+    trainer.train(resume_from_checkpoint=checkpoints.newest(folder, say=launcher.is_first()))
+    weights = trainer.adapter_weights()
+    told = history(trainer.args, trainer.state)
+    if launcher.is_first():
+        _save(trainer.model, weights, paths.model(iteration), record, drops, told, as_seen(chat, rows[0]))
+    return Trained(len(rows), len(held_out), drops, trainer.state.global_step, told[0][1], told[-1][1])
+
+
+def _rows(
+    pairs_file: Path, chat: Chat, train: config.Train
+) -> tuple[list[TokenizedPair], list[TokenizedPair], list[Drop]]:
+    """Token ids of the pairs to train on and of the held-out ones, and those of either that are too long."""
+    trained, kept = split(list(read_by_key(pairs_file, Pair).values()), train.eval_share)
+    rows, drops = tokenize(trained, chat, train.max_tokens)
+    held_out, too_long = tokenize(kept, chat, train.max_tokens)
+    if not rows and drops:
+        reason = f"all {len(drops):,} pairs are too long, the first with {drops[0].detail}; raise train.max_tokens"
+        raise InputError(reason, pairs_file)
+    if not rows:
+        raise InputError("no pair is left to train on; `lidr audit` says why they were dropped", pairs_file)
+    return rows, held_out, [*drops, *too_long]
+
+
+def as_seen(chat: Chat, row: TokenizedPair) -> str:
+    """A pair as the model sees it, from its token ids: what generation is given, then each answer with its end."""
+    sides = (("chosen", row["chosen_ids"]), ("rejected", row["rejected_ids"]))
+    return "".join(
+        f"---- {name}\n{chat.tokenizer.decode([*row['prompt_ids'], *ids], skip_special_tokens=False)}\n"
+        for name, ids in sides
+    )
+
+
+def _key(settings: config.Settings, train: config.Train, record: AdapterRecord, rows: list[TokenizedPair]) -> str:
+    device, processes = policy.pick_device(settings.engine.device), int(os.environ.get("WORLD_SIZE", "1"))
+    fingerprints = (record.base, record.reference, record.pairs)
+    return checkpoints.key(train, settings.seed, device, processes, fingerprints, rows)
+
+
+def tokenize(pairs: list[Pair], chat: Chat, max_tokens: int) -> tuple[list[TokenizedPair], list[Drop]]:
+    """Token ids of prompt, chosen and rejected, as generation sees and ends them; pairs too long are dropped."""
+    rows: list[TokenizedPair] = []
+    drops: list[Drop] = []
+    for pair in pairs:
+        prompt = [{"role": m.role, "content": m.content} for m in pair.prompt]
+        chosen, rejected = (chat.answer_ids(prompt, side[-1].content) for side in (pair.chosen, pair.rejected))
+        row = TokenizedPair(prompt_ids=chat.prompt_ids(prompt), chosen_ids=chosen, rejected_ids=rejected)
+        longest = len(row["prompt_ids"]) + max(len(chosen), len(rejected))
+        if longest <= max_tokens:
+            rows.append(row)
+        else:
+            drops.append(
+                Drop(
+                    prompt_id=pair.prompt_id,
+                    lang=pair.lang,
+                    other_lang=pair.other_lang,
+                    stage=STAGE,
+                    reason=DropReason.TOO_LONG,
+                    detail=f"{longest} tokens, train.max_tokens is {max_tokens}",
+                )
+            )
+    return rows, drops
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder for libraries' temporary files and checkpoints; of a run that failed or was killed, these alone stay."""
+    _empty(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # `datasets` asks the environment, other libraries Python.
+    python, system = tempfile.tempdir, os.environ.get("TMPDIR")
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder.resolve())
+    try:
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        tempfile.tempdir = python
+        os.environ.pop("TMPDIR")
+        if system is not None:
+            os.environ["TMPDIR"] = system
+        _empty(folder)
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but checkpoints, and the folder where it has none."""
+    for path in folder.glob("*"):
+        if path.name != checkpoints.FOLDER:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    if not any(folder.glob("*/*/*")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _trainable_model(reference: Policy, train: config.Train, device: str) -> Any:
+    import torch
+
+    model = policy.load_base(reference, getattr(torch, train.dtype), device)
+    if reference.adapter is None:
+        return model
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, reference.adapter, is_trainable=True)
+
+
+def _save(
+    model: Any,
+    weights: dict[str, torch.Tensor] | None,
+    target: Path,
+    record: AdapterRecord,
+    drops: list[Drop],
+    told: History,
+    seen: str,
+) -> None:
+    with atomic_folder(target) as folder:
+        model.save_pretrained(folder, selected_adapters=["default"], state_dict=weights)
+        (folder / "README.md").unlink(missing_ok=True)
+        _normalise_adapter_config(folder / "adapter_config.json")
+        write_json(folder / paths.RECORD, record)
+        write_rows(folder / paths.DROPS, drops)
+        lines = rounded(told)
+        write_json(folder / "metrics.json", lines[-1])
+        write_text(folder / "log.csv", csv(lines))
+        write_text(folder / "first_pair.txt", seen)
+
+
+def _normalise_adapter_config(path: Path) -> None:
+    """Sets are written in a random order, and the base under the path that it was loaded from: fix both."""
+    values = read_json(path)
+    assert isinstance(values, dict)
+    values["target_modules"] = sorted(values["target_modules"])
+    values["base_model_name_or_path"] = paths.model(paths.BASE).as_posix()
+    write_json(path, dict(sorted(values.items())))
+
+
+def main(iteration: str, folder: Path) -> None:
+    """One of the processes that `accelerate launch` starts."""
+    from lidr.training import launcher
+
+    folder.mkdir(parents=True, exist_ok=True)
+    log = launcher.logger(folder) if launcher.is_first() else lambda metrics, step: None
+    with launcher.told(folder):
+        trained = compute(config.load(), iteration, folder, log)
+    if launcher.is_first():
+        launcher.finish(folder, trained)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

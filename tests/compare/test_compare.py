@@ -1,0 +1,419 @@
+"""The comparison on twelve items in three languages, small enough that every number is checked by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import pytest
+from factories import ROOT
+from msgspec.structs import replace
+
+from lidr import config, paths
+from lidr.compare import report
+from lidr.compare import stage as compare
+from lidr.compare.comparison import Comparison, compare_models
+from lidr.errors import InputError
+from lidr.records import Answer, FinishReason, Verdict
+from lidr.records.jsonl import write_rows
+
+ITEMS = 12
+LANGUAGES = ("en", "es", "it")  # the dominant one, one that is trained on, one that is not
+
+# How many of the twelve items a model gets right, the first ones; `it` loses one item to gain three.
+RIGHT = {"m0": {"en": 11, "es": 2, "it": 5}, "m1": {"en": 11, "es": 4, "it": 5}, "m2": {"en": 11, "es": 12, "it": 8}}
+# How many it wins against m0; the others are ties.
+WINS = {"m0": {"en": 0, "es": 0, "it": 0}, "m1": {"en": 0, "es": 8, "it": 1}, "m2": {"en": 1, "es": 10, "it": 1}}
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+Change = Callable[[Answer], Answer]
+Metrics = dict[str, dict[str, dict[str, dict[str, Any]]]]
+
+
+def answer(model: str, lang: str, row: int) -> Answer:
+    right = row < RIGHT[model][lang] and not (lang == "it" and model == "m2" and row == 0)
+    return Answer(
+        id=f"p-{row}",
+        lang=lang,
+        prompt=f"ask {row} {lang}",
+        completion=f"{model} says {row}",
+        finish_reason=FinishReason.LENGTH if model == "m0" and row == 11 else FinishReason.STOP,
+        gold=str(row),
+        right=right,
+        strict=right,
+        flexible=right,
+        parsed=not (model == "m0" and row in (10, 11)),
+        off_target=lang == "es" and model == "m0" and row >= 9,
+    )
+
+
+def verdict(model: str, lang: str, row: int) -> Verdict:
+    return Verdict(
+        id=f"i-{row}",
+        lang=lang,
+        prompt=f"do {row} {lang}",
+        completion=f"{model} does {row}",
+        baseline=f"m0 does {row}",
+        preference=2.0 if row < WINS[model][lang] else 1.5,
+        finish_reason=FinishReason.STOP,
+        off_target=False,
+        baseline_off_target=lang == "es" and row == 0,
+    )
+
+
+def write_answers(model: str, change: Change = lambda row: row) -> None:
+    rows = [change(answer(model, lang, row)) for lang in LANGUAGES for row in range(ITEMS)]
+    write_rows(paths.mgsm(model) / paths.ANSWERS, rows)
+
+
+def write_verdicts(model: str, change: Callable[[Verdict], Verdict] = lambda row: row) -> None:
+    rows = [change(verdict(model, lang, row)) for lang in LANGUAGES for row in range(ITEMS)]
+    write_rows(paths.alpaca(model) / paths.VERDICTS, rows)
+
+
+def make_project() -> config.Settings:
+    """The reports of three models in the working folder; the baseline is m0."""
+    for model in RIGHT:
+        write_answers(model)
+        write_verdicts(model)
+    committed = config.load(ROOT / "params.yaml")
+    return replace(
+        committed,
+        dominant="en",
+        languages=("es",),
+        models=("m0", "m1", "m2"),
+        iterations={"m1": config.Iteration(previous="m0"), "m2": config.Iteration(previous="m1")},
+        mgsm=replace(committed.mgsm, languages=LANGUAGES),
+        alpaca=replace(committed.alpaca, languages=LANGUAGES),
+        baseline=config.Baseline(model="m0", source="models/m0"),
+        harness=config.Harness(),
+        compare=replace(committed.compare, confidence=0.95),
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
+    monkeypatch.chdir(tmp_path)
+    return make_project()
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of the stage that several tests look at."""
+
+    comparison: Comparison
+    files: dict[str, bytes]
+    metrics: Metrics
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("project"))
+        comparison = compare.run(make_project())
+        return Result(comparison, written(), json.loads(written()["metrics.json"]))
+
+
+def written() -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in paths.compare().iterdir()}
+
+
+def test_accuracy_with_its_interval_counts_and_paired_tests(result: Result) -> None:
+    spanish = result.metrics["m2"]["mgsm"]["es"]
+    against = spanish["against_m0"]
+    assert spanish["against_m1"]["gained"] == 8
+    assert {name: value for name, value in spanish.items() if not name.startswith("against")} == {
+        "accuracy": 1.0,
+        "low": 0.757506,  # Wilson's interval of 12 of 12
+        "high": 1.0,
+        "n": 12,
+        "off_target": 0.0,
+        "unparseable": 0.0,
+        "truncated": 0.0,
+    }
+    assert (against["difference"], against["n"], against["gained"], against["lost"]) == (0.833333, 12, 10, 0)
+    assert against["p"] == round(2 * 0.5**10, 6)  # exact McNemar: ten of ten
+    assert against["p_holm"] == round(3 * 2 * 0.5**10, 6)  # the smallest of three languages
+    assert (against["low"], against["high"]) == (0.388761, 0.953035)  # Tango, by hand
+
+
+def test_gained_and_lost_items_are_counted_apart(result: Result) -> None:
+    against = result.metrics["m2"]["mgsm"]["it"]["against_m0"]
+    assert (against["difference"], against["gained"], against["lost"]) == (0.166667, 3, 1)
+    assert (against["p"], against["p_holm"]) == (0.625, 1.0)
+
+
+def test_counts_are_shares_of_all_items(result: Result) -> None:
+    spanish = result.metrics["m0"]["mgsm"]["es"]
+    assert (spanish["off_target"], spanish["unparseable"], spanish["truncated"]) == (0.25, 0.166667, 0.083333)
+
+
+def test_m0_has_no_changes_and_m1_only_one(result: Result) -> None:
+    figures = {model: result.metrics[model]["mgsm"]["es"] for model in RIGHT}
+    changes = {model: [name for name in by_name if name.startswith("against")] for model, by_name in figures.items()}
+    assert changes == {"m0": [], "m1": ["against_m0"], "m2": ["against_m0", "against_m1"]}
+
+
+def test_win_rate_and_its_paired_difference(result: Result) -> None:
+    spanish = result.metrics["m1"]["alpaca"]["es"]
+    assert spanish["win_rate"] == round(100 * (8 * 1.0 + 4 * 0.5) / 12, 6)
+    against = spanish["against_m0"]
+    assert (against["difference"], against["gained"], against["lost"]) == (33.333333, 8, 0)
+    assert against["p"] == round(2 * 0.5**8, 6)  # all eight signs alike, of all flips
+    assert against["p_holm"] == round(3 * 2 * 0.5**8, 6)
+
+
+def test_the_baseline_against_itself_is_fifty(result: Result) -> None:
+    figures = result.metrics["m0"]["alpaca"]
+    assert {(f["win_rate"], f["low"], f["high"]) for f in figures.values()} == {(50.0, 50.0, 50.0)}
+    text = result.files["report.md"].decode()
+    assert "| en English | 50.0 by construction |" in text
+
+
+def test_averages_take_the_item_as_the_unit(result: Result) -> None:
+    figures = result.metrics["m2"]["mgsm"]
+    assert [figures[group]["accuracy"] for group in ("average", "trained", "transfer")] == [
+        round((11 / 12 + 12 / 12 + 7 / 12) / 3, 6),
+        round((11 / 12 + 12 / 12) / 2, 6),
+        round(7 / 12, 6),
+    ]
+    assert [figures[group]["n"] for group in ("average", "trained", "transfer")] == [12, 12, 12]
+    assert "p_holm" not in figures["average"]["against_m0"]
+
+
+def test_unjudged_items_are_left_out_and_counted(settings: config.Settings) -> None:
+    write_verdicts("m1", lambda row: replace(row, preference=None) if (row.id, row.lang) == ("i-0", "es") else row)
+    figures = compare.metrics(compare_models(settings))["m1"]["alpaca"]
+    assert (figures["es"]["n"], figures["es"]["unjudged"]) == (11, 0.083333)
+    assert figures["es"]["against_m0"]["n"] == figures["average"]["n"] == figures["average"]["against_m0"]["n"] == 11
+    assert figures["en"]["n"] == figures["transfer"]["n"] == 12
+
+
+def test_csv_for_plots(result: Result) -> None:
+    lines = result.files["mgsm.csv"].decode().splitlines()
+    assert lines[0] == "model,iteration,language,value,low,high"
+    assert len(lines) == 1 + 3 * 3
+    assert lines[8] == "m2,2,es,1.0,0.757506,1.0"
+
+
+def test_headline_names_for_mlflow(result: Result) -> None:
+    figures = compare.headline(result.comparison, "m0")
+    places = ("en", "es", "it", "average", "trained", "transfer")
+    names = ("mgsm accuracy", "alpaca win rate", "off target")
+    assert list(figures) == [f"{name}/{place}" for name in names for place in places]
+    assert (figures["mgsm accuracy/es"], figures["alpaca win rate/es"]) == (0.166667, 50.0)
+    assert (figures["off target/es"], figures["off target/trained"]) == (0.25, 0.125)
+
+
+def test_table_for_the_terminal(result: Result) -> None:
+    assert compare.table(result.comparison).splitlines() == [
+        "          MGSM accuracy, %              AlpacaEval win rate against m0, %",
+        "              m0       m1       m2          m0       m1       m2",
+        "en          91.7     91.7     91.7        50.0     50.0     54.2",
+        "es          16.7     33.3    100.0*†      50.0     83.3*    91.7*",
+        "it          41.7     41.7     58.3        50.0     54.2     54.2",
+        "average     50.0     55.6     83.3*†      50.0     62.5*    66.7*",
+        "trained     54.2     62.5     95.8*†      50.0     66.7*    72.9*",
+        "transfer    41.7     41.7     58.3        50.0     54.2     54.2",
+        "* differs from m0, † from the model before (p < 0.05; of languages: adjusted by Holm)",
+    ]
+
+
+def test_sentences_say_what_changed_and_what_did_not(result: Result) -> None:
+    mgsm = result.comparison.benchmarks[0]
+    assert report.sentence(result.comparison, mgsm, "m2", "m0", "es").startswith("es: +83.3 points [")
+    assert report.sentence(result.comparison, mgsm, "m2", "m0", "es").endswith(
+        "], p = 0.006 (Holm), n = 12 (10 gained, 0 lost)"
+    )
+    english = report.sentence(result.comparison, mgsm, "m2", "m0", "en")
+    assert english.startswith("en: no significant difference: +0.0 points [-")
+    assert english.endswith("], p = 1.000 (Holm), n = 12 (0 gained, 0 lost)")
+
+
+def test_headline_sentences(result: Result) -> None:
+    first, second = report.headlines(result.comparison)
+    assert first.startswith("MGSM accuracy on average over 3 languages rose from 50.0% to 83.3% (+33.3 points [")
+    assert first.endswith("n = 12). Higher in es; no significant difference in en and it.")
+    assert "AlpacaEval win rate against m0" in second
+    assert "from 50.0% (by construction) to 66.7%" in second
+
+
+def test_signs_and_small_p_values() -> None:
+    assert [report.signed(value) for value in (0.04, -0.04, -0.06, 31.25)] == ["+0.0", "+0.0", "-0.1", "+31.2"]
+    assert [report.p_value(p) for p in (0.0009, 0.001, 1.0)] == ["p < 0.001", "p = 0.001", "p = 1.000"]
+
+
+def test_samples_are_those_gained_and_lost(result: Result) -> None:
+    mgsm, alpaca = result.comparison.benchmarks
+    assert [(sample.lang, sample.gained) for sample in mgsm.samples if not sample.gained] == [("it", False)]
+    lost = mgsm.samples[-1]
+    assert (lost.id, lost.expected, [reply.outcome for reply in lost.replies]) == (
+        "p-0",
+        "0",
+        ["right", "right", "wrong"],
+    )
+    assert {sample.lang for sample in alpaca.samples} == set(LANGUAGES)
+    assert {sample.replies[0].outcome for sample in alpaca.samples} == {"the baseline"}
+
+
+def test_texts_of_models_and_settings_are_escaped_and_the_page_needs_no_address(settings: config.Settings) -> None:
+    attack = "<script>alert(1)</script>\x00```\n| a | \"'&"
+    for model in RIGHT:
+        write_answers(model, lambda row: replace(row, completion=attack, prompt=attack, id=f"<i>{row.id}"))
+        write_verdicts(model, lambda row: replace(row, completion=attack, prompt=attack, baseline=attack))
+    published = config.Baseline(model="<gpt>", source="x")
+    base = replace(settings.base, model="<b>")
+    compare.run(replace(settings, profile="<script>", base=base, baseline=published))
+    page = (paths.compare() / "index.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\ufffd```" in page
+    assert "<i>p-" not in page and "<b></dd>" not in page
+    assert "\x00" not in page
+    assert not re.search(r"""(?:src|href|url|action)\s*[=(]\s*["']?(?:https?:)?//""", page)
+    assert "default-src 'none'" in page
+    assert page.count("<svg ") == 2 and "<img" not in page
+    assert "AlpacaEval win rate against <gpt> by language" in readable(
+        ElementTree.parse(paths.compare() / "alpaca.svg")
+    )
+    text = (paths.compare() / "report.md").read_text("utf-8")
+    assert "````text\n<script>" in text  # a fence that the text cannot close
+    assert "profile: \\<script>" in text
+    assert "win rate against \\<gpt>" in text and "<gpt>" not in page
+    assert "by construction" not in page
+
+
+def test_same_input_same_bytes(settings: config.Settings, result: Result) -> None:
+    compare.run(settings)
+    assert written() == result.files
+    names = [
+        "alpaca.csv",
+        "alpaca.svg",
+        "harness.csv",
+        "harness.svg",
+        "index.html",
+        "metrics.json",
+        "mgsm.csv",
+        "mgsm.svg",
+        "report.md",
+    ]
+    assert sorted(result.files) == names
+
+
+# --- plots -----------------------------------------------------------------------------------------------------------
+
+
+def readable(plot: Element | ElementTree.ElementTree) -> list[str]:
+    """What can be read without pointing at anything."""
+    return [one.text or "" for one in plot.iter(f"{SVG}text")]
+
+
+def plot_of(result: Result, benchmark: str) -> Element:
+    return ElementTree.fromstring(result.files[f"{benchmark}.svg"])
+
+
+def test_a_plot_says_what_it_shows_and_where_each_curve_ends(result: Result) -> None:
+    mgsm, alpaca = (plot_of(result, name) for name in ("mgsm", "alpaca"))
+    assert mgsm.get("aria-label") == "MGSM accuracy by language over m0, m1, m2"
+    words = readable(mgsm)
+    assert {
+        "MGSM accuracy by language",
+        "in %, with 95% intervals; 12 items a language; * differs from m0, † from the model before",
+        *("m0", "m1", "m2", "20", "40", "60", "80", "100"),
+        *("dominant", "trained on", "never trained on (transfer)"),
+    } <= set(words)
+    curves = ["Spanish 100.0*†", "English 91.7", "Italian 58.3"]
+    assert [word for word in words if word in curves] == curves
+    assert "AlpacaEval win rate against m0 by language" in readable(alpaca)
+    assert "as good as the baseline" in readable(alpaca) and "as good as the baseline" not in words
+
+
+def test_points_tell_their_model_value_interval_and_items(result: Result) -> None:
+    def tips(benchmark: str) -> list[str]:
+        return list(dict.fromkeys(one.text or "" for one in plot_of(result, benchmark).iter(f"{SVG}title")))
+
+    assert len(tips("mgsm")) == 9
+    assert tips("mgsm")[3:6] == [
+        "Spanish, m0: 16.7% [4.7, 44.8], n = 12",
+        "Spanish, m1: 33.3% [13.8, 60.9], n = 12",
+        "Spanish, m2: 100.0% [75.8, 100.0], n = 12",
+    ]
+    assert tips("alpaca")[3] == "Spanish, m0: 50.0% by construction, n = 12"
+
+
+def test_a_plot_of_more_languages_than_colours_uses_them_again(settings: config.Settings) -> None:
+    many = ("en", "es", "de", "fr", "ru", "it", "pt", "nl", "pl", "sv", "da")
+    for model in RIGHT:
+        rows = [replace(answer(model, "en", row), lang=lang) for lang in many for row in range(2)]
+        write_rows(paths.mgsm(model) / paths.ANSWERS, rows)
+    compare.run(replace(settings, mgsm=replace(settings.mgsm, languages=many)))
+    text = (paths.compare() / "mgsm.svg").read_text("utf-8")
+    names = [word for word in readable(ElementTree.fromstring(text)) if word.endswith(" 100.0")]
+    assert len(names) == 11
+    hollow = text.count("fill: #ffffff; stroke: #cc6677")
+    assert 0 < hollow < text.count("fill: #cc6677; stroke: #cc6677") + hollow
+
+
+# --- what cannot be compared -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows[:-1], "no row for 'p-11:it'"),
+        (
+            lambda rows: [row for row in rows if row.id != "p-3"],
+            "no row for 'p-3:en', which reports/mgsm/m0/answers.jsonl",
+        ),
+        (lambda rows: [row for row in rows if row.lang != "es"], "no row for 'p-0:es'"),
+        (
+            lambda rows: rows + [replace(row, id="p-12") for row in rows if row.id == "p-0"],
+            "a row for 'p-12:en', which reports/mgsm/m0/answers.jsonl lacks",
+        ),
+        (lambda rows: [*rows, replace(rows[0], lang="de")], "a row for 'p-0:de'"),
+        (lambda rows: [replace(rows[0], gold="7"), *rows[1:]], "'p-0:en' has another gold"),
+    ],
+    ids=["missing", "missing everywhere", "no language", "too many", "another language", "another problem"],
+)
+def test_rows_that_do_not_fit_are_named_and_nothing_is_overwritten(
+    settings: config.Settings, change: Callable[[list[Answer]], list[Answer]], message: str
+) -> None:
+    paths.compare().mkdir(parents=True)
+    (paths.compare() / "index.html").write_text("old", "utf-8")
+    rows = [answer("m2", lang, row) for lang in LANGUAGES for row in range(ITEMS)]
+    write_rows(paths.mgsm("m2") / paths.ANSWERS, change(rows))
+    with pytest.raises(InputError) as error:
+        compare.run(settings)
+    assert str(error.value).startswith(f"reports/mgsm/m2/answers.jsonl: {message}")
+    assert [file.read_text("utf-8") for file in paths.compare().iterdir()] == ["old"]
+
+
+def test_a_missing_report_and_a_language_without_verdicts_are_named(settings: config.Settings) -> None:
+    write_verdicts("m2", lambda row: replace(row, preference=None) if row.lang == "it" else row)
+    with pytest.raises(InputError, match=r"alpaca/m2/verdicts\.jsonl: not one row in 'it' is judged"):
+        compare.run(settings)
+    shutil.rmtree(paths.alpaca("m2"))
+    with pytest.raises(InputError, match=r"alpaca/m2/verdicts\.jsonl: no such file"):
+        compare.run(settings)
+
+
+def test_one_model_in_one_language_has_nothing_to_compare(settings: config.Settings) -> None:
+    for model in RIGHT:
+        write_rows(paths.mgsm(model) / paths.ANSWERS, [answer(model, "es", row) for row in range(ITEMS)])
+        write_rows(paths.alpaca(model) / paths.VERDICTS, [verdict(model, "es", row) for row in range(ITEMS)])
+    one = replace(
+        settings,
+        models=("m0",),
+        iterations={},
+        mgsm=replace(settings.mgsm, languages=("es",)),
+        alpaca=replace(settings.alpaca, languages=("es",)),
+    )
+    assert compare.table(compare.run(one)).splitlines()[2] == "es    16.7               50.0"
+    assert "nothing to compare yet" in (paths.compare() / "index.html").read_text("utf-8")

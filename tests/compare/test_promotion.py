@@ -1,0 +1,61 @@
+"""What counts as a gain, on the small comparison of test_compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from msgspec.structs import replace
+from test_compare import make_project, write_verdicts
+
+from lidr import config
+from lidr.compare.comparison import compare_models
+from lidr.compare.promotion import evidence
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
+    monkeypatch.chdir(tmp_path)
+    return make_project()
+
+
+def test_gain_is_described_by_benchmark(settings: config.Settings) -> None:
+    found = evidence(compare_models(settings), "m2")
+    assert found.objection is None
+    mgsm, alpaca = found.findings
+    # es gains 10 of 12, it 3 and loses one, en nothing: 12 of 36. An item counts once, over its languages.
+    assert mgsm == "MGSM accuracy: +33.3 points [16.7, 47.2], p = 0.009, n = 12 (10 gained, 1 lost)"
+    assert alpaca == "AlpacaEval win rate: +16.7 points [11.1, 25.0], p = 0.002, n = 12 (10 gained, 0 lost)"
+
+
+def test_no_gain_without_significance(settings: config.Settings) -> None:
+    write_verdicts("m1", lambda row: replace(row, preference=1.5))
+    found = evidence(compare_models(settings), "m1")
+    assert found.objection == "the comparison shows no gain of m1 over m0"
+    assert all("no significant difference" in sentence for sentence in found.findings)
+
+
+def test_loss_on_one_benchmark_outweighs_a_gain_on_the_other(settings: config.Settings) -> None:
+    write_verdicts("m2", lambda row: replace(row, preference=1.0))
+    assert evidence(compare_models(settings), "m2").objection == "m2 is worse than m0 in AlpacaEval"
+
+
+def test_base_has_no_gain_to_show(settings: config.Settings) -> None:
+    found = evidence(compare_models(settings), "m0")
+    assert found.findings == ()
+    assert found.objection == "m0 is what the other models are compared with: it has no gain to show"
+
+
+def test_command_refuses_before_it_asks_mlflow(settings: config.Settings) -> None:
+    from lidr.cli import main
+
+    Path("params.yaml").write_bytes(msgspec.json.encode(settings))
+    write_verdicts("m1", lambda row: replace(row, preference=1.5))
+    result = CliRunner().invoke(main, ["promote", "m1"])
+    assert result.exit_code == 1
+    *findings, error = result.output.splitlines()
+    assert [finding.partition(":")[0] for finding in findings] == ["MGSM accuracy", "AlpacaEval win rate"]
+    assert error == "Error: the comparison shows no gain of m1 over m0; --anyway promotes it nevertheless"
+    assert sorted(path.name for path in Path().iterdir()) == ["params.yaml", "reports"]

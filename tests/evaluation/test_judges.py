@@ -1,0 +1,516 @@
+"""Judges: the weighted preference, an endpoint that fails in every way, a model on this machine, the lab's checker."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import FakeEngine, edited, prompt
+from fake_endpoint import KEY, PROMPT_TOKENS, Endpoint, completion, content, logprobs, running
+from msgspec.structs import replace
+
+from lidr import config, paths
+from lidr.errors import InputError, LidrError
+from lidr.evaluation.judges import Contest, judge_all
+from lidr.evaluation.judges import openai as judges_openai
+from lidr.evaluation.judges.base import Reply, TokenJudge, is_flipped, is_swapped, opinion
+from lidr.evaluation.judges.journal import Journal, key_of, open_journal
+from lidr.evaluation.judges.lab import LabJudge
+from lidr.evaluation.judges.local import LocalPanel
+from lidr.evaluation.judges.prompt import conversation
+from lidr.records import TIE
+from lidr.records.prompt_templates import Conversation
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIDR_JUDGE_KEY", KEY)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("lidr.engines.endpoint.FIRST_WAIT", 0.01)
+    with running() as found:
+        yield found
+
+
+def settings(server: Endpoint, **values: Any) -> config.OpenAIJudge:
+    usual = {"model": "judge-1", "endpoint": server.url, "concurrency": 4, "retries": 2, "timeout_seconds": 20.0}
+    return config.OpenAIJudge(**(usual | values))
+
+
+def contests(count: int) -> list[Contest]:
+    return [Contest(prompt(f"i-{n}", "es"), f"ours {n}", f"theirs {n}") for n in range(count)]
+
+
+def judge(endpoint: Endpoint, both_orders: bool = False, **values: object) -> TokenJudge:
+    return judges_openai.openai_judge(settings(endpoint, **values), both_orders)
+
+
+def budget(of: TokenJudge) -> judges_openai.Budget:
+    assert isinstance(of.panel, judges_openai.OpenAIPanel)
+    return of.panel.budget
+
+
+# --- the preference --------------------------------------------------------------------------------------------------
+
+
+def reply(lower: float | None, upper: float | None) -> Reply:
+    return Reply(key="k", lower=lower, upper=upper, prompt_tokens=1, completion_tokens=1)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "preference"),
+    [
+        (math.log(0.9), math.log(0.1), 1.1),
+        (math.log(0.2), math.log(0.2), 1.5),
+        (math.log(0.03), math.log(0.01), 1.25),  # the two alone make up the probability
+        (None, -3.0, 2.0),
+        (-3.0, None, 1.0),
+        (-9999.0, -9998.0, 2 - 1 / (1 + math.e)),
+        (None, None, None),
+    ],
+)
+def test_weighted_preference(lower: float | None, upper: float | None, preference: float | None) -> None:
+    found = opinion(reply(lower, upper), swapped=False)
+    assert found == (None if preference is None else pytest.approx(preference, abs=1e-12))
+    turned = opinion(reply(lower, upper), swapped=True)
+    assert turned == (None if preference is None else pytest.approx(3 - preference, abs=1e-12))
+
+
+def test_order_depends_on_the_instruction_alone() -> None:
+    assert [is_swapped(text) for text in ("a", "b", "c", "d", "e", "f")] == [
+        is_swapped(text) for text in ("a", "b", "c", "d", "e", "f")
+    ]
+    assert 380 < sum(is_swapped(f"instruction {n}") for n in range(805)) < 425
+
+
+def test_texts_that_name_a_slot_stay_as_they_are() -> None:
+    said = conversation("write {output_1}", "{output_2}", "{instruction}")[1]["content"]
+    assert '"""write {output_1}"""' in said and '"""{output_2}"""' in said and '"""{instruction}"""' in said
+
+
+def test_identical_answers_are_a_tie_and_cost_nothing(endpoint: Endpoint) -> None:
+    same = Contest(prompt("same", "es"), "yes", "yes")
+    opinions = judge_all(judge(endpoint), [same, *contests(2), same])
+    assert [opinions[0].preference, opinions[3].preference] == [TIE, TIE]
+    assert len(endpoint.bodies) == 2
+
+
+def test_flips() -> None:
+    assert is_flipped((1.2, 1.8)) and not is_flipped((1.6, 1.8)) and not is_flipped((1.5, 1.8))
+    assert not is_flipped((1.2, None))
+
+
+# --- an endpoint -----------------------------------------------------------------------------------------------------
+
+
+def expected(contest: Contest, swapped: bool) -> float | None:
+    """The preference by the formula, from what the server says about the question."""
+    first, second = (contest.completion, contest.baseline) if swapped else (contest.baseline, contest.completion)
+    turns = conversation(contest.instruction.text, first, second)
+    likely = {row["token"]: row["logprob"] for row in logprobs("\n".join(turn["content"] for turn in turns))}
+    if not likely.keys() & {"m", "M"}:
+        return None
+    m, M = (math.exp(likely.get(label, -math.inf)) for label in ("m", "M"))
+    return 3 - (2 - m / (m + M)) if swapped else 2 - m / (m + M)
+
+
+def test_verdicts_in_order_with_tokens_and_no_more_at_once_than_allowed(endpoint: Endpoint) -> None:
+    rows = contests(40)
+    opinions = judge_all(judge(endpoint), rows)
+    wanted = [expected(row, is_swapped(row.instruction.text)) for row in rows]
+    assert [o.preference for o in opinions] == [None if p is None else pytest.approx(p, abs=1e-12) for p in wanted]
+    assert {o.prompt_tokens for o in opinions} == {PROMPT_TOKENS}
+    assert 1 <= endpoint.most_at_once <= 4
+    assert endpoint.keys == {f"Bearer {KEY}"}
+
+
+def test_both_orders(endpoint: Endpoint) -> None:
+    rows = contests(30)
+    opinions = judge_all(judge(endpoint, both_orders=True), rows)
+    assert len(endpoint.bodies) == 60
+    for row, found in zip(rows, opinions, strict=True):
+        swap = is_swapped(row.instruction.text)
+        orders = expected(row, swap), expected(row, not swap)
+        assert found.orders == tuple(None if p is None else pytest.approx(p, abs=1e-12) for p in orders)
+        assert (found.preference is None) == (None in orders)
+        assert found.prompt_tokens == 2 * PROMPT_TOKENS
+
+
+PASSING = ["429", "429 0", "408", "409", "500", "503 0", "hang", "drip", "truncated", "breaks off", "reset"]
+PASSING += ["no logprobs", "no choices", "wrong schema", "endless"]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_passing_fault_is_tried_again(endpoint: Endpoint, fault: str) -> None:
+    endpoint.faults = lambda number, body: fault if number in (1, 3) else None
+    patience = 4.0 if fault in ("hang", "drip") else 60.0
+    opinions = judge_all(judge(endpoint, concurrency=1, timeout_seconds=patience), contests(3))
+    assert len(endpoint.bodies) == 5
+    assert len(opinions) == 3 and any(found.preference is not None for found in opinions)
+
+
+@pytest.mark.fault
+def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> None:
+    """Each question meets a fault of its own first; stopped in the middle by its budget, the run goes on exactly."""
+    rows, met = contests(45), set[str]()
+
+    def faults(number: int, body: dict[str, Any]) -> str | None:
+        question = content(body)
+        if question in met:
+            return None
+        met.add(question)
+        return PASSING[len(met) % len(PASSING)]
+
+    endpoint.faults = faults
+    patient = {"concurrency": 8, "timeout_seconds": 5.0, "retries": 6}
+    with pytest.raises(LidrError, match="budget of 50 requests"):
+        judge_all(judge(endpoint, max_requests=50, **patient), rows)
+    assert len(endpoint.bodies) == 50
+    opinions = judge_all(judge(endpoint, **patient), rows)
+    wanted = [expected(row, is_swapped(row.instruction.text)) for row in rows]
+    assert [o.preference for o in opinions] == [None if p is None else pytest.approx(p, abs=1e-12) for p in wanted]
+    assert len({content(body) for body in endpoint.bodies}) == 45
+    kept = [json.loads(line)["key"] for line in next(Path(".lidr/judge").iterdir()).read_text("utf-8").splitlines()]
+    assert len(kept) == len(set(kept)) == 45
+
+
+@pytest.mark.fault
+def test_retry_after_is_waited_for(endpoint: Endpoint) -> None:
+    endpoint.faults = lambda number, body: "429 0.6" if number == 1 else None
+    judge_all(judge(endpoint, concurrency=1), contests(1))
+    assert endpoint.times[1] - endpoint.times[0] >= 0.6
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("fault", "message", "requests"),
+    [
+        ("500", "failed 3 times: status 500", 3),
+        ("truncated", "failed 3 times: not a chat completion with log-probabilities", 3),
+        ("no logprobs", "failed 3 times: not a chat completion with log-probabilities", 3),
+        ("401", "refuses: status 401", 1),
+        ("404", "no such model there, or it is retired: name another one in alpaca.judge.model", 1),
+        ("429 3600", "asks to wait 3,600 s", 1),
+    ],
+)
+def test_a_fault_that_stays_ends_the_run_without_the_key(
+    endpoint: Endpoint, fault: str, message: str, requests: int
+) -> None:
+    endpoint.faults = lambda number, body: fault
+    with pytest.raises(LidrError) as caught:
+        judge_all(judge(endpoint, concurrency=1), contests(1))
+    assert message in str(caught.value) and "0 verdicts of these are kept in .lidr/judge/" in str(caught.value)
+    assert KEY not in str(caught.value) and KEY not in repr(caught.value.__cause__)
+    assert len(endpoint.bodies) == requests
+
+
+@pytest.mark.fault
+def test_a_stopped_run_goes_on_and_pays_for_no_row_twice(endpoint: Endpoint) -> None:
+    rows = contests(30)
+    endpoint.faults = lambda number, body: "401" if number == 13 else None
+    with pytest.raises(LidrError, match="status 401"):
+        judge_all(judge(endpoint), rows)
+    journal = next(Path(".lidr/judge").glob("*.jsonl"))
+    kept = len(journal.read_text("utf-8").splitlines())
+    assert kept >= 12
+    with journal.open("a", encoding="utf-8") as file:
+        file.write('{"key":"torn')  # killed while it wrote
+    endpoint.faults, first = (lambda number, body: None), len(endpoint.bodies)
+    opinions = judge_all(judge(endpoint), rows)
+    assert len(endpoint.bodies) == first + 30 - kept
+    assert [o.preference for o in opinions] == [
+        None if p is None else pytest.approx(p, abs=1e-12)
+        for p in (expected(row, is_swapped(row.instruction.text)) for row in rows)
+    ]
+    judge_all(judge(endpoint), rows)
+    assert len(endpoint.bodies) == first + 30 - kept
+    answered = [content(body) for number, body in enumerate(endpoint.bodies, start=1) if number != 13]
+    assert len(set(answered)) == len(answered) == 30
+
+
+def test_another_judge_has_another_journal(endpoint: Endpoint) -> None:
+    judge_all(judge(endpoint), contests(2))
+    judge_all(judge(endpoint, model="judge-2"), contests(2))
+    assert len(endpoint.bodies) == 4 and len(list(Path(".lidr/judge").iterdir())) == 2
+
+
+@pytest.mark.fault
+def test_a_budget_of_requests_stops_and_the_next_run_goes_on(endpoint: Endpoint) -> None:
+    rows = contests(10)
+    with pytest.raises(LidrError) as caught:
+        judge_all(judge(endpoint, max_requests=6), rows)
+    assert str(caught.value).startswith("the budget of 6 requests (alpaca.judge.max_requests) is spent; 6 verdicts")
+    assert len(endpoint.bodies) == 6
+    assert len(judge_all(judge(endpoint, max_requests=6), rows)) == 10
+    assert len(endpoint.bodies) == 10
+
+
+@pytest.mark.fault
+def test_a_budget_of_tokens_stops(endpoint: Endpoint) -> None:
+    spender = judge(endpoint, max_tokens=3 * (PROMPT_TOKENS + 1), concurrency=1)
+    with pytest.raises(LidrError, match=r"budget of 303 tokens \(alpaca\.judge\.max_tokens\) is spent"):
+        judge_all(spender, contests(10))
+    assert (len(endpoint.bodies), budget(spender).tokens) == (3, 303)
+    endpoint.faults = lambda number, body: "no usage"
+    with pytest.raises(LidrError, match="no token counts"):
+        judge_all(judge(endpoint, max_tokens=1_000), contests(10))
+
+
+@pytest.mark.fault
+def test_retries_count_in_the_budget(endpoint: Endpoint) -> None:
+    endpoint.faults = lambda number, body: "500"
+    with pytest.raises(LidrError, match="budget of 2 requests"):
+        judge_all(judge(endpoint, max_requests=2, retries=9, concurrency=1), contests(1))
+
+
+def test_a_judge_that_never_names_a_label_is_not_asked_on(endpoint: Endpoint) -> None:
+    endpoint.faults = lambda number, body: "mute"
+    with pytest.raises(LidrError, match="gives neither 'm' nor 'M', in 20 of 20 answers"):
+        judge_all(judge(endpoint), contests(200))
+    assert len(endpoint.bodies) < 40
+    with pytest.raises(LidrError, match="neither 'm' nor 'M'"):
+        judge_all(judge(endpoint, model="judge-3"), contests(2))
+
+
+def test_the_key_is_in_no_file_and_openais_goes_nowhere_else(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
+    judge_all(judge(endpoint), contests(3))
+    assert endpoint.keys == {f"Bearer {KEY}"}
+    written = b"".join(file.read_bytes() for file in Path().rglob("*") if file.is_file())
+    assert KEY.encode() not in written and b"sk-of-openai" not in written
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(LidrError, match="OPENAI_API_KEY is not set"):
+        judges_openai.openai_judge(settings(endpoint, endpoint="https://api.openai.com/v1"), False)
+
+
+# --- replies in text -------------------------------------------------------------------------------------------------
+
+
+def in_text(endpoint: Endpoint, *texts: str | None, finish: str = "stop", **values: Any) -> TokenJudge:
+    """A judge whose server answers with these texts in turn."""
+    said = iter(texts * 100)
+
+    def model(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        message = {"role": "assistant", "content": next(said)}
+        usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": 7, "total_tokens": PROMPT_TOKENS + 7}
+        return 200, {"choices": [{"index": 0, "finish_reason": finish, "message": message}], "usage": usage}
+
+    endpoint.model = model
+    return judge(endpoint, reply="text", **values)
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "fault"),
+    [
+        ("m", "m", ""),
+        ("M", "M", ""),
+        ("The first one is in Spanish.\n\n**M**", "M", ""),
+        ("`m`.", "m", ""),
+        ('Better: the first.\n"m"', "m", ""),
+        ("<think>M? No.</think>\nm", "m", ""),
+        ("m is better", None, "no_label"),
+        ("m\nbecause it is correct", None, "no_label"),
+        ("Label: m", None, "no_label"),
+        ("n", None, "no_label"),
+        ("", None, "empty"),
+        (None, None, "empty"),
+        ("<think>M? No.</think>", None, "empty"),
+    ],
+)
+def test_the_last_line_of_a_reply_is_its_verdict(
+    endpoint: Endpoint, text: str | None, label: str | None, fault: str
+) -> None:
+    [question] = [conversation("i", "a", "b", "text")]
+    [found] = in_text(endpoint, text, concurrency=1).panel.ask([question])
+    assert (found.lower, found.upper) == (0.0 if label == "m" else None, 0.0 if label == "M" else None)
+    assert found.fault == fault
+
+
+def test_a_reply_that_was_cut_off_is_no_verdict(endpoint: Endpoint) -> None:
+    found = judge_all(in_text(endpoint, "m", "M", "m", "M", finish="length", both_orders=False), contests(0))
+    assert found == []
+    [question] = [conversation("i", "a", "b", "text")]
+    [reply] = in_text(endpoint, "m", finish="length").panel.ask([question])
+    assert (reply.lower, reply.upper, reply.fault) == (None, None, "cut_off")
+
+
+def test_verdicts_in_text_are_1_or_2_and_faults_are_counted(endpoint: Endpoint) -> None:
+    rows = contests(4)
+    found = judge_all(in_text(endpoint, "m", "M", "", "both", concurrency=1), rows)
+    swaps = [is_swapped(row.instruction.text) for row in rows]
+    assert [o.preference for o in found] == [2.0 if swaps[0] else 1.0, 1.0 if swaps[1] else 2.0, None, None]
+    assert [o.faults for o in found] == [(), (), ("empty",), ("no_label",)]
+
+
+def test_what_a_judge_that_replies_in_text_is_sent(endpoint: Endpoint) -> None:
+    judge_all(in_text(endpoint, "m", reasoning_effort="low", max_completion_tokens=500), contests(1))
+    [body] = endpoint.bodies
+    assert body.pop("messages")[1]["content"].endswith("m or M, and nothing else.")
+    assert body == {"model": "judge-1", "max_completion_tokens": 500, "reasoning_effort": "low"}
+
+
+def test_a_judge_that_only_ever_is_empty_is_not_asked_on(endpoint: Endpoint) -> None:
+    with pytest.raises(LidrError, match=r"neither 'm' nor 'M', in 20 of 20 answers \(20 empty\)"):
+        judge_all(in_text(endpoint, ""), contests(200))
+    assert len(endpoint.bodies) < 40
+
+
+def refusing(endpoint: Endpoint, word: str, message: str, status: int = 400) -> None:
+    """A server that refuses requests which hold this key."""
+
+    def model(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if word in body:
+            return status, {"error": {"message": message}}
+        return 200, completion(body, logprobs(content(body)))
+
+    endpoint.model = model
+
+
+def test_a_model_that_wants_the_newer_name_of_the_limit_gets_it(endpoint: Endpoint) -> None:
+    refusing(endpoint, "max_tokens", "Unsupported parameter: use 'max_completion_tokens' instead")
+    assert len(judge_all(judge(endpoint), contests(10))) == 10
+    assert len(endpoint.bodies) == 11
+    assert [("max_tokens" in body, body.get("max_completion_tokens")) for body in endpoint.bodies[:2]] == [
+        (True, None),
+        (False, 1),
+    ]
+
+
+def test_a_model_without_log_probabilities_is_found_out_by_one_request(endpoint: Endpoint) -> None:
+    refusing(endpoint, "logprobs", "'logprobs' is not supported with this model")
+    with pytest.raises(LidrError, match=r"it gives no log-probabilities: set alpaca.judge.reply to text"):
+        judge_all(judge(endpoint), contests(10))
+    assert len(endpoint.bodies) == 1
+
+
+def test_a_retired_model_is_found_out_by_one_request(endpoint: Endpoint) -> None:
+    refusing(endpoint, "model", "The model has been deprecated", status=404)
+    with pytest.raises(LidrError, match=r"or it is retired: name another one in alpaca.judge.model"):
+        judge_all(judge(endpoint), contests(10))
+    assert len(endpoint.bodies) == 1
+
+
+# --- a model on this machine, and the lab's checker ------------------------------------------------------------------
+
+
+class ScoringEngine(FakeEngine):
+    """Gives m and M fixed log-probabilities."""
+
+    def __init__(self, *scores: float) -> None:
+        super().__init__(lambda request: "")
+        self.scores = scores
+        self.calls = 0
+
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+        assert tuple(choices) == ("m", "M")
+        assert all([turn["role"] for turn in turns] == ["user"] for turns in conversations)
+        self.calls += len(conversations)
+        return [list(self.scores) for _ in conversations]
+
+
+def local(engine: ScoringEngine, folder: Path) -> TokenJudge:
+    return TokenJudge(LocalPanel("judge", engine, Journal(folder / "j.jsonl")), both_orders=False)
+
+
+def test_local_judge_by_log_probabilities_kept_in_the_journal(tmp_path: Path) -> None:
+    engine, rows = ScoringEngine(math.log(0.6), math.log(0.2)), contests(40)
+    opinions = local(engine, tmp_path).opinions(rows)
+    assert {(o.swapped, round(o.preference or 0, 9)) for o in opinions} == {(False, 1.25), (True, 1.75)}
+    assert engine.calls == 40
+    local(engine, tmp_path).opinions(rows)
+    assert engine.calls == 40
+
+
+def test_local_judge_that_cannot_name_a_label(tmp_path: Path) -> None:
+    with pytest.raises(LidrError, match="its tokenizer does not tell them apart"):
+        local(ScoringEngine(-2.0, -2.0), tmp_path / "a").opinions(contests(3))
+    with pytest.raises(LidrError, match="neither 'm' nor 'M'"):
+        local(ScoringEngine(-math.inf, -math.inf), tmp_path / "b").opinions(contests(3))
+
+
+def test_lab_judge_prefers_the_right_answer() -> None:
+    from lidr.lab import world
+
+    task, other = world.tasks("evaluation", world.PROBLEMS, count=2, seed=42)
+    item = replace(prompt("lab-1", "es"), answer=task.gold("es"))
+    right, wrong, english = task.answer("es"), other.answer("es"), task.answer("en")
+    pairs = [(right, wrong), (wrong, right), (right, english), ("?", wrong)]
+    found = judge_all(LabJudge(both_orders=True), [Contest(item, ours, theirs) for ours, theirs in pairs])
+    assert [o.preference for o in found] == [2.0, 1.0, 2.0, 1.5]
+    assert found[0].orders == (2.0, 2.0)
+
+
+def test_journal_keys_tell_questions_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert key_of(conversation("a", "b", "c")) != key_of(conversation("a", "c", "b"))
+    assert open_journal("openai", "x").path.parent == paths.judge_journal("x").parent
+
+
+# --- params.yaml -----------------------------------------------------------------------------------------------------
+
+OPENAI = "    name: openai\n    model: x\n    endpoint: https://api.openai.com/v1"
+
+
+def openai(*lines: str) -> tuple[str, str]:
+    return "    name: lab  ", "\n    ".join([OPENAI, *lines]) + "  "
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([("    name: lab  ", "    name: lab\n    model: x  ")], "judge.model: there is no such key"),
+        ([("    name: lab  ", "    name: openai\n    endpoint: http://x  ")], "judge.model: this key is missing"),
+        ([("    name: lab  ", "    name: gpt  ")], "judge.name: 'gpt' is none of lab, local, openai"),
+        (
+            [("    name: lab  ", "    name: openai\n    model: x\n    endpoint: https://me:secret@x.org/v1  ")],
+            "judge.endpoint: an address such as",
+        ),
+        ([openai("prompt_price: 1.0")], "judge.prompt_price: both prices are expected"),
+        ([openai("reasoning_effort: low")], "judge.reasoning_effort: a judge that reasons replies in text"),
+        ([openai("reply: words")], "judge.reply: 'words' is none of logprobs, text"),
+        (
+            [("alpaca:\n  source: lab", "alpaca:\n  source: data/sources/x")],
+            "judge.name: the lab's checker judges its own",
+        ),
+    ],
+)
+def test_contradictions_of_the_judge(tmp_path: Path, changes: list[tuple[str, str]], message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(edited(*changes), "utf-8")
+    with pytest.raises(InputError) as caught:
+        config.load(path)
+    assert f"alpaca.{message}" in str(caught.value) and "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "source", "message"),
+    [
+        ("m0", "data/x", "baseline.source: 'm0' is a model of this file, whose answers come from 'models/m0'"),
+        (
+            "gpt-4",
+            "models/m0",
+            "baseline.source: 'models/m0' lies outside of data/sources, where DVC would miss changes",
+        ),
+        ("../x", "data/sources/x", "baseline.model: the name of a model of this file or of a generator is expected"),
+    ],
+)
+def test_contradictions_of_the_baseline(tmp_path: Path, model: str, source: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(edited(("model: m0  ", f"model: {model}  "), ("source: models/m0", f"source: {source}")), "utf-8")
+    with pytest.raises(InputError) as caught:
+        config.load(path)
+    assert message in str(caught.value)
+
+
+def test_a_judge_that_replies_in_text_is_asked_in_both_orders_unless_told_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    for lines, wanted in (((), False), (("reply: text",), True), (("reply: text", "both_orders: false"), False)):
+        path.write_text(edited(openai(*lines)), "utf-8")
+        assert config.load(path).alpaca.judge.in_both_orders is wanted

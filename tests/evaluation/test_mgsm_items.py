@@ -1,0 +1,255 @@
+"""MGSM's files: three layouts, the same items; every fault with its line; the prompts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import ROOT
+
+from lidr.errors import InputError
+from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
+
+ROWS = [("How many eggs?", "18"), ("What profit, “exactly”\u2028in dollars?", "2,125"), ("And what is left?", "3")]
+ITEMS = [
+    Item(f"mgsm-{index}", "en", question, gold)
+    for index, (question, gold) in enumerate([(ROWS[0][0], 18), (ROWS[1][0], 2125), (ROWS[2][0], 3)])
+]
+
+
+def write(path: Path, *lines: str | bytes | Mapping[str, Any]) -> Path:
+    encoded = [json.dumps(line, ensure_ascii=False) if isinstance(line, Mapping) else line for line in lines]
+    path.write_bytes(b"".join((line.encode() if isinstance(line, str) else line) + b"\n" for line in encoded))
+    return path
+
+
+def octopus(question: str, gold: object = "18") -> dict[str, object]:
+    return {"query": question, "response": gold}
+
+
+def hub(question: str, gold: object = 18) -> dict[str, object]:
+    return {"question": question, "answer": None, "answer_number": gold, "equation_solution": None}
+
+
+# --- the layouts -----------------------------------------------------------------------------------------------------
+
+
+def test_the_three_layouts_give_the_same_items(tmp_path: Path) -> None:
+    octopus_file = write(tmp_path / "octopus.jsonl", *(octopus(*row) for row in ROWS))
+    hub_file = write(tmp_path / "hub.jsonl", *(hub(item.question, item.gold) for item in ITEMS))
+    tsv_file = write(tmp_path / "hub.tsv", *("\t".join(row) for row in ROWS))
+    for path in (octopus_file, hub_file, tsv_file):
+        assert load_items(path, "en") == ITEMS
+
+
+def test_windows_line_ends_and_a_missing_last_one_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "hub.tsv"
+    path.write_bytes("\r\n".join("\t".join(row) for row in ROWS).encode())
+    assert load_items(path, "en") == ITEMS
+
+
+def test_rows_with_ids_of_their_own(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", octopus("a") | {"id": "lab-7"}, octopus("b") | {"id": 8})
+    assert [item.id for item in load_items(path, "en")] == ["lab-7", "8"]
+
+
+@pytest.mark.parametrize("gold", [18, 18.0, "18", " 18", "18.0", "-18", "1,018", "276,000"])
+def test_whole_numbers_are_golds(tmp_path: Path, gold: object) -> None:
+    item = load_items(write(tmp_path / "rows.jsonl", hub("a", gold)), "en")[0]
+    assert item.gold == int(float(str(gold).replace(",", "")))
+
+
+CASES = ROOT / "tests/cases/mgsm-rows"
+BOX = ("A box?", 18, None)
+# What is read, (question, gold, solution) for each row; or what is said, without the file.
+PUBLISHED: dict[tuple[str, str], list[tuple[str, int, str | None]] | str] = {
+    ("afrimgsm.tsv", "sw"): [
+        ("A box holds 6 pens. How many in 3?", 18, "Step-by-Step Answer: 3*6=18. The answer is 18."),
+        ("Two boxes of 5?", 10, None),
+    ],
+    ("belebele_like.jsonl", "en"): ":1: no question: query, question, m_query is expected; there are instruction, "
+    "final_answer, id",
+    ("decimal_gold.jsonl", "en"): ":1: the gold answer '2.5' is no whole number; such as '18' or '2,125' is expected",
+    ("extra_col.jsonl", "en"): [BOX],
+    ("extra_col_hub.jsonl", "en"): [BOX],
+    ("fraction_gold.jsonl", "en"): ":1: the gold answer '1/2' is no whole number; such as '18' or '2,125' is expected",
+    ("gold_bn.jsonl", "bn"): [("বাক্স?", 18, None)],
+    ("gold_dollar.jsonl", "en"): [BOX],
+    ("gold_dot_de.jsonl", "de"): [("Eine Kiste?", 70_000, None)],
+    ("gold_dot_en.jsonl", "en"): ":1: the gold answer '70.000' is 70 or 70000; one without marks is expected",
+    ("gold_space.jsonl", "en"): [("A box?", 70_000, None)],
+    ("gsm8k_hf.jsonl", "en"): [BOX],
+    ("msvamp.jsonl", "en"): [("A box?", 145, None)],
+    ("tsv_blank_end.tsv", "en"): [BOX],
+    ("tsv_bom.tsv", "en"): [BOX],
+    ("tsv_header.tsv", "en"): [BOX],
+    ("tsv_quotes.tsv", "en"): [('A "big" box holds 6 pens.', 18, None)],
+    ("tsv_three.tsv", "en"): [BOX],
+}
+
+
+@pytest.mark.parametrize(("name", "lang"), PUBLISHED)
+def test_published_file(name: str, lang: str) -> None:
+    expected = PUBLISHED[name, lang]
+    if isinstance(expected, str):
+        with pytest.raises(InputError) as caught:
+            load_items(CASES / name, lang)
+        assert str(caught.value) == f"{CASES / name}{expected}"
+    else:
+        assert [(item.question, item.gold, item.solution) for item in load_items(CASES / name, lang)] == expected
+
+
+@pytest.mark.parametrize(
+    ("gold", "lang", "expected"),
+    [
+        ("2,125", "de", 2125),  # MathOctopus writes golds in one way for all languages
+        ("276,000", "de", 276_000),
+        ("1.234.567", "de", 1_234_567),
+        ("1.234.567", "en", 1_234_567),
+        ("1.234,00", "de", 1234),
+        ("1,234.00", "en", 1234),
+        ("18,0", "de", 18),
+        ("18.0", "de", 18),
+        (70.000, "en", 70),
+        ("70\u202f000", "fr", 70_000),
+        ("-70.000", "es", -70_000),
+        ("\u22125", "en", -5),
+        ("18 €", "de", 18),
+        ("１８", "ja", 18),
+    ],
+)
+def test_gold_in_its_language(tmp_path: Path, gold: object, lang: str, expected: int) -> None:
+    assert load_items(write(tmp_path / "rows.jsonl", octopus("a", gold)), lang)[0].gold == expected
+
+
+@pytest.mark.parametrize("gold", ["70.000", "-1.000", "0.000"])
+def test_gold_that_may_be_two_numbers(tmp_path: Path, gold: str) -> None:
+    with pytest.raises(InputError, match="one without marks is expected"):
+        load_items(write(tmp_path / "rows.jsonl", octopus("a", gold)), "sw")
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gold", ["eighteen", "18.5", 18.5, "1,8", "1,0000", "18 dollars", "1e3", "18,0", "1.234,00"])
+def test_other_golds_are_refused(tmp_path: Path, gold: object) -> None:
+    path = write(tmp_path / "rows.jsonl", octopus("a"), octopus("b", gold) if isinstance(gold, str) else hub("b", gold))
+    if not isinstance(gold, str):
+        path = write(tmp_path / "rows.jsonl", hub("a"), hub("b", gold))
+    with pytest.raises(InputError, match=r"rows\.jsonl:2: the gold answer .* is no whole number"):
+        load_items(path, "en")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "message"),
+    [
+        ("a.jsonl", [octopus("a"), octopus("b"), octopus("a")], r":3: the same question as in row 1: 'a'"),
+        ("a.jsonl", [octopus("a") | {"id": 1}, octopus("b") | {"id": "1"}], r":2: the same id as in row 1: '1'"),
+        ("a.jsonl", [octopus("a"), octopus("b") | {"id": 1}], r":2: some rows have an id and some do not"),
+        ("a.jsonl", [octopus("a"), octopus("  ")], r":2: the field 'query' holds '  '; a text is expected"),
+        (
+            "a.jsonl",
+            [octopus("a"), {"query": "b"}],
+            r":2: no gold answer: answer_number, response, answer is expected; there are query",
+        ),
+        ("a.jsonl", [octopus("a"), octopus("b", "")], r":2: the field 'response' holds ''; an answer is expected"),
+        ("a.jsonl", [octopus("a"), octopus("b", True)], r":2: the field 'response' holds True; an answer is expected"),
+        ("a.jsonl", [octopus("a"), "not JSON"], r":2: not one JSON object"),
+        ("a.jsonl", [octopus("a"), "", octopus("b")], r":2: an empty line; one JSON object"),
+        ("a.jsonl", [{"instruction": "a"}], r":1: .*"),
+        ("a.jsonl", [octopus("a"), b'{"query": "\xff", "response": "1"}'], r":2: .*"),
+        ("a.tsv", ["a\t18", "b"], r":2: 1 fields; 'question<tab>answer' is expected"),
+        ("a.tsv", ["question\tanswer", "b\t1\t2"], r":2: 3 fields; 2 as in the heading are expected"),
+        ("a.tsv", ["a\t18", b"\xff\t1"], r":2: not UTF-8 at byte 0"),
+        ("a.tsv", ["problem\tresult", "a\t18"], r":1: the gold answer 'result' is no whole number"),
+        ("a.tsv", [], r": the file is empty"),
+        ("a.jsonl", [], r": the file is empty"),
+    ],
+)
+def test_faults_name_file_line_and_expectation(
+    tmp_path: Path, name: str, lines: list[str | bytes | dict[str, object]], message: str
+) -> None:
+    with pytest.raises(InputError, match=name + message):
+        load_items(write(tmp_path / name, *lines), "en")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.tsv"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=rf"{name}: no such file"):
+        load_items(tmp_path / name, "en")
+
+
+def test_languages_that_are_not_parallel_are_refused() -> None:
+    german = [Item(item.id, "de", "?", item.gold) for item in ITEMS]
+    check_parallel({"en": ITEMS, "de": german})
+    check_parallel({})
+    with pytest.raises(InputError, match="en and de have 3 and 2 problems"):
+        check_parallel({"en": ITEMS, "de": german[:2]})
+    with pytest.raises(InputError, match="differ in their ids, first 'mgsm-0' and 'mgsm-1'"):
+        check_parallel({"en": ITEMS, "de": [german[1], german[0], german[2]]})
+    with pytest.raises(InputError, match="differ in the gold answer of mgsm-2: 3 and 4"):
+        check_parallel({"en": ITEMS, "de": [*german[:2], Item("mgsm-2", "de", "?", 4)]})
+
+
+# --- prompts ---------------------------------------------------------------------------------------------------------
+
+GERMAN = Item("mgsm-0", "de", "Wie viele Eier?", 18)
+SOLVED = Item(
+    "mgsm-9", "de", "Frage: Was ist 5 + 6?", 11, "Schritt-für-Schritt-Antwort: 5 + 6 = 11. Die Antwort lautet 11."
+)
+
+
+def test_the_papers_prompts() -> None:
+    assert render_prompt(GERMAN, "paper") == "Wie viele Eier?"
+    instructed = render_prompt(GERMAN, "paper_instructed")
+    assert "Wie viele Eier?" in instructed
+    assert instructed.count("German") == 2
+    assert stop_strings("de", "paper") == []
+
+
+def test_prompts_with_the_reasoning_asked_for() -> None:
+    assert render_prompt(GERMAN, "native_cot") == "Frage: Wie viele Eier?\nSchritt-für-Schritt-Antwort:"
+    assert render_prompt(GERMAN, "en_cot") == "Frage: Wie viele Eier?\nStep-by-Step Answer:"
+    assert stop_strings("de", "native_cot") == ["Frage:", "</s>", "<|im_end|>"]
+
+
+def test_prompts_with_examples() -> None:
+    assert render_prompt(GERMAN, "native_cot", [SOLVED]) == (
+        "Frage: Was ist 5 + 6?\nSchritt-für-Schritt-Antwort: 5 + 6 = 11. Die Antwort lautet 11.\n\n"
+        "Frage: Wie viele Eier?\nSchritt-für-Schritt-Antwort:"
+    )
+    unsolved = Item("mgsm-8", "de", "Und jetzt?", 7)
+    assert render_prompt(GERMAN, "en_cot", [unsolved]).startswith("Frage: Und jetzt?\nStep-by-Step Answer: 7\n\n")
+
+
+def test_a_language_without_words_of_its_own_is_asked_in_english() -> None:
+    assert render_prompt(Item("mgsm-0", "ko", "몇 개?", 1), "native_cot") == "Question: 몇 개?\nStep-by-Step Answer:"
+
+
+def test_styles_that_do_not_exist_or_take_no_examples() -> None:
+    with pytest.raises(InputError, match="no prompt style 'cot'; one of paper, paper_instructed, native_cot, en_cot"):
+        render_prompt(GERMAN, "cot")
+    with pytest.raises(InputError, match="'paper' takes no examples"):
+        render_prompt(GERMAN, "paper", [SOLVED])
+
+
+# --- the published files ---------------------------------------------------------------------------------------------
+
+
+def test_the_published_problems_are_parallel() -> None:
+    folder = os.environ.get("LIDR_PAPER_DATA")
+    if not folder:
+        pytest.skip("LIDR_PAPER_DATA names no folder with MGSM's published problems")
+    items = {
+        lang: load_items(Path(folder) / "mgsm" / f"mgsm_{lang}.jsonl", lang)
+        for lang in ("bn", "de", "en", "es", "fr", "ja", "ru", "sw", "te", "th", "zh")
+    }
+    check_parallel(items)
+    assert {len(problems) for problems in items.values()} == {250}
+    golds = [item.gold for item in items["en"]]
+    assert (min(golds), max(golds)) == (1, 276_000)
+    assert {2_125, 5_600, 114_200} < set(golds)

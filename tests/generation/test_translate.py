@@ -1,0 +1,289 @@
+"""How a translation is read from a model's text, and which answers are translated."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import pytest
+from factories import FakeEngine, completion, prompt, response, translation
+
+from lidr import config, paths
+from lidr.engines.base import Request
+from lidr.errors import InputError
+from lidr.generation import translate
+from lidr.models import policy
+from lidr.records import FinishReason, Response, Translation
+from lidr.records.jsonl import read_rows, write_rows
+
+REPEATED, NO_TAG, BEFORE = ("repeated_opening_tag",), ("no_closing_tag",), ("text_before_opening_tag",)
+AFTER, FENCE = ("text_after_closing_tag",), ("code_fence",)
+
+# (raw text, how it ended, translation, departures that were accepted)
+PARSED = {
+    "closing tag": ("Son 25.</translated>", "stop", "Son 25.", ()),
+    "closing tag, then cut off": ("Son 25.</translated> More", "length", "Son 25.", AFTER),
+    "spaces around": (" \nSon 25. </translated>\n", "stop", "Son 25.", ()),
+    "more lines": ("Son\n25.</translated>", "stop", "Son\n25.", ()),
+    "text after the closing tag": ("Son 25.</translated> I hope this helps!", "stop", "Son 25.", AFTER),
+    "second closing tag": ("Son 25.</translated> 26</translated>", "stop", "Son 25.", AFTER),
+    "answered twice": ("Son 25.</translated>\n<translated>Son 26.</translated>", "stop", "Son 25.", AFTER),
+    "no closing tag, turn ended": ("Son 25.", "stop", "Son 25.", NO_TAG),
+    "no closing tag, cut off": ("Son 25.", "length", None, ()),
+    "closing tag cut off": ("Son 25.</transl", "length", None, ()),
+    "repeated opening tag": ("<translated>Son 25.</translated>", "stop", "Son 25.", REPEATED),
+    "repeated after a space": ("\n <translated> Son 25.</translated>", "stop", "Son 25.", REPEATED),
+    "repeated twice": ("<translated>\n<translated>Son 25.</translated>", "stop", "Son 25.", REPEATED),
+    "announced": ("Here it is:\n<translated>Son 25.</translated>", "stop", "Son 25.", BEFORE),
+    "announced by a colon": ("Translation: <translated>Son 25.</translated>", "stop", "Son 25.", BEFORE),
+    "tag inside the text": ("Son <translated>25.</translated>", "stop", None, ()),
+    "tag inside the repeated": ("<translated>Son <translated>25.</translated>", "stop", None, ()),
+    "fenced": ("```\nSon 25.\n```</translated>", "stop", "Son 25.", FENCE),
+    "fenced, of a kind": ("\n```text\nSon\n25.\n```\n</translated>", "stop", "Son\n25.", FENCE),
+    "fenced with the tags": ("```xml\n<translated>Son 25.</translated>\n```", "stop", "Son 25.", (*BEFORE, *AFTER)),
+    "fence in the text": ("Son:\n```\n25\n```</translated>", "stop", "Son:\n```\n25\n```", ()),
+    "repeated, never closed": ("<translated>Son 25.", "stop", "Son 25.", (*REPEATED, *NO_TAG)),
+    "repeated, cut off": ("<translated>Son 25.", "length", None, ()),
+    "nothing": ("", "stop", None, ()),
+    "only spaces": (" \n", "stop", None, ()),
+    "only the opening tag": ("<translated>", "stop", None, ()),
+    "nothing between the tags": ("</translated>", "stop", "", ()),
+    "repeated, nothing between": ("<translated></translated>", "stop", "", REPEATED),
+    "refused": ("", "refused", None, ()),
+    "sentence tags are text": ("<sentence>Son 25.</sentence></translated>", "stop", "<sentence>Son 25.</sentence>", ()),
+    "capitals are no tag": ("Son 25.</TRANSLATED>", "length", None, ()),
+}
+
+
+@pytest.mark.parametrize(("raw", "finish", "text", "tolerated"), PARSED.values(), ids=PARSED.keys())
+def test_parse(raw: str, finish: str, text: str | None, tolerated: tuple[str, ...]) -> None:
+    assert translate.parse(raw, FinishReason(finish)) == (text, tolerated)
+
+
+# What a model writes whose turn was not begun for it: the opening tag is its own.
+UNPRIMED = {
+    "as asked": ("<translated>Son 25.</translated>", "stop", "Son 25.", ()),
+    "not closed": ("<translated>Son 25.", "stop", "Son 25.", NO_TAG),
+    "repeated": ("<translated><translated>Son 25.</translated>", "stop", "Son 25.", REPEATED),
+    "announced": ("Sure:\n<translated>Son 25.</translated>", "stop", "Son 25.", BEFORE),
+    "never opened": ("Son 25.</translated>", "stop", None, ()),
+    "no tags": ("I cannot translate this.", "stop", None, ()),
+    "cut off": ("<translated>Son 25", "length", None, ()),
+}
+
+
+@pytest.mark.parametrize(("raw", "finish", "text", "tolerated"), UNPRIMED.values(), ids=UNPRIMED.keys())
+def test_parse_of_a_turn_that_was_not_begun(
+    raw: str, finish: str, text: str | None, tolerated: tuple[str, ...]
+) -> None:
+    assert translate.parse(raw, FinishReason(finish), primed=False) == (text, tolerated)
+
+
+def test_a_fence_that_the_original_has_stays() -> None:
+    raw = "```\nprint(1)\n```</translated>"
+    fenced = "```\nprint(1)\n```"
+    assert translate.parse(raw, FinishReason.STOP, original=fenced) == (fenced, ())
+    assert translate.parse(raw, FinishReason.STOP, original="print(1)") == ("print(1)", FENCE)
+
+
+def write(responses: list[Response], kinds: dict[str, str] | None = None) -> None:
+    """Prompts and answers of m1; languages without an answer get one, so that every file has a row."""
+    ids = list(dict.fromkeys(row.id for row in responses))
+    for lang in ("en", "es", "de"):
+        asked = [prompt(id, lang, kind=(kinds or {}).get(id, "task")) for id in ids]
+        answers = {id: response(id, lang) for id in ids} | {row.id: row for row in responses if row.lang == lang}
+        write_rows(paths.prompt_file("m1", lang), asked)
+        write_rows(paths.response_file("m1", lang), answers.values())
+
+
+@pytest.fixture
+def two_languages(two_languages: config.Settings) -> config.Settings:
+    """Without the sample that goes back, which has tests of its own."""
+    return with_round_trip(two_languages, 0)
+
+
+def with_round_trip(settings: config.Settings, count: int) -> config.Settings:
+    return msgspec.structs.replace(settings, translate=msgspec.structs.replace(settings.translate, round_trip=count))
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """An engine in place of the model's; the stage's own files are real."""
+    fake = FakeEngine(lambda request: f"{request.id}</translated>")
+    base = policy.Policy("m0", Path("models/m0"), None, False, fake.fingerprint)
+    monkeypatch.setattr(translate, "open_engine", lambda settings, model: fake)
+    monkeypatch.setattr(translate.policy, "resolve", lambda name: base)
+    return fake
+
+
+def test_every_answer_is_translated_from_the_dominant_language_and_back(
+    two_languages: config.Settings, engine: FakeEngine
+) -> None:
+    write([response("p1", "en"), response("p2", "en")])
+    made = translate.run(two_languages, "m1")
+    assert list(made) == [("en", "es"), ("en", "de"), ("es", "en"), ("de", "en")]
+    assert engine.asked == [
+        f"{id}:{a}:{b}" for a, b in [("en", "es"), ("en", "de"), ("es", "en"), ("de", "en")] for id in ("p1", "p2")
+    ]
+    file = paths.translation_file("m1", "es", "en")
+    assert list(read_rows(file, Translation)) == made["es", "en"]
+    assert made["es", "en"][1] == translation("p2", "es", "en", "p2:es:en", raw="p2:es:en</translated>")
+
+
+def test_request_is_the_wording_with_the_turn_begun(two_languages: config.Settings, engine: FakeEngine) -> None:
+    write([response("p1", "en", "It is 25.")])
+    translate.run(two_languages, "m1")
+    assert engine.conversations["p1:en:de"] == [
+        {
+            "role": "user",
+            "content": "Translate from English to German. Keep all names, numbers and formulas. "
+            "Write the translation between <translated> tags.\n<sentence>It is 25.</sentence>",
+        },
+        {"role": "assistant", "content": "<translated>"},
+    ]
+    assert engine.sampling is not None
+    limit, seed = two_languages.translate.max_new_tokens, two_languages.seed
+    assert (engine.sampling.temperature, engine.sampling.max_new_tokens, engine.sampling.seed) == (0.0, limit, seed)
+
+
+def test_engine_that_cannot_continue_a_turn_is_asked_without_one(
+    two_languages: config.Settings, engine: FakeEngine
+) -> None:
+    engine.continues_turns = False
+    engine.answer = lambda request: "<translated>Son 25.</translated>" if ":es:" in request.id else "Son 25."
+    write([response("p1", "en")])
+    made = translate.run(two_languages, "m1")
+    assert [turn["role"] for turn in engine.conversations["p1:en:de"]] == ["user"]
+    assert (made["es", "en"][0].text, made["es", "en"][0].tolerated) == ("Son 25.", ())
+    assert made["en", "de"][0].text is None
+    assert engine.closed
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "asked"),
+    [
+        (response("p1", "es"), "task", 4),
+        (response("p1", "es", finish="length"), "task", 3),
+        (response("p1", "es", "", "refused"), "task", 3),
+        (response("p1", "es", " \n"), "task", 3),
+        (response("p1", "en", finish="length"), "task", 2),
+        (response("p1", "es"), "translation", 0),
+    ],
+    ids=["whole", "truncated", "refused", "empty", "dominant truncated", "translation request"],
+)
+def test_only_whole_answers_to_tasks_are_translated(
+    two_languages: config.Settings, engine: FakeEngine, row: Response, kind: str, asked: int
+) -> None:
+    write([row], {"p1": kind})
+    translate.run(two_languages, "m1")
+    assert len(engine.asked) == asked
+    for source, target in [("en", "es"), ("es", "en"), ("en", "de"), ("de", "en")]:
+        rows = paths.translation_file("m1", source, target).read_text().splitlines()
+        assert len(rows) == engine.asked.count(f"p1:{source}:{target}")
+
+
+def test_what_cannot_be_read_is_kept_as_it_came(two_languages: config.Settings, engine: FakeEngine) -> None:
+    def answer(request: Request) -> object:
+        return completion(request.id, "half of it", "length")
+
+    engine.answer = answer  # type: ignore[assignment]
+    write([response("p1", "en")])
+    made = translate.run(two_languages, "m1")
+    assert made["en", "es"] == [translation("p1", "en", "es", None, "length", "half of it")]
+
+
+def test_departures_from_the_format_are_kept(two_languages: config.Settings, engine: FakeEngine) -> None:
+    engine.answer = lambda request: "<translated>Son 25."
+    write([response("p1", "en")])
+    translate.run(two_languages, "m1")
+    row = next(read_rows(paths.translation_file("m1", "en", "es"), Translation))
+    assert (row.text, row.tolerated) == ("Son 25.", ("repeated_opening_tag", "no_closing_tag"))
+
+
+@pytest.mark.usefixtures("engine")
+def test_shards_are_gone_when_the_translations_are_there(two_languages: config.Settings) -> None:
+    write([response("p1", "en")])
+    translate.run(two_languages, "m1")
+    assert not paths.shards("translate", "m1").exists()
+
+
+def test_stage_that_failed_goes_on_from_its_last_shard(two_languages: config.Settings, engine: FakeEngine) -> None:
+    small = msgspec.structs.replace(
+        two_languages, engine=msgspec.structs.replace(two_languages.engine, rows_per_shard=1)
+    )
+    write([response("p1", "en")])
+    good = engine.answer
+
+    def fails_at_german(request: Request) -> str:
+        if request.id == "p1:en:de":
+            raise RuntimeError("killed")
+        return f"{request.id}</translated>"
+
+    engine.answer = fails_at_german
+    with pytest.raises(RuntimeError, match="killed"):
+        translate.run(small, "m1")
+    assert not paths.translations("m1").exists()
+    engine.answer = good
+    engine.asked.clear()
+    translate.run(small, "m1")
+    assert engine.asked == ["p1:en:de", "p1:es:en", "p1:de:en"]
+
+
+@pytest.mark.usefixtures("engine")
+def test_answer_without_its_prompt_is_refused(two_languages: config.Settings) -> None:
+    write([response("p1", "en")])
+    write_rows(paths.response_file("m1", "es"), [response("p1", "es"), response("p9", "es")])
+    with pytest.raises(InputError) as caught:
+        translate.run(two_languages, "m1")
+    assert str(caught.value) == "data/m1/responses/es.jsonl:2: no prompt with the id 'p9' in data/prompts/m1/es.jsonl"
+
+
+@pytest.mark.usefixtures("engine")
+def test_missing_answers_name_the_file(two_languages: config.Settings) -> None:
+    write_rows(paths.prompt_file("m1", "en"), [prompt("p1", "en")])
+    with pytest.raises(InputError, match=r"^data/m1/responses/en\.jsonl: no such file; run the stage that makes it"):
+        translate.run(two_languages, "m1")
+
+
+def test_a_sample_of_readable_translations_goes_back(two_languages: config.Settings, engine: FakeEngine) -> None:
+    def answer(request: Request) -> object:
+        if request.id == "p3:en:es":
+            return completion(request.id, "half of it", "length")
+        return completion(request.id, f"{request.conversation[0]['content'][-30:-11]} again</translated>")
+
+    engine.answer = answer  # type: ignore[assignment]
+    names = [f"p{number}" for number in range(1, 6)]
+    write([response(name, "en") for name in names])
+    made = translate.run(with_round_trip(two_languages, 2), "m1")
+
+    back = list(read_rows(paths.round_trip("m1"), Translation))
+    # p3 would be drawn, but its translation into Spanish cannot be read.
+    drawn = sorted(names, key=lambda name: sha256(name.encode()).digest())
+    first = {"es": [n for n in drawn if n != "p3"][:2], "de": drawn[:2]}
+    assert [(row.id, row.source_lang, row.target_lang) for row in back] == [
+        *((name, "es", "en") for name in names if name in first["es"]),
+        *((name, "de", "en") for name in names if name in first["de"]),
+        *((name, "en", "es") for name in names if name in drawn[:2]),
+        *((name, "en", "de") for name in names if name in drawn[:2]),
+    ]
+    there = {row.id: row.text for row in made["en", "es"]}
+    assert there[back[0].id] in engine.conversations[f"{back[0].id}:es:en"][0]["content"]
+    assert not paths.shards("round_trip", "m1").exists()
+
+
+@pytest.mark.usefixtures("engine")
+def test_no_sample_is_an_empty_file(two_languages: config.Settings) -> None:
+    write([response("p1", "en")])
+    translate.run(two_languages, "m1")
+    assert paths.round_trip("m1").read_bytes() == b""
+
+
+def test_the_sample_is_drawn_by_id_alone() -> None:
+    rows = [translation(f"p{number}", "en", "es") for number in range(50)]
+    drawn = {row.id for row in translate.sampled(rows, 5)}
+    assert len(drawn) == 5
+    assert {row.id for row in translate.sampled(rows[::-1], 5)} == drawn
+    assert [row.id for row in translate.sampled(rows, 5)] == [row.id for row in rows if row.id in drawn]
+    assert translate.sampled(rows[:3], 5) == rows[:3]
+    assert translate.sampled([translation("p1", "en", "es", None)], 5) == []

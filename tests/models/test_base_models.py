@@ -1,0 +1,349 @@
+"""Which models `lidr base` takes: families of transformers with random weights, and each kind of defect in its line.
+
+A folder is made as `save_pretrained` writes it, with the lab's tokenizer, then spoilt in one way.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import tokenizers
+from factories import ROOT
+from safetensors.torch import load_file, save_file
+
+from lidr import config, paths
+from lidr.errors import InputError
+from lidr.models import base
+
+CASES = ROOT / "tests/cases/models"
+LAB = ROOT / "src/lidr/lab/base"
+SIZES: dict[str, Any] = {
+    "vocab_size": 1200,  # the lab's tokenizer's
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+}
+EXPERTS = {"num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
+VISION = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+IMAGES = {"image_size": 28, "patch_size": 14}
+
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("LlamaConfig", SIZES),
+    "tied llama": ("LlamaConfig", SIZES | {"tie_word_embeddings": True}),
+    "mixture of experts": ("Qwen3MoeConfig", SIZES | EXPERTS),
+    "with a vision tower": ("Gemma3Config", {"text_config": SIZES, "vision_config": VISION | IMAGES}),
+    "alibi": ("BloomConfig", {"vocab_size": 1200, "hidden_size": 16, "n_layer": 2, "n_head": 2}),
+    "without rotary positions": ("GPT2Config", {"vocab_size": 1200, "n_embd": 16, "n_layer": 2, "n_head": 2}),
+}
+
+
+def make(folder: Path, family: str, **options: Any) -> Path:
+    """A model of this family with random weights, and the lab's tokenizer."""
+    import transformers
+
+    name, values = FAMILIES[family]
+    built = transformers.AutoModelForCausalLM.from_config(getattr(transformers, name)(**values))
+    built.save_pretrained(folder, **options)
+    for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(LAB / file, folder / file)
+    return folder
+
+
+def take(folder: Path) -> list[str]:
+    """Snapshot the folder; returns the weight files that were taken."""
+    whole = config.load(ROOT / "params.yaml")
+    base.run(msgspec.structs.replace(whole, base=msgspec.structs.replace(whole.base, model=str(folder))))
+    return sorted(path.name for path in paths.model("m0").glob("*.safetensors"))
+
+
+def refusal(folder: Path) -> str:
+    """The line in which the folder is refused, without the folder that it begins with."""
+    whole = config.load(ROOT / "params.yaml")
+    values = msgspec.structs.replace(whole.base, model=str(folder))
+    with pytest.raises(InputError) as caught:
+        base.run(msgspec.structs.replace(whole, base=values))
+    assert not paths.model("m0").exists()
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(str(folder)).replace(str(folder), "OWN")
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_family_is_taken(tmp_path: Path, family: str) -> None:
+    assert take(make(tmp_path / "own", family)) == ["model.safetensors"]
+
+
+@pytest.mark.usefixtures("root")
+def test_weights_are_those_of_the_index_alone(tmp_path: Path) -> None:
+    """Whatever else lies beside: Mistral's own format, or weights that were saved before."""
+    own = make(tmp_path / "own", "llama", max_shard_size="60KB")
+    listed = [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
+    assert sorted(path.name for path in own.glob("*.safetensors")) == listed
+    save_file({}, own / "consolidated.safetensors")
+    save_file({}, own / "model.safetensors")
+    assert take(own) == listed
+
+
+@pytest.mark.usefixtures("root")
+def test_consolidated_weights_are_left_where_they_are(tmp_path: Path) -> None:
+    own = make(tmp_path / "own", "llama")
+    save_file({}, own / "consolidated.safetensors")
+    assert take(own) == ["model.safetensors"]
+
+
+def edit(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the tensors of model.safetensors."""
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+def cut_off(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def only_consolidated(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "consolidated.safetensors")
+
+
+def two_without_index(folder: Path) -> None:
+    for number in (1, 2):
+        shutil.copyfile(folder / "model.safetensors", folder / f"model-0000{number}-of-00002.safetensors")
+    (folder / "model.safetensors").unlink()
+
+
+def index(folder: Path, **places: Any) -> None:
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+
+
+def lost_shard(folder: Path) -> None:
+    index(folder, a="model.safetensors", b="model-00002-of-00002.safetensors")
+
+
+def other_shape(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors.update({"lm_head.weight": tensors["lm_head.weight"][:1199].clone()}))
+
+
+def wider(folder: Path) -> None:
+    edit(folder / "config.json", hidden_size=18)
+
+
+def without_tensor(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors.pop("model.layers.1.mlp.up_proj.weight"))
+
+
+def deeper(folder: Path) -> None:
+    edit(folder / "config.json", num_hidden_layers=3, layer_types=None)
+
+
+def fewer_embeddings(folder: Path) -> None:
+    edit(folder / "config.json", vocab_size=1100)
+    rewrite(folder, lambda tensors: tensors.update({name: tensors[name][:1100].clone() for name in EMBEDDINGS}))
+
+
+def quantised(method: str) -> Callable[[Path], None]:
+    return lambda folder: edit(folder / "config.json", quantization_config={"quant_method": method})
+
+
+EMBEDDINGS = ("lm_head.weight", "model.embed_tokens.weight")
+QUANTISED = "; an unquantised checkpoint is expected, which base.quantization quantises at loading"
+NO_WEIGHTS = "no weights: model.safetensors is expected, or shards with their model.safetensors.index.json"
+CAUSAL = "a model that AutoModelForCausalLM loads is expected"
+DAMAGED = "copy or fetch it again"
+
+DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut off": (
+        cut_off,
+        "/model.safetensors: no safetensors file, or cut off (Error while deserializing header: incomplete metadata, "
+        f"file not fully covered); {DAMAGED}",
+    ),
+    "empty file": (
+        lambda folder: (folder / "model.safetensors").write_bytes(b""),
+        f"/model.safetensors: no safetensors file, or cut off (Error while deserializing header: header too small); "
+        f"{DAMAGED}",
+    ),
+    "a pickle by another name": (
+        lambda folder: (folder / "model.safetensors").write_bytes(b"PK\x03\x04" + bytes(100)),
+        "/model.safetensors: no safetensors file, or cut off (Error while deserializing header: invalid header "
+        f"length); {DAMAGED}",
+    ),
+    "no weights": (
+        lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
+        f": {NO_WEIGHTS}; other formats than safetensors are not loaded",
+    ),
+    "Mistral's own format alone": (only_consolidated, f": {NO_WEIGHTS}; found consolidated.safetensors"),
+    "shards without index": (
+        two_without_index,
+        f": {NO_WEIGHTS}; found model-00001-of-00002.safetensors, model-00002-of-00002.safetensors",
+    ),
+    "lost shard": (lost_shard, "/model.safetensors.index.json: weights are missing: model-00002-of-00002.safetensors"),
+    "index that leads elsewhere": (
+        lambda folder: index(folder, a="../model.safetensors"),
+        "/model.safetensors.index.json: '../model.safetensors' is listed: the name of a safetensors file beside the "
+        "index is expected",
+    ),
+    "index of nothing": (index, "/model.safetensors.index.json: a weight_map of tensors and their files is expected"),
+    "one other shape": (
+        other_shape,
+        ": its weights have other shapes than its config says: lm_head.weight is [1199, 16], not [1200, 16]",
+    ),
+    "another width": (
+        wider,
+        ": its weights have other shapes than its config says: lm_head.weight is [1200, 16], not [1200, 18], "
+        "model.embed_tokens.weight is [1200, 16], not [1200, 18], "
+        "model.layers.0.input_layernorm.weight is [16], not [18] and 18 more",
+    ),
+    "one tensor less": (
+        without_tensor,
+        ": its weights lack what its config asks for: model.layers.1.mlp.up_proj.weight",
+    ),
+    "a layer less": (
+        deeper,
+        ": its weights lack what its config asks for: model.layers.2.input_layernorm.weight, "
+        "model.layers.2.mlp.down_proj.weight, model.layers.2.mlp.gate_proj.weight and 6 more",
+    ),
+    "fewer embeddings than tokens": (
+        fewer_embeddings,
+        ": the tokenizer has more tokens than the model has embeddings (1,100): 'Ġnombre' is 1,100; "
+        "take the tokenizer that belongs to the weights",
+    ),
+    "bitsandbytes": (quantised("bitsandbytes"), f": its weights are quantised (bitsandbytes){QUANTISED}"),
+    "mxfp4": (quantised("mxfp4"), f": its weights are quantised (mxfp4){QUANTISED}"),
+    "an adapter": (
+        lambda folder: (folder / "adapter_config.json").write_text("{}"),
+        ": it has an adapter (adapter_config.json); merge that into the weights first",
+    ),
+    "images and text": (
+        lambda folder: (folder / "config.json").write_text('{"model_type": "llava"}'),
+        f": llava is no causal language model for transformers but one of images and text; {CAUSAL}",
+    ),
+    "no language model": (
+        lambda folder: (folder / "config.json").write_text('{"model_type": "vit"}'),
+        f": vit is no causal language model for transformers; {CAUSAL}",
+    ),
+    "no config": (
+        lambda folder: (folder / "config.json").unlink(),
+        ": not a model that transformers can load: Unrecognized model in OWN. Should have a `model_type` key in its "
+        "config.json.",
+    ),
+    "broken config": (
+        lambda folder: (folder / "config.json").write_text("{"),
+        ": not a model that transformers can load: It looks like the config file at 'OWN/config.json' is not a valid "
+        "JSON file.",
+    ),
+    "unknown kind": (
+        lambda folder: edit(folder / "config.json", model_type="newer"),
+        ": not a model that transformers can load: The checkpoint you are trying to load has model type `newer` but "
+        "Transformers does not recognize this architecture. This could be because of an issue with the checkpoint, or "
+        "because your version of Transformers is out of date.",
+    ),
+    "no tokenizer": (
+        lambda folder: (folder / "tokenizer.json").unlink(),
+        ": it has no tokenizer; tokenizer.json is expected beside config.json",
+    ),
+    "broken tokenizer": (
+        lambda folder: (folder / "tokenizer.json").write_text('{"version": '),
+        ": not a model that transformers can load: one of its JSON files is broken or cut off: Expecting value: line 1 "
+        "column 13 (char 12)",
+    ),
+    "broken generation config": (
+        lambda folder: (folder / "generation_config.json").write_text("{"),
+        ": not a model that transformers can load: It looks like the config file at 'OWN/generation_config.json' is "
+        "not a valid JSON file.",
+    ),
+    "no chat template": (
+        lambda folder: (folder / "chat_template.jinja").unlink(),
+        ": the tokenizer has no chat template; a chat (instruct) model is expected",
+    ),
+}
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(("spoil", "expected"), DEFECTS.values(), ids=DEFECTS.keys())
+def test_defect_is_named_in_one_line(tmp_path: Path, spoil: Callable[[Path], object], expected: str) -> None:
+    own = make(tmp_path / "own", "llama")
+    spoil(own)
+    assert refusal(own) == expected
+
+
+PUBLIC = {
+    "badtok": f": not a model that transformers can load: tokenizers {tokenizers.__version__} does not understand its "
+    "tokenizer.json, which may be newer: data did not match any variant of untagged enum PreTokenizerUntagged at line "
+    "1 column 141",
+    "gptq": f": its weights are quantised (gptq){QUANTISED}",
+    "lfs": "/model.safetensors: a pointer of Git LFS, not the file itself; run `git lfs pull` in its folder",
+    "tplbad": ": the chat template cannot render a conversation: unexpected '}'",
+    "tpllist": ": the tokenizer has several chat templates, and none is named 'default'; one is expected",
+}
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_file_that_cannot_be_used(tmp_path: Path, name: str) -> None:
+    own = make(tmp_path / "own", "llama")
+    if name == "tpllist":
+        (own / "chat_template.jinja").unlink()
+    shutil.copytree(CASES / name, own, dirs_exist_ok=True)
+    assert refusal(own) == PUBLIC[name]
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("name", ["bloom", "gemma3mm"])
+def test_public_config_of_a_family_that_works(tmp_path: Path, name: str) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    own = make(tmp_path / "own", "llama")
+    AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(CASES / name)).save_pretrained(own)
+    shutil.copytree(CASES / name, own, dirs_exist_ok=True)
+    assert take(own) == ["model.safetensors"]
+
+
+@pytest.mark.usefixtures("root")
+def test_one_expert_less(tmp_path: Path) -> None:
+    own = make(tmp_path / "own", "mixture of experts")
+    edit(own / "config.json", num_local_experts=4)
+    assert refusal(own) == (
+        ": its weights have other shapes than its config says: "
+        "model.layers.0.mlp.experts.down_proj is [3, 16, 8], not [4, 16, 8], "
+        "model.layers.0.mlp.experts.gate_up_proj is [3, 16, 16], not [4, 16, 16], "
+        "model.layers.0.mlp.gate.weight is [3, 16], not [4, 16] and 3 more"
+    )
+
+
+@pytest.mark.usefixtures("root")
+def test_expert_of_another_shape(tmp_path: Path) -> None:
+    own = make(tmp_path / "own", "mixture of experts")
+    name = "model.layers.0.mlp.experts.1.up_proj.weight"
+    rewrite(own, lambda tensors: tensors.update({name: tensors[name][:7].clone()}))
+    assert refusal(own) == ": its weights do not fit its config: parts of one tensor, as of experts, differ"
+
+
+@pytest.mark.usefixtures("root")
+def test_tensors_that_the_model_does_not_use_are_no_error(tmp_path: Path) -> None:
+    own = make(tmp_path / "own", "llama")
+    rewrite(own, lambda tensors: tensors.update({"mtp.weight": tensors["lm_head.weight"].clone()}))
+    assert take(own) == ["model.safetensors"]
+
+
+@pytest.mark.usefixtures("root")
+def test_special_token_without_embedding_is_no_error(tmp_path: Path) -> None:
+    """As the one for images of Gemma 3 of 1 B: a prompt would have to spell it."""
+    own = make(tmp_path / "own", "llama")
+    values = json.loads((own / "tokenizer.json").read_text())
+    values["added_tokens"].append(values["added_tokens"][-1] | {"id": 1200, "content": "<image>", "special": True})
+    (own / "tokenizer.json").write_text(json.dumps(values))
+    assert take(own) == ["model.safetensors"]

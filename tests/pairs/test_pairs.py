@@ -1,0 +1,489 @@
+"""Which pairs come of which answers, and the reason for each pair that does not."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import msgspec
+import pytest
+from factories import prompt, response, translation
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from lidr import config, paths
+from lidr.errors import InputError
+from lidr.pairs import stage as pairs
+from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation
+from lidr.records.jsonl import read_rows, write_rows
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+DOMINANT, OTHERS = "en", ("es", "de")
+IDS = ("p1", "p2")
+
+
+def settings(**blocks: bool) -> config.Settings:
+    whole = config.load(PARAMS)
+    return msgspec.structs.replace(whole, languages=OTHERS, pairs=msgspec.structs.replace(whole.pairs, **blocks))
+
+
+def texts(
+    prompts: list[Prompt] | None = None,
+    responses: list[Response] | None = None,
+    translations: list[Translation] | None = None,
+    ids: tuple[str, ...] = IDS,
+) -> pairs.Texts:
+    """An iteration in which everything is well, but for the rows given, which take the place of their like."""
+    languages = (DOMINANT, *OTHERS)
+    directions = [d for lang in OTHERS for d in ((DOMINANT, lang), (lang, DOMINANT))]
+    made = pairs.Texts(
+        prompts={lang: {id: prompt(id, lang) for id in ids} for lang in languages},
+        responses={lang: {id: response(id, lang) for id in ids} for lang in languages},
+        translations={(a, b): {id: translation(id, a, b) for id in ids} for a, b in directions},
+    )
+    for row in prompts or []:
+        made.prompts[row.lang][row.id] = row
+    for row in responses or []:
+        made.responses[row.lang][row.id] = row
+    for row in translations or []:
+        made.translations[row.source_lang, row.target_lang][row.id] = row
+    return made
+
+
+def table(made: list[Pair]) -> dict[str, tuple[str, str, str, str]]:
+    """Each pair as id: (prompt, chosen, rejected, rule)."""
+    return {p.id: (p.prompt[0].content, p.chosen[0].content, p.rejected[0].content, p.rule.value) for p in made}
+
+
+def reasons(drops: list[Drop]) -> dict[str, tuple[str, str]]:
+    """Each drop as id: (reason, detail)."""
+    return {f"{d.prompt_id}:{d.lang}:{d.other_lang}": (d.reason.value, d.detail) for d in drops}
+
+
+def test_each_prompt_makes_a_pair_in_both_directions_for_each_language() -> None:
+    made, drops = pairs.make(settings(), texts(ids=("p1",)))
+    assert drops == []
+    assert table(made) == {
+        "p1:es:en": ("ask p1 es", "p1 from en to es", "answer p1 es", "translated_dominant"),
+        "p1:en:es": ("ask p1 en", "answer p1 en", "p1 from es to en", "own_dominant"),
+        "p1:de:en": ("ask p1 de", "p1 from en to de", "answer p1 de", "translated_dominant"),
+        "p1:en:de": ("ask p1 en", "answer p1 en", "p1 from de to en", "own_dominant"),
+    }
+
+
+def test_a_pair_is_a_conversation_with_its_provenance() -> None:
+    made, _ = pairs.make(settings(), texts(ids=("p1",)))
+    assert msgspec.json.decode(msgspec.json.encode(made[0])) == {
+        "id": "p1:es:en",
+        "prompt": [{"role": "user", "content": "ask p1 es"}],
+        "chosen": [{"role": "assistant", "content": "p1 from en to es"}],
+        "rejected": [{"role": "assistant", "content": "answer p1 es"}],
+        "prompt_id": "p1",
+        "lang": "es",
+        "other_lang": "en",
+        "rule": "translated_dominant",
+        "chosen_from": "translation:p1:en-es",
+        "rejected_from": "response:p1:es",
+    }
+
+
+@pytest.mark.parametrize("kind", ["task", "translation"])
+def test_a_pair_names_the_rows_of_its_texts(kind: str) -> None:
+    asked = [prompt("p1", lang, kind=kind) for lang in (DOMINANT, *OTHERS)]
+    whole = texts(prompts=asked, ids=("p1",))
+    rows = {f"response:p1:{lang}": rows["p1"] for lang, rows in whole.responses.items()}
+    rows |= {f"translation:p1:{a}-{b}": rows["p1"] for (a, b), rows in whole.translations.items()}
+    made, _ = pairs.make(settings(), whole)
+    assert len(made) == 4
+    for pair in made:
+        assert rows[pair.chosen_from].text == pair.chosen[0].content
+        assert rows[pair.rejected_from].text == pair.rejected[0].content
+
+
+def test_translation_requests_are_not_translated() -> None:
+    """Their dominant answer is the chosen one in the other language as well (method.md)."""
+    asked = [prompt("p1", lang, kind="translation") for lang in (DOMINANT, *OTHERS)]
+    made, drops = pairs.make(settings(), texts(prompts=asked, ids=("p1",)))
+    assert drops == []
+    assert table(made) == {
+        "p1:es:en": ("ask p1 es", "answer p1 en", "answer p1 es", "untranslated"),
+        "p1:en:es": ("ask p1 en", "answer p1 en", "answer p1 es", "untranslated"),
+        "p1:de:en": ("ask p1 de", "answer p1 en", "answer p1 de", "untranslated"),
+        "p1:en:de": ("ask p1 en", "answer p1 en", "answer p1 de", "untranslated"),
+    }
+
+
+LOOP = "ja " * 8
+UNFIT = "the request does not fit the model's context"
+
+# (what is not well, drops that come of it); everything else of the prompt p1 makes a pair.
+DROPPED: dict[str, tuple[dict[str, list], dict[str, tuple[str, str]]]] = {
+    "answer truncated": (
+        {"responses": [response("p1", "es", finish="length")]},
+        {
+            "p1:es:en": ("truncated", "rejected: the answer in es was cut off at the token limit"),
+            "p1:en:es": ("truncated", "rejected: the answer in es was cut off at the token limit"),
+        },
+    ),
+    "dominant answer truncated": (
+        {"responses": [response("p1", "en", finish="length")]},
+        {
+            f"p1:{pair}": ("truncated", "chosen: the answer in en was cut off at the token limit")
+            for pair in ("es:en", "en:es", "de:en", "en:de")
+        },
+    ),
+    "translation there truncated": (
+        {"translations": [translation("p1", "en", "es", None, "length")]},
+        {"p1:es:en": ("truncated", "chosen: the translation from en to es was cut off at the token limit")},
+    ),
+    "translation back truncated": (
+        {"translations": [translation("p1", "es", "en", None, "length")]},
+        {"p1:en:es": ("truncated", "rejected: the translation from es to en was cut off at the token limit")},
+    ),
+    "answer refused": (
+        {"responses": [response("p1", "es", "", "refused")]},
+        dict.fromkeys(
+            ("p1:es:en", "p1:en:es"),
+            ("refused", f"rejected: the answer in es: {UNFIT}"),
+        ),
+    ),
+    "answer too large for the device": (
+        {"responses": [response("p1", "es", "", "out_of_memory")]},
+        dict.fromkeys(
+            ("p1:es:en", "p1:en:es"),
+            ("out_of_memory", "rejected: the answer in es: the request does not fit the device's memory"),
+        ),
+    ),
+    "translation too large for the device": (
+        {"translations": [translation("p1", "en", "es", None, "out_of_memory")]},
+        {
+            "p1:es:en": (
+                "out_of_memory",
+                "chosen: the translation from en to es: the request does not fit the device's memory",
+            )
+        },
+    ),
+    "translation refused": (
+        {"translations": [translation("p1", "en", "es", None, "refused")]},
+        {
+            "p1:es:en": (
+                "refused",
+                "chosen: the translation from en to es: the request does not fit the model's context",
+            )
+        },
+    ),
+    "translation unparsed": (
+        {"translations": [translation("p1", "en", "es", None)]},
+        {"p1:es:en": ("unparsed", "chosen: the translation from en to es has no closing tag")},
+    ),
+    "answer empty": (
+        {"responses": [response("p1", "es", " \n")]},
+        {
+            "p1:es:en": ("empty", "rejected: the answer in es is empty"),
+            "p1:en:es": ("empty", "rejected: the answer in es is empty"),
+        },
+    ),
+    "translation empty": (
+        {"translations": [translation("p1", "es", "en", " ")]},
+        {"p1:en:es": ("empty", "rejected: the translation from es to en is empty")},
+    ),
+    "translation there is the own answer": (
+        {"translations": [translation("p1", "en", "es", " answer p1 es\n")]},
+        {"p1:es:en": ("identical", "chosen and rejected are the same text")},
+    ),
+    "translation back is the dominant answer": (
+        {"translations": [translation("p1", "es", "en", "answer p1 en")]},
+        {"p1:en:es": ("identical", "chosen and rejected are the same text")},
+    ),
+    "chosen in a loop": (
+        {"translations": [translation("p1", "en", "es", f"Respuesta: {LOOP}")]},
+        {"p1:es:en": ("repeated", "chosen: the answer ends in a loop")},
+    ),
+    "both sides not well: the chosen one is named": (
+        {
+            "responses": [response("p1", "es", finish="length")],
+            "translations": [translation("p1", "en", "es", None)],
+        },
+        {
+            "p1:es:en": ("unparsed", "chosen: the translation from en to es has no closing tag"),
+            "p1:en:es": ("truncated", "rejected: the answer in es was cut off at the token limit"),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("rows", "expected"), DROPPED.values(), ids=DROPPED.keys())
+def test_drop_has_its_reason(rows: dict[str, list], expected: dict[str, tuple[str, str]]) -> None:
+    made, drops = pairs.make(settings(), texts(**rows, ids=("p1",)))
+    assert reasons(drops) == expected
+    assert {p.id for p in made} == {"p1:es:en", "p1:en:es", "p1:de:en", "p1:en:de"} - set(expected)
+    assert all(drop.stage == "pairs" for drop in drops)
+
+
+MISSING = {
+    "answer": (lambda t: t.responses["es"].pop("p1"), {"p1:es:en": "rejected: no answer in es"}),
+    "translation there": (
+        lambda t: t.translations["en", "es"].pop("p1"),
+        {"p1:es:en": "chosen: no translation from en to es"},
+    ),
+    "translation back": (
+        lambda t: t.translations["es", "en"].pop("p1"),
+        {"p1:en:es": "rejected: no translation from es to en"},
+    ),
+    "prompt": (
+        lambda t: t.prompts["es"].pop("p1"),
+        {"p1:es:en": "rejected: no prompt in es", "p1:en:es": "rejected: no prompt in es"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("remove", "expected"), MISSING.values(), ids=MISSING.keys())
+def test_missing_row_is_a_drop(remove: object, expected: dict[str, str]) -> None:
+    given_texts = texts(ids=("p1",))
+    remove(given_texts)  # type: ignore[operator]
+    made, drops = pairs.make(settings(), given_texts)
+    found = reasons(drops)
+    assert {id: found[id] for id in expected} == {id: ("missing", detail) for id, detail in expected.items()}
+    assert len(made) + len(drops) == 4
+
+
+def test_rejected_answer_in_a_loop_is_kept() -> None:
+    made, drops = pairs.make(settings(), texts(responses=[response("p1", "es", LOOP)], ids=("p1",)))
+    assert drops == []
+    assert table(made)["p1:es:en"][2] == LOOP
+
+
+def test_loops_are_kept_where_the_settings_say_so() -> None:
+    looped = [translation("p1", "en", "es", LOOP)]
+    made, drops = pairs.make(settings(drop_repeated=False), texts(translations=looped, ids=("p1",)))
+    assert drops == []
+    assert table(made)["p1:es:en"][1] == LOOP
+
+
+@pytest.mark.parametrize(
+    ("text", "is_loop"),
+    [
+        ("la " * 8 + "la", True),
+        ("la " * 7 + "la", False),
+        ("Hay 12 + 13 = 25 manzanas. La respuesta es 25.", False),
+        ("Hay 12. " * 8, True),
+        ("Hay 12. " * 8 + "La respuesta es 25.", False),
+        ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10", False),
+    ],
+    ids=[
+        "nine words, eight times the same tail",
+        "eight words",
+        "an answer",
+        "a sentence",
+        "goes on after it",
+        "a list",
+    ],
+)
+def test_what_a_loop_is(text: str, is_loop: bool) -> None:
+    _, drops = pairs.make(settings(), texts(translations=[translation("p1", "en", "es", text)], ids=("p1",)))
+    assert [drop.reason.value for drop in drops] == ["repeated"] * is_loop
+
+
+ENGLISH = "The ducks lay sixteen eggs every day, and she sells the rest of them."
+SPANISH = "Los patos ponen dieciséis huevos cada día y ella vende los que quedan."
+
+
+@pytest.mark.parametrize(
+    ("enabled", "text", "expected"),
+    [
+        (True, ENGLISH, {"p1:es:en": ("off_target", "chosen: not in es")}),
+        (True, SPANISH, {}),
+        (True, "25", {}),
+        (False, ENGLISH, {}),
+    ],
+    ids=["wrong language", "right language", "too short to tell", "off by settings"],
+)
+def test_off_target(enabled: bool, text: str, expected: dict[str, tuple[str, str]]) -> None:
+    well = [response("p1", "en", ENGLISH), response("p1", "es", "No."), response("p1", "de", "Nein.")]
+    there = [translation("p1", "en", "es", text), translation("p1", "en", "de", "Sechzehn.")]
+    made, drops = pairs.make(settings(drop_off_target=enabled), texts(responses=well, translations=there, ids=("p1",)))
+    assert reasons(drops) == expected
+    assert len(made) == 4 - len(expected)
+
+
+def test_translation_cut_off_after_its_closing_tag_is_whole() -> None:
+    made, drops = pairs.make(
+        settings(), texts(translations=[translation("p1", "en", "es", "Son 25.", "length")], ids=("p1",))
+    )
+    assert drops == []
+    assert table(made)["p1:es:en"][1] == "Son 25."
+
+
+def test_equal_prompts_do_not_collapse() -> None:
+    same = [prompt(id, lang, "the same") for id in IDS for lang in (DOMINANT, *OTHERS)]
+    made, drops = pairs.make(settings(), texts(prompts=same))
+    assert drops == []
+    assert len({pair.id for pair in made}) == len(made) == 8
+    assert table(made)["p2:es:en"] == ("the same", "p2 from en to es", "answer p2 es", "translated_dominant")
+
+
+def test_pairs_come_in_prompt_order() -> None:
+    made, _ = pairs.make(settings(), texts(ids=("p2", "p10", "p1")))
+    assert list(dict.fromkeys(pair.prompt_id for pair in made)) == ["p2", "p10", "p1"]
+    assert [pair.id for pair in made[:4]] == ["p2:es:en", "p2:en:es", "p2:de:en", "p2:en:de"]
+
+
+# ---- counts, always
+
+
+@st.composite
+def iterations(draw: st.DrawFn) -> pairs.Texts:
+    """Anything that can stand in an iteration's files: rows missing, of every kind, ended in every way."""
+    contents = st.sampled_from(["", " ", "one", "two", LOOP, ENGLISH])
+    finishes = st.sampled_from([reason.value for reason in FinishReason])
+    ids = draw(st.lists(st.sampled_from(["a", "b", "c"]), unique=True))
+    made = texts(ids=())
+    kinds = {id: draw(st.sampled_from(["task", "translation"])) for id in ids}
+    for lang, rows in made.prompts.items():
+        kept = ids if lang == DOMINANT else draw(st.permutations(ids))[: draw(st.integers(0, len(ids)))]
+        rows.update({id: prompt(id, lang, kind=kinds[id]) for id in kept})
+    for lang, rows in made.responses.items():
+        for id in draw(st.lists(st.sampled_from(["a", "b", "c", "unknown"]), unique=True)):
+            rows[id] = response(id, lang, draw(contents), draw(finishes))
+    for (source, target), rows in made.translations.items():
+        for id in draw(st.lists(st.sampled_from(["a", "b", "c", "unknown"]), unique=True)):
+            rows[id] = translation(id, source, target, draw(st.none() | contents.filter(bool)), draw(finishes))
+    return made
+
+
+@hypothesis_settings(deadline=None, max_examples=150)
+@given(made_texts=iterations())
+def test_pairs_and_drops_are_prompts_times_directions(made_texts: pairs.Texts) -> None:
+    made, drops = pairs.make(settings(), made_texts)
+    assert len(made) + len(drops) == len(made_texts.prompts[DOMINANT]) * 2 * len(OTHERS)
+    keys = [pair.id for pair in made] + list(reasons(drops))
+    assert len(set(keys)) == len(keys) == len(made) + len(drops)
+    for pair in made:
+        assert pair.chosen[0].content.strip() != pair.rejected[0].content.strip() != ""
+
+
+# ---- files
+
+
+def write(made: pairs.Texts, shuffled: random.Random | None = None) -> None:
+    """The iteration m1 in its files; with `shuffled`, rows other than the dominant prompts in another order."""
+
+    def rows(by_id: dict) -> list:
+        listed = list(by_id.values())
+        if shuffled:
+            shuffled.shuffle(listed)
+        return listed
+
+    for lang, prompts in made.prompts.items():
+        write_rows(paths.prompt_file("m1", lang), prompts.values() if lang == DOMINANT else rows(prompts))
+    for lang, responses in made.responses.items():
+        write_rows(paths.response_file("m1", lang), rows(responses))
+    for (source, target), translations in made.translations.items():
+        write_rows(paths.translation_file("m1", source, target), rows(translations))
+
+
+@pytest.mark.usefixtures("root")
+def test_rows_are_joined_by_id_whatever_their_order() -> None:
+    many = texts(ids=tuple(f"p{i}" for i in range(20)))
+    write(many)
+    pairs.run(settings(), "m1")
+    in_order = (paths.pairs("m1") / paths.PAIRS).read_bytes()
+    write(many, random.Random(0))
+    pairs.run(settings(), "m1")
+    assert (paths.pairs("m1") / paths.PAIRS).read_bytes() == in_order
+
+
+@pytest.mark.usefixtures("root")
+def test_run_writes_what_it_counts() -> None:
+    write(texts(responses=[response("p1", "es", finish="length")]))
+    counts = pairs.run(settings(), "m1")
+    made, drops = pairs.make(settings(), pairs.read_texts(settings(), "m1"))
+    assert list(read_rows(paths.pairs("m1") / paths.PAIRS, Pair)) == made
+    assert list(read_rows(paths.pairs("m1") / paths.DROPS, Drop)) == drops
+    assert (counts.pairs, counts.drops) == (len(made), {"truncated": 2}) == (6, {"truncated": 2})
+
+
+@pytest.mark.usefixtures("root")
+def test_a_direction_without_any_translation_is_no_error() -> None:
+    nothing = texts()
+    nothing.translations["es", "en"].clear()
+    write(nothing)
+    counts = pairs.run(settings(), "m1")
+    assert (counts.pairs, counts.drops) == (6, {"missing": 2})
+
+
+@pytest.mark.usefixtures("root")
+def test_broken_input_leaves_the_old_pairs() -> None:
+    write(texts())
+    pairs.run(settings(), "m1")
+    before = (paths.pairs("m1") / paths.PAIRS).read_bytes()
+    with paths.response_file("m1", "de").open("a") as file:
+        file.write('{"id":"p3"\n')
+    with pytest.raises(InputError) as caught:
+        pairs.run(settings(), "m1")
+    assert str(caught.value).startswith("data/m1/responses/de.jsonl:3: not one JSON object on a line: ")
+    assert (paths.pairs("m1") / paths.PAIRS).read_bytes() == before
+    assert not list(paths.DATA.rglob("*.part"))
+
+
+def test_odd_ids_are_joined(root: Path) -> None:
+    odd = ('"', "\\", '\\"', '","', 'a","b', "ß\u2028", "\n", "", " ", "{", "a:b:c")
+    write(texts(ids=odd))
+    pairs.run(settings(), "m1")
+    made = list(read_rows(paths.pairs("m1") / paths.PAIRS, Pair))
+    assert list(dict.fromkeys(pair.prompt_id for pair in made)) == list(odd)
+    assert len(made) == 4 * len(odd)
+
+
+@pytest.mark.usefixtures("root")
+def test_the_bytes_do_not_depend_on_how_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = texts(ids=tuple(f"p{number}" for number in range(40)), translations=[translation("p3", "en", "es", None)])
+    for gone in range(5, 9):
+        del damaged.prompts["de"][f"p{gone}"], damaged.responses["es"][f"p{gone}"]
+    write(damaged)
+    folder, found = paths.pairs("m1"), []
+    for chunk in (1, 7, 1_000):
+        monkeypatch.setattr(pairs, "_CHUNK", chunk)
+        counts = pairs.run(settings(), "m1")
+        found.append((counts, (folder / paths.PAIRS).read_bytes(), (folder / paths.DROPS).read_bytes()))
+    assert found[0] == found[1] == found[2]
+    assert counts.pairs + counts.drops.total() == 40 * 4
+    assert counts.drops == {"unparsed": 1, "missing": 16}
+
+
+@pytest.mark.usefixtures("root")
+def test_a_failure_in_the_middle_leaves_the_old_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(texts(ids=("p1", "p2", "p3")))
+    pairs.run(settings(), "m1")
+    files = (paths.pairs("m1") / paths.PAIRS, paths.pairs("m1") / paths.DROPS)
+    before = [path.read_bytes() for path in files]
+    make = pairs.make
+
+    def fail(chosen: config.Settings, chunk: pairs.Texts) -> tuple[list[Pair], list[Drop]]:
+        if "p3" in chunk.prompts[DOMINANT]:
+            raise ValueError("in the middle")
+        return make(chosen, chunk)
+
+    monkeypatch.setattr(pairs, "make", fail)
+    monkeypatch.setattr(pairs, "_CHUNK", 1)
+    with pytest.raises(ValueError, match="in the middle"):
+        pairs.run(settings(), "m1")
+    assert [path.read_bytes() for path in files] == before
+    assert not list(paths.DATA.rglob("*.part"))
+
+
+def test_pairs_load_as_trl_expects_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    write(texts())
+    pairs.run(settings(), "m1")
+    file = paths.pairs("m1") / paths.PAIRS
+    data = datasets.load_dataset("json", data_files=str(file), split="train", cache_dir=str(root / "cache"))
+    assert data.column_names == [
+        "id", "prompt", "chosen", "rejected", "prompt_id", "lang", "other_lang", "rule", "chosen_from", "rejected_from",
+    ]  # fmt: skip
+    assert data.num_rows == 8
+    assert data[0]["prompt"] == [{"role": "user", "content": "ask p1 es"}]
+    assert data[0]["chosen"] == [{"role": "assistant", "content": "p1 from en to es"}]
+    assert data[0]["rejected"] == [{"role": "assistant", "content": "answer p1 es"}]

@@ -1,0 +1,329 @@
+"""Files of records: what is refused, with file and line, and that no half-written file ever stands in its place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lidr.errors import InputError
+from lidr.records import FinishReason, Message, Pair, PairRule, Prompt, PromptKind, Response, Source, Translation, jsonl
+from lidr.records.jsonl import atomic_file, atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows
+
+GOOD = b'{"name":"a","row":0}\n'
+NOT_JSON = "not one JSON object on a line: "
+
+# (content, line that is named, message)
+BROKEN = {
+    "cut off": (GOOD + b'{"name":"a","row":1', 2, NOT_JSON + "Input data was truncated"),
+    "no JSON": (GOOD + b"row 1\n", 2, NOT_JSON + "JSON is malformed: invalid character (byte 0)"),
+    "single quotes": (b"{'name':'a'}\n", 1, NOT_JSON + "JSON is malformed: object keys must be strings (byte 1)"),
+    "NaN": (b'{"name":"a","row":NaN}\n', 1, NOT_JSON + "JSON is malformed: invalid character (byte 18)"),
+    "two objects": (b'{"name":"a","row":1} {}\n', 1, NOT_JSON + "JSON is malformed: trailing characters (byte 22)"),
+    "half a surrogate pair": (
+        b'{"name":"\\ud800","row":1}\n',
+        1,
+        NOT_JSON + "JSON is malformed: unexpected end of escaped utf-16 surrogate pair (byte 15)",
+    ),
+    "raw NUL": (b'{"name":"\0","row":1}\n', 1, NOT_JSON + "JSON is malformed: invalid character (byte 9)"),
+    "empty line": (GOOD + b"\n" + GOOD, 2, "an empty line; one JSON object a line is expected"),
+    "blank line": (GOOD + b"  \n", 2, "an empty line; one JSON object a line is expected"),
+    "BOM": (b"\xef\xbb\xbf" + GOOD, 1, "a byte order mark; UTF-8 without one is expected"),
+    "CRLF": (GOOD + b'{"name":"a","row":1}\r\n', 2, "the line ends in \\r\\n; \\n alone is expected"),
+    "UTF-16": ('{"name":"a","row":1}\n'.encode("utf-16-be"), 1, NOT_JSON),
+    "bad UTF-8": (GOOD + b'{"name":"a\xffb","row":1}\n', 2, "not UTF-8 at byte 10 of the line"),
+    "missing field": (b'{"name":"a"}\n', 1, "not a source record: Object missing required field `row`"),
+    "unknown field": (
+        b'{"name":"a","row":1,"z":2}\n',
+        1,
+        "not a source record: Object contains unknown field `z`",
+    ),
+    "text for a number": (
+        b'{"name":"a","row":"1"}\n',
+        1,
+        "not a source record: Expected `int`, got `str` - at `$.row`",
+    ),
+    "fraction": (b'{"name":"a","row":1.0}\n', 1, "not a source record: Expected `int`, got `float` - at `$.row`"),
+    "bool": (b'{"name":"a","row":true}\n', 1, "not a source record: Expected `int`, got `bool` - at `$.row`"),
+    "too large": (b'{"name":"a","row":1e400}\n', 1, "not a source record: Number out of range - at `$.row`"),
+    "null": (b"null\n", 1, "not a source record: Expected `object`, got `null`"),
+    "list": (b"[1]\n", 1, "not a source record: Expected `object`, got `array`"),
+}
+
+
+@pytest.mark.parametrize(("content", "line", "expected"), BROKEN.values(), ids=BROKEN.keys())
+def test_broken_line_is_named(tmp_path: Path, content: bytes, line: int, expected: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        list(read_rows(path, Source))
+    assert str(caught.value).startswith(f"{path}:{line}: {expected}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("block", [1, 50, 1 << 18])
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        (b'{"name":"a","row":x}\n', NOT_JSON + "JSON is malformed: invalid character (byte 18)"),
+        (b'{"name":"a","name":"a","row":1}\n', "the key 'name' stands twice in an object; once is expected"),
+        (b"\n", "an empty line; one JSON object a line is expected"),
+    ],
+)
+def test_lines_are_read_in_blocks_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, broken: bytes, expected: str
+) -> None:
+    monkeypatch.setattr(jsonl, "_BLOCK", block)
+    path = tmp_path / "rows.jsonl"
+    good = GOOD * 5 + b'{"row": 1, "name": "a"}\n' + GOOD * 5  # in the middle a line as others write it
+    rows = [Source(name="a", row=int(number == 5)) for number in range(11)]
+    path.write_bytes(good)
+    assert list(read_rows(path, Source)) == rows
+    path.write_bytes(good + broken + GOOD)
+    with pytest.raises(InputError) as caught:
+        list(read_rows(path, Source))
+    assert str(caught.value) == f"{path}:12: {expected}"
+
+
+def test_unknown_value_of_an_enumeration(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"id":"a","lang":"en","text":"t","source":{"name":"s","row":0},"kind":"riddle"}\n')
+    expected = (
+        f"{path}:1: not a prompt record: Invalid enum value 'riddle' - at `$.kind`; "
+        "its fields are id, lang, text, source, kind, answer (optional)"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
+        list(read_rows(path, Prompt))
+
+
+def test_last_line_may_lack_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(GOOD + b'{"name":"b","row":1}')
+    assert list(read_rows(path, Source)) == [Source(name="a", row=0), Source(name="b", row=1)]
+
+
+def test_unicode_line_separators_do_not_end_a_line(tmp_path: Path) -> None:
+    rows = [Source(name="a\u2028b\u2029c\x85d\x0be", row=0), Source(name="b", row=1)]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    assert list(read_rows(tmp_path / "rows.jsonl", Source)) == rows
+
+
+@pytest.mark.parametrize("read", [lambda p: list(read_rows(p, Source)), lambda p: read_by_key(p, Prompt)])
+def test_empty_file(tmp_path: Path, read: object) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.touch()
+    with pytest.raises(InputError) as caught:
+        read(path)  # type: ignore[operator]
+    assert str(caught.value) == f"{path}: the file is empty; one JSON object a line is expected"
+
+
+def test_empty_file_where_it_may_be(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").touch()
+    assert read_by_key(tmp_path / "rows.jsonl", Prompt, may_be_empty=True) == {}
+
+
+@pytest.mark.parametrize("may_be_empty", [False, True])
+def test_missing_file(tmp_path: Path, may_be_empty: bool) -> None:
+    path = tmp_path / "rows.jsonl"
+    with pytest.raises(InputError) as caught:
+        read_by_key(path, Prompt, may_be_empty=may_be_empty)
+    assert str(caught.value) == f"{path}: no such file; run the stage that makes it, or `dvc repro`"
+
+
+def test_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        list(read_rows(tmp_path, Source))
+    assert str(caught.value) == f"{tmp_path}: a folder stands where a file is expected"
+
+
+def test_id_twice(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    line = '{{"id":"{}","lang":"en","text":"t","source":{{"name":"s","row":0}},"kind":"task"}}\n'
+    path.write_text("".join(line.format(id) for id in ("a", "b", "a")))
+    with pytest.raises(InputError) as caught:
+        read_by_key(path, Prompt)
+    assert str(caught.value) == f"{path}:3: a second row with the id 'a'; ids are expected once each"
+
+
+def test_rows_come_in_the_order_of_the_file(tmp_path: Path) -> None:
+    rows = [_prompt(id) for id in ("c", "a", "b")]
+    assert write_rows(tmp_path / "rows.jsonl", rows) == 3
+    assert list(read_by_key(tmp_path / "rows.jsonl", Prompt)) == ["c", "a", "b"]
+
+
+def test_json_file_of_another_shape(tmp_path: Path) -> None:
+    path = tmp_path / "lidr.json"
+    path.write_text('{"name": "a"}')
+    with pytest.raises(InputError) as caught:
+        read_json(path, Source)
+    assert str(caught.value) == f"{path}: not the JSON that is expected: Object missing required field `row`"
+
+
+def test_json_file_keeps_the_order_of_its_keys(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1, "a": "é"})
+    assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "b": 1,\n  "a": "é"\n}\n'
+
+
+# ---- whole or not at all
+
+
+def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_rows(path, [Source(name="old", row=0)])
+
+    def rows() -> object:
+        yield Source(name="new", row=0)
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        write_rows(path, rows())  # type: ignore[arg-type]
+    assert path.read_bytes() == b'{"name":"old","row":0}\n'
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "new/a.txt") as file:
+        file.write(b"x")
+        assert not (tmp_path / "new/a.txt").exists()
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.txt"]
+
+
+def test_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    target = _folder(tmp_path / "out", "old.txt")
+    with atomic_folder(target) as folder:
+        (folder / "new.txt").touch()
+        assert [p.name for p in target.iterdir()] == ["old.txt"]
+    assert [p.name for p in target.iterdir()] == ["new.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_failure_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    target = _folder(tmp_path / "out", "old.txt")
+    with pytest.raises(ValueError, match="in the middle"), atomic_folder(target) as folder:
+        (folder / "new.txt").touch()
+        raise ValueError("in the middle")
+    assert [p.name for p in target.iterdir()] == ["old.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_leftovers_of_a_killed_run_are_not_taken_for_new(tmp_path: Path) -> None:
+    target = _folder(tmp_path / "out", "old.txt")
+    _folder(tmp_path / "out.part", "half.txt")
+    _folder(tmp_path / "out.old", "older.txt")
+    with atomic_folder(target) as folder:
+        (folder / "new.txt").touch()
+    assert [p.name for p in target.iterdir()] == ["new.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_old_folder_comes_back_after_a_kill_between_the_two_moves(tmp_path: Path) -> None:
+    _folder(tmp_path / "out.old", "old.txt")
+    with pytest.raises(ValueError, match="again"), atomic_folder(tmp_path / "out"):
+        raise ValueError("again")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["old.txt"]
+
+
+def test_old_folder_comes_back_when_the_new_one_cannot_be_moved(tmp_path: Path) -> None:
+    target = _folder(tmp_path / "out", "old.txt")
+    with pytest.raises(FileNotFoundError), atomic_folder(target) as folder:
+        folder.rmdir()
+    assert [p.name for p in target.iterdir()] == ["old.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+# ---- round trips
+
+texts = st.text()
+messages = st.builds(Message, role=st.sampled_from(["user", "assistant"]), content=texts)
+turns = st.lists(messages, min_size=1, max_size=2).map(tuple)
+pairs = st.builds(
+    Pair,
+    id=texts,
+    prompt=turns,
+    chosen=turns,
+    rejected=turns,
+    prompt_id=texts,
+    lang=texts,
+    other_lang=texts,
+    rule=st.sampled_from(PairRule),
+)
+translations = st.builds(
+    Translation,
+    id=texts,
+    source_lang=texts,
+    target_lang=texts,
+    text=st.none() | texts,
+    finish_reason=st.sampled_from(FinishReason),
+    raw=texts,
+    tolerated=st.lists(texts, max_size=2).map(tuple),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(rows=st.lists(pairs, min_size=1, max_size=3))
+def test_pairs_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list[Pair]) -> None:
+    path = tmp_path_factory.getbasetemp() / "round-trip-pairs.jsonl"
+    write_rows(path, rows)
+    assert list(read_rows(path, Pair)) == rows
+    assert path.read_bytes().count(b"\n") == len(rows)
+
+
+@settings(deadline=None, max_examples=50)
+@given(rows=st.lists(translations, min_size=1, max_size=3))
+def test_translations_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list[Translation]) -> None:
+    path = tmp_path_factory.getbasetemp() / "round-trip-translations.jsonl"
+    write_rows(path, rows)
+    assert list(read_rows(path, Translation)) == rows
+
+
+@settings(deadline=None, max_examples=100)
+@given(content=st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_in_one_line(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    path.write_bytes(content)
+    try:
+        list(read_rows(path, Response))
+    except InputError as error:
+        assert "\n" not in str(error)
+
+
+def test_keys_stand_in_the_order_of_the_fields(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    message = (Message(role="user", content="ñ"),)
+    pair = Pair(
+        rejected_from="translation:p:es-en",
+        chosen_from="response:p:en",
+        rule=PairRule.OWN_DOMINANT,
+        other_lang="es",
+        lang="en",
+        prompt_id="p",
+        rejected=message,
+        chosen=message,
+        prompt=message,
+        id="p:en:es",
+    )
+    write_rows(path, [pair])
+    assert path.read_text("utf-8") == (
+        '{"id":"p:en:es","prompt":[{"role":"user","content":"ñ"}],"chosen":[{"role":"user","content":"ñ"}],'
+        '"rejected":[{"role":"user","content":"ñ"}],"prompt_id":"p","lang":"en","other_lang":"es",'
+        '"rule":"own_dominant","chosen_from":"response:p:en","rejected_from":"translation:p:es-en"}\n'
+    )
+
+
+def test_fields_at_their_default_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_rows(path, [_prompt("a")])
+    assert path.read_text() == '{"id":"a","lang":"en","text":"t","source":{"name":"s","row":0},"kind":"task"}\n'
+
+
+def _prompt(id: str) -> Prompt:
+    return Prompt(id=id, lang="en", text="t", source=Source(name="s", row=0), kind=PromptKind.TASK)
+
+
+def _folder(path: Path, name: str) -> Path:
+    path.mkdir()
+    (path / name).touch()
+    return path

@@ -1,0 +1,43 @@
+"""Loops at the end of a text, against the slow and obvious way to find them."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from lidr.records.repetition import ends_in_repetition
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "why"),
+    [
+        ("Son 59. " + "No, son 60. " * 8, True, "eight times the same sentence"),
+        ("Son 59. " + "No, son 60. " * 7, False, "seven times are none yet"),
+        ("ha" * 4 + " \n\n", False, "four times"),
+        ("ha" * 8 + " \n\n", True, "white space after it"),
+        ("\n" * 8, True, "white space alone, so often"),
+        ("x" * 61 + "y", False, "another end"),
+        (("x" * 59 + "y") * 8, True, "the longest unit"),
+        (("x" * 60 + "y") * 8, False, "a longer one"),
+        ("", False, "nothing"),
+    ],
+)
+def test_loops(text: str, expected: bool, why: str) -> None:
+    assert ends_in_repetition(text) is expected, why
+
+
+def test_a_loop_is_what_a_regular_expression_finds() -> None:
+    """The rule as it is documented, by the slow and obvious way."""
+    pattern = re.compile(r"(.{1,60}?)\1{7,}\s*$", re.DOTALL)
+    rng, loops = random.Random(1), 0
+    for _ in range(3000):
+        unit = "".join(rng.choices("ab \n", k=rng.randint(1, 70)))
+        text = (
+            unit * rng.randint(1, 10) + unit[: rng.randint(0, 2)] + "".join(rng.choices(" \n\t", k=rng.randint(0, 5)))
+        )
+        found = ends_in_repetition(text)
+        assert found == bool(pattern.search(text[-600:]))
+        loops += found
+    assert loops > 300

@@ -1,0 +1,170 @@
+"""The loss against the formula by hand, the reference at the first step, and adapters that chain and repeat."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lidr import config, paths
+from lidr.chat import open_chat
+from lidr.errors import InputError
+from lidr.models import base, policy
+from lidr.records import DropReason, Message, Pair, PairRule
+from lidr.records.jsonl import write_rows
+from lidr.training import stage as train
+
+pytestmark = pytest.mark.pipeline
+
+
+def make_pair(number: int, chosen: str, rejected: str) -> Pair:
+    return Pair(
+        id=f"p{number}:es:en",
+        prompt=(Message(role="user", content=f"¿Qué número es mayor, {number} o 61?"),),
+        chosen=(Message(role="assistant", content=chosen),),
+        rejected=(Message(role="assistant", content=rejected),),
+        prompt_id=f"p{number}",
+        lang="es",
+        other_lang="en",
+        rule=PairRule.TRANSLATED_DOMINANT,
+        chosen_from=f"translation:p{number}:en-es",
+        rejected_from=f"response:p{number}:es",
+    )
+
+
+PAIRS = [
+    make_pair(10, "El número mayor es 61, porque 61 es más que 10.", "El número mayor es 10."),
+    make_pair(20, "61.", "The larger number is 61, because 61 is more than 20."),
+    make_pair(30, "El número mayor es 61, porque 61 es más que 30.", "30"),
+    make_pair(40, "El número mayor es 61.", "En total hay 40 + 61 = 101 manzanas. La respuesta es 101."),
+]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project_settings: config.Settings) -> config.Settings:
+    """The lab's settings with tiny training, in a folder with a base and pairs for both iterations."""
+    monkeypatch.chdir(tmp_path)
+    values = msgspec.to_builtins(project_settings)
+    values["train"] |= {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "epochs": 2, "log_every_steps": 1}
+    values["train"] |= {"pairs_per_step": 4, "pairs_per_device": 4}
+    values["engine"]["device"] = "cpu"
+    settings = msgspec.convert(values, config.Settings)
+    base.run(settings)
+    for iteration in ("m1", "m2"):
+        write_rows(paths.pairs(iteration) / paths.PAIRS, PAIRS)
+    return settings
+
+
+def log_probabilities(model_name: str) -> list[tuple[list[float], list[float]]]:
+    """Per-token log-probabilities of chosen and rejected, one sequence at a time, with nothing of TRL."""
+    import torch
+
+    model_policy = policy.resolve(model_name)
+    model = policy.load_for_generation(model_policy, torch.float32, "cpu")
+    rows, _ = train.tokenize(PAIRS, open_chat(model_policy), 256)
+
+    def of(prompt: list[int], completion: list[int]) -> list[float]:
+        ids = torch.tensor([prompt + completion])
+        with torch.inference_mode():
+            logits = model(input_ids=ids).logits[0].log_softmax(-1)
+        return [float(logits[len(prompt) + i - 1, token]) for i, token in enumerate(completion)]
+
+    return [(of(r["prompt_ids"], r["chosen_ids"]), of(r["prompt_ids"], r["rejected_ids"])) for r in rows]
+
+
+def with_train(settings: config.Settings, **values: Any) -> config.Settings:
+    builtins = msgspec.to_builtins(settings)
+    builtins["train"] |= values
+    return msgspec.convert(builtins, config.Settings)
+
+
+def test_first_step_equals_the_formula_with_a_mean_over_each_sequence(settings: config.Settings) -> None:
+    trained = train.run(settings, "m1")
+    chosen = [sum(c) / len(c) for c, _ in log_probabilities("m0")]
+    likelihood = -sum(chosen) / len(chosen)
+    assert trained.first["loss_preference"] == pytest.approx(math.log(2), abs=1e-5)
+    assert trained.first["loss_likelihood"] == pytest.approx(likelihood, rel=1e-4)
+    assert trained.first["loss"] == pytest.approx(math.log(2) + 3.0 * likelihood, rel=1e-4)
+
+
+def test_token_mean_is_over_all_tokens_of_the_batch(settings: config.Settings) -> None:
+    trained = train.run(with_train(settings, likelihood_mean="token"), "m1")
+    tokens = [p for c, _ in log_probabilities("m0") for p in c]
+    likelihood = -sum(tokens) / len(tokens)
+    assert trained.first["loss"] == pytest.approx(math.log(2) + 3.0 * likelihood, rel=1e-4)
+
+
+def test_margin_is_zero_at_the_first_step_of_both_iterations_and_grows(settings: config.Settings) -> None:
+    settings = with_train(settings, schedule="constant", warmup_share=0.0)
+    for iteration in ("m1", "m2"):
+        # Of a single step there is no other log.
+        once = train.run(with_train(settings, epochs=1), iteration)
+        assert once.steps == 1
+        assert once.first["reward_margin"] == pytest.approx(0.0, abs=1e-4)
+        assert once.first["reward_chosen"] == pytest.approx(0.0, abs=1e-4)
+        trained = train.run(settings, iteration)
+        assert trained.last["reward_margin"] > 0.001
+
+
+def test_second_iteration_measures_rewards_against_the_first_ones_adapter(settings: config.Settings) -> None:
+    train.run(settings, "m1")
+    trained = train.run(with_train(settings, epochs=1, learning_rate=1e-12), "m2")
+    sums = [(sum(c), sum(r)) for c, r in log_probabilities("m1")]
+    assert trained.first["log_probability_chosen"] == pytest.approx(sum(c for c, _ in sums) / len(sums), rel=1e-4)
+    assert trained.first["log_probability_rejected"] == pytest.approx(sum(r for _, r in sums) / len(sums), rel=1e-4)
+
+
+def test_rewards_of_the_second_step_equal_the_formula_by_hand(settings: config.Settings) -> None:
+    before = [(sum(c), sum(r)) for c, r in log_probabilities("m0")]
+    one_step = with_train(settings, schedule="constant", warmup_share=0.0, epochs=1)
+    train.run(one_step, "m1")
+    after = [(sum(c), sum(r)) for c, r in log_probabilities("m1")]
+    rewards = [(0.1 * (a[0] - b[0]), 0.1 * (a[1] - b[1])) for a, b in zip(after, before, strict=True)]
+    trained = train.run(with_train(one_step, epochs=2), "m1")
+    preference = [math.log(1 + math.exp(-(chosen - rejected))) for chosen, rejected in rewards]
+    assert trained.steps == 2
+    assert trained.last["reward_chosen"] == pytest.approx(sum(c for c, _ in rewards) / len(rewards), rel=1e-3)
+    assert trained.last["reward_rejected"] == pytest.approx(sum(r for _, r in rewards) / len(rewards), rel=1e-3)
+    assert trained.last["loss_preference"] == pytest.approx(sum(preference) / len(preference), rel=1e-3)
+
+
+def test_the_same_run_gives_the_same_bytes(settings: config.Settings, tmp_path: Path) -> None:
+    train.run(settings, "m1")
+    first = {p.name: p.read_bytes() for p in paths.model("m1").iterdir()}
+    train.run(settings, "m1")
+    assert {p.name: p.read_bytes() for p in paths.model("m1").iterdir()} == first
+    assert not any(str(tmp_path).encode() in content for content in first.values())
+    assert set(first) == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "drops.jsonl",
+        "first_pair.txt",
+        "lidr.json",
+        "log.csv",
+        "metrics.json",
+    }
+
+
+def test_pairs_that_are_too_long_are_dropped_with_their_reason(settings: config.Settings) -> None:
+    trained = train.run(with_train(settings, max_tokens=40, epochs=1), "m1")
+    assert trained.pairs + len(trained.drops) == len(PAIRS)
+    assert trained.drops, "at least one of the pairs is longer than 40 tokens"
+    assert {d.reason for d in trained.drops} == {DropReason.TOO_LONG}
+    assert "train.max_tokens is 40" in trained.drops[0].detail
+
+
+def test_no_pair_left_is_an_error_that_names_the_file(settings: config.Settings) -> None:
+    with pytest.raises(InputError, match=r"pairs.jsonl: all 4 pairs are too long, the first with 34 tokens"):
+        train.run(with_train(settings, max_tokens=5), "m1")
+    assert not paths.model("m1").exists()
+
+
+def test_an_adapter_of_another_base_is_refused(settings: config.Settings) -> None:
+    train.run(with_train(settings, epochs=1), "m1")
+    record = paths.model("m0") / paths.RECORD
+    record.write_text(record.read_text().replace(policy.resolve("m0").fingerprint, "0" * 64))
+    with pytest.raises(Exception, match="was trained on the base"):
+        policy.resolve("m1")
