@@ -18,7 +18,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from lidr import paths
 from lidr.config.engines import Engine
-from lidr.config.evaluation import Alpaca, Baseline, Harness, Mgsm
+from lidr.config.evaluation import Alpaca, Baseline, Harness, Judge, Mgsm
 from lidr.config.section import (
     DATE,
     HUB,
@@ -154,9 +154,14 @@ class Train(Section, frozen=True):
 
 
 class Audit(Section, frozen=True):
-    """What the data is: counts and the reward signal."""
+    """What the data is: counts and the reward signal.
+
+    A judge, if there is one, is asked about `judged_pairs` pairs of each direction, in both orders.
+    """
 
     confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.95
+    judge: Judge | None = None
+    judged_pairs: Count = 100
 
 
 class Compare(Section, frozen=True):

@@ -15,7 +15,7 @@ from lidr import paths
 from lidr.config import quantization
 from lidr.config.blocks import Prompts, Settings, Train, flatten, iteration_number
 from lidr.config.engines import Ray, Server, Vllm
-from lidr.config.evaluation import Alpaca, Harness, LabJudge, Mgsm, OpenAIJudge
+from lidr.config.evaluation import Harness, Judge, LabJudge, Mgsm, OpenAIJudge
 from lidr.config.explanations import explain
 from lidr.config.section import GENERATOR, HUB, LAB, RULE, Place, Problem
 from lidr.errors import InputError
@@ -33,7 +33,8 @@ def contradictions(settings: Settings) -> list[Problem]:
         *_prompts_problems(settings.prompts),
         *_mgsm_problems(settings.mgsm),
         *_baseline_problems(settings),
-        *_judge_problems(settings.alpaca),
+        *_judge_problems(settings.alpaca.judge, "alpaca", settings.alpaca.source),
+        *_judge_problems(settings.audit.judge, "audit", settings.prompts.source),
         *_harness_problems(settings.harness),
         *_language_problems(settings),
         *_chain_problems(settings),
@@ -93,9 +94,10 @@ def _server_problems(settings: Settings, server: Server) -> list[Problem]:
         expected = ", ".join(settings.models)
         reason = f"the server's name of each model of this file is expected: of {expected}"
         problems.append((("engine", "openai", "models"), reason))
-    if settings.alpaca.judge.name == "local":
-        reason = "a judge in a folder needs an engine on this machine, not 'openai'"
-        problems.append((("alpaca", "judge", "name"), reason))
+    for block, judge in (("alpaca", settings.alpaca.judge), ("audit", settings.audit.judge)):
+        if judge is not None and judge.name == "local":
+            reason = "a judge in a folder needs an engine on this machine, not 'openai'"
+            problems.append(((block, "judge", "name"), reason))
     for block in ("generate", "translate", "mgsm", "alpaca"):
         if server.takes == "openai" and getattr(settings, block).repetition_penalty != 1:
             reason = "only a server that takes what vLLM's does knows a repetition penalty (engine.openai.takes)"
@@ -194,16 +196,21 @@ def _baseline_problems(settings: Settings) -> list[Problem]:
     return []
 
 
-def _judge_problems(alpaca: Alpaca) -> list[Problem]:
-    judge, where = alpaca.judge, ("alpaca", "judge")
+def _judge_problems(judge: Judge | None, block: str, source: str) -> list[Problem]:
+    where = (block, "judge")
     problems: list[Problem] = []
-    if isinstance(judge, LabJudge) and alpaca.source != LAB:
-        problems.append(((*where, "name"), "the lab's checker judges its own instructions only (alpaca.source: lab)"))
+    if isinstance(judge, LabJudge) and source != LAB:
+        place = "alpaca.source" if block == "alpaca" else "prompts.source"
+        problems.append(((*where, "name"), f"the lab's checker judges its own instructions only ({place}: lab)"))
+    if judge is not None and block == "audit" and judge.both_orders is False:
+        problems.append(((*where, "both_orders"), "the audit asks in both orders; null or true is expected"))
     if isinstance(judge, OpenAIJudge):
         if (judge.prompt_price is None) != (judge.completion_price is None):
             problems.append(((*where, "prompt_price"), "both prices are expected, or neither"))
         if judge.reasoning_effort is not None and judge.reply != "text":
-            problems.append(((*where, "reasoning_effort"), "a judge that reasons replies in text (alpaca.judge.reply)"))
+            problems.append(
+                ((*where, "reasoning_effort"), f"a judge that reasons replies in text ({block}.judge.reply)")
+            )
         problems += _address_problems((*where, "endpoint"), judge.endpoint)
     return problems
 

@@ -3,7 +3,7 @@
     >>> render("compare.html", profile="lab", ...)[:15]
     '<!doctype html>'
 
-Templates escape whatever is put into them. A page may have rows to browse (`browsable`), each of them
+Templates of pages escape whatever is put into them. A page may have rows to browse (`browsable`), each of them
 
     {"id": "lab-17:es", "chips": [["es against en", ""]], "prompts": [pane, ...], "panes": [pane, ...], ...}
     pane: {"title": "m1", "source": "ended by stop", "text": "...", "lang": "es", "role": "chosen", "right": null}
@@ -13,7 +13,7 @@ with the fields that the page's menus choose from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lidr.pages.texts import shown
@@ -23,19 +23,19 @@ LONGEST = 100_000
 BUDGET, SHORT = 6_000_000, 2_000
 
 
-def render(template: str, **values: Any) -> str:
-    """The page; raises jinja2.UndefinedError where a value of the template is missing."""
+def render(template: str, filters: Mapping[str, Callable[..., Any]] | None = None, **values: Any) -> str:
+    """The page, or the text of another template; raises jinja2.UndefinedError where a value of it is missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        autoescape=True,
+        autoescape=template.endswith(".html"),
         loader=PackageLoader("lidr"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters["shown"] = shown
+    environment.filters |= {"shown": shown, **(filters or {})}
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment.get_template(template).render(values)
 

@@ -161,7 +161,7 @@ def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str
             "truncated": sum(v.finish_reason is FinishReason.LENGTH for v in verdicts) / n,
             "unjudged": outcomes.count(None) / n,
             **_faults(settings, verdicts),
-            **_expense(settings.alpaca.judge, verdicts),
+            **expense(settings.alpaca.judge, verdicts),
             "n": n,
         }
     )
@@ -218,7 +218,7 @@ def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str,
     }
 
 
-def _expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
+def expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Tokens of all verdicts, those taken from the journal among them, and what they cost at the prices given."""
     if not isinstance(judge, config.OpenAIJudge):
         return {}

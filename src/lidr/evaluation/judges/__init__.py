@@ -13,9 +13,9 @@ from lidr.evaluation.judges.base import Contest, Judge, Opinion, judge_all
 __all__ = ["Contest", "Judge", "Opinion", "judge_all", "open_judge"]
 
 
-def open_judge(settings: config.Settings, both_orders: bool | None = None) -> Judge:
-    """The judge that params.yaml names; `both_orders` overrules it. A model is loaded when it is first asked."""
-    judge = settings.alpaca.judge
+def open_judge(settings: config.Settings, both_orders: bool | None = None, judge: config.Judge | None = None) -> Judge:
+    """This judge, or that of `alpaca`; `both_orders` overrules it. A model is loaded when it is first asked."""
+    judge = judge or settings.alpaca.judge
     both = judge.in_both_orders if both_orders is None else both_orders
     if isinstance(judge, config.OpenAIJudge):
         from lidr.evaluation.judges.openai import openai_judge
