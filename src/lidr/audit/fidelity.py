@@ -6,7 +6,7 @@
 
 Three measures: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
 order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a
-number, whether the translation arrives at the number that the answer arrives at, right or wrong (`evals.numbers` reads
+number, whether the translation arrives at the number that the answer arrives at, right or wrong (`evaluation.mgsm.numbers` reads
 both, each in its language); and for answers in the lab's world, whether the translation is the exact one, mistakes of
 the answer kept.
 """
