@@ -8,9 +8,13 @@ import pandas
 import pytest
 from audit_project import Made, settings, two_sided
 
+from lidr import config, paths
+from lidr.audit import page
 from lidr.audit import stage as audit
 from lidr.audit.lengths import distribution
 from lidr.audit.report import bias_warning
+from lidr.records import Drop, DropReason, Pair
+from lidr.records.jsonl import read_rows, write_rows
 
 
 def test_distribution() -> None:
@@ -72,3 +76,59 @@ def test_equal_lengths_make_one_quarter(tmp_path: Path, monkeypatch: pytest.Monk
     figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
     assert list(figures["quarters"]) == ["q1"]
     assert bias_warning(figures) == []
+
+
+def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Made()
+    for name in "abcdef":
+        made.prompt(name, {"en": f"Ask {name}?", "es": f"Pregunta {name}?"})
+    for name in "ab":  # chosen is four characters longer in Spanish, two shorter in English
+        two_sided(made, name, (f"Red {name}.", f"Azul {name}."), (f"Colorado {name}.", f"Azure {name}."))
+    for name in "cd":  # as long in Spanish, twenty characters shorter in English
+        two_sided(made, name, (f"Red {name}.", f"Azul {name}."), (f"Rojo {name}.", "x" * 26))
+    two_sided(made, "e", ("Red e.", "Azul e."), (None, "Azure e."))  # no text: not a filter's
+    two_sided(made, "f", ("Red f.", "Azul f."), ("Azul f.", "Red f."))  # identical
+    made.write(settings(pairs=config.Pairs(drop_repeated=False, drop_off_target=False)))
+    folder = paths.pairs("m1")
+    kept, drops = [], list(read_rows(folder / paths.DROPS, Drop))
+    for pair in read_rows(folder / paths.PAIRS, Pair):
+        if pair.prompt_id == "c":
+            drops.append(dropped(pair, DropReason.REPEATED))
+        elif pair.id == "d:en:es":
+            drops.append(dropped(pair, DropReason.OFF_TARGET))
+        else:
+            kept.append(pair)
+    write_rows(folder / paths.PAIRS, kept)
+    write_rows(folder / paths.DROPS, sorted(drops, key=lambda row: row.prompt_id))
+    report = audit.measure(settings(), "m1", None, {})
+    found = report.figures["lengths"]["filters"]
+    assert list(found) == ["off_target", "repeated"]
+    assert found["off_target"] == {
+        lang: {
+            "dropped": 1,
+            "with": {
+                "n": n + 1,
+                "difference": round((total - 20) / (n + 1), 6),
+                "chosen_longer": round(longer / (n + 1), 6),
+            },
+            "without": {"n": n, "difference": round(total / n, 6), "chosen_longer": round(longer / n, 6)},
+        }
+        for lang, n, total, longer in (("all", 6, 2, 2), ("en", 3, -6, 0))
+    }
+    assert [found["repeated"][lang]["dropped"] for lang in ("all", "en", "es")] == [2, 1, 1]
+    text = page.markdown(report)
+    assert "## Filters and lengths" in text and r"| off\_target | en English (dominant) | 1 | -6.5 | -2.0 |" in text
+
+
+def dropped(pair: Pair, reason: DropReason) -> Drop:
+    return Drop(
+        prompt_id=pair.prompt_id,
+        lang=pair.lang,
+        other_lang=pair.other_lang,
+        stage="pairs",
+        reason=reason,
+        detail="by hand",
+    )
