@@ -166,14 +166,15 @@ def frame(facts: Table) -> DataFrame:
 
 
 class Groups(NamedTuple):
-    """Rows of the table: all, those in each language, and those in each direction (language, language compared with).
-
-    A language or direction without rows has an empty group.
-    """
+    """Rows of the table: all, those in each language, those in each direction (language, language compared with)."""
 
     all: DataFrame
     by_language: dict[str, DataFrame]
     by_direction: dict[tuple[str, str], DataFrame]
+
+    def translated(self, source: str, target: str) -> DataFrame:
+        """The rows whose `translation_` columns are of this direction, which is the reverse of the pair's."""
+        return self.by_direction.get((target, source), self.all.iloc[:0])
 
 
 def groups(rows: DataFrame, settings: config.Settings) -> Groups:

@@ -6,7 +6,7 @@
     {'translations': 298, 'with_numbers': 240, 'numbers_kept': 236, 'numbers_share': 0.983333, ...}
 
 For every direction, prompts = pairs + drops, and drops = the sum of their reasons: `examples` has checked it prompt by
-prompt. Translations are told by (source, target), which is the reverse of the pair's direction.
+prompt.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def counts(rows: Groups, settings: config.Settings) -> Figures:
         "by_language": {lang: _pairs_and_drops(part) for lang, part in rows.by_language.items()},
         "by_direction": {f"{a}:{b}": _pairs_and_drops(rows.by_direction[a, b]) for a, b in directions},
         "answers": {lang: _answers(part) for lang, part in rows.by_language.items()},
-        "translations": {f"{a}-{b}": _translations(rows.by_direction[b, a]) for a, b in translated},
+        "translations": {f"{a}-{b}": _translations(rows.translated(a, b)) for a, b in translated},
     }
 
 
@@ -140,7 +140,7 @@ _MEASURES = {
 def fidelity(rows: Groups, settings: config.Settings) -> Figures:
     """By direction: translations, those with numbers, those that keep them or the answer, those that are exact."""
     confidence = settings.audit.confidence
-    return {f"{a}-{b}": _kept(rows.by_direction[b, a], confidence) for a, b in translation_directions(settings)}
+    return {f"{a}-{b}": _kept(rows.translated(a, b), confidence) for a, b in translation_directions(settings)}
 
 
 def _kept(rows: DataFrame, confidence: float) -> Figures:
@@ -155,7 +155,7 @@ def _kept(rows: DataFrame, confidence: float) -> Figures:
 
 def round_trip(rows: Groups, settings: config.Settings) -> Figures:
     """By direction: answers that were sent, that came back unparsed or the same, and the mean chrF of the others."""
-    return {f"{a}-{b}": _came_back(rows.by_direction[b, a], settings) for a, b in translation_directions(settings)}
+    return {f"{a}-{b}": _came_back(rows.translated(a, b), settings) for a, b in translation_directions(settings)}
 
 
 def _came_back(rows: DataFrame, settings: config.Settings) -> Figures:

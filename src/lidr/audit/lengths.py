@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Figures = dict[str, Any]
 
-IDENTICAL = "identical"  # the reason that loses nothing: there is nothing to prefer in such answers
+# Drops by which no answer is lost: there is nothing to prefer, or the prompt gives another pair in their place.
+NOTHING_LOST = ("identical", "not_drawn")
 # Of the difference in the share dropped between the longest and the shortest quarter: less is no bias worth a warning.
 SMALLEST_BIAS = 0.01
 
@@ -79,13 +80,13 @@ def _of(pairs: DataFrame, answers: DataFrame) -> Figures:
 def drops_by_length(rows: DataFrame, dominant_answers: DataFrame, confidence: float) -> Figures:
     """For each quarter its bounds, and the share of its prompts x directions dropped, in all and by reason.
 
-    A prompt without a dominant answer has no length, and is left out. `failed` leaves identical answers out, in which
-    nothing is lost. `bias` is the share failed in the longest quarter less that in the shortest, with an interval over
-    prompts: the directions of one prompt share its answers, and are no independent evidence.
+    A prompt without a dominant answer has no length, and is left out. `failed` leaves `NOTHING_LOST` out. `bias` is the
+    share failed in the longest quarter less that in the shortest, with an interval over prompts: the directions of one
+    prompt share its answers, and are no independent evidence.
     """
     lengths = dominant_answers.set_index("prompt_id")["answer_characters"].dropna().astype("int64")
     rows = rows[["prompt_id", "reason"]].assign(length=rows["prompt_id"].map(lengths)).dropna(subset="length")
-    rows["failed"] = rows["reason"].notna() & (rows["reason"] != IDENTICAL).fillna(False)
+    rows["failed"] = rows["reason"].notna() & ~rows["reason"].isin(NOTHING_LOST)
     prompts = rows.groupby("prompt_id").agg(length=("length", "first"), failed=("failed", "mean"))
     quarters = _quarters(prompts["length"])
     found: Figures = {
@@ -140,7 +141,7 @@ def filters(rows: Groups) -> Figures:
             if len(dropped := part[(part["reason"] == reason).fillna(False)])
         }
         for reason in sorted(reasons)
-        if reason != IDENTICAL
+        if reason not in NOTHING_LOST
     }
 
 

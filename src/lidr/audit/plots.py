@@ -11,7 +11,6 @@ from math import ceil
 from typing import Any
 
 from lidr.audit.facts import SIDES, UNJUDGED
-from lidr.audit.lengths import IDENTICAL
 from lidr.audit.report import Report
 from lidr.pages.figures import (
     BOTH,
@@ -107,9 +106,10 @@ def _drops(report: Report) -> str:
 
 def colours(reasons: Iterable[str]) -> dict[str, str]:
     """Of each reason; identical ones are grey: nothing is wrong with them, there is just nothing to learn."""
-    flaws = sorted(reason for reason in reasons if reason != IDENTICAL)
-    found = {reason: f"C{1 + i}" for i, reason in enumerate(flaws)}
-    return found | ({IDENTICAL: NEUTRAL} if IDENTICAL in reasons else {})
+    flaws = sorted(set(reasons) - {"identical"})
+    # The style has nine colours beside that of the dominant language; a tenth reason begins with the first again.
+    found = {reason: f"C{1 + i % (SERIES - 1)}" for i, reason in enumerate(flaws)}
+    return {reason: found.get(reason, NEUTRAL) for reason in sorted(reasons)}
 
 
 def _quarter(quarter: dict[str, Any], reasons: dict[str, str], directions: int) -> Bar:
