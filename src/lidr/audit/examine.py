@@ -18,9 +18,11 @@ from lidr.audit import facts, fidelity, round_trip
 from lidr.audit.contamination import Index, Match, Matches, Nearest
 from lidr.audit.examples import Direction, Example, pair_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
-from lidr.audit.normalise import Comparable, comparable, words
-from lidr.audit.reward import is_right
-from lidr.audit.text_quality import is_refusal, is_repeated, markers, near_identical
+from lidr.audit.text_quality import is_repeated
+from lidr.pairs.gold import is_right
+from lidr.pairs.markers import markers
+from lidr.pairs.normalise import Comparable, comparable, near_identical, words
+from lidr.pairs.refusals import is_refusal
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, langid, pair_id
 
 if TYPE_CHECKING:

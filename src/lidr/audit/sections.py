@@ -13,9 +13,8 @@ from lidr.audit.cells import NONE, change, count, interval, number, p_value, per
 from lidr.audit.contamination import KINDS, NEAR
 from lidr.audit.drift import table as drift_table
 from lidr.audit.facts import FLAGS, SIDES
-from lidr.audit.normalise import CHARACTERS, WORDS
 from lidr.audit.report import Report
-from lidr.audit.text_quality import NEAR_IDENTICAL
+from lidr.pairs.normalise import CHARACTERS, NEAR_IDENTICAL, WORDS
 from lidr.records import DropReason
 from lidr.records.languages import english_name
 
