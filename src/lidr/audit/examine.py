@@ -61,14 +61,13 @@ class Examiner:
         for direction in self._directions:
             lang, other_lang = direction
             row = made[direction]
-            chosen_from, rejected_from = example.made_from(row, self._settings.dominant)
             found = {
                 "id": pair_id(example.id, lang, other_lang),
                 "prompt_id": example.id,
                 "lang": lang,
                 "other_lang": other_lang,
-                "chosen_from": chosen_from,
-                "rejected_from": rejected_from,
+                "chosen_from": row.chosen_from or None,
+                "rejected_from": row.rejected_from or None,
                 **prompts[lang],
                 **answers.get(lang, {}),
                 **self._translation(example, (other_lang, lang)),
@@ -78,7 +77,7 @@ class Examiner:
     def _pair(
         self, example: Example, pair: Pair, sides: Sides, overlaps: dict[str, Nearest | None], matches: Matches
     ) -> Row:
-        found: Row = {"outcome": PAIR, "rule": pair.rule.value}
+        found: Row = {"outcome": PAIR, "rule": pair.rule}
         contents = []
         for side, origin, messages in zip(
             SIDES, (pair.chosen_from, pair.rejected_from), (pair.chosen, pair.rejected), strict=True
@@ -173,4 +172,4 @@ def _answer(response: Response) -> Row:
 
 
 def _drop(drop: Drop) -> Row:
-    return {"outcome": DROP, "stage": drop.stage, "reason": drop.reason.value, "detail": drop.detail}
+    return {"outcome": DROP, "stage": drop.stage, "reason": drop.reason, "detail": drop.detail}
