@@ -53,6 +53,7 @@ RESOLVE_LAB = {
     "lidr.evaluation.judges.lab",
     "lidr.evaluation.harness.asking",
     "lidr.pairs.gold",
+    "lidr.generation.score",
     "lidr.audit.fidelity",
     "lidr.cli.tools",
 }
@@ -85,7 +86,6 @@ NOT_IN_THE_OUTPUT = {
 # Packages without code that these modules read.
 DATA = {
     "lidr.models.folder": "src/lidr/lab",
-    "lidr.generation.score": "src/lidr/lab",
     "lidr.pages": "src/lidr/templates",
     "lidr.pages.figures": "src/lidr/templates",
 }

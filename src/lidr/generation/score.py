@@ -21,7 +21,6 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,12 @@ def reference(settings: config.Settings, model: Policy) -> Policy:
     named = settings.base.reference
     if named is None:
         raise InputError("base.reference: the model that m0 is scored against is expected", paths.PARAMS)
-    folder = Path(str(resources.files("lidr.lab") / "reference")) if named == config.LAB else Path(named)
+    folder = Path(named)
+    if named == config.LAB:
+        from lidr.lab import reference as lab_reference
+
+        folder = paths.scratch(STAGE, config.LAB)
+        lab_reference.write(folder)
     if not (folder / "config.json").is_file():
         raise InputError("no config.json here; base.reference names the folder of a model", folder)
     return Policy(
