@@ -21,7 +21,7 @@ SHARE = 0.45
 def write(folder: Path) -> None:
     """Derive the reference and save it to `folder`."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
     from transformers.utils import logging
 
     from lidr.lab import build
@@ -32,7 +32,7 @@ def write(folder: Path) -> None:
     settings = build.Settings()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        begun = build.new_model(settings, AutoTokenizer.from_pretrained(base))
+        begun = build.new_model(settings, PreTrainedTokenizerFast.from_pretrained(base))
     with torch.no_grad():
         for weight, first in zip(model.parameters(), begun.parameters(), strict=True):
             weight.lerp_(first, SHARE)
