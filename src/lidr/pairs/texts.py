@@ -95,9 +95,10 @@ def read(settings: config.Settings, options: config.Pairs, iteration: str) -> Te
             for lang in settings.languages
             for direction in ((settings.dominant, lang), (lang, settings.dominant))
         ]
+    prompts = {lang: read_by_key(paths.prompt_file(iteration, lang), Prompt) for lang in languages}
     samples = {lang: read_samples(paths.response_file(iteration, lang)) for lang in languages}
     return Texts(
-        prompts={lang: read_by_key(paths.prompt_file(iteration, lang), Prompt) for lang in languages},
+        prompts=prompts,
         responses={lang: {name: rows[0] for name, rows in samples[lang].items()} for lang in languages},
         translations={
             (source, target): read_by_key(
