@@ -1,7 +1,7 @@
 """How far vLLM and the transformers engine agree in greedy float32 on an adapter of the lab's base.
 
     $ make test-vllm
-    vllm agrees with transformers on 239 of 240 completions of m1, token for token (99.6%, 95% interval ...)
+    vllm agrees with transformers on 119 of 120 completions of m1, token for token (99.2%, 95% interval ...)
 
 Two orders of summation give logits that differ in the last bits, so the two may part where the two likeliest tokens are
 as good as equal, and nowhere else: that is what a disagreement is checked for.
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.pipeline
 
 SAMPLING = Sampling(max_new_tokens=64)
 PENALISED = Sampling(max_new_tokens=64, repetition_penalty=1.1)
-LANGUAGES, COUNT = ("en", "es", "de", "fr", "ru"), 40
+LANGUAGES, COUNT = ("en", "es", "de", "fr", "ru"), 20
 # Logits of the two likeliest tokens that are nearer than this may change places.
 NEAR = 1e-3
 
@@ -66,7 +66,7 @@ def test_the_adapter_is_used(both: tuple[AtHand, TransformersEngine], models: Pa
     base = TransformersEngine(engine_settings("transformers"), policy.resolve("m0", models))
     wanted = requests("es", COUNT)
     answers = [engine.generate(wanted, SAMPLING, ignore) for engine in (base, vllm.engine)]
-    assert sum(a.text != b.text for a, b in zip(*answers, strict=True)) > 2
+    assert sum(a.text != b.text for a, b in zip(*answers, strict=True)) > 1
 
 
 def test_scores_agree(both: tuple[AtHand, TransformersEngine]) -> None:
