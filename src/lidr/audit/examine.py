@@ -22,6 +22,7 @@ from lidr.audit.normalise import Comparable, comparable, words
 from lidr.audit.reward import is_right
 from lidr.audit.text_quality import is_refusal, is_repeated, markers, near_identical
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, langid, pair_id
+from lidr.records.code_switching import Sentences, count
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -99,12 +100,15 @@ class Examiner:
         text = content.text
         found_lang = langid.identify(text, self._candidates) if self._candidates else None
         judged = found_lang is not None and prompt.lang in self._candidates
+        sentences = count(text, prompt.lang, self._candidates) if prompt.lang in self._candidates else Sentences(0, 0)
         return {
             "characters": len(text),
             "words": len(content.words),
             "tokens": row.completion_tokens if isinstance(row, Response) else None,
             "lang": found_lang,
             "off_target": judged and found_lang != langid.primary(prompt.lang),
+            "sentences": sentences.judged,
+            "other_sentences": sentences.other,
             "right": is_right(text, prompt),
             "truncated": row.finish_reason is FinishReason.LENGTH,
             "repeated": is_repeated(content),
