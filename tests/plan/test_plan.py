@@ -184,7 +184,7 @@ def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
     assert memory.generation(small, qwen, 0).advice.startswith("lower engine.tokens_per_batch or max_new_tokens, or ")
     engine = msgspec.structs.replace(small.engine, tokens_per_batch=512 + 768, dtype="bfloat16")
     one = msgspec.structs.replace(small, engine=engine)
-    assert memory.generation(one, qwen, 0).advice == "lower max_new_tokens"
+    assert memory.generation(one, qwen, 0).advice == "lower max_new_tokens, or quantise the base (base.quantization)"
 
 
 def test_quantised_base_keeps_its_linear_layers_in_four_bits(tmp_path: Path) -> None:
