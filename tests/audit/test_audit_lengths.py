@@ -13,7 +13,7 @@ from lidr.audit import page
 from lidr.audit import stage as audit
 from lidr.audit.lengths import distribution
 from lidr.audit.report import bias_warning
-from lidr.records import Drop, DropReason, Pair
+from lidr.records import Drop, Pair
 from lidr.records.jsonl import read_rows, write_rows
 
 
@@ -91,14 +91,14 @@ def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(
         two_sided(made, name, (f"Red {name}.", f"Azul {name}."), (f"Rojo {name}.", "x" * 26))
     two_sided(made, "e", ("Red e.", "Azul e."), (None, "Azure e."))  # no text: not a filter's
     two_sided(made, "f", ("Red f.", "Azul f."), ("Azul f.", "Red f."))  # identical
-    made.write(settings(pairs=config.Pairs(drop_repeated=False, drop_off_target=False)))
+    made.write(settings(pairs=config.Pairs(filters=("identical",))))
     folder = paths.pairs("m1")
     kept, drops = [], list(read_rows(folder / paths.DROPS, Drop))
     for pair in read_rows(folder / paths.PAIRS, Pair):
         if pair.prompt_id == "c":
-            drops.append(dropped(pair, DropReason.REPEATED))
+            drops.append(dropped(pair, "repeated"))
         elif pair.id == "d:en:es":
-            drops.append(dropped(pair, DropReason.OFF_TARGET))
+            drops.append(dropped(pair, "off_target"))
         else:
             kept.append(pair)
     write_rows(folder / paths.PAIRS, kept)
@@ -123,7 +123,7 @@ def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(
     assert "## Filters and lengths" in text and r"| off\_target | en English (dominant) | 1 | -6.5 | -2.0 |" in text
 
 
-def dropped(pair: Pair, reason: DropReason) -> Drop:
+def dropped(pair: Pair, reason: str) -> Drop:
     return Drop(
         prompt_id=pair.prompt_id,
         lang=pair.lang,
@@ -131,4 +131,6 @@ def dropped(pair: Pair, reason: DropReason) -> Drop:
         stage="pairs",
         reason=reason,
         detail="by hand",
+        chosen_from=pair.chosen_from,
+        rejected_from=pair.rejected_from,
     )

@@ -15,30 +15,14 @@ way back looks like a loss on the way there, and a text that was copied comes ba
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from lidr.audit.examples import Direction
-from lidr.audit.reward import LAB, gold_number
 from lidr.evaluation.mgsm.numbers import extract_answer
+from lidr.pairs.gold import LAB, gold_number
+from lidr.pairs.numbers import numbers
 from lidr.records import Prompt
-
-# Digits of any script, with marks between them that group or divide.
-_MARKS = ".,'’\u00a0\u202f\u066b\u066c"
-_NUMBER = re.compile(rf"\d+(?:[{_MARKS}]\d+)*")
-_IN_ASCII = re.compile(_NUMBER.pattern, re.ASCII)
-_NO_MARKS = str.maketrans("", "", _MARKS)
-
-
-# An answer has translations into several languages.
-@lru_cache(maxsize=128)
-def numbers(text: str) -> list[str]:
-    """The numbers in a text as bare digits, sorted: '1,200 + 3.5' gives 1200 and 35, as does '1.200 + 3,5'."""
-    found = (_IN_ASCII if text.isascii() else _NUMBER).findall(text)
-    return sorted([number if number.isascii() and number.isdecimal() else _bare(number) for number in found])
 
 
 def compare(prompt: Prompt, answer: str, translation: str, direction: Direction) -> dict[str, bool]:
@@ -80,11 +64,6 @@ def _said(prompt: Prompt, answer: str, lang: str) -> Decimal | None:
     if not isinstance(prompt.answer, str) or gold_number(prompt.answer) is None:
         return None
     return extract_answer(answer, lang)
-
-
-def _bare(number: str) -> str:
-    digits = number.translate(_NO_MARKS)
-    return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
 
 
 def _lab_translation(text: str, direction: Direction) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lidr import config
 from lidr.audit.examples import pair_directions, translation_directions
-from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES, Groups, truths
+from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES, Groups, total
 from lidr.evaluation.statistics import mean_interval, wilson
 from lidr.records import FinishReason
 
@@ -74,7 +74,7 @@ def _answers(rows: DataFrame) -> dict[str, int]:
     ended = by_name(answers["answer_finish_reason"])
     found = {"prompts": len(answers), "answers": sum(ended.values())}
     found |= {reason.value: ended.get(reason.value, 0) for reason in FinishReason}
-    return found | {"empty": truths(answers["answer_empty"]), "missing": len(answers) - sum(ended.values())}
+    return found | {"empty": total(answers["answer_empty"]), "missing": len(answers) - sum(ended.values())}
 
 
 def _translations(rows: DataFrame) -> dict[str, int]:
@@ -82,11 +82,11 @@ def _translations(rows: DataFrame) -> dict[str, int]:
     return {
         "prompts": len(rows),
         "translations": int(parsed.notna().sum()),
-        "parsed": truths(parsed),
-        "unparsed": truths(~parsed),
-        "cut_off": truths(rows["translation_finish_reason"] == FinishReason.LENGTH.value),
-        "empty": truths(rows["translation_empty"]),
-        "tolerated": truths(rows["translation_tolerated"]),
+        "parsed": total(parsed),
+        "unparsed": total(~parsed),
+        "cut_off": total(rows["translation_finish_reason"] == FinishReason.LENGTH.value),
+        "empty": total(rows["translation_empty"]),
+        "tolerated": total(rows["translation_tolerated"]),
         "not_asked": int(parsed.isna().sum()),
     }
 
@@ -97,27 +97,29 @@ def _translations(rows: DataFrame) -> dict[str, int]:
 def languages(pairs: Groups) -> Figures:
     """By language and side: texts judged, off target, and found in which language, as identification sees them.
 
-    A text with too few letters is not judged (`unknown`) and never counts as off target.
+    A text with too few letters is not judged (`unknown`) and never counts as off target. Sentences are judged one by
+    one as well (`records.code_switching`), which sees a sentence of English in a Spanish text.
     """
-    return {
-        lang: {side: _identified(rows[f"{side}_lang"], rows[f"{side}_off_target"]) for side in SIDES}
-        for lang, rows in pairs.by_language.items()
-    }
+    return {lang: {side: _identified(rows, side) for side in SIDES} for lang, rows in pairs.by_language.items()}
 
 
-def _identified(found: Series, off_target: Series) -> Figures:
-    judged, wrong = int(found.notna().sum()), truths(off_target)
-    figures: Figures = {"judged": judged, "unknown": len(found) - judged, "off_target": wrong}
+def _identified(rows: DataFrame, side: str) -> Figures:
+    found, wrong = by_name(rows[f"{side}_lang"]), total(rows[f"{side}_off_target"])
+    judged = sum(found.values())
+    sentences, other = (total(rows[f"{side}_{name}"]) for name in ("sentences", "other_sentences"))
+    figures: Figures = {"judged": judged, "unknown": len(rows) - judged, "off_target": wrong}
     figures |= {"off_target_share": wrong / judged} if judged else {}
-    return figures | {"found": by_name(found)}
+    figures |= {"sentences": sentences, "other_sentences": other}
+    figures |= {"other_sentences_share": other / sentences} if sentences else {}
+    return figures | {"found": found}
 
 
 def quality(pairs: Groups) -> Figures:
     """How many pairs of each language show what (`text_quality`); the markers by name."""
     markers = Counter(marker for side in SIDES for found in pairs.all[f"{side}_markers"].dropna() for marker in found)
     by_language = {
-        lang: {"pairs": len(rows), "near_identical": truths(rows["near_identical"])}
-        | {side: {flag: truths(flagged(rows, side, flag)) for flag in FLAGS} for side in SIDES}
+        lang: {"pairs": len(rows), "near_identical": total(rows["near_identical"])}
+        | {side: {flag: total(flagged(rows, side, flag)) for flag in FLAGS} for side in SIDES}
         for lang, rows in pairs.by_language.items()
     }
     return {"by_language": by_language, "markers": dict(sorted(markers.items()))}
@@ -144,11 +146,11 @@ def fidelity(rows: Groups, settings: config.Settings) -> Figures:
 
 
 def _kept(rows: DataFrame, confidence: float) -> Figures:
-    found: Figures = {"translations": truths(rows["translation_compared"])}
+    found: Figures = {"translations": total(rows["translation_compared"])}
     shares: dict[str, float] = {}
     for name, (measured, kept) in _MEASURES.items():
         column = rows[f"translation_{kept}"]
-        found |= {measured: int(column.notna().sum()), kept: truths(column)}
+        found |= {measured: int(column.notna().sum()), kept: total(column)}
         shares |= share(found[kept], found[measured], confidence, f"{name}_share")
     return found | shares
 
@@ -162,8 +164,8 @@ def _came_back(rows: DataFrame, settings: config.Settings) -> Figures:
     parsed, scores = rows["round_trip_parsed"], rows["round_trip_chrf"].dropna().to_list()
     found: Figures = {
         "n": int(parsed.notna().sum()),
-        "unparsed": truths(~parsed),
-        "same": truths(rows["round_trip_same"]),
+        "unparsed": total(~parsed),
+        "same": total(rows["round_trip_same"]),
     }
     if not scores:
         return found

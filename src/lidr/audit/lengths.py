@@ -15,7 +15,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from lidr import config
-from lidr.audit.facts import PAIR, SIDES, Groups, truths
+from lidr.audit.facts import PAIR, SIDES, Groups, total
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -69,8 +69,8 @@ def _of(pairs: DataFrame, answers: DataFrame) -> Figures:
     found["difference"] = distribution(differences)
     found["answer_tokens"] = distribution(answers["answer_tokens"])
     if len(pairs):
-        found["chosen_longer"] = truths(differences > 0) / len(pairs)
-        found["chosen_shorter"] = truths(differences < 0) / len(pairs)
+        found["chosen_longer"] = total(differences > 0) / len(pairs)
+        found["chosen_shorter"] = total(differences < 0) / len(pairs)
     return found
 
 
@@ -122,7 +122,7 @@ def _between(rows: DataFrame, low: int, high: int) -> DataFrame:
 def _dropped(rows: DataFrame) -> dict[str, float]:
     """The shares of these prompts x directions that were dropped: in all, but for identical answers, and by reason."""
     reasons = rows["reason"].value_counts().sort_index()
-    shares = {"dropped": int(reasons.sum()) / len(rows), "failed": truths(rows["failed"]) / len(rows)}
+    shares = {"dropped": int(reasons.sum()) / len(rows), "failed": total(rows["failed"]) / len(rows)}
     return shares | {str(reason): int(count) / len(rows) for reason, count in reasons.items()}
 
 
@@ -158,7 +158,7 @@ def _longer(*parts: DataFrame) -> Figures:
     return {
         "n": n,
         "difference": float(differences.mean()) if n else None,
-        "chosen_longer": truths(differences > 0) / n if n else None,
+        "chosen_longer": total(differences > 0) / n if n else None,
     }
 
 

@@ -14,11 +14,10 @@ from typing import Any
 
 from lidr.audit import contamination, drift, reward
 from lidr.audit.facts import FLAGS, SIDES
-from lidr.audit.normalise import CHARACTERS, WORDS
 from lidr.audit.report import Report
 from lidr.audit.sample import Entry
-from lidr.audit.text_quality import NEAR_IDENTICAL
 from lidr.pages import browsable, drawings, render
+from lidr.pairs.normalise import CHARACTERS, NEAR_IDENTICAL, WORDS
 from lidr.records.languages import english_name
 
 NONE = "–"

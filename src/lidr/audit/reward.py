@@ -11,31 +11,24 @@ The verdict on saturation is an exact binomial test against that coin. A prompt 
 gives, since they share answers: as better, where its pairs point the right way more often than the wrong way; as worse
 in the reverse case.
 
-A text is right where it says the gold answer of the prompt in the language of the pair. For prompts of the lab that is
-the world's own checker, which also wants the right language; for others the number that a worked answer arrives at
-(`evaluation.mgsm.numbers`), in whatever language, where the gold answer is a number. All else is not judged, and
-counted so; a judge (`judged`) can tell for those.
+What a right text is, `lidr.pairs.gold` says; a pair of which that cannot be told is not judged, and counted so. A judge
+(`judged`) can tell for those.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lidr import config
-from lidr.audit.facts import JUDGED_OUTCOMES, OUTCOMES, SIDES, UNJUDGED, Groups, truths
+from lidr.audit.facts import JUDGED_OUTCOMES, OUTCOMES, SIDES, UNJUDGED, Groups, total
 from lidr.audit.figures import by_name, share
-from lidr.evaluation.mgsm.numbers import extract_answer
 from lidr.evaluation.statistics import sign_test
-from lidr.records import Prompt, PromptKind
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Figures = dict[str, Any]
 
-LAB = "lab/"
 GO_ON, STOP, REVERSED, TOO_FEW = "go on", "stop", "stop: reversed", "too few"
 
 
@@ -55,18 +48,6 @@ class Signal(NamedTuple):
 
 GOLD = Signal("gold_outcome", OUTCOMES, "chosen_only", "rejected_only", "no gold answers", "prompts with gold answers")
 JUDGE = Signal("judged_outcome", JUDGED_OUTCOMES, "chosen", "rejected", "no verdicts", "pairs (audit.judged_pairs)")
-
-
-def is_right(text: str, prompt: Prompt) -> bool | None:
-    """Whether a text is a right answer to a prompt in the prompt's language; None where nothing can tell."""
-    if not isinstance(prompt.answer, str) or prompt.kind is PromptKind.TRANSLATION:
-        return None
-    if prompt.source.name.startswith(LAB):
-        return _is_right_in_lab(text, prompt.answer, prompt.lang)
-    gold = gold_number(prompt.answer)
-    if gold is None:
-        return None
-    return extract_answer(text, prompt.lang) == gold
 
 
 def figures(pairs: Groups, signal: Signal, confidence: float) -> Figures:
@@ -91,7 +72,7 @@ def _table(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
     table: Figures = {"pairs": len(rows), "judged": len(judged)}
     table |= {outcome: found.get(outcome, 0) for outcome in signal.outcomes}
     for side in SIDES if signal is GOLD else ():
-        right = truths(judged[f"{side}_right"])
+        right = total(judged[f"{side}_right"])
         table |= {f"{side}_right": right} | share(right, len(judged), confidence, f"{side}_accuracy")
     decided = table[signal.better] + table[signal.worse]
     return table | share(table[signal.better], decided, confidence, "accuracy")
@@ -170,20 +151,3 @@ def _advice(figures: Figures, signal: Signal, settings: config.Settings) -> str:
     if not spent:
         return f"Go on: {counts}."
     return f"Go on, though no longer for {', '.join(spent)}, where chosen answers are not measurably better: {counts}."
-
-
-def _is_right_in_lab(text: str, gold: str, lang: str) -> bool:
-    from lidr.lab.source import quality
-
-    return quality(text, gold, lang) == 1.0
-
-
-# The pairs of a prompt share its gold answer.
-@lru_cache(maxsize=128)
-def gold_number(gold: str) -> Decimal | None:
-    """A gold answer as a number; None where it is none."""
-    try:
-        value = Decimal(gold.strip().replace(",", ""))
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None

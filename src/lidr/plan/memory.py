@@ -51,10 +51,11 @@ def generation(settings: config.Settings, shape: Shape, device_memory: int, batc
     tokens = batches * max(int(engine.tokens_per_batch or 0), longest)
     rows = max(1, tokens // longest)
     cached = 2 * shape.layers * shape.key_value_heads * shape.head
-    # In float32 the adapter is merged into the weights.
-    adapter = 0 if size == 4 else shape.adapter(settings.train)
+    # In float32 the adapter is merged into the weights, unless these are quantised.
+    is_merged = size == 4 and settings.base.quantization is None
+    adapter = 0 if is_merged else shape.adapter(settings.train)
     parts = (
-        Part("weights", shape.parameters * size, f"{_millions(shape.parameters)} parameters x {size} bytes"),
+        _weights(settings, shape, size),
         Part("adapter", adapter * 4, f"{_millions(adapter)} parameters x 4 bytes"),
         Part("cache", tokens * cached * size, f"{tokens:,} tokens x {cached:,} keys and values x {size} bytes"),
         Part(
@@ -64,8 +65,9 @@ def generation(settings: config.Settings, shape: Shape, device_memory: int, batc
         ),
         Part("logits", 3 * rows * shape.vocabulary * 4, f"3 x {rows:,} rows x {shape.vocabulary:,} tokens x 4 bytes"),
     )
-    advice = "lower engine.tokens_per_batch or max_new_tokens"
-    return Budget(parts, f"{advice}, or take bfloat16 (engine.dtype)" if size == 4 else advice)
+    # A batch holds one request at least.
+    lower = "engine.tokens_per_batch or max_new_tokens" if tokens > batches * longest else "max_new_tokens"
+    return Budget(parts, _advice(settings, shape, lower, "or take bfloat16 (engine.dtype)" if size == 4 else "", parts))
 
 
 def training(settings: config.Settings, shape: Shape) -> Budget:
@@ -81,7 +83,7 @@ def training(settings: config.Settings, shape: Shape) -> Budget:
     held = shape.layers * shape.hidden + layer if checkpoint else shape.layers * layer
     how = f"{shape.layers} x {shape.hidden:,} + one layer of {layer:,}" if checkpoint else f"{shape.layers} x {layer:,}"
     parts = (
-        Part("weights", shape.parameters * size, f"{_millions(shape.parameters)} frozen parameters x {size} bytes"),
+        _weights(settings, shape, size),
         Part("adapter", copies * adapter * 4, f"{copies} x {_millions(adapter)} parameters x 4 bytes ({held_by})"),
         Part("gradient", adapter * 4, f"{_millions(adapter)} x 4 bytes"),
         Part("optimizer", 2 * adapter * 4, f"AdamW: 2 x {_millions(adapter)} x 4 bytes"),
@@ -89,8 +91,38 @@ def training(settings: config.Settings, shape: Shape) -> Budget:
         _training_logits(tokens, shape),
     )
     lower = [f"train.{name}" for name in ("pairs_per_device", "max_tokens") if getattr(train, name) > 1]
-    advice = f"lower {' or '.join(lower)}"
-    return Budget(parts, advice if checkpoint else f"{advice}, or turn train.gradient_checkpointing on")
+    more = "" if checkpoint else "or turn train.gradient_checkpointing on"
+    return Budget(parts, _advice(settings, shape, " or ".join(lower), more, parts))
+
+
+def weight_bytes(settings: config.Settings, shape: Shape, size: int) -> int:
+    """Bytes of the base's weights, which base.quantization keeps at four bits in all linear layers but the head.
+
+    Each block of 64 weights has a scale of 4 bytes, or of one byte where the scales are quantised as well.
+    """
+    how = settings.base.quantization
+    if how is None:
+        return shape.parameters * size
+    quantised = sum(inputs * outputs for name, inputs, outputs in shape.modules if name != "lm_head")
+    scale = (1 + 4 / 256) if how.get("bnb_4bit_use_double_quant") else 4
+    return round(quantised * (0.5 + scale / 64)) + (shape.parameters - quantised) * size
+
+
+def _weights(settings: config.Settings, shape: Shape, size: int) -> Part:
+    how = f"{_millions(shape.parameters)} parameters x {size} bytes"
+    if settings.base.quantization is not None:
+        how = f"{_millions(shape.parameters)} parameters, linear layers in 4 bits, the rest x {size} bytes"
+    return Part("weights", weight_bytes(settings, shape, size), how)
+
+
+def _advice(settings: config.Settings, shape: Shape, lower: str, more: str, parts: tuple[Part, ...]) -> str:
+    """What is not done yet; quantising the base, where its weights are most of it."""
+    said = [f"lower {lower}"] if lower else []
+    said += [more] if more else []
+    weights, total = parts[0].bytes, sum(part.bytes for part in parts)
+    if settings.base.quantization is None and settings.engine.vllm is None and 2 * weights > total:
+        said.append("or quantise the base (base.quantization)")
+    return ", ".join(said).removeprefix("or ") or "take a smaller model"
 
 
 def _training_logits(tokens: int, shape: Shape) -> Part:
@@ -152,7 +184,8 @@ def _vllm(settings: config.Settings, shape: Shape, device_memory: int) -> Budget
         ),
         Part("not vLLM's", reserved, f"1 - engine.vllm.memory_share ({vllm.memory_share:g}) of the device"),
     )
-    advice = "raise engine.vllm.tensor_parallel, or lower engine.vllm.context"
+    context = "lower" if vllm.context else "set"
+    advice = f"raise engine.vllm.tensor_parallel, or {context} engine.vllm.context"
     return Budget(parts, advice if vllm.memory_share >= 0.95 else f"{advice}, or raise engine.vllm.memory_share")
 
 
