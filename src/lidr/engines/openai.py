@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from threading import Event
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from lidr import config
 from lidr.chat import reasoning
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
-from lidr.engines.endpoint import Endpoint, Passing, Rejected, in_parallel, read_key
+from lidr.engines.endpoint import Endpoint, Rejected, in_parallel, read_key
 from lidr.errors import LidrError
 from lidr.models.policy import Policy
 from lidr.records import FinishReason
@@ -56,7 +56,7 @@ class Usage(msgspec.Struct):
 class Body(msgspec.Struct):
     """What is read of a chat completion."""
 
-    choices: list[Choice]
+    choices: Annotated[list[Choice], Meta(min_length=1)]
     usage: Usage
 
 
@@ -81,12 +81,11 @@ class OpenAIEngine:
         server = self._server()
         completions: dict[int, Completion] = {}
 
-        def complete(request: Request, stop: Event) -> Completion:
+        def complete(request: Request) -> Completion:
             try:
-                body = server.complete(self._body(request, sampling), _read_body, stop)
+                return _completion(request.id, server.complete(self._body(request, sampling), Body))
             except Rejected as error:
                 return _refusal(request.id, error)
-            return _completion(request.id, body)
 
         def take(index: int, completion: Completion) -> None:
             completions[index] = completion
@@ -133,16 +132,6 @@ class OpenAIEngine:
             what = "a begun turn" if continued else "a repetition penalty"
             raise LidrError(f"{what} is nothing that every server takes (engine.openai.takes: vllm, if this one does)")
         return body
-
-
-def _read_body(text: bytes) -> Body:
-    try:
-        body = msgspec.json.decode(text, type=Body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Passing(f"not a chat completion with token counts: {error}") from None
-    if not body.choices:
-        raise Passing("not a chat completion: it holds no choice")
-    return body
 
 
 def _completion(request_id: str, body: Body) -> Completion:
