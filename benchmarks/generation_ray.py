@@ -24,18 +24,18 @@ from lidr.models import policy
 
 COUNT = 4 * PROMPTS
 WORKERS, ROWS_PER_TASK = 2, 200
-RAY = {"engine": "transformers", "workers": WORKERS, "rows_per_task": ROWS_PER_TASK, "gpus_per_worker": 0}
+HELD = {"name": "transformers", "dtype": "float32", "tokens_per_batch": 16384}
 SIDES: dict[str, dict[str, Any]] = {
-    "ray": {"name": "ray", "processes": None, "ray": RAY | {"address": None}},
-    "alone": {"processes": None},
-    "processes": {"processes": WORKERS},
+    "ray": {"name": "ray", "engine": HELD, "workers": WORKERS, "rows_per_task": ROWS_PER_TASK, "gpus_per_worker": 0},
+    "alone": HELD,
+    "processes": HELD | {"processes": WORKERS},
 }
 
 
 def work(count: int, side: str) -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     values = msgspec.to_builtins(config.load(PARAMS))
-    values["engine"] |= {"device": "cpu", **SIDES[side]}
+    values["engine"] = {"device": "cpu", **SIDES[side]}
     model = policy.resolve("m0")
     engine = open_engine(msgspec.convert(values, config.Settings).engine, model)
     asked = requests(count, policy.load_tokenizer(model))

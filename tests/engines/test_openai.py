@@ -212,5 +212,5 @@ def test_the_fingerprint_tells_servers_and_models_apart(endpoint: Endpoint) -> N
 
 
 def test_a_model_without_a_name_there(endpoint: Endpoint) -> None:
-    with pytest.raises(LidrError, match=r"engine\.openai\.models names no 'm1'"):
+    with pytest.raises(LidrError, match=r"engine\.models names no 'm1'"):
         engine(endpoint, models={"m0": "m0"})

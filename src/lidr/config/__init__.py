@@ -25,7 +25,7 @@ from lidr.config.blocks import (
     flatten,
     iteration_number,
 )
-from lidr.config.engines import Engine, Ray, Server, Vllm
+from lidr.config.engines import Engine
 from lidr.config.evaluation import Alpaca, Baseline, Harness, Judge, LabJudge, LocalJudge, Mgsm, OpenAIJudge
 from lidr.config.reading import load
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
@@ -54,13 +54,10 @@ __all__ = [
     "OpenAIJudge",
     "Pairs",
     "Prompts",
-    "Ray",
-    "Server",
     "Settings",
     "Tracking",
     "Train",
     "Translate",
-    "Vllm",
     "flatten",
     "iteration_number",
     "load",

@@ -1,6 +1,6 @@
 """The engine behind an address: any OpenAI-compatible server, such as `vllm serve`, writes the completions.
 
-    engine: {name: openai, ..., openai: {endpoint: "http://127.0.0.1:8000/v1", models: {m0: m0, m1: m1}, ...}}
+    engine: {name: openai, endpoint: "http://127.0.0.1:8000/v1", models: {m0: m0, m1: m1}, ...}
 
 The server applies the chat template and counts the tokens. What exactly runs there nobody can see from here: that it
 is this project's model is the user's word, by `models`. The key comes from the environment (LIDR_ENGINE_KEY, or
@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from lidr import config
 from lidr.chat import reasoning
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
 from lidr.engines.endpoint import Endpoint, Rejected, in_parallel, read_key
+from lidr.engines.settings.openai import OpenAI
 from lidr.errors import LidrError
 from lidr.models.policy import Policy
 from lidr.records import FinishReason
@@ -63,16 +63,14 @@ class Body(msgspec.Struct):
 class OpenAIEngine:
     """See `lidr.engines.base.Engine` for the contract."""
 
-    def __init__(self, settings: config.Engine, model: Policy) -> None:
-        server = settings.openai
-        assert server is not None
-        if model.name not in server.models:
-            raise LidrError(f"engine.openai.models names no {model.name!r}: the server's name of it is expected")
-        self.settings = server
+    def __init__(self, settings: OpenAI, model: Policy) -> None:
+        if model.name not in settings.models:
+            raise LidrError(f"engine.models names no {model.name!r}: the server's name of it is expected")
+        self.settings = settings
         self.continues_turns = settings.continues_turns
         self._end_ids = list(model.end_ids)
-        self._name = server.models[model.name]
-        self.fingerprint = fingerprint_of(model, "openai", server.endpoint, self._name, server.takes)
+        self._name = settings.models[model.name]
+        self.fingerprint = fingerprint_of(model, "openai", settings.endpoint, self._name, settings.takes)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order, several at a time."""
@@ -130,7 +128,7 @@ class OpenAIEngine:
             }
         elif continued or sampling.repetition_penalty != 1:
             what = "a begun turn" if continued else "a repetition penalty"
-            raise LidrError(f"{what} is nothing that every server takes (engine.openai.takes: vllm, if this one does)")
+            raise LidrError(f"{what} is nothing that every server takes (takes: vllm, if this one does)")
         return body
 
 
