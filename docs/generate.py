@@ -118,6 +118,7 @@ def params_document() -> dict[Path, str]:
         parts += _block(f"`engine`, `name: {kind.__struct_config__.tag}`", kind)
     for name in ("fields", "hub"):
         parts += _block(f"`prompts.{name}`", _section(get_type_hints(blocks.Prompts)[name]))
+    parts += _block("`translate.model`, a server", blocks.TranslationServer)
     for kind in get_args(evaluation.Judge):
         parts += _block(f"`alpaca.judge`, `name: {kind.__struct_config__.tag}`", kind)
     return {ROOT / "docs" / "params.md": "\n".join(parts)}

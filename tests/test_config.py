@@ -558,3 +558,35 @@ def test_a_server_of_the_plain_kind_takes_no_repetition_penalty(tmp_path: Path) 
     assert isinstance(load(tmp_path, text).engine, OpenAI)
     penalised = text.replace("mgsm:\n", "mgsm:\n  #\n").replace("repetition_penalty: 1.0", "repetition_penalty: 1.1", 1)
     assert "generate.repetition_penalty: only a server that takes what vLLM's does" in message(tmp_path, penalised)
+
+
+# ---- who translates
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("models/other", "translate.model: 'models/other' lies outside of data/sources, where DVC would miss changes"),
+        ("{endpoint: ftp://me@there, model: t}", "translate.model.endpoint: an address such as"),
+        ("{endpoint: http://127.0.0.1/v1}", "translate.model.model: this key is missing"),
+    ],
+)
+def test_contradictions_of_a_translator(tmp_path: Path, model: str, reason: str) -> None:
+    found = message(tmp_path, edited(("translate:\n", f"translate:\n  model: {model}\n")))
+    assert reason in found and "me@" not in found
+
+
+def test_a_translator_is_a_folder_of_sources_or_a_server(tmp_path: Path) -> None:
+    server = "{endpoint: http://127.0.0.1/v1, model: t}"
+    folder, served = (
+        load(tmp_path, edited(("translate:\n", f"translate:\n  model: {model}\n")))
+        for model in ("data/sources/translator", server)
+    )
+    assert folder.translate.model == "data/sources/translator" and folder.translation_is_begun
+    assert served.translate.model == config.TranslationServer(endpoint="http://127.0.0.1/v1", model="t")
+    assert not served.translation_is_begun
+
+
+def test_a_folder_is_no_translator_where_a_server_answers(tmp_path: Path) -> None:
+    text = with_engine(SERVER).replace("translate:\n", "translate:\n  model: data/sources/translator\n")
+    assert "translate.model: a folder needs an engine on this machine, not 'openai'" in message(tmp_path, text)

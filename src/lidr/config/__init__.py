@@ -22,6 +22,7 @@ from lidr.config.blocks import (
     Tracking,
     Train,
     Translate,
+    TranslationServer,
     flatten,
     iteration_number,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Tracking",
     "Train",
     "Translate",
+    "TranslationServer",
     "flatten",
     "iteration_number",
     "load",

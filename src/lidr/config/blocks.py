@@ -104,10 +104,28 @@ class Generate(Section, frozen=True):
     top_k: WholeNumber = 0
 
 
+class TranslationServer(Section, frozen=True):
+    """A model behind an OpenAI-compatible endpoint; its key is LIDR_TRANSLATOR_KEY, or OPENAI_API_KEY for OpenAI's.
+
+    `takes: vllm` is for servers that go on with a begun turn and know a repetition penalty.
+    """
+
+    endpoint: str
+    model: str
+    takes: Literal["openai", "vllm"] = "openai"
+    concurrency: Count = 32
+    retries: WholeNumber = 5
+    timeout_seconds: Positive = 600.0
+
+
 class Translate(Section, frozen=True):
-    """How a model translates its own answers; always greedy."""
+    """How answers are translated; always greedy.
+
+    `model` is null for the model itself, as in the paper, the folder of another one in data/sources, or a server.
+    """
 
     max_new_tokens: Count
+    model: str | TranslationServer | None = None
     wording: str = "v1"
     repetition_penalty: Positive = 1.0
     round_trip: WholeNumber = 25
@@ -201,6 +219,12 @@ class Settings(Section, frozen=True):
     def all_languages(self) -> Languages:
         """The dominant language, then the others that are trained on."""
         return (self.dominant, *self.languages)
+
+    @property
+    def translation_is_begun(self) -> bool:
+        """Whether who translates goes on with a turn that holds the opening tag."""
+        model = self.translate.model
+        return model.takes == "vllm" if isinstance(model, TranslationServer) else self.engine.continues_turns
 
     def iteration(self, name: str) -> Iteration:
         """The iteration's block; raises InputError where there is none."""

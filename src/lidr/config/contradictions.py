@@ -36,7 +36,7 @@ def contradictions(settings: Settings) -> list[Problem]:
         *_harness_problems(settings.harness),
         *_language_problems(settings),
         *_chain_problems(settings),
-        *_wording_problems(settings),
+        *_translate_problems(settings),
         *_train_problems(settings),
     ]
 
@@ -192,11 +192,24 @@ def _chain_problems(settings: Settings) -> list[Problem]:
     return problems
 
 
-def _wording_problems(settings: Settings) -> list[Problem]:
-    version = settings.translate.wording
-    if version in TRANSLATION:
-        return []
-    return [(("translate", "wording"), f"{version!r} is no version of the wording; there are {', '.join(TRANSLATION)}")]
+def _translate_problems(settings: Settings) -> list[Problem]:
+    version, model, problems = settings.translate.wording, settings.translate.model, list[Problem]()
+    if version not in TRANSLATION:
+        reason = f"{version!r} is no version of the wording; there are {', '.join(TRANSLATION)}"
+        problems.append((("translate", "wording"), reason))
+    if isinstance(model, str):
+        if not _is_within(model, paths.SOURCES):
+            reason = f"{model!r} lies outside of {paths.SOURCES}, where DVC would miss changes"
+            problems.append((("translate", "model"), reason))
+        if settings.engine.here is None:
+            reason = f"a folder needs an engine on this machine, not {settings.engine.name!r}"
+            problems.append((("translate", "model"), reason))
+    elif model is not None:
+        problems += address_problems(("translate", "model", "endpoint"), model.endpoint)
+        if model.takes == "openai" and settings.translate.repetition_penalty != 1:
+            reason = "only a server that takes what vLLM's does knows it (translate.model.takes)"
+            problems.append((("translate", "repetition_penalty"), reason))
+    return problems
 
 
 def _train_problems(settings: Settings) -> list[Problem]:

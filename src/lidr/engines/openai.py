@@ -25,8 +25,6 @@ from lidr.models.policy import Policy
 from lidr.records import FinishReason
 from lidr.records.prompt_templates import Conversation
 
-KEY_VARIABLE = "LIDR_ENGINE_KEY"
-
 # What servers say of a prompt that is too long for the model, with status 400, and how many tokens it has.
 _TOO_LONG = re.compile(r"context[ _]length|context window|maximum (model|input) length|too many tokens", re.IGNORECASE)
 _PROMPT_TOKENS = re.compile(r"(\d+) input tokens|resulted in (\d+) tokens|(\d+) in the messages")
@@ -101,7 +99,7 @@ class OpenAIEngine:
 
     def _server(self) -> Endpoint:
         where = self.settings
-        key = read_key(where.endpoint, KEY_VARIABLE)
+        key = read_key(where.endpoint, where.key_variable)
         who = f"the engine's server {self._name} at {where.endpoint}"
         return Endpoint(who, self._name, where.endpoint, key, where.retries, where.timeout_seconds)
 

@@ -5,7 +5,7 @@ engine: {name: openai, endpoint: "http://127.0.0.1:8000/v1", models: {m0: m0, m1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lidr.config.engines import EngineSettings
 from lidr.config.section import Count, ModelName, Positive, Problem, WholeNumber, address_problems
@@ -21,6 +21,9 @@ class OpenAI(EngineSettings, frozen=True, kw_only=True, tag="openai"):
 
     It `takes` what every server does, or what only vLLM's and its like do as well: begun turns, a repetition penalty.
     """
+
+    # The environment's name for its key.
+    key_variable: ClassVar[str] = "LIDR_ENGINE_KEY"
 
     endpoint: str
     models: dict[ModelName, str]
@@ -54,7 +57,7 @@ class OpenAI(EngineSettings, frozen=True, kw_only=True, tag="openai"):
         if self.takes == "vllm":
             return problems
         only = "only a server that takes what vLLM's does knows it (engine.takes)"
-        for block in ("generate", "translate", "mgsm", "alpaca"):
+        for block in ("generate", *(["translate"] if settings.translate.model is None else []), "mgsm", "alpaca"):
             if getattr(settings, block).repetition_penalty != 1:
                 problems.append(((block, "repetition_penalty"), only))
         return problems + ([(("generate", "top_k"), only)] if settings.generate.top_k else [])
