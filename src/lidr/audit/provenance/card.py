@@ -132,11 +132,8 @@ def _about(settings: config.Settings, licence: str) -> str:
     assert isinstance(base, policy.BaseRecord)
     revision = f" at revision {base.revision}" if base.revision else ""
     by = settings.translate.model
-    translations, nobody, written = (
-        "its own translations",
-        "No human label and no other model",
-        "Answers and translations",
-    )
+    translations, written = "its own translations", "Answers and translations"
+    nobody = "No human label and no other model"
     if by is not None:
         translations = f"`{by if isinstance(by, str) else by.model}`'s translations"
         nobody, written = "No human label", "Answers"
