@@ -29,6 +29,13 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+class Usage(msgspec.Struct):
+    """The tokens of one completion, as the server counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
 class Rejected(LidrError):
     """A request that the server will never take; `said` is the server's own message."""
 

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from lidr.chat import reasoning
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
-from lidr.engines.endpoint import Endpoint, Rejected, in_parallel, read_key
+from lidr.engines.endpoint import Endpoint, Rejected, Usage, in_parallel, read_key
 from lidr.engines.settings.openai import OpenAI
 from lidr.errors import LidrError
 from lidr.models.policy import Policy
@@ -44,11 +44,6 @@ class Message(msgspec.Struct):
 class Choice(msgspec.Struct):
     message: Message
     finish_reason: str | None = None
-
-
-class Usage(msgspec.Struct):
-    prompt_tokens: int
-    completion_tokens: int
 
 
 class Body(msgspec.Struct):

@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from lidr import config
 from lidr.chat import reasoning
-from lidr.engines.endpoint import Endpoint, Rejected, Unreadable, in_parallel, read_key
+from lidr.engines.endpoint import Endpoint, Rejected, Unreadable, Usage, in_parallel, read_key
 from lidr.errors import LidrError
 from lidr.evaluation.judges.base import PATIENCE, Reply, TokenJudge, check_speaks
 from lidr.evaluation.judges.journal import Journal, missing, open_journal, replies
@@ -65,11 +65,6 @@ class Written(msgspec.Struct):
 
     message: Message
     finish_reason: str | None = None
-
-
-class Usage(msgspec.Struct):
-    prompt_tokens: int
-    completion_tokens: int
 
 
 class Logprobs(msgspec.Struct):
