@@ -24,6 +24,7 @@ from lidr.pairs.markers import markers
 from lidr.pairs.normalise import Comparable, comparable, near_identical, words
 from lidr.pairs.refusals import is_refusal
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, langid, pair_id
+from lidr.records.code_switching import Sentences, count
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -100,12 +101,15 @@ class Examiner:
         text = content.text
         found_lang = langid.identify(text, self._candidates) if self._candidates else None
         judged = found_lang is not None and prompt.lang in self._candidates
+        sentences = count(text, prompt.lang, self._candidates) if prompt.lang in self._candidates else Sentences(0, 0)
         return {
             "characters": len(text),
             "words": len(content.words),
             "tokens": row.completion_tokens if isinstance(row, Response) else None,
             "lang": found_lang,
             "off_target": judged and found_lang != langid.primary(prompt.lang),
+            "sentences": sentences.judged,
+            "other_sentences": sentences.other,
             "right": is_right(text, prompt),
             "truncated": row.finish_reason is FinishReason.LENGTH,
             "repeated": is_repeated(content),

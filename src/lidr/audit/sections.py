@@ -211,6 +211,8 @@ def _languages(report: Report) -> Section:
             count(row["unknown"]),
             count(row["off_target"]),
             percent(row.get("off_target_share")),
+            count(row["sentences"]),
+            percent(row.get("other_sentences_share")),
             ", ".join(
                 f"{code} {n:,}" for code, n in sorted(row["found"].items(), key=lambda item: (-item[1], item[0]))
             ),
@@ -218,8 +220,21 @@ def _languages(report: Report) -> Section:
         for lang, by_side in report.figures["languages"].items()
         for side, row in by_side.items()
     ]
-    heading = ("pairs in", "side", "judged", "too short", "off target", "share", "identified as")
-    text = "By py3langid, among the iteration's languages, English and their near neighbours."
+    heading = (
+        "pairs in",
+        "side",
+        "judged",
+        "too short",
+        "off target",
+        "share",
+        "sentences",
+        "in another",
+        "identified as",
+    )
+    text = (
+        "By py3langid, among the iteration's languages, English and their near neighbours: each text as a whole, and "
+        "the share of its sentences that are in another language (docs/language.md says how well these are found)."
+    )
     return Section("Languages", text, [Table(heading, rows)], "languages")
 
 

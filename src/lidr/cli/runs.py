@@ -70,11 +70,6 @@ def name(job: Job) -> str:
     return job.stage if job.stage in WHOLE else f"{job.stage}@{job.model}"
 
 
-def command(job: Job) -> str:
-    """What the user typed."""
-    return " ".join(filter(None, ("lidr", job.stage, job.model, job.contest.options if job.contest else None)))
-
-
 def by_language(metrics: Metrics) -> dict[str, float]:
     return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
 

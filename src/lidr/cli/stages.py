@@ -134,8 +134,9 @@ def train(iteration: str) -> None:
     from lidr.training import stage
 
     settings = config.load()
-    with tracked(settings, "train", iteration) as log:
-        trained = stage.run(settings, iteration, log)
+    with tracked(settings, "train", iteration) as live:
+        trained = stage.run(settings, iteration, live.log)
+        live.tag("lidr.rows", trained.rows)
     first, last = trained.first, trained.last
     held_out = "none held out"
     if trained.eval_pairs:

@@ -16,7 +16,7 @@
 
     answer       {"id":"lab-3","lang":"es","prompt":"Anna tiene ...","completion":"En total hay ... 59.",
                   "finish_reason":"stop","gold":"59","right":true,"strict":true,"flexible":true,"parsed":true,
-                  "off_target":false}
+                  "off_target":false,"sentences":2}
     verdict      {"id":"lab-4","lang":"es","prompt":"...","completion":"...","baseline":"...","preference":2.0,
                   "off_target":false,"baseline_off_target":false,"finish_reason":"stop"}
 
@@ -196,6 +196,8 @@ class Answer(Record, frozen=True, kw_only=True):
     flexible: bool
     parsed: bool
     off_target: bool
+    sentences: int = 0  # those whose language was judged
+    other_sentences: int = 0  # those among them that are in another language
 
 
 TIE = 1.5
@@ -219,6 +221,10 @@ class Verdict(Record, frozen=True, kw_only=True):
     finish_reason: FinishReason
     off_target: bool
     baseline_off_target: bool
+    sentences: int = 0  # as an `Answer` has them
+    other_sentences: int = 0
+    baseline_sentences: int = 0
+    baseline_other_sentences: int = 0
     swapped: bool = False
     orders: tuple[float | None, ...] = ()
     judge_faults: tuple[str, ...] = ()
