@@ -1,5 +1,5 @@
 """Writes the documents that are made from the code and the results: docs/commands.md and docs/params.md, and the tables
-of README.md, docs/performance.md, docs/real-models.md and docs/scale.md.
+of README.md, docs/language.md, docs/performance.md, docs/real-models.md and docs/scale.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
@@ -27,7 +27,7 @@ def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
     stale = []
     documents = {**commands_document(), **params_document(), **readme(), **performance()}
-    documents |= {**real_models(), **scale_document()}
+    documents |= {**real_models(), **scale_document(), **language_document()}
     for path, text in documents.items():
         if (path.read_text("utf-8") if path.exists() else "") != text:
             stale.append(path.relative_to(ROOT))
@@ -87,6 +87,17 @@ def scale_document() -> dict[Path, str]:
 
     path = ROOT / "docs" / "scale.md"
     return {path: _replace(path.read_text("utf-8"), "scale", scale.table())}
+
+
+def language_document() -> dict[Path, str]:
+    """docs/language.md with the tables that docs/language.py makes, as far as it has their data here."""
+    import language
+
+    path = ROOT / "docs" / "language.md"
+    text = path.read_text("utf-8")
+    for name, content in language.tables().items():
+        text = _replace(text, name, content)
+    return {path: text}
 
 
 def _result_tables(report: str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lidr.tracking import Job, LiveRun
 
 # Stages that ask a model, and may be at work for days; importing MLflow takes three seconds.
-_LONG = ("generate", "translate", "train", "mgsm", "baseline", "alpaca", "harness")
+_LONG = ("generate", "score", "translate", "train", "mgsm", "baseline", "alpaca", "harness")
 # How many seconds a stage of `dvc repro` lasts before it logs itself; what is shorter is logged by `compare`.
 _AT_ONCE = 30.0
 # What DVC sets for the stages that it runs, and `mlflow run` for its commands.

@@ -20,7 +20,7 @@ from lidr.config.explanations import explain
 from lidr.config.section import GENERATOR, HUB, LAB, RULE, Place, Problem
 from lidr.errors import InputError
 from lidr.records.languages import locale
-from lidr.records.prompt_templates import ANSWER_LANGUAGE, TRANSLATION
+from lidr.records.prompt_templates import ANSWER_LANGUAGE, TRANSLATION, UNDER_DOMINANT
 
 
 def contradictions(settings: Settings) -> list[Problem]:
@@ -39,6 +39,7 @@ def contradictions(settings: Settings) -> list[Problem]:
         *_chain_problems(settings),
         *_wording_problems(settings),
         *_train_problems(settings),
+        *_pairs_problems(settings),
     ]
 
 
@@ -123,6 +124,7 @@ def _source_problems(settings: Settings) -> list[Problem]:
         ("mgsm", "source"): settings.mgsm.source,
         ("alpaca", "source"): settings.alpaca.source,
         ("baseline", "source"): settings.baseline.source if settings.baseline.is_published else None,
+        ("base", "reference"): base.reference,
     }
     problems: list[Problem] = [
         (where, f"{path!r} lies outside of {paths.SOURCES}, where DVC would miss changes")
@@ -261,6 +263,34 @@ def _wording_problems(settings: Settings) -> list[Problem]:
     if version in TRANSLATION:
         return []
     return [(("translate", "wording"), f"{version!r} is no version of the wording; there are {', '.join(TRANSLATION)}")]
+
+
+def _pairs_problems(settings: Settings) -> list[Problem]:
+    # The registries say which names there are.
+    from lidr.pairs.filters import problem
+    from lidr.pairs.rules import RULES
+
+    pairs, generate = settings.pairs, settings.generate
+    if pairs.rule not in RULES:
+        return [(("pairs", "rule"), f"{pairs.rule!r} is no rule; there are {', '.join(RULES)}")]
+    problems: list[Problem] = []
+    if reason := problem(pairs.filters):
+        problems.append((("pairs", "filters"), reason))
+    if generate.samples > 1 and not generate.temperature:
+        problems.append((("generate", "temperature"), "above 0 is expected: greedy samples are all the same answer"))
+    if settings.score.wording not in UNDER_DOMINANT:
+        reason = f"{settings.score.wording!r} is no version of the wording; there are {', '.join(UNDER_DOMINANT)}"
+        problems.append((("score", "wording"), reason))
+    if not pairs.reads("scores"):
+        return problems
+    if generate.samples < 2:
+        problems.append((("generate", "samples"), f"2 or more are expected: {pairs.rule!r} compares them"))
+    if settings.base.reference is None:
+        reason = f"the model that m0 is scored against is expected, for {pairs.rule!r} compares scores"
+        problems.append((("base", "reference"), reason))
+    if settings.engine.name == "openai":
+        problems.append((("engine", "name"), f"{pairs.rule!r} scores answers by models on this machine, not 'openai'"))
+    return problems
 
 
 def _train_problems(settings: Settings) -> list[Problem]:

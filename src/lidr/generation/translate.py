@@ -32,6 +32,7 @@ from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
 from lidr.records.jsonl import atomic_folder, read_by_key, write_rows
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG, translation_conversation
+from lidr.records.samples import read_samples
 
 STAGE, ROUND_TRIP = "translate", "round_trip"
 
@@ -49,7 +50,7 @@ def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Trans
         repetition_penalty=settings.translate.repetition_penalty,
         seed=settings.seed,
     )
-    wanted = {direction: list(_translatable(iteration, direction[0])) for direction in directions(settings)}
+    wanted = {direction: list(_translatable(settings, iteration, direction[0])) for direction in directions(settings)}
     shards = paths.shards(STAGE, iteration)
     with closing(open_engine(settings.engine, model)) as engine:
         ask = partial(_translate, settings, engine, sampling)
@@ -137,10 +138,16 @@ def _translate(
     }
 
 
-def _translatable(iteration: str, lang: str) -> Iterator[Response]:
+def _translatable(settings: config.Settings, iteration: str, lang: str) -> Iterator[Response]:
+    """The answers to be translated; none where the rule makes its pairs without translations."""
+    if not settings.pairs.reads("translations"):
+        return
     prompt_file, response_file = paths.prompt_file(iteration, lang), paths.response_file(iteration, lang)
     prompts = read_by_key(prompt_file, Prompt)
-    for number, response in enumerate(read_by_key(response_file, Response).values(), start=1):
+    rows = [row for samples in read_samples(response_file).values() for row in samples]
+    for number, response in enumerate(rows, start=1):
+        if response.sample:
+            continue
         if response.id not in prompts:
             raise InputError(f"no prompt with the id {response.id!r} in {prompt_file}", response_file, number)
         whole = response.finish_reason is FinishReason.STOP and response.text.strip()
