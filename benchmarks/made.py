@@ -25,7 +25,6 @@ from lidr.records import (
     FinishReason,
     Message,
     Pair,
-    PairRule,
     Prompt,
     PromptKind,
     Record,
@@ -148,7 +147,7 @@ def _pair(number: int, prompt: str, chosen: str, rejected: str) -> Pair:
         prompt_id=f"made-{number}",
         lang="es",
         other_lang="en",
-        rule=PairRule.TRANSLATED_DOMINANT,
+        rule="translated_dominant",
         chosen_from=f"translation:made-{number}:en-es",
         rejected_from=f"response:made-{number}:es",
     )
