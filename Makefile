@@ -71,7 +71,6 @@ check: install
 bench: install
 	python benchmarks/training.py --sets lab
 	python benchmarks/generation.py
-	python benchmarks/generation_ray.py
 	python benchmarks/device.py
 	python benchmarks/rows.py --rows 10000
 	python docs/generate.py

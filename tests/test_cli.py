@@ -24,6 +24,7 @@ STAGES = [
     "base",
     "prompts",
     "generate",
+    "score",
     "translate",
     "pairs",
     "train",
@@ -34,7 +35,7 @@ STAGES = [
     "harness",
     "compare",
 ]
-OF_ITERATIONS = ["prompts", "generate", "translate", "pairs", "train", "audit"]
+OF_ITERATIONS = ["prompts", "generate", "score", "translate", "pairs", "train", "audit"]
 OF_MODELS = ["mgsm", "alpaca", "harness"]
 LINE_OF_BETA = 1 + next(i for i, line in enumerate(edited().splitlines()) if line.startswith("  beta:"))
 

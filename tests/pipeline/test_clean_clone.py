@@ -32,7 +32,7 @@ def project(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_stage_ran_and_left_its_outputs(project: Path) -> None:
     lock = (project / "dvc.lock").read_text()
     settings = config.load(project / "params.yaml")
-    for stage in ("prompts", "generate", "translate", "pairs", "train", "audit"):
+    for stage in ("prompts", "generate", "score", "translate", "pairs", "train", "audit"):
         assert all(f"{stage}@{iteration}:" in lock for iteration in settings.iterations)
     for stage in ("mgsm", "alpaca", "harness"):
         assert all(f"{stage}@{model}:" in lock for model in settings.models)
