@@ -114,7 +114,7 @@ def _result_tables(report: str) -> str:
 
 def params_document() -> dict[Path, str]:
     """Every key of params.yaml with what it may be and its default, from the classes of lidr.config."""
-    from lidr.config import blocks, evaluation
+    from lidr.config import blocks, engines, evaluation
 
     parts = [
         "# params.yaml\n\nMade from the configuration's classes by `python docs/generate.py`. A key without a default "
@@ -125,10 +125,11 @@ def params_document() -> dict[Path, str]:
         if isinstance(kind, type) and issubclass(kind, blocks.Section):
             parts += _block(f"`{name}`", kind)
     parts += _block("`iterations.m<t>`", blocks.Iteration)
-    for name in ("vllm", "openai", "ray"):
-        parts += _block(f"`engine.{name}`", _section(get_type_hints(blocks.Engine)[name]))
+    for kind in engines.KINDS:
+        parts += _block(f"`engine`, `name: {kind.__struct_config__.tag}`", kind)
     for name in ("fields", "hub"):
         parts += _block(f"`prompts.{name}`", _section(get_type_hints(blocks.Prompts)[name]))
+    parts += _block("`translate.model`, a server", blocks.TranslationServer)
     for kind in get_args(evaluation.Judge):
         parts += _block(f"`alpaca.judge`, `name: {kind.__struct_config__.tag}`", kind)
     return {ROOT / "docs" / "params.md": "\n".join(parts)}

@@ -90,6 +90,9 @@ DATA = {
     "lidr.pages.figures": "src/lidr/templates",
 }
 
+# Packages whose modules this one finds by their names.
+FINDS = {"lidr.engines.base": "lidr.engines"}
+
 # Where the code of a stage of dvc.yaml is.
 STAGES = {
     "base": "lidr.models.base",
@@ -230,6 +233,7 @@ def what_runs(module: str) -> set[str]:
         seen.add(name)
         waiting += [found.name for found in imports(name) if not found.types_only]
         waiting += [name.rpartition(".")[0]]
+        waiting += [module for module in FILES if name in FINDS and is_within(module, FINDS[name])]
     return {name for name in seen if not is_docstring_only(name)}
 
 

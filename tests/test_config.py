@@ -10,6 +10,8 @@ import pytest
 from factories import ROOT, edited
 
 from lidr import config
+from lidr.engines.settings.openai import OpenAI
+from lidr.engines.settings.vllm import _known_keys
 from lidr.errors import InputError
 
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
@@ -68,21 +70,15 @@ IN_A_LINE = [
     ("  beta: .nan", "train.beta: Expected `float` > 0.0"),
     ("  beta: .inf", "train.beta: Expected `float` <= 1000000000.0"),
     ("  warmup_share: 1.5", "train.warmup_share: Expected `float` <= 1.0"),
-    ("  name: llama", "engine.name: 'llama' is none of transformers, vllm, openai, ray"),
+    ("  name: llama", "engine.name: 'llama' is none of openai, ray, transformers, vllm"),
     (
         "  accelerate: elsewhere/cpu.yaml",
         "train.accelerate: a file in profiles/accelerate is expected, or null; DVC would miss changes elsewhere",
     ),
     ("  dtype: int8", "engine.dtype: 'int8' is none of float32, bfloat16, float16"),
-    ("  dtype: null", "engine.dtype: the engine 'transformers' needs it"),
-    (
-        "  rows_per_shard: 10\n  vllm: {tensor_parallel: 1, memory_share: 0.9, sequences: 8, context: null, "
-        "prefix_caching: true, eager: false}",
-        "engine.vllm: the engine 'transformers' has no use for it",
-    ),
+    ("  rows_per_shard: 10\n  vllm: {tensor_parallel_size: 1}", "engine.vllm: there is no such key"),
     ("  processes: 0", "engine.processes: Expected `int` >= 1"),
     ("  processes: cores", "engine.processes: 'cores' is none of auto"),
-    ("  rows_per_shard: 10\n  vllm:\n    tensor_parallel: 1\n    gpus: 2", "engine.vllm.gpus: there is no such key"),
     ("  revision: 0123abc", "base.revision: the lab's base comes with the package; null is expected"),
     (
         "  fields: {text: a, id: b, answer: null}",
@@ -143,13 +139,7 @@ ELSEWHERE = [
         "  confidence",
         "audit.confidence: Expected `float` < 1.0",
     ),
-    ("  name: transformers", "  name: ray", "engine:", "engine.ray: the engine 'ray' needs it"),
-    (
-        "  name: transformers",
-        "  name: ray\n  ray: {engine: vllm, address: null, workers: 2, gpus_per_worker: 1, rows_per_task: 100}",
-        "engine:",
-        "engine.vllm: the engine 'ray' needs it",
-    ),
+    ("  name: transformers", "  name: ray", "  dtype", "engine.dtype: there is no such key"),
     ("wording: v1", "wording: v9", "  wording", "translate.wording: 'v9' is no version of the wording; there are v1"),
     (
         "  source: lab                 #",
@@ -295,17 +285,13 @@ def test_iteration_number(name: str, number: int) -> None:
 # ---- an engine behind a server
 
 SERVER = """  name: openai
-  device: auto
-  dtype: null
-  tokens_per_batch: null
   rows_per_shard: 100
-  openai:
-    endpoint: http://127.0.0.1:8000/v1
-    models: {m0: base, m1: one, m2: two}
-    takes: vllm
-    concurrency: 8
-    retries: 3
-    timeout_seconds: 60
+  endpoint: http://127.0.0.1:8000/v1
+  models: {m0: base, m1: one, m2: two}
+  takes: vllm
+  concurrency: 8
+  retries: 3
+  timeout_seconds: 60
 """
 
 
@@ -316,34 +302,65 @@ def with_engine(block: str) -> str:
     return text[:start] + block + text[text.index("\nprompts:\n") :]
 
 
-def test_ray_has_as_many_gpus_as_its_vllm(tmp_path: Path) -> None:
-    block = (
-        "  name: ray\n  device: auto\n  dtype: bfloat16\n  tokens_per_batch: 1000\n  rows_per_shard: 100\n"
-        "  ray: {engine: vllm, address: null, workers: 2, gpus_per_worker: 1, rows_per_task: 9}\n"
-        "  vllm: {tensor_parallel: 4, memory_share: 0.9, sequences: 8, context: null, prefix_caching: true, "
-        "eager: false}\n"
-    )
-    reason = "engine.ray.gpus_per_worker: engine.vllm.tensor_parallel is 4; as many are expected, or 0 without GPUs"
+@pytest.mark.parametrize(
+    ("block", "reason"),
+    [
+        (
+            "  name: ray\n  workers: 2\n  engine: {name: vllm, vllm: {tensor_parallel_size: 4}}\n",
+            "engine.gpus_per_worker: tensor_parallel_size is 4; as many are expected, or 0 without GPUs",
+        ),
+        (
+            "  name: ray\n  workers: 2\n  engine: {name: transformers, device: cuda}\n",
+            "engine.engine.device: engine.device says it for the workers as well",
+        ),
+        (
+            "  name: ray\n  workers: 2\n  engine: {name: openai}\n",
+            "engine.engine.name: 'openai' is none of transformers, vllm",
+        ),
+        ("  name: ray\n  engine: {name: transformers}\n", "engine.workers: this key is missing"),
+        (
+            "  name: vllm\n  vllm: {model: m}\n",
+            "engine.vllm.model: base.model says which model it is; it is not set here",
+        ),
+        ("  name: vllm\n  vllm: {dtype: auto}\n", "engine.vllm.dtype: 'auto' is none of float32, bfloat16, float16"),
+        ("  name: vllm\n  dtype: bfloat16\n", "engine.dtype: there is no such key"),
+    ],
+)
+def test_contradictions_of_engines(tmp_path: Path, block: str, reason: str) -> None:
     assert message(tmp_path, with_engine(block)).endswith(reason)
 
 
+def test_keys_of_vllm_are_those_of_its_engine_args(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "vllm"
+    (package / "engine").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    source = "class Other:\n    gpus: int = 1\n\n\nclass EngineArgs:\n    model: str\n    max_num_seqs: int = 256\n"
+    (package / "engine" / "arg_utils.py").write_text(source, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    _known_keys.cache_clear()
+    text = with_engine("  name: vllm\n  vllm: {max_num_seqs: 8, dtype: float32, gpus: 2}\n")
+    found = message(tmp_path, text.replace(", dtype: float32", ""))
+    monkeypatch.undo()
+    _known_keys.cache_clear()
+    assert found.endswith("engine.vllm.gpus: vLLM's EngineArgs has no such key")
+
+
 def test_an_engine_behind_a_server_is_accepted(tmp_path: Path) -> None:
-    server = load(tmp_path, with_engine(SERVER)).engine.openai
-    assert server is not None and server.models["m1"] == "one"
+    server = load(tmp_path, with_engine(SERVER)).engine
+    assert isinstance(server, OpenAI) and server.models["m1"] == "one"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("  dtype: null", "  dtype: float32", "engine.dtype: the engine 'openai' has no use for it"),
-        ("m2: two", "m3: two", "engine.openai.models: the server's name of each model of this file is expected: of m0"),
-        ("m2: two", "mx: two", "engine.openai.models: models are named m0, m1, ..."),
-        ("m2: two", "m2: 2", "engine.openai.models: Expected `str`, got `int`"),
-        ("  rows_per_shard: 100", "  rows_per_shard: 100\n  processes: 2", "engine.processes: the engine 'openai'"),
-        ("takes: vllm", "takes: all", "engine.openai.takes: 'all' is none of openai, vllm"),
-        ("http://", "http://me:secret@", "engine.openai.endpoint: an address such as"),
-        ("concurrency: 8", "concurrency: 0", "engine.openai.concurrency: Expected `int` >= 1"),
-        ("    endpoint: http://127.0.0.1:8000/v1\n", "", "engine.openai.endpoint: this key is missing"),
+        ("  takes", "  dtype: float32\n  takes", "engine.dtype: there is no such key"),
+        ("m2: two", "m3: two", "engine.models: the server's name of each model of this file is expected: of m0"),
+        ("m2: two", "mx: two", "engine.models: models are named m0, m1, ..."),
+        ("m2: two", "m2: 2", "engine.models: Expected `str`, got `int`"),
+        ("takes: vllm", "takes: all", "engine.takes: 'all' is none of openai, vllm"),
+        ("http://", "http://me:secret@", "engine.endpoint: an address such as"),
+        ("concurrency: 8", "concurrency: 0", "engine.concurrency: Expected `int` >= 1"),
+        ("  endpoint: http://127.0.0.1:8000/v1\n", "", "engine.endpoint: this key is missing"),
     ],
 )
 def test_contradictions_of_a_server(tmp_path: Path, old: str, new: str, reason: str) -> None:
@@ -354,6 +371,38 @@ def test_contradictions_of_a_server(tmp_path: Path, old: str, new: str, reason: 
 
 def test_a_server_of_the_plain_kind_takes_no_repetition_penalty(tmp_path: Path) -> None:
     text = with_engine(SERVER.replace("takes: vllm", "takes: openai"))
-    assert load(tmp_path, text).engine.openai is not None
+    assert isinstance(load(tmp_path, text).engine, OpenAI)
     penalised = text.replace("mgsm:\n", "mgsm:\n  #\n").replace("repetition_penalty: 1.0", "repetition_penalty: 1.1", 1)
     assert "generate.repetition_penalty: only a server that takes what vLLM's does" in message(tmp_path, penalised)
+
+
+# ---- who translates
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("models/other", "translate.model: 'models/other' lies outside of data/sources, where DVC would miss changes"),
+        ("{endpoint: ftp://me@there, model: t}", "translate.model.endpoint: an address such as"),
+        ("{endpoint: http://127.0.0.1/v1}", "translate.model.model: this key is missing"),
+    ],
+)
+def test_contradictions_of_a_translator(tmp_path: Path, model: str, reason: str) -> None:
+    found = message(tmp_path, edited(("translate:\n", f"translate:\n  model: {model}\n")))
+    assert reason in found and "me@" not in found
+
+
+def test_a_translator_is_a_folder_of_sources_or_a_server(tmp_path: Path) -> None:
+    server = "{endpoint: http://127.0.0.1/v1, model: t}"
+    folder, served = (
+        load(tmp_path, edited(("translate:\n", f"translate:\n  model: {model}\n")))
+        for model in ("data/sources/translator", server)
+    )
+    assert folder.translate.model == "data/sources/translator" and folder.translation_is_begun
+    assert served.translate.model == config.TranslationServer(endpoint="http://127.0.0.1/v1", model="t")
+    assert not served.translation_is_begun
+
+
+def test_a_folder_is_no_translator_where_a_server_answers(tmp_path: Path) -> None:
+    text = with_engine(SERVER).replace("translate:\n", "translate:\n  model: data/sources/translator\n")
+    assert "translate.model: a folder needs an engine on this machine, not 'openai'" in message(tmp_path, text)

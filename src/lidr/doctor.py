@@ -163,8 +163,8 @@ def _answers(uri: str) -> bool:
 
 def _engine(settings: config.Settings) -> Finding:
     engine = settings.engine
-    for library, extra, needed in (("vllm", "gpu", engine.vllm), ("ray", "ray", engine.ray)):
-        if needed is not None and importlib.util.find_spec(library) is None:
+    for library, extra in (used.library for used in (engine, engine.here) if used and used.library):
+        if importlib.util.find_spec(library) is None:
             return Finding("engine", False, f"{library} is not installed: `pip install 'lidr[{extra}]'`")
     if settings.base.quantization is not None and not quantization.is_installed():
         return Finding("engine", False, quantization.INSTALL)

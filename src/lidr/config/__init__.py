@@ -23,10 +23,11 @@ from lidr.config.blocks import (
     Tracking,
     Train,
     Translate,
+    TranslationServer,
     flatten,
     iteration_number,
 )
-from lidr.config.engines import Engine, Ray, Server, Vllm
+from lidr.config.engines import Engine
 from lidr.config.evaluation import Alpaca, Baseline, Harness, Judge, LabJudge, LocalJudge, Mgsm, OpenAIJudge
 from lidr.config.reading import load
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
@@ -55,14 +56,12 @@ __all__ = [
     "OpenAIJudge",
     "Pairs",
     "Prompts",
-    "Ray",
     "Score",
-    "Server",
     "Settings",
     "Tracking",
     "Train",
     "Translate",
-    "Vllm",
+    "TranslationServer",
     "flatten",
     "iteration_number",
     "load",

@@ -111,10 +111,28 @@ class Generate(Section, frozen=True):
     samples: Count = 1
 
 
+class TranslationServer(Section, frozen=True):
+    """A model behind an OpenAI-compatible endpoint; its key is LIDR_TRANSLATOR_KEY, or OPENAI_API_KEY for OpenAI's.
+
+    `takes: vllm` is for servers that go on with a begun turn and know a repetition penalty.
+    """
+
+    endpoint: str
+    model: str
+    takes: Literal["openai", "vllm"] = "openai"
+    concurrency: Count = 32
+    retries: WholeNumber = 5
+    timeout_seconds: Positive = 600.0
+
+
 class Translate(Section, frozen=True):
-    """How a model translates its own answers; always greedy."""
+    """How answers are translated; always greedy.
+
+    `model` is null for the model itself, as in the paper, the folder of another one in data/sources, or a server.
+    """
 
     max_new_tokens: Count
+    model: str | TranslationServer | None = None
     wording: str = "v1"
     repetition_penalty: Positive = 1.0
     round_trip: WholeNumber = 25
@@ -124,10 +142,11 @@ class Score(Section, frozen=True):
     """How samples are scored, where `pairs.rule` compares scores (generation/score.py).
 
     `reference` is the model that the log-ratio is against, after m1: the `first` one, which is `base.reference`, or the
-    `previous` one, M_t-1 for M_t.
+    `previous` one, M_t-1 for M_t. A batch has at most `tokens_per_batch` tokens, padded.
     """
 
     wording: str = "v1"
+    tokens_per_batch: Count = 16384
     reference: Literal["first", "previous"] = "first"
 
 
@@ -237,6 +256,12 @@ class Settings(Section, frozen=True):
     def all_languages(self) -> Languages:
         """The dominant language, then the others that are trained on."""
         return (self.dominant, *self.languages)
+
+    @property
+    def translation_is_begun(self) -> bool:
+        """Whether who translates goes on with a turn that holds the opening tag."""
+        model = self.translate.model
+        return model.takes == "vllm" if isinstance(model, TranslationServer) else self.engine.continues_turns
 
     def iteration(self, name: str) -> Iteration:
         """The iteration's block; raises InputError where there is none."""

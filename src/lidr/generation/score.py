@@ -137,8 +137,7 @@ def _log_probabilities(
     settings: config.Settings, model: Policy, rows: Sequence[Row], shards: Path
 ) -> list[float | None]:
     """Of each row under one model, which is loaded once it is needed; None for a row that does not fit."""
-    assert settings.engine.tokens_per_batch
-    tokens_per_batch, loaded = settings.engine.tokens_per_batch, list[Any]()
+    loaded = list[Any]()
 
     def work(part: Sequence[Row]) -> list[_LogProbability]:
         if not loaded:
@@ -146,7 +145,7 @@ def _log_probabilities(
         context = policy.context_length(loaded[0].config) or math.inf
         fit = [place for place, row in enumerate(part) if len(row.prompt) + len(row.answer) <= context]
         advance(len(part) - len(fit))
-        values = log_probabilities(loaded[0], [part[place] for place in fit], tokens_per_batch, advance)
+        values = log_probabilities(loaded[0], [part[place] for place in fit], settings.score.tokens_per_batch, advance)
         found = dict(zip(fit, values, strict=True))
         return [_LogProbability(found.get(place)) for place in range(len(part))]
 
@@ -159,14 +158,14 @@ def _log_probabilities(
 def _load(settings: config.Settings, model: Policy) -> Any:
     import torch
 
-    assert settings.engine.dtype
     device = policy.pick_device(settings.engine.device)
-    return policy.load_for_generation(model, getattr(torch, settings.engine.dtype), device)
+    return policy.load_for_generation(model, getattr(torch, settings.engine.precision), device)
 
 
 def _key(settings: config.Settings, model: Policy, rows: Sequence[Row]) -> str:
     """Stands for the work: shards of any other are not taken up."""
-    digest = hashlib.sha256(f"{model.fingerprint} {settings.engine.dtype} {settings.engine.tokens_per_batch}".encode())
+    how = f"{model.fingerprint} {settings.engine.precision} {settings.score.tokens_per_batch}"
+    digest = hashlib.sha256(how.encode())
     digest.update(msgspec.json.encode(rows))
     return digest.hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Stage `translate`: the model translates its own answers, the dominant ones into every language and back.
+"""Stage `translate`: the model, or another translator, translates its answers: the dominant ones into all and back.
 
     $ lidr translate m1
     translate m1: 2,400 translations in 8 directions, 12 without a closing tag
@@ -27,9 +27,9 @@ from lidr import config, paths
 from lidr.engines.base import Completion, Engine, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
 from lidr.errors import InputError
-from lidr.models import policy
+from lidr.generation.translator import RECORD, TranslatorRecord, translator
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
-from lidr.records.jsonl import atomic_folder, read_by_key, write_rows
+from lidr.records.jsonl import atomic_folder, read_by_key, write_json, write_rows
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG, translation_conversation
 from lidr.records.samples import read_samples
@@ -44,7 +44,7 @@ _FENCE = re.compile(r"```[\w-]*\n(.*?)\n?```", re.DOTALL)
 
 def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Translation]]:
     """Translate all answers of the iteration; returns the translations by (source, target) language."""
-    model = policy.resolve(settings.iteration(iteration).previous)
+    by = translator(settings, iteration)
     sampling = Sampling(
         max_new_tokens=settings.translate.max_new_tokens,
         repetition_penalty=settings.translate.repetition_penalty,
@@ -52,11 +52,9 @@ def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Trans
     )
     wanted = {direction: list(_translatable(settings, iteration, direction[0])) for direction in directions(settings)}
     shards = paths.shards(STAGE, iteration)
-    with closing(open_engine(settings.engine, model)) as engine:
+    with closing(open_engine(by.engine, by.model)) as engine:
         ask = partial(_translate, settings, engine, sampling)
-        done = ask(
-            [(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {model.name}"
-        )
+        done = ask([(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {by.name}")
         translations = {way: [done[row.id, way] for row in rows] for way, rows in wanted.items()}
         back = [
             (row, (target, source))
@@ -67,6 +65,8 @@ def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Trans
     with atomic_folder(paths.translations(iteration)) as folder:
         for (source, target), rows in translations.items():
             write_rows(folder / f"{source}-{target}.jsonl", rows)
+        if not by.is_own:
+            write_json(folder / RECORD, TranslatorRecord(by.name, engine.fingerprint))
     write_rows(paths.round_trip(iteration), returned.values())
     discard(shards)
     discard(paths.shards(ROUND_TRIP, iteration))

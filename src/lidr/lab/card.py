@@ -14,8 +14,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lidr import config
 from lidr.engines.base import Request, Sampling
+from lidr.engines.settings.transformers import Transformers
 from lidr.engines.transformers import TransformersEngine
 from lidr.lab import source, world
 from lidr.lab.build import Settings
@@ -46,14 +46,7 @@ def write(folder: Path) -> str:
 
 
 def _engine(folder: Path) -> TransformersEngine:
-    settings = config.Engine(
-        name="transformers",
-        device="cpu",
-        dtype="float32",
-        tokens_per_batch=16384,
-        rows_per_shard=1000,
-        processes="auto",
-    )
+    settings = Transformers(device="cpu", dtype="float32", tokens_per_batch=16384, processes="auto")
     return TransformersEngine(settings, Policy("m0", folder, None, False, fingerprint(folder)))
 
 

@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass
 
 from lidr import config
+from lidr.engines.settings.ray import Ray
+from lidr.engines.settings.vllm import Vllm
 from lidr.models import policy
 from lidr.plan.memory import BYTES, GIB, longest_request, weight_bytes
 from lidr.plan.shape import Shape
@@ -86,12 +88,12 @@ def rates(
     training: float | None,
 ) -> Rates:
     """The rates that were given, or what the device should reach."""
-    start_up = START_UP["vllm" if settings.engine.vllm else there.kind]
+    start_up = START_UP["vllm" if isinstance(settings.engine.here, Vllm) else there.kind]
     if generation and training:
         return Rates(generation, training, "as given", start_up)
-    dtype = str(settings.engine.dtype or "float32")
+    dtype = settings.engine.precision
     speed = measure(there.kind, dtype)
-    workers = settings.engine.ray.workers if settings.engine.ray else 1
+    workers = settings.engine.workers if isinstance(settings.engine, Ray) else 1
     why = (
         f"{SHARE:.0%} of what this device reached just now in {dtype}: "
         f"{speed.flops / 1e9:,.0f} GFLOP/s in a matrix product, {speed.bandwidth / 1e9:,.0f} GB/s in a copy"
@@ -110,15 +112,14 @@ def rates(
 
 def generation_rate(settings: config.Settings, shape: Shape, speed: Speed, answer_tokens: int) -> float:
     """Tokens a second that the largest batches write."""
-    longest = longest_request(settings)
-    vllm = settings.engine.vllm
-    rows = vllm.sequences if vllm else max(1, int(settings.engine.tokens_per_batch or longest) // longest)
+    engine = settings.engine.here or settings.engine
+    rows = engine.rows_at_once(longest_request(settings))
     return SHARE * rows / step_time(settings, shape, speed, rows, answer_tokens)
 
 
 def step_time(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
     """Seconds of one step: it reads all weights and the cache once, and computes two operations a weight and row."""
-    size = BYTES[str(settings.engine.dtype or "float32")]
+    size = BYTES[settings.engine.precision]
     cached = 2 * shape.layers * shape.key_value_heads * shape.head * size * answer_tokens
     multiplied = shape.parameters - shape.embedding
     weights = weight_bytes(settings, shape, size) - shape.embedding * size

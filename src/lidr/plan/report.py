@@ -17,7 +17,7 @@ def lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield from _stages(plan)
     yield ""
-    if plan.settings.engine.name == "openai":
+    if plan.settings.engine.here is None:
         yield "memory for generation: none here, a server answers"
     else:
         yield from _budget("generation", plan.generation)

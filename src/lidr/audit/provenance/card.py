@@ -68,6 +68,7 @@ def write(settings: config.Settings, folder: Path, licence: str | None) -> Writt
 def card(settings: config.Settings, audits: dict[str, Figures], licence: str, folder: Path) -> str:
     """The text of the card (templates/dataset_card.md): metadata, and what the data is, in figures and hashes."""
     base = read_json(paths.model(paths.BASE) / paths.RECORD, policy.BaseRecord)
+    translator = settings.translate.model
     return render(
         "dataset_card.md",
         filters={"count": lambda value: f"{value:,}", "interval": interval, "of": _of},
@@ -77,6 +78,7 @@ def card(settings: config.Settings, audits: dict[str, Figures], licence: str, fo
         judged=any("judged" in audit for audit in audits.values()),
         licence=licence,
         base=base,
+        translator=getattr(translator, "model", translator),
         dominant=english_name(settings.dominant),
         others=", ".join(english_name(lang) for lang in settings.languages),
         files=[_file(folder, f"{iteration}/{name}") for iteration in audits for name in (paths.PAIRS, paths.DROPS)],

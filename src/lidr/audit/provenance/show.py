@@ -25,6 +25,7 @@ from lidr.audit.examples import Example, read
 from lidr.audit.facts import SIDES
 from lidr.audit.provenance import state
 from lidr.errors import InputError, LidrError
+from lidr.generation.translator import RECORD, TranslatorRecord
 from lidr.git import git
 from lidr.models import policy
 from lidr.models.policy import AdapterRecord
@@ -170,6 +171,11 @@ def _model(settings: config.Settings, iteration: str, locked: dict[str, state.St
     model = policy.resolve(settings.iteration(iteration).previous)
     adapter = f" + {model.adapter}" if model.adapter else ""
     yield f"model: {model.name} ({model.base}{adapter}), fingerprint {model.fingerprint}"
+    record = paths.translations(iteration) / RECORD
+    if record.exists():
+        by = read_json(record, TranslatorRecord)
+        assert isinstance(by, TranslatorRecord)
+        yield f"  translations by {by.model}, fingerprint {by.fingerprint}"
     for stage, what in (("generate", "answers"), ("translate", "translations")):
         params = locked[f"{stage}@{iteration}"].params if f"{stage}@{iteration}" in locked else {}
         for block in ("engine", stage, "seed"):

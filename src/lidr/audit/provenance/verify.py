@@ -218,7 +218,7 @@ def _read_again(settings: config.Settings, iteration: str) -> None:
             if row.id not in answers:
                 raise InputError(f"there is no answer {row.id!r} in {source} that this translates", path, line)
             read = translate_stage.parse(
-                row.raw, row.finish_reason, settings.engine.continues_turns, answers[row.id].text
+                row.raw, row.finish_reason, settings.translation_is_begun, answers[row.id].text
             )
             if (row.text, row.tolerated) != read:
                 raise InputError(f"the text of {row.id!r} is not what its raw text gives", path, line)
