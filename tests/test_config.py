@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from lidr.errors import InputError
 
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 LANGUAGES = "languages: [es, de, fr, ru]"
+EPOCHS = "    num_train_epochs:"
 LAST_ITERATION = "  m2:\n    previous: m1"
 
 
@@ -49,7 +52,7 @@ def test_every_profile_loads_and_says_its_name(path: Path) -> None:
 # (what stands in params.yaml, what stands there instead, beginning of the line that is named, message)
 WRONG = {
     "unknown block": ("seed:", "seed: 42\nsede: 1", "sede", "sede: there is no such key"),
-    "unknown key": ("  beta:", "  beta: 0.1\n  gamma: 1", "  gamma", "train.gamma: there is no such key"),
+    "unknown key": ("  alpha:", "  alpha: 0.1\n  gamma: 1", "  gamma", "train.gamma: there is no such key"),
     "unknown key of an iteration": (
         LAST_ITERATION,
         "  m2:\n    previous: m1\n    beta: 1",
@@ -58,9 +61,9 @@ WRONG = {
     ),
     "key that is no text": ("profile: lab", "1: lab", None, "keys are expected to be text"),
     "missing block": ("seed:", "", None, "seed: this key is missing"),
-    "missing key": ("  beta:", "", "train:", "train.beta: this key is missing"),
+    "missing key": ("    beta:", "", "  dpo:", "train.dpo.beta: this key is missing"),
     "missing key of an iteration": (LAST_ITERATION, "  m2: {}", "  m2", "iterations.m2.previous: this key is missing"),
-    "text for a number": ("  beta:", "  beta: high", "  beta", "train.beta: Expected `float`, got `str`"),
+    "text for a number": ("    beta:", "    beta: high", "    beta", "train.dpo.beta: Expected `float`, got `str`"),
     "number as text": ("seed:", "seed: '42'", "seed", "seed: Expected `int`, got `str`"),
     "bool for a number": ("seed:", "seed: true", "seed", "seed: Expected `int`, got `bool`"),
     "fraction for a count": ("seed:", "seed: 1e20", "seed", "seed: Expected `int`, got `float`"),
@@ -81,17 +84,17 @@ WRONG = {
         "  device",
         "engine.device: 'tpu' is none of auto, cpu, cuda, mps",
     ),
-    "zero": ("  beta:", "  beta: 0", "  beta", "train.beta: Expected `float` > 0.0"),
+    "zero": ("    beta:", "    beta: 0", "    beta", "train.dpo.beta: Expected `float` > 0.0"),
     "negative": ("  alpha:", "  alpha: -0.1", "  alpha", "train.alpha: Expected `float` >= 0.0"),
-    "zero of a count": ("  epochs:", "  epochs: 0", "  epochs", "train.epochs: Expected `float` > 0.0"),
+    "zero of a count": (EPOCHS, f"{EPOCHS} 0 #", EPOCHS, "train.dpo.num_train_epochs: Expected `float` > 0.0"),
     "no items": ("  items:", "  items: 0", "  items", "mgsm.items: Expected `int` >= 1"),
-    "not a number": ("  beta:", "  beta: .nan", "  beta", "train.beta: Expected `float` > 0.0"),
-    "infinite": ("  beta:", "  beta: .inf", "  beta", "train.beta: Expected `float` <= 1000000000.0"),
+    "not a number": ("    beta:", "    beta: .nan", "    beta", "train.dpo.beta: Expected `float` > 0.0"),
+    "infinite": ("    beta:", "    beta: .inf", "    beta", "train.dpo.beta: Expected `float` <= 1000000000.0"),
     "more than a share": (
-        "  warmup_share:",
-        "  warmup_share: 1.5",
-        "  warmup_share",
-        "train.warmup_share: Expected `float` <= 1.0",
+        "    lora_dropout:",
+        "    lora_dropout: 1.5",
+        "    lora_dropout",
+        "train.lora.lora_dropout: Expected `float` <= 1.0",
     ),
     "certain confidence": (
         "audit:\n  confidence: 0.95",
@@ -332,15 +335,17 @@ WRONG = {
     ),
     "iteration's train: out of range": (
         LAST_ITERATION,
-        "  m2:\n    previous: m1\n    train: {beta: -1}",
+        "  m2:\n    previous: m1\n    train: {dpo: {beta: -1}}",
         "    train",
-        "iterations.m2.train.beta: Expected `float` > 0.0",
+        "iterations.m2.train.dpo.beta: Expected `float` > 0.0",
     ),
     "iteration's train: no such choice": (
         LAST_ITERATION,
-        "  m2:\n    previous: m1\n    train: {schedule: step}",
+        "  m2:\n    previous: m1\n    train: {dpo: {lr_scheduler_type: step}}",
         "    train",
-        "iterations.m2.train.schedule: 'step' is none of constant, linear, cosine",
+        "iterations.m2.train.dpo.lr_scheduler_type: 'step' is none of constant, linear, cosine, cosine_with_restarts, "
+        "polynomial, constant_with_warmup, inverse_sqrt, cosine_with_min_lr, cosine_warmup_with_min_lr, "
+        "warmup_stable_decay",
     ),
     "iteration's train: no block": (
         LAST_ITERATION,
@@ -352,19 +357,139 @@ WRONG = {
         LAST_ITERATION,
         "  m2:\n    previous: m1\n    train:\n      pairs_per_step: 33",
         "      pairs_per_step",
-        "iterations.m2.train.pairs_per_step: a multiple of pairs_per_device is expected",
+        "iterations.m2.train.pairs_per_step: a multiple of train.dpo.per_device_train_batch_size (8) is expected",
     ),
     "step is not a multiple": (
-        "  pairs_per_device:",
-        "  pairs_per_device: 5",
+        "    per_device_train_batch_size:",
+        "    per_device_train_batch_size: 5",
         "  pairs_per_step",
-        "train.pairs_per_step: a multiple of pairs_per_device is expected",
+        "train.pairs_per_step: a multiple of train.dpo.per_device_train_batch_size (5) is expected",
     ),
     "nothing to train": (
-        "lora_modules: all-linear",
-        "lora_modules: []",
-        "  lora_modules",
-        "train.lora_modules: one module or more are expected",
+        "target_modules: all-linear",
+        "target_modules: []",
+        "    target_modules",
+        "train.lora.target_modules: one module or more are expected",
+    ),
+    "key that DPOConfig does not have": (
+        "    beta:",
+        "    beta: 0.1\n    bata: 0.2",
+        "    bata",
+        "train.dpo.bata: DPOConfig has no such key",
+    ),
+    "value that DPOConfig does not take": (
+        "    beta:",
+        "    beta: 0.1\n    adam_beta2: high",
+        "    adam_beta2",
+        "train.dpo.adam_beta2: Expected `float`, got `str`",
+    ),
+    "value that DPOConfig itself refuses": (
+        "    beta:",
+        "    beta: 0.1\n    debug: everything",
+        "  dpo",
+        "train.dpo: everything is not a valid DebugOption, please select one of "
+        "['underflow_overflow', 'tpu_metrics_debug']",
+    ),
+    "key that LoraConfig does not have": (
+        "    r: 16",
+        "    r: 16\n    rank: 8",
+        "    rank",
+        "train.lora.rank: LoraConfig has no such key",
+    ),
+    "value that LoraConfig does not take": (
+        "    r: 16",
+        "    r: 16\n    use_rslora: maybe",
+        "    use_rslora",
+        "train.lora.use_rslora: Expected `bool`, got `str`",
+    ),
+    "key that lidr derives": (
+        "    beta:",
+        "    beta: 0.1\n    gradient_accumulation_steps: 4",
+        "    gradient_accumulation_steps",
+        "train.dpo.gradient_accumulation_steps: it follows from `train.pairs_per_step`, so that a step is the same on "
+        "any number of devices",
+    ),
+    "key that lidr sets": (
+        "    beta:",
+        "    beta: 0.1\n    seed: 4",
+        "    seed: 4",
+        "train.dpo.seed: `seed` at the top of the file is the one for everything",
+    ),
+    "part of the base in the adapter": (
+        "    r: 16",
+        "    r: 16\n    bias: all",
+        "    bias",
+        "train.lora.bias: an adapter is LoRA weights of linear layers and nothing else",
+    ),
+    "weights that change the base": (
+        "    r: 16",
+        "    r: 16\n    init_lora_weights: pissa",
+        "    init_lora_weights",
+        "train.lora.init_lora_weights: gaussian, orthogonal, true or false is expected; others change the base",
+    ),
+    "dropout that TRL turns off": (
+        "    lora_dropout: 0.0",
+        "    lora_dropout: 0.1",
+        "    lora_dropout",
+        "train.lora.lora_dropout: train.dpo.disable_dropout: false is expected; TRL would turn this one off too",
+    ),
+    "no such loss": (
+        "    loss_type: sigmoid",
+        "    loss_type: [sigmoid, square]",
+        "    loss_type",
+        "train.dpo.loss_type.1: 'square' is none of sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, "
+        "sppo_hard, apo_zero, apo_down, discopop, sigmoid_norm",
+    ),
+    "loss of a batch": (
+        "    loss_type: sigmoid",
+        "    loss_type: aot",
+        "    loss_type",
+        "train.dpo.loss_type: aot: it sorts the pairs of a micro-batch, so that the result would depend on the number "
+        "of devices",
+    ),
+    "the likelihood term as a loss": (
+        "    loss_type: sigmoid",
+        "    loss_type: [sigmoid, sft]",
+        "    loss_type",
+        "train.dpo.loss_type: sft: it is the likelihood term, whose weight is `train.alpha` (`likelihood_mean: token` "
+        "for TRL's mean)",
+    ),
+    "loss without its smoothing": (
+        "    loss_type: sigmoid",
+        "    loss_type: exo_pair",
+        "    label_smoothing",
+        "train.dpo.label_smoothing: more than 0 is expected by exo_pair; its paper recommends 1e-3",
+    ),
+    "losses and weights": (
+        "    loss_weights: null",
+        "    loss_weights: [1.0, 0.5]",
+        "    loss_weights",
+        "train.dpo.loss_weights: a weight for each of the 1 losses is expected",
+    ),
+    "loss without another divergence": (
+        "    loss_type: sigmoid",
+        "    loss_type: sppo_hard\n    f_divergence_type: forward_kl",
+        "    f_divergence_type",
+        "train.dpo.f_divergence_type: only discopop, exo_pair, hinge, ipo, robust, sigmoid, sigmoid_norm can have "
+        "another than reverse_kl",
+    ),
+    "iteration's train: shape of an adapter that is there": (
+        LAST_ITERATION,
+        "  m2:\n    previous: m1\n    train:\n      lora: {r: 8}",
+        "      lora",
+        "iterations.m2.train.lora: m2 goes on training the adapter of m1, which is made already",
+    ),
+    "iteration's train: key of the library": (
+        LAST_ITERATION,
+        "  m2:\n    previous: m1\n    train:\n      dpo:\n        bata: 1",
+        "        bata",
+        "iterations.m2.train.dpo.bata: DPOConfig has no such key",
+    ),
+    "iteration's pairs: no such key": (
+        LAST_ITERATION,
+        "  m2:\n    previous: m1\n    pairs:\n      drop_all: true",
+        "      drop_all",
+        "iterations.m2.pairs.drop_all: there is no such key",
     ),
     "key twice": (
         "seed:",
@@ -420,9 +545,9 @@ def test_missing_file_says_where_to_run(tmp_path: Path, monkeypatch: pytest.Monk
 def test_yaml_is_read_as_dvc_reads_it(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
-        edited(("  beta:", "  beta: 1e-3"), ("dominant: en", "dominant: no"), ("profile: lab", "profile: yes")),
+        edited(("    beta:", "    beta: 1e-3"), ("dominant: en", "dominant: no"), ("profile: lab", "profile: yes")),
     )
-    assert settings.train.beta == 0.001
+    assert settings.train.dpo["beta"] == 0.001
     assert settings.dominant == "no"
     assert settings.profile == "yes"
 
@@ -442,11 +567,51 @@ def test_adding_an_iteration_takes_three_lines(tmp_path: Path) -> None:
     assert settings.train_for("m3") == settings.train
 
 
-def test_iteration_may_differ_in_training(tmp_path: Path) -> None:
-    settings = load(tmp_path, edited((LAST_ITERATION, f"{LAST_ITERATION}\n    train: {{beta: 0.5, epochs: 2}}")))
+def test_iteration_may_differ_in_training_and_pairs(tmp_path: Path) -> None:
+    own = "    train: {alpha: 2, dpo: {beta: 0.5, adam_beta2: 0.95}}\n    pairs: {drop_off_target: true}"
+    settings = load(tmp_path, edited((LAST_ITERATION, f"{LAST_ITERATION}\n{own}")))
     assert settings.train_for("m1") == settings.train
-    assert (settings.train_for("m2").beta, settings.train_for("m2").epochs) == (0.5, 2)
-    assert settings.train_for("m2").learning_rate == settings.train.learning_rate
+    assert settings.pairs_for("m1") == settings.pairs
+    train = settings.train_for("m2")
+    assert (train.alpha, train.lora) == (2, settings.train.lora)
+    assert train.dpo == settings.train.dpo | {"beta": 0.5, "adam_beta2": 0.95}
+    pairs = settings.pairs_for("m2")
+    assert (pairs.drop_off_target, pairs.drop_repeated) == (True, settings.pairs.drop_repeated)
+
+
+def test_defaults_of_the_libraries_keys_are_values_that_take_effect(tmp_path: Path) -> None:
+    whole = edited()
+    start, end = whole.index("  dpo: "), whole.index("mgsm:\n")
+    dpo = "  dpo: {beta: 0.1, learning_rate: 1e-5, max_length: 512}\n"
+    flat = config.flatten(load(tmp_path, f"{whole[:start]}{dpo}{whole[end:]}"))
+    assert {name: value for name, value in flat.items() if name.startswith(("train.dpo", "train.lora"))} == {
+        "train.dpo.beta": 0.1,
+        "train.dpo.learning_rate": 1e-5,
+        "train.dpo.max_length": 512,
+        "train.dpo.loss_type": "sigmoid",
+        "train.dpo.loss_weights": None,
+        "train.dpo.label_smoothing": 0.0,
+        "train.dpo.num_train_epochs": 1.0,
+        "train.dpo.per_device_train_batch_size": 1,
+        "train.dpo.lr_scheduler_type": "cosine",
+        "train.dpo.warmup_steps": 0.1,
+        "train.dpo.max_grad_norm": 1.0,
+        "train.dpo.weight_decay": 0.0,
+        "train.dpo.gradient_checkpointing": False,
+        "train.dpo.disable_dropout": True,
+        "train.dpo.logging_steps": 10,
+        "train.dpo.eval_steps": 0.25,
+        "train.dpo.save_steps": 50,
+        "train.lora.r": 16,
+        "train.lora.lora_alpha": 32,
+        "train.lora.lora_dropout": 0.0,
+        "train.lora.target_modules": "all-linear",
+    }
+
+
+def test_keys_that_lidr_reads_itself_import_no_library() -> None:
+    code = "import sys; from lidr import config; config.load(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_iterations_may_branch(tmp_path: Path) -> None:
@@ -471,7 +636,7 @@ def test_only_models_of_the_file_are_models(name: str) -> None:
 def test_flatten_names_values_as_the_file_does() -> None:
     flat = config.flatten(config.load(ROOT / "params.yaml"))
     assert flat["seed"] == 42
-    assert flat["train.beta"] == config.load(ROOT / "params.yaml").train.beta
+    assert flat["train.dpo.beta"] == config.load(ROOT / "params.yaml").train.dpo["beta"]
     assert flat["iterations.m2.previous"] == "m1"
     assert list(flat["languages"]) == ["es", "de", "fr", "ru"]
     assert flat["base.revision"] is None

@@ -22,7 +22,7 @@ def experiments(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A copy in which three experiments have run: another beta here, two numbers of resamples from DVC's queue."""
     folder = small_pipeline.copy(reproduced, tmp_path_factory.mktemp("experiments") / "lidr")
     run("lidr", "track", cwd=folder)
-    run("dvc", "exp", "run", "--name", "higher", "--set-param", "train.beta=0.2", cwd=folder)
+    run("dvc", "exp", "run", "--name", "higher", "--set-param", "train.dpo.beta=0.2", cwd=folder)
     run("git", "checkout", "--quiet", "--", ".", cwd=folder)
     run("dvc", "checkout", "--quiet", cwd=folder)
     run("dvc", "exp", "run", "--queue", "--set-param", "compare.resamples=150,250", cwd=folder)

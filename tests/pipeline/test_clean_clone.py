@@ -84,7 +84,7 @@ def test_mlflow_has_the_speed_of_training_and_every_model(project: Path) -> None
 def test_dvc_shows_metrics_params_and_plots(project: Path) -> None:
     metrics = json.loads(run("dvc", "metrics", "show", "--json", cwd=project).splitlines()[-1])
     assert any("reports/mgsm/m2/metrics.json" in str(files) for files in metrics.values())
-    assert "train.beta" in run("dvc", "params", "diff", "--all", cwd=project)
+    assert "train.dpo.beta" in run("dvc", "params", "diff", "--all", cwd=project)
     assert any("reports/compare/metrics.json" in str(files) for files in metrics.values())
 
 

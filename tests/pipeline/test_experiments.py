@@ -18,8 +18,10 @@ def test_each_experiment_has_its_own_parent_with_the_whole_curve(experiments: Pa
     runs = store(experiments)
     parents = {run.data.tags["dvc.experiment"]: run for run in runs.experiments()}
     assert len(parents) == 3
-    beta = config.load(experiments / "profiles" / "lab.yaml").train.beta
-    settings = {(float(r.data.params["train.beta"]), int(r.data.params["compare.resamples"])) for r in parents.values()}
+    beta = config.load(experiments / "profiles" / "lab.yaml").train.dpo["beta"]
+    settings = {
+        (float(r.data.params["train.dpo.beta"]), int(r.data.params["compare.resamples"])) for r in parents.values()
+    }
     assert settings == {(0.2, 200), (beta, 150), (beta, 250)}
     for parent in parents.values():
         assert sorted(runs.history(parent, "mgsm accuracy/es")) == [0, 1, 2]
@@ -44,13 +46,13 @@ def test_show_lists_them_with_their_values(experiments: Path) -> None:
     shown = csv.DictReader(run("dvc", "exp", "show", "--csv", cwd=experiments).splitlines())
     found = {row["Experiment"]: row for row in shown if row["Experiment"]}
     assert len(found) == 3
-    assert found["higher"]["train.beta"] == "0.2"
+    assert found["higher"]["train.dpo.beta"] == "0.2"
     assert {row["compare.resamples"] for row in found.values()} == {"150", "200", "250"}
 
 
 def test_apply_brings_an_experiment_back(experiments: Path) -> None:
     run("dvc", "exp", "apply", "higher", cwd=experiments)
-    assert config.load(experiments / "params.yaml").train.beta == 0.2
+    assert config.load(experiments / "params.yaml").train.dpo["beta"] == 0.2
     assert "Data and pipelines are up to date" in run("dvc", "status", cwd=experiments)
     measured = json.loads((experiments / "reports/compare/metrics.json").read_text())
     runs = store(experiments)
@@ -66,5 +68,5 @@ def test_two_experiments_compare_from_mlflow_alone(experiments: Path) -> None:
     )
     said = run("lidr", "compare", "--runs", other, "higher", cwd=experiments)
     assert "   compare.resamples  150 | 200\n" in said
-    assert "   train.beta  " in said
+    assert "   train.dpo.beta  " in said
     assert "B - A at m2" in said

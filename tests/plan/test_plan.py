@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
-from factories import ROOT, edited
+from factories import ROOT, edited, with_train
 
 from lidr import config
 from lidr.cli import main
@@ -79,8 +79,8 @@ def test_lab_is_measured_as_it_is_when_loaded(tmp_path: Path, project_settings: 
     assert found is not None and unknown == ""
     assert found.parameters == sum(weight.numel() for weight in loaded.parameters())
     train = project_settings.train
-    assert train.lora_modules == "all-linear"
-    lora = LoraConfig(r=train.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    assert train.lora["target_modules"] == "all-linear"
+    lora = LoraConfig(r=train.lora["r"], target_modules="all-linear", task_type="CAUSAL_LM")
     trainable, _ = get_peft_model(loaded, lora).get_nb_trainable_parameters()
     assert found.adapter(train) == trainable
 
@@ -137,11 +137,15 @@ def test_memory_of_training_part_by_part(tmp_path: Path) -> None:
 def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
     llama = measured(tmp_path / "llama", LLAMA_8B)
     paper = profile("paper")
-    assert paper.train.gradient_checkpointing and paper.train.pairs_per_device == 1
-    assert memory.training(paper, llama).advice == "lower train.max_tokens"
-    train = msgspec.structs.replace(paper.train, gradient_checkpointing=False, pairs_per_device=2)
-    advice = memory.training(msgspec.structs.replace(paper, train=train), llama).advice
-    assert advice == "lower train.pairs_per_device or train.max_tokens, or turn train.gradient_checkpointing on"
+    dpo = paper.train.dpo
+    assert dpo["gradient_checkpointing"] and dpo["per_device_train_batch_size"] == 1
+    assert memory.training(paper, llama).advice == "lower train.dpo.max_length"
+    paper = with_train(paper, gradient_checkpointing=False, per_device_train_batch_size=2)
+    advice = memory.training(paper, llama).advice
+    assert advice == (
+        "lower train.dpo.per_device_train_batch_size or train.dpo.max_length, "
+        "or turn train.dpo.gradient_checkpointing on"
+    )
 
 
 def test_memory_of_generation_part_by_part(tmp_path: Path) -> None:

@@ -219,7 +219,10 @@ def test_aliases_that_multiply_end(root: Path) -> None:
     [
         (("  examples: 0", "  examples: 2"), "mgsm.examples: the style 'paper' takes no examples"),
         (("  wording: v1", "  wording: v0"), "translate.wording: 'v0' is no version of the wording"),
-        (("  pairs_per_step:", "  pairs_per_step: 12"), "train.pairs_per_step: a multiple of pairs_per_device"),
+        (
+            ("  pairs_per_step:", "  pairs_per_step: 12"),
+            "train.pairs_per_step: a multiple of train.dpo.per",
+        ),
         (("dominant: en", "dominant: es"), "languages: the dominant language 'es' must not stand here as well"),
     ],
     ids=lambda value: value[1].strip() if isinstance(value, tuple) else "",

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
+
 from lidr import config, paths
 from lidr.errors import naming
 from lidr.pairs.rules import Origin, Sides, sides
@@ -63,6 +65,7 @@ class Counts:
 
 def run(settings: config.Settings, iteration: str) -> Counts:
     """Write pairs and drops of the iteration, in prompt order, and count them."""
+    settings = msgspec.structs.replace(settings, pairs=settings.pairs_for(iteration))
     texts = read_texts(settings, iteration)
     prompts = len(texts.prompts[settings.dominant])
     pair_count, reasons = 0, Counter[str]()

@@ -75,7 +75,8 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
     answer = min(lengths.answer, settings.generate.max_new_tokens)
     translated = min(round(TRANSLATION_GROWTH * answer), settings.translate.max_new_tokens)
     pairs = count * directions
-    passes = pairs * train.epochs
+    most = 2 * train.dpo["max_length"]
+    passes = pairs * train.dpo["num_train_epochs"]
     return [
         Work(f"prompts@{name}", "files", asked),
         _generation(f"generate@{name}", asked, lengths, settings.generate.max_new_tokens),
@@ -91,8 +92,8 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
             "train",
             pairs,
             # One side of a pair is an answer, the other a translation; each is computed with its prompt.
-            tokens=round(passes * min(2 * lengths.prompt + answer + translated, 2 * train.max_tokens)),
-            most=round(passes * 2 * train.max_tokens),
+            tokens=round(passes * min(2 * lengths.prompt + answer + translated, most)),
+            most=round(passes * most),
         ),
     ]
 

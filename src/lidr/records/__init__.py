@@ -74,7 +74,7 @@ class DropReason(StrEnum):
     IDENTICAL = "identical"  # chosen and rejected are the same text
     REPEATED = "repeated"  # the chosen answer is stuck in a loop
     OFF_TARGET = "off_target"  # the chosen answer is not in the prompt's language
-    TOO_LONG = "too_long"  # prompt and answer exceed `train.max_tokens`: left out of training
+    TOO_LONG = "too_long"  # prompt and answer exceed `train.dpo.max_length`: left out of training
 
 
 class Source(Record, frozen=True):

@@ -2,7 +2,7 @@
 
     name     train m2 · beta 0.1                        parent   lab · beta 0.1 · 300 prompts
     tags     lidr.stage = train, lidr.model = m2, dvc.in.data/m2/pairs = 5f4d....dir, lidr.git.dirty = no, ...
-    params   train.beta = 0.1, seed = 42, ...
+    params   train.dpo.beta = 0.1, seed = 42, ...
 
 The state is the settings, the code and data of this package, and the pointers to imported data: its fingerprint is the
 same for every stage of one `dvc repro`, and for the next one that changes nothing.
@@ -208,11 +208,15 @@ def _clipped(tags: Mapping[str, str]) -> dict[str, str]:
 
 def _name(settings: config.Settings, stage: str, model: str | None) -> str:
     name = " ".join(filter(None, (stage, model)))
-    return f"{name} · beta {settings.train_for(model).beta:g}" if stage == "train" and model else name
+    return f"{name} · {_how(settings.train_for(model))}" if stage == "train" and model else name
 
 
 def _pipeline_name(settings: config.Settings) -> str:
-    return f"{settings.profile} · beta {settings.train.beta:g} · {settings.prompts.per_iteration:,} prompts"
+    return f"{settings.profile} · {_how(settings.train)} · {settings.prompts.per_iteration:,} prompts"
+
+
+def _how(train: config.Train) -> str:
+    return "sft" if train.objective == "sft" else f"beta {train.dpo['beta']:g}"
 
 
 def _model_tags(settings: config.Settings, model: str | None) -> dict[str, str]:
@@ -224,10 +228,12 @@ def _model_tags(settings: config.Settings, model: str | None) -> dict[str, str]:
 
 
 def _stage_params(settings: config.Settings, stage: str, model: str | None) -> dict[str, Any]:
+    if stage == "train" and model:
+        settings = msgspec.structs.replace(settings, train=settings.train_for(model))
+    if stage == "pairs" and model:
+        settings = msgspec.structs.replace(settings, pairs=settings.pairs_for(model))
     flat = config.flatten(settings)
     block = {name: value for name, value in flat.items() if name.startswith(f"{stage}.")}
-    if stage == "train" and model:
-        block = {f"train.{name}": value for name, value in msgspec.to_builtins(settings.train_for(model)).items()}
     return block | {name: flat[name] for name in _SHARED_PARAMS}
 
 
