@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compared_project import make_project
 from msgspec.structs import replace
-from test_compare import make_project
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare
 from lidr.compare.comparison import Benchmark, compare_models
 from lidr.compare.promotion import evidence
 from lidr.errors import InputError
-from lidr.evaluation import harness
+from lidr.evaluation.harness import stage as harness
 from lidr.evaluation.harness.items import family, items, language
 from lidr.evaluation.statistics import macro_comparison, macro_interval, task_comparison, task_interval
 from lidr.lab import world
