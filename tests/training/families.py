@@ -185,7 +185,7 @@ def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scr
     from trl.trainer.dpo_trainer import DPOTrainer
 
     from lidr.models.targets import target_modules
-    from lidr.training.trainer import arguments
+    from lidr.training.arguments import arguments
 
     class Plain(DPOTrainer):
         """On pairs that are token ids already."""

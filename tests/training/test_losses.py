@@ -18,7 +18,7 @@ pytest.importorskip("torch")
 import families
 from families import TOLERANCE, measure
 
-from lidr.training.trainer import arguments
+from lidr.training.arguments import arguments
 
 LOSSES: dict[str, dict[str, Any]] = {
     "sigmoid": {},

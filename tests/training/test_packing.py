@@ -118,6 +118,7 @@ def curve(
     from trl.trainer.dpo_trainer import DPOTrainer
 
     from lidr.training import trainer
+    from lidr.training.arguments import arguments
 
     values = msgspec.to_builtins(settings)
     values["engine"]["device"] = "cpu"
@@ -142,7 +143,7 @@ def curve(
         with_sft = msgspec.structs.replace(train, likelihood_mean="token")
         Plain(
             model=model,
-            args=trainer.arguments(with_sft, msgspec.convert(values, config.Settings), scratch),
+            args=arguments(with_sft, msgspec.convert(values, config.Settings), scratch),
             train_dataset=Dataset.from_list([dict(pair) for pair in pairs]),
             processing_class=tokenizer,
             peft_config=LoraConfig(**train.lora),

@@ -86,8 +86,10 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
 
 def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMetrics) -> Trained:
     """What `run` does in one process, or in each of several that share the folder `scratch`."""
-    from lidr.training import devices, launcher, throughput
-    from lidr.training.trainer import arguments, make
+    from lidr.training import devices, launcher
+    from lidr.training.arguments import arguments
+    from lidr.training.throughput import ThroughputCallback
+    from lidr.training.trainer import make
 
     train = settings.train_for(iteration)
     reference = policy.resolve(settings.iteration(iteration).previous)
@@ -110,7 +112,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     devices.use_one(args)
     model = _trainable_model(reference, train, str(args.device))
     trainer = make(model, chat.tokenizer, rows, train, settings, scratch, log, held_out, args)
-    trainer.add_callback(throughput.callback(rows, log))
+    trainer.add_callback(ThroughputCallback(rows, log))
     trainer.train(resume_from_checkpoint=checkpoints.newest(folder, say=launcher.is_first()))
     weights = trainer.adapter_weights()
     told = history(trainer.args, trainer.state)
