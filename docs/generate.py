@@ -103,7 +103,7 @@ def _result_tables(report: str) -> str:
 
 def params_document() -> dict[Path, str]:
     """Every key of params.yaml with what it may be and its default, from the classes of lidr.config."""
-    from lidr.config import blocks, evaluation
+    from lidr.config import blocks, evaluation, training
 
     parts = [
         "# params.yaml\n\nMade from the configuration's classes by `python docs/generate.py`. A key without a default "
@@ -113,6 +113,7 @@ def params_document() -> dict[Path, str]:
     for name, kind in get_type_hints(blocks.Settings).items():
         if isinstance(kind, type) and issubclass(kind, blocks.Section):
             parts += _block(f"`{name}`", kind)
+    parts += _block("`train.dpo`", training.Dpo) + _block("`train.lora`", training.Lora)
     parts += _block("`iterations.m<t>`", blocks.Iteration)
     for name in ("vllm", "openai", "ray"):
         parts += _block(f"`engine.{name}`", _section(get_type_hints(blocks.Engine)[name]))

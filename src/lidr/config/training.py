@@ -66,7 +66,7 @@ class Dpo(Struct, frozen=True, kw_only=True):
     per_device_train_batch_size: Count = 1
     lr_scheduler_type: Schedule = "cosine"
     warmup_steps: NotNegative = 0.1
-    max_grad_norm: NotNegative = 1.0
+    max_grad_norm: Positive = 1.0
     weight_decay: NotNegative = 0.0
     gradient_checkpointing: bool = False
     disable_dropout: bool = True
