@@ -183,12 +183,12 @@ def test_model_is_loaded_while_the_arguments_that_shard_it_are_alive(
 ) -> None:
     """transformers asks these arguments' configuration while it lives; what DeepSpeed does with it is not tested."""
     from lidr.models import policy
-    from lidr.training import trainer
+    from lidr.training import arguments
 
     monkeypatch.chdir(project)
     made: list[weakref.ref[Any]] = []
 
-    class Noted(trainer.DPOConfig):  # type: ignore[name-defined,misc]
+    class Noted(arguments.DPOConfig):  # type: ignore[name-defined,misc]
         def __post_init__(self) -> None:
             super().__post_init__()
             made.append(weakref.ref(self))
@@ -200,7 +200,7 @@ def test_model_is_loaded_while_the_arguments_that_shard_it_are_alive(
         assert [reference() is not None for reference in made] == [True]
         raise LoadedError
 
-    monkeypatch.setattr(trainer, "DPOConfig", Noted)
+    monkeypatch.setattr(arguments, "DPOConfig", Noted)
     monkeypatch.setattr(policy, "load_base", load)
     with pytest.raises(LoadedError):
         train.run(settings_with(), "m1")
