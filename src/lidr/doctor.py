@@ -13,7 +13,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -46,26 +46,10 @@ class Finding:
 
 def examine(settings: config.Settings) -> Iterator[Finding]:
     """Look at everything, one finding at a time."""
-    looks: list[Callable[[config.Settings], Finding]] = [
-        _python,
-        _packages,
-        _device,
-        _training,
-        _memory,
-        _disk,
-        _git,
-        _dvc,
-        _mlflow,
-        _engine,
-        _base,
-        _prompts,
-        _mgsm,
-        _alpaca,
-        _baseline,
-        _judge,
-    ]
-    for look in looks:
-        yield look(settings)
+    machine = (_python, _packages, _device, _training, _memory, _disk, _git, _dvc, _mlflow, _engine, _base)
+    yield from (look(settings) for look in machine)
+    yield from _data(settings)
+    yield _judge(settings)
 
 
 def _python(_: config.Settings) -> Finding:
@@ -179,8 +163,8 @@ def _answers(uri: str) -> bool:
 
 def _engine(settings: config.Settings) -> Finding:
     engine = settings.engine
-    for library, extra, needed in (("vllm", "gpu", engine.vllm), ("ray", "ray", engine.ray)):
-        if needed is not None and importlib.util.find_spec(library) is None:
+    for library, extra in (used.library for used in (engine, engine.here) if used and used.library):
+        if importlib.util.find_spec(library) is None:
             return Finding("engine", False, f"{library} is not installed: `pip install 'lidr[{extra}]'`")
     if settings.base.quantization is not None and not quantization.is_installed():
         return Finding("engine", False, quantization.INSTALL)
@@ -197,31 +181,25 @@ def _base(settings: config.Settings) -> Finding:
     return Finding("base", True, base.model if base.revision is None else f"{base.model} at {base.revision}")
 
 
-def _prompts(settings: config.Settings) -> Finding:
-    if settings.prompts.is_on_hub:
-        return Finding("prompts", None, f"{settings.prompts.source}: fetched by the stage")
-    listed = settings.prompts.translation_requests
-    missing = _missing(settings, listed) if listed and listed != config.RULE else ""
-    return _source("prompts", settings, settings.prompts.source, missing)
+def _data(settings: config.Settings) -> Iterator[Finding]:
+    """The files that prompts and evaluations are read from."""
+    prompts, baseline = settings.prompts, settings.baseline
+    if prompts.is_on_hub:
+        yield Finding("prompts", None, f"{prompts.source}: fetched by the stage")
+    else:
+        listed = prompts.translation_requests
+        yield _source("prompts", settings, prompts.source, *([listed] if listed and listed != config.RULE else []))
+    yield _source("mgsm", settings, settings.mgsm.source)
+    yield _source("alpaca", settings, settings.alpaca.source)
+    if baseline.is_published:
+        yield _source("baseline", settings, baseline.source)
+    else:
+        yield Finding("baseline", True, f"{baseline.model}, made by the pipeline")
 
 
-def _mgsm(settings: config.Settings) -> Finding:
-    return _source("mgsm", settings, settings.mgsm.source)
-
-
-def _alpaca(settings: config.Settings) -> Finding:
-    return _source("alpaca", settings, settings.alpaca.source)
-
-
-def _baseline(settings: config.Settings) -> Finding:
-    if not settings.baseline.is_published:
-        return Finding("baseline", True, f"{settings.baseline.model}, made by the pipeline")
-    return _source("baseline", settings, settings.baseline.source)
-
-
-def _source(name: str, settings: config.Settings, path: str, missing: str = "") -> Finding:
-    missing = ("" if path == config.LAB else _missing(settings, path)) or missing
-    return Finding(name, not missing, missing or path)
+def _source(name: str, settings: config.Settings, *needed: str) -> Finding:
+    missing = [advice for path in needed if path != config.LAB and (advice := _missing(settings, path))]
+    return Finding(name, not missing, missing[0] if missing else needed[0])
 
 
 def _missing(settings: config.Settings, path: str) -> str:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lidr import config
-from lidr.audit.normalise import ngram_length, ngrams, words
+from lidr.pairs.normalise import ngram_length, ngrams, words
 from lidr.records import Prompt, Record
 
 if TYPE_CHECKING:

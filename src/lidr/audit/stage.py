@@ -20,6 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lidr import config, paths
 from lidr.audit import (
     contamination,
@@ -54,6 +56,7 @@ CHUNK, WORTH_A_POOL = 200, 5
 
 def run(settings: config.Settings, iteration: str) -> Report:
     """Measure and write; raises InputError where the iteration's files contradict each other."""
+    settings = msgspec.structs.replace(settings, pairs=settings.pairs_for(iteration))
     previous = drift.previous_metrics(settings, iteration)
     report = measure(settings, iteration, previous, contamination.evaluation_items(settings))
     write(report, paths.audit(iteration))

@@ -18,13 +18,15 @@ from lidr.config.blocks import (
     Iteration,
     Pairs,
     Prompts,
+    Score,
     Settings,
     Tracking,
     Translate,
+    TranslationServer,
     flatten,
     iteration_number,
 )
-from lidr.config.engines import Engine, Ray, Server, Vllm
+from lidr.config.engines import Engine
 from lidr.config.evaluation import Alpaca, Baseline, Harness, Judge, LabJudge, LocalJudge, Mgsm, OpenAIJudge
 from lidr.config.reading import load
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
@@ -54,13 +56,12 @@ __all__ = [
     "OpenAIJudge",
     "Pairs",
     "Prompts",
-    "Ray",
-    "Server",
+    "Score",
     "Settings",
     "Tracking",
     "Train",
     "Translate",
-    "Vllm",
+    "TranslationServer",
     "flatten",
     "iteration_number",
     "load",

@@ -6,6 +6,7 @@ class Compare(Section, frozen=True):
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated
 
@@ -35,3 +36,10 @@ Problem = tuple[Place, str]
 
 class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Base of all blocks of params.yaml: a key without a default must be there, and no key that is not here may."""
+
+
+def address_problems(where: Place, address: str) -> list[Problem]:
+    """What is wrong with a server's address, which the message does not repeat: it may hold a password."""
+    if re.fullmatch(r"https?://[^\s@?#]+", address):
+        return []
+    return [(where, "an address such as 'https://api.openai.com/v1' is expected, without user, key or query")]

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import Any, Literal
 
@@ -16,10 +16,14 @@ from lidr.engines.base import Completion, Request, Sampling, open_engine
 from lidr.engines.shards import generate_in_shards
 from lidr.models.policy import Policy
 from lidr.records import Prompt
+from lidr.records.code_switching import Sentences
 from lidr.records.prompt_templates import prompt_conversation
 
 # Figures by language, and their plain average under `average`.
 Metrics = dict[str, dict[str, float]]
+
+# Beside the share `code_switching`: the sentences that it is a share of, and answers in which none was judged.
+SENTENCE_COUNTS = ("code_switching_sentences", "code_switching_abstained")
 
 
 def lab_items(
@@ -73,6 +77,15 @@ def _by_stop_strings(
 def key(item: Prompt) -> str:
     """What joins an item and its completion: id and language."""
     return f"{item.id}:{item.lang}"
+
+
+def code_switching(answers: Iterable[Sentences]) -> dict[str, float]:
+    """The share of judged sentences that are in another language, where there are any, and the counts beside it."""
+    counts = list(answers)
+    judged = sum(sentences.judged for sentences in counts)
+    share = {"code_switching": sum(sentences.other for sentences in counts) / judged} if judged else {}
+    abstained = sum(not sentences.judged for sentences in counts)
+    return share | dict(zip(SENTENCE_COUNTS, (judged, abstained), strict=True))
 
 
 def rounded(figures: dict[str, Any]) -> dict[str, float]:

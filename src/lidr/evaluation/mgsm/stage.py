@@ -6,7 +6,8 @@
 
 Answers are generated greedily and kept with each scorer's verdict in reports/mgsm/m1/answers.jsonl; metrics.json beside
 it holds the figures of each language and their plain average, with the number of languages `without_wording`: their
-answers are read by English's phrases and by the last number alone.
+answers are read by English's phrases and by the last number alone. `off_target` is the paper's rate, of whole answers;
+`code_switching` is the share of sentences in another language (docs/language.md).
 """
 
 from __future__ import annotations
@@ -20,19 +21,29 @@ from lidr import config, paths
 from lidr.engines.base import Completion
 from lidr.engines.shards import discard
 from lidr.errors import InputError
-from lidr.evaluation.answers import Metrics, ask, key, rounded
+from lidr.evaluation.answers import SENTENCE_COUNTS, Metrics, ask, code_switching, key, rounded
 from lidr.evaluation.mgsm.extraction.words import has_words
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.numbers import score
 from lidr.evaluation.statistics import wilson
 from lidr.models import policy
 from lidr.records import Answer, FinishReason, Prompt, PromptKind, Source
+from lidr.records.code_switching import Sentences, count
 from lidr.records.jsonl import write_json, write_rows
 from lidr.records.langid import is_off_target, is_supported
 
 STAGE = "mgsm"
 # A source's folder holds one of these for each language; the first that is there is taken.
 FILE_NAMES = ("mgsm_{lang}.jsonl", "mgsm_{lang}.tsv", "{lang}.jsonl", "{lang}.tsv")
+MEANS = (
+    "accuracy",
+    "accuracy_strict",
+    "accuracy_flexible",
+    "off_target",
+    "code_switching",
+    "unparseable",
+    "truncated",
+)
 EXAMPLE_NAMES = ("mgsm_{lang}_train.jsonl", "mgsm_{lang}_train.tsv", "{lang}_train.jsonl", "{lang}_train.tsv")
 
 
@@ -83,6 +94,7 @@ def judge(settings: config.Mgsm, problem: Prompt, completion: Completion) -> Ans
     asked_in = "en" if settings.style == "en_cot" else problem.lang
     scores = score(completion.text, int(str(problem.answer)), problem.lang, phrase_lang=asked_in)
     candidates = [lang for lang in settings.languages if is_supported(lang)]
+    sentences = count(completion.text, asked_in, candidates) if is_supported(asked_in) else Sentences(0, 0)
     return Answer(
         id=problem.id,
         lang=problem.lang,
@@ -96,6 +108,8 @@ def judge(settings: config.Mgsm, problem: Prompt, completion: Completion) -> Ans
         flexible=scores.lm_eval_flexible,
         parsed=scores.parsed,
         off_target=is_supported(asked_in) and is_off_target(completion.text, asked_in, candidates),
+        sentences=sentences.judged,
+        other_sentences=sentences.other,
     )
 
 
@@ -140,10 +154,12 @@ def summarise(answers: Sequence[Answer], languages: Sequence[str], confidence: f
     """Accuracy with its Wilson interval, the other scorers and the counts, by language and on average."""
     metrics = {lang: _figures([a for a in answers if a.lang == lang], confidence) for lang in languages}
     figures: dict[str, Any] = {
-        name: fmean(by_name[name] for by_name in metrics.values())
-        for name in ("accuracy", "accuracy_strict", "accuracy_flexible", "off_target", "unparseable", "truncated")
+        name: fmean(values)
+        for name in MEANS
+        if (values := [by_name[name] for by_name in metrics.values() if name in by_name])
     }
-    counts = {"n": len(answers), "without_wording": len(without_wording(languages))}
+    counts = {name: sum(by_name[name] for by_name in metrics.values()) for name in SENTENCE_COUNTS}
+    counts |= {"n": len(answers), "without_wording": len(without_wording(languages))}
     return metrics | {"average": rounded(figures | counts)}
 
 
@@ -163,6 +179,7 @@ def _figures(answers: Sequence[Answer], confidence: float) -> dict[str, float]:
             "accuracy_strict": sum(a.strict for a in answers) / n,
             "accuracy_flexible": sum(a.flexible for a in answers) / n,
             "off_target": sum(a.off_target for a in answers) / n,
+            **code_switching(Sentences(a.sentences, a.other_sentences) for a in answers),
             "unparseable": sum(not a.parsed for a in answers) / n,
             "truncated": sum(a.finish_reason is FinishReason.LENGTH for a in answers) / n,
             "n": n,
