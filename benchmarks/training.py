@@ -177,25 +177,21 @@ def compared(ours: list[dict[str, Any]], peer: list[dict[str, Any]]) -> dict[str
     mine, theirs = ours[0], peer[0]
     if (mine["pairs"], mine["tokens"]) != (theirs["pairs"], theirs["tokens"]):
         raise SystemExit(f"not the same work: {mine['tokens']} tokens here, {theirs['tokens']} at the peer")
-    difference = largest_difference(mine["losses"][:STEPS], theirs["losses"][:STEPS])
+    steps = list(zip(mine["losses"], theirs["losses"], strict=True))[:STEPS]
+    difference = max(abs(a - b) / abs(b) for a, b in steps)
     if difference > TOLERANCE:
         raise SystemExit(f"not the same training: losses differ by {difference:.2g} of their size")
     runs = {"ours": ours, "peer": peer}
     return {
         "pairs": mine["pairs"],
         "tokens": mine["tokens"],
-        "steps_compared": min(STEPS, len(mine["losses"])),
+        "steps_compared": len(steps),
         "loss_difference": difference,
         **costs(runs),
         "pairs_per_second": {
             side: [round(run["pairs"] / run["seconds"], 3) for run in found] for side, found in runs.items()
         },
     }
-
-
-def largest_difference(ours: list[float], theirs: list[float]) -> float:
-    """The largest difference of two curves, step by step, as a share of the loss."""
-    return max(abs(a - b) / abs(b) for a, b in zip(ours, theirs, strict=True))
 
 
 def _pairs_file() -> Path:
