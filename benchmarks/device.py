@@ -59,7 +59,8 @@ def settings(kind: str) -> config.Settings:
     values["base"] |= {"model": RANDOM}
     values["engine"] |= {"device": kind, "dtype": DTYPES[kind], "processes": None}
     values["engine"] |= {"tokens_per_batch": TOKENS_PER_BATCH[kind]}
-    values["train"] |= {"dtype": DTYPES[kind], "max_tokens": LONGEST + 24, "epochs": 1}
+    values["train"]["dtype"] = DTYPES[kind]
+    values["train"]["dpo"] |= {"max_length": LONGEST + 24, "num_train_epochs": 1}
     return msgspec.convert(values, config.Settings)
 
 

@@ -28,7 +28,7 @@ SMALLER = {
     "  - m2\n": "",
     "  m2:\n    previous: m1\n": "",
     # What is left of m2's block.
-    "    train:\n      learning_rate: 2.5e-4 ": "",
+    "    train:\n      dpo:\n        learning_rate: 2.5e-4 ": "",
 }
 
 

@@ -1,11 +1,11 @@
 """params.yaml as typed settings: complete, checked, with the line of whatever is wrong.
 
     >>> settings = load(Path("params.yaml"))
-    >>> settings.train_for("m2").beta
+    >>> settings.train_for("m2").dpo["beta"]
     0.1
 
-There are no defaults: a profile is a complete file, so that what a run used is what its params.yaml says. YAML is read
-as DVC reads it (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwegian.
+A key that is not in the file has the default of its class, and MLflow gets all values. YAML is read as DVC reads it
+(YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwegian.
 """
 
 from lidr.config.blocks import (
@@ -21,7 +21,6 @@ from lidr.config.blocks import (
     Score,
     Settings,
     Tracking,
-    Train,
     Translate,
     TranslationServer,
     flatten,
@@ -31,6 +30,7 @@ from lidr.config.engines import Engine
 from lidr.config.evaluation import Alpaca, Baseline, Harness, Judge, LabJudge, LocalJudge, Mgsm, OpenAIJudge
 from lidr.config.reading import load
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
+from lidr.config.training import Train
 
 __all__ = [
     "DATE",
