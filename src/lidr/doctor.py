@@ -21,6 +21,7 @@ from pathlib import Path
 from lidr import config, paths, profiles
 from lidr.config import quantization
 from lidr.errors import LidrError
+from lidr.evaluation.alpaca import Alpaca
 from lidr.git import git
 from lidr.models import folder as model
 from lidr.models import policy
@@ -59,13 +60,13 @@ def examine(settings: config.Settings) -> Iterator[Finding]:
         _engine,
         _base,
         _prompts,
-        _mgsm,
-        _alpaca,
-        _baseline,
-        _judge,
     ]
     for look in looks:
         yield look(settings)
+    for name, block in settings.generative.items():
+        yield _source(name, settings, block.source)
+    yield _baseline(settings)
+    yield _judge(settings)
 
 
 def _python(_: config.Settings) -> Finding:
@@ -205,14 +206,6 @@ def _prompts(settings: config.Settings) -> Finding:
     return _source("prompts", settings, settings.prompts.source, missing)
 
 
-def _mgsm(settings: config.Settings) -> Finding:
-    return _source("mgsm", settings, settings.mgsm.source)
-
-
-def _alpaca(settings: config.Settings) -> Finding:
-    return _source("alpaca", settings, settings.alpaca.source)
-
-
 def _baseline(settings: config.Settings) -> Finding:
     if not settings.baseline.is_published:
         return Finding("baseline", True, f"{settings.baseline.model}, made by the pipeline")
@@ -235,7 +228,7 @@ def _missing(settings: config.Settings, path: str) -> str:
 
 
 def _judge(settings: config.Settings) -> Finding:
-    judge = settings.alpaca.judge
+    judge = settings.block(Alpaca).judge
     if isinstance(judge, config.LocalJudge):
         folder = Path(judge.model)
         made_here = folder.is_relative_to(paths.MODELS)

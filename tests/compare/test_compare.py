@@ -21,6 +21,7 @@ from lidr.compare import report
 from lidr.compare import stage as compare
 from lidr.compare.comparison import Comparison, compare_models
 from lidr.errors import InputError
+from lidr.evaluation.harness import Harness
 from lidr.records import Answer, FinishReason, Verdict
 from lidr.records.jsonl import write_rows
 
@@ -71,12 +72,12 @@ def verdict(model: str, lang: str, row: int) -> Verdict:
 
 def write_answers(model: str, change: Change = lambda row: row) -> None:
     rows = [change(answer(model, lang, row)) for lang in LANGUAGES for row in range(ITEMS)]
-    write_rows(paths.mgsm(model) / paths.ANSWERS, rows)
+    write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, rows)
 
 
 def write_verdicts(model: str, change: Callable[[Verdict], Verdict] = lambda row: row) -> None:
     rows = [change(verdict(model, lang, row)) for lang in LANGUAGES for row in range(ITEMS)]
-    write_rows(paths.alpaca(model) / paths.VERDICTS, rows)
+    write_rows(paths.evaluation("alpaca", model) / paths.VERDICTS, rows)
 
 
 def make_project() -> config.Settings:
@@ -94,7 +95,7 @@ def make_project() -> config.Settings:
         mgsm=replace(committed.mgsm, languages=LANGUAGES),
         alpaca=replace(committed.alpaca, languages=LANGUAGES),
         baseline=config.Baseline(model="m0", source="models/m0"),
-        harness=config.Harness(),
+        harness=Harness(),
         compare=replace(committed.compare, confidence=0.95),
     )
 
@@ -228,7 +229,7 @@ def test_table_for_the_terminal(result: Result) -> None:
 
 
 def test_sentences_say_what_changed_and_what_did_not(result: Result) -> None:
-    mgsm = result.comparison.benchmarks[0]
+    mgsm = result.comparison.results[0]
     assert report.sentence(result.comparison, mgsm, "m2", "m0", "es").startswith("es: +83.3 points [")
     assert report.sentence(result.comparison, mgsm, "m2", "m0", "es").endswith(
         "], p = 0.006 (Holm), n = 12 (10 gained, 0 lost)"
@@ -252,7 +253,7 @@ def test_signs_and_small_p_values() -> None:
 
 
 def test_samples_are_those_gained_and_lost(result: Result) -> None:
-    mgsm, alpaca = result.comparison.benchmarks
+    mgsm, alpaca = result.comparison.results
     assert [(sample.lang, sample.gained) for sample in mgsm.samples if not sample.gained] == [("it", False)]
     lost = mgsm.samples[-1]
     assert (lost.id, lost.expected, [reply.outcome for reply in lost.replies]) == (
@@ -352,7 +353,7 @@ def test_a_plot_of_more_languages_than_colours_uses_them_again(settings: config.
     many = ("en", "es", "de", "fr", "ru", "it", "pt", "nl", "pl", "sv", "da")
     for model in RIGHT:
         rows = [replace(answer(model, "en", row), lang=lang) for lang in many for row in range(2)]
-        write_rows(paths.mgsm(model) / paths.ANSWERS, rows)
+        write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, rows)
     compare.run(replace(settings, mgsm=replace(settings.mgsm, languages=many)))
     text = (paths.compare() / "mgsm.svg").read_text("utf-8")
     names = [word for word in readable(ElementTree.fromstring(text)) if word.endswith(" 100.0")]
@@ -388,7 +389,7 @@ def test_rows_that_do_not_fit_are_named_and_nothing_is_overwritten(
     paths.compare().mkdir(parents=True)
     (paths.compare() / "index.html").write_text("old", "utf-8")
     rows = [answer("m2", lang, row) for lang in LANGUAGES for row in range(ITEMS)]
-    write_rows(paths.mgsm("m2") / paths.ANSWERS, change(rows))
+    write_rows(paths.evaluation("mgsm", "m2") / paths.ANSWERS, change(rows))
     with pytest.raises(InputError) as error:
         compare.run(settings)
     assert str(error.value).startswith(f"reports/mgsm/m2/answers.jsonl: {message}")
@@ -399,15 +400,16 @@ def test_a_missing_report_and_a_language_without_verdicts_are_named(settings: co
     write_verdicts("m2", lambda row: replace(row, preference=None) if row.lang == "it" else row)
     with pytest.raises(InputError, match=r"alpaca/m2/verdicts\.jsonl: not one row in 'it' is judged"):
         compare.run(settings)
-    shutil.rmtree(paths.alpaca("m2"))
+    shutil.rmtree(paths.evaluation("alpaca", "m2"))
     with pytest.raises(InputError, match=r"alpaca/m2/verdicts\.jsonl: no such file"):
         compare.run(settings)
 
 
 def test_one_model_in_one_language_has_nothing_to_compare(settings: config.Settings) -> None:
     for model in RIGHT:
-        write_rows(paths.mgsm(model) / paths.ANSWERS, [answer(model, "es", row) for row in range(ITEMS)])
-        write_rows(paths.alpaca(model) / paths.VERDICTS, [verdict(model, "es", row) for row in range(ITEMS)])
+        write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, [answer(model, "es", row) for row in range(ITEMS)])
+        verdicts = [verdict(model, "es", row) for row in range(ITEMS)]
+        write_rows(paths.evaluation("alpaca", model) / paths.VERDICTS, verdicts)
     one = replace(
         settings,
         models=("m0",),

@@ -13,10 +13,11 @@ from test_compare import make_project
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare
-from lidr.compare.comparison import Benchmark, compare_models
+from lidr.compare.comparison import Results, compare_models
 from lidr.compare.promotion import evidence
 from lidr.errors import InputError
-from lidr.evaluation import harness
+from lidr.evaluation.harness import Harness
+from lidr.evaluation.harness import stage as harness
 from lidr.evaluation.harness.items import family, items, language
 from lidr.evaluation.statistics import macro_comparison, macro_interval, task_comparison, task_interval
 from lidr.lab import world
@@ -189,14 +190,14 @@ def rows(model: str, right: dict[str, dict[str, int]] = RIGHT) -> list[HarnessIt
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
     monkeypatch.chdir(tmp_path)
-    made = replace(make_project(), harness=config.Harness(tasks=("sums", "plain")))
+    made = replace(make_project(), harness=Harness(tasks=("sums", "plain")))
     for model in made.models:
         harness.write(made, model, rows(model))
     return made
 
 
-def measured(settings: config.Settings) -> Benchmark:
-    return {benchmark.name: benchmark for benchmark in compare_models(settings).benchmarks}["harness"]
+def measured(settings: config.Settings) -> Results:
+    return {results.benchmark.name: results for results in compare_models(settings).results}["harness"]
 
 
 def test_tasks_are_compared_item_by_item(settings: config.Settings) -> None:
@@ -241,7 +242,7 @@ def test_page_report_table_and_figure_show_it(settings: config.Settings) -> None
     drawn = (folder / "harness.svg").read_text("utf-8")
     assert ">sums 100.0" in drawn and ">plain 50.0" in drawn
     assert compare.headline(comparison, "m2")["harness score/sums_es"] == 1.0
-    scores = [item for item in comparison.benchmarks[2].items if item["id"] == "sums:5" and item["lang"] == "sums_es"]
+    scores = [item for item in comparison.results[2].items if item["id"] == "sums:5" and item["lang"] == "sums_es"]
     assert [(item["m0"], item["m1"], item["m2"]) for item in scores] == [(0.0, 1.0, 1.0)]
 
 
@@ -272,11 +273,11 @@ def test_a_significant_loss_stands_against_promotion(settings: config.Settings) 
 
 
 def test_without_tasks_there_is_nothing_to_measure(settings: config.Settings) -> None:
-    alone = replace(settings, harness=config.Harness())
+    alone = replace(settings, harness=Harness())
     assert harness.run(alone, "m1") == {}
-    assert (paths.harness("m1") / paths.ITEMS).read_bytes() == b""
-    assert json.loads((paths.harness("m1") / paths.METRICS).read_bytes())["tasks"] == {}
-    assert [benchmark.name for benchmark in compare_models(alone).benchmarks] == ["mgsm", "alpaca"]
+    assert (paths.evaluation("harness", "m1") / paths.ITEMS).read_bytes() == b""
+    assert json.loads((paths.evaluation("harness", "m1") / paths.METRICS).read_bytes())["tasks"] == {}
+    assert [results.benchmark.name for results in compare_models(alone).results] == ["mgsm", "alpaca"]
 
 
 def test_an_unknown_task_is_named(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +287,7 @@ def test_an_unknown_task_is_named(settings: config.Settings, monkeypatch: pytest
 
     lab = TaskManager(include_defaults=False, include_path=str(FOLDER))
     monkeypatch.setattr(asking, "_task_manager", lambda harness: lab)
-    asked = replace(settings, harness=config.Harness(tasks=("lab_sum_es",), include_path="lab"))
+    asked = replace(settings, harness=Harness(tasks=("lab_sum_es",), include_path="lab"))
     with pytest.raises(InputError, match="has no task 'lab_sum_es'; near to it: lab_sums_es"):
         asking.ask(asked, "m0")
 
@@ -353,7 +354,7 @@ def test_items_are_those_of_the_harness_on_the_exported_model(root: Path, own: b
     folder, arguments = FOLDER, {"apply_chat_template": True}
     if own:
         folder, arguments = paths.SOURCES / "own", {"num_fewshot": 2}
-        asked = config.Harness(tasks=("own_es",), limit=12, batch_size=5, num_fewshot=2, include_path=str(folder))
+        asked = Harness(tasks=("own_es",), limit=12, batch_size=5, num_fewshot=2, include_path=str(folder))
         folder.mkdir(parents=True)
         (folder / "own.yaml").write_text(OWN_TASK)
         for split, lang in (("train", "en"), ("test", "es")):
@@ -362,7 +363,7 @@ def test_items_are_those_of_the_harness_on_the_exported_model(root: Path, own: b
     settings = replace(settings, harness=asked, engine=replace(settings.engine, device="cpu"))
     write_adapter(settings, base.run(settings).fingerprint)
     harness.run(settings, "m1")
-    written = list(read_rows(paths.harness("m1") / paths.ITEMS, HarnessItem))
+    written = list(read_rows(paths.evaluation("harness", "m1") / paths.ITEMS, HarnessItem))
     export.run(settings, "m1", root / "exported")
     theirs = simple_evaluate(
         model="hf",
@@ -381,7 +382,7 @@ def test_items_are_those_of_the_harness_on_the_exported_model(root: Path, own: b
     assert len(written) == 12 * len(asked.tasks)
     if not own:
         assert 0 < sum(row.score for row in written) < len(written)
-    report = json.loads((paths.harness("m1") / paths.METRICS).read_bytes())["tasks"]
+    report = json.loads((paths.evaluation("harness", "m1") / paths.METRICS).read_bytes())["tasks"]
     for task, figures in report.items():
         metric = figures["metric"]
         assert figures["score"] == pytest.approx(theirs["results"][task][f"{metric},none"], abs=1e-6)

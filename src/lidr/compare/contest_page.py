@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from lidr import config
+from lidr.evaluation.alpaca import Alpaca
 from lidr.evaluation.alpaca.stage import outcome
-from lidr.evaluation.answers import Metrics
 from lidr.evaluation.judges.base import is_flipped
+from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import Interval, macro_interval
 from lidr.pages import browsable, render
 from lidr.records import FinishReason, Verdict
@@ -38,7 +39,7 @@ def html(settings: config.Settings, model: str, other: str, metrics: Metrics, ve
         heading=_heading(metrics[places[0]], model, other),
         rows=[_row(place, metrics[place]) for place in (places if len(places) == 1 else [*places, AVERAGE])],
         facts=_facts(settings, metrics),
-        orders=settings.alpaca.judge.in_both_orders,
+        orders=settings.block(Alpaca).judge.in_both_orders,
         confidence=f"{settings.compare.confidence:.0%}",
         browse=browsable([_entry(verdict, model, other) for verdict in verdicts], "rows"),
     )
@@ -46,7 +47,7 @@ def html(settings: config.Settings, model: str, other: str, metrics: Metrics, ve
 
 def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> Interval | None:
     """The win rate's average over languages, from the items judged in all of them; None where there is no such item."""
-    by_language: dict[str, dict[str, float]] = {lang: {} for lang in settings.alpaca.languages}
+    by_language: dict[str, dict[str, float]] = {lang: {} for lang in settings.block(Alpaca).languages}
     for verdict in verdicts:
         if verdict.preference is not None:
             by_language[verdict.lang][verdict.id] = 100 * (verdict.preference - 1)
@@ -120,10 +121,10 @@ def _rate(figures: dict[str, float], name: str, low: str, high: str) -> str:
 
 
 def _facts(settings: config.Settings, metrics: Metrics) -> list[tuple[str, str]]:
-    judge = settings.alpaca.judge
+    judge = settings.block(Alpaca).judge
     named = [("model of the judge", judge.model)] if not isinstance(judge, config.LabJudge) else []
     asked = [("endpoint", judge.endpoint)] if isinstance(judge, config.OpenAIJudge) else []
-    facts = [("judge", judge.name), *named, *asked, ("instructions", settings.alpaca.source)]
+    facts = [("judge", judge.name), *named, *asked, ("instructions", settings.block(Alpaca).source)]
     spent = metrics[AVERAGE]
     if "judge_prompt_tokens" in spent:
         tokens = f"{spent['judge_prompt_tokens']:,} in, {spent['judge_completion_tokens']:,} out"

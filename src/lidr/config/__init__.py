@@ -6,7 +6,11 @@
 
 There are no defaults: a profile is a complete file, so that what a run used is what its params.yaml says. YAML is read
 as DVC reads it (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwegian.
+
+`Settings` has the blocks of all benchmarks. Their packages import this one, so it is made when it is first asked for.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from lidr.config.blocks import (
     Audit,
@@ -18,7 +22,6 @@ from lidr.config.blocks import (
     Iteration,
     Pairs,
     Prompts,
-    Settings,
     Tracking,
     Train,
     Translate,
@@ -26,9 +29,12 @@ from lidr.config.blocks import (
     iteration_number,
 )
 from lidr.config.engines import Engine, Ray, Server, Vllm
-from lidr.config.evaluation import Alpaca, Baseline, Harness, Judge, LabJudge, LocalJudge, Mgsm, OpenAIJudge
-from lidr.config.reading import load
+from lidr.config.evaluation import Baseline, Generative, Judge, LabJudge, LocalJudge, OpenAIJudge
+from lidr.config.reading import load, settings_type
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
+
+if TYPE_CHECKING:
+    from lidr.config.blocks import Settings
 
 __all__ = [
     "DATE",
@@ -36,7 +42,6 @@ __all__ = [
     "HUB",
     "LAB",
     "RULE",
-    "Alpaca",
     "Audit",
     "Base",
     "Baseline",
@@ -44,13 +49,12 @@ __all__ = [
     "Engine",
     "Fields",
     "Generate",
-    "Harness",
+    "Generative",
     "Hub",
     "Iteration",
     "Judge",
     "LabJudge",
     "LocalJudge",
-    "Mgsm",
     "OpenAIJudge",
     "Pairs",
     "Prompts",
@@ -65,3 +69,9 @@ __all__ = [
     "iteration_number",
     "load",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Settings":
+        return settings_type()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,20 +5,20 @@ train:
   alpha: 20.0
   ...
 
-Engines and evaluations are in modules of their own.
+Engines are in a module of their own, benchmarks in their packages (lidr.evaluation).
 """
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from lidr import paths
 from lidr.config.engines import Engine
-from lidr.config.evaluation import Alpaca, Baseline, Harness, Mgsm
+from lidr.config.evaluation import Baseline, Generative
 from lidr.config.section import (
     DATE,
     HUB,
@@ -173,8 +173,11 @@ class Tracking(Section, frozen=True):
     system_metrics: bool = False
 
 
+Block = TypeVar("Block", bound=Section)
+
+
 class Settings(Section, frozen=True):
-    """The whole of params.yaml."""
+    """The whole of params.yaml, but for the blocks of benchmarks, which `lidr.config.reading` adds."""
 
     profile: str
     seed: WholeNumber
@@ -188,11 +191,8 @@ class Settings(Section, frozen=True):
     generate: Generate
     translate: Translate
     train: Train
-    mgsm: Mgsm
-    alpaca: Alpaca
     pairs: Pairs = Pairs()
     baseline: Baseline = Baseline()
-    harness: Harness = Harness()
     audit: Audit = Audit()
     compare: Compare = Compare()
     tracking: Tracking = Tracking()
@@ -201,6 +201,20 @@ class Settings(Section, frozen=True):
     def all_languages(self) -> Languages:
         """The dominant language, then the others that are trained on."""
         return (self.dominant, *self.languages)
+
+    @property
+    def benchmarks(self) -> dict[str, Section]:
+        """The blocks of benchmarks by their names."""
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name not in Settings.__struct_fields__}
+
+    @property
+    def generative(self) -> dict[str, Generative]:
+        """Those whose items models answer through the engine."""
+        return {name: block for name, block in self.benchmarks.items() if isinstance(block, Generative)}
+
+    def block(self, kind: type[Block]) -> Block:
+        """The block of a benchmark by its class."""
+        return next(block for block in self.benchmarks.values() if isinstance(block, kind))
 
     def iteration(self, name: str) -> Iteration:
         """The iteration's block; raises InputError where there is none."""

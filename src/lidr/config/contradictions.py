@@ -15,9 +15,8 @@ from lidr import paths
 from lidr.config import quantization
 from lidr.config.blocks import Prompts, Settings, Train, flatten, iteration_number
 from lidr.config.engines import Ray, Server, Vllm
-from lidr.config.evaluation import Alpaca, Harness, LabJudge, Mgsm, OpenAIJudge
 from lidr.config.explanations import explain
-from lidr.config.section import GENERATOR, HUB, LAB, RULE, Place, Problem
+from lidr.config.section import GENERATOR, HUB, LAB, RULE, Problem, address_problems
 from lidr.errors import InputError
 from lidr.records.languages import locale
 from lidr.records.prompt_templates import ANSWER_LANGUAGE, TRANSLATION
@@ -31,10 +30,8 @@ def contradictions(settings: Settings) -> list[Problem]:
         *_source_problems(settings),
         *_quantization_problems(settings),
         *_prompts_problems(settings.prompts),
-        *_mgsm_problems(settings.mgsm),
         *_baseline_problems(settings),
-        *_judge_problems(settings.alpaca),
-        *_harness_problems(settings.harness),
+        *_benchmark_problems(settings),
         *_language_problems(settings),
         *_chain_problems(settings),
         *_wording_problems(settings),
@@ -88,15 +85,12 @@ def _ray_problems(ray: Ray, vllm: Vllm | None) -> list[Problem]:
 
 
 def _server_problems(settings: Settings, server: Server) -> list[Problem]:
-    problems = _address_problems(("engine", "openai", "endpoint"), server.endpoint)
+    problems = address_problems(("engine", "openai", "endpoint"), server.endpoint)
     if set(server.models) != set(settings.models):
         expected = ", ".join(settings.models)
         reason = f"the server's name of each model of this file is expected: of {expected}"
         problems.append((("engine", "openai", "models"), reason))
-    if settings.alpaca.judge.name == "local":
-        reason = "a judge in a folder needs an engine on this machine, not 'openai'"
-        problems.append((("alpaca", "judge", "name"), reason))
-    for block in ("generate", "translate", "mgsm", "alpaca"):
+    for block in ("generate", "translate", *settings.generative):
         if server.takes == "openai" and getattr(settings, block).repetition_penalty != 1:
             reason = "only a server that takes what vLLM's does knows a repetition penalty (engine.openai.takes)"
             problems.append(((block, "repetition_penalty"), reason))
@@ -107,21 +101,13 @@ def _server_problems(settings: Settings, server: Server) -> list[Problem]:
     return problems
 
 
-def _address_problems(where: Place, address: str) -> list[Problem]:
-    # The address is not repeated in the message: somebody may have put a password into it.
-    if re.fullmatch(r"https?://[^\s@?#]+", address):
-        return []
-    return [(where, "an address such as 'https://api.openai.com/v1' is expected, without user, key or query")]
-
-
 def _source_problems(settings: Settings) -> list[Problem]:
     """Files that a stage reads must lie in data/sources, on which dvc.yaml depends, or a change would not rerun it."""
     base, prompts = settings.base, settings.prompts
     read = {
         ("prompts", "source"): None if prompts.is_on_hub else prompts.source,
         ("prompts", "translation_requests"): prompts.translation_requests,
-        ("mgsm", "source"): settings.mgsm.source,
-        ("alpaca", "source"): settings.alpaca.source,
+        **{(name, "source"): block.source for name, block in settings.generative.items()},
         ("baseline", "source"): settings.baseline.source if settings.baseline.is_published else None,
     }
     problems: list[Problem] = [
@@ -172,12 +158,6 @@ def _quantization_problems(settings: Settings) -> list[Problem]:
     return [((*where, key) if key else where, reason) for key, reason in quantization.problems(values)]
 
 
-def _mgsm_problems(mgsm: Mgsm) -> list[tuple[tuple[str, ...], str]]:
-    if mgsm.examples and mgsm.style not in ("native_cot", "en_cot"):
-        return [(("mgsm", "examples"), f"the style {mgsm.style!r} takes no examples; native_cot and en_cot do")]
-    return []
-
-
 def _baseline_problems(settings: Settings) -> list[Problem]:
     model, source = settings.baseline.model, settings.baseline.source
     own = f"{paths.MODELS}/{model}"
@@ -194,29 +174,12 @@ def _baseline_problems(settings: Settings) -> list[Problem]:
     return []
 
 
-def _judge_problems(alpaca: Alpaca) -> list[Problem]:
-    judge, where = alpaca.judge, ("alpaca", "judge")
-    problems: list[Problem] = []
-    if isinstance(judge, LabJudge) and alpaca.source != LAB:
-        problems.append(((*where, "name"), "the lab's checker judges its own instructions only (alpaca.source: lab)"))
-    if isinstance(judge, OpenAIJudge):
-        if (judge.prompt_price is None) != (judge.completion_price is None):
-            problems.append(((*where, "prompt_price"), "both prices are expected, or neither"))
-        if judge.reasoning_effort is not None and judge.reply != "text":
-            problems.append(((*where, "reasoning_effort"), "a judge that reasons replies in text (alpaca.judge.reply)"))
-        problems += _address_problems((*where, "endpoint"), judge.endpoint)
-    return problems
-
-
-def _harness_problems(harness: Harness) -> list[Problem]:
-    problems: list[Problem] = []
-    if len(set(harness.tasks)) != len(harness.tasks):
-        problems.append((("harness", "tasks"), "each task once is expected"))
-    folder = harness.include_path
-    if folder not in (None, LAB) and not Path(folder).is_relative_to(paths.SOURCES):
-        reason = f"null, {LAB!r} or a folder within {paths.SOURCES} is expected; DVC would miss changes elsewhere"
-        problems.append((("harness", "include_path"), reason))
-    return problems
+def _benchmark_problems(settings: Settings) -> list[Problem]:
+    return [
+        ((name, *where), reason)
+        for name, block in settings.benchmarks.items()
+        for where, reason in block.problems(settings)
+    ]
 
 
 def _language_problems(settings: Settings) -> list[Problem]:
@@ -224,8 +187,7 @@ def _language_problems(settings: Settings) -> list[Problem]:
     for where, codes in (
         (("dominant",), (settings.dominant,)),
         (("languages",), settings.languages),
-        (("mgsm", "languages"), settings.mgsm.languages),
-        (("alpaca", "languages"), settings.alpaca.languages),
+        *(((name, "languages"), block.languages) for name, block in settings.generative.items()),
     ):
         try:
             for code in codes:

@@ -18,9 +18,6 @@ from lidr.models.policy import Policy
 from lidr.records import Prompt
 from lidr.records.prompt_templates import prompt_conversation
 
-# Figures by language, and their plain average under `average`.
-Metrics = dict[str, dict[str, float]]
-
 
 def lab_items(
     kind: Literal["problems", "instructions"], languages: Sequence[str], count: int, seed: int

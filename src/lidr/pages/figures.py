@@ -88,7 +88,7 @@ def render(
 
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the viewer has fonts for it
-        matplotlib.rc_file(Path(__file__).with_name("templates") / "lidr.mplstyle")
+        matplotlib.rc_file(Path(__file__).parents[1] / "templates" / "lidr.mplstyle")
         matplotlib.rcParams["svg.hashsalt"] = label
         figure = Figure(figsize=(WIDTH, height or AROUND + ROW * max(rows, 2)))
         grid = figure.subplots(lines, len(columns), squeeze=False, width_ratios=columns)

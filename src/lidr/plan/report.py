@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lidr import config
+from lidr.evaluation.alpaca import Alpaca
 from lidr.plan import Plan
 from lidr.plan.device import TAIL
 from lidr.plan.memory import GIB, SLACK, Budget
@@ -89,7 +90,7 @@ def _budget(name: str, budget: Budget | None) -> Iterator[str]:
 
 
 def _judge(plan: Plan) -> Iterator[str]:
-    judge, asked = plan.settings.alpaca.judge, requests(plan.settings)
+    judge, asked = plan.settings.block(Alpaca).judge, requests(plan.settings)
     tokens = judge_tokens(plan.settings, plan.lengths.answer)
     if not isinstance(judge, config.OpenAIJudge):
         yield f"judge: {judge.name}, {asked:,} questions, no cost"

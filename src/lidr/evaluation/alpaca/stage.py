@@ -27,18 +27,18 @@ from lidr import config, paths
 from lidr.engines.base import response_of
 from lidr.engines.shards import discard
 from lidr.errors import InputError
+from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.baseline import instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.answers import Metrics, ask, key, rounded
+from lidr.evaluation.answers import ask, key, rounded
 from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
 from lidr.evaluation.judges.base import FAULTS, is_flipped
+from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import mean_interval
 from lidr.models import policy
 from lidr.records import TIE, FinishReason, Prompt, Response, Verdict
 from lidr.records.jsonl import read_by_key, write_json, write_rows
 from lidr.records.langid import identify, is_off_target
-
-STAGE = "alpaca"
 
 # Of one language only: an interval of the average would have to know how the languages' items hang together, which
 # `lidr compare` does.
@@ -53,12 +53,12 @@ def run(settings: config.Settings, model: str) -> Metrics:
     items = instructions(settings)
     baseline = baseline_answers(items)
     own = _answers(settings, model, items, baseline)
-    verdicts = judge_items(settings, open_judge(settings), items, own, baseline)
+    verdicts = judge_items(settings, open_judge(settings.block(Alpaca).judge, settings.engine), items, own, baseline)
     metrics = summarise(settings, verdicts)
-    folder = paths.alpaca(model)
+    folder = BENCHMARK.folder(model)
     write_rows(folder / paths.VERDICTS, verdicts)
     write_json(folder / paths.METRICS, metrics)
-    discard(paths.shards(STAGE, model))
+    discard(paths.shards(BENCHMARK.name, model))
     return metrics
 
 
@@ -79,9 +79,9 @@ def judge_items(
 
     Raises InputError for a language whose off-target rate cannot be measured, before anything is paid for.
     """
-    identify("", settings.alpaca.languages)
+    identify("", settings.block(Alpaca).languages)
     verdicts = []
-    for lang in settings.alpaca.languages:
+    for lang in settings.block(Alpaca).languages:
         members = [item for item in items if item.lang == lang]
         contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in members]
         for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
@@ -96,8 +96,8 @@ def judge_items(
                     baseline=contest.baseline,
                     preference=opinion.preference,
                     finish_reason=own[key(item)].finish_reason,
-                    off_target=is_off_target(contest.completion, lang, settings.alpaca.languages),
-                    baseline_off_target=is_off_target(contest.baseline, lang, settings.alpaca.languages),
+                    off_target=is_off_target(contest.completion, lang, settings.block(Alpaca).languages),
+                    baseline_off_target=is_off_target(contest.baseline, lang, settings.block(Alpaca).languages),
                     swapped=opinion.swapped,
                     orders=opinion.orders,
                     judge_faults=opinion.faults,
@@ -121,7 +121,7 @@ def summarise(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics
     """The figures of each language, and their average."""
     metrics = {
         lang: _figures(settings, [verdict for verdict in verdicts if verdict.lang == lang])
-        for lang in settings.alpaca.languages
+        for lang in settings.block(Alpaca).languages
     }
     first = next(iter(metrics.values()))
     average: dict[str, Any] = {
@@ -136,8 +136,10 @@ def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], bas
     """The model's answers; the baseline's own are not generated a second time."""
     if model == settings.baseline.model:
         return {key(item): baseline[key(item)] for item in items}
-    alpaca = settings.alpaca
-    completions = ask(settings, policy.resolve(model), STAGE, items, alpaca.max_new_tokens, alpaca.repetition_penalty)
+    alpaca = settings.block(Alpaca)
+    completions = ask(
+        settings, policy.resolve(model), BENCHMARK.name, items, alpaca.max_new_tokens, alpaca.repetition_penalty
+    )
     return {key(item): response_of(item, completions[key(item)]) for item in items}
 
 
@@ -161,7 +163,7 @@ def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str
             "truncated": sum(v.finish_reason is FinishReason.LENGTH for v in verdicts) / n,
             "unjudged": outcomes.count(None) / n,
             **_faults(settings, verdicts),
-            **_expense(settings.alpaca.judge, verdicts),
+            **_expense(settings.block(Alpaca).judge, verdicts),
             "n": n,
         }
     )
@@ -202,14 +204,14 @@ def standard_error(values: Sequence[float]) -> float:
 
 def _flips(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     asked = [v.orders for v in verdicts if v.orders and None not in v.orders]
-    if not asked and not settings.alpaca.judge.in_both_orders:
+    if not asked and not settings.block(Alpaca).judge.in_both_orders:
         return {}
     return {"flips": sum(map(is_flipped, asked)) / max(1, len(asked))}
 
 
 def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Of a judge that replies in text: the share of its replies that hold no verdict, by the reason."""
-    judge = settings.alpaca.judge
+    judge = settings.block(Alpaca).judge
     if not (isinstance(judge, config.OpenAIJudge) and judge.reply == "text"):
         return {}
     asked = (2 if judge.in_both_orders else 1) * len(verdicts)

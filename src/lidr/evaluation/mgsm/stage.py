@@ -20,17 +20,17 @@ from lidr import config, paths
 from lidr.engines.base import Completion
 from lidr.engines.shards import discard
 from lidr.errors import InputError
-from lidr.evaluation.answers import Metrics, ask, key, rounded
-from lidr.evaluation.mgsm.extraction.words import has_words
+from lidr.evaluation.answers import ask, key, rounded
+from lidr.evaluation.mgsm import BENCHMARK, Mgsm
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.numbers import score
+from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import wilson
 from lidr.models import policy
 from lidr.records import Answer, FinishReason, Prompt, PromptKind, Source
 from lidr.records.jsonl import write_json, write_rows
 from lidr.records.langid import is_off_target, is_supported
 
-STAGE = "mgsm"
 # A source's folder holds one of these for each language; the first that is there is taken.
 FILE_NAMES = ("mgsm_{lang}.jsonl", "mgsm_{lang}.tsv", "{lang}.jsonl", "{lang}.tsv")
 EXAMPLE_NAMES = ("mgsm_{lang}_train.jsonl", "mgsm_{lang}_train.tsv", "{lang}_train.jsonl", "{lang}_train.tsv")
@@ -39,28 +39,28 @@ EXAMPLE_NAMES = ("mgsm_{lang}_train.jsonl", "mgsm_{lang}_train.tsv", "{lang}_tra
 def run(settings: config.Settings, model: str) -> Metrics:
     """Ask, score and write; returns the figures by language, and their average under `average`."""
     problems = prompts(settings)
-    mgsm, own_policy = settings.mgsm, policy.resolve(model)
+    mgsm, own_policy = settings.block(Mgsm), policy.resolve(model)
     completions = ask(
         settings,
         own_policy,
-        STAGE,
+        BENCHMARK.name,
         problems,
         mgsm.max_new_tokens,
         mgsm.repetition_penalty,
         lambda problem: stop_strings(problem.lang, mgsm.style),
     )
     answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
-    metrics = summarise(answers, mgsm.languages, settings.compare.confidence)
-    folder = paths.mgsm(model)
+    metrics = summarise(answers, mgsm.languages, settings.compare.confidence, len(BENCHMARK.notes(settings)))
+    folder = BENCHMARK.folder(model)
     write_rows(folder / paths.ANSWERS, answers)
     write_json(folder / paths.METRICS, metrics)
-    discard(paths.shards(STAGE, model))
+    discard(paths.shards(BENCHMARK.name, model))
     return metrics
 
 
 def prompts(settings: config.Settings) -> list[Prompt]:
     """The problems in all languages, worded in the style of params.yaml; the same ids and golds in each language."""
-    mgsm = settings.mgsm
+    mgsm = settings.block(Mgsm)
     items = {lang: _items(settings, lang) for lang in mgsm.languages}
     check_parallel(items)
     name = mgsm.source if mgsm.source == "lab" else Path(mgsm.source).name
@@ -78,7 +78,7 @@ def prompts(settings: config.Settings) -> list[Prompt]:
     ]
 
 
-def judge(settings: config.Mgsm, problem: Prompt, completion: Completion) -> Answer:
+def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
     """One answer with the verdicts of all scorers and of language identification."""
     asked_in = "en" if settings.style == "en_cot" else problem.lang
     scores = score(completion.text, int(str(problem.answer)), problem.lang, phrase_lang=asked_in)
@@ -100,7 +100,7 @@ def judge(settings: config.Mgsm, problem: Prompt, completion: Completion) -> Ans
 
 
 def _items(settings: config.Settings, lang: str) -> list[Item]:
-    mgsm = settings.mgsm
+    mgsm = settings.block(Mgsm)
     if mgsm.source == "lab":
         return _lab_items("evaluation", lang, mgsm.items, settings.seed)
     path = _file(Path(mgsm.source), lang, FILE_NAMES)
@@ -112,7 +112,7 @@ def _items(settings: config.Settings, lang: str) -> list[Item]:
 
 def _examples(settings: config.Settings, lang: str) -> list[Item]:
     """Solved problems that stand before each question in the styles that take them."""
-    mgsm = settings.mgsm
+    mgsm = settings.block(Mgsm)
     if not mgsm.examples:
         return []
     if mgsm.source == "lab":
@@ -136,20 +136,15 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
     raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
 
 
-def summarise(answers: Sequence[Answer], languages: Sequence[str], confidence: float) -> Metrics:
+def summarise(answers: Sequence[Answer], languages: Sequence[str], confidence: float, without_wording: int) -> Metrics:
     """Accuracy with its Wilson interval, the other scorers and the counts, by language and on average."""
     metrics = {lang: _figures([a for a in answers if a.lang == lang], confidence) for lang in languages}
     figures: dict[str, Any] = {
         name: fmean(by_name[name] for by_name in metrics.values())
         for name in ("accuracy", "accuracy_strict", "accuracy_flexible", "off_target", "unparseable", "truncated")
     }
-    counts = {"n": len(answers), "without_wording": len(without_wording(languages))}
+    counts = {"n": len(answers), "without_wording": without_wording}
     return metrics | {"average": rounded(figures | counts)}
-
-
-def without_wording(languages: Sequence[str]) -> list[str]:
-    """The languages in which answers are read without phrases of their own."""
-    return [lang for lang in languages if not has_words(lang)]
 
 
 def _figures(answers: Sequence[Answer], confidence: float) -> dict[str, float]:
