@@ -178,7 +178,7 @@ def test_the_browser_test_sees_errors_and_requests(tmp_path: Path) -> None:
 def test_the_same_data_give_the_same_bytes_in_any_process(project: Path) -> None:
     chosen = settings()
     in_lab(chosen, 30).write(chosen)
-    code = "from audit_project import settings; from lidr import audit; audit.run(settings(), 'm1')"
+    code = "from audit_project import settings; from lidr.audit import stage; stage.run(settings(), 'm1')"
     results = []
     for seed in ("1", "2"):
         path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
+from compared_project import make_project, write_verdicts
 from msgspec.structs import replace
-from test_compare import make_project, write_verdicts
 
 from lidr import config
 from lidr.compare.comparison import compare_models

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compared_project import make_project
 from msgspec.structs import replace
-from test_compare import make_project
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare

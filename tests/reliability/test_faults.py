@@ -189,7 +189,7 @@ FEW_FILES = """
 import os, resource, sys
 from lidr import config, locks, tracking
 from lidr.cli import main
-from lidr.stages import pairs
+from lidr.pairs import stage as pairs
 config.load()  # all that is imported and read once is open no more
 kept = []
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

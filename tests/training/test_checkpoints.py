@@ -22,7 +22,7 @@ pytestmark = pytest.mark.pipeline
 KILLED = """
 import os, signal, sys
 from lidr import config
-from lidr.stages import train
+from lidr.training import stage as train
 kill_at = int(sys.argv[1])
 train.run(config.load(), "m1", lambda metrics, step: step == kill_at and os.kill(os.getpid(), signal.SIGKILL))
 """

@@ -5,10 +5,10 @@
      'with_answer': 240, 'answer_kept': 238, ..., 'world': 298, 'exact': 290, 'exact_share': 0.973154, ...}
 
 Three measures: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
-order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a
-number, whether the translation arrives at the number that the answer arrives at, right or wrong (`evals.numbers` reads
-both, each in its language); and for answers in the lab's world, whether the translation is the exact one, mistakes of
-the answer kept.
+order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a number,
+whether the translation arrives at the number that the answer arrives at, right or wrong (`evaluation.mgsm.numbers`
+reads both, each in its language); and for answers in the lab's world, whether the translation is the exact one,
+mistakes of the answer kept.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ way; as worse in the reverse case.
 
 A text is right where it says the gold answer of the prompt in the language of the pair. For prompts of the lab that is
 the world's own checker, which also wants the right language; for others the number that a worked answer arrives at
-(`evals.numbers`), in whatever language, where the gold answer is a number. All else is not judged, and counted so.
+(`evaluation.mgsm.numbers`), in whatever language, where the gold answer is a number. All else is not judged, and
+counted so.
 """
 
 from __future__ import annotations
