@@ -357,3 +357,13 @@ def test_one_model_in_one_language_has_nothing_to_compare(settings: config.Setti
     )
     assert compare.table(compare.run(one)).splitlines()[2] == "es    16.7               50.0"
     assert "nothing to compare yet" in (paths.compare() / "index.html").read_text("utf-8")
+
+
+def test_a_language_without_answer_phrases_is_said_once(settings: config.Settings) -> None:
+    for model in RIGHT:
+        rows = [replace(answer(model, "es", row), lang="xh") for row in range(ITEMS)]
+        write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, rows)
+    compare.run(replace(settings, mgsm=replace(settings.mgsm, languages=("xh",))))
+    for name in ("index.html", "report.md"):
+        text = (paths.compare() / name).read_text("utf-8").replace("&#39;", "'")
+        assert text.count("xh: no answer phrases known; read by English's and by the last number") == 1

@@ -64,6 +64,7 @@ def _section(comparison: Comparison, results: Results, plots: Mapping[str, Any])
         "name": results.benchmark.name,
         "title": f"{results.benchmark.title} {report.measure(comparison, results)}",
         "what": results.what,
+        "notes": results.notes,
         "by": results.benchmark.by,
         "plot": plots[results.benchmark.name],
         "rows": [_levels(comparison, results, place) for place in report.table_rows(results)],

@@ -294,6 +294,8 @@ def _benchmark_section(comparison: Comparison, results: Results) -> list[str]:
     title = _plain(f"{results.benchmark.title} {measure(comparison, results)}")
     lines = [f"## {title}", "", f"![{title} by {results.benchmark.by}]({results.benchmark.name}.svg)", ""]
     lines += [f"In %, {_plain(results.what)}.", ""]
+    for note in results.notes:
+        lines += [_plain(note), ""]
     rows = []
     for place in table_rows(results):
         figures = {model: results.figures[model][place] for model in models}

@@ -1,6 +1,6 @@
-"""What both benchmarks share: the items to ask, and a model's completions of them.
+"""What benchmarks share that are answered by generation: items to ask, completions, figures by place, files.
 
->>> items = lab_items("instructions", "es", count=250, seed=42)
+>>> items = lab_items("instructions", ["es"], count=250, seed=42)
 >>> ask(settings, policy.resolve("m1"), "alpaca", items, max_new_tokens=64, repetition_penalty=1.0)
 {'lab-4:es': Completion(...), ...}
 """
@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from statistics import fmean
 from typing import Any, Literal
 
 from lidr import config, paths
 from lidr.engines.base import Completion, Request, Sampling, open_engine
-from lidr.engines.shards import generate_in_shards
+from lidr.engines.shards import discard, generate_in_shards
+from lidr.evaluation.registry import AVERAGE, Benchmark, Metrics
 from lidr.models.policy import Policy
-from lidr.records import Prompt
+from lidr.records import Prompt, Record
+from lidr.records.jsonl import write_json, write_rows
 from lidr.records.prompt_templates import prompt_conversation
 
 
@@ -70,6 +73,41 @@ def _by_stop_strings(
 def key(item: Prompt) -> str:
     """What joins an item and its completion: id and language."""
     return f"{item.id}:{item.lang}"
+
+
+def summarise(
+    benchmark: Benchmark,
+    settings: config.Settings,
+    rows: Sequence[Any],
+    more: Callable[[Sequence[Any]], dict[str, float]] = lambda rows: {},
+) -> Metrics:
+    """The level with its interval, `more` figures of the rows, the shares of what is counted, and n; by place.
+
+    Their plain averages stand under `average`, without an interval: `lidr compare` has one, which knows the items.
+    """
+    by_place: dict[str, list[Any]] = {}
+    for row in rows:
+        by_place.setdefault(benchmark.place(row), []).append(row)
+    metrics: Metrics = {}
+    for place, own in by_place.items():
+        scores = [score for row in own if (score := benchmark.score(row)) is not None]
+        level = benchmark.level(scores, settings.compare.confidence, settings.seed, settings.compare.resamples)
+        metrics[place] = rounded(
+            {benchmark.measure.replace(" ", "_"): level.estimate, "low": level.low, "high": level.high}
+            | more(own)
+            | {name: sum(map(is_counted, own)) / len(own) for name, is_counted in benchmark.counts.items()}
+            | {"n": len(own)}
+        )
+    names = [name for name in next(iter(metrics.values())) if name not in ("low", "high", "n")]
+    average = {name: fmean(figures[name] for figures in metrics.values()) for name in names}
+    return metrics | {AVERAGE: rounded(average | {"n": len(rows)})}
+
+
+def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:
+    """Write the rows and figures of a model; what was kept on the way is no longer needed then."""
+    write_rows(benchmark.path(model), rows)
+    write_json(benchmark.folder(model) / paths.METRICS, metrics)
+    discard(paths.shards(benchmark.name, model))
 
 
 def rounded(figures: dict[str, Any]) -> dict[str, float]:

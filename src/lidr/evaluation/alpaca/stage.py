@@ -25,19 +25,18 @@ from typing import Any
 
 from lidr import config, paths
 from lidr.engines.base import response_of
-from lidr.engines.shards import discard
 from lidr.errors import InputError
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.baseline import instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.answers import ask, key, rounded
+from lidr.evaluation.answers import ask, key, rounded, write
 from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
 from lidr.evaluation.judges.base import FAULTS, is_flipped
 from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import mean_interval
 from lidr.models import policy
 from lidr.records import TIE, FinishReason, Prompt, Response, Verdict
-from lidr.records.jsonl import read_by_key, write_json, write_rows
+from lidr.records.jsonl import read_by_key
 from lidr.records.langid import identify, is_off_target
 
 # Of one language only: an interval of the average would have to know how the languages' items hang together, which
@@ -55,10 +54,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
     own = _answers(settings, model, items, baseline)
     verdicts = judge_items(settings, open_judge(settings.block(Alpaca).judge, settings.engine), items, own, baseline)
     metrics = summarise(settings, verdicts)
-    folder = BENCHMARK.folder(model)
-    write_rows(folder / paths.VERDICTS, verdicts)
-    write_json(folder / paths.METRICS, metrics)
-    discard(paths.shards(BENCHMARK.name, model))
+    write(BENCHMARK, model, verdicts, metrics)
     return metrics
 
 

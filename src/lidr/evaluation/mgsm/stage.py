@@ -14,21 +14,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from lidr import config, paths
+from lidr import config
 from lidr.engines.base import Completion
-from lidr.engines.shards import discard
 from lidr.errors import InputError
-from lidr.evaluation.answers import ask, key, rounded
+from lidr.evaluation.answers import ask, key, summarise, write
 from lidr.evaluation.mgsm import BENCHMARK, Mgsm
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.numbers import score
-from lidr.evaluation.registry import Metrics
-from lidr.evaluation.statistics import wilson
+from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.models import policy
-from lidr.records import Answer, FinishReason, Prompt, PromptKind, Source
-from lidr.records.jsonl import write_json, write_rows
+from lidr.records import Answer, Prompt, PromptKind, Source
 from lidr.records.langid import is_off_target, is_supported
 
 # A source's folder holds one of these for each language; the first that is there is taken.
@@ -50,11 +46,9 @@ def run(settings: config.Settings, model: str) -> Metrics:
         lambda problem: stop_strings(problem.lang, mgsm.style),
     )
     answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
-    metrics = summarise(answers, mgsm.languages, settings.compare.confidence, len(BENCHMARK.notes(settings)))
-    folder = BENCHMARK.folder(model)
-    write_rows(folder / paths.ANSWERS, answers)
-    write_json(folder / paths.METRICS, metrics)
-    discard(paths.shards(BENCHMARK.name, model))
+    metrics = summarise(BENCHMARK, settings, answers, _other_scorers)
+    metrics[AVERAGE]["without_wording"] = len(BENCHMARK.notes(settings))
+    write(BENCHMARK, model, answers, metrics)
     return metrics
 
 
@@ -136,30 +130,8 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
     raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
 
 
-def summarise(answers: Sequence[Answer], languages: Sequence[str], confidence: float, without_wording: int) -> Metrics:
-    """Accuracy with its Wilson interval, the other scorers and the counts, by language and on average."""
-    metrics = {lang: _figures([a for a in answers if a.lang == lang], confidence) for lang in languages}
-    figures: dict[str, Any] = {
-        name: fmean(by_name[name] for by_name in metrics.values())
-        for name in ("accuracy", "accuracy_strict", "accuracy_flexible", "off_target", "unparseable", "truncated")
+def _other_scorers(answers: Sequence[Answer]) -> dict[str, float]:
+    return {
+        "accuracy_strict": fmean(answer.strict for answer in answers),
+        "accuracy_flexible": fmean(answer.flexible for answer in answers),
     }
-    counts = {"n": len(answers), "without_wording": without_wording}
-    return metrics | {"average": rounded(figures | counts)}
-
-
-def _figures(answers: Sequence[Answer], confidence: float) -> dict[str, float]:
-    n = len(answers)
-    accuracy = wilson(sum(a.right for a in answers), n, confidence)
-    return rounded(
-        {
-            "accuracy": accuracy.estimate,
-            "low": accuracy.low,
-            "high": accuracy.high,
-            "accuracy_strict": sum(a.strict for a in answers) / n,
-            "accuracy_flexible": sum(a.flexible for a in answers) / n,
-            "off_target": sum(a.off_target for a in answers) / n,
-            "unparseable": sum(not a.parsed for a in answers) / n,
-            "truncated": sum(a.finish_reason is FinishReason.LENGTH for a in answers) / n,
-            "n": n,
-        }
-    )
