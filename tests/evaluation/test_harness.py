@@ -19,7 +19,7 @@ from lidr.errors import InputError
 from lidr.evaluation.harness import Harness
 from lidr.evaluation.harness import stage as harness
 from lidr.evaluation.harness.items import family, items, language
-from lidr.evaluation.statistics import macro_comparison, macro_interval, task_comparison, task_interval
+from lidr.evaluation.statistics import macro_comparison, macro_interval, mean_interval, paired_difference
 from lidr.lab import world
 from lidr.lab.harness.items import FOLDER, ITEMS, exactness, sums, translations
 from lidr.models import base, policy
@@ -136,26 +136,27 @@ AFTER = {"a": {"1": 1.0, "2": 1.0, "3": 1.0}, "b": {"1": 0.0, "2": 1.0, "3": 0.0
 
 
 def test_of_the_same_items_it_is_the_average_over_languages() -> None:
-    assert task_interval(BEFORE) == macro_interval(BEFORE)
-    assert task_comparison(BEFORE, AFTER) == macro_comparison(BEFORE, AFTER)
+    before, after = [0.5, 0.0, 1.0], [0.5, 1.0, 0.5]  # each item's mean
+    assert macro_interval(BEFORE) == mean_interval(before)
+    assert macro_comparison(BEFORE, AFTER) == paired_difference(before, after)
 
 
 def test_tasks_of_different_sizes_have_the_same_weight() -> None:
     small, large = {"s-0": 1.0, "s-1": 0.0}, {f"l-{n}": 1.0 for n in range(98)}
-    level = task_interval({"small": small, "large": large})
+    level = macro_interval({"small": small, "large": large})
     assert (level.estimate, level.n) == (0.75, 100)
     assert 0.25 < level.low < 0.75 < level.high == 1.0
     # All right in both: nothing varies, although an item of the small task weighs 49 times another's.
-    certain = task_interval({"small": dict.fromkeys(small, 1.0), "large": large})
+    certain = macro_interval({"small": dict.fromkeys(small, 1.0), "large": large})
     assert (certain.low, certain.high) == (1.0, 1.0)
-    change = task_comparison({"small": small, "large": large}, {"small": dict.fromkeys(small, 1.0), "large": large})
+    change = macro_comparison({"small": small, "large": large}, {"small": dict.fromkeys(small, 1.0), "large": large})
     assert (change.difference, change.gained, change.lost) == (0.25, 1, 0)
     assert change.p_value > 0.9
 
 
 def test_other_items_of_a_task_are_refused() -> None:
     with pytest.raises(InputError, match="the first model's a"):
-        task_comparison({"a": {"1": 1.0}}, {"a": {"2": 1.0}})
+        macro_comparison({"a": {"1": 1.0}}, {"a": {"2": 1.0}})
 
 
 # --- the comparison --------------------------------------------------------------------------------------------------

@@ -161,41 +161,24 @@ def _figures(
     rows: Mapping[str, Rows],
     scores: Mapping[str, Scores],
     model: str,
-    groups: Mapping[str, Sequence[str]],
+    groups: Groups,
 ) -> dict[str, Figures]:
     how = (settings.compare.confidence, settings.seed, settings.compare.resamples)
-    own, places = scores[model], list(scores[model])
-    levels = {place: benchmark.level(list(own[place].values()), *how) for place in places}
-    levels |= {
-        group: _average(benchmark, benchmark.path(model), own, members, how) for group, members in groups.items()
-    }
+    own, where = scores[model], benchmark.path(model)
+    levels = {place: benchmark.level(list(by_id.values()), *how) for place, by_id in own.items()}
+    for group, members in groups.items():
+        levels[group] = statistics.macro_interval(_shared(benchmark, where, own, own, members)[0], *how)
     changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
     for other in references(settings, model):
-        for place, change in paired_changes(benchmark, benchmark.path(model), scores[other], own, groups, how).items():
+        for place, change in paired_changes(benchmark, where, scores[other], own, groups, how).items():
             changes[place][other] = change
-    members = {place: (place,) for place in places} | dict(groups)
-    return {
-        place: _one(
-            benchmark,
-            level,
-            [row for row in rows[model].values() if benchmark.place(row) in members[place]],
-            changes[place],
-        )
-        for place, level in levels.items()
-    }
-
-
-def _one(benchmark: Benchmark, level: statistics.Interval, rows: Sequence[Any], changes: dict[str, Change]) -> Figures:
-    counts = {name: sum(map(counted, rows)) for name, counted in benchmark.counts.items()}
-    return Figures(level, len(rows), counts, changes)
-
-
-def _average(
-    benchmark: Benchmark, where: str | Path, scores: Scores, members: Sequence[str], how: tuple[float, int, int]
-) -> statistics.Interval:
-    if benchmark.is_parallel:
-        return statistics.macro_interval(judged_in_all(where, scores, scores, members)[0], *how)
-    return statistics.task_interval({place: scores[place] for place in members}, *how)
+    figures = {}
+    for place, level in levels.items():
+        members = groups.get(place, (place,))
+        asked = [row for row in rows[model].values() if benchmark.place(row) in members]
+        counts = {name: sum(map(is_counted, asked)) for name, is_counted in benchmark.counts.items()}
+        figures[place] = Figures(level, len(asked), counts, changes[place])
+    return figures
 
 
 def paired_changes(
@@ -203,7 +186,7 @@ def paired_changes(
     where: str | Path,
     first: Scores,
     second: Scores,
-    groups: Mapping[str, Sequence[str]],
+    groups: Groups,
     how: tuple[float, int, int],
 ) -> dict[str, Change]:
     """Second minus first in every place, adjusted over the places, and for each group.
@@ -218,23 +201,18 @@ def paired_changes(
     adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
     changes = {place: Change(test, adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
-        changes[group] = Change(_average_change(benchmark, where, first, second, members, how), None)
+        test = statistics.macro_comparison(*_shared(benchmark, where, first, second, members), *how)
+        changes[group] = Change(test, None)
     return changes
 
 
-def _average_change(
-    benchmark: Benchmark,
-    where: str | Path,
-    first: Scores,
-    second: Scores,
-    members: Sequence[str],
-    how: tuple[float, int, int],
-) -> statistics.Comparison:
+def _shared(
+    benchmark: Benchmark, where: str | Path, first: Scores, second: Scores, members: Sequence[str]
+) -> tuple[Scores, Scores]:
+    """Both models' scores in these places: of translated items, those that are judged in all of them."""
     if benchmark.is_parallel:
-        before, after = judged_in_all(where, first, second, members)
-        return statistics.macro_comparison(before, after, *how)
-    before, after = ({place: scores[place] for place in members} for scores in (first, second))
-    return statistics.task_comparison(before, after, *how)
+        return judged_in_all(where, first, second, members)
+    return {place: first[place] for place in members}, {place: second[place] for place in members}
 
 
 def judged_in_all(where: str | Path, first: Scores, second: Scores, languages: Iterable[str]) -> tuple[Scores, Scores]:
