@@ -29,6 +29,7 @@ from lidr import config, paths
 from lidr.compare import report
 from lidr.compare import stage as compare
 from lidr.compare.comparison import Comparison, compare_models
+from lidr.compare.table import table
 from lidr.errors import InputError
 from lidr.records import Answer
 from lidr.records.jsonl import write_rows
@@ -153,7 +154,7 @@ def test_headline_names_for_mlflow(result: Result) -> None:
 
 
 def test_table_for_the_terminal(result: Result) -> None:
-    assert compare.table(result.comparison).splitlines() == [
+    assert table(result.comparison).splitlines() == [
         "          MGSM accuracy, %              AlpacaEval win rate against m0, %",
         "              m0       m1       m2          m0       m1       m2",
         "en          91.7     91.7     91.7        50.0     50.0     54.2",
@@ -166,15 +167,16 @@ def test_table_for_the_terminal(result: Result) -> None:
     ]
 
 
-def test_sentences_say_what_changed_and_what_did_not(result: Result) -> None:
+def test_findings_say_what_changed_and_what_did_not(result: Result) -> None:
     mgsm = result.comparison.results[0]
-    assert report.sentence(result.comparison, mgsm, "m2", "m0", "es").startswith("es: +83.3 points [")
-    assert report.sentence(result.comparison, mgsm, "m2", "m0", "es").endswith(
-        "], p = 0.006 (Holm), n = 12 (10 gained, 0 lost)"
-    )
-    english = report.sentence(result.comparison, mgsm, "m2", "m0", "en")
-    assert english.startswith("en: no significant difference: +0.0 points [-")
-    assert english.endswith("], p = 1.000 (Holm), n = 12 (0 gained, 0 lost)")
+
+    def found(lang: str) -> str:
+        return report.finding(result.comparison, mgsm, mgsm.figures["m2"][lang].changes["m0"])
+
+    assert found("es").startswith("+83.3 points [")
+    assert found("es").endswith("], p = 0.006 (Holm), n = 12 (10 gained, 0 lost)")
+    assert found("en").startswith("no significant difference: +0.0 points [-")
+    assert found("en").endswith("], p = 1.000 (Holm), n = 12 (0 gained, 0 lost)")
 
 
 def test_headline_sentences(result: Result) -> None:
@@ -355,7 +357,7 @@ def test_one_model_in_one_language_has_nothing_to_compare(settings: config.Setti
         mgsm=replace(settings.mgsm, languages=("es",)),
         alpaca=replace(settings.alpaca, languages=("es",)),
     )
-    assert compare.table(compare.run(one)).splitlines()[2] == "es    16.7               50.0"
+    assert table(compare.run(one)).splitlines()[2] == "es    16.7               50.0"
     assert "nothing to compare yet" in (paths.compare() / "index.html").read_text("utf-8")
 
 

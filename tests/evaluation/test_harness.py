@@ -15,6 +15,7 @@ from lidr import config, export, paths
 from lidr.compare import stage as compare
 from lidr.compare.comparison import Results, compare_models
 from lidr.compare.promotion import evidence
+from lidr.compare.table import table
 from lidr.errors import InputError
 from lidr.evaluation.harness import Harness
 from lidr.evaluation.harness import stage as harness
@@ -227,7 +228,7 @@ def test_scores_between_wrong_and_right_are_compared_by_their_differences(settin
 def test_page_report_table_and_figure_show_it(settings: config.Settings) -> None:
     comparison = compare.run(settings)
     folder = paths.compare()
-    lines = compare.table(comparison).splitlines()
+    lines = table(comparison).splitlines()
     assert lines[9] == "         lm-evaluation-harness score, %"
     assert lines[12].split() == ["sums_es", "33.3", "50.0", "100.0*"]
     assert lines[14].split() == ["average", "61.1", "66.7", "83.3*†"]

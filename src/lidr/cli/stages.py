@@ -172,10 +172,11 @@ def compare(show: bool, runs: tuple[str, str] | None) -> None:
         return
     from lidr.compare import stage
     from lidr.compare.comparison import compare_models
+    from lidr.compare.table import table
 
     settings = config.load()
     if show:
-        click.echo(stage.table(compare_models(settings)))
+        click.echo(table(compare_models(settings)))
         click.echo(_where_to_look())
         return
     with tracked(settings, "compare", None):

@@ -1,11 +1,14 @@
-"""A comparison as one HTML page (templates/compare.html), which has no script.
+"""A comparison as one HTML page without a script (templates/compare.html) and as Markdown (templates/compare.md).
 
 >>> html(comparison, {"mgsm": "<svg ...", "alpaca": "<svg ..."})[:15]
 '<!doctype html>'
+>>> markdown(comparison)[:45]
+'# What m2 does better than m0, and what it does'
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,18 +19,26 @@ from lidr.pages import drawings, render
 
 def html(comparison: Comparison, plots: Mapping[str, str]) -> str:
     """The page; `plots` holds the SVG of each benchmark by its name."""
-    drawn = drawings(plots)
-    return render(
-        "compare.html",
-        models=comparison.models,
-        profile=comparison.settings.profile,
-        heading=report.title(comparison),
-        headlines=report.headlines(comparison),
-        tiles=[_tile(comparison, results) for results in comparison.results],
-        sections=[_section(comparison, results, drawn) for results in comparison.results],
-        how_to_read=report.how_to_read(comparison),
-        facts=report.facts(comparison),
-    )
+    tiles = [_tile(comparison, results) for results in comparison.results]
+    profile = comparison.settings.profile
+    return render("compare.html", profile=profile, tiles=tiles, plots=drawings(plots), **_content(comparison))
+
+
+def markdown(comparison: Comparison) -> str:
+    """The same without tiles and bars; plots are the SVG files beside it."""
+    return render("compare.md", plain=plain, fenced=fenced, **_content(comparison))
+
+
+def _content(comparison: Comparison) -> dict[str, Any]:
+    """What both show."""
+    return {
+        "models": comparison.models,
+        "heading": report.title(comparison),
+        "headlines": report.headlines(comparison),
+        "sections": [_section(comparison, results) for results in comparison.results],
+        "how_to_read": report.how_to_read(comparison),
+        "facts": report.facts(comparison),
+    }
 
 
 def _tile(comparison: Comparison, results: Results) -> dict[str, Any]:
@@ -49,7 +60,7 @@ def _over(results: Results) -> str:
     return f"average of {count} {results.benchmark.by}s" if count > 1 else results.places[0]
 
 
-def _section(comparison: Comparison, results: Results, plots: Mapping[str, Any]) -> dict[str, Any]:
+def _section(comparison: Comparison, results: Results) -> dict[str, Any]:
     span = _span(comparison, results)
     lists = [
         {
@@ -66,7 +77,6 @@ def _section(comparison: Comparison, results: Results, plots: Mapping[str, Any])
         "what": results.what,
         "notes": results.notes,
         "by": results.benchmark.by,
-        "plot": plots[results.benchmark.name],
         "rows": [_levels(comparison, results, place) for place in report.table_rows(results)],
         "zero": f"{_percent(0.0, span):.2f}",
         "lists": lists,
@@ -155,3 +165,18 @@ def _counts(comparison: Comparison, results: Results, place: str) -> dict[str, A
         "baseline": results.baseline_off_target.get(place, 0),
         "items": by_model[0].items,
     }
+
+
+# --- Markdown ---------------------------------------------------------------------------------------------------------
+
+
+def fenced(text: str) -> str:
+    """A block that no text can break out of: its fence is longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([f"{fence}text", *text.splitlines(), fence])
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is; '[24.0' and 'p < 0.001' need no mark for that."""
+    return re.sub(r"([\\`*_|]|<(?! )|\[(?![-\d])|&(?=[#\w]))", r"\\\1", text)

@@ -1,19 +1,17 @@
-"""A comparison in words: sentences, the table for the terminal, report.md.
+"""A comparison in words: numbers with their intervals, names, sentences.
 
->>> sentence(comparison, mgsm, "m2", "m0", "es")
-'es: +31.2 points [24.0, 38.0], p < 0.001 (Holm), n = 250 (80 gained, 2 lost)'
->>> sentence(comparison, mgsm, "m2", "m0", "en")
-'en: no significant difference: +0.4 points [-2.1, 2.9], p = 1.000 (Holm), n = 250 (3 gained, 2 lost)'
+>>> finding(comparison, mgsm, mgsm.figures["m2"]["es"].changes["m0"])
+'+31.2 points [24.0, 38.0], p < 0.001 (Holm), n = 250 (80 gained, 2 lost)'
+>>> finding(comparison, mgsm, mgsm.figures["m2"]["en"].changes["m0"])
+'no significant difference: +0.4 points [-2.1, 2.9], p = 1.000 (Holm), n = 250 (3 gained, 2 lost)'
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from lidr import paths
 from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, Change, Comparison, Figures, Results
-from lidr.compare.samples import Sample
 from lidr.evaluation.statistics import Interval
 from lidr.records.languages import english_name
 
@@ -103,14 +101,8 @@ def items(results: Results, place: str) -> str:
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 
-def sentence(comparison: Comparison, results: Results, model: str, other: str, place: str) -> str:
-    """What changed in one place or group, also where nothing did."""
-    change = results.figures[model][place].changes[other]
-    name = place if place not in results.groups else group_name(results, place)
-    return f"{name}: {finding(comparison, results, change)}"
-
-
 def finding(comparison: Comparison, results: Results, change: Change) -> str:
+    """What changed in one place or group, also where nothing did."""
     test = change.test
     verdict = "" if comparison.is_significant(change) else "no significant difference: "
     holm = "" if change.p_holm is None else " (Holm)"
@@ -232,129 +224,3 @@ def count_headings(results: Results) -> list[str]:
     """The counts that are shown beside the figures, in order."""
     counts = results.figures[next(iter(results.figures))][AVERAGE].counts
     return [name.replace("_", " ") for name in counts]
-
-
-# --- the terminal ----------------------------------------------------------------------------------------------------
-
-
-def table(comparison: Comparison) -> str:
-    """Places by models of all benchmarks, with marks, for the terminal."""
-    blocks: dict[str, list[Results]] = {}
-    for results in comparison.results:
-        blocks.setdefault(results.benchmark.by, []).append(results)
-    lines = [line for side_by_side in blocks.values() for line in [*_block(comparison, side_by_side), ""]]
-    level = f"p < {comparison.alpha:g}; of {' and '.join(f'{by}s' for by in blocks)}: adjusted by Holm"
-    note = f"{AGAINST_BASE} differs from m0, {AGAINST_PREVIOUS} from the model before ({level})"
-    return "\n".join([*lines[:-1], note])
-
-
-def _block(comparison: Comparison, side_by_side: Sequence[Results]) -> list[str]:
-    """Benchmarks side by side that have the same kind of rows."""
-    rows = list(dict.fromkeys(place for results in side_by_side for place in table_rows(results)))
-    width = max(len(row) for row in rows) + 2
-    head, under = " " * width, " " * width
-    lines = [row.ljust(width) for row in rows]
-    for results in side_by_side:
-        title = f"{results.benchmark.title} {measure(comparison, results)}, %"
-        cells = {model: [_cell(comparison, results, model, row) for row in rows] for model in comparison.models}
-        columns = sum(9 for _ in cells)
-        block = max(columns, len(title)) + 3
-        head += title.ljust(block)
-        under += "".join(f"{model:>6}   " for model in cells).ljust(block)
-        lines = [line + "".join(column[i] for column in cells.values()).ljust(block) for i, line in enumerate(lines)]
-    return [line.rstrip() for line in [head, under, *lines]]
-
-
-def _cell(comparison: Comparison, results: Results, model: str, place: str) -> str:
-    if place not in results.figures[model]:
-        return " " * 9
-    figures = results.figures[model][place]
-    return f"{number(results.points(figures.level.estimate)):>6}{marks(comparison, model, figures):<3}"
-
-
-# --- report.md -------------------------------------------------------------------------------------------------------
-
-
-def markdown(comparison: Comparison) -> str:
-    """The whole report as Markdown; plots are the SVG files beside it."""
-    lines = [f"# {title(comparison)}", ""]
-    for text in headlines(comparison):
-        lines += [_plain(text), ""]
-    for results in comparison.results:
-        lines += _benchmark_section(comparison, results)
-    lines += ["## How to read this", ""]
-    for text in how_to_read(comparison):
-        lines += [_plain(text), ""]
-    lines += ["## What was compared", "", *(f"- {name}: {_plain(value)}" for name, value in facts(comparison)), ""]
-    return "\n".join(lines)
-
-
-def _benchmark_section(comparison: Comparison, results: Results) -> list[str]:
-    models = comparison.models
-    title = _plain(f"{results.benchmark.title} {measure(comparison, results)}")
-    lines = [f"## {title}", "", f"![{title} by {results.benchmark.by}]({results.benchmark.name}.svg)", ""]
-    lines += [f"In %, {_plain(results.what)}.", ""]
-    for note in results.notes:
-        lines += [_plain(note), ""]
-    rows = []
-    for place in table_rows(results):
-        figures = {model: results.figures[model][place] for model in models}
-        cells = [_level(comparison, results, model, figures[model]) for model in models]
-        rows.append([place_name(results, place), *cells, items(results, place)])
-    lines += _table([results.benchmark.by, *models, "n"], rows)
-    for model, other in comparisons(comparison):
-        lines += [f"### {model} against {other}", ""]
-        lines += [f"- {sentence(comparison, results, model, other, place)}" for place in table_rows(results)]
-        lines.append("")
-    if headings := count_headings(results):
-        lines += [f"### {' / '.join(headings)}, answers", "", *_counts(comparison, results)]
-    if results.samples:
-        lines += ["### Samples", ""]
-    for sample in results.samples:
-        lines += _sample(results, sample, comparison)
-    return lines
-
-
-def _level(comparison: Comparison, results: Results, model: str, figures: Figures) -> str:
-    value = number(results.points(figures.level.estimate))
-    return f"{value}{_plain(marks(comparison, model, figures))} {interval(comparison, results, model, figures.level)}"
-
-
-def _counts(comparison: Comparison, results: Results) -> list[str]:
-    rows = []
-    for place in results.places:
-        by_model = [results.figures[model][place] for model in comparison.models]
-        cells = [" / ".join(str(count) for count in figures.counts.values()) for figures in by_model]
-        baseline = [str(results.baseline_off_target[place])] if results.baseline_off_target else []
-        rows.append([place_name(results, place), *cells, *baseline, str(by_model[0].items)])
-    baseline = ["baseline's off target"] if results.baseline_off_target else []
-    return _table([results.benchmark.by, *comparison.models, *baseline, "of"], rows)
-
-
-def _sample(results: Results, sample: Sample, comparison: Comparison) -> list[str]:
-    first, last = comparison.models[0], comparison.models[-1]
-    what = f"{'gained' if sample.gained else 'lost'} from {first} to {last}"
-    lines = [f"**{sample.place}, {what}** ({_plain(sample.id)})", "", *_fenced(sample.prompt)]
-    if sample.expected is not None:
-        lines += [f"{results.benchmark.expected}:", "", *_fenced(sample.expected)]
-    for reply in sample.replies:
-        notes = "".join(f", {note}" for note in reply.notes)
-        lines += [f"{reply.model}, {reply.outcome}{notes}:", "", *_fenced(reply.text)]
-    return lines
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = ["---", *("--:" for _ in head[1:])]
-    return [*(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows]), ""]
-
-
-def _fenced(text: str) -> list[str]:
-    """A block that no text can break out of: its fence is longer than any run of backticks in it."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return [f"{fence}text", *text.splitlines(), fence, ""]
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is; '[24.0' and 'p < 0.001' need no mark for that."""
-    return re.sub(r"([\\`*_|]|<(?! )|\[(?![-\d])|&(?=[#\w]))", r"\\\1", text)

@@ -22,7 +22,7 @@ from itertools import product
 from typing import Any
 
 from lidr import config, paths
-from lidr.compare import page, plots, report
+from lidr.compare import page, plots
 from lidr.compare.comparison import Change, Comparison, Figures, Results, compare_models
 from lidr.evaluation.registry import Benchmark, benchmarks
 from lidr.records.jsonl import atomic_folder, write_json, write_text
@@ -44,14 +44,9 @@ def run(settings: config.Settings) -> Comparison:
             name = benchmark.name
             write_text(folder / f"{name}.csv", table_of_values(comparison, benchmark, measured.get(name)))
             write_text(folder / f"{name}.svg", drawn.get(name) or plots.not_measured(benchmark))
-        write_text(folder / "report.md", report.markdown(comparison))
+        write_text(folder / "report.md", page.markdown(comparison))
         write_text(folder / paths.PAGE, page.html(comparison, drawn))
     return comparison
-
-
-def table(comparison: Comparison) -> str:
-    """The levels of all models in all places, for the terminal."""
-    return report.table(comparison)
 
 
 def headline(comparison: Comparison, model: str) -> dict[str, float]:

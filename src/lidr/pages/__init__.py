@@ -3,7 +3,7 @@
     >>> render("compare.html", profile="lab", ...)[:15]
     '<!doctype html>'
 
-Templates escape whatever is put into them. A page may have rows to browse (`browsable`), each of them
+Templates of HTML escape whatever is put into them. A page may have rows to browse (`browsable`), each of them
 
     {"id": "lab-17:es", "chips": [["es against en", ""]], "prompts": [pane, ...], "panes": [pane, ...], ...}
     pane: {"title": "m1", "source": "ended by stop", "text": "...", "lang": "es", "role": "chosen", "right": null}
@@ -28,7 +28,7 @@ def render(template: str, **values: Any) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        autoescape=True,
+        autoescape=template.endswith(".html"),
         loader=PackageLoader("lidr"),
         trim_blocks=True,
         lstrip_blocks=True,
