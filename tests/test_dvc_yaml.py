@@ -45,7 +45,9 @@ def test_figures_and_their_columns_are_plots() -> None:
     assert list(names(compare["metrics"])) == ["reports/compare/metrics.json"]
     plots = {name: options for entry in compare["plots"] for name, options in entry.items()}
     names_of_benchmarks = [benchmark.name for benchmark in benchmarks()]
-    assert list(plots) == [f"reports/compare/{name}.{kind}" for kind in ("svg", "csv") for name in names_of_benchmarks]
+    assert set(plots) == {f"reports/compare/{name}.{kind}" for kind in ("svg", "csv") for name in names_of_benchmarks}
+    assert {f"reports/{name}" for name in names_of_benchmarks} <= set(compare["deps"])
+    assert set(names_of_benchmarks) <= set(compare["params"])
     for name, options in plots.items():
         if name.endswith(".csv"):
             assert {options["x"], options["y"]} <= set(COLUMNS)

@@ -1,6 +1,7 @@
 """What is extended by files of its own, in a copy of the project: no other file of it is touched.
 
-A benchmark is its package, its block of params.yaml, its stage of dvc.yaml and its test.
+A benchmark is its package, its block of params.yaml, its stage of dvc.yaml (and what `compare` there has of it) and its
+test.
 """
 
 from __future__ import annotations
@@ -76,6 +77,17 @@ exact:
   max_new_tokens: 64
 """
 
+# In dvc.yaml, what the stage `compare` reads and writes because of it: (a line that is there, what follows it).
+COMPARED = (
+    ("      - reports/harness\n", "      - reports/exact\n"),
+    ("    params: [models, iterations, dominant, languages, seed, mgsm, baseline, alpaca, harness,", " exact,"),
+    ("      - reports/compare/harness.svg: {cache: false}\n", "      - reports/compare/exact.svg: {cache: false}\n"),
+    (
+        "    plots:\n",
+        "      - reports/compare/exact.csv: {cache: false, template: scatter, x: iteration, y: value}\n",
+    ),
+)
+
 DVC_STAGE = """
   exact:
     foreach: ${models}
@@ -141,9 +153,13 @@ def test_a_benchmark_is_its_package_its_block_its_stage_and_its_test(
     package.mkdir()
     (package / "__init__.py").write_text(DECLARATION)
     (package / "stage.py").write_text(STAGE)
-    for name, text in (("params.yaml", BLOCK), ("dvc.yaml", DVC_STAGE)):
-        with (copy / name).open("a", encoding="utf-8") as file:
-            file.write(text)
+    with (copy / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write(BLOCK)
+    pipeline = (copy / "dvc.yaml").read_text("utf-8")
+    for line, following in COMPARED:
+        assert pipeline.count(line) == 1
+        pipeline = pipeline.replace(line, line + following)
+    (copy / "dvc.yaml").write_text(pipeline + DVC_STAGE, "utf-8")
     (copy / "tests" / "evaluation" / "test_exact.py").write_text(TEST)
     # What the other benchmarks would have found.
     monkeypatch.chdir(copy)
@@ -168,9 +184,10 @@ def test_a_benchmark_is_its_package_its_block_its_stage_and_its_test(
     assert (copy / "reports/compare/exact.svg").exists()
     assert "exact@m0" in lidr(copy, "plan")
     assert "ok    exact         lab" in lidr(copy, "doctor")
-    # dvc.yaml names the code that the stage runs, and the new test runs with the others.
-    checks = ["tests/evaluation/test_exact.py", "tests/test_architecture.py"]
-    run = clones.run("python", "-m", "pytest", "-q", "-k", "exact", *checks, cwd=copy, PYTHONPATH=str(copy / "src"))
+    # dvc.yaml names the code that the stage runs and what `compare` reads of it, and the new test runs with the others.
+    checks = ["tests/evaluation/test_exact.py", "tests/test_architecture.py", "tests/test_dvc_yaml.py"]
+    chosen = ["-k", "exact or figures_and_their_columns"]
+    run = clones.run("python", "-m", "pytest", "-q", *chosen, *checks, cwd=copy, PYTHONPATH=str(copy / "src"))
     assert " passed" in run
 
 

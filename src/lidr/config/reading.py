@@ -26,7 +26,10 @@ def settings_type() -> type[Settings]:
     # By name: benchmarks stand above the configuration, which asks here what they add to it.
     benchmarks = import_module("lidr.evaluation.registry").benchmarks()
     fields = [(one.name, one.section, _default(one.section)) for one in benchmarks]
-    kind = msgspec.defstruct("Settings", fields, bases=(Settings,), module="lidr.config", frozen=True, kw_only=True)
+    about = {"__doc__": "The whole of params.yaml."}
+    kind = msgspec.defstruct(
+        "Settings", fields, bases=(Settings,), namespace=about, module="lidr.config", frozen=True, kw_only=True
+    )
     assert issubclass(kind, Settings)
     return kind
 
