@@ -201,8 +201,8 @@ def paired_changes(
     adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
     changes = {place: Change(test, adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
-        test = statistics.macro_comparison(*_shared(benchmark, where, first, second, members), *how)
-        changes[group] = Change(test, None)
+        one, other = _shared(benchmark, where, first, second, members)
+        changes[group] = Change(statistics.macro_comparison(one, other, *how), None)
     return changes
 
 
