@@ -114,14 +114,15 @@ def _result_tables(report: str) -> str:
 
 def params_document() -> dict[Path, str]:
     """Every key of params.yaml with what it may be and its default, from the classes of lidr.config."""
-    from lidr.config import blocks, engines, evaluation
+    from lidr import config
+    from lidr.config import blocks, engines
 
     parts = [
         "# params.yaml\n\nMade from the configuration's classes by `python docs/generate.py`. A key without a default "
         "must be there; an unknown key is an error that names file and line.\n"
     ]
-    parts += _block("the whole file", blocks.Settings)
-    for name, kind in get_type_hints(blocks.Settings).items():
+    parts += _block("the whole file", config.Settings)
+    for name, kind in get_type_hints(config.Settings).items():
         if isinstance(kind, type) and issubclass(kind, blocks.Section):
             parts += _block(f"`{name}`", kind)
     parts += _block("`iterations.m<t>`", blocks.Iteration)
@@ -130,7 +131,7 @@ def params_document() -> dict[Path, str]:
     for name in ("fields", "hub"):
         parts += _block(f"`prompts.{name}`", _section(get_type_hints(blocks.Prompts)[name]))
     parts += _block("`translate.model`, a server", blocks.TranslationServer)
-    for kind in get_args(evaluation.Judge):
+    for kind in get_args(config.Judge):
         parts += _block(f"`alpaca.judge`, `name: {kind.__struct_config__.tag}`", kind)
     return {ROOT / "docs" / "params.md": "\n".join(parts)}
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from lidr import config
+from lidr.evaluation.alpaca import Alpaca
 from lidr.plan import device, work
 from lidr.plan.shape import Shape
 
@@ -89,7 +90,7 @@ def estimate(times: int, paper: config.Settings) -> Estimate:
     generated, seen = (sum(stage.tokens for stage in kind) for kind in (made, trained))
     generation = generated / device.generation_rate(settings, LLAMA_8B, H100, ANSWER_TOKENS) / 3600
     training = seen / device.training_rate(settings, LLAMA_8B, H100) / 3600
-    questions, judge = work.requests(settings), settings.alpaca.judge
+    questions, judge = work.requests(settings), settings.block(Alpaca).judge
     assert isinstance(judge, config.OpenAIJudge) and judge.prompt_price and judge.completion_price
     read = work.judge_tokens(settings, ANSWER_TOKENS)
     return Estimate(

@@ -8,6 +8,7 @@ from factories import ROOT
 from msgspec.structs import replace
 
 from lidr import config, paths
+from lidr.evaluation.harness import Harness
 from lidr.records import Answer, FinishReason, Verdict
 from lidr.records.jsonl import write_rows
 
@@ -55,12 +56,12 @@ def verdict(model: str, lang: str, row: int) -> Verdict:
 
 def write_answers(model: str, change: Change = lambda row: row) -> None:
     rows = [change(answer(model, lang, row)) for lang in LANGUAGES for row in range(ITEMS)]
-    write_rows(paths.mgsm(model) / paths.ANSWERS, rows)
+    write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, rows)
 
 
 def write_verdicts(model: str, change: Callable[[Verdict], Verdict] = lambda row: row) -> None:
     rows = [change(verdict(model, lang, row)) for lang in LANGUAGES for row in range(ITEMS)]
-    write_rows(paths.alpaca(model) / paths.VERDICTS, rows)
+    write_rows(paths.evaluation("alpaca", model) / paths.VERDICTS, rows)
 
 
 def make_project() -> config.Settings:
@@ -78,6 +79,6 @@ def make_project() -> config.Settings:
         mgsm=replace(committed.mgsm, languages=LANGUAGES),
         alpaca=replace(committed.alpaca, languages=LANGUAGES),
         baseline=config.Baseline(model="m0", source="models/m0"),
-        harness=config.Harness(),
+        harness=Harness(),
         compare=replace(committed.compare, confidence=0.95),
     )

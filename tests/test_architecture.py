@@ -15,6 +15,8 @@ import pytest
 from factories import ROOT
 from ruamel.yaml import YAML
 
+from lidr.evaluation.registry import benchmarks
+
 SOURCE = ROOT / "src"
 
 SIBLINGS = ("prompts", "generation", "pairs", "training", "evaluation", "compare", "audit", "plan", "doctor", "export")
@@ -38,6 +40,8 @@ NEIGHBOURS = {
     ("audit", "pairs"),  # `lidr audit verify` makes pairs again
     ("compare", "evaluation"),  # it reports what the benchmarks found
     ("pairs", "evaluation"),  # the filter `right` reads gold answers as MGSM's scorer does
+    ("doctor", "evaluation"),  # the judge
+    ("plan", "evaluation"),  # which models a benchmark asks, and its judge
     ("doctor", "training"),  # which devices a training would take
     ("plan", "training"),  # whether rows are packed, and how many positions are scored at once
 }
@@ -103,11 +107,9 @@ STAGES = {
     "pairs": "lidr.pairs.stage",
     "train": "lidr.training.stage",
     "audit": "lidr.audit.stage",
-    "mgsm": "lidr.evaluation.mgsm.stage",
     "baseline": "lidr.evaluation.alpaca.baseline",
-    "alpaca": "lidr.evaluation.alpaca.stage",
-    "harness": "lidr.evaluation.harness.stage",
     "compare": "lidr.compare.stage",
+    **{benchmark.name: f"lidr.evaluation.{benchmark.name}.stage" for benchmark in benchmarks()},
 }
 
 

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from lidr import config, paths
 from lidr.compare.stage import COLUMNS
-from lidr.evaluation.registry import KINDS
+from lidr.evaluation.registry import benchmarks
 from lidr.records.jsonl import write_rows
 
 # The stages that read files which a user brings.
@@ -44,8 +44,10 @@ def test_figures_and_their_columns_are_plots() -> None:
     compare = stages()["compare"]
     assert list(names(compare["metrics"])) == ["reports/compare/metrics.json"]
     plots = {name: options for entry in compare["plots"] for name, options in entry.items()}
-    names_of_benchmarks = [kind.name for kind in KINDS]
-    assert list(plots) == [f"reports/compare/{name}.{kind}" for kind in ("svg", "csv") for name in names_of_benchmarks]
+    names_of_benchmarks = [benchmark.name for benchmark in benchmarks()]
+    assert set(plots) == {f"reports/compare/{name}.{kind}" for kind in ("svg", "csv") for name in names_of_benchmarks}
+    assert {f"reports/{name}" for name in names_of_benchmarks} <= set(compare["deps"])
+    assert set(names_of_benchmarks) <= set(compare["params"])
     for name, options in plots.items():
         if name.endswith(".csv"):
             assert {options["x"], options["y"]} <= set(COLUMNS)

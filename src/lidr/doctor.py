@@ -21,6 +21,7 @@ from pathlib import Path
 from lidr import config, paths, profiles
 from lidr.config import quantization
 from lidr.errors import LidrError
+from lidr.evaluation.alpaca import Alpaca
 from lidr.git import git
 from lidr.models import folder as model
 from lidr.models import policy
@@ -189,8 +190,8 @@ def _data(settings: config.Settings) -> Iterator[Finding]:
     else:
         listed = prompts.translation_requests
         yield _source("prompts", settings, prompts.source, *([listed] if listed and listed != config.RULE else []))
-    yield _source("mgsm", settings, settings.mgsm.source)
-    yield _source("alpaca", settings, settings.alpaca.source)
+    for name, block in settings.generative.items():
+        yield _source(name, settings, block.source)
     if baseline.is_published:
         yield _source("baseline", settings, baseline.source)
     else:
@@ -213,7 +214,7 @@ def _missing(settings: config.Settings, path: str) -> str:
 
 
 def _judge(settings: config.Settings) -> Finding:
-    judge = settings.alpaca.judge
+    judge = settings.block(Alpaca).judge
     if isinstance(judge, config.LocalJudge):
         folder = Path(judge.model)
         made_here = folder.is_relative_to(paths.MODELS)

@@ -104,16 +104,8 @@ def audit(iteration: str) -> Path:
     return REPORTS / iteration / "audit"
 
 
-def mgsm(model_name: str) -> Path:
-    return REPORTS / "mgsm" / model_name
-
-
-def alpaca(model_name: str) -> Path:
-    return REPORTS / "alpaca" / model_name
-
-
-def harness(model_name: str) -> Path:
-    return REPORTS / "harness" / model_name
+def evaluation(benchmark: str, model_name: str) -> Path:
+    return REPORTS / benchmark / model_name
 
 
 def baseline() -> Path:

@@ -55,8 +55,7 @@ def pointers(settings: config.Settings) -> list[Path]:
     read = [
         settings.prompts.source,
         settings.prompts.translation_requests or "",
-        settings.mgsm.source,
-        settings.alpaca.source,
+        *(block.source for block in settings.generative.values()),
         settings.baseline.source,
     ]
     known = {paths.SOURCES / path.stem: paths.SOURCES / path.name for path in sorted(paths.POINTERS.glob("*.dvc"))}

@@ -29,6 +29,7 @@ from lidr import config, paths
 from lidr.compare import report
 from lidr.compare import stage as compare
 from lidr.compare.comparison import Comparison, compare_models
+from lidr.compare.table import table
 from lidr.errors import InputError
 from lidr.records import Answer
 from lidr.records.jsonl import write_rows
@@ -153,7 +154,7 @@ def test_headline_names_for_mlflow(result: Result) -> None:
 
 
 def test_table_for_the_terminal(result: Result) -> None:
-    assert compare.table(result.comparison).splitlines() == [
+    assert table(result.comparison).splitlines() == [
         "          MGSM accuracy, %              AlpacaEval win rate against m0, %",
         "              m0       m1       m2          m0       m1       m2",
         "en          91.7     91.7     91.7        50.0     50.0     54.2",
@@ -166,15 +167,16 @@ def test_table_for_the_terminal(result: Result) -> None:
     ]
 
 
-def test_sentences_say_what_changed_and_what_did_not(result: Result) -> None:
-    mgsm = result.comparison.benchmarks[0]
-    assert report.sentence(result.comparison, mgsm, "m2", "m0", "es").startswith("es: +83.3 points [")
-    assert report.sentence(result.comparison, mgsm, "m2", "m0", "es").endswith(
-        "], p = 0.006 (Holm), n = 12 (10 gained, 0 lost)"
-    )
-    english = report.sentence(result.comparison, mgsm, "m2", "m0", "en")
-    assert english.startswith("en: no significant difference: +0.0 points [-")
-    assert english.endswith("], p = 1.000 (Holm), n = 12 (0 gained, 0 lost)")
+def test_findings_say_what_changed_and_what_did_not(result: Result) -> None:
+    mgsm = result.comparison.results[0]
+
+    def found(lang: str) -> str:
+        return report.finding(result.comparison, mgsm, mgsm.figures["m2"][lang].changes["m0"])
+
+    assert found("es").startswith("+83.3 points [")
+    assert found("es").endswith("], p = 0.006 (Holm), n = 12 (10 gained, 0 lost)")
+    assert found("en").startswith("no significant difference: +0.0 points [-")
+    assert found("en").endswith("], p = 1.000 (Holm), n = 12 (0 gained, 0 lost)")
 
 
 def test_headline_sentences(result: Result) -> None:
@@ -191,7 +193,7 @@ def test_signs_and_small_p_values() -> None:
 
 
 def test_samples_are_those_gained_and_lost(result: Result) -> None:
-    mgsm, alpaca = result.comparison.benchmarks
+    mgsm, alpaca = result.comparison.results
     assert [(sample.lang, sample.gained) for sample in mgsm.samples if not sample.gained] == [("it", False)]
     lost = mgsm.samples[-1]
     assert (lost.id, lost.expected, [reply.outcome for reply in lost.replies]) == (
@@ -291,7 +293,7 @@ def test_a_plot_of_more_languages_than_colours_uses_them_again(settings: config.
     many = ("en", "es", "de", "fr", "ru", "it", "pt", "nl", "pl", "sv", "da")
     for model in RIGHT:
         rows = [replace(answer(model, "en", row), lang=lang) for lang in many for row in range(2)]
-        write_rows(paths.mgsm(model) / paths.ANSWERS, rows)
+        write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, rows)
     compare.run(replace(settings, mgsm=replace(settings.mgsm, languages=many)))
     text = (paths.compare() / "mgsm.svg").read_text("utf-8")
     names = [word for word in readable(ElementTree.fromstring(text)) if word.endswith(" 100.0")]
@@ -327,7 +329,7 @@ def test_rows_that_do_not_fit_are_named_and_nothing_is_overwritten(
     paths.compare().mkdir(parents=True)
     (paths.compare() / "index.html").write_text("old", "utf-8")
     rows = [answer("m2", lang, row) for lang in LANGUAGES for row in range(ITEMS)]
-    write_rows(paths.mgsm("m2") / paths.ANSWERS, change(rows))
+    write_rows(paths.evaluation("mgsm", "m2") / paths.ANSWERS, change(rows))
     with pytest.raises(InputError) as error:
         compare.run(settings)
     assert str(error.value).startswith(f"reports/mgsm/m2/answers.jsonl: {message}")
@@ -338,15 +340,16 @@ def test_a_missing_report_and_a_language_without_verdicts_are_named(settings: co
     write_verdicts("m2", lambda row: replace(row, preference=None) if row.lang == "it" else row)
     with pytest.raises(InputError, match=r"alpaca/m2/verdicts\.jsonl: not one row in 'it' is judged"):
         compare.run(settings)
-    shutil.rmtree(paths.alpaca("m2"))
+    shutil.rmtree(paths.evaluation("alpaca", "m2"))
     with pytest.raises(InputError, match=r"alpaca/m2/verdicts\.jsonl: no such file"):
         compare.run(settings)
 
 
 def test_one_model_in_one_language_has_nothing_to_compare(settings: config.Settings) -> None:
     for model in RIGHT:
-        write_rows(paths.mgsm(model) / paths.ANSWERS, [answer(model, "es", row) for row in range(ITEMS)])
-        write_rows(paths.alpaca(model) / paths.VERDICTS, [verdict(model, "es", row) for row in range(ITEMS)])
+        write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, [answer(model, "es", row) for row in range(ITEMS)])
+        verdicts = [verdict(model, "es", row) for row in range(ITEMS)]
+        write_rows(paths.evaluation("alpaca", model) / paths.VERDICTS, verdicts)
     one = replace(
         settings,
         models=("m0",),
@@ -354,5 +357,15 @@ def test_one_model_in_one_language_has_nothing_to_compare(settings: config.Setti
         mgsm=replace(settings.mgsm, languages=("es",)),
         alpaca=replace(settings.alpaca, languages=("es",)),
     )
-    assert compare.table(compare.run(one)).splitlines()[2] == "es    16.7               50.0"
+    assert table(compare.run(one)).splitlines()[2] == "es    16.7               50.0"
     assert "nothing to compare yet" in (paths.compare() / "index.html").read_text("utf-8")
+
+
+def test_a_language_without_answer_phrases_is_said_once(settings: config.Settings) -> None:
+    for model in RIGHT:
+        rows = [replace(answer(model, "es", row), lang="xh") for row in range(ITEMS)]
+        write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, rows)
+    compare.run(replace(settings, mgsm=replace(settings.mgsm, languages=("xh",))))
+    for name in ("index.html", "report.md"):
+        text = (paths.compare() / name).read_text("utf-8").replace("&#39;", "'")
+        assert text.count("xh: no answer phrases known; read by English's and by the last number") == 1

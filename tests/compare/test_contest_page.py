@@ -140,7 +140,7 @@ def test_all_rows_of_the_paper_can_be_browsed(judged: tuple[Path, Endpoint, str]
 def keep_verdicts(settings: config.Settings, model: str, texts: list[str]) -> None:
     """What `lidr alpaca` would have kept of the model's answers."""
     write_rows(
-        paths.alpaca(model) / paths.VERDICTS,
+        paths.evaluation("alpaca", model) / paths.VERDICTS,
         [
             Verdict(
                 id=item.id,

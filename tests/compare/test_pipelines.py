@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from lidr.compare.pipelines import contrast, differences, text
 from lidr.errors import InputError
-from lidr.evaluation.registry import ALPACA, MGSM
+from lidr.evaluation.alpaca import BENCHMARK as ALPACA
+from lidr.evaluation.mgsm import BENCHMARK as MGSM
 from lidr.tracking.pipelines import Pipeline
 
 N = 8

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from lidr import config
 from lidr.chat import reasoning
-from lidr.evaluation.mgsm import stage as mgsm
+from lidr.evaluation.mgsm import BENCHMARK as MGSM
+from lidr.evaluation.mgsm import Mgsm
 from lidr.evaluation.mgsm.extraction.notation import in_digits
 from lidr.evaluation.mgsm.extraction.run_on import answer_part
 from lidr.evaluation.mgsm.extraction.words import _tables, has_words
@@ -338,9 +341,12 @@ def test_a_bare_statement_about_a_place(lang: str, text: str, expected: str) -> 
     check(lang, text, expected)
 
 
-def test_languages_without_words_are_named() -> None:
+def test_languages_without_words_are_named(project_settings: config.Settings) -> None:
     assert has_words("pt-BR") and not has_words("xh")
-    assert mgsm.without_wording(["en", "xh", "ko", "ee"]) == ["xh", "ee"]
+    some = replace(project_settings.block(Mgsm), languages=("en", "xh", "ko", "ee"))
+    unknown = MGSM.notes(replace(project_settings, mgsm=some))
+    says = "no answer phrases known; read by English's and by the last number"
+    assert unknown == [f"xh: {says}", f"ee: {says}"]
     check("xh", "Impendulo ngu-18.", "18")
     check("xh", "The answer is 18. Iibhokisi ezi-3.", "18")
 

@@ -13,12 +13,14 @@ from msgspec.structs import replace
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare
-from lidr.compare.comparison import Benchmark, compare_models
+from lidr.compare.comparison import Results, compare_models
 from lidr.compare.promotion import evidence
+from lidr.compare.table import table
 from lidr.errors import InputError
+from lidr.evaluation.harness import Harness
 from lidr.evaluation.harness import stage as harness
 from lidr.evaluation.harness.items import family, items, language
-from lidr.evaluation.statistics import macro_comparison, macro_interval, task_comparison, task_interval
+from lidr.evaluation.statistics import macro_comparison, macro_interval, mean_interval, paired_difference
 from lidr.lab import world
 from lidr.lab.harness.items import FOLDER, ITEMS, exactness, sums, translations
 from lidr.models import base, policy
@@ -135,26 +137,27 @@ AFTER = {"a": {"1": 1.0, "2": 1.0, "3": 1.0}, "b": {"1": 0.0, "2": 1.0, "3": 0.0
 
 
 def test_of_the_same_items_it_is_the_average_over_languages() -> None:
-    assert task_interval(BEFORE) == macro_interval(BEFORE)
-    assert task_comparison(BEFORE, AFTER) == macro_comparison(BEFORE, AFTER)
+    before, after = [0.5, 0.0, 1.0], [0.5, 1.0, 0.5]  # each item's mean
+    assert macro_interval(BEFORE) == mean_interval(before)
+    assert macro_comparison(BEFORE, AFTER) == paired_difference(before, after)
 
 
 def test_tasks_of_different_sizes_have_the_same_weight() -> None:
     small, large = {"s-0": 1.0, "s-1": 0.0}, {f"l-{n}": 1.0 for n in range(98)}
-    level = task_interval({"small": small, "large": large})
+    level = macro_interval({"small": small, "large": large})
     assert (level.estimate, level.n) == (0.75, 100)
     assert 0.25 < level.low < 0.75 < level.high == 1.0
     # All right in both: nothing varies, although an item of the small task weighs 49 times another's.
-    certain = task_interval({"small": dict.fromkeys(small, 1.0), "large": large})
+    certain = macro_interval({"small": dict.fromkeys(small, 1.0), "large": large})
     assert (certain.low, certain.high) == (1.0, 1.0)
-    change = task_comparison({"small": small, "large": large}, {"small": dict.fromkeys(small, 1.0), "large": large})
+    change = macro_comparison({"small": small, "large": large}, {"small": dict.fromkeys(small, 1.0), "large": large})
     assert (change.difference, change.gained, change.lost) == (0.25, 1, 0)
     assert change.p_value > 0.9
 
 
 def test_other_items_of_a_task_are_refused() -> None:
     with pytest.raises(InputError, match="the first model's a"):
-        task_comparison({"a": {"1": 1.0}}, {"a": {"2": 1.0}})
+        macro_comparison({"a": {"1": 1.0}}, {"a": {"2": 1.0}})
 
 
 # --- the comparison --------------------------------------------------------------------------------------------------
@@ -189,14 +192,14 @@ def rows(model: str, right: dict[str, dict[str, int]] = RIGHT) -> list[HarnessIt
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
     monkeypatch.chdir(tmp_path)
-    made = replace(make_project(), harness=config.Harness(tasks=("sums", "plain")))
+    made = replace(make_project(), harness=Harness(tasks=("sums", "plain")))
     for model in made.models:
         harness.write(made, model, rows(model))
     return made
 
 
-def measured(settings: config.Settings) -> Benchmark:
-    return {benchmark.name: benchmark for benchmark in compare_models(settings).benchmarks}["harness"]
+def measured(settings: config.Settings) -> Results:
+    return {results.benchmark.name: results for results in compare_models(settings).results}["harness"]
 
 
 def test_tasks_are_compared_item_by_item(settings: config.Settings) -> None:
@@ -225,7 +228,7 @@ def test_scores_between_wrong_and_right_are_compared_by_their_differences(settin
 def test_page_report_table_and_figure_show_it(settings: config.Settings) -> None:
     comparison = compare.run(settings)
     folder = paths.compare()
-    lines = compare.table(comparison).splitlines()
+    lines = table(comparison).splitlines()
     assert lines[9] == "         lm-evaluation-harness score, %"
     assert lines[12].split() == ["sums_es", "33.3", "50.0", "100.0*"]
     assert lines[14].split() == ["average", "61.1", "66.7", "83.3*†"]
@@ -241,7 +244,7 @@ def test_page_report_table_and_figure_show_it(settings: config.Settings) -> None
     drawn = (folder / "harness.svg").read_text("utf-8")
     assert ">sums 100.0" in drawn and ">plain 50.0" in drawn
     assert compare.headline(comparison, "m2")["harness score/sums_es"] == 1.0
-    scores = [item for item in comparison.benchmarks[2].items if item["id"] == "sums:5" and item["lang"] == "sums_es"]
+    scores = [item for item in comparison.results[2].items if item["id"] == "sums:5" and item["lang"] == "sums_es"]
     assert [(item["m0"], item["m1"], item["m2"]) for item in scores] == [(0.0, 1.0, 1.0)]
 
 
@@ -272,11 +275,11 @@ def test_a_significant_loss_stands_against_promotion(settings: config.Settings) 
 
 
 def test_without_tasks_there_is_nothing_to_measure(settings: config.Settings) -> None:
-    alone = replace(settings, harness=config.Harness())
+    alone = replace(settings, harness=Harness())
     assert harness.run(alone, "m1") == {}
-    assert (paths.harness("m1") / paths.ITEMS).read_bytes() == b""
-    assert json.loads((paths.harness("m1") / paths.METRICS).read_bytes())["tasks"] == {}
-    assert [benchmark.name for benchmark in compare_models(alone).benchmarks] == ["mgsm", "alpaca"]
+    assert (paths.evaluation("harness", "m1") / paths.ITEMS).read_bytes() == b""
+    assert json.loads((paths.evaluation("harness", "m1") / paths.METRICS).read_bytes())["tasks"] == {}
+    assert [results.benchmark.name for results in compare_models(alone).results] == ["mgsm", "alpaca"]
 
 
 def test_an_unknown_task_is_named(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +289,7 @@ def test_an_unknown_task_is_named(settings: config.Settings, monkeypatch: pytest
 
     lab = TaskManager(include_defaults=False, include_path=str(FOLDER))
     monkeypatch.setattr(asking, "_task_manager", lambda harness: lab)
-    asked = replace(settings, harness=config.Harness(tasks=("lab_sum_es",), include_path="lab"))
+    asked = replace(settings, harness=Harness(tasks=("lab_sum_es",), include_path="lab"))
     with pytest.raises(InputError, match="has no task 'lab_sum_es'; near to it: lab_sums_es"):
         asking.ask(asked, "m0")
 
@@ -353,7 +356,7 @@ def test_items_are_those_of_the_harness_on_the_exported_model(root: Path, own: b
     folder, arguments = FOLDER, {"apply_chat_template": True}
     if own:
         folder, arguments = paths.SOURCES / "own", {"num_fewshot": 2}
-        asked = config.Harness(tasks=("own_es",), limit=12, batch_size=5, num_fewshot=2, include_path=str(folder))
+        asked = Harness(tasks=("own_es",), limit=12, batch_size=5, num_fewshot=2, include_path=str(folder))
         folder.mkdir(parents=True)
         (folder / "own.yaml").write_text(OWN_TASK)
         for split, lang in (("train", "en"), ("test", "es")):
@@ -362,7 +365,7 @@ def test_items_are_those_of_the_harness_on_the_exported_model(root: Path, own: b
     settings = replace(settings, harness=asked, engine=replace(settings.engine, device="cpu"))
     write_adapter(settings, base.run(settings).fingerprint)
     harness.run(settings, "m1")
-    written = list(read_rows(paths.harness("m1") / paths.ITEMS, HarnessItem))
+    written = list(read_rows(paths.evaluation("harness", "m1") / paths.ITEMS, HarnessItem))
     export.run(settings, "m1", root / "exported")
     theirs = simple_evaluate(
         model="hf",
@@ -381,7 +384,7 @@ def test_items_are_those_of_the_harness_on_the_exported_model(root: Path, own: b
     assert len(written) == 12 * len(asked.tasks)
     if not own:
         assert 0 < sum(row.score for row in written) < len(written)
-    report = json.loads((paths.harness("m1") / paths.METRICS).read_bytes())["tasks"]
+    report = json.loads((paths.evaluation("harness", "m1") / paths.METRICS).read_bytes())["tasks"]
     for task, figures in report.items():
         metric = figures["metric"]
         assert figures["score"] == pytest.approx(theirs["results"][task][f"{metric},none"], abs=1e-6)

@@ -33,7 +33,7 @@ def keep_verdicts(model: str, completion: str) -> None:
         )
         for item in instructions(config.load())
     ]
-    write_rows(paths.alpaca(model) / paths.VERDICTS, rows)
+    write_rows(paths.evaluation("alpaca", model) / paths.VERDICTS, rows)
 
 
 def test_a_contest_is_a_run_with_figures_table_and_page(project: Project, tmp_path: Path) -> None:

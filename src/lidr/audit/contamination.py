@@ -20,8 +20,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from lidr import config
 from lidr.pairs.normalise import ngram_length, ngrams, words
 from lidr.records import Prompt, Record
@@ -55,15 +53,11 @@ class Overlap(Record, frozen=True):
 
 
 def evaluation_items(settings: config.Settings) -> dict[str, list[Prompt]]:
-    """The items of both benchmarks, problems without the wording that a style puts around them."""
-    from lidr.evaluation.alpaca import baseline
-    from lidr.evaluation.mgsm import stage as mgsm
+    """The items of all benchmarks that can tell theirs, without the wording that a style puts around them."""
+    from lidr.evaluation.registry import benchmarks
 
-    plain = msgspec.structs.replace(settings.mgsm, style="paper", examples=0)
-    return {
-        "mgsm": mgsm.prompts(msgspec.structs.replace(settings, mgsm=plain)),
-        "alpaca": baseline.instructions(settings),
-    }
+    items = {benchmark.name: benchmark.prompts(settings) for benchmark in benchmarks()}
+    return {name: prompts for name, prompts in items.items() if prompts}
 
 
 class Index:

@@ -47,10 +47,11 @@ def draw(pairs: Groups, settings: config.Settings) -> list[Row]:
 def open_for_pairs(settings: config.Settings) -> Judge:
     """The judge of `audit`, which is asked in both orders."""
     judge = settings.audit.judge
+    assert judge is not None
     if isinstance(judge, config.LabJudge):
         # As by gold answers, a right answer in another language is no better than a wrong one.
         return LabJudge(both_orders=True, half_marks=False)
-    return open_judge(settings, both_orders=True, judge=judge)
+    return open_judge(judge, settings.engine, both_orders=True)
 
 
 def ask(judge: Judge, drawn: Sequence[Row], examples: Mapping[str, Example]) -> list[Verdict]:

@@ -12,7 +12,8 @@ import click
 
 from lidr import config, paths
 from lidr.cli.running import tracked_job, with_interval
-from lidr.cli.runs import Metrics, by_language
+from lidr.cli.runs import by_language
+from lidr.evaluation.registry import Metrics
 
 
 def judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from lidr import config
 from lidr.cli import runs
 from lidr.errors import LidrError
+from lidr.evaluation.registry import benchmarks
 
 if TYPE_CHECKING:
     from lidr.tracking import Job, LiveRun
 
 # Stages that ask a model, and may be at work for days; importing MLflow takes three seconds.
-_LONG = ("generate", "score", "translate", "train", "mgsm", "baseline", "alpaca", "harness")
+_LONG = ("generate", "score", "translate", "train", "baseline", *(benchmark.name for benchmark in benchmarks()))
 # How many seconds a stage of `dvc repro` lasts before it logs itself; what is shorter is logged by `compare`.
 _AT_ONCE = 30.0
 # What DVC sets for the stages that it runs, and `mlflow run` for its commands.

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidr import config, paths
-from lidr.records import Answer, Drop, HarnessItem, Pair, Prompt, PromptKind, Response, Translation, Verdict
+from lidr.evaluation.registry import Benchmark, Metrics, benchmark_of, benchmarks
+from lidr.records import Drop, Pair, Prompt, PromptKind, Response, Translation
 from lidr.records.jsonl import read_json, read_rows
 from lidr.records.samples import read_scores
 
 if TYPE_CHECKING:
     from lidr.tracking import Job, StageRun, Synced
 
-Metrics = dict[str, dict[str, float]]
 # What an evaluation asks; the rest of a row is what the model made of it.
 _ITEM = ("id", "lang", "task", "prompt", "gold", "baseline")
 WHOLE = ("base", "baseline", "compare")
@@ -38,7 +38,7 @@ def job(settings: config.Settings, stage: str, model: str | None) -> Job:
 
     inputs, outputs = _files(settings, stage, model or "")
     of_model = (settings,) if model is None else (settings, model)
-    tell = partial(_TELL[stage], *of_model)
+    tell = partial(_TELL[stage] if stage in _TELL else partial(_evaluation, benchmark_of(stage)), *of_model)
     return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=tuple(outputs), tell=tell)
 
 
@@ -58,10 +58,8 @@ def jobs_of(settings: config.Settings) -> Iterator[Job]:
     for iteration in settings.iterations:
         for stage in ("prompts", "generate", "score", "translate", "pairs", "train", "audit"):
             yield job(settings, stage, iteration)
-    yield from (job(settings, "mgsm", model) for model in settings.models)
     yield job(settings, "baseline", settings.baseline.model)
-    yield from (job(settings, "alpaca", model) for model in settings.models)
-    yield from (job(settings, "harness", model) for model in settings.models)
+    yield from (job(settings, benchmark.name, model) for benchmark in benchmarks() for model in settings.models)
     yield job(settings, "compare", None)
 
 
@@ -97,16 +95,13 @@ def _files(settings: config.Settings, stage: str, model: str) -> tuple[list[Path
         case "audit":
             inputs = [paths.prompts(model), paths.responses(model), paths.translations(model), paths.pairs(model)]
             return inputs, [paths.audit(model)]
-        case "mgsm":
-            return [paths.model(model)], [paths.mgsm(model)]
         case "baseline":
             return [Path(settings.baseline.source)], [paths.baseline()]
-        case "alpaca":
-            return [paths.model(model), paths.baseline()], [paths.alpaca(model)]
-        case "harness":
-            return [paths.model(model)], [paths.harness(model)]
-    folders = (paths.mgsm, paths.alpaca, paths.harness)
-    return [folder(model) for model in settings.models for folder in folders], [paths.compare()]
+        case "compare":
+            measured = [benchmark.folder(name) for name in settings.models for benchmark in benchmarks()]
+            return measured, [paths.compare()]
+    benchmark = benchmark_of(stage)
+    return [paths.model(model), *benchmark.inputs()], [benchmark.folder(model)]
 
 
 def _base(settings: config.Settings, model: str, run: StageRun) -> None:
@@ -175,31 +170,22 @@ def _audit(settings: config.Settings, iteration: str, run: StageRun) -> None:
     run.log_artifact(paths.audit(iteration))
 
 
-def _mgsm(settings: config.Settings, model: str, run: StageRun) -> None:
-    _evaluation(run, "mgsm", settings.mgsm.source, model, paths.mgsm(model), paths.ANSWERS, Answer)
-
-
 def _baseline(settings: config.Settings, model: str, run: StageRun) -> None:
     """Its answers are in the tables of `alpaca`."""
 
 
-def _alpaca(settings: config.Settings, model: str, run: StageRun) -> None:
-    _evaluation(run, "alpaca", settings.alpaca.source, model, paths.alpaca(model), paths.VERDICTS, Verdict)
-
-
-def _harness(settings: config.Settings, model: str, run: StageRun) -> None:
-    folder = paths.harness(model)
-    report = read_json(folder / paths.METRICS)
+def _evaluation(benchmark: Benchmark, settings: config.Settings, model: str, run: StageRun) -> None:
+    """A model's figures on the benchmark's items, and the table of all rows with its answers."""
+    report = read_json(benchmark.folder(model) / paths.METRICS)
     assert isinstance(report, dict)
-    if not report["tasks"]:
+    if not (metrics := benchmark.figures(report)):
         return
-    measured = report["tasks"] | {"average": report["average"]}
-    metrics = {
-        task: {name: value for name, value in figures.items() if not isinstance(value, str)}
-        for task, figures in measured.items()
-    }
-    source = settings.harness.include_path or "lm-evaluation-harness"
-    _log_evaluation(run, "harness", source, model, metrics, folder / paths.ITEMS, HarnessItem)
+    table, source = benchmark.path(model), benchmark.source(settings)
+    rows = read_rows(table, benchmark.record)
+    items = [{name: getattr(row, name) for name in _ITEM if hasattr(row, name)} for row in rows]
+    name = f"{benchmark.name} {Path(source).name}"
+    run.log_evaluation(by_language(metrics), paths.model(model), name, source, items)
+    run.log_table(table, f"{table.stem}.json")
 
 
 def _compare(settings: config.Settings, run: StageRun) -> None:
@@ -211,7 +197,7 @@ def _compare(settings: config.Settings, run: StageRun) -> None:
     for model in settings.models:
         run.log_to_parent(compare.headline(comparison, model), config.iteration_number(model))
     run.log_artifact(paths.compare())
-    run.log_rows((row for benchmark in comparison.benchmarks for row in benchmark.items), SCORES)
+    run.log_rows((row for results in comparison.results for row in results.items), SCORES)
 
 
 _TELL: dict[str, Callable[..., None]] = {
@@ -223,35 +209,9 @@ _TELL: dict[str, Callable[..., None]] = {
     "pairs": _pairs,
     "train": _train,
     "audit": _audit,
-    "mgsm": _mgsm,
     "baseline": _baseline,
-    "alpaca": _alpaca,
-    "harness": _harness,
     "compare": _compare,
 }
-
-
-def _evaluation(
-    run: StageRun, benchmark: str, source: str, model: str, folder: Path, table: str, record: type[Answer | Verdict]
-) -> None:
-    metrics = read_json(folder / paths.METRICS)
-    assert isinstance(metrics, dict)
-    _log_evaluation(run, benchmark, source, model, metrics, folder / table, record)
-
-
-def _log_evaluation(
-    run: StageRun,
-    benchmark: str,
-    source: str,
-    model: str,
-    metrics: Metrics,
-    table: Path,
-    record: type[Answer | HarnessItem | Verdict],
-) -> None:
-    """A model's figures on the benchmark's items, and the table of all rows with its answers."""
-    items = [{name: getattr(row, name) for name in _ITEM if hasattr(row, name)} for row in read_rows(table, record)]
-    run.log_evaluation(by_language(metrics), paths.model(model), f"{benchmark} {Path(source).name}", source, items)
-    run.log_table(table, f"{table.stem}.json")
 
 
 def _rows_by_language(files: Iterable[Path], record: type[Pair | Prompt]) -> dict[str, int]:

@@ -9,14 +9,13 @@ A command reads params.yaml in the working folder, calls its stage, reports in a
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import click
 
 from lidr import config, paths
-from lidr.cli.contests import judge_outside
+from lidr.cli import evaluations
 from lidr.cli.main import StageGroup, main
-from lidr.cli.running import tracked, with_interval
+from lidr.cli.running import tracked
 from lidr.records import FinishReason
 
 
@@ -176,73 +175,7 @@ def audit_iteration(iteration: str) -> None:
         click.echo(line)
 
 
-@main.command()
-@click.argument("model")
-def mgsm(model: str) -> None:
-    """Measure a model's accuracy on grade-school problems."""
-    from lidr.evaluation.mgsm import stage
-
-    settings = config.load()
-    with tracked(settings, "mgsm", settings.model(model)):
-        metrics = stage.run(settings, model)
-    click.echo(
-        f"mgsm {model}: accuracy {metrics['average']['accuracy']:.3f} on average over {len(metrics) - 1} languages"
-    )
-    click.echo("  " + " · ".join(with_interval(lang, f, "accuracy", ".2f") for lang, f in metrics.items()))
-    for lang in stage.without_wording(settings.mgsm.languages):
-        click.echo(f"  {lang}: no answer phrases known; read by English's and by the last number")
-
-
-@main.command()
-def baseline() -> None:
-    """Answer the instructions with the model that the win rate is against."""
-    from lidr.evaluation.alpaca import baseline as stage
-
-    settings = config.load()
-    name = settings.baseline.model
-    with tracked(settings, "baseline", name):
-        responses = stage.run(settings)
-    click.echo(f"baseline: {len(responses):,} answers by {name} in {len(settings.alpaca.languages)} languages")
-
-
-@main.command()
-@click.argument("model")
-@click.option("--against", metavar="OTHER", help="Another model, whose kept answers are judged in both orders.")
-@click.option("--outputs", metavar="FOLDER", type=Path, help="MODEL is a generator with published outputs there.")
-def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
-    """Measure a model's win rate on instructions against the baseline.
-
-    The options judge outside the pipeline: models that are there already, or published outputs.
-    """
-    from lidr.evaluation.alpaca import stage
-
-    settings = config.load()
-    if against or outputs:
-        judge_outside(settings, model, against, outputs)
-        return
-    with tracked(settings, "alpaca", settings.model(model)):
-        metrics = stage.run(settings, model)
-    click.echo(
-        f"alpaca {model} against {settings.baseline.model}: win rate {metrics['average']['win_rate']:.1f} "
-        f"on average over {len(metrics) - 1} languages, length-controlled {metrics['average']['lc_win_rate']:.1f}"
-    )
-    click.echo("  " + " · ".join(with_interval(lang, f, "win_rate", ".1f") for lang, f in metrics.items()))
-
-
-@main.command()
-@click.argument("model")
-def harness(model: str) -> None:
-    """Measure a model's other abilities by tasks of lm-evaluation-harness."""
-    from lidr.evaluation.harness import stage
-
-    settings = config.load()
-    with tracked(settings, "harness", settings.model(model)):
-        metrics = stage.run(settings, model)
-    if not metrics:
-        click.echo(f"harness {model}: no task is asked for (harness.tasks)")
-        return
-    click.echo(f"harness {model}: score {metrics['average']['score']:.3f} on average over {len(metrics) - 1} tasks")
-    click.echo("  " + " · ".join(with_interval(task, f, "score", ".2f") for task, f in metrics.items()))
+evaluations.add_commands()
 
 
 @main.command()
@@ -260,10 +193,11 @@ def compare(show: bool, runs: tuple[str, str] | None) -> None:
         return
     from lidr.compare import stage
     from lidr.compare.comparison import compare_models
+    from lidr.compare.table import table
 
     settings = config.load()
     if show:
-        click.echo(stage.table(compare_models(settings)))
+        click.echo(table(compare_models(settings)))
         click.echo(_where_to_look())
         return
     with tracked(settings, "compare", None):

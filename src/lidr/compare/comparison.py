@@ -1,12 +1,12 @@
 """The numbers of stage `compare`: each model's level and its changes, with intervals and paired tests.
 
-    >>> mgsm = compare_models(settings).benchmarks[0]
+    >>> mgsm = compare_models(settings).results[0]
     >>> mgsm.figures["m2"]["es"].level
     Interval(estimate=0.84, low=0.789..., high=0.88..., n=250)
     >>> mgsm.figures["m2"]["es"].changes["m0"].p
     1.2e-16
 
-Values are in the benchmark's own unit (a share, or a win rate from 0 to 100); `Benchmark.points` makes
+Values are in the benchmark's own unit (a share, or a win rate from 0 to 100); `Results.points` makes
 percentage points of both.
 """
 
@@ -21,9 +21,10 @@ from lidr import config, paths
 from lidr.compare.samples import Sample, draw
 from lidr.errors import InputError
 from lidr.evaluation import statistics
-from lidr.evaluation.registry import ALPACA, AVERAGE, KINDS, TRAINED, TRANSFER, Groups, Kind, Rows, read
+from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks
+from lidr.evaluation.rows import Rows, read
 
-__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "Benchmark", "Change", "Comparison", "Figures", "compare_models"]
+__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "Change", "Comparison", "Figures", "Results", "compare_models"]
 
 Scores = dict[str, dict[str, float]]  # by place and id; what was not judged is left out
 
@@ -52,17 +53,12 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """One benchmark's figures by model, and by place or group; a place is a language or a task."""
+class Results:
+    """All models' figures on one benchmark, by model and by place or group; a place is a language or a task."""
 
-    name: str
-    title: str
-    measure: str
+    benchmark: Benchmark
     what: str
-    expected: str  # what `Sample.expected` is called
-    unit: float
-    middle: float | None  # the level of a model that is as good as the baseline
-    by: str  # what a place is: language or task
+    notes: tuple[str, ...]
     places: tuple[str, ...]
     groups: Groups
     figures: dict[str, dict[str, Figures]]
@@ -72,7 +68,7 @@ class Benchmark:
 
     def points(self, value: float) -> float:
         """A value of this benchmark in percentage points."""
-        return value * self.unit
+        return value * self.benchmark.unit
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ class Comparison:
 
     settings: config.Settings
     models: tuple[str, ...]
-    benchmarks: tuple[Benchmark, ...]
+    results: tuple[Results, ...]
 
     @property
     def alpha(self) -> float:
@@ -99,11 +95,9 @@ class Comparison:
 def compare_models(settings: config.Settings) -> Comparison:
     """Read all models' answers and verdicts and compare them; raises InputError where the items differ."""
     models = tuple(sorted(settings.models, key=config.iteration_number))
-    places = {kind.name: kind.places(settings) for kind in KINDS}
-    measured = [kind for kind in KINDS if places[kind.name]]
-    return Comparison(
-        settings, models, tuple(_benchmark(settings, models, kind, places[kind.name]) for kind in measured)
-    )
+    places = {benchmark: benchmark.places(settings) for benchmark in benchmarks()}
+    results = [_results(settings, models, benchmark, own) for benchmark, own in places.items() if own]
+    return Comparison(settings, models, tuple(results))
 
 
 def references(settings: config.Settings, model: str) -> tuple[str, ...]:
@@ -116,96 +110,83 @@ def references(settings: config.Settings, model: str) -> tuple[str, ...]:
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def _benchmark(settings: config.Settings, models: tuple[str, ...], kind: Kind, places: tuple[str, ...]) -> Benchmark:
-    rows = read(kind, models, places)
-    groups = kind.groups(settings, places)
-    scores = {model: _scores(kind, model, rows[model], places) for model in models}
-    figures = {model: _figures(settings, kind, rows, scores, model, groups) for model in models}
-    return Benchmark(
-        name=kind.name,
-        title=kind.title,
-        measure=kind.measure,
-        what=kind.what(settings),
-        expected=kind.expected,
-        unit=kind.unit,
-        middle=kind.middle,
-        by=kind.by,
+def _results(
+    settings: config.Settings, models: tuple[str, ...], benchmark: Benchmark, places: tuple[str, ...]
+) -> Results:
+    rows = read(benchmark, models, places)
+    groups = benchmark.groups(settings, places)
+    scores = {model: _scores(benchmark, model, rows[model], places) for model in models}
+    return Results(
+        benchmark=benchmark,
+        what=benchmark.what(settings),
+        notes=tuple(benchmark.notes(settings)),
         places=places,
         groups=groups,
-        figures=figures,
-        baseline_off_target=_baseline_off_target(rows[models[0]], places) if kind is ALPACA else {},
-        samples=draw(settings, kind, models, rows),
-        items=tuple(_item(kind, rows, key) for key in rows[models[0]]),
+        figures={model: _figures(settings, benchmark, rows, scores, model, groups) for model in models},
+        baseline_off_target=_baseline_off_target(benchmark, rows[models[0]], places),
+        samples=draw(settings, benchmark, models, rows),
+        items=tuple(_item(benchmark, rows, key) for key in rows[models[0]]),
     )
 
 
-def _item(kind: Kind, rows: Mapping[str, Rows], key: str) -> dict[str, Any]:
+def _item(benchmark: Benchmark, rows: Mapping[str, Rows], key: str) -> dict[str, Any]:
     first = next(iter(rows.values()))[key]
     # A task stands for a language here: MLflow's tables have one set of columns for all benchmarks.
-    about = {"benchmark": kind.name, "lang": kind.place(first), "id": first.id, "prompt": first.prompt}
-    return about | {model: kind.score(own[key]) for model, own in rows.items()}
+    about = {"benchmark": benchmark.name, "lang": benchmark.place(first), "id": first.id, "prompt": first.prompt}
+    return about | {model: benchmark.score(own[key]) for model, own in rows.items()}
 
 
-def _baseline_off_target(rows: Rows, languages: Sequence[str]) -> dict[str, int]:
-    return {lang: sum(row.baseline_off_target for row in rows.values() if row.lang == lang) for lang in languages}
+def _baseline_off_target(benchmark: Benchmark, rows: Rows, places: Sequence[str]) -> dict[str, int]:
+    """By language; empty where nothing is compared with a baseline."""
+    if benchmark.middle is None:
+        return {}
+    return {place: sum(row.baseline_off_target for row in rows.values() if row.lang == place) for place in places}
 
 
-def _scores(kind: Kind, model: str, rows: Rows, places: Sequence[str]) -> Scores:
+def _scores(benchmark: Benchmark, model: str, rows: Rows, places: Sequence[str]) -> Scores:
     scores: Scores = {place: {} for place in places}
     for row in rows.values():
-        score = kind.score(row)
+        score = benchmark.score(row)
         if score is not None:
-            scores[kind.place(row)][row.id] = score
+            scores[benchmark.place(row)][row.id] = score
     for place, by_id in scores.items():
         if not by_id:
-            raise InputError(f"not one row in {place!r} is judged", kind.path(model))
+            raise InputError(f"not one row in {place!r} is judged", benchmark.path(model))
     return scores
 
 
 def _figures(
     settings: config.Settings,
-    kind: Kind,
+    benchmark: Benchmark,
     rows: Mapping[str, Rows],
     scores: Mapping[str, Scores],
     model: str,
-    groups: Mapping[str, Sequence[str]],
+    groups: Groups,
 ) -> dict[str, Figures]:
     how = (settings.compare.confidence, settings.seed, settings.compare.resamples)
-    own, places = scores[model], list(scores[model])
-    levels = {place: kind.level(list(own[place].values()), *how) for place in places}
-    levels |= {group: _average(kind, kind.path(model), own, members, how) for group, members in groups.items()}
+    own, where = scores[model], benchmark.path(model)
+    levels = {place: benchmark.level(list(by_id.values()), *how) for place, by_id in own.items()}
+    for group, members in groups.items():
+        levels[group] = statistics.macro_interval(_shared(benchmark, where, own, own, members)[0], *how)
     changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
     for other in references(settings, model):
-        for place, change in paired_changes(kind, kind.path(model), scores[other], own, groups, how).items():
+        for place, change in paired_changes(benchmark, where, scores[other], own, groups, how).items():
             changes[place][other] = change
-    members = {place: (place,) for place in places} | dict(groups)
-    return {
-        place: _one(
-            kind, level, [row for row in rows[model].values() if kind.place(row) in members[place]], changes[place]
-        )
-        for place, level in levels.items()
-    }
-
-
-def _one(kind: Kind, level: statistics.Interval, rows: Sequence[Any], changes: dict[str, Change]) -> Figures:
-    counts = {name: sum(map(counted, rows)) for name, counted in kind.counts.items()}
-    return Figures(level, len(rows), counts, changes)
-
-
-def _average(
-    kind: Kind, where: str | Path, scores: Scores, members: Sequence[str], how: tuple[float, int, int]
-) -> statistics.Interval:
-    if kind.is_parallel:
-        return statistics.macro_interval(judged_in_all(where, scores, scores, members)[0], *how)
-    return statistics.task_interval({place: scores[place] for place in members}, *how)
+    figures = {}
+    for place, level in levels.items():
+        members = groups.get(place, (place,))
+        asked = [row for row in rows[model].values() if benchmark.place(row) in members]
+        counts = {name: sum(map(is_counted, asked)) for name, is_counted in benchmark.counts.items()}
+        figures[place] = Figures(level, len(asked), counts, changes[place])
+    return figures
 
 
 def paired_changes(
-    kind: Kind,
+    benchmark: Benchmark,
     where: str | Path,
     first: Scores,
     second: Scores,
-    groups: Mapping[str, Sequence[str]],
+    groups: Groups,
     how: tuple[float, int, int],
 ) -> dict[str, Change]:
     """Second minus first in every place, adjusted over the places, and for each group.
@@ -216,22 +197,22 @@ def paired_changes(
     tests = {}
     for place in first:
         before, after = judged_in_all(where, first, second, [place])
-        tests[place] = kind.change(list(before[place].values()), list(after[place].values()), *how)
+        tests[place] = benchmark.change(list(before[place].values()), list(after[place].values()), *how)
     adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
     changes = {place: Change(test, adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
-        changes[group] = Change(_average_change(kind, where, first, second, members, how), None)
+        one, other = _shared(benchmark, where, first, second, members)
+        changes[group] = Change(statistics.macro_comparison(one, other, *how), None)
     return changes
 
 
-def _average_change(
-    kind: Kind, where: str | Path, first: Scores, second: Scores, members: Sequence[str], how: tuple[float, int, int]
-) -> statistics.Comparison:
-    if kind.is_parallel:
-        before, after = judged_in_all(where, first, second, members)
-        return statistics.macro_comparison(before, after, *how)
-    before, after = ({place: scores[place] for place in members} for scores in (first, second))
-    return statistics.task_comparison(before, after, *how)
+def _shared(
+    benchmark: Benchmark, where: str | Path, first: Scores, second: Scores, members: Sequence[str]
+) -> tuple[Scores, Scores]:
+    """Both models' scores in these places: of translated items, those that are judged in all of them."""
+    if benchmark.is_parallel:
+        return judged_in_all(where, first, second, members)
+    return {place: first[place] for place in members}, {place: second[place] for place in members}
 
 
 def judged_in_all(where: str | Path, first: Scores, second: Scores, languages: Iterable[str]) -> tuple[Scores, Scores]:

@@ -14,16 +14,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from lidr import config
+from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.stage import outcome
-from lidr.evaluation.answers import Metrics
 from lidr.evaluation.judges.base import is_flipped
+from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.evaluation.statistics import Interval, macro_interval
 from lidr.pages import browsable, render
 from lidr.records import FinishReason, Verdict
 from lidr.records.languages import english_name
 
 OUTCOMES = {1: "won", 0: "tied", -1: "lost", None: "not judged"}
-AVERAGE = "average"
 
 
 def html(settings: config.Settings, model: str, other: str, metrics: Metrics, verdicts: Sequence[Verdict]) -> str:
@@ -38,7 +38,7 @@ def html(settings: config.Settings, model: str, other: str, metrics: Metrics, ve
         heading=_heading(metrics[places[0]], model, other),
         rows=[_row(place, metrics[place]) for place in (places if len(places) == 1 else [*places, AVERAGE])],
         facts=_facts(settings, metrics),
-        orders=settings.alpaca.judge.in_both_orders,
+        orders=settings.block(Alpaca).judge.in_both_orders,
         confidence=f"{settings.compare.confidence:.0%}",
         browse=browsable([_entry(verdict, model, other) for verdict in verdicts], "rows"),
     )
@@ -46,14 +46,15 @@ def html(settings: config.Settings, model: str, other: str, metrics: Metrics, ve
 
 def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> Interval | None:
     """The win rate's average over languages, from the items judged in all of them; None where there is no such item."""
-    by_language: dict[str, dict[str, float]] = {lang: {} for lang in settings.alpaca.languages}
+    scores: dict[str, dict[str, float]] = {lang: {} for lang in settings.block(Alpaca).languages}
     for verdict in verdicts:
-        if verdict.preference is not None:
-            by_language[verdict.lang][verdict.id] = 100 * (verdict.preference - 1)
-    shared = set.intersection(*(set(rows) for rows in by_language.values()))
+        score = BENCHMARK.score(verdict)
+        if score is not None:
+            scores[verdict.lang][verdict.id] = score
+    shared = set.intersection(*(set(by_id) for by_id in scores.values()))
     if not shared:
         return None
-    values = {lang: {item: rate for item, rate in rows.items() if item in shared} for lang, rows in by_language.items()}
+    values = {lang: {item: score for item, score in by_id.items() if item in shared} for lang, by_id in scores.items()}
     return macro_interval(values, settings.compare.confidence, settings.seed, settings.compare.resamples)
 
 
@@ -63,32 +64,25 @@ def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> 
 def _tiles(settings: config.Settings, metrics: Metrics, verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
     """(number, what it is) of what matters most."""
     figures = metrics[AVERAGE]
-    languages = [lang for lang in metrics if lang != AVERAGE]
-    where = "" if len(languages) == 1 else f", average of {len(languages)} languages"
+    first, *others = [by_name for lang, by_name in metrics.items() if lang != AVERAGE]
+    plain, controlled, where = _bounds(first["low"], first["high"]), _bounds(first["lc_low"], first["lc_high"]), ""
+    if others:
+        interval = average_interval(settings, verdicts)
+        plain = "(no interval: no row is judged in all languages)"
+        if interval is not None:
+            plain = f"{_bounds(interval.low, interval.high)}, n = {interval.n}"
+        controlled, where = "(intervals by language below)", f", average of {1 + len(others)} languages"
     shares = " / ".join(f"{100 * figures[name]:.1f}" for name in ("wins", "ties", "losses"))
     return [
-        (f"{figures['win_rate']:.1f}", f"win rate {_bounds(settings, metrics, verdicts)}{where}"),
-        (f"{figures['lc_win_rate']:.1f}", f"length-controlled win rate {_controlled(metrics)}{where}"),
+        (f"{figures['win_rate']:.1f}", f"win rate {plain}{where}"),
+        (f"{figures['lc_win_rate']:.1f}", f"length-controlled win rate {controlled}{where}"),
         (shares, "won / tied / lost, in %"),
         (f"{len(verdicts):,}", f"rows, {sum(v.preference is None for v in verdicts):,} of them not judged"),
     ]
 
 
-def _bounds(settings: config.Settings, metrics: Metrics, verdicts: Sequence[Verdict]) -> str:
-    languages = [lang for lang in metrics if lang != AVERAGE]
-    if len(languages) == 1:
-        return f"[{metrics[languages[0]]['low']:.1f}, {metrics[languages[0]]['high']:.1f}]"
-    interval = average_interval(settings, verdicts)
-    if interval is None:
-        return "(no interval: no row is judged in all languages)"
-    return f"[{interval.low:.1f}, {interval.high:.1f}], n = {interval.n}"
-
-
-def _controlled(metrics: Metrics) -> str:
-    languages = [lang for lang in metrics if lang != AVERAGE]
-    if len(languages) > 1:
-        return "(intervals by language below)"
-    return f"[{metrics[languages[0]]['lc_low']:.1f}, {metrics[languages[0]]['lc_high']:.1f}]"
+def _bounds(low: float, high: float) -> str:
+    return f"[{low:.1f}, {high:.1f}]"
 
 
 def _heading(figures: dict[str, float], model: str, other: str) -> list[str]:
@@ -115,15 +109,15 @@ _SHARES = ("wins", "ties", "losses", "flips", "off_target", "baseline_off_target
 
 
 def _rate(figures: dict[str, float], name: str, low: str, high: str) -> str:
-    bounds = f" [{figures[low]:.1f}, {figures[high]:.1f}]" if low in figures else ""
+    bounds = f" {_bounds(figures[low], figures[high])}" if low in figures else ""
     return f"{figures[name]:.1f}{bounds}"
 
 
 def _facts(settings: config.Settings, metrics: Metrics) -> list[tuple[str, str]]:
-    judge = settings.alpaca.judge
+    judge = settings.block(Alpaca).judge
     named = [("model of the judge", judge.model)] if not isinstance(judge, config.LabJudge) else []
     asked = [("endpoint", judge.endpoint)] if isinstance(judge, config.OpenAIJudge) else []
-    facts = [("judge", judge.name), *named, *asked, ("instructions", settings.alpaca.source)]
+    facts = [("judge", judge.name), *named, *asked, ("instructions", settings.block(Alpaca).source)]
     spent = metrics[AVERAGE]
     if "judge_prompt_tokens" in spent:
         tokens = f"{spent['judge_prompt_tokens']:,} in, {spent['judge_completion_tokens']:,} out"

@@ -24,10 +24,12 @@ from msgspec.structs import replace
 from lidr import config, paths
 from lidr.compare.contest_page import html
 from lidr.errors import InputError
+from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.baseline import instructions, published_answers
 from lidr.evaluation.alpaca.stage import Answers, baseline_answers, judge_items, summarise
-from lidr.evaluation.answers import Metrics, key
+from lidr.evaluation.answers import key
 from lidr.evaluation.judges import open_judge
+from lidr.evaluation.registry import Metrics
 from lidr.records import Prompt, Response, Verdict
 from lidr.records.jsonl import atomic_folder, read_by_key, write_json, write_rows, write_text
 
@@ -50,9 +52,9 @@ def of_models(settings: config.Settings, model: str, other: str) -> Match:
     if settings.model(model) == settings.model(other):
         raise InputError(f"{model!r} against itself; two models are expected")
     items = instructions(settings)
-    judge = replace(settings.alpaca.judge, both_orders=True)
-    settings = replace(settings, alpaca=replace(settings.alpaca, judge=judge))
-    kept = tuple(paths.alpaca(name) / paths.VERDICTS for name in (model, other))
+    judge = replace(settings.block(Alpaca).judge, both_orders=True)
+    settings = replace(settings, alpaca=replace(settings.block(Alpaca), judge=judge))
+    kept = tuple(BENCHMARK.folder(name) / paths.VERDICTS for name in (model, other))
     return Match(settings, model, other, items, _kept(model, items), _kept(other, items), kept)
 
 
@@ -69,7 +71,8 @@ def of_published(settings: config.Settings, generator: str, folder: Path) -> Mat
 def run(match: Match) -> Metrics:
     """Judge, and write verdicts, figures and page, whole or not at all; returns the figures."""
     settings, model, other = match.settings, match.model, match.other
-    verdicts = judge_items(settings, open_judge(settings), match.items, match.own, match.theirs)
+    judge = open_judge(settings.block(Alpaca).judge, settings.engine)
+    verdicts = judge_items(settings, judge, match.items, match.own, match.theirs)
     metrics = summarise(settings, verdicts)
     page = html(settings, model, other, metrics, verdicts)
     with atomic_folder(paths.judged(model, other)) as folder:
@@ -81,7 +84,7 @@ def run(match: Match) -> Metrics:
 
 def _kept(model: str, items: Sequence[Prompt]) -> dict[str, Response]:
     """The model's answers from its own verdicts."""
-    path = paths.alpaca(model) / paths.VERDICTS
+    path = BENCHMARK.folder(model) / paths.VERDICTS
     rows = read_by_key(path, Verdict, key=lambda row: f"{row.id}:{row.lang}")
     for item in items:
         if key(item) not in rows or rows[key(item)].prompt != item.text:

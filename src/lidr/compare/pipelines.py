@@ -23,7 +23,7 @@ from lidr.compare.comparison import Change, Scores, judged_in_all, paired_change
 from lidr.compare.report import number, p_value, signed
 from lidr.config import iteration_number
 from lidr.errors import InputError
-from lidr.evaluation.registry import AVERAGE, KINDS, Kind
+from lidr.evaluation.registry import AVERAGE, Benchmark, benchmarks
 from lidr.tracking.pipelines import Pipeline
 
 # What a row says beside each model's score.
@@ -34,17 +34,17 @@ ITEM = ("benchmark", "lang", "id", "prompt")
 class Contrast:
     """One benchmark of both pipelines: levels by model and place of each, and B minus A at `model`."""
 
-    kind: Kind
+    benchmark: Benchmark
     model: str
     languages: tuple[str, ...]
     levels: tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]
     changes: dict[str, Change]
 
 
-def contrast(kind: Kind, first: Pipeline, second: Pipeline) -> Contrast:
+def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> Contrast:
     """Both pipelines on a benchmark, tested at the last model that both have; raises InputError where items differ."""
-    own, others = _rows(kind, first), _rows(kind, second)
-    _check_same_items(kind, own, others)
+    own, others = _rows(benchmark, first), _rows(benchmark, second)
+    _check_same_items(benchmark, own, others)
     one, other = _scores(own), _scores(others)
     shared = [model for model in one if model in other]
     if not shared:
@@ -53,9 +53,11 @@ def contrast(kind: Kind, first: Pipeline, second: Pipeline) -> Contrast:
     languages = tuple(one[model])
     params = first.params
     how = (float(params["compare.confidence"]), int(params["seed"]), int(params["compare.resamples"]))
-    where, groups = f"{kind.title} of {second.name}", {AVERAGE: languages}
-    changes = paired_changes(kind, where, one[model], other[model], groups, how)
-    return Contrast(kind, model, languages, (_levels(kind, one, where), _levels(kind, other, where)), changes)
+    where, groups = f"{benchmark.title} of {second.name}", {AVERAGE: languages}
+    changes = paired_changes(benchmark, where, one[model], other[model], groups, how)
+    return Contrast(
+        benchmark, model, languages, (_levels(benchmark, one, where), _levels(benchmark, other, where)), changes
+    )
 
 
 def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -69,30 +71,29 @@ def text(first: Pipeline, second: Pipeline) -> str:
     lines = [f"A  {first.name}  {first.run_id}", f"B  {second.name}  {second.run_id}"]
     lines += [f"   {name}  {one} | {other}" for name, one, other in differences(first.params, second.params)]
     measured = [{row["benchmark"] for row in pipeline.rows} for pipeline in (first, second)]
-    for kind in KINDS:
-        if kind.is_optional and not all(kind.name in names for names in measured):
-            lines += ["", f"{kind.title}: only one of both has it"] if any(kind.name in n for n in measured) else []
-        else:
-            lines += ["", f"{kind.title} {kind.measure}, %", *_table(contrast(kind, first, second))]
+    for benchmark in benchmarks():
+        if all(benchmark.name in names for names in measured):
+            lines += ["", f"{benchmark.title} {benchmark.measure}, %", *_table(contrast(benchmark, first, second))]
+        elif any(benchmark.name in names for names in measured):
+            lines += ["", f"{benchmark.title}: only one of both has it"]
     if not _have_same_baseline(first, second):
         lines += ["", "Their base or baseline differs: each win rate is against the pipeline's own baseline."]
     return "\n".join(lines)
 
 
-def _rows(kind: Kind, pipeline: Pipeline) -> list[dict[str, Any]]:
-    rows = [row for row in pipeline.rows if row["benchmark"] == kind.name]
-    if not rows:
-        raise InputError(f"{pipeline.name} ({pipeline.run_id}) has no item of {kind.title} in MLflow")
-    return rows
+def _rows(benchmark: Benchmark, pipeline: Pipeline) -> list[dict[str, Any]]:
+    return [row for row in pipeline.rows if row["benchmark"] == benchmark.name]
 
 
-def _check_same_items(kind: Kind, first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> None:
+def _check_same_items(
+    benchmark: Benchmark, first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
+) -> None:
     one, other = ({(row["lang"], row["id"]): row["prompt"] for row in rows} for rows in (first, second))
     odd = [key for key in {**one, **other} if one.get(key) != other.get(key)]
     if odd:
         lang, item = odd[0]
         raise InputError(
-            f"{kind.title}: {len(odd)} items are not the same in both pipelines, the first is '{item}:{lang}'; "
+            f"{benchmark.title}: {len(odd)} items are not the same in both pipelines, the first is '{item}:{lang}'; "
             "pipelines that were evaluated on the same items are expected"
         )
 
@@ -108,12 +109,12 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, Scores]:
     return scores
 
 
-def _levels(kind: Kind, scores: Mapping[str, Scores], where: str) -> dict[str, dict[str, float]]:
+def _levels(benchmark: Benchmark, scores: Mapping[str, Scores], where: str) -> dict[str, dict[str, float]]:
     """By model: the mean of each place, and the average; of translated items, of those judged in all languages."""
     levels = {}
     for model, by_language in scores.items():
         in_all = by_language
-        if kind.is_parallel:
+        if benchmark.is_parallel:
             in_all, _ = judged_in_all(where, by_language, by_language, list(by_language))
         means = {lang: fmean(values.values()) for lang, values in by_language.items()}
         levels[model] = means | {AVERAGE: fmean(fmean(values.values()) for values in in_all.values())}
@@ -128,7 +129,7 @@ def _have_same_baseline(first: Pipeline, second: Pipeline) -> bool:
 
 
 def _table(contrast: Contrast) -> list[str]:
-    unit = contrast.kind.unit
+    unit = contrast.benchmark.unit
     columns = [(pipeline, model) for pipeline in (0, 1) for model in contrast.levels[pipeline]]
     width = max(9, *(len(place) + 2 for place in contrast.languages))
     lines = [

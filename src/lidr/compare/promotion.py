@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lidr import paths
-from lidr.compare.comparison import AVERAGE, Benchmark, Comparison
+from lidr.compare.comparison import AVERAGE, Comparison, Results
 from lidr.compare.report import finding
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One finding a benchmark, and why they are no reason to promote the model; None where they are one."""
+    """One finding a results, and why they are no reason to promote the model; None where they are one."""
 
     findings: tuple[str, ...]
     objection: str | None
@@ -25,24 +25,24 @@ def evidence(comparison: Comparison, model: str) -> Evidence:
     """A gain is a benchmark whose average is significantly above m0's, while no benchmark's is significantly below."""
     if model == paths.BASE:
         return Evidence((), f"{model} is what the other models are compared with: it has no gain to show")
-    signs = {benchmark.title: _sign(comparison, benchmark, model) for benchmark in comparison.benchmarks}
+    signs = {results.benchmark.title: _sign(comparison, results, model) for results in comparison.results}
     worse = [title for title, sign in signs.items() if sign < 0]
     objection = None
     if worse:
         objection = f"{model} is worse than {paths.BASE} in {' and '.join(worse)}"
     elif not any(sign > 0 for sign in signs.values()):
         objection = f"the comparison shows no gain of {model} over {paths.BASE}"
-    return Evidence(tuple(_finding(comparison, benchmark, model) for benchmark in comparison.benchmarks), objection)
+    return Evidence(tuple(_finding(comparison, results, model) for results in comparison.results), objection)
 
 
-def _sign(comparison: Comparison, benchmark: Benchmark, model: str) -> int:
+def _sign(comparison: Comparison, results: Results, model: str) -> int:
     """1 for a gain, -1 for a loss, 0 where the change is not significant."""
-    change = benchmark.figures[model][AVERAGE].changes[paths.BASE]
+    change = results.figures[model][AVERAGE].changes[paths.BASE]
     if not comparison.is_significant(change):
         return 0
     return 1 if change.test.difference > 0 else -1
 
 
-def _finding(comparison: Comparison, benchmark: Benchmark, model: str) -> str:
-    change = benchmark.figures[model][AVERAGE].changes[paths.BASE]
-    return f"{benchmark.title} {benchmark.measure}: {finding(comparison, benchmark, change)}"
+def _finding(comparison: Comparison, results: Results, model: str) -> str:
+    change = results.figures[model][AVERAGE].changes[paths.BASE]
+    return f"{results.benchmark.title} {results.benchmark.measure}: {finding(comparison, results, change)}"

@@ -1,19 +1,17 @@
-"""A comparison in words: sentences, the table for the terminal, report.md.
+"""A comparison in words: numbers with their intervals, names, sentences.
 
->>> sentence(comparison, mgsm, "m2", "m0", "es")
-'es: +31.2 points [24.0, 38.0], p < 0.001 (Holm), n = 250 (80 gained, 2 lost)'
->>> sentence(comparison, mgsm, "m2", "m0", "en")
-'en: no significant difference: +0.4 points [-2.1, 2.9], p = 1.000 (Holm), n = 250 (3 gained, 2 lost)'
+>>> finding(comparison, mgsm, mgsm.figures["m2"]["es"].changes["m0"])
+'+31.2 points [24.0, 38.0], p < 0.001 (Holm), n = 250 (80 gained, 2 lost)'
+>>> finding(comparison, mgsm, mgsm.figures["m2"]["en"].changes["m0"])
+'no significant difference: +0.4 points [-2.1, 2.9], p = 1.000 (Holm), n = 250 (3 gained, 2 lost)'
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from lidr import paths
-from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, Benchmark, Change, Comparison, Figures
-from lidr.compare.samples import Sample
+from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, Change, Comparison, Figures, Results
 from lidr.evaluation.statistics import Interval
 from lidr.records.languages import english_name
 
@@ -37,16 +35,16 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def interval(comparison: Comparison, benchmark: Benchmark, model: str, level: Interval) -> str:
+def interval(comparison: Comparison, results: Results, model: str, level: Interval) -> str:
     """'[24.0, 38.0]'; the baseline against itself has none."""
-    if is_baseline(comparison, benchmark, model):
+    if is_baseline(comparison, results, model):
         return "by construction"
-    return f"[{number(benchmark.points(level.low))}, {number(benchmark.points(level.high))}]"
+    return f"[{number(results.points(level.low))}, {number(results.points(level.high))}]"
 
 
-def is_baseline(comparison: Comparison, benchmark: Benchmark, model: str) -> bool:
+def is_baseline(comparison: Comparison, results: Results, model: str) -> bool:
     """Whether the model's level is that of the baseline against itself."""
-    return benchmark.middle is not None and model == comparison.settings.baseline.model
+    return results.benchmark.middle is not None and model == comparison.settings.baseline.model
 
 
 def marks(comparison: Comparison, model: str, figures: Figures) -> str:
@@ -58,15 +56,15 @@ def marks(comparison: Comparison, model: str, figures: Figures) -> str:
     )
 
 
-def place_name(benchmark: Benchmark, place: str) -> str:
+def place_name(results: Results, place: str) -> str:
     """'es Spanish' of a language, 'm_mmlu_es' of a task, 'trained on (en, es)' of a group."""
-    if place not in benchmark.groups:
-        return f"{place} {english_name(place)}" if benchmark.by == "language" else place
-    return group_name(benchmark, place)
+    if place not in results.groups:
+        return f"{place} {english_name(place)}" if results.benchmark.by == "language" else place
+    return group_name(results, place)
 
 
-def group_name(benchmark: Benchmark, group: str) -> str:
-    members = benchmark.groups[group]
+def group_name(results: Results, group: str) -> str:
+    members = results.groups[group]
     if group == AVERAGE:
         return f"average of {len(members)}" if len(members) > 1 else "average"
     if group in (TRAINED, TRANSFER):
@@ -74,18 +72,18 @@ def group_name(benchmark: Benchmark, group: str) -> str:
     return f"{group}, average of {len(members)}"
 
 
-def shown_groups(benchmark: Benchmark) -> tuple[str, ...]:
+def shown_groups(results: Results) -> tuple[str, ...]:
     """The groups that say more than the places: no average of one, no group that is the whole."""
-    if len(benchmark.places) == 1:
+    if len(results.places) == 1:
         return ()
     return tuple(
-        name for name, members in benchmark.groups.items() if name == AVERAGE or set(members) != set(benchmark.places)
+        name for name, members in results.groups.items() if name == AVERAGE or set(members) != set(results.places)
     )
 
 
-def table_rows(benchmark: Benchmark) -> tuple[str, ...]:
+def table_rows(results: Results) -> tuple[str, ...]:
     """The rows of a table: places, then groups."""
-    return (*benchmark.places, *shown_groups(benchmark))
+    return (*results.places, *shown_groups(results))
 
 
 def comparisons(comparison: Comparison) -> list[tuple[str, str]]:
@@ -94,34 +92,28 @@ def comparisons(comparison: Comparison) -> list[tuple[str, str]]:
     return sorted(pairs, key=lambda pair: pair[1] != paths.BASE)
 
 
-def items(benchmark: Benchmark, place: str) -> str:
+def items(results: Results, place: str) -> str:
     """n of a row: one number, or a span where models differ in what is judged."""
-    counts = sorted({by_place[place].level.n for by_place in benchmark.figures.values()})
+    counts = sorted({by_place[place].level.n for by_place in results.figures.values()})
     return str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 
-def sentence(comparison: Comparison, benchmark: Benchmark, model: str, other: str, place: str) -> str:
+def finding(comparison: Comparison, results: Results, change: Change) -> str:
     """What changed in one place or group, also where nothing did."""
-    change = benchmark.figures[model][place].changes[other]
-    name = place if place not in benchmark.groups else group_name(benchmark, place)
-    return f"{name}: {finding(comparison, benchmark, change)}"
-
-
-def finding(comparison: Comparison, benchmark: Benchmark, change: Change) -> str:
     test = change.test
     verdict = "" if comparison.is_significant(change) else "no significant difference: "
     holm = "" if change.p_holm is None else " (Holm)"
     gained = f" ({test.gained} gained, {test.lost} lost)"
-    return f"{verdict}{difference(benchmark, change)}, {p_value(change.p)}{holm}, n = {test.n}{gained}"
+    return f"{verdict}{difference(results, change)}, {p_value(change.p)}{holm}, n = {test.n}{gained}"
 
 
-def difference(benchmark: Benchmark, change: Change) -> str:
+def difference(results: Results, change: Change) -> str:
     """'+31.2 points [24.0, 38.0]'."""
-    low, high = (number(benchmark.points(end)) for end in (change.test.low, change.test.high))
-    return f"{signed(benchmark.points(change.test.difference))} points [{low}, {high}]"
+    low, high = (number(results.points(end)) for end in (change.test.low, change.test.high))
+    return f"{signed(results.points(change.test.difference))} points [{low}, {high}]"
 
 
 def title(comparison: Comparison) -> str:
@@ -133,30 +125,30 @@ def headlines(comparison: Comparison) -> list[str]:
     """A few sentences a benchmark: the last model against m0, on average and by place."""
     if len(comparison.models) == 1:
         return [f"There is one model, {comparison.models[0]}: nothing to compare yet."]
-    return [_headline(comparison, benchmark) for benchmark in comparison.benchmarks]
+    return [_headline(comparison, results) for results in comparison.results]
 
 
-def _headline(comparison: Comparison, benchmark: Benchmark) -> str:
+def _headline(comparison: Comparison, results: Results) -> str:
     first, last = comparison.models[0], comparison.models[-1]
-    figures = benchmark.figures[last]
+    figures = results.figures[last]
     change = figures[AVERAGE].changes[first]
-    before, after = (number(benchmark.points(benchmark.figures[m][AVERAGE].level.estimate)) for m in (first, last))
+    before, after = (number(results.points(results.figures[m][AVERAGE].level.estimate)) for m in (first, last))
     verb = "did not change significantly"
     if comparison.is_significant(change):
         verb = "rose" if change.test.difference > 0 else "fell"
-    count = len(benchmark.places)
-    over = f"on average over {count} {benchmark.by}s" if count > 1 else f"in {benchmark.places[0]}"
-    before += "% (by construction)" if is_baseline(comparison, benchmark, first) else "%"
-    measured = f"{benchmark.title} {measure(comparison, benchmark)} {over} {verb} from {before} to {after}%"
-    by_place = _by_place(comparison, {place: figures[place].changes[first] for place in benchmark.places})
-    return f"{measured} ({difference(benchmark, change)}, {p_value(change.p)}, n = {change.test.n}). {by_place}"
+    count = len(results.places)
+    over = f"on average over {count} {results.benchmark.by}s" if count > 1 else f"in {results.places[0]}"
+    before += "% (by construction)" if is_baseline(comparison, results, first) else "%"
+    measured = f"{results.benchmark.title} {measure(comparison, results)} {over} {verb} from {before} to {after}%"
+    by_place = _by_place(comparison, {place: figures[place].changes[first] for place in results.places})
+    return f"{measured} ({difference(results, change)}, {p_value(change.p)}, n = {change.test.n}). {by_place}"
 
 
-def measure(comparison: Comparison, benchmark: Benchmark) -> str:
+def measure(comparison: Comparison, results: Results) -> str:
     """'accuracy', or 'win rate against m0'."""
-    if benchmark.middle is None:
-        return benchmark.measure
-    return f"{benchmark.measure} against {comparison.settings.baseline.model}"
+    if results.benchmark.middle is None:
+        return results.benchmark.measure
+    return f"{results.benchmark.measure} against {comparison.settings.baseline.model}"
 
 
 def _by_place(comparison: Comparison, changes: dict[str, Change]) -> str:
@@ -185,7 +177,7 @@ def how_to_read(comparison: Comparison) -> list[str]:
     itself = f" {baseline} against itself is 50 by construction, not by measurement."
     itself = itself if baseline in comparison.models else ""
     tasks = []
-    if any(benchmark.by == "task" for benchmark in comparison.benchmarks):
+    if any(results.benchmark.by == "task" for results in comparison.results):
         tasks = [
             "A task of lm-evaluation-harness is scored by the first of its own metrics; scores that are not 0 or 1 are "
             "compared as win rates are. Its averages give each task the same weight, and an item that is asked in "
@@ -220,7 +212,7 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("models", ", ".join(comparison.models)),
         ("dominant language", settings.dominant),
         ("trained on", ", ".join(settings.all_languages)),
-        *((benchmark.title, benchmark.what) for benchmark in comparison.benchmarks),
+        *((results.benchmark.title, results.what) for results in comparison.results),
         ("baseline", settings.baseline.model),
         ("confidence", f"{settings.compare.confidence:g}"),
         ("resamples", f"{settings.compare.resamples:,}"),
@@ -228,131 +220,7 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
     ]
 
 
-def count_headings(benchmark: Benchmark) -> list[str]:
+def count_headings(results: Results) -> list[str]:
     """The counts that are shown beside the figures, in order."""
-    counts = benchmark.figures[next(iter(benchmark.figures))][AVERAGE].counts
+    counts = results.figures[next(iter(results.figures))][AVERAGE].counts
     return [name.replace("_", " ") for name in counts]
-
-
-# --- the terminal ----------------------------------------------------------------------------------------------------
-
-
-def table(comparison: Comparison) -> str:
-    """Places by models of all benchmarks, with marks, for the terminal."""
-    blocks: dict[str, list[Benchmark]] = {}
-    for benchmark in comparison.benchmarks:
-        blocks.setdefault(benchmark.by, []).append(benchmark)
-    lines = [line for benchmarks in blocks.values() for line in [*_block(comparison, benchmarks), ""]]
-    level = f"p < {comparison.alpha:g}; of {' and '.join(f'{by}s' for by in blocks)}: adjusted by Holm"
-    note = f"{AGAINST_BASE} differs from m0, {AGAINST_PREVIOUS} from the model before ({level})"
-    return "\n".join([*lines[:-1], note])
-
-
-def _block(comparison: Comparison, benchmarks: Sequence[Benchmark]) -> list[str]:
-    """Benchmarks side by side that have the same kind of rows."""
-    rows = list(dict.fromkeys(place for benchmark in benchmarks for place in table_rows(benchmark)))
-    width = max(len(row) for row in rows) + 2
-    head, under = " " * width, " " * width
-    lines = [row.ljust(width) for row in rows]
-    for benchmark in benchmarks:
-        title = f"{benchmark.title} {measure(comparison, benchmark)}, %"
-        cells = {model: [_cell(comparison, benchmark, model, row) for row in rows] for model in comparison.models}
-        columns = sum(9 for _ in cells)
-        block = max(columns, len(title)) + 3
-        head += title.ljust(block)
-        under += "".join(f"{model:>6}   " for model in cells).ljust(block)
-        lines = [line + "".join(column[i] for column in cells.values()).ljust(block) for i, line in enumerate(lines)]
-    return [line.rstrip() for line in [head, under, *lines]]
-
-
-def _cell(comparison: Comparison, benchmark: Benchmark, model: str, place: str) -> str:
-    if place not in benchmark.figures[model]:
-        return " " * 9
-    figures = benchmark.figures[model][place]
-    return f"{number(benchmark.points(figures.level.estimate)):>6}{marks(comparison, model, figures):<3}"
-
-
-# --- report.md -------------------------------------------------------------------------------------------------------
-
-
-def markdown(comparison: Comparison) -> str:
-    """The whole report as Markdown; plots are the SVG files beside it."""
-    lines = [f"# {title(comparison)}", ""]
-    for text in headlines(comparison):
-        lines += [_plain(text), ""]
-    for benchmark in comparison.benchmarks:
-        lines += _benchmark_section(comparison, benchmark)
-    lines += ["## How to read this", ""]
-    for text in how_to_read(comparison):
-        lines += [_plain(text), ""]
-    lines += ["## What was compared", "", *(f"- {name}: {_plain(value)}" for name, value in facts(comparison)), ""]
-    return "\n".join(lines)
-
-
-def _benchmark_section(comparison: Comparison, benchmark: Benchmark) -> list[str]:
-    models = comparison.models
-    title = _plain(f"{benchmark.title} {measure(comparison, benchmark)}")
-    lines = [f"## {title}", "", f"![{title} by {benchmark.by}]({benchmark.name}.svg)", ""]
-    lines += [f"In %, {_plain(benchmark.what)}.", ""]
-    rows = []
-    for place in table_rows(benchmark):
-        figures = {model: benchmark.figures[model][place] for model in models}
-        cells = [_level(comparison, benchmark, model, figures[model]) for model in models]
-        rows.append([place_name(benchmark, place), *cells, items(benchmark, place)])
-    lines += _table([benchmark.by, *models, "n"], rows)
-    for model, other in comparisons(comparison):
-        lines += [f"### {model} against {other}", ""]
-        lines += [f"- {sentence(comparison, benchmark, model, other, place)}" for place in table_rows(benchmark)]
-        lines.append("")
-    if headings := count_headings(benchmark):
-        lines += [f"### {' / '.join(headings)}, answers", "", *_counts(comparison, benchmark)]
-    if benchmark.samples:
-        lines += ["### Samples", ""]
-    for sample in benchmark.samples:
-        lines += _sample(benchmark, sample, comparison)
-    return lines
-
-
-def _level(comparison: Comparison, benchmark: Benchmark, model: str, figures: Figures) -> str:
-    value = number(benchmark.points(figures.level.estimate))
-    return f"{value}{_plain(marks(comparison, model, figures))} {interval(comparison, benchmark, model, figures.level)}"
-
-
-def _counts(comparison: Comparison, benchmark: Benchmark) -> list[str]:
-    rows = []
-    for place in benchmark.places:
-        by_model = [benchmark.figures[model][place] for model in comparison.models]
-        cells = [" / ".join(str(count) for count in figures.counts.values()) for figures in by_model]
-        baseline = [str(benchmark.baseline_off_target[place])] if benchmark.baseline_off_target else []
-        rows.append([place_name(benchmark, place), *cells, *baseline, str(by_model[0].items)])
-    baseline = ["baseline's off target"] if benchmark.baseline_off_target else []
-    return _table([benchmark.by, *comparison.models, *baseline, "of"], rows)
-
-
-def _sample(benchmark: Benchmark, sample: Sample, comparison: Comparison) -> list[str]:
-    first, last = comparison.models[0], comparison.models[-1]
-    what = f"{'gained' if sample.gained else 'lost'} from {first} to {last}"
-    lines = [f"**{sample.place}, {what}** ({_plain(sample.id)})", "", *_fenced(sample.prompt)]
-    if sample.expected is not None:
-        lines += [f"{benchmark.expected}:", "", *_fenced(sample.expected)]
-    for reply in sample.replies:
-        notes = "".join(f", {note}" for note in reply.notes)
-        lines += [f"{reply.model}, {reply.outcome}{notes}:", "", *_fenced(reply.text)]
-    return lines
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = ["---", *("--:" for _ in head[1:])]
-    return [*(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows]), ""]
-
-
-def _fenced(text: str) -> list[str]:
-    """A block that no text can break out of: its fence is longer than any run of backticks in it."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return [f"{fence}text", *text.splitlines(), fence, ""]
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is; '[24.0' and 'p < 0.001' need no mark for that."""
-    return re.sub(r"([\\`*_|]|<(?! )|\[(?![-\d])|&(?=[#\w]))", r"\\\1", text)

@@ -1,6 +1,6 @@
 """Sample items for the report: what the last model gained and lost against m0, with every model's answer.
 
-    >>> samples = draw(settings, MGSM, ("m0", "m1", "m2"), rows)
+    >>> samples = draw(settings, mgsm, ("m0", "m1", "m2"), rows)
     >>> samples[0].id, samples[0].lang, samples[0].gained, [reply.outcome for reply in samples[0].replies]
     ('lab-230', 'fr', True, ['wrong', 'right', 'right'])
 
@@ -15,7 +15,8 @@ from hashlib import sha256
 from typing import Any
 
 from lidr import config
-from lidr.evaluation.registry import ALPACA, Kind, Rows
+from lidr.evaluation.registry import Benchmark
+from lidr.evaluation.rows import Rows
 
 SAMPLES = 4  # shown of those gained, and of those lost
 
@@ -44,7 +45,9 @@ class Sample:
     replies: tuple[Reply, ...]
 
 
-def draw(settings: config.Settings, kind: Kind, models: Sequence[str], rows: Mapping[str, Rows]) -> tuple[Sample, ...]:
+def draw(
+    settings: config.Settings, benchmark: Benchmark, models: Sequence[str], rows: Mapping[str, Rows]
+) -> tuple[Sample, ...]:
     """Items that the last model gained or lost against m0: drawn by the hash of `id:place`, one a place at most."""
     first, last = rows[models[0]], rows[models[-1]]
     drawn = sorted(first, key=lambda key: sha256(key.encode()).hexdigest())
@@ -52,16 +55,16 @@ def draw(settings: config.Settings, kind: Kind, models: Sequence[str], rows: Map
     for gained in (True, False):
         places: dict[str, str] = {}
         for key in drawn:
-            before, after = kind.score(first[key]), kind.score(last[key])
+            before, after = benchmark.score(first[key]), benchmark.score(last[key])
             if before is not None and after is not None and before != after and (after > before) is gained:
-                places.setdefault(kind.place(first[key]), key)
-        samples += [_sample(settings, kind, models, rows, key, gained) for key in list(places.values())[:SAMPLES]]
+                places.setdefault(benchmark.place(first[key]), key)
+        samples += [_sample(settings, benchmark, models, rows, key, gained) for key in list(places.values())[:SAMPLES]]
     return tuple(samples)
 
 
 def _sample(
     settings: config.Settings,
-    kind: Kind,
+    benchmark: Benchmark,
     models: Sequence[str],
     rows: Mapping[str, Rows],
     key: str,
@@ -69,23 +72,23 @@ def _sample(
 ) -> Sample:
     row = rows[models[0]][key]
     # The baseline is one of the models shown.
-    is_shown = kind is ALPACA and settings.baseline.model in models
+    is_shown = benchmark.middle is not None and settings.baseline.model in models
     return Sample(
         id=row.id,
         lang=row.lang,
-        place=kind.place(row),
+        place=benchmark.place(row),
         gained=gained,
         prompt=row.prompt,
-        expected=None if is_shown else kind.expectation(row),
-        replies=tuple(_reply(kind, model, rows[model][key], settings.baseline.model) for model in models),
+        expected=None if is_shown else benchmark.expectation(row),
+        replies=tuple(_reply(benchmark, model, rows[model][key], settings.baseline.model) for model in models),
     )
 
 
-def _reply(kind: Kind, model: str, row: Any, baseline: str) -> Reply:
-    outcome, good = kind.outcome(row)
-    if kind is ALPACA and model == baseline:
+def _reply(benchmark: Benchmark, model: str, row: Any, baseline: str) -> Reply:
+    outcome, good = benchmark.outcome(row)
+    if benchmark.middle is not None and model == baseline:
         outcome, good = "the baseline", None
     notes = tuple(
-        name.replace("_", " ") for name, counted in kind.counts.items() if counted(row) and name != "unjudged"
+        name.replace("_", " ") for name, counted in benchmark.counts.items() if counted(row) and name != "unjudged"
     )
     return Reply(model, row.completion, outcome, good, notes)

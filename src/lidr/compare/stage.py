@@ -11,7 +11,7 @@
     {"m0": {"mgsm": {"es": {"accuracy": 0.556, "low": 0.494, "high": 0.616, "n": 250, "off_target": 0.1, ...}}}, ...
      "m2": {"mgsm": {"es": {..., "against_m0": {"difference": 0.284, "low": ..., "p": ..., "p_holm": ..., ...}}}}}
 
-Beside it: a CSV and an SVG for each benchmark, report.md, and index.html, which holds all of it.
+Beside it: a CSV and an SVG for each results, report.md, and index.html, which holds all of it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from itertools import product
 from typing import Any
 
 from lidr import config, paths
-from lidr.compare import page, plots, report
-from lidr.compare.comparison import Benchmark, Change, Comparison, Figures, compare_models
-from lidr.evaluation.registry import KINDS, Kind
+from lidr.compare import page, plots
+from lidr.compare.comparison import Change, Comparison, Figures, Results, compare_models
+from lidr.evaluation.registry import Benchmark, benchmarks
 from lidr.records.jsonl import atomic_folder, write_json, write_text
 
 STAGE = "compare"
@@ -35,33 +35,28 @@ COLUMNS = ("model", "iteration", "{by}", "value", "low", "high")  # by: language
 def run(settings: config.Settings) -> Comparison:
     """Compare the models, write reports/compare whole or not at all, and return the comparison."""
     comparison = compare_models(settings)
-    benchmarks = {benchmark.name: benchmark for benchmark in comparison.benchmarks}
-    drawn = {name: plots.draw(comparison, benchmark) for name, benchmark in benchmarks.items()}
+    measured = {results.benchmark.name: results for results in comparison.results}
+    drawn = {name: plots.draw(comparison, results) for name, results in measured.items()}
     with atomic_folder(paths.compare()) as folder:
         write_json(folder / paths.METRICS, metrics(comparison))
         # DVC knows both files of each benchmark, measured or not.
-        for kind in KINDS:
-            table = table_of_values(comparison, kind, benchmarks.get(kind.name))
-            write_text(folder / f"{kind.name}.csv", table)
-            write_text(folder / f"{kind.name}.svg", drawn.get(kind.name) or plots.not_measured(kind))
-        write_text(folder / "report.md", report.markdown(comparison))
+        for benchmark in benchmarks():
+            name = benchmark.name
+            write_text(folder / f"{name}.csv", table_of_values(comparison, benchmark, measured.get(name)))
+            write_text(folder / f"{name}.svg", drawn.get(name) or plots.not_measured(benchmark))
+        write_text(folder / "report.md", page.markdown(comparison))
         write_text(folder / paths.PAGE, page.html(comparison, drawn))
     return comparison
-
-
-def table(comparison: Comparison) -> str:
-    """The levels of all models in all places, for the terminal."""
-    return report.table(comparison)
 
 
 def headline(comparison: Comparison, model: str) -> dict[str, float]:
     """One model's levels by place and group, named as MLflow's charts show them: 'mgsm accuracy/es'."""
     values = {
-        f"{benchmark.name} {benchmark.measure}/{place}": round(figures.level.estimate, 6)
-        for benchmark in comparison.benchmarks
-        for place, figures in benchmark.figures[model].items()
+        f"{results.benchmark.name} {results.benchmark.measure}/{place}": round(figures.level.estimate, 6)
+        for results in comparison.results
+        for place, figures in results.figures[model].items()
     }
-    mgsm = comparison.benchmarks[0].figures[model]
+    mgsm = comparison.results[0].figures[model]
     return values | {f"off target/{place}": _share(figures, "off_target") for place, figures in mgsm.items()}
 
 
@@ -69,30 +64,32 @@ def metrics(comparison: Comparison) -> dict[str, Any]:
     """All figures by model, benchmark and place, for DVC."""
     return {
         model: {
-            benchmark.name: {place: _figures(benchmark, figures) for place, figures in benchmark.figures[model].items()}
-            for benchmark in comparison.benchmarks
+            results.benchmark.name: {
+                place: _figures(results, figures) for place, figures in results.figures[model].items()
+            }
+            for results in comparison.results
         }
         for model in comparison.models
     }
 
 
-def table_of_values(comparison: Comparison, kind: Kind, benchmark: Benchmark | None) -> str:
+def table_of_values(comparison: Comparison, benchmark: Benchmark, results: Results | None) -> str:
     """A row for each model and place, for `dvc plots`; without a benchmark its heading alone."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(column.format(by=kind.by) for column in COLUMNS)
-    if benchmark:
-        for model, place in product(comparison.models, benchmark.places):
-            level = benchmark.figures[model][place].level
+    writer.writerow(column.format(by=benchmark.by) for column in COLUMNS)
+    if results:
+        for model, place in product(comparison.models, results.places):
+            level = results.figures[model][place].level
             values = (round(value, 6) for value in (level.estimate, level.low, level.high))
             writer.writerow([model, config.iteration_number(model), place, *values])
     return text.getvalue()
 
 
-def _figures(benchmark: Benchmark, figures: Figures) -> dict[str, Any]:
+def _figures(results: Results, figures: Figures) -> dict[str, Any]:
     level = figures.level
     return {
-        benchmark.measure.replace(" ", "_"): round(level.estimate, 6),
+        results.benchmark.measure.replace(" ", "_"): round(level.estimate, 6),
         "low": round(level.low, 6),
         "high": round(level.high, 6),
         "n": level.n,

@@ -6,7 +6,11 @@
 
 A key that is not in the file has the default of its class, and MLflow gets all values. YAML is read as DVC reads it
 (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwegian.
+
+`Settings` has the blocks of all benchmarks. Their packages import this one, so it is made when it is first asked for.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from lidr.config.blocks import (
     Audit,
@@ -19,7 +23,6 @@ from lidr.config.blocks import (
     Pairs,
     Prompts,
     Score,
-    Settings,
     Tracking,
     Translate,
     TranslationServer,
@@ -27,10 +30,13 @@ from lidr.config.blocks import (
     iteration_number,
 )
 from lidr.config.engines import Engine
-from lidr.config.evaluation import Alpaca, Baseline, Harness, Judge, LabJudge, LocalJudge, Mgsm, OpenAIJudge
-from lidr.config.reading import load
+from lidr.config.evaluation import Baseline, Generative, Judge, LabJudge, LocalJudge, OpenAIJudge
+from lidr.config.reading import load, settings_type
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
 from lidr.config.training import Train
+
+if TYPE_CHECKING:
+    from lidr.config.blocks import Settings
 
 __all__ = [
     "DATE",
@@ -38,7 +44,6 @@ __all__ = [
     "HUB",
     "LAB",
     "RULE",
-    "Alpaca",
     "Audit",
     "Base",
     "Baseline",
@@ -46,13 +51,12 @@ __all__ = [
     "Engine",
     "Fields",
     "Generate",
-    "Harness",
+    "Generative",
     "Hub",
     "Iteration",
     "Judge",
     "LabJudge",
     "LocalJudge",
-    "Mgsm",
     "OpenAIJudge",
     "Pairs",
     "Prompts",
@@ -66,3 +70,9 @@ __all__ = [
     "iteration_number",
     "load",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Settings":
+        return settings_type()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

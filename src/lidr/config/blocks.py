@@ -3,20 +3,20 @@
 pairs:
   drop_repeated: true
 
-Engines, training and evaluations are in modules of their own.
+Engines and training are in modules of their own, benchmarks in their packages (lidr.evaluation).
 """
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from lidr import paths
 from lidr.config.engines import Engine
-from lidr.config.evaluation import Alpaca, Baseline, Harness, Judge, Mgsm
+from lidr.config.evaluation import Baseline, Generative, Judge
 from lidr.config.section import DATE, HUB, Count, Languages, ModelName, NotNegative, Positive, Section, WholeNumber
 from lidr.config.training import Train
 from lidr.errors import InputError
@@ -183,8 +183,11 @@ class Tracking(Section, frozen=True):
     system_metrics: bool = False
 
 
+Block = TypeVar("Block", bound=Section)
+
+
 class Settings(Section, frozen=True):
-    """The whole of params.yaml."""
+    """The whole of params.yaml, but for the blocks of benchmarks, which `lidr.config.reading` adds."""
 
     profile: str
     seed: WholeNumber
@@ -198,12 +201,9 @@ class Settings(Section, frozen=True):
     generate: Generate
     translate: Translate
     train: Train
-    mgsm: Mgsm
-    alpaca: Alpaca
     score: Score = Score()
     pairs: Pairs = Pairs()
     baseline: Baseline = Baseline()
-    harness: Harness = Harness()
     audit: Audit = Audit()
     compare: Compare = Compare()
     tracking: Tracking = Tracking()
@@ -218,6 +218,20 @@ class Settings(Section, frozen=True):
         """Whether who translates goes on with a turn that holds the opening tag."""
         model = self.translate.model
         return model.takes == "vllm" if isinstance(model, TranslationServer) else self.engine.continues_turns
+
+    @property
+    def benchmarks(self) -> dict[str, Section]:
+        """The blocks of benchmarks by their names."""
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name not in Settings.__struct_fields__}
+
+    @property
+    def generative(self) -> dict[str, Generative]:
+        """Those whose items models answer through the engine."""
+        return {name: block for name, block in self.benchmarks.items() if isinstance(block, Generative)}
+
+    def block(self, kind: type[Block]) -> Block:
+        """The block of a benchmark by its class."""
+        return next(block for block in self.benchmarks.values() if isinstance(block, kind))
 
     def iteration(self, name: str) -> Iteration:
         """The iteration's block; raises InputError where there is none."""

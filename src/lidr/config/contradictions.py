@@ -14,7 +14,7 @@ import msgspec
 from lidr import paths
 from lidr.config import quantization, training_keys
 from lidr.config.blocks import Pairs, Prompts, Settings, flatten, iteration_number
-from lidr.config.evaluation import Harness, Judge, LabJudge, Mgsm, OpenAIJudge
+from lidr.config.evaluation import judge_problems
 from lidr.config.explanations import explain
 from lidr.config.section import GENERATOR, HUB, LAB, RULE, Problem, address_problems
 from lidr.config.training import Train
@@ -31,11 +31,9 @@ def contradictions(settings: Settings) -> list[Problem]:
         *_source_problems(settings),
         *_quantization_problems(settings),
         *_prompts_problems(settings.prompts),
-        *_mgsm_problems(settings.mgsm),
         *_baseline_problems(settings),
-        *_judge_problems(settings.alpaca.judge, "alpaca", settings.alpaca.source),
-        *_judge_problems(settings.audit.judge, "audit", settings.prompts.source),
-        *_harness_problems(settings.harness),
+        *_benchmark_problems(settings),
+        *_audit_problems(settings),
         *_language_problems(settings),
         *_chain_problems(settings),
         *_translate_problems(settings),
@@ -60,8 +58,7 @@ def _source_problems(settings: Settings) -> list[Problem]:
     read = {
         ("prompts", "source"): None if prompts.is_on_hub else prompts.source,
         ("prompts", "translation_requests"): prompts.translation_requests,
-        ("mgsm", "source"): settings.mgsm.source,
-        ("alpaca", "source"): settings.alpaca.source,
+        **{(name, "source"): block.source for name, block in settings.generative.items()},
         ("baseline", "source"): settings.baseline.source if settings.baseline.is_published else None,
         ("base", "reference"): base.reference,
     }
@@ -113,12 +110,6 @@ def _quantization_problems(settings: Settings) -> list[Problem]:
     return [((*where, key) if key else where, reason) for key, reason in quantization.problems(values)]
 
 
-def _mgsm_problems(mgsm: Mgsm) -> list[tuple[tuple[str, ...], str]]:
-    if mgsm.examples and mgsm.style not in ("native_cot", "en_cot"):
-        return [(("mgsm", "examples"), f"the style {mgsm.style!r} takes no examples; native_cot and en_cot do")]
-    return []
-
-
 def _baseline_problems(settings: Settings) -> list[Problem]:
     model, source = settings.baseline.model, settings.baseline.source
     own = f"{paths.MODELS}/{model}"
@@ -135,34 +126,17 @@ def _baseline_problems(settings: Settings) -> list[Problem]:
     return []
 
 
-def _judge_problems(judge: Judge | None, block: str, source: str) -> list[Problem]:
-    where = (block, "judge")
-    problems: list[Problem] = []
-    if isinstance(judge, LabJudge) and source != LAB:
-        place = "alpaca.source" if block == "alpaca" else "prompts.source"
-        problems.append(((*where, "name"), f"the lab's checker judges its own instructions only ({place}: lab)"))
-    if judge is not None and block == "audit" and judge.both_orders is False:
-        problems.append(((*where, "both_orders"), "the audit asks in both orders; null or true is expected"))
-    if isinstance(judge, OpenAIJudge):
-        if (judge.prompt_price is None) != (judge.completion_price is None):
-            problems.append(((*where, "prompt_price"), "both prices are expected, or neither"))
-        if judge.reasoning_effort is not None and judge.reply != "text":
-            problems.append(
-                ((*where, "reasoning_effort"), f"a judge that reasons replies in text ({block}.judge.reply)")
-            )
-        problems += address_problems((*where, "endpoint"), judge.endpoint)
-    return problems
+def _audit_problems(settings: Settings) -> list[Problem]:
+    found = judge_problems(settings.audit.judge, "audit", settings.prompts.source)
+    return [(("audit", "judge", *place), reason) for place, reason in found]
 
 
-def _harness_problems(harness: Harness) -> list[Problem]:
-    problems: list[Problem] = []
-    if len(set(harness.tasks)) != len(harness.tasks):
-        problems.append((("harness", "tasks"), "each task once is expected"))
-    folder = harness.include_path
-    if folder not in (None, LAB) and not Path(folder).is_relative_to(paths.SOURCES):
-        reason = f"null, {LAB!r} or a folder within {paths.SOURCES} is expected; DVC would miss changes elsewhere"
-        problems.append((("harness", "include_path"), reason))
-    return problems
+def _benchmark_problems(settings: Settings) -> list[Problem]:
+    return [
+        ((name, *where), reason)
+        for name, block in settings.benchmarks.items()
+        for where, reason in block.problems(settings)
+    ]
 
 
 def _language_problems(settings: Settings) -> list[Problem]:
@@ -170,8 +144,7 @@ def _language_problems(settings: Settings) -> list[Problem]:
     for where, codes in (
         (("dominant",), (settings.dominant,)),
         (("languages",), settings.languages),
-        (("mgsm", "languages"), settings.mgsm.languages),
-        (("alpaca", "languages"), settings.alpaca.languages),
+        *(((name, "languages"), block.languages) for name, block in settings.generative.items()),
     ):
         try:
             for code in codes:

@@ -1,6 +1,7 @@
-"""The blocks `mgsm`, `baseline`, `alpaca` and `harness` of params.yaml: what models are measured by.
+"""What blocks of benchmarks in params.yaml share; their own keys are in their packages in lidr.evaluation.
 
-alpaca: {source: lab, languages: [en, es], max_new_tokens: 64, judge: {name: lab}}
+baseline: {model: m0, source: models/m0}
+judge: {name: openai, model: gpt-4-1106-preview, endpoint: "https://api.openai.com/v1"}
 """
 
 from __future__ import annotations
@@ -9,18 +10,27 @@ import re
 from typing import Literal
 
 from lidr import paths
-from lidr.config.section import MODEL_NAME, Count, Languages, NotNegative, Positive, Section, WholeNumber
+from lidr.config.section import (
+    LAB,
+    MODEL_NAME,
+    Count,
+    Languages,
+    NotNegative,
+    Positive,
+    Problem,
+    Section,
+    WholeNumber,
+    address_problems,
+)
 
 
-class Mgsm(Section, frozen=True):
-    """Accuracy on grade-school problems."""
+class Generative(Section, frozen=True, kw_only=True):
+    """The block of a benchmark whose items, the same ones in several languages, models answer through the engine."""
 
     source: str
     languages: Languages
     max_new_tokens: Count
     items: Count = 250
-    style: Literal["paper", "paper_instructed", "native_cot", "en_cot"] = "paper"
-    examples: WholeNumber = 0
     repetition_penalty: Positive = 1.0
 
 
@@ -95,29 +105,18 @@ class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
 Judge = LabJudge | LocalJudge | OpenAIJudge
 
 
-class Alpaca(Section, frozen=True):
-    """Win rate on instructions, as a judge sees it."""
-
-    source: str
-    languages: Languages
-    judge: Judge
-    max_new_tokens: Count
-    items: Count = 250
-    repetition_penalty: Positive = 1.0
-
-
-class Harness(Section, frozen=True):
-    """Other abilities, by tasks of lm-evaluation-harness; the keys are those of `lm_eval.simple_evaluate`.
-
-    `tasks` are its tasks, groups or tags, or those of the YAML files in the folder `include_path`: one within
-    data/sources, or `lab`. Without tasks the stage has nothing to do.
-    """
-
-    tasks: tuple[str, ...] = ()
-    num_fewshot: WholeNumber | None = None
-    limit: Count | None = None
-    batch_size: Count | Literal["auto"] = 16
-    apply_chat_template: bool = False
-    fewshot_as_multiturn: bool = True
-    system_instruction: str | None = None
-    include_path: str | None = None
+def judge_problems(judge: Judge | None, block: str, source: str) -> list[Problem]:
+    """What contradicts itself in the judge of `alpaca` or `audit`; `source` is where what it judges comes from."""
+    problems: list[Problem] = []
+    if isinstance(judge, LabJudge) and source != LAB:
+        place = "alpaca.source" if block == "alpaca" else "prompts.source"
+        problems.append((("name",), f"the lab's checker judges its own instructions only ({place}: lab)"))
+    if judge is not None and block == "audit" and judge.both_orders is False:
+        problems.append((("both_orders",), "the audit asks in both orders; null or true is expected"))
+    if isinstance(judge, OpenAIJudge):
+        if (judge.prompt_price is None) != (judge.completion_price is None):
+            problems.append((("prompt_price",), "both prices are expected, or neither"))
+        if judge.reasoning_effort is not None and judge.reply != "text":
+            problems.append((("reasoning_effort",), f"a judge that reasons replies in text ({block}.judge.reply)"))
+        problems += address_problems(("endpoint",), judge.endpoint)
+    return problems

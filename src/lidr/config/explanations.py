@@ -11,11 +11,11 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from lidr.config.blocks import Iteration, Settings
+from lidr.config.blocks import Iteration
 from lidr.config.section import MODEL_NAME, Place, Problem
 
 
-def explain(error: msgspec.ValidationError, document: Any, kind: type[msgspec.Struct] = Settings) -> Problem:
+def explain(error: msgspec.ValidationError, document: Any, kind: type[msgspec.Struct]) -> Problem:
     """Where in the document a value is not as `kind` says, and msgspec's reason in the words of a YAML file."""
     reason, _, place = str(error).partition(" - at `")
     *_, inner = place.rstrip("`").rpartition("`")

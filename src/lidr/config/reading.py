@@ -5,6 +5,8 @@ params.yaml:74: train.dpo.beta: Expected `float`, got `str`
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,17 +16,36 @@ from lidr import paths
 from lidr.config.blocks import Settings
 from lidr.config.contradictions import contradictions
 from lidr.config.explanations import explain
-from lidr.config.section import Place, Problem
+from lidr.config.section import Place, Problem, Section
 from lidr.errors import InputError
+
+
+@cache
+def settings_type() -> type[Settings]:
+    """`Settings` with a field for the block of each benchmark; one whose keys all have defaults may be left out."""
+    # By name: benchmarks stand above the configuration, which asks here what they add to it.
+    benchmarks = import_module("lidr.evaluation.registry").benchmarks()
+    fields = [(one.name, one.section, _default(one.section)) for one in benchmarks]
+    about = {"__doc__": "The whole of params.yaml."}
+    kind = msgspec.defstruct(
+        "Settings", fields, bases=(Settings,), namespace=about, module="lidr.config", frozen=True, kw_only=True
+    )
+    assert issubclass(kind, Settings)
+    return kind
+
+
+def _default(section: type[Section]) -> Any:
+    is_needed = any(field.required for field in msgspec.structs.fields(section))
+    return msgspec.NODEFAULT if is_needed else section()
 
 
 def load(path: Path = paths.PARAMS) -> Settings:
     """Read and check a configuration; raises InputError with file, line and expectation."""
     document = _read_yaml(path, "safe")
     try:
-        settings = msgspec.convert(document, Settings)
+        settings = msgspec.convert(document, settings_type())
     except msgspec.ValidationError as error:
-        raise _input_error(path, explain(error, document)) from error
+        raise _input_error(path, explain(error, document, settings_type())) from error
     for problem in contradictions(settings):
         raise _input_error(path, problem)
     return settings

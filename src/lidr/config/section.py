@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    from lidr.config.blocks import Settings
 
 # The upper limits keep out what no library takes for a size or a seed.
 Count = Annotated[int, Meta(ge=1, le=10**12)]
@@ -36,6 +39,10 @@ Problem = tuple[Place, str]
 
 class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Base of all blocks of params.yaml: a key without a default must be there, and no key that is not here may."""
+
+    def problems(self, settings: Settings) -> list[Problem]:
+        """What contradicts itself in the block of a benchmark, or other blocks; places are within the block."""
+        return []
 
 
 def address_problems(where: Place, address: str) -> list[Problem]:

@@ -162,7 +162,7 @@ def _of_library(given: dict[str, Any], ours: type[Struct], kind: type, **others:
         try:
             msgspec.convert(value, hints[key])
         except msgspec.ValidationError as error:
-            found.append(((key,), explain(error, value)[1]))
+            found.append(((key,), explain(error, value, ours)[1]))
         except TypeError:
             continue  # of a class of the library, which checks it below
     if found:

@@ -1,1 +1,1 @@
-"""What measures a model: a package a benchmark, judges and statistics."""
+"""What measures a model: a package for each benchmark (registry.py finds them), judges, and statistics."""

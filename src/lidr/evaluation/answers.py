@@ -1,6 +1,6 @@
-"""What both benchmarks share: the items to ask, and a model's completions of them.
+"""What benchmarks share that are answered by generation: items to ask, completions, figures by place, files.
 
->>> items = lab_items("instructions", "es", count=250, seed=42)
+>>> items = lab_items("instructions", ["es"], count=250, seed=42)
 >>> ask(settings, policy.resolve("m1"), "alpaca", items, max_new_tokens=64, repetition_penalty=1.0)
 {'lab-4:es': Completion(...), ...}
 """
@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from statistics import fmean
 from typing import Any, Literal
 
 from lidr import config, paths
 from lidr.engines.base import Completion, Request, Sampling, open_engine
-from lidr.engines.shards import generate_in_shards
+from lidr.engines.shards import discard, generate_in_shards
+from lidr.evaluation.registry import AVERAGE, Benchmark, Metrics
 from lidr.models.policy import Policy
-from lidr.records import Prompt
+from lidr.records import Prompt, Record
 from lidr.records.code_switching import Sentences
+from lidr.records.jsonl import write_json, write_rows
 from lidr.records.prompt_templates import prompt_conversation
-
-# Figures by language, and their plain average under `average`.
-Metrics = dict[str, dict[str, float]]
 
 # Beside the share `code_switching`: the sentences that it is a share of, and answers in which none was judged.
 SENTENCE_COUNTS = ("code_switching_sentences", "code_switching_abstained")
@@ -86,6 +86,44 @@ def code_switching(answers: Iterable[Sentences]) -> dict[str, float]:
     share = {"code_switching": sum(sentences.other for sentences in counts) / judged} if judged else {}
     abstained = sum(not sentences.judged for sentences in counts)
     return share | dict(zip(SENTENCE_COUNTS, (judged, abstained), strict=True))
+
+
+def summarise(
+    benchmark: Benchmark,
+    settings: config.Settings,
+    rows: Sequence[Any],
+    more: Callable[[Sequence[Any]], dict[str, float]] = lambda rows: {},
+) -> Metrics:
+    """The level with its interval, `more` figures of the rows, the shares of what is counted, and n; by place.
+
+    Their plain averages stand under `average`, without an interval: `lidr compare` has one, which knows the items.
+    """
+    by_place: dict[str, list[Any]] = {}
+    for row in rows:
+        by_place.setdefault(benchmark.place(row), []).append(row)
+    metrics: Metrics = {}
+    for place, own in by_place.items():
+        scores = [score for row in own if (score := benchmark.score(row)) is not None]
+        level = benchmark.level(scores, settings.compare.confidence, settings.seed, settings.compare.resamples)
+        metrics[place] = rounded(
+            {benchmark.measure.replace(" ", "_"): level.estimate, "low": level.low, "high": level.high}
+            | more(own)
+            | {name: sum(map(is_counted, own)) / len(own) for name, is_counted in benchmark.counts.items()}
+            | {"n": len(own)}
+        )
+    average: dict[str, float] = {}
+    for name in dict.fromkeys(name for figures in metrics.values() for name in figures):
+        if name not in ("low", "high", "n"):
+            values = [figures[name] for figures in metrics.values() if name in figures]
+            average[name] = sum(values) if name in SENTENCE_COUNTS else fmean(values)
+    return metrics | {AVERAGE: rounded(average | {"n": len(rows)})}
+
+
+def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:
+    """Write the rows and figures of a model; what was kept on the way is no longer needed then."""
+    write_rows(benchmark.path(model), rows)
+    write_json(benchmark.folder(model) / paths.METRICS, metrics)
+    discard(paths.shards(benchmark.name, model))
 
 
 def rounded(figures: dict[str, Any]) -> dict[str, float]:

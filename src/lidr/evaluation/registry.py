@@ -1,269 +1,164 @@
-"""The registry of benchmarks: where their rows lie, how a row is scored, which interval and test fit.
+"""Benchmarks, found by themselves: each package of lidr.evaluation that has a `BENCHMARK` is one.
 
-    >>> rows = read(MGSM, ["m0", "m1"], ["en", "es"])
-    >>> MGSM.score(rows["m1"]["lab-3:es"])
-    1.0
+    >>> [benchmark.name for benchmark in benchmarks()]
+    ['mgsm', 'alpaca', 'harness']
+    >>> benchmark_of("mgsm").path("m1")
+    PosixPath('reports/mgsm/m1/answers.jsonl')
 
-All that compares models (`lidr compare`, its page, plots, MLflow's curves, `lidr promote`) goes over `KINDS`. A figure
-belongs to a place: a language, or a task of lm-evaluation-harness. Rows are joined by `id:place`, never by position: a
-row that one model has and another lacks is an error, and so is a row whose problem is another one.
+Its package declares it (a subclass of `Benchmark` and its block of params.yaml) in `__init__`, and measures in `stage`,
+by `run(settings, model)`, which writes the rows and metrics.json. All else that knows benchmarks (the commands,
+params.yaml, `lidr compare`, MLflow, `promote`, `plan`, `doctor`, the audit's contamination) goes over `benchmarks()`.
+Declarations are imported with the command line: what is heavy is imported within their functions.
 """
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from lidr import config, paths
+from lidr import config, evaluation, paths
+from lidr.config.section import Section
 from lidr.errors import InputError
 from lidr.evaluation import statistics
-from lidr.records import TIE, Answer, FinishReason, HarnessItem, Verdict
-from lidr.records.jsonl import read_by_key, read_json
+from lidr.records import FinishReason, Prompt
 
-Rows = dict[str, Any]  # an Answer, a Verdict or a HarnessItem by `id:place`, in file order
 Groups = dict[str, tuple[str, ...]]  # places by the name of their group
+Counts = dict[str, Callable[[Any], bool]]
+Metrics = dict[str, dict[str, float]]  # figures by place, and their plain average under `average`
 
 # Groups of places whose average is reported beside the places.
 AVERAGE, TRAINED, TRANSFER = "average", "trained", "transfer"
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What is particular to a benchmark.
-
-    `is_parallel` tells that all places have the same items, translated. `places` is empty where an optional benchmark
-    is not a part of this pipeline.
-    """
-
-    name: str
-    title: str
-    measure: str
-    expected: str
-    unit: float
-    middle: float | None
-    folder: Callable[[str], Path]
-    file: str
-    record: type[Any]
-    by: str  # what a place is: language or task
-    is_parallel: bool
-    is_optional: bool
-    places: Callable[[config.Settings], tuple[str, ...]]
-    what: Callable[[config.Settings], str]
-    groups: Callable[[config.Settings, Sequence[str]], Groups]
-    place: Callable[[Any], str]  # of a row
-    expectation: Callable[[Any], str]  # of a row
-    same: tuple[str, ...]  # fields that all models' rows of an item share
-    score: Callable[[Any], float | None]
-    counts: dict[str, Callable[[Any], bool]]
-    outcome: Callable[[Any], tuple[str, bool | None]]
-    # Of scores; further arguments are the confidence, the seed and the number of resamples.
-    level: Callable[[Sequence[float], float, int, int], statistics.Interval]
-    change: Callable[[Sequence[float], Sequence[float], float, int, int], statistics.Comparison]
-
-    def path(self, model: str) -> Path:
-        return self.folder(model) / self.file
-
-
-def read(kind: Kind, models: Sequence[str], places: Sequence[str]) -> dict[str, Rows]:
-    """All models' rows, of the same items in the same order."""
-    first, *others = models
-    rows = {first: _read_file(kind, kind.path(first), places)}
-    for model in others:
-        own = _read_file(kind, kind.path(model), places)
-        _check_same_items(kind, rows[first], own, kind.path(first), kind.path(model))
-        rows[model] = {key: own[key] for key in rows[first]}
-    return rows
-
-
-def _read_file(kind: Kind, path: Path, places: Sequence[str]) -> Rows:
-    by_key = read_by_key(path, kind.record, key=lambda row: f"{row.id}:{kind.place(row)}")
-    rows: Rows = {str(key): row for key, row in by_key.items()}
-    ids: dict[str, dict[str, None]] = {place: {} for place in places}
-    for key, row in rows.items():
-        if kind.place(row) not in ids:
-            raise InputError(f"a row for {key!r}; expected are rows in {', '.join(ids)}", path)
-        ids[kind.place(row)][row.id] = None
-    if kind.is_parallel:
-        _check_parallel(ids, path)
-    return rows
-
-
-def _check_parallel(ids: dict[str, dict[str, None]], path: Path) -> None:
-    every = {item: lang for lang in ids for item in ids[lang]}
-    for lang in ids:
-        for item, other in every.items():
-            if item not in ids[lang]:
-                raise InputError(f"no row for '{item}:{lang}'; {other!r} has the item, each language must", path)
-
-
-def language_groups(settings: config.Settings, languages: Sequence[str]) -> Groups:
-    """All languages, those that are trained on (the dominant one among them), and those that are not; none empty."""
-    trained = tuple(lang for lang in languages if lang in settings.all_languages)
-    transfer = tuple(lang for lang in languages if lang not in settings.all_languages)
-    groups = {AVERAGE: tuple(languages), TRAINED: trained, TRANSFER: transfer}
-    return {name: members for name, members in groups.items() if members}
-
-
-def _check_same_items(kind: Kind, first: Rows, own: Rows, first_path: Path, path: Path) -> None:
-    for key in first:
-        if key not in own:
-            raise InputError(f"no row for {key!r}, which {first_path} has; the same items are expected", path)
-    for key, row in own.items():
-        if key not in first:
-            raise InputError(f"a row for {key!r}, which {first_path} lacks; the same items are expected", path)
-        for field in kind.same:
-            if getattr(row, field) != getattr(first[key], field):
-                raise InputError(f"{key!r} has another {field} than in {first_path}; rerun the older one", path)
-
-
-# --- the benchmarks --------------------------------------------------------------------------------------------------
-
-
-def _win_rate(verdict: Verdict) -> float | None:
-    return None if verdict.preference is None else 100 * (verdict.preference - 1)
-
-
-def _against_baseline(verdict: Verdict) -> tuple[str, bool | None]:
-    preference = verdict.preference
-    if preference is None:
-        return "not judged", None
-    if preference == TIE:
-        return "ties with the baseline", None
-    verb = "beats" if preference > TIE else "loses to"
-    return f"{verb} the baseline ({preference:.2f})", preference > TIE
-
-
-def _right_or_wrong(answer: Answer) -> tuple[str, bool | None]:
-    return ("right", True) if answer.right else ("wrong", False)
-
-
-def _tasks(settings: config.Settings) -> tuple[str, ...]:
-    """The tasks that m0 was asked: names in params.yaml may stand for several."""
-    return tuple(_family_of_task()) if settings.harness.tasks else ()
-
-
-def _family_of_task() -> dict[str, str]:
-    path = paths.harness(paths.BASE) / paths.METRICS
-    report = read_json(path)
-    tasks = report.get("tasks") if isinstance(report, dict) else None
-    if not tasks:
-        raise InputError("no task has results; run `lidr harness m0` again", path)
-    return {task: figures["family"] for task, figures in tasks.items()}
-
-
-def _families(settings: config.Settings, tasks: Sequence[str]) -> Groups:
-    """All tasks, and those that are one task in several languages."""
-    families: dict[str, list[str]] = {}
-    for task, family in _family_of_task().items():
-        families.setdefault(family, []).append(task)
-    several = {name: tuple(members) for name, members in families.items() if 1 < len(members) < len(tasks)}
-    return {AVERAGE: tuple(tasks)} | several
-
-
-def _asked_tasks(settings: config.Settings) -> str:
-    harness = settings.harness
-    limit = "" if harness.limit is None else f", at most {harness.limit:,} items of each"
-    return f"tasks {', '.join(harness.tasks)} of lm-evaluation-harness{limit}"
-
-
-def _by_score(item: HarnessItem) -> tuple[str, bool | None]:
-    if item.score in (0, 1):
-        return ("right", True) if item.score else ("wrong", False)
-    return f"{item.metric} {item.score:.2f}", None
-
-
-def _is_truncated(row: Answer | Verdict) -> bool:
+def is_truncated(row: Any) -> bool:
     return row.finish_reason is FinishReason.LENGTH
 
 
-MGSM = Kind(
-    name="mgsm",
-    title="MGSM",
-    measure="accuracy",
-    expected="gold answer",
-    unit=100.0,
-    middle=None,
-    folder=paths.mgsm,
-    file=paths.ANSWERS,
-    record=Answer,
-    by="language",
-    is_parallel=True,
-    is_optional=False,
-    places=lambda settings: settings.mgsm.languages,
-    what=lambda settings: f"problems of source {settings.mgsm.source}",
-    groups=language_groups,
-    place=lambda answer: answer.lang,
-    expectation=lambda answer: answer.gold,
-    same=("prompt", "gold"),
-    score=lambda answer: float(answer.right),
-    counts={
-        "off_target": lambda answer: answer.off_target,
-        "unparseable": lambda answer: not answer.parsed,
-        "truncated": _is_truncated,
-    },
-    outcome=_right_or_wrong,
-    level=lambda values, confidence, *_: statistics.wilson(round(sum(values)), len(values), confidence),
-    change=lambda first, second, confidence, *_: statistics.paired_accuracy_test(
-        [value == 1 for value in first], [value == 1 for value in second], confidence
-    ),
-)
+class Benchmark:
+    """What is particular to a benchmark; as it stands here, one of right and wrong answers in several languages.
 
-ALPACA = Kind(
-    name="alpaca",
-    title="AlpacaEval",
-    measure="win rate",
-    expected="baseline's answer",
-    unit=1.0,
-    middle=50.0,
-    folder=paths.alpaca,
-    file=paths.VERDICTS,
-    record=Verdict,
-    by="language",
-    is_parallel=True,
-    is_optional=False,
-    places=lambda settings: settings.alpaca.languages,
-    what=lambda settings: f"instructions of source {settings.alpaca.source}, judge {settings.alpaca.judge.name}",
-    groups=language_groups,
-    place=lambda verdict: verdict.lang,
-    expectation=lambda verdict: verdict.baseline,
-    same=("prompt", "baseline"),
-    score=_win_rate,
-    counts={
-        "off_target": lambda verdict: verdict.off_target,
-        "unjudged": lambda verdict: verdict.preference is None,
-        "truncated": _is_truncated,
-    },
-    outcome=_against_baseline,
-    level=statistics.mean_interval,
-    change=statistics.paired_difference,
-)
+    A figure belongs to a place: a language, or a task. A row of an item has `id`, `lang`, `prompt` and `completion`,
+    and what the methods below read of it.
+    """
 
-HARNESS = Kind(
-    name="harness",
-    title="lm-evaluation-harness",
-    measure="score",
-    expected="right",
-    unit=100.0,
-    middle=None,
-    folder=paths.harness,
-    file=paths.ITEMS,
-    record=HarnessItem,
-    by="task",
-    is_parallel=False,
-    is_optional=True,
-    places=_tasks,
-    what=_asked_tasks,
-    groups=_families,
-    place=lambda item: item.task,
-    expectation=lambda item: item.gold,
-    same=("version", "metric", "prompt", "gold"),
-    score=lambda item: item.score,
-    counts={},
-    outcome=_by_score,
-    level=statistics.share_interval,
-    change=statistics.share_comparison,
-)
+    name: ClassVar[str]  # of the package, the stage, the command and the block of params.yaml
+    title: ClassVar[str]
+    purpose: ClassVar[str]  # the command's help
+    section: ClassVar[type[Section]]
+    record: ClassVar[type[Any]]  # of a row
+    file: ClassVar[str] = paths.ANSWERS
+    rank: ClassVar[int] = 9  # in tables, smaller ones come first
+    measure: ClassVar[str] = "accuracy"
+    expected: ClassVar[str] = "gold answer"  # what `expectation` is called
+    unit: ClassVar[float] = 100.0  # of a score, in percentage points
+    middle: ClassVar[float | None] = None  # the level of a model that is as good as the baseline
+    by: ClassVar[str] = "language"  # what a place is: language or task
+    is_parallel: ClassVar[bool] = True  # whether all places have the same items, translated
+    same: ClassVar[tuple[str, ...]] = ("prompt", "gold")  # fields that all models' rows of an item share
+    # What can be wrong with an answer beside its score, counted and shown.
+    counts: ClassVar[Counts] = {}
 
-KINDS = (MGSM, ALPACA, HARNESS)
+    # --- files and settings
+
+    def folder(self, model: str) -> Path:
+        return paths.evaluation(self.name, model)
+
+    def path(self, model: str) -> Path:
+        """The model's rows."""
+        return self.folder(model) / self.file
+
+    def inputs(self) -> list[Path]:
+        """What the stage reads of the pipeline's data beside the model."""
+        return []
+
+    def block(self, settings: config.Settings) -> Any:
+        """Its own block of params.yaml."""
+        return getattr(settings, self.name)
+
+    def source(self, settings: config.Settings) -> str:
+        """Where its items come from."""
+        return str(self.block(settings).source)
+
+    def run(self, settings: config.Settings, model: str) -> Metrics:
+        """The stage: measure a model and write rows and figures; empty where nothing is asked for."""
+        metrics: Metrics = import_module(f"{evaluation.__name__}.{self.name}.stage").run(settings, model)
+        return metrics
+
+    def figures(self, report: dict[str, Any]) -> Metrics:
+        """The figures by place in what the stage's metrics.json holds."""
+        return report
+
+    def prompts(self, settings: config.Settings) -> list[Prompt]:
+        """All items as texts that training data must not hold; none where they cannot be told beforehand."""
+        return []
+
+    def asked_models(self, settings: config.Settings) -> tuple[str, ...]:
+        """The models that the stage has answer its items."""
+        return settings.models
+
+    # --- reports
+
+    def places(self, settings: config.Settings) -> tuple[str, ...]:
+        """Empty where the benchmark is not a part of this pipeline."""
+        return tuple(self.block(settings).languages)
+
+    def groups(self, settings: config.Settings, places: Sequence[str]) -> Groups:
+        """Places whose average is reported; here the languages trained on and the others, none of them empty."""
+        trained = tuple(lang for lang in places if lang in settings.all_languages)
+        transfer = tuple(lang for lang in places if lang not in settings.all_languages)
+        groups = {AVERAGE: tuple(places), TRAINED: trained, TRANSFER: transfer}
+        return {name: members for name, members in groups.items() if members}
+
+    def what(self, settings: config.Settings) -> str:
+        """What is asked, in a few words."""
+        return f"problems of source {self.source(settings)}"
+
+    def notes(self, settings: config.Settings) -> list[str]:
+        """What a reader of the figures must know."""
+        return []
+
+    # --- rows
+
+    def place(self, row: Any) -> str:
+        return str(row.lang)
+
+    def expectation(self, row: Any) -> str:
+        return str(row.gold)
+
+    def score(self, row: Any) -> float | None:
+        """None where the row has none."""
+        return float(row.right)
+
+    def outcome(self, row: Any) -> tuple[str, bool | None]:
+        """The score in words, and whether it is good; None where it is neither."""
+        return ("right", True) if self.score(row) else ("wrong", False)
+
+    # --- statistics: of scores, with the confidence, the seed and the number of resamples
+
+    def level(self, scores: Sequence[float], confidence: float, seed: int, resamples: int) -> statistics.Interval:
+        return statistics.share_interval(scores, confidence, seed, resamples)
+
+    def change(
+        self, first: Sequence[float], second: Sequence[float], confidence: float, seed: int, resamples: int
+    ) -> statistics.Comparison:
+        return statistics.share_comparison(first, second, confidence, seed, resamples)
+
+
+@cache
+def benchmarks() -> tuple[Benchmark, ...]:
+    """All of them, in the order of tables."""
+    packages = [module.name for module in pkgutil.iter_modules(evaluation.__path__) if module.ispkg]
+    declared = [getattr(import_module(f"{evaluation.__name__}.{name}"), "BENCHMARK", None) for name in packages]
+    return tuple(sorted(filter(None, declared), key=lambda benchmark: (benchmark.rank, benchmark.name)))
+
+
+def benchmark_of(name: str) -> Benchmark:
+    """The benchmark of this name; raises InputError where there is none."""
+    for benchmark in benchmarks():
+        if benchmark.name == name:
+            return benchmark
+    raise InputError(f"no benchmark {name!r}; there are {', '.join(one.name for one in benchmarks())}")

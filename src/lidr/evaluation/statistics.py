@@ -15,7 +15,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import fsum, isnan, sqrt
 from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 RESAMPLES = 9_999
 BATCH = 1_000  # resamples at a time: bounds the memory, changes no digit
 
-ByLanguage = Mapping[str, Mapping[str, float]]  # a value for each item id, by language
-ByTask = Mapping[str, Mapping[str, float]]  # the same by task
+ByPlace = Mapping[str, Mapping[str, float]]  # a value for each item id, by language or task
 
 
 @dataclass(frozen=True)
@@ -103,15 +102,6 @@ def mean_interval(
     return Interval(fmean(values), float(low), float(high), len(values))
 
 
-def macro_interval(values: ByLanguage, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """The average over languages, with an interval that takes the items, not the answers, as the sample.
-
-    The languages' items are translations of each other: a hard problem is hard in all of them, and answers to it are
-    no independent evidence. So each item's answers are averaged first.
-    """
-    return mean_interval(list(_item_means(values).values()), confidence, seed, resamples)
-
-
 def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> Comparison:
     """Right and wrong answers of two models to the same items.
 
@@ -150,17 +140,6 @@ def paired_difference(
     return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
-def macro_comparison(
-    first: ByLanguage, second: ByLanguage, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
-) -> Comparison:
-    """Two models' averages over languages: `paired_difference` of each item's average over the languages."""
-    if set(first) != set(second):
-        raise InputError(f"the models were scored in {sorted(first)} and in {sorted(second)}; the same are expected")
-    before, after = _item_means(first), _item_means(second)
-    _check_same_items(before, after, "the first model", "the second model")
-    return paired_difference(list(before.values()), [after[item] for item in before], confidence, seed, resamples)
-
-
 def share_interval(
     scores: Sequence[float], confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
 ) -> Interval:
@@ -183,28 +162,34 @@ def share_comparison(
     return paired_difference(first, second, confidence, seed, resamples)
 
 
-def task_interval(values: ByTask, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """The average over tasks whose items differ in number; items that share an id are one unit of the sample.
+def macro_interval(values: ByPlace, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+    """The average over places, with an interval that takes the items, not the answers, as the sample.
 
-    `macro_interval` for tasks that need not have the same items. The average of means is a sum of ratios, linearised
-    (Taylor) at the means, so that one value an item is resampled; with the same items everywhere it is their mean.
+    The languages' items are translations of each other: a hard problem is hard in all of them, and answers to it are
+    no independent evidence. So items that share an id are one unit: with the same items everywhere, each item's mean
+    over the places. Tasks need not have the same items: the average of means is then a sum of ratios, linearised
+    (Taylor) at the means, so that one value an item is resampled.
     """
+    if not values:
+        raise InputError("nothing to average over; at least one language or task is expected")
     found = mean_interval(_linearised(values), confidence, seed, resamples)
-    # An average lies among what it averages; linearised in a task of few items, the ends may not.
+    # An average lies among what it averages; linearised in a place of few items, the ends may not.
     every = [value for own in values.values() for value in own.values()]
     return Interval(found.estimate, max(found.low, min(every)), min(found.high, max(every)), found.n)
 
 
-def task_comparison(
-    first: ByTask, second: ByTask, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
+def macro_comparison(
+    first: ByPlace, second: ByPlace, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
 ) -> Comparison:
-    """Two models' averages over tasks, each task on the same items for both; see `task_interval`."""
-    for task in first:
-        _check_same_items(first[task], second[task], f"the first model's {task}", f"the second model's {task}")
+    """Two models' averages over places, in each of them on the same items; see `macro_interval`."""
+    if set(first) != set(second):
+        raise InputError(f"the models were scored in {sorted(first)} and in {sorted(second)}; the same are expected")
+    for place in first:
+        _check_same_items(first[place], second[place], f"the first model's {place}", f"the second model's {place}")
     differences = {
-        task: {item: second[task][item] - value for item, value in values.items()} for task, values in first.items()
+        place: {item: second[place][item] - value for item, value in values.items()} for place, values in first.items()
     }
-    interval = task_interval(differences, confidence, seed, resamples)
+    interval = macro_interval(differences, confidence, seed, resamples)
     parts = _parts(differences)
     gained, lost = sum(part > 0 for part in parts), sum(part < 0 for part in parts)
     p_value = _sign_flip(parts, seed, resamples)
@@ -269,28 +254,25 @@ def _tango_score(difference: float, gained: int, lost: int, n: int) -> float:
     return distance / sqrt(n * max(1e-300, 2 * share + difference * (1 - difference)))
 
 
-def _item_means(values: ByLanguage) -> dict[str, float]:
-    """Each item's average over the languages."""
-    if not values:
-        raise InputError("no languages to average over; at least one is expected")
-    languages = list(values)
-    for lang in languages[1:]:
-        _check_same_items(values[languages[0]], values[lang], languages[0], lang)
-    return {item: fmean(values[lang][item] for lang in languages) for item in values[languages[0]]}
-
-
-def _parts(values: ByTask) -> list[float]:
-    """What each item adds to the average over tasks, scaled so that the mean of the parts is that average."""
+def _parts(values: ByPlace) -> list[float]:
+    """What each item adds to the average over places, scaled so that the mean of the parts is that average."""
+    first, *others = values.values()
+    if all(own.keys() == first.keys() for own in others):
+        # Exactly: rounding would part what is equal, and an interval counts ties.
+        return [fmean(own[item] for own in values.values()) for item in first]
     items = dict.fromkeys(item for by_item in values.values() for item in by_item)
     scale = len(items) / len(values)
-    return [scale * sum(own[item] / len(own) for own in values.values() if item in own) for item in items]
+    return [scale * fsum(own[item] / len(own) for own in values.values() if item in own) for item in items]
 
 
-def _linearised(values: ByTask) -> list[float]:
-    """The average over tasks plus each item's deviations from its tasks' means."""
-    means = {task: fmean(own.values()) for task, own in values.items()}
+def _linearised(values: ByPlace) -> list[float]:
+    """The average over places plus each item's deviations from its places' means; of the same items, their means."""
+    first, *others = values.values()
+    if all(own.keys() == first.keys() for own in others):
+        return _parts(values)
+    means = {place: fmean(own.values()) for place, own in values.items()}
     average = fmean(means.values())
-    deviations = {task: {item: value - means[task] for item, value in own.items()} for task, own in values.items()}
+    deviations = {place: {item: value - means[place] for item, value in own.items()} for place, own in values.items()}
     return [average + part for part in _parts(deviations)]
 
 

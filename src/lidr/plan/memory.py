@@ -146,8 +146,8 @@ def longest_request(settings: config.Settings) -> int:
     A translation's prompt is an answer; other prompts are taken to be shorter than the answers to them.
     """
     translation = settings.generate.max_new_tokens + settings.translate.max_new_tokens
-    others = (settings.generate, settings.mgsm, settings.alpaca)
-    return max(translation, *(2 * block.max_new_tokens for block in others))
+    answers = [settings.generate.max_new_tokens, *(block.max_new_tokens for block in settings.generative.values())]
+    return max(translation, 2 * max(answers))
 
 
 def _values_of_a_layer(shape: Shape) -> int:

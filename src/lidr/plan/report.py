@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lidr import config
+from lidr.evaluation.alpaca import Alpaca
+from lidr.evaluation.harness import Harness
 from lidr.plan import Plan
 from lidr.plan.device import TAIL
 from lidr.plan.memory import GIB, SLACK, Budget
@@ -91,7 +93,7 @@ def _budget(name: str, budget: Budget | None) -> Iterator[str]:
 
 
 def _judge(plan: Plan) -> Iterator[str]:
-    judge, asked = plan.settings.alpaca.judge, requests(plan.settings)
+    judge, asked = plan.settings.block(Alpaca).judge, requests(plan.settings)
     tokens = judge_tokens(plan.settings, plan.lengths.answer)
     if not isinstance(judge, config.OpenAIJudge):
         yield f"judge: {judge.name}, {asked:,} questions, no cost"
@@ -112,7 +114,7 @@ def _assumptions(plan: Plan) -> Iterator[str]:
         f"translations {TRANSLATION_GROWTH:g} times as long, no pair dropped, {JUDGE_PROMPT_TOKENS} tokens of "
         "instructions in a judge's question; memory is for the largest batches that params.yaml allows"
     )
-    if plan.settings.harness.tasks:
+    if plan.settings.block(Harness).tasks:
         yield (
             f"assumed of the harness: items of a task as published, or harness.limit; {CHOICES} choices each, read "
             "with the question and its examples"

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lidr import config
+from lidr.evaluation.alpaca import BENCHMARK as ALPACA
+from lidr.evaluation.alpaca import Alpaca
+from lidr.evaluation.harness import Harness
+from lidr.evaluation.registry import benchmark_of
 
 Kind = Literal["files", "generate", "train", "judge", "score"]
 
@@ -64,23 +68,27 @@ class Work:
 def of(settings: config.Settings, lengths: Lengths) -> list[Work]:
     """All stages with work worth planning, in the pipeline's order."""
     stages = [work for name in settings.iterations for work in _iteration(settings, name, lengths)]
-    for model in settings.models:
-        mgsm = settings.mgsm
-        rows = mgsm.items * len(mgsm.languages)
-        stages.append(_generation(f"mgsm@{model}", rows, lengths, mgsm.max_new_tokens))
-    return [*stages, *_alpaca(settings, lengths), *_harness(settings, lengths)]
+    for name, block in settings.generative.items():
+        rows = block.items * len(block.languages)
+        asked = [f"{name}@{model}" for model in benchmark_of(name).asked_models(settings)]
+        if isinstance(block, Alpaca) and not settings.baseline.is_published:
+            asked.insert(0, f"baseline ({settings.baseline.model})")
+        stages += [_generation(stage, rows, lengths, block.max_new_tokens) for stage in asked]
+    kind: Kind = "score" if isinstance(settings.block(Alpaca).judge, config.LocalJudge) else "judge"
+    judge = Work("judge", kind, requests(settings), judge_tokens(settings, lengths.answer))
+    return [*stages, judge, *_harness(settings, lengths)]
 
 
 def requests(settings: config.Settings) -> int:
     """Questions to the judge: every model's answers but those of the baseline, which are the same text as its own."""
-    alpaca = settings.alpaca
-    judged = [model for model in settings.models if model != settings.baseline.model]
+    alpaca = settings.block(Alpaca)
+    judged = ALPACA.asked_models(settings)
     return len(judged) * len(alpaca.languages) * alpaca.items * (2 if alpaca.judge.in_both_orders else 1)
 
 
 def judge_tokens(settings: config.Settings, answer_tokens: int) -> int:
     """Tokens that the judge reads in all, both answers in each question."""
-    answer = min(answer_tokens, settings.alpaca.max_new_tokens)
+    answer = min(answer_tokens, settings.block(Alpaca).max_new_tokens)
     return requests(settings) * (JUDGE_PROMPT_TOKENS + 2 * answer)
 
 
@@ -127,19 +135,8 @@ def _evaluations(train: config.Train, pairs: int) -> int:
     return math.ceil(steps / every)
 
 
-def _alpaca(settings: config.Settings, lengths: Lengths) -> list[Work]:
-    alpaca = settings.alpaca
-    rows = alpaca.items * len(alpaca.languages)
-    answers = [model for model in settings.models if model != settings.baseline.model]
-    own = [] if settings.baseline.is_published else [f"baseline ({settings.baseline.model})"]
-    stages = [*own, *(f"alpaca@{model}" for model in answers)]
-    work = [_generation(stage, rows, lengths, alpaca.max_new_tokens) for stage in stages]
-    kind: Kind = "score" if isinstance(alpaca.judge, config.LocalJudge) else "judge"
-    return [*work, Work("judge", kind, requests(settings), judge_tokens(settings, lengths.answer))]
-
-
 def _harness(settings: config.Settings, lengths: Lengths) -> list[Work]:
-    harness = settings.harness
+    harness = settings.block(Harness)
     items = sum(min(_items(task), harness.limit or _items(task)) for task in harness.tasks)
     tokens = items * CHOICES * (1 + (harness.num_fewshot or 0)) * lengths.prompt
     return [Work(f"harness@{model}", "score", items, tokens) for model in settings.models if items]

@@ -50,14 +50,16 @@ class OpenAI(EngineSettings, frozen=True, kw_only=True, tag="openai"):
             problems.append(
                 (("engine", "models"), f"the server's name of each model of this file is expected: of {expected}")
             )
-        for block, judge in (("alpaca", settings.alpaca.judge), ("audit", settings.audit.judge)):
+        judges = {"audit": settings.audit.judge}
+        judges |= {name: getattr(block, "judge", None) for name, block in settings.benchmarks.items()}
+        for block, judge in judges.items():
             if judge is not None and judge.name == "local":
                 reason = "a judge in a folder needs an engine on this machine, not 'openai'"
                 problems.append(((block, "judge", "name"), reason))
         if self.takes == "vllm":
             return problems
         only = "only a server that takes what vLLM's does knows it (engine.takes)"
-        for block in ("generate", *(["translate"] if settings.translate.model is None else []), "mgsm", "alpaca"):
+        for block in ("generate", *(["translate"] if settings.translate.model is None else []), *settings.generative):
             if getattr(settings, block).repetition_penalty != 1:
                 problems.append(((block, "repetition_penalty"), only))
         return problems + ([(("generate", "top_k"), only)] if settings.generate.top_k else [])

@@ -1,1 +1,87 @@
-"""Win rate on X-AlpacaEval's instructions."""
+"""Win rate on X-AlpacaEval's instructions.
+
+alpaca: {source: lab, languages: [en, es], max_new_tokens: 64, judge: {name: lab}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from lidr import paths
+from lidr.config.evaluation import Generative, Judge, judge_problems
+from lidr.config.section import Problem
+from lidr.evaluation import statistics
+from lidr.evaluation.registry import Benchmark, Counts, is_truncated
+from lidr.records import TIE, Prompt, Verdict
+
+if TYPE_CHECKING:
+    from lidr.config import Settings
+
+
+class Alpaca(Generative, frozen=True, kw_only=True):
+    """Win rate on instructions, as a judge sees it."""
+
+    judge: Judge
+
+    def problems(self, settings: Settings) -> list[Problem]:
+        return [(("judge", *place), reason) for place, reason in judge_problems(self.judge, "alpaca", self.source)]
+
+
+class AlpacaBenchmark(Benchmark):
+    """A judge's preferences over the baseline's answers."""
+
+    name, title = "alpaca", "AlpacaEval"
+    purpose = "Measure a model's win rate on instructions against the baseline."
+    section, record, rank = Alpaca, Verdict, 2
+    file = paths.VERDICTS
+    measure, expected = "win rate", "baseline's answer"
+    unit, middle = 1.0, 50.0
+    same = ("prompt", "baseline")
+    counts: ClassVar[Counts] = {
+        "off_target": lambda verdict: verdict.off_target,
+        "unjudged": lambda verdict: verdict.preference is None,
+        "truncated": is_truncated,
+    }
+
+    def inputs(self) -> list[Path]:
+        return [paths.baseline()]
+
+    def prompts(self, settings: Settings) -> list[Prompt]:
+        from lidr.evaluation.alpaca import baseline
+
+        return baseline.instructions(settings)
+
+    def asked_models(self, settings: Settings) -> tuple[str, ...]:
+        """All but the baseline, whose answers are there already."""
+        return tuple(model for model in settings.models if model != settings.baseline.model)
+
+    def what(self, settings: Settings) -> str:
+        return f"instructions of source {self.source(settings)}, judge {settings.block(Alpaca).judge.name}"
+
+    def expectation(self, row: Verdict) -> str:
+        return row.baseline
+
+    def score(self, row: Verdict) -> float | None:
+        return None if row.preference is None else 100 * (row.preference - 1)
+
+    def outcome(self, row: Verdict) -> tuple[str, bool | None]:
+        preference = row.preference
+        if preference is None:
+            return "not judged", None
+        if preference == TIE:
+            return "ties with the baseline", None
+        verb = "beats" if preference > TIE else "loses to"
+        return f"{verb} the baseline ({preference:.2f})", preference > TIE
+
+    def level(self, scores: Sequence[float], confidence: float, seed: int, resamples: int) -> statistics.Interval:
+        return statistics.mean_interval(scores, confidence, seed, resamples)
+
+    def change(
+        self, first: Sequence[float], second: Sequence[float], confidence: float, seed: int, resamples: int
+    ) -> statistics.Comparison:
+        return statistics.paired_difference(first, second, confidence, seed, resamples)
+
+
+BENCHMARK = AlpacaBenchmark()

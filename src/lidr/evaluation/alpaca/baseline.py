@@ -17,6 +17,7 @@ from pathlib import Path
 from lidr import config, paths
 from lidr.engines.base import response_of
 from lidr.engines.shards import discard
+from lidr.evaluation.alpaca import Alpaca
 from lidr.evaluation.alpaca.formats import load_outputs, load_prompts
 from lidr.evaluation.answers import ask, key, lab_items
 from lidr.models import policy
@@ -42,7 +43,7 @@ def run(settings: config.Settings) -> list[Response]:
 
 def instructions(settings: config.Settings) -> list[Prompt]:
     """The instructions of `alpaca`, in all its languages."""
-    alpaca = settings.alpaca
+    alpaca = settings.block(Alpaca)
     if alpaca.source == "lab":
         return lab_items("instructions", alpaca.languages, alpaca.items, settings.seed)
     return [item for lang in alpaca.languages for item in load_prompts(Path(alpaca.source), lang, alpaca.items)]
@@ -52,12 +53,12 @@ def published_answers(settings: config.Settings, items: list[Prompt], folder: Pa
     """A generator's published answers to the instructions, in all languages."""
     return [
         answer
-        for lang in settings.alpaca.languages
+        for lang in settings.block(Alpaca).languages
         for answer in load_outputs(folder, lang, generator, [item for item in items if item.lang == lang])
     ]
 
 
 def _answers(settings: config.Settings, items: list[Prompt]) -> list[Response]:
-    model, alpaca = policy.resolve(settings.baseline.model), settings.alpaca
+    model, alpaca = policy.resolve(settings.baseline.model), settings.block(Alpaca)
     completions = ask(settings, model, STAGE, items, alpaca.max_new_tokens, alpaca.repetition_penalty)
     return [response_of(item, completions[key(item)]) for item in items]

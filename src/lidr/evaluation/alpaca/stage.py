@@ -27,21 +27,20 @@ from typing import Any
 
 from lidr import config, paths
 from lidr.engines.base import response_of
-from lidr.engines.shards import discard
 from lidr.errors import InputError
+from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.baseline import instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.answers import SENTENCE_COUNTS, Metrics, ask, code_switching, key, rounded
+from lidr.evaluation.answers import SENTENCE_COUNTS, ask, code_switching, key, rounded, write
 from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
 from lidr.evaluation.judges.base import FAULTS, is_flipped
+from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import mean_interval
 from lidr.models import policy
 from lidr.records import TIE, FinishReason, Prompt, Response, Verdict
 from lidr.records.code_switching import Sentences, count
-from lidr.records.jsonl import read_by_key, write_json, write_rows
+from lidr.records.jsonl import read_by_key
 from lidr.records.langid import identify, is_off_target
-
-STAGE = "alpaca"
 
 # Of one language only: an interval of the average would have to know how the languages' items hang together, which
 # `lidr compare` does.
@@ -64,12 +63,9 @@ def run(settings: config.Settings, model: str) -> Metrics:
     items = instructions(settings)
     baseline = baseline_answers(items)
     own = _answers(settings, model, items, baseline)
-    verdicts = judge_items(settings, open_judge(settings), items, own, baseline)
+    verdicts = judge_items(settings, open_judge(settings.block(Alpaca).judge, settings.engine), items, own, baseline)
     metrics = summarise(settings, verdicts)
-    folder = paths.alpaca(model)
-    write_rows(folder / paths.VERDICTS, verdicts)
-    write_json(folder / paths.METRICS, metrics)
-    discard(paths.shards(STAGE, model))
+    write(BENCHMARK, model, verdicts, metrics)
     return metrics
 
 
@@ -90,15 +86,15 @@ def judge_items(
 
     Raises InputError for a language whose off-target rate cannot be measured, before anything is paid for.
     """
-    identify("", settings.alpaca.languages)
+    identify("", settings.block(Alpaca).languages)
     verdicts = []
-    for lang in settings.alpaca.languages:
+    for lang in settings.block(Alpaca).languages:
         members = [item for item in items if item.lang == lang]
         contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in members]
         for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
             item = contest.instruction
-            sentences = count(contest.completion, lang, settings.alpaca.languages)
-            baseline_sentences = count(contest.baseline, lang, settings.alpaca.languages)
+            sentences = count(contest.completion, lang, settings.block(Alpaca).languages)
+            baseline_sentences = count(contest.baseline, lang, settings.block(Alpaca).languages)
             verdicts.append(
                 Verdict(
                     id=item.id,
@@ -109,8 +105,8 @@ def judge_items(
                     baseline=contest.baseline,
                     preference=opinion.preference,
                     finish_reason=own[key(item)].finish_reason,
-                    off_target=is_off_target(contest.completion, lang, settings.alpaca.languages),
-                    baseline_off_target=is_off_target(contest.baseline, lang, settings.alpaca.languages),
+                    off_target=is_off_target(contest.completion, lang, settings.block(Alpaca).languages),
+                    baseline_off_target=is_off_target(contest.baseline, lang, settings.block(Alpaca).languages),
                     sentences=sentences.judged,
                     other_sentences=sentences.other,
                     baseline_sentences=baseline_sentences.judged,
@@ -138,7 +134,7 @@ def summarise(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics
     """The figures of each language, and their average."""
     metrics = {
         lang: _figures(settings, [verdict for verdict in verdicts if verdict.lang == lang])
-        for lang in settings.alpaca.languages
+        for lang in settings.block(Alpaca).languages
     }
     average: dict[str, Any] = {
         name: (sum if name in SUMS else fmean)([figures[name] for figures in metrics.values() if name in figures])
@@ -152,8 +148,10 @@ def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], bas
     """The model's answers; the baseline's own are not generated a second time."""
     if model == settings.baseline.model:
         return {key(item): baseline[key(item)] for item in items}
-    alpaca = settings.alpaca
-    completions = ask(settings, policy.resolve(model), STAGE, items, alpaca.max_new_tokens, alpaca.repetition_penalty)
+    alpaca = settings.block(Alpaca)
+    completions = ask(
+        settings, policy.resolve(model), BENCHMARK.name, items, alpaca.max_new_tokens, alpaca.repetition_penalty
+    )
     return {key(item): response_of(item, completions[key(item)]) for item in items}
 
 
@@ -178,7 +176,7 @@ def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str
             "truncated": sum(v.finish_reason is FinishReason.LENGTH for v in verdicts) / n,
             "unjudged": outcomes.count(None) / n,
             **_faults(settings, verdicts),
-            **expense(settings.alpaca.judge, verdicts),
+            **expense(settings.block(Alpaca).judge, verdicts),
             "n": n,
         }
     )
@@ -225,14 +223,14 @@ def _code_switching(verdicts: Sequence[Verdict]) -> dict[str, float]:
 
 def _flips(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     asked = [v.orders for v in verdicts if v.orders and None not in v.orders]
-    if not asked and not settings.alpaca.judge.in_both_orders:
+    if not asked and not settings.block(Alpaca).judge.in_both_orders:
         return {}
     return {"flips": sum(map(is_flipped, asked)) / max(1, len(asked))}
 
 
 def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Of a judge that replies in text: the share of its replies that hold no verdict, by the reason."""
-    judge = settings.alpaca.judge
+    judge = settings.block(Alpaca).judge
     if not (isinstance(judge, config.OpenAIJudge) and judge.reply == "text"):
         return {}
     asked = (2 if judge.in_both_orders else 1) * len(verdicts)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lidr import config
 from lidr.chat import open_chat
 from lidr.errors import InputError, LidrError
+from lidr.evaluation.harness import Harness
 from lidr.models import policy
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def ask(settings: config.Settings, model: str) -> dict[str, Any]:
     from transformers.utils import logging as transformers_logging
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    harness = settings.harness
+    harness = settings.block(Harness)
     random.seed(SEED)
     numpy.random.seed(OTHER_SEED)
     torch.manual_seed(OTHER_SEED)
@@ -62,7 +63,7 @@ def ask(settings: config.Settings, model: str) -> dict[str, Any]:
     return dict(results)
 
 
-def _load(harness: config.Harness) -> Any:
+def _load(harness: Harness) -> Any:
     manager = _task_manager(harness)
     if unknown := [task for task in harness.tasks if task not in manager.all_tasks]:
         near = get_close_matches(unknown[0], manager.all_tasks)
@@ -90,7 +91,7 @@ def _fewshot(own: int | None, wanted: int | None) -> int:
     return own or 0
 
 
-def _task_manager(harness: config.Harness) -> TaskManager:
+def _task_manager(harness: Harness) -> TaskManager:
     """Its own tasks are indexed only where the folder has not all that are asked for: that takes most of a minute."""
     from lm_eval.tasks import TaskManager
 
@@ -116,7 +117,7 @@ def _language_model(settings: config.Settings, model: str) -> Any:
     dtype = getattr(torch, settings.engine.precision)
     loaded = policy.load_for_generation(own_policy, dtype, device)
     loaded.generation_config.eos_token_id = sorted(chat.end_ids)
-    return HFLM(pretrained=loaded, tokenizer=chat.tokenizer, batch_size=settings.harness.batch_size)
+    return HFLM(pretrained=loaded, tokenizer=chat.tokenizer, batch_size=settings.block(Harness).batch_size)
 
 
 def _line(error: Exception) -> str:

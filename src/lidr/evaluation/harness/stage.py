@@ -20,18 +20,18 @@ from statistics import fmean
 from typing import Any
 
 from lidr import config, paths
+from lidr.evaluation.harness import BENCHMARK, Harness
 from lidr.evaluation.harness.items import family, items
+from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import wilson
 from lidr.records import HarnessItem
 from lidr.records.jsonl import write_json, write_rows
-
-Metrics = dict[str, dict[str, float]]  # figures by task, and their average under `average`
 
 
 def run(settings: config.Settings, model: str) -> Metrics:
     """Ask all tasks and write; returns the figures by task, and their average under `average`; none without tasks."""
     rows: list[HarnessItem] = []
-    if settings.harness.tasks:
+    if settings.block(Harness).tasks:
         # Here, for lm_eval takes seconds to import.
         from lidr.evaluation.harness.asking import ask
 
@@ -42,7 +42,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
 def write(settings: config.Settings, model: str, rows: Sequence[HarnessItem]) -> Metrics:
     """Write the items and their figures, and return the figures."""
     metrics = summarise(rows, settings)
-    folder = paths.harness(model)
+    folder = BENCHMARK.folder(model)
     write_rows(folder / paths.ITEMS, rows)
     write_json(folder / paths.METRICS, _report(rows, metrics))
     return metrics

@@ -1,6 +1,6 @@
 """Judges: which of two answers to the same instruction is better. `base` is the contract, the others are judges.
 
->>> judge = open_judge(settings)
+>>> judge = open_judge(settings.alpaca.judge, settings.engine)
 >>> judge_all(judge, [Contest(item, "El número mayor es 61.", "The larger number is 34.")])
 [Opinion(preference=2.0, ...)]
 """
@@ -13,9 +13,8 @@ from lidr.evaluation.judges.base import Contest, Judge, Opinion, judge_all
 __all__ = ["Contest", "Judge", "Opinion", "judge_all", "open_judge"]
 
 
-def open_judge(settings: config.Settings, both_orders: bool | None = None, judge: config.Judge | None = None) -> Judge:
-    """This judge, or that of `alpaca`; `both_orders` overrules it. A model is loaded when it is first asked."""
-    judge = judge or settings.alpaca.judge
+def open_judge(judge: config.Judge, engine: config.Engine, both_orders: bool | None = None) -> Judge:
+    """The judge of such a block; `both_orders` overrules it. A model is loaded when it is first asked."""
     both = judge.in_both_orders if both_orders is None else both_orders
     if isinstance(judge, config.OpenAIJudge):
         from lidr.evaluation.judges.openai import openai_judge
@@ -24,7 +23,7 @@ def open_judge(settings: config.Settings, both_orders: bool | None = None, judge
     if isinstance(judge, config.LocalJudge):
         from lidr.evaluation.judges.local import local_judge
 
-        return local_judge(judge, settings.engine, both)
+        return local_judge(judge, engine, both)
     from lidr.evaluation.judges.lab import LabJudge
 
     return LabJudge(both)

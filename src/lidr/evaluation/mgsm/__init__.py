@@ -1,1 +1,58 @@
-"""Accuracy on MGSM's problems."""
+"""Accuracy on MGSM's problems.
+
+mgsm: {source: data/sources/mgsm, languages: [en, es], max_new_tokens: 2048, style: native_cot, examples: 8}
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from msgspec.structs import replace
+
+from lidr.config.evaluation import Generative
+from lidr.config.section import Problem, WholeNumber
+from lidr.evaluation.registry import Benchmark, Counts, is_truncated
+from lidr.records import Answer, Prompt
+
+if TYPE_CHECKING:
+    from lidr.config import Settings
+
+
+class Mgsm(Generative, frozen=True, kw_only=True):
+    """Accuracy on grade-school problems."""
+
+    style: Literal["paper", "paper_instructed", "native_cot", "en_cot"] = "paper"
+    examples: WholeNumber = 0
+
+    def problems(self, settings: Settings) -> list[Problem]:
+        if self.examples and self.style not in ("native_cot", "en_cot"):
+            return [(("examples",), f"the style {self.style!r} takes no examples; native_cot and en_cot do")]
+        return []
+
+
+class MgsmBenchmark(Benchmark):
+    """Right or wrong answers, as the scorer `robust` reads them."""
+
+    name, title = "mgsm", "MGSM"
+    purpose = "Measure a model's accuracy on grade-school problems."
+    section, record, rank = Mgsm, Answer, 1
+    counts: ClassVar[Counts] = {
+        "off_target": lambda answer: answer.off_target,
+        "unparseable": lambda answer: not answer.parsed,
+        "truncated": is_truncated,
+    }
+
+    def prompts(self, settings: Settings) -> list[Prompt]:
+        """The bare questions, whatever the style adds to them."""
+        from lidr.evaluation.mgsm import stage
+
+        return stage.prompts(replace(settings, mgsm=replace(settings.block(Mgsm), style="paper", examples=0)))
+
+    def notes(self, settings: Settings) -> list[str]:
+        from lidr.evaluation.mgsm.stage import without_wording
+
+        unknown = without_wording(settings.block(Mgsm).languages)
+        return [f"{lang}: no answer phrases known; read by English's and by the last number" for lang in unknown]
+
+
+BENCHMARK = MgsmBenchmark()

@@ -15,63 +15,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from lidr import config, paths
+from lidr import config
 from lidr.engines.base import Completion
-from lidr.engines.shards import discard
 from lidr.errors import InputError
-from lidr.evaluation.answers import SENTENCE_COUNTS, Metrics, ask, code_switching, key, rounded
+from lidr.evaluation.answers import ask, code_switching, key, summarise, write
+from lidr.evaluation.mgsm import BENCHMARK, Mgsm
 from lidr.evaluation.mgsm.extraction.words import has_words
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.numbers import score
-from lidr.evaluation.statistics import wilson
+from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.models import policy
-from lidr.records import Answer, FinishReason, Prompt, PromptKind, Source
+from lidr.records import Answer, Prompt, PromptKind, Source
 from lidr.records.code_switching import Sentences, count
-from lidr.records.jsonl import write_json, write_rows
 from lidr.records.langid import is_off_target, is_supported
 
-STAGE = "mgsm"
 # A source's folder holds one of these for each language; the first that is there is taken.
 FILE_NAMES = ("mgsm_{lang}.jsonl", "mgsm_{lang}.tsv", "{lang}.jsonl", "{lang}.tsv")
-MEANS = (
-    "accuracy",
-    "accuracy_strict",
-    "accuracy_flexible",
-    "off_target",
-    "code_switching",
-    "unparseable",
-    "truncated",
-)
 EXAMPLE_NAMES = ("mgsm_{lang}_train.jsonl", "mgsm_{lang}_train.tsv", "{lang}_train.jsonl", "{lang}_train.tsv")
 
 
 def run(settings: config.Settings, model: str) -> Metrics:
     """Ask, score and write; returns the figures by language, and their average under `average`."""
     problems = prompts(settings)
-    mgsm, own_policy = settings.mgsm, policy.resolve(model)
+    mgsm, own_policy = settings.block(Mgsm), policy.resolve(model)
     completions = ask(
         settings,
         own_policy,
-        STAGE,
+        BENCHMARK.name,
         problems,
         mgsm.max_new_tokens,
         mgsm.repetition_penalty,
         lambda problem: stop_strings(problem.lang, mgsm.style),
     )
     answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
-    metrics = summarise(answers, mgsm.languages, settings.compare.confidence)
-    folder = paths.mgsm(model)
-    write_rows(folder / paths.ANSWERS, answers)
-    write_json(folder / paths.METRICS, metrics)
-    discard(paths.shards(STAGE, model))
+    metrics = summarise(BENCHMARK, settings, answers, _other_figures)
+    metrics[AVERAGE]["without_wording"] = len(without_wording(mgsm.languages))
+    write(BENCHMARK, model, answers, metrics)
     return metrics
 
 
 def prompts(settings: config.Settings) -> list[Prompt]:
     """The problems in all languages, worded in the style of params.yaml; the same ids and golds in each language."""
-    mgsm = settings.mgsm
+    mgsm = settings.block(Mgsm)
     items = {lang: _items(settings, lang) for lang in mgsm.languages}
     check_parallel(items)
     name = mgsm.source if mgsm.source == "lab" else Path(mgsm.source).name
@@ -89,7 +75,7 @@ def prompts(settings: config.Settings) -> list[Prompt]:
     ]
 
 
-def judge(settings: config.Mgsm, problem: Prompt, completion: Completion) -> Answer:
+def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
     """One answer with the verdicts of all scorers and of language identification."""
     asked_in = "en" if settings.style == "en_cot" else problem.lang
     scores = score(completion.text, int(str(problem.answer)), problem.lang, phrase_lang=asked_in)
@@ -114,7 +100,7 @@ def judge(settings: config.Mgsm, problem: Prompt, completion: Completion) -> Ans
 
 
 def _items(settings: config.Settings, lang: str) -> list[Item]:
-    mgsm = settings.mgsm
+    mgsm = settings.block(Mgsm)
     if mgsm.source == "lab":
         return _lab_items("evaluation", lang, mgsm.items, settings.seed)
     path = _file(Path(mgsm.source), lang, FILE_NAMES)
@@ -126,7 +112,7 @@ def _items(settings: config.Settings, lang: str) -> list[Item]:
 
 def _examples(settings: config.Settings, lang: str) -> list[Item]:
     """Solved problems that stand before each question in the styles that take them."""
-    mgsm = settings.mgsm
+    mgsm = settings.block(Mgsm)
     if not mgsm.examples:
         return []
     if mgsm.source == "lab":
@@ -150,38 +136,14 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
     raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
 
 
-def summarise(answers: Sequence[Answer], languages: Sequence[str], confidence: float) -> Metrics:
-    """Accuracy with its Wilson interval, the other scorers and the counts, by language and on average."""
-    metrics = {lang: _figures([a for a in answers if a.lang == lang], confidence) for lang in languages}
-    figures: dict[str, Any] = {
-        name: fmean(values)
-        for name in MEANS
-        if (values := [by_name[name] for by_name in metrics.values() if name in by_name])
-    }
-    counts = {name: sum(by_name[name] for by_name in metrics.values()) for name in SENTENCE_COUNTS}
-    counts |= {"n": len(answers), "without_wording": len(without_wording(languages))}
-    return metrics | {"average": rounded(figures | counts)}
-
-
 def without_wording(languages: Sequence[str]) -> list[str]:
     """The languages in which answers are read without phrases of their own."""
     return [lang for lang in languages if not has_words(lang)]
 
 
-def _figures(answers: Sequence[Answer], confidence: float) -> dict[str, float]:
-    n = len(answers)
-    accuracy = wilson(sum(a.right for a in answers), n, confidence)
-    return rounded(
-        {
-            "accuracy": accuracy.estimate,
-            "low": accuracy.low,
-            "high": accuracy.high,
-            "accuracy_strict": sum(a.strict for a in answers) / n,
-            "accuracy_flexible": sum(a.flexible for a in answers) / n,
-            "off_target": sum(a.off_target for a in answers) / n,
-            **code_switching(Sentences(a.sentences, a.other_sentences) for a in answers),
-            "unparseable": sum(not a.parsed for a in answers) / n,
-            "truncated": sum(a.finish_reason is FinishReason.LENGTH for a in answers) / n,
-            "n": n,
-        }
-    )
+def _other_figures(answers: Sequence[Answer]) -> dict[str, float]:
+    return {
+        "accuracy_strict": fmean(answer.strict for answer in answers),
+        "accuracy_flexible": fmean(answer.flexible for answer in answers),
+        **code_switching(Sentences(answer.sentences, answer.other_sentences) for answer in answers),
+    }
