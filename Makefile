@@ -18,6 +18,7 @@ PROFILE ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV := uv==0.13.9
 
 # vLLM's build without a GPU pins what the tests do not need; in an environment of its own it is in nobody's way.
 VLLM := .venv-vllm
@@ -49,12 +50,17 @@ endif
 ui: install
 	lidr ui
 
+# Two processes, each with one thread: more would wait for each other. The files that take longest begin first.
+PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test test-vllm: export OMP_NUM_THREADS := 1
+
 test: install
-	python -m pytest -n 2 --dist loadfile
+	python $(PYTEST)
 
 # The other engines' tests need no vLLM: `make test` runs them.
 test-vllm: $(VLLM)/installed
-	$(VLLM)/bin/python -m pytest tests/engines -k vllm --durations=15
+	$(VLLM)/bin/python $(PYTEST) tests/engines -k vllm --durations=15
 
 check: install
 	ruff check .
@@ -65,7 +71,6 @@ check: install
 bench: install
 	python benchmarks/training.py --sets lab
 	python benchmarks/generation.py
-	python benchmarks/generation_ray.py
 	python benchmarks/device.py
 	python benchmarks/rows.py --rows 10000
 	python docs/generate.py
@@ -106,19 +111,19 @@ vulnerabilities: install
 
 install: $(VENV)/installed
 
+# uv fetches in parallel and takes each version from the lock; torch comes as pip is set up to find it on this machine.
+# Compiled once here, imports are faster in every stage.
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --no-deps --require-hashes -r requirements.lock
+	$(PIP) install $(UV)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --compile-bytecode --require-hashes -r requirements.lock
 	$(PIP) install $(TORCH)
 	$(PIP) install --no-deps --no-build-isolation --editable .
-	@# Compiled once here, imports are faster in every stage; a file that does not compile is its package's own affair.
-	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null 2>&1 || true
 	@touch $@
 
-# uv fetches in parallel and takes each version from the lock; torch comes as in .venv.
 $(VLLM)/installed: $(VLLM_LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VLLM)
-	$(VLLM_PIP) install uv
+	$(VLLM_PIP) install $(UV)
 	$(VLLM)/bin/uv pip install --quiet --python $(VLLM)/bin/python --no-deps --require-hashes -r $(VLLM_LOCK)
 	$(VLLM_PIP) install $(TORCH)
 	$(VLLM_PIP) install --no-deps --no-build-isolation --editable .
@@ -128,7 +133,6 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --generate-
   --no-annotate --custom-compile-command 'make lock' $(foreach package,torch $(CUDA),--no-emit-package $(package))
 
 lock: install
-	$(PIP) install uv
 	$(COMPILE) --extra dev --universal --output-file requirements.lock
 	@# Its versions are those of the main lock, but where vLLM needs others.
 	cp requirements.lock $(VLLM_LOCK)

@@ -27,14 +27,14 @@ from lidr.models import policy
 PROMPTS = 1600
 SIDES = ("ours", "vllm")
 WARM_UP = 32  # answers before the clock runs: what vLLM compiles, it has compiled by then
-VLLM = {"tensor_parallel": 1, "memory_share": 0.5, "sequences": 128, "context": None, "prefix_caching": True}
+VLLM = {"dtype": "float32", "gpu_memory_utilization": 0.5, "max_num_seqs": 128, "max_num_batched_tokens": 16384}
 ON_CPU = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1"}  # a machine with a GPU ignores them
 
 
 def settings() -> config.Settings:
     """The lab's profile with the engine vLLM."""
     values = msgspec.to_builtins(config.load(PARAMS))
-    values["engine"] |= {"name": "vllm", "processes": None, "vllm": VLLM | {"eager": True}}
+    values["engine"] = {"name": "vllm", "vllm": VLLM | {"enforce_eager": True}}
     return msgspec.convert(values, config.Settings)
 
 

@@ -92,19 +92,6 @@ def generation_vllm(report: Report) -> str:
     return table(["prompts", "ours, tokens/s", "`vllm.LLM`, tokens/s", "times"], lines)
 
 
-def generation_ray(report: Report) -> str:
-    lines = []
-    for row in report["rows"]:
-        speed = row["tokens_per_second"]
-        line = [f"{row['prompts']:,}", figure(speed["alone"])]
-        for side in ("ray", "processes"):
-            line += [figure(speed[side]), figure(ratios(speed[side], speed["alone"]), 2)]
-        lines.append(line)
-    workers = report["rows"][0]["workers"]
-    peers = [f"{workers} workers, tokens/s", "times", f"{workers} processes, tokens/s", "times"]
-    return table(["prompts", "one process, tokens/s", *peers], lines)
-
-
 def rows(report: Report) -> str:
     lines = []
     for row in report["rows"]:
@@ -147,7 +134,6 @@ TABLES: dict[str, Callable[[Report], str]] = {
     "training": training,
     "generation": generation,
     "generation_vllm": generation_vllm,
-    "generation_ray": generation_ray,
     "rows": rows,
     "device": device,
     "pipeline": pipeline,

@@ -1,5 +1,5 @@
 """Writes the documents that are made from the code and the results: docs/commands.md and docs/params.md, and the tables
-of README.md, docs/performance.md, docs/real-models.md and docs/scale.md.
+of README.md, docs/language.md, docs/performance.md, docs/real-models.md and docs/scale.md.
 
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 where one is not up to date, and name it
@@ -27,7 +27,7 @@ def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
     stale = []
     documents = {**commands_document(), **params_document(), **readme(), **performance()}
-    documents |= {**real_models(), **scale_document()}
+    documents |= {**real_models(), **scale_document(), **language_document()}
     for path, text in documents.items():
         if (path.read_text("utf-8") if path.exists() else "") != text:
             stale.append(path.relative_to(ROOT))
@@ -89,6 +89,17 @@ def scale_document() -> dict[Path, str]:
     return {path: _replace(path.read_text("utf-8"), "scale", scale.table())}
 
 
+def language_document() -> dict[Path, str]:
+    """docs/language.md with the tables that docs/language.py makes, as far as it has their data here."""
+    import language
+
+    path = ROOT / "docs" / "language.md"
+    text = path.read_text("utf-8")
+    for name, content in language.tables().items():
+        text = _replace(text, name, content)
+    return {path: text}
+
+
 def _result_tables(report: str) -> str:
     """The report's headline and, of each benchmark, its title and table of all models by language."""
     headline, *sections = report.split("\n## ")
@@ -104,7 +115,7 @@ def _result_tables(report: str) -> str:
 def params_document() -> dict[Path, str]:
     """Every key of params.yaml with what it may be and its default, from the classes of lidr.config."""
     from lidr import config
-    from lidr.config import blocks
+    from lidr.config import blocks, engines
 
     parts = [
         "# params.yaml\n\nMade from the configuration's classes by `python docs/generate.py`. A key without a default "
@@ -115,10 +126,11 @@ def params_document() -> dict[Path, str]:
         if isinstance(kind, type) and issubclass(kind, blocks.Section):
             parts += _block(f"`{name}`", kind)
     parts += _block("`iterations.m<t>`", blocks.Iteration)
-    for name in ("vllm", "openai", "ray"):
-        parts += _block(f"`engine.{name}`", _section(get_type_hints(blocks.Engine)[name]))
+    for kind in engines.KINDS:
+        parts += _block(f"`engine`, `name: {kind.__struct_config__.tag}`", kind)
     for name in ("fields", "hub"):
         parts += _block(f"`prompts.{name}`", _section(get_type_hints(blocks.Prompts)[name]))
+    parts += _block("`translate.model`, a server", blocks.TranslationServer)
     for kind in get_args(config.Judge):
         parts += _block(f"`alpaca.judge`, `name: {kind.__struct_config__.tag}`", kind)
     return {ROOT / "docs" / "params.md": "\n".join(parts)}

@@ -13,6 +13,27 @@ from lidr import config
 # Their subject is MLflow itself, or the whole pipeline with it.
 WITH_MLFLOW = tuple(ROOT / "tests" / name for name in ("tracking", "pipeline", "reliability/test_soak.py"))
 
+# What takes longest begins first, so that two workers end at the same time; and while one of them makes the small
+# pipeline for the tests of tests/pipeline, the other has other work than waiting for it.
+FIRST = (
+    "pipeline/test_clean_clone.py",
+    "engines/test_vllm_pipeline.py",
+    "engines",
+    "test_real_models.py",
+    "models",
+    "training",
+    "pipeline",
+    "tracking",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(ROOT / "tests").as_posix()
+        return next((number for number, start in enumerate(FIRST) if name.startswith(start)), len(FIRST))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(autouse=True)
 def no_tracking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,11 +114,8 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             if fault == "reset":
                 self.reset()
                 return
-            if fault in ("drip", "breaks off"):
-                self.send_part(text, then=self.drip if fault == "drip" else self.reset)
-                return
-            if fault == "endless":
-                self.reply(200, " " * 2_000_000, {})
+            if fault == "breaks off":
+                self.break_off(text)
                 return
             self.reply(status, text[:40] if fault == "truncated" else text, {})
 
@@ -136,7 +133,7 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             self.is_answered()
             self.wfile.write(text.encode())
 
-        def send_part(self, text: str, then: Callable[[], None]) -> None:
+        def break_off(self, text: str) -> None:
             """The beginning of an answer that says that it is longer."""
             self.send_response(200)
             self.send_header("content-type", "application/json")
@@ -144,14 +141,7 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(text[:30].encode())
             self.wfile.flush()
-            then()
-
-        def drip(self) -> None:
-            """A byte now and then, each in less time than a client waits for it."""
-            for _ in range(int(HANG / 0.1)):
-                self.wfile.write(b" ")
-                self.wfile.flush()
-                time.sleep(0.1)
+            self.reset()
 
         def reset(self) -> None:
             """End the connection by a reset, not in order."""

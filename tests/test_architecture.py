@@ -41,9 +41,13 @@ NEIGHBOURS = {
     ("compare", "evaluation"),  # it reports what the benchmarks found
     ("doctor", "evaluation"),  # the judge
     ("plan", "evaluation"),  # which models a benchmark asks, and its judge
+    ("pairs", "evaluation"),  # the filter `right` reads gold answers as MGSM's scorer does
     ("doctor", "training"),  # which devices a training would take
     ("plan", "training"),  # whether rows are packed, and how many positions are scored at once
 }
+
+# Registries that params.yaml names entries of: its check asks them, inside functions, which there are.
+REGISTRIES = {"lidr.pairs.rules", "lidr.pairs.filters"}
 
 # The only places that import the lab: where `lab` is resolved as a source of prompts, items, verdicts or exactness.
 RESOLVE_LAB = {
@@ -52,7 +56,8 @@ RESOLVE_LAB = {
     "lidr.evaluation.mgsm.stage",
     "lidr.evaluation.judges.lab",
     "lidr.evaluation.harness.asking",
-    "lidr.audit.reward",
+    "lidr.pairs.gold",
+    "lidr.generation.score",
     "lidr.audit.fidelity",
     "lidr.cli.tools",
 }
@@ -89,11 +94,15 @@ DATA = {
     "lidr.pages.figures": "src/lidr/templates",
 }
 
+# Packages whose modules this one finds by their names.
+FINDS = {"lidr.engines.base": "lidr.engines"}
+
 # Where the code of a stage of dvc.yaml is.
 STAGES = {
     "base": "lidr.models.base",
     "prompts": "lidr.prompts.stage",
     "generate": "lidr.generation.generate",
+    "score": "lidr.generation.score",
     "translate": "lidr.generation.translate",
     "pairs": "lidr.pairs.stage",
     "train": "lidr.training.stage",
@@ -177,6 +186,8 @@ def test_imports_point_down(module: str) -> None:
     up = {
         name for name in own_imports(module) if name != "lidr" and room(name) != "lab" and level(name) < level(module)
     }
+    if room(module) == "config":
+        up -= REGISTRIES
     assert up == set()
 
 
@@ -224,6 +235,7 @@ def what_runs(module: str) -> set[str]:
         seen.add(name)
         waiting += [found.name for found in imports(name) if not found.types_only]
         waiting += [name.rpartition(".")[0]]
+        waiting += [module for module in FILES if name in FINDS and is_within(module, FINDS[name])]
     return {name for name in seen if not is_docstring_only(name)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,45 @@ def test_the_roofline_of_generation_has_the_rows_that_there_were() -> None:
     assert device.roofline("cpu", "training", shape, speed, {}) == pytest.approx(1e12 / 6_000)
 
 
+RUNNING = [(1.0, "Running stage 'base':\n"), (2.5, "> lidr base\n"), (4.0, "Running stage 'prompts@m1':\n")]
+
+
 def test_a_stage_takes_until_the_next_is_announced() -> None:
-    lines = [(1.0, "Running stage 'base':\n"), (2.5, "> lidr base\n"), (4.0, "Running stage 'prompts@m1':\n")]
-    assert pipeline.stage_times(lines, start=0.25, end=9.0) == [
-        {"stage": "dvc", "seconds": 0.75},
-        {"stage": "base", "seconds": 3.0},
-        {"stage": "prompts@m1", "seconds": 5.0},
+    times = list(pipeline.stage_times([*RUNNING, (9.0, pipeline.END)], start=0.25))
+    assert times == [("dvc", 0.75), ("base", 3.0), ("prompts@m1", 5.0)]
+    # The stage at which a run was killed has no time.
+    assert list(pipeline.stage_times(RUNNING, start=0.25)) == [("dvc", 0.75), ("base", 3.0)]
+
+
+def test_a_killed_pipeline_goes_on_after_the_stages_that_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "CLONE", tmp_path / "clone")
+    monkeypatch.setattr(pipeline, "TIMES", tmp_path / "times.json")
+
+    def git(command: str, *arguments: str, folder: Path) -> str:
+        if command == "clone":
+            (tmp_path / "clone").mkdir()
+        return "3f1c"
+
+    monkeypatch.setattr(pipeline, "_git", git)
+    monkeypatch.setattr(pipeline.time, "perf_counter", lambda: 0.25)
+
+    def killed() -> Iterator[tuple[float, str]]:
+        yield from RUNNING
+        raise SystemExit("ended with exit code -9")
+
+    monkeypatch.setattr(pipeline, "_run", killed)
+    with pytest.raises(SystemExit):
+        pipeline.measure(fresh=False)
+    rest = [(1.25, "Stage 'base' didn't change, skipping\n"), (2.25, RUNNING[2][1]), (9.25, pipeline.END)]
+    monkeypatch.setattr(pipeline, "_run", lambda: iter(rest))
+    found = pipeline.measure(fresh=False)
+    assert [(stage["stage"], stage["seconds"]) for stage in found["stages"]] == [
+        ("dvc", 0.75),
+        ("base", 3.0),
+        ("prompts@m1", 7.0),
     ]
+    assert found["seconds"] == 10.75
+    assert not list(tmp_path.iterdir())
 
 
 def run_of(tokens: int, losses: list[float]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from lidr.evaluation.registry import benchmarks
 from lidr.records.jsonl import write_rows
 
 # The stages that read files which a user brings.
-READERS = {"prompts", "audit", "mgsm", "baseline", "alpaca", "harness"}
+READERS = {"prompts", "translate", "score", "audit", "mgsm", "baseline", "alpaca", "harness"}
 
 
 def stages() -> dict[str, dict[str, Any]]:

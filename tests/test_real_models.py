@@ -20,7 +20,7 @@ from lidr.chat import open_chat
 from lidr.engines.base import Request, Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.models import base, policy
-from lidr.records import Message, Pair, PairRule
+from lidr.records import Message, Pair
 from lidr.training import stage as train
 
 sys.path += [str(ROOT / "tests" / "training"), str(ROOT / "tests" / "chat")]
@@ -103,7 +103,7 @@ def test_what_is_trained_on_is_what_generation_is_given(family: str, root: Path)
         prompt_id="p",
         lang="es",
         other_lang="en",
-        rule=PairRule.TRANSLATED_DOMINANT,
+        rule="translated_dominant",
         chosen_from="translation:p:en-es",
         rejected_from="response:p:es",
     )

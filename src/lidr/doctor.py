@@ -13,7 +13,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -47,25 +47,9 @@ class Finding:
 
 def examine(settings: config.Settings) -> Iterator[Finding]:
     """Look at everything, one finding at a time."""
-    looks: list[Callable[[config.Settings], Finding]] = [
-        _python,
-        _packages,
-        _device,
-        _training,
-        _memory,
-        _disk,
-        _git,
-        _dvc,
-        _mlflow,
-        _engine,
-        _base,
-        _prompts,
-    ]
-    for look in looks:
-        yield look(settings)
-    for name, block in settings.generative.items():
-        yield _source(name, settings, block.source)
-    yield _baseline(settings)
+    machine = (_python, _packages, _device, _training, _memory, _disk, _git, _dvc, _mlflow, _engine, _base)
+    yield from (look(settings) for look in machine)
+    yield from _data(settings)
     yield _judge(settings)
 
 
@@ -180,8 +164,8 @@ def _answers(uri: str) -> bool:
 
 def _engine(settings: config.Settings) -> Finding:
     engine = settings.engine
-    for library, extra, needed in (("vllm", "gpu", engine.vllm), ("ray", "ray", engine.ray)):
-        if needed is not None and importlib.util.find_spec(library) is None:
+    for library, extra in (used.library for used in (engine, engine.here) if used and used.library):
+        if importlib.util.find_spec(library) is None:
             return Finding("engine", False, f"{library} is not installed: `pip install 'lidr[{extra}]'`")
     if settings.base.quantization is not None and not quantization.is_installed():
         return Finding("engine", False, quantization.INSTALL)
@@ -198,23 +182,25 @@ def _base(settings: config.Settings) -> Finding:
     return Finding("base", True, base.model if base.revision is None else f"{base.model} at {base.revision}")
 
 
-def _prompts(settings: config.Settings) -> Finding:
-    if settings.prompts.is_on_hub:
-        return Finding("prompts", None, f"{settings.prompts.source}: fetched by the stage")
-    listed = settings.prompts.translation_requests
-    missing = _missing(settings, listed) if listed and listed != config.RULE else ""
-    return _source("prompts", settings, settings.prompts.source, missing)
+def _data(settings: config.Settings) -> Iterator[Finding]:
+    """The files that prompts and evaluations are read from."""
+    prompts, baseline = settings.prompts, settings.baseline
+    if prompts.is_on_hub:
+        yield Finding("prompts", None, f"{prompts.source}: fetched by the stage")
+    else:
+        listed = prompts.translation_requests
+        yield _source("prompts", settings, prompts.source, *([listed] if listed and listed != config.RULE else []))
+    for name, block in settings.generative.items():
+        yield _source(name, settings, block.source)
+    if baseline.is_published:
+        yield _source("baseline", settings, baseline.source)
+    else:
+        yield Finding("baseline", True, f"{baseline.model}, made by the pipeline")
 
 
-def _baseline(settings: config.Settings) -> Finding:
-    if not settings.baseline.is_published:
-        return Finding("baseline", True, f"{settings.baseline.model}, made by the pipeline")
-    return _source("baseline", settings, settings.baseline.source)
-
-
-def _source(name: str, settings: config.Settings, path: str, missing: str = "") -> Finding:
-    missing = ("" if path == config.LAB else _missing(settings, path)) or missing
-    return Finding(name, not missing, missing or path)
+def _source(name: str, settings: config.Settings, *needed: str) -> Finding:
+    missing = [advice for path in needed if path != config.LAB and (advice := _missing(settings, path))]
+    return Finding(name, not missing, missing[0] if missing else needed[0])
 
 
 def _missing(settings: config.Settings, path: str) -> str:

@@ -21,6 +21,7 @@ from lidr.chat import open_chat
 from lidr.errors import InputError
 from lidr.models import policy
 from lidr.models.policy import AdapterRecord, BaseRecord, Policy
+from lidr.pages import render
 from lidr.records.jsonl import atomic_folder, read_json, write_text
 from lidr.records.languages import english_name
 
@@ -70,42 +71,23 @@ def card(settings: config.Settings, model: Policy, dtype: str, exported: str) ->
     assert isinstance(base, BaseRecord)
     # A folder's place on this machine is nobody's business; its fingerprint tells what it is.
     source = Path(base.source).name if base.revision is None else base.source
-    languages = ", ".join(settings.all_languages)
-    names = ", ".join(english_name(lang) for lang in settings.languages)
-    rows = [
-        ("m0", f"{source}{f' at {base.revision}' if base.revision else ''}", base.fingerprint, ""),
-        *(_parent(settings, name) for name in settings.lineage(model.name)[1:]),
-    ]
-    how = "The adapter was merged in float32"
-    if base.quantization is not None:
-        values = msgspec.json.encode(base.quantization, order="sorted").decode()
-        how = f"The adapter was trained on the base as bitsandbytes quantises it\n(`{values}`):\n"
-        how += "this was dequantised, the adapter merged in float32"
-    table = "\n".join(
-        f"| {name} | {what} | `{own}` | {f'`{pairs}`' if pairs else ''} |" for name, what, own, pairs in rows
+    revision = f" at {base.revision}" if base.revision else ""
+    parents = [_parent(settings, name) for name in settings.lineage(model.name)[1:]]
+    return render(
+        "model_card.md",
+        base=base,
+        source=source,
+        name=model.name,
+        languages=settings.all_languages,
+        others=[english_name(lang) for lang in settings.languages],
+        dominant=english_name(settings.dominant),
+        iterations=config.iteration_number(model.name),
+        quantization=base.quantization and msgspec.json.encode(base.quantization, order="sorted").decode(),
+        rows=[("m0", source + revision, base.fingerprint, ""), *parents],
+        prompts=settings.prompts,
+        dtype=dtype,
+        exported=exported,
     )
-    base_model = f"base_model: {base.source}\n" if base.revision else ""
-    return f"""---
-library_name: transformers
-pipeline_tag: text-generation
-language: [{languages}]
-{base_model}tags: [lidr, dpo, multilingual]
----
-# {source}, {model.name} by Language Imbalance Driven Rewarding
-
-{source} after {config.iteration_number(model.name)} iterations in which its own answers in {names} were ranked below
-its translated answers in {english_name(settings.dominant)}, and the other way round; no human label was used
-([arXiv 2410.08964](https://arxiv.org/abs/2410.08964)). {how} and the weights cast to
-{dtype}. The licence is the base model's.
-
-| model | what it is | fingerprint (SHA-256) | pairs (SHA-256) |
-| --- | --- | --- | --- |
-{table}
-| this folder | {model.name} merged, {dtype}, without this card | `{exported}` | |
-
-Prompts: {settings.prompts.source}, {settings.prompts.per_iteration} an iteration. A fingerprint is over the names and
-contents of all files of a model, as `lidr` computes it; `pairs` is the file that the adapter was trained on.
-"""
 
 
 def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:

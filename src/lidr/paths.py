@@ -73,6 +73,15 @@ def round_trip(iteration: str) -> Path:
     return DATA / iteration / "round_trip.jsonl"
 
 
+def scores(iteration: str) -> Path:
+    return DATA / iteration / "scores"
+
+
+@cache
+def score_file(iteration: str, lang: str) -> Path:
+    return scores(iteration) / f"{lang}.jsonl"
+
+
 def pairs(iteration: str) -> Path:
     return DATA / iteration / "pairs"
 

@@ -58,7 +58,7 @@ def test_the_page_names_no_address_and_forbids_them(project: Path) -> None:
 @needs_chromium
 def test_hostile_texts_stay_texts(project: Path) -> None:
     # The search for loops in the stage `pairs` takes quadratic time on such lines.
-    chosen = settings(pairs=config.Pairs(drop_repeated=False, drop_off_target=False))
+    chosen = settings(pairs=config.Pairs(filters=("identical",)))
     hostile().write(chosen)
     audit.run(chosen, "m1")
     page = paths.audit("m1") / "index.html"

@@ -15,7 +15,7 @@ from audit_project import Made, in_lab, settings, two_sided
 from lidr.audit import plots
 from lidr.audit import stage as audit
 from lidr.audit.report import Report
-from lidr.records import DropReason
+from lidr.pairs.filters import reasons
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -80,12 +80,13 @@ def test_pairs_that_were_not_judged_are_shown_where_there_are_any(report: Report
 
 
 def test_each_reason_of_a_drop_has_its_colour(report: Report) -> None:
-    assert len({plots.REASONS[reason.value] for reason in DropReason}) == len(DropReason)
+    assert set(plots.REASONS) == set(reasons())
+    assert [reason for reason, colour in plots.REASONS.items() if colour == plots.REASONS["identical"]] == ["identical"]
     counts = report.figures["counts"]
-    rows = {name: {"prompts": 60} | {reason.value: 2 for reason in DropReason} for name in counts["by_direction"]}
-    every = counts | {"by_direction": rows, "by_reason": {reason.value: 8 for reason in DropReason}}
+    rows = {name: {"prompts": 60} | dict.fromkeys(reasons(), 2) for name in counts["by_direction"]}
+    every = counts | {"by_direction": rows, "by_reason": dict.fromkeys(reasons(), 8)}
     text = plots.draw(with_figures(report, counts=every))["drops"]
-    assert {reason.value for reason in DropReason} <= set(words(text))
+    assert set(reasons()) <= set(words(text))
     assert "en against de · out_of_memory: 2 of 60 prompts (3.3%)" in tips(text)
 
 

@@ -8,8 +8,9 @@ import pytest
 from audit_project import in_lab, settings
 
 from lidr.audit import stage as audit
-from lidr.audit.reward import GO_ON, REVERSED, STOP, TOO_FEW, is_right, recommendation, verdict
+from lidr.audit.reward import GO_ON, REVERSED, STOP, TOO_FEW, recommendation, verdict
 from lidr.lab import world
+from lidr.pairs.gold import is_right
 from lidr.records import Prompt, PromptKind, Source
 
 

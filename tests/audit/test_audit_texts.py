@@ -9,9 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidr.audit.fidelity import numbers
-from lidr.audit.normalise import CHARACTERS, WORDS, comparable, is_similar, ngram_length, ngrams, words
-from lidr.audit.text_quality import is_refusal, is_repeated, markers, near_identical
+from lidr.audit.text_quality import is_repeated
+from lidr.pairs.markers import markers
+from lidr.pairs.normalise import (
+    CHARACTERS,
+    WORDS,
+    comparable,
+    is_similar,
+    near_identical,
+    ngram_length,
+    ngrams,
+    words,
+)
+from lidr.pairs.numbers import numbers
+from lidr.pairs.refusals import is_refusal
 
 
 @pytest.mark.parametrize(

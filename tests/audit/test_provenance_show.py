@@ -40,7 +40,7 @@ def lidr(*arguments: str) -> str:
 
 
 def m1_only(pair: Pair) -> bool:
-    return pair.lang == "es" and pair.rule.value == "translated_dominant"
+    return pair.lang == "es" and pair.rule == "translated_dominant"
 
 
 def test_a_pair_says_where_every_text_comes_from(project: config.Settings) -> None:
@@ -77,7 +77,7 @@ def test_a_pair_of_a_later_iteration_names_the_model_that_wrote_it() -> None:
 def test_a_drop_says_why() -> None:
     drop = next(iter(read_rows(Path("data/m1/pairs/drops.jsonl"), Drop)))
     said = lidr("show", f"{drop.prompt_id}:{drop.lang}:{drop.other_lang}")
-    assert f"of m1: {drop.reason.value}, {drop.detail} · data/m1/pairs/drops.jsonl:1, sha256 " in said
+    assert f"of m1: {drop.reason}, {drop.detail} · data/m1/pairs/drops.jsonl:1, sha256 " in said
     assert "training: not in the pairs of m1" in said
 
 
@@ -120,7 +120,7 @@ def test_the_card_is_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert loaded["id"][:] == [pair.id for pair in rows]
     assert loaded[0]["chosen"] == [{"role": "assistant", "content": rows[0].chosen[0].content}]
     drops = datasets.load_dataset(str(folder), "m1-drops", split="train", cache_dir=str(tmp_path / "cache"))
-    assert drops[0]["reason"] == next(iter(read_rows(Path("data/m1/pairs/drops.jsonl"), Drop))).reason.value
+    assert drops[0]["reason"] == next(iter(read_rows(Path("data/m1/pairs/drops.jsonl"), Drop))).reason
 
     from huggingface_hub import DatasetCard
 

@@ -121,7 +121,7 @@ BREAKS: dict[str, tuple[Callable[[], object], str]] = {
         r"data: models/m1: not what .* \(models/m1/model.safetensors differs\)",
     ),
     "an edited param": (
-        lambda: change("params.yaml", "  drop_repeated: true", "  drop_repeated: false"),
+        lambda: change("params.yaml", "  filters: [identical, repeated]", "  filters: [identical]"),
         "parameters: params.yaml: pairs is modified; pairs@m1 ran with another value",
     ),
     "a param for another order of stages": (
@@ -205,7 +205,7 @@ def test_a_break_is_named_where_the_hashes_fit(project: Path, spoil: Callable[[]
 
 @pytest.mark.parametrize(
     ("path", "old", "new"),
-    [("params.yaml", "drop_repeated: true", "drop_repeated: false"), (str(proven_project.CODE), "1", "2")],
+    [("params.yaml", "filters: [identical, repeated]", "filters: [identical]"), (str(proven_project.CODE), "1", "2")],
 )
 def test_what_is_in_no_commit_is_named(project: Path, path: str, old: str, new: str) -> None:
     change(path, old, new)
@@ -241,7 +241,7 @@ def test_a_second_run_on_another_processor_is_told_and_breaks_nothing(project: P
 
 
 def test_a_lock_of_other_params_is_not_another_processors(project: Path) -> None:
-    change("params.yaml", "drop_repeated: true", "drop_repeated: false")
+    change("params.yaml", "filters: [identical, repeated]", "filters: [identical]")
     git("commit", "-qam", "Other params, and the lock of before")
     relock(commit=False)
     change("data/m1/pairs/drops.jsonl", '"detail":"', '"detail":"well, ')

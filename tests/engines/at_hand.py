@@ -25,6 +25,7 @@ import pytest
 from fake_endpoint import Model, running
 
 from lidr import config
+from lidr.config.engines import KINDS as KINDS_OF_SETTINGS
 from lidr.engines.base import Engine, Request, Sampling, open_engine
 from lidr.engines.transformers import TransformersEngine
 from lidr.lab import source
@@ -32,7 +33,7 @@ from lidr.models import policy
 from lidr.records import FinishReason
 from lidr.records.prompt_templates import prompt_conversation
 
-KINDS = ("transformers", "openai", "ray", "vllm", "vllm serve")
+KINDS = (*(str(kind.__struct_config__.tag) for kind in KINDS_OF_SETTINGS), "vllm serve")
 CONTEXT = 512
 
 # vLLM's build without a GPU hangs on some processors where it binds threads by itself, and takes half of the memory.
@@ -57,13 +58,10 @@ def requests(lang: str, count: int, skip: int = 0) -> list[Request]:
     return [Request(f"{p.id}:{lang}", prompt_conversation(p.text)) for p in prompts]
 
 
-def engine_settings(name: str, **blocks: object) -> config.Engine:
-    """The engine block with the values of a test; a server has no use for precision and batches."""
-    values: dict[str, object] = {"name": name, "device": "cpu", "dtype": "float32", "rows_per_shard": 1000}
-    values["tokens_per_batch"] = 4096
-    if name == "openai":
-        values |= {"dtype": None, "tokens_per_batch": None}
-    return msgspec.convert(values | blocks, config.Engine)
+def engine_settings(name: str, **values: object) -> Any:
+    """The engine block on a CPU, with defaults where a test gives no values."""
+    usual = {"tokens_per_batch": 4096} if name == "transformers" else {}
+    return msgspec.convert({"name": name, "device": "cpu", **usual, **values}, config.Engine)
 
 
 def skip_without_vllm() -> None:
@@ -78,9 +76,7 @@ def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
     """The engine of this kind, and its server where it needs one, for as long as the block runs."""
     os.environ.setdefault("NO_PROXY", "127.0.0.1")
     with ExitStack() as stack:
-        if kind == "transformers":
-            settings = engine_settings("transformers")
-        elif kind == "openai":
+        if kind == "openai":
             settings = server_settings(stack.enter_context(served_by_transformers(models, model)))
         elif kind == "ray":
             skip_without_ray()
@@ -88,16 +84,18 @@ def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
         elif kind == "vllm":
             skip_without_vllm()
             settings = vllm_settings()
-        else:
+        elif kind == "vllm serve":
             skip_without_vllm()
             settings = server_settings(stack.enter_context(vllm_serve(models)))
+        else:
+            settings = engine_settings(kind)
         engine = stack.enter_context(closing(open_engine(settings, policy.resolve(model, models))))
         yield AtHand(kind, settings, engine)
 
 
-def vllm_settings() -> config.Engine:
-    options = {"tensor_parallel": 1, "memory_share": 0.5, "sequences": 32, "context": None}
-    return engine_settings("vllm", vllm=options | {"prefix_caching": True, "eager": True})
+def vllm_settings() -> Any:
+    options = {"gpu_memory_utilization": 0.5, "max_num_seqs": 32, "max_num_batched_tokens": 4096}
+    return engine_settings("vllm", vllm={"dtype": "float32", "enforce_eager": True, **options})
 
 
 def skip_without_ray() -> None:
@@ -105,15 +103,15 @@ def skip_without_ray() -> None:
         pytest.skip("Ray is not installed here; `make test` makes an environment that has it")
 
 
-def ray_settings(**values: object) -> config.Engine:
-    options = {"engine": "transformers", "address": None, "workers": 2, "gpus_per_worker": 0, "rows_per_task": 7}
-    return engine_settings("ray", ray=options | values)
+def ray_settings(**values: object) -> Any:
+    held = {"name": "transformers", "tokens_per_batch": 4096}
+    return engine_settings("ray", **{"engine": held, "workers": 2, "gpus_per_worker": 0, "rows_per_task": 7, **values})
 
 
-def server_settings(url: str, takes: str = "vllm", **values: object) -> config.Engine:
+def server_settings(url: str, takes: str = "vllm", **values: object) -> Any:
     options: dict[str, object] = {"endpoint": url, "models": {"m0": "m0", "m1": "m1"}, "takes": takes}
     options |= {"concurrency": 8, "retries": 2, "timeout_seconds": 300.0}
-    return engine_settings("openai", openai=options | values)
+    return engine_settings("openai", **options | values)
 
 
 # --- servers ---------------------------------------------------------------------------------------------------------

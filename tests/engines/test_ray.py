@@ -122,7 +122,7 @@ def test_a_worker_that_sees_another_model_says_so(alone: Callable[..., Any], mod
 def test_too_few_gpus_are_an_error_and_no_wait(alone: Callable[..., Any]) -> None:
     with (
         alone(workers=4, gpus_per_worker=64) as engine,
-        pytest.raises(LidrError, match=r"Ray has \d+ GPUs; 256 are expected \(engine.ray.workers x gpus_per_worker\)"),
+        pytest.raises(LidrError, match=r"Ray has \d+ GPUs; 256 are expected \(engine.workers x gpus_per_worker\)"),
     ):
         engine.generate(WANTED[:1], SAMPLING, ignore)
 

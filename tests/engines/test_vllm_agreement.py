@@ -1,7 +1,7 @@
-"""How far vLLM and the transformers engine agree in greedy float32 on the lab's model, base and adapter.
+"""How far vLLM and the transformers engine agree in greedy float32 on an adapter of the lab's base.
 
     $ make test-vllm
-    vllm agrees with transformers on 598 of 600 completions of m0, token for token (99.7%, 95% interval ...)
+    vllm agrees with transformers on 119 of 120 completions of m1, token for token (99.2%, 95% interval ...)
 
 Two orders of summation give logits that differ in the last bits, so the two may part where the two likeliest tokens are
 as good as equal, and nowhere else: that is what a disagreement is checked for.
@@ -27,24 +27,24 @@ pytestmark = pytest.mark.pipeline
 
 SAMPLING = Sampling(max_new_tokens=64)
 PENALISED = Sampling(max_new_tokens=64, repetition_penalty=1.1)
-LANGUAGES, COUNT = ("en", "es", "de", "fr", "ru"), 100
+LANGUAGES, COUNT = ("en", "es", "de", "fr", "ru"), 20
 # Logits of the two likeliest tokens that are nearer than this may change places.
 NEAR = 1e-3
 
 
-@pytest.fixture(scope="module", params=["m0", "m1"])
-def both(request: pytest.FixtureRequest, models: Path) -> Iterator[tuple[str, AtHand, TransformersEngine]]:
+@pytest.fixture(scope="module")
+def both(models: Path) -> Iterator[tuple[AtHand, TransformersEngine]]:
     skip_without_vllm()
-    reference = TransformersEngine(engine_settings("transformers"), policy.resolve(request.param, models))
-    with opened("vllm", models, request.param) as vllm, closing(reference):
-        yield request.param, vllm, reference
+    reference = TransformersEngine(engine_settings("transformers"), policy.resolve("m1", models))
+    with opened("vllm", models, "m1") as vllm, closing(reference):
+        yield vllm, reference
 
 
 @pytest.mark.parametrize("sampling", [SAMPLING, PENALISED], ids=["plain", "with a repetition penalty"])
 def test_greedy_completions_agree_token_for_token(
-    both: tuple[str, AtHand, TransformersEngine], sampling: Sampling, capsys: pytest.CaptureFixture[str]
+    both: tuple[AtHand, TransformersEngine], sampling: Sampling, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name, vllm, reference = both
+    vllm, reference = both
     wanted = [request for lang in LANGUAGES for request in requests(lang, COUNT)]
     wanted += [translation(request, reference) for request in wanted[:COUNT]]
     expected, found = (engine.generate(wanted, sampling, ignore) for engine in (reference, vllm.engine))
@@ -53,7 +53,7 @@ def test_greedy_completions_agree_token_for_token(
     same, n = len(wanted) - len(parted), len(wanted)
     share = wilson(same, n)
     with capsys.disabled():
-        print(f"\nvllm agrees with transformers on {same} of {n} completions of {name}, token for token", end=" ")
+        print(f"\nvllm agrees with transformers on {same} of {n} completions of m1, token for token", end=" ")
         print(f"({share.estimate:.1%}, 95% interval {share.low:.1%} to {share.high:.1%};", end=" ")
         print(f"repetition penalty {sampling.repetition_penalty};", end=" ")
         print(f"gaps of the two likeliest logits where they part: {[f'{gap:.1e}' for gap in gaps]})")
@@ -61,17 +61,16 @@ def test_greedy_completions_agree_token_for_token(
     assert same / n >= 0.95
 
 
-def test_the_adapter_is_used(both: tuple[str, AtHand, TransformersEngine], models: Path) -> None:
-    name, vllm, _ = both
+def test_the_adapter_is_used(both: tuple[AtHand, TransformersEngine], models: Path) -> None:
+    vllm, _ = both
     base = TransformersEngine(engine_settings("transformers"), policy.resolve("m0", models))
     wanted = requests("es", COUNT)
     answers = [engine.generate(wanted, SAMPLING, ignore) for engine in (base, vllm.engine)]
-    differing = sum(a.text != b.text for a, b in zip(*answers, strict=True))
-    assert differing > 5 if name == "m1" else differing <= 5
+    assert sum(a.text != b.text for a, b in zip(*answers, strict=True)) > 1
 
 
-def test_scores_agree(both: tuple[str, AtHand, TransformersEngine]) -> None:
-    _, vllm, reference = both
+def test_scores_agree(both: tuple[AtHand, TransformersEngine]) -> None:
+    vllm, reference = both
     asked, choices = [request.conversation for request in requests("es", 20)], ["m", "M", "La respuesta"]
     for ours, theirs in zip(vllm.engine.score(asked, choices), reference.score(asked, choices), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)

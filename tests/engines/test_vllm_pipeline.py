@@ -17,17 +17,13 @@ pytestmark = pytest.mark.pipeline
 
 PROMPTS, ITEMS = 24, 20
 ENGINE = """  name: vllm
-  vllm:
-    tensor_parallel: 1
-    memory_share: 0.5
-    sequences: 32
-    context: null
-    prefix_caching: true
-    eager: true
+  vllm: {dtype: float32, gpu_memory_utilization: 0.5, max_num_seqs: 32, enforce_eager: true}
 """
 SMALLER = {
     "  name: transformers\n": ENGINE,
-    "  processes: auto": "  processes: null",
+    "  dtype: float32\n": "",
+    "  tokens_per_batch: 16384": "",
+    "  processes: auto": "",
     "languages: [es, de, fr, ru]": "languages: [es, de]",
     "languages: [en, es, de, fr, ru, it, pt]": f"languages: [en, es, de]\n  items: {ITEMS}",
     "per_iteration: 500": f"per_iteration: {PROMPTS}",

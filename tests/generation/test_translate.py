@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-from factories import FakeEngine, completion, prompt, response, translation
+from factories import ROOT, FakeEngine, completion, prompt, response, translation
+from fake_endpoint import KEY, running
+from fake_endpoint import completion as fake_completion
 
 from lidr import config, paths
-from lidr.engines.base import Request
+from lidr.engines.base import Request, open_engine
 from lidr.errors import InputError
 from lidr.generation import translate
 from lidr.models import policy
 from lidr.records import FinishReason, Response, Translation
-from lidr.records.jsonl import read_rows, write_rows
+from lidr.records.jsonl import read_json, read_rows, write_rows
+
+LAB_BASE = ROOT / "src" / "lidr" / "lab" / "base"
 
 REPEATED, NO_TAG, BEFORE = ("repeated_opening_tag",), ("no_closing_tag",), ("text_before_opening_tag",)
 AFTER, FENCE = ("text_after_closing_tag",), ("code_fence",)
@@ -113,7 +119,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine(lambda request: f"{request.id}</translated>")
     base = policy.Policy("m0", Path("models/m0"), None, False, fake.fingerprint)
     monkeypatch.setattr(translate, "open_engine", lambda settings, model: fake)
-    monkeypatch.setattr(translate.policy, "resolve", lambda name: base)
+    monkeypatch.setattr(policy, "resolve", lambda name: base)
     return fake
 
 
@@ -287,3 +293,69 @@ def test_the_sample_is_drawn_by_id_alone() -> None:
     assert [row.id for row in translate.sampled(rows, 5)] == [row.id for row in rows if row.id in drawn]
     assert translate.sampled(rows[:3], 5) == rows[:3]
     assert translate.sampled([translation("p1", "en", "es", None)], 5) == []
+
+
+# ---- another translator than the model itself
+
+
+def by_another(settings: config.Settings, model: object) -> config.Settings:
+    translate = msgspec.structs.replace(settings.translate, model=model, max_new_tokens=24)
+    return msgspec.structs.replace(settings, translate=translate)
+
+
+def recorded() -> dict[str, str]:
+    found = read_json(paths.translations("m1") / "translator.json")
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_folder_of_weights_translates_there_and_back(two_languages: config.Settings) -> None:
+    folder = Path("data/sources/translator")
+    shutil.copytree(LAB_BASE, folder)
+    write([response("p1", "en", "The larger number is 61."), response("p1", "es", "El número mayor es 61.")])
+    settings = by_another(with_round_trip(two_languages, 1), str(folder))
+    made = translate.run(settings, "m1")
+    assert str(made["en", "es"][0].text).startswith("El número mayor es 6")
+    assert {(row.source_lang, row.target_lang) for row in read_rows(paths.round_trip("m1"), Translation)} >= {
+        ("es", "en")
+    }
+    model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
+    first = {"model": str(folder), "fingerprint": open_engine(settings.engine, model).fingerprint}
+    assert recorded() == first
+    (folder / "chat_template.jinja").open("a", encoding="utf-8").write(" ")
+    translate.run(settings, "m1")
+    assert recorded()["fingerprint"] != first["fingerprint"]
+
+
+def test_a_folder_without_a_model_is_refused(two_languages: config.Settings) -> None:
+    with pytest.raises(InputError, match=r"^data/sources/none: no model here .*`translate.model`"):
+        translate.run(by_another(two_languages, "data/sources/none"), "m1")
+
+
+def test_a_server_translates_there_and_back(two_languages: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIDR_TRANSLATOR_KEY", KEY)
+    monkeypatch.setenv("LIDR_ENGINE_KEY", "sk-of-the-engine")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    def model(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        found = fake_completion(body, None)
+        message = {"role": "assistant", "content": "<translated>traducido</translated>"}
+        return 200, found | {"choices": [found["choices"][0] | {"message": message, "finish_reason": "stop"}]}
+
+    write([response("p1", "en"), response("p2", "en", finish="length")])
+    with running() as server:
+        server.model = model
+        wanted = config.TranslationServer(endpoint=server.url, model="translator-1")
+        made = translate.run(by_another(with_round_trip(two_languages, 1), wanted), "m1")
+    assert [(row.id, row.text, row.tolerated) for row in made["en", "es"]] == [("p1", "traducido", ())]
+    assert server.keys == {f"Bearer {KEY}"} and {body["model"] for body in server.bodies} == {"translator-1"}
+    assert all(body["messages"][-1]["role"] == "user" for body in server.bodies)
+    there, back = sum(len(rows) for rows in made.values()), len(list(read_rows(paths.round_trip("m1"), Translation)))
+    assert (there, back, len(server.bodies)) == (6, 4, 10)
+    assert recorded()["model"] == f"translator-1 at {server.url}"
+
+
+def test_the_model_itself_needs_no_record(two_languages: config.Settings, engine: FakeEngine) -> None:
+    write([response("p1", "en")])
+    translate.run(two_languages, "m1")
+    assert not (paths.translations("m1") / "translator.json").exists()

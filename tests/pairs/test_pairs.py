@@ -23,7 +23,7 @@ DOMINANT, OTHERS = "en", ("es", "de")
 IDS = ("p1", "p2")
 
 
-def settings(**blocks: bool) -> config.Settings:
+def settings(**blocks: object) -> config.Settings:
     whole = config.load(PARAMS)
     return msgspec.structs.replace(whole, languages=OTHERS, pairs=msgspec.structs.replace(whole.pairs, **blocks))
 
@@ -53,12 +53,12 @@ def texts(
 
 def table(made: list[Pair]) -> dict[str, tuple[str, str, str, str]]:
     """Each pair as id: (prompt, chosen, rejected, rule)."""
-    return {p.id: (p.prompt[0].content, p.chosen[0].content, p.rejected[0].content, p.rule.value) for p in made}
+    return {p.id: (p.prompt[0].content, p.chosen[0].content, p.rejected[0].content, p.rule) for p in made}
 
 
 def reasons(drops: list[Drop]) -> dict[str, tuple[str, str]]:
     """Each drop as id: (reason, detail)."""
-    return {f"{d.prompt_id}:{d.lang}:{d.other_lang}": (d.reason.value, d.detail) for d in drops}
+    return {f"{d.prompt_id}:{d.lang}:{d.other_lang}": (str(d.reason), d.detail) for d in drops}
 
 
 def test_each_prompt_makes_a_pair_in_both_directions_for_each_language() -> None:
@@ -256,7 +256,7 @@ def test_rejected_answer_in_a_loop_is_kept() -> None:
 
 def test_loops_are_kept_where_the_settings_say_so() -> None:
     looped = [translation("p1", "en", "es", LOOP)]
-    made, drops = pairs.make(settings(drop_repeated=False), texts(translations=looped, ids=("p1",)))
+    made, drops = pairs.make(settings(filters=("identical",)), texts(translations=looped, ids=("p1",)))
     assert drops == []
     assert table(made)["p1:es:en"][1] == LOOP
 
@@ -282,7 +282,7 @@ def test_loops_are_kept_where_the_settings_say_so() -> None:
 )
 def test_what_a_loop_is(text: str, is_loop: bool) -> None:
     _, drops = pairs.make(settings(), texts(translations=[translation("p1", "en", "es", text)], ids=("p1",)))
-    assert [drop.reason.value for drop in drops] == ["repeated"] * is_loop
+    assert [drop.reason for drop in drops] == ["repeated"] * is_loop
 
 
 ENGLISH = "The ducks lay sixteen eggs every day, and she sells the rest of them."
@@ -302,7 +302,10 @@ SPANISH = "Los patos ponen dieciséis huevos cada día y ella vende los que qued
 def test_off_target(enabled: bool, text: str, expected: dict[str, tuple[str, str]]) -> None:
     well = [response("p1", "en", ENGLISH), response("p1", "es", "No."), response("p1", "de", "Nein.")]
     there = [translation("p1", "en", "es", text), translation("p1", "en", "de", "Sechzehn.")]
-    made, drops = pairs.make(settings(drop_off_target=enabled), texts(responses=well, translations=there, ids=("p1",)))
+    made, drops = pairs.make(
+        settings(filters=("identical", "repeated", *(("off_target",) if enabled else ()))),
+        texts(responses=well, translations=there, ids=("p1",)),
+    )
     assert reasons(drops) == expected
     assert len(made) == 4 - len(expected)
 
@@ -352,15 +355,56 @@ def iterations(draw: st.DrawFn) -> pairs.Texts:
     return made
 
 
+WAYS = {"both": 2, "dominant": 1, "others": 1}
+
+
 @hypothesis_settings(deadline=None, max_examples=150)
-@given(made_texts=iterations())
-def test_pairs_and_drops_are_prompts_times_directions(made_texts: pairs.Texts) -> None:
-    made, drops = pairs.make(settings(), made_texts)
-    assert len(made) + len(drops) == len(made_texts.prompts[DOMINANT]) * 2 * len(OTHERS)
+@given(made_texts=iterations(), ways=st.sampled_from(sorted(WAYS)), most=st.none() | st.integers(1, 3))
+def test_pairs_and_drops_are_prompts_times_directions(made_texts: pairs.Texts, ways: str, most: int | None) -> None:
+    made, drops = pairs.make(settings(directions=ways, dominant_per_prompt=most), made_texts)
+    assert len(made) + len(drops) == len(made_texts.prompts[DOMINANT]) * WAYS[ways] * len(OTHERS)
     keys = [pair.id for pair in made] + list(reasons(drops))
     assert len(set(keys)) == len(keys) == len(made) + len(drops)
     for pair in made:
         assert pair.chosen[0].content.strip() != pair.rejected[0].content.strip() != ""
+
+
+@pytest.mark.parametrize(
+    ("ways", "expected"),
+    [
+        ("both", {"p1:es:en", "p1:en:es", "p1:de:en", "p1:en:de"}),
+        ("dominant", {"p1:en:es", "p1:en:de"}),
+        ("others", {"p1:es:en", "p1:de:en"}),
+    ],
+)
+def test_directions(ways: str, expected: set[str]) -> None:
+    made, drops = pairs.make(settings(directions=ways), texts(ids=("p1",)))
+    assert ({pair.id for pair in made}, drops) == (expected, [])
+
+
+def test_a_prompt_gives_so_many_pairs_in_the_dominant_language_drawn_by_their_hash() -> None:
+    ids = tuple(f"p{number}" for number in range(40))
+    made, drops = pairs.make(settings(dominant_per_prompt=1), texts(ids=ids))
+    drawn = [pair for pair in made if pair.lang == DOMINANT]
+    assert [pair.prompt_id for pair in drawn] == list(ids)
+    assert {pair.other_lang for pair in drawn} == set(OTHERS)
+    assert {drop.reason for drop in drops} == {"not_drawn"}
+    assert len(made) + len(drops) == 4 * len(ids)
+    turned = pairs.make(settings(dominant_per_prompt=1), texts(ids=ids[::-1]))
+    assert {pair.id for pair in turned.pairs} == {pair.id for pair in made}
+
+
+def test_a_pair_that_is_dropped_leaves_its_place_to_another() -> None:
+    ids = tuple(f"p{number}" for number in range(10))
+    unread = [translation(id, "es", DOMINANT, None) for id in ids]
+    made, drops = pairs.make(settings(dominant_per_prompt=1), texts(ids=ids, translations=unread))
+    assert [pair.other_lang for pair in made if pair.lang == DOMINANT] == ["de"] * 10
+    assert {drop.reason for drop in drops} == {"unparsed"}
+
+
+def test_a_drop_names_the_rows_that_it_would_have_been_made_of() -> None:
+    _, (drop,) = pairs.make(settings(), texts(ids=("p1",), translations=[translation("p1", "en", "es", None)]))
+    assert (drop.chosen_from, drop.rejected_from) == ("translation:p1:en-es", "response:p1:es")
 
 
 # ---- files
@@ -458,14 +502,14 @@ def test_a_failure_in_the_middle_leaves_the_old_pairs(monkeypatch: pytest.Monkey
     pairs.run(settings(), "m1")
     files = (paths.pairs("m1") / paths.PAIRS, paths.pairs("m1") / paths.DROPS)
     before = [path.read_bytes() for path in files]
-    make = pairs.make
 
-    def fail(chosen: config.Settings, chunk: pairs.Texts) -> tuple[list[Pair], list[Drop]]:
-        if "p3" in chunk.prompts[DOMINANT]:
+    def fail(prompt: Prompt, *_: object) -> Pair:
+        if prompt.id == "p3":
             raise ValueError("in the middle")
-        return make(chosen, chunk)
+        return make_pair(prompt, *_)
 
-    monkeypatch.setattr(pairs, "make", fail)
+    make_pair = pairs._pair
+    monkeypatch.setattr(pairs, "_pair", fail)
     monkeypatch.setattr(pairs, "_CHUNK", 1)
     with pytest.raises(ValueError, match="in the middle"):
         pairs.run(settings(), "m1")

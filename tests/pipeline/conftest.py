@@ -1,31 +1,62 @@
-"""One small run of the pipeline, and experiments on it, for all tests of this folder: they take minutes."""
+"""One small run of the pipeline, and experiments on it, for all tests of this folder: they take minutes.
+
+The first worker of pytest-xdist that asks for one makes it; the others wait for it and take the same folder.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import small_pipeline
+from filelock import FileLock
 from small_pipeline import run
 
-
-@pytest.fixture(scope="session")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clean clone in which `dvc repro` has run once; tests that change something copy it."""
-    folder = small_pipeline.clone(tmp_path_factory.mktemp("first") / "lidr")
-    run("dvc", "repro", "--quiet", cwd=folder)
-    return folder
+Fill = Callable[[Path], None]
 
 
 @pytest.fixture(scope="session")
-def experiments(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy in which three experiments have run: another beta here, two numbers of resamples from DVC's queue."""
-    folder = small_pipeline.copy(reproduced, tmp_path_factory.mktemp("experiments") / "lidr")
-    run("lidr", "track", cwd=folder)
-    run("dvc", "exp", "run", "--name", "higher", "--set-param", "train.beta=0.2", cwd=folder)
-    run("git", "checkout", "--quiet", "--", ".", cwd=folder)
-    run("dvc", "checkout", "--quiet", cwd=folder)
-    run("dvc", "exp", "run", "--queue", "--set-param", "compare.resamples=150,250", cwd=folder)
-    run("dvc", "exp", "run", "--run-all", cwd=folder)
-    run("lidr", "track", cwd=folder)
-    return folder
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Fill], Path]:
+    """A folder of this name, filled by one worker for all; tests that change something in it copy it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made(name: str, fill: Fill) -> Path:
+        folder, whole = shared / name, shared / f"{name}.whole"
+        with FileLock(shared / f"{name}.lock"):
+            if not whole.exists():
+                assert not folder.exists(), f"another worker could not make {folder}: its tests say why"
+                fill(folder)
+                whole.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def reproduced(made_once: Callable[[str, Fill], Path]) -> Path:
+    """A clean clone in which `dvc repro` has run once."""
+
+    def fill(folder: Path) -> None:
+        run("dvc", "repro", "--quiet", cwd=small_pipeline.clone(folder))
+
+    return made_once("reproduced", fill)
+
+
+@pytest.fixture(scope="session")
+def experiments(reproduced: Path, made_once: Callable[[str, Fill], Path]) -> Path:
+    """A copy in which two experiments have run: another beta of m2 here, other resamples from DVC's queue."""
+
+    def fill(folder: Path) -> None:
+        small_pipeline.copy(reproduced, folder)
+        run("lidr", "track", cwd=folder)
+        run("dvc", "exp", "run", "--name", "higher", "--set-param", "+iterations.m2.train.beta=0.2", cwd=folder)
+        run("git", "checkout", "--quiet", "--", ".", cwd=folder)
+        run("dvc", "checkout", "--quiet", cwd=folder)
+        run("dvc", "exp", "run", "--queue", "--name", "queued", "--set-param", "compare.resamples=150", cwd=folder)
+        run("dvc", "exp", "run", "--run-all", cwd=folder)
+        run("lidr", "track", cwd=folder)
+
+    return made_once("experiments", fill)

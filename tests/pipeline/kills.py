@@ -134,7 +134,7 @@ class Project:
 
     def check_the_end(self) -> None:
         """All results equal those of the run that was never killed, and nothing else stays behind."""
-        assert _lock(self.root) == _lock(self.whole)
+        assert locked(self.root) == locked(self.whole)
         assert [name for name in outputs(self.whole) if not (self.root / name).exists()] == []
         self.check_what_is_there()
         assert self.left_over() == []
@@ -259,7 +259,7 @@ def durations(project: Path) -> dict[str, float]:
     """Seconds that each stage took at most: from the last output of the one before to its own."""
     ends = {
         name: max(file.stat().st_mtime for out in stage["outs"] for file in _files(project / out["path"]))
-        for name, stage in _lock(project).items()
+        for name, stage in locked(project).items()
     }
     ordered = sorted(ends, key=ends.__getitem__)
     first = {ordered[0]: 1.0}
@@ -272,12 +272,12 @@ def _files(path: Path) -> list[Path]:
 
 def stages(project: Path) -> list[str]:
     """The stages of the pipeline in an order in which they can run, as dvc.lock has them."""
-    return list(_lock(project))
+    return list(locked(project))
 
 
 def outputs(project: Path) -> Iterator[str]:
     """Every output that dvc.lock knows."""
-    return (out["path"] for stage in _lock(project).values() for out in stage.get("outs", []))
+    return (out["path"] for stage in locked(project).values() for out in stage.get("outs", []))
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -302,6 +302,7 @@ def remove(project: Path, names: Iterable[str]) -> None:
     subprocess.run(["rm", "-rf", *(str(project / name) for name in names)], check=True)
 
 
-def _lock(project: Path) -> dict[str, dict]:
+def locked(project: Path) -> dict[str, dict]:
+    """The stages of dvc.lock."""
     found: dict[str, dict] = YAML(typ="safe", pure=True).load((project / paths.LOCK).read_text("utf-8"))["stages"]
     return found

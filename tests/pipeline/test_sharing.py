@@ -1,12 +1,12 @@
 """Results shared by a DVC remote: pushed here, pulled into a fresh clone, and nothing of it is computed again.
 
-The remote is a folder, and a server that speaks S3 (moto's, on this machine).
+The remote is a server that speaks S3 (moto's, on this machine).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,18 +28,14 @@ CREDENTIALS = {
 
 @dataclass(frozen=True)
 class Remote:
-    """A DVC remote's address, its options beside it, and what its users have in their environment."""
+    """A DVC remote's address, and its server's."""
 
     url: str
-    options: dict[str, str] = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
+    endpoint: str
 
 
-@pytest.fixture(params=["folder", "s3"])
-def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
-    if request.param == "folder":
-        yield Remote(str(tmp_path / "remote"))
-        return
+@pytest.fixture
+def remote() -> Iterator[Remote]:
     boto3 = pytest.importorskip("boto3", reason="the extra `dev` has an S3 server")
     from moto.server import ThreadedMotoServer
 
@@ -51,7 +47,7 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
                 patch.setenv(name, value)
             url = "http://{}:{}".format(*server.get_host_and_port())
             boto3.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
-        yield Remote(f"s3://{BUCKET}/results", {"endpointurl": url}, CREDENTIALS)
+        yield Remote(f"s3://{BUCKET}/results", url)
     finally:
         server.stop()
 
@@ -59,15 +55,14 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
 def test_a_fresh_clone_has_everything_without_computing_it(reproduced: Path, tmp_path: Path, remote: Remote) -> None:
     first = small_pipeline.copy(reproduced, tmp_path / "first")
     run("dvc", "remote", "add", "--default", "shared", remote.url, cwd=first)
-    for name, value in remote.options.items():
-        run("dvc", "remote", "modify", "shared", name, value, cwd=first)
+    run("dvc", "remote", "modify", "shared", "endpointurl", remote.endpoint, cwd=first)
     commit(first, "Share results")
-    run("dvc", "push", cwd=first, **remote.environment)
+    run("dvc", "push", cwd=first, **CREDENTIALS)
 
     run("git", "clone", "--quiet", str(first), "second", cwd=tmp_path)
     second = tmp_path / "second"
     assert not list((second / "models").glob("m*"))
-    run("dvc", "pull", "--quiet", cwd=second, **remote.environment)
+    run("dvc", "pull", "--quiet", cwd=second, **CREDENTIALS)
     assert "Data and pipelines are up to date" in run("dvc", "repro", cwd=second, LIDR_TRACKING="off")
     assert run("git", "status", "--porcelain", cwd=second) == ""
     for name in ("models/m2/adapter_model.safetensors", "data/m2/pairs/pairs.jsonl", "reports/compare/index.html"):

@@ -106,6 +106,40 @@ def test_rows_of_the_paper() -> None:
     assert rows["alpaca@m2"][0] == 4025
     assert rows["judge"] == (12075, 12_075_000, 0)
     assert [name for name in rows if name.startswith("baseline")] == []
+    # Twenty tasks with 200 items each; four choices behind a question.
+    assert rows["harness@m1"] == (4000, 4000 * 4 * 150, 0)
+
+
+def test_rows_of_the_harness_without_a_limit() -> None:
+    paper = profile("paper")
+    harness = msgspec.structs.replace(paper.harness, limit=None, num_fewshot=5)
+    stages = work.of(msgspec.structs.replace(paper, harness=harness), Lengths(300, 150))
+    (found,) = [w for w in stages if w.stage == "harness@m1"]
+    # MMLU, HellaSwag, ARC and TruthfulQA in four languages each, and Global-MMLU's short form.
+    assert found.rows == 4 * (14_000 + 10_000 + 1_200 + 800) + 4 * 400
+    assert found.tokens == found.rows * 4 * 6 * 150
+
+
+def test_held_out_pairs_are_read_at_each_evaluation() -> None:
+    paper = profile("paper")
+    (train,) = [w for w in work.of(paper, Lengths(300, 150)) if w.stage == "train@m1"]
+    # One in twenty of 8,000 pairs, once for the reference and four times in the training.
+    assert (paper.train.eval_share, paper.train.eval_steps) == (0.05, 0.25)
+    assert train.read == 400 * 1050 * 5
+    every = msgspec.structs.replace(paper.train, eval_steps=300)
+    (train,) = [
+        w for w in work.of(msgspec.structs.replace(paper, train=every), Lengths(300, 150)) if w.stage == "train@m1"
+    ]
+    steps = -(-8000 // paper.train.pairs_per_step) * paper.train.epochs
+    assert train.read == 400 * 1050 * (1 + -(-steps // 300))
+
+
+def test_items_of_the_labs_tasks_are_those_that_there_are() -> None:
+    from lidr.lab.harness import items
+
+    files = [path.stem for path in items.FOLDER.glob("lab_*.yaml")]
+    for group in ("lab_sums", "lab_translation"):
+        assert work.HARNESS_ITEMS[group] == items.ITEMS * sum(name.startswith(group) for name in files)
 
 
 def test_baseline_of_the_pipeline_is_asked_and_not_judged() -> None:
@@ -139,9 +173,30 @@ def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
     paper = profile("paper")
     assert paper.train.gradient_checkpointing and paper.train.pairs_per_device == 1
     assert memory.training(paper, llama).advice == "lower train.max_tokens"
+    # vLLM takes no quantised base.
+    local = msgspec.structs.replace(paper, engine=profile("small").engine)
+    assert memory.training(local, llama).advice == "lower train.max_tokens, or quantise the base (base.quantization)"
     train = msgspec.structs.replace(paper.train, gradient_checkpointing=False, pairs_per_device=2)
     advice = memory.training(msgspec.structs.replace(paper, train=train), llama).advice
     assert advice == "lower train.pairs_per_device or train.max_tokens, or turn train.gradient_checkpointing on"
+    # One request fills a batch: a smaller one would change nothing.
+    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
+    assert memory.generation(small, qwen, 0).advice.startswith("lower engine.tokens_per_batch or max_new_tokens, or ")
+    engine = msgspec.structs.replace(small.engine, tokens_per_batch=512 + 768, dtype="bfloat16")
+    one = msgspec.structs.replace(small, engine=engine)
+    assert memory.generation(one, qwen, 0).advice == "lower max_new_tokens, or quantise the base (base.quantization)"
+
+
+def test_quantised_base_keeps_its_linear_layers_in_four_bits(tmp_path: Path) -> None:
+    llama, paper = measured(tmp_path / "llama", LLAMA_8B), profile("paper")
+    linear = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+    for own, scale in (({}, 4), ({"bnb_4bit_use_double_quant": True}, 1 + 4 / 256)):
+        base = msgspec.structs.replace(paper.base, quantization={"load_in_4bit": True, **own})
+        budget = memory.training(msgspec.structs.replace(paper, base=base), llama)
+        expected = round(linear * (0.5 + scale / 64)) + (8_030_261_248 - linear) * 2
+        assert budget.parts[0].bytes == expected
+        assert budget.advice == "lower train.max_tokens"
+    assert expected < 6 * memory.GIB
 
 
 def test_memory_of_generation_part_by_part(tmp_path: Path) -> None:
@@ -185,6 +240,10 @@ def test_a_stage_s_time_has_its_start_its_prompts_and_its_shards_ends(project_se
     # 3 shards, each with one answer that writes half of 64 - 10 tokens alone.
     assert report._seconds(made, stage) == 30 + 1000 / 10 + 500 / 100 + 3 * 0.5 * 54 * 0.5
     assert report._seconds(made, work.Work("train@m1", "train", rows=1, tokens=1000)) == 30 + 1000
+    rates = device.Rates(generation=10, training=1, why="", start_up=30, scoring=50)
+    made = SimpleNamespace(settings=settings, rates=rates)
+    assert report._seconds(made, work.Work("train@m1", "train", rows=1, tokens=1000, read=100)) == 30 + 1000 + 2
+    assert report._seconds(made, work.Work("harness@m1", "score", rows=1, tokens=1000)) == 30 + 20
 
 
 # ---- the command

@@ -12,8 +12,7 @@ import json
 import math
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from functools import wraps
 from pathlib import Path
@@ -39,19 +38,9 @@ SECONDS = float(os.environ.get("LIDR_FUZZ_SECONDS", "0"))
 # By the clock, longer rounds: each begins with the same examples that are written down, some of them large.
 EXAMPLES = int(os.environ.get("LIDR_FUZZ_EXAMPLES", "500" if SECONDS else "60"))
 
-tried: Counter[str] = Counter()
-
 
 def fuzz(test: Any) -> Any:
-    """So many examples, which are counted."""
-    inner = test.hypothesis.inner_test
-
-    @wraps(inner)
-    def counted(*args: Any, **kwargs: Any) -> None:
-        tried[test.__name__] += 1
-        inner(*args, **kwargs)
-
-    test.hypothesis.inner_test = counted
+    """So many examples."""
     unhealthy = [HealthCheck.function_scoped_fixture]
     return settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=unhealthy)(test)
 
@@ -68,13 +57,6 @@ def fuzz_for_seconds(test: Any) -> Callable[..., None]:
             some(*args, **kwargs)
 
     return rounds
-
-
-@pytest.fixture(autouse=True)
-def count(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """How many examples were tried goes into the suite's table."""
-    yield
-    record_property("examples", tried[request.node.originalname])
 
 
 values = st.recursive(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,8 @@ def pipeline(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(not ITERATIONS, reason="takes many minutes: `make soak`")
-def test_memory_and_open_files_stay_flat(pipeline: Path, record_property: Callable[[str, object], None]) -> None:
+@pytest.mark.usefixtures("pipeline")
+def test_memory_and_open_files_stay_flat() -> None:
     process, memory, files = psutil.Process(), list[float](), list[int]()
     for number in range(ITERATIONS):
         for command in COMMANDS:
@@ -102,7 +102,6 @@ def test_memory_and_open_files_stay_flat(pipeline: Path, record_property: Callab
     figures = _figures(memory, files)
     if RESULTS:
         _keep(Path(RESULTS), figures | {"memory_mib": memory, "open_files": files})
-    record_property("soak", figures)
     assert figures["growth_high_mib"] < LARGEST_GROWTH * figures["memory_after_warm_up_mib"], figures
     assert figures["open_files_at_most"] <= figures["open_files_after_warm_up"], figures
 

@@ -33,8 +33,8 @@ def _train(project: Project) -> Job:
 
 def test_off(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIDR_TRACKING", "off")
-    with live_run(project.settings, _train(project), None) as log:
-        log({"loss": 1.0}, 1)
+    with live_run(project.settings, _train(project), None) as live:
+        live.log({"loss": 1.0}, 1)
     assert not Path(".lidr").exists() and not project.runs()
 
 
@@ -42,14 +42,15 @@ def test_the_curve_can_be_watched_and_is_completed_from_the_files(
     project: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     train = _train(project)
-    with live_run(project.settings, train, None) as log:
-        log({"loss": 1.0, "tokens_per_second": 9.0}, 1)
+    with live_run(project.settings, train, None) as live:
+        live.log({"loss": 1.0, "tokens_per_second": 9.0}, 1)
         (child,) = project.children()
         assert (child.info.status, child.data.metrics["loss"]) == ("RUNNING", 1.0)
         # A sync beside it leaves a stage that is at work alone.
         project.log()
         assert [run.info.status for run in project.children()] == ["RUNNING"]
-        log({"loss": 0.5}, 2)
+        live.log({"loss": 0.5}, 2)
+        live.tag("lidr.rows", "padded: no packing here")
     assert project.log(train) == ("train m1 · beta 0.1",)
     assert project.log(train) == ()
     (child,), (parent,) = project.children(), project.parents()
@@ -57,6 +58,7 @@ def test_the_curve_can_be_watched_and_is_completed_from_the_files(
     assert project.history(child.info.run_id, "tokens_per_second") == [(1, 9.0)]
     assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
     assert child.data.tags["dvc.out.models/m1"]
+    assert child.data.tags["lidr.rows"] == "padded: no packing here"
     assert not project.notes()
     assert capfd.readouterr() == ("", "")  # nothing from MLflow, nothing from its store's migrations
 
@@ -64,9 +66,9 @@ def test_the_curve_can_be_watched_and_is_completed_from_the_files(
 def test_a_stage_that_fails_ends_as_failed(project: Project) -> None:
     with (
         pytest.raises(InputError, match="no such row"),
-        live_run(project.settings, _train(project), None) as log,
+        live_run(project.settings, _train(project), None) as live,
     ):
-        log({"loss": 1.0}, 1)
+        live.log({"loss": 1.0}, 1)
         raise InputError("no such row")
     (child,) = project.children()
     assert (child.info.status, child.data.metrics) == ("FAILED", {"loss": 1.0})
@@ -82,8 +84,8 @@ def test_a_stage_that_is_killed_ends_as_killed_with_the_next_sync(project: Proje
         "from lidr import config\n"
         "from lidr.tracking import Job, live_run\n"
         "job = Job(stage='train', model='m1', inputs=(), outputs=(), tell=print)\n"
-        "with live_run(config.load(), job, None) as log:\n"
-        "    log({'loss': 1.0}, 1)\n"
+        "with live_run(config.load(), job, None) as live:\n"
+        "    live.log({'loss': 1.0}, 1)\n"
         "    print('working', flush=True)\n"
         "    time.sleep(600)\n",
     )
@@ -108,8 +110,8 @@ def test_unreachable_server_costs_a_line_and_nothing_else(
         port = probe.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:secret@127.0.0.1:{port}")
     train = _train(project)
-    with live_run(project.settings, train, None) as log:
-        log({"loss": 1.0}, 1)
+    with live_run(project.settings, train, None) as live:
+        live.log({"loss": 1.0}, 1)
     (warning,) = capfd.readouterr().err.splitlines()
     assert warning.startswith(f"MLflow at http://***@127.0.0.1:{port} does not take the run live: ")
     assert warning.endswith("; nothing is lost: `lidr track` logs it later")
@@ -125,11 +127,11 @@ def test_unreachable_server_costs_a_line_and_nothing_else(
 def test_a_run_whose_end_mlflow_missed_is_adopted(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     """The server goes away in the middle: the same run gets the rest, and not a second one all of it."""
     train = _train(project)
-    with live_run(project.settings, train, None) as log, pytest.MonkeyPatch.context() as away:
-        log({"loss": 1.0}, 1)
+    with live_run(project.settings, train, None) as live, pytest.MonkeyPatch.context() as away:
+        live.log({"loss": 1.0}, 1)
         away.setattr("mlflow.MlflowClient.log_batch", _refused)
-        log({"loss": 0.5}, 2)
-        log({"loss": 0.4}, 3)
+        live.log({"loss": 0.5}, 2)
+        live.log({"loss": 0.4}, 3)
     assert len(capfd.readouterr().err.splitlines()) == 1
     (note,) = project.notes()
     assert project.log(train) == ("train m1 · beta 0.1",)

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 from tracking_project import ROOT
 
-BY_ITERATION = ("prompts", "generate", "translate", "pairs", "train", "audit")
+BY_ITERATION = ("prompts", "generate", "score", "translate", "pairs", "train", "audit")
 BY_MODEL = ("mgsm", "alpaca", "harness")
 WHOLE = ("base", "baseline", "compare")
 

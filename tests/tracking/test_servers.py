@@ -127,10 +127,10 @@ def test_server_that_is_killed_between_two_log_calls(
         run.log_artifact(report)
 
     train = job("train", "m1", [], [report], tell)
-    with live_run(project.settings, train, None) as log:
-        log({"loss": 1.0}, 1)
+    with live_run(project.settings, train, None) as live:
+        live.log({"loss": 1.0}, 1)
         server.kill()
-        log({"loss": 0.5}, 2)
+        live.log({"loss": 0.5}, 2)
     (warning,) = capfd.readouterr().err.splitlines()
     assert warning.startswith(f"MLflow at {server.uri} does not take the run live: ")
     assert warning.endswith("; nothing is lost: `lidr track` logs it later")
@@ -160,8 +160,8 @@ def test_server_that_never_answers_holds_a_stage_no_longer_than_it_says(
         threading.Thread(target=_take_all, args=(silent, taken), daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
         begun = time.monotonic()
-        with live_run(project.settings, train, None) as log:
-            log({"loss": 0.5}, 1)
+        with live_run(project.settings, train, None) as live:
+            live.log({"loss": 0.5}, 1)
         assert time.monotonic() - begun < 2 + 10
     assert "does not take the run live" in capfd.readouterr().err
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)

@@ -9,7 +9,7 @@ from factories import ROOT
 from ruamel.yaml import YAML
 
 from lidr import config, paths
-from lidr.records import Message, Pair, PairRule
+from lidr.records import Message, Pair
 
 
 def pair(number: int) -> Pair:
@@ -22,7 +22,7 @@ def pair(number: int) -> Pair:
         prompt_id=f"p{number}",
         lang="es",
         other_lang="en",
-        rule=PairRule.TRANSLATED_DOMINANT,
+        rule="translated_dominant",
         chosen_from="translation:p:en-es",
         rejected_from="response:p:es",
     )

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
 from lidr.models import base
-from lidr.records import Message, Pair, PairRule
+from lidr.records import Message, Pair
 from lidr.records.jsonl import write_rows
 from lidr.training import stage as train
 
@@ -34,7 +34,7 @@ def pair(number: int) -> Pair:
         prompt_id=f"p{number}",
         lang="es",
         other_lang="en",
-        rule=PairRule.TRANSLATED_DOMINANT,
+        rule="translated_dominant",
         chosen_from=f"translation:p{number}:en-es",
         rejected_from=f"response:p{number}:es",
     )

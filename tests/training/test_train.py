@@ -13,7 +13,7 @@ from lidr import config, paths
 from lidr.chat import open_chat
 from lidr.errors import InputError
 from lidr.models import base, policy
-from lidr.records import DropReason, Message, Pair, PairRule
+from lidr.records import DropReason, Message, Pair
 from lidr.records.jsonl import write_rows
 from lidr.training import stage as train
 
@@ -29,7 +29,7 @@ def make_pair(number: int, chosen: str, rejected: str) -> Pair:
         prompt_id=f"p{number}",
         lang="es",
         other_lang="en",
-        rule=PairRule.TRANSLATED_DOMINANT,
+        rule="translated_dominant",
         chosen_from=f"translation:p{number}:en-es",
         rejected_from=f"response:p{number}:es",
     )

@@ -21,7 +21,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lidr import config
-from lidr.audit.normalise import ngram_length, ngrams, words
+from lidr.pairs.normalise import ngram_length, ngrams, words
 from lidr.records import Prompt, Record
 
 if TYPE_CHECKING:

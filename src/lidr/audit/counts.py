@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from lidr import config
 from lidr.audit.examples import pair_directions, translation_directions
 from lidr.audit.facts import DROP, PAIR, columns, within
-from lidr.records import DropReason, FinishReason
+from lidr.pairs.filters import reasons as all_reasons
+from lidr.records import FinishReason
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -46,7 +47,7 @@ def _pairs_and_drops(rows: DataFrame) -> dict[str, int]:
     """Prompts x directions, pairs, drops, and the drops by reason."""
     outcomes, reasons = rows["outcome"].value_counts(), rows["reason"].value_counts()
     counts = {"prompts": len(rows), "pairs": int(outcomes.get(PAIR, 0)), "drops": int(outcomes.get(DROP, 0))}
-    return counts | {reason.value: int(reasons[reason.value]) for reason in DropReason if reason.value in reasons.index}
+    return counts | {reason: int(reasons[reason]) for reason in all_reasons() if reason in reasons.index}
 
 
 def _answers(rows: DataFrame) -> dict[str, int]:

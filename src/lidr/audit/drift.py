@@ -49,6 +49,7 @@ def key_figures(figures: dict[str, Any]) -> dict[str, float]:
     for lang, by_side in figures["languages"].items():
         shares = {f"{lang} {side}": by_side[side] for side in ("chosen", "rejected")}
         flat |= _by_language("off target", shares, "off_target_share")
+        flat |= _by_language("sentences in another language", shares, "other_sentences_share")
     for lang, lengths in figures["lengths"]["by_language"].items():
         flat |= {f"length difference/{lang}": lengths["difference"]["mean"]} if "mean" in lengths["difference"] else {}
     if pairs:

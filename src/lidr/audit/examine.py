@@ -18,10 +18,13 @@ from lidr.audit import facts, fidelity, round_trip
 from lidr.audit.contamination import Index, Match, Matches, Nearest
 from lidr.audit.examples import Direction, Example, pair_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
-from lidr.audit.normalise import Comparable, comparable, words
-from lidr.audit.reward import is_right
-from lidr.audit.text_quality import is_refusal, is_repeated, markers, near_identical
+from lidr.audit.text_quality import is_repeated
+from lidr.pairs.gold import is_right
+from lidr.pairs.markers import markers
+from lidr.pairs.normalise import Comparable, comparable, near_identical, words
+from lidr.pairs.refusals import is_refusal
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, langid, pair_id
+from lidr.records.code_switching import Sentences, count
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -59,14 +62,13 @@ class Examiner:
         for direction in self._directions:
             lang, other_lang = direction
             row = made[direction]
-            chosen_from, rejected_from = example.made_from(row, self._settings.dominant)
             found = {
                 "id": pair_id(example.id, lang, other_lang),
                 "prompt_id": example.id,
                 "lang": lang,
                 "other_lang": other_lang,
-                "chosen_from": chosen_from,
-                "rejected_from": rejected_from,
+                "chosen_from": row.chosen_from or None,
+                "rejected_from": row.rejected_from or None,
                 **prompts[lang],
                 **answers.get(lang, {}),
                 **self._translation(example, (other_lang, lang)),
@@ -76,7 +78,7 @@ class Examiner:
     def _pair(
         self, example: Example, pair: Pair, sides: Sides, overlaps: dict[str, Nearest | None], matches: Matches
     ) -> Row:
-        found: Row = {"outcome": PAIR, "rule": pair.rule.value}
+        found: Row = {"outcome": PAIR, "rule": pair.rule}
         contents = []
         for side, origin, messages in zip(
             SIDES, (pair.chosen_from, pair.rejected_from), (pair.chosen, pair.rejected), strict=True
@@ -99,12 +101,15 @@ class Examiner:
         text = content.text
         found_lang = langid.identify(text, self._candidates) if self._candidates else None
         judged = found_lang is not None and prompt.lang in self._candidates
+        sentences = count(text, prompt.lang, self._candidates) if prompt.lang in self._candidates else Sentences(0, 0)
         return {
             "characters": len(text),
             "words": len(content.words),
             "tokens": row.completion_tokens if isinstance(row, Response) else None,
             "lang": found_lang,
             "off_target": judged and found_lang != langid.primary(prompt.lang),
+            "sentences": sentences.judged,
+            "other_sentences": sentences.other,
             "right": is_right(text, prompt),
             "truncated": row.finish_reason is FinishReason.LENGTH,
             "repeated": is_repeated(content),
@@ -171,4 +176,4 @@ def _answer(response: Response) -> Row:
 
 
 def _drop(drop: Drop) -> Row:
-    return {"outcome": DROP, "stage": drop.stage, "reason": drop.reason.value, "detail": drop.detail}
+    return {"outcome": DROP, "stage": drop.stage, "reason": drop.reason, "detail": drop.detail}

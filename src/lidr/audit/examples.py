@@ -20,8 +20,19 @@ from typing import Any, Generic
 
 from lidr import config, paths
 from lidr.errors import InputError
-from lidr.pairs.rules import response_name, sides, translation_name
-from lidr.records import Drop, Message, Pair, Prompt, Response, Translation, pair_id
+from lidr.pairs import rules
+from lidr.records import (
+    Drop,
+    Message,
+    Pair,
+    Prompt,
+    Response,
+    Score,
+    Translation,
+    pair_id,
+    response_name,
+    translation_name,
+)
 from lidr.records.jsonl import RecordT, read_rows
 
 Direction = tuple[str, str]
@@ -29,7 +40,10 @@ Direction = tuple[str, str]
 
 @dataclass(frozen=True)
 class Example:
-    """One prompt in all languages, the answers, their translations by (source, target), and the pairs and drops."""
+    """One prompt in all languages, the answers, their translations by (source, target), and the pairs and drops.
+
+    `samples` are all answers, of which `responses` are the first, and `scores` theirs where the rule compares them.
+    """
 
     id: str
     prompts: dict[str, Prompt]
@@ -37,19 +51,14 @@ class Example:
     translations: dict[Direction, Translation]
     pairs: tuple[Pair, ...]
     drops: tuple[Drop, ...]
+    samples: dict[str, tuple[Response, ...]]
+    scores: dict[str, tuple[Score, ...]]
 
     @cached_property
     def rows(self) -> dict[str, Response | Translation]:
         """Answers and translations by name, as pairs name the rows that they are made of."""
-        answers = {response_name(self.id, lang): row for lang, row in self.responses.items()}
+        answers = {response_name(self.id, lang, row.sample): row for lang, rows in self.samples.items() for row in rows}
         return answers | {translation_name(self.id, *direction): row for direction, row in self.translations.items()}
-
-    def made_from(self, row: Pair | Drop, dominant: str) -> tuple[str, str]:
-        """The names of the rows that chosen and rejected are taken from; of a drop, would have been by the rule."""
-        if isinstance(row, Pair):
-            return row.chosen_from, row.rejected_from
-        rule = sides(self.prompts[row.lang].kind, row.lang, row.other_lang, dominant)
-        return rule.chosen.name(self.id), rule.rejected.name(self.id)
 
 
 def read(settings: config.Settings, iteration: str) -> Iterator[Example]:
@@ -68,10 +77,9 @@ def read(settings: config.Settings, iteration: str) -> Iterator[Example]:
 
 
 def pair_directions(settings: config.Settings) -> list[Direction]:
-    """(language, language compared with) of all pairs that a prompt can give, as in the ids of pairs."""
-    return [(lang, settings.dominant) for lang in settings.languages] + [
-        (settings.dominant, lang) for lang in settings.languages
-    ]
+    """(language, language compared with) of all pairs that a prompt can give, those in the dominant language last."""
+    found = rules.directions(settings.pairs, settings.dominant, settings.languages)
+    return sorted(found, key=lambda direction: direction[0] == settings.dominant)
 
 
 def translation_directions(settings: config.Settings) -> list[Direction]:
@@ -105,6 +113,13 @@ class _Stream(Generic[RecordT]):
             raise InputError(f"a second row of {prompt_id!r}; one is expected", self.path, self._line - 1)
         return taken[0] if taken else None
 
+    def take_samples(self, prompt_id: str) -> tuple[RecordT, ...]:
+        """All next rows of this prompt, which are samples 0, 1, ..."""
+        taken = self.take(prompt_id)
+        if [getattr(row, "sample", None) for row in taken] != list(range(len(taken))):
+            raise InputError(f"a second row of {prompt_id!r}; one is expected", self.path, self._line - 1)
+        return tuple(taken)
+
     def expect_end(self, known: set[str]) -> None:
         """Raise InputError where a row is left that no prompt took."""
         if self._next is not None:
@@ -133,6 +148,11 @@ class _Files:
             (a, b): _Stream(paths.translation_file(iteration, a, b), Translation, lambda row: row.id)
             for a, b in translation_directions(settings)
         }
+        self.scores = {
+            lang: _Stream(paths.score_file(iteration, lang), Score, lambda row: row.id)
+            for lang in settings.all_languages
+            if settings.pairs.reads("scores")
+        }
         folder = paths.pairs(iteration)
         self.pairs = _Stream(folder / paths.PAIRS, Pair, lambda row: row.prompt_id)
         self.drops = _Stream(folder / paths.DROPS, Drop, lambda row: row.prompt_id)
@@ -142,6 +162,7 @@ class _Files:
             *self.prompts.values(),
             *self.responses.values(),
             *self.translations.values(),
+            *self.scores.values(),
         ]
         return [*by_language, self.pairs, self.drops]
 
@@ -150,10 +171,13 @@ class _Files:
         for lang, stream in self.prompts.items():
             if lang not in prompts:
                 raise InputError(f"no prompt {prompt.id!r} here; the prompts of {self.first} are expected", stream.path)
+        samples = {lang: stream.take_samples(prompt.id) for lang, stream in self.responses.items()}
         return Example(
             id=prompt.id,
             prompts=prompts,
-            responses=_present(self.responses, prompt.id),
+            responses={lang: rows[0] for lang, rows in samples.items() if rows},
+            samples=samples,
+            scores={lang: tuple(stream.take(prompt.id)) for lang, stream in self.scores.items()},
             translations=_present(self.translations, prompt.id),
             pairs=tuple(self.pairs.take(prompt.id)),
             drops=tuple(self.drops.take(prompt.id)),

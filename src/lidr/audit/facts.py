@@ -57,6 +57,8 @@ def _side(side: str) -> tuple[Column, ...]:
         Column(f"{side}_tokens", "int32", "its tokens, where it is the model's own answer"),
         Column(f"{side}_lang", "string", "the language that it is identified as; null where it has too few letters"),
         Column(f"{side}_off_target", "bool", "whether that is another language than `lang`"),
+        Column(f"{side}_sentences", "int32", "its sentences whose language could be judged, each by itself"),
+        Column(f"{side}_other_sentences", "int32", "those among them that are in another language than `lang`"),
         Column(f"{side}_right", "bool", "whether it says the gold answer; null where nothing can tell"),
         Column(f"{side}_truncated", "bool", "whether the row that it is taken from was cut off at the token limit"),
         Column(f"{side}_repeated", "bool", "whether it repeats itself"),

@@ -13,35 +13,20 @@ mistakes of the answer kept.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lidr import config
 from lidr.audit.examples import Direction, translation_directions
 from lidr.audit.facts import columns, within
-from lidr.audit.reward import LAB, gold_number, share
+from lidr.audit.reward import share
 from lidr.evaluation.mgsm.numbers import extract_answer
+from lidr.pairs.gold import LAB, gold_number
+from lidr.pairs.numbers import numbers
 from lidr.records import Prompt
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-# Digits of any script, with marks between them that group or divide.
-_MARKS = ".,'’\u00a0\u202f\u066b\u066c"
-_NUMBER = re.compile(rf"\d+(?:[{_MARKS}]\d+)*")
-_IN_ASCII = re.compile(_NUMBER.pattern, re.ASCII)
-_NO_MARKS = str.maketrans("", "", _MARKS)
-
-
-# An answer has translations into several languages.
-@lru_cache(maxsize=128)
-def numbers(text: str) -> list[str]:
-    """The numbers in a text as bare digits, sorted: '1,200 + 3.5' gives 1200 and 35, as does '1.200 + 3,5'."""
-    found = (_IN_ASCII if text.isascii() else _NUMBER).findall(text)
-    return sorted([number if number.isascii() and number.isdecimal() else _bare(number) for number in found])
 
 
 def compare(prompt: Prompt, answer: str, translation: str, direction: Direction) -> dict[str, bool]:
@@ -86,11 +71,6 @@ def _said(prompt: Prompt, answer: str, lang: str) -> Decimal | None:
     if not isinstance(prompt.answer, str) or gold_number(prompt.answer) is None:
         return None
     return extract_answer(answer, lang)
-
-
-def _bare(number: str) -> str:
-    digits = number.translate(_NO_MARKS)
-    return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
 
 
 def _lab_translation(text: str, direction: Direction) -> str | None:

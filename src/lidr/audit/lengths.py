@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lidr import config
 from lidr.audit.facts import SIDES, columns, within
+from lidr.pairs.filters import reasons as all_reasons
 from lidr.records import DropReason
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ Histogram = Counter[int]
 
 # Of the difference in the share dropped between the longest and the shortest quarter: less is no bias worth a warning.
 SMALLEST_BIAS = 0.01
+
+# Drops by which no answer is lost: nothing to prefer, or the prompt gives another pair in its place.
+NOTHING_LOST = ("identical", DropReason.NOT_DRAWN.value)
 
 
 def distribution(histogram: Histogram) -> dict[str, float]:
@@ -91,15 +95,14 @@ def _histogram(column: Series) -> Histogram:
 def _drops_by_length(frame: DataFrame, settings: config.Settings) -> dict[str, Any]:
     """For each quarter its bounds, and the share of its prompts x directions dropped, in all and by reason.
 
-    A prompt without a dominant answer has no length, and is left out. `failed` leaves identical answers out: there is
-    nothing to prefer in them, so nothing is lost. `bias` is the share failed in the longest quarter less that in the
-    shortest, with an interval over prompts: the directions of one prompt share its answers, and are no independent
-    evidence.
+    A prompt without a dominant answer has no length, and is left out. `failed` leaves `NOTHING_LOST` out. `bias` is the
+    share failed in the longest quarter less that in the shortest, with an interval over prompts: the directions of one
+    prompt share its answers, and are no independent evidence.
     """
     lengths = within(frame, settings.dominant).drop_duplicates("prompt_id").set_index("prompt_id")["answer_characters"]
     rows = frame[["prompt_id", "reason"]].assign(length=frame["prompt_id"].map(lengths.dropna().astype("int64")))
     rows = rows.dropna(subset="length")
-    rows["failed"] = rows["reason"].notna() & (rows["reason"] != DropReason.IDENTICAL.value).fillna(False)
+    rows["failed"] = rows["reason"].notna() & ~rows["reason"].isin(NOTHING_LOST)
     prompts = rows.groupby("prompt_id").agg(length=("length", "first"), failed=("failed", "mean"))
     quarters = [(low, high, _between(rows, low, high)) for low, high in _bounds(_histogram(prompts["length"]))]
     figures: dict[str, Any] = {
@@ -135,7 +138,7 @@ def _between(rows: DataFrame, low: int, high: int) -> DataFrame:
 def _dropped(rows: DataFrame) -> dict[str, float]:
     """The shares of these prompts x directions that were dropped: in all, but for identical answers, and by reason."""
     reasons = rows["reason"].value_counts()
-    counts = {reason.value: int(reasons[reason.value]) for reason in DropReason if reason.value in reasons.index}
+    counts = {reason: int(reasons[reason]) for reason in all_reasons() if reason in reasons.index}
     shares = {"dropped": sum(counts.values()) / len(rows), "failed": int(rows["failed"].sum()) / len(rows)}
     return shares | {reason: count / len(rows) for reason, count in counts.items()}
 

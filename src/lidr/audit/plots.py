@@ -27,7 +27,7 @@ from lidr.pages.figures import (
     Segment,
     render,
 )
-from lidr.records import DropReason
+from lidr.pairs.filters import reasons as all_reasons
 
 COIN = 0.5
 BINS = 40  # at most, in a histogram
@@ -43,8 +43,9 @@ OUTCOMES = {
 }
 
 # Nothing is wrong with identical answers, there is just nothing to learn from them: they are grey.
-_FLAWS = [reason for reason in DropReason if reason is not DropReason.IDENTICAL]
-REASONS = {DropReason.IDENTICAL.value: NEUTRAL} | {reason.value: f"C{1 + i}" for i, reason in enumerate(_FLAWS)}
+# The style has nine colours; a tenth reason begins with the first again.
+_FLAWS = [reason for reason in all_reasons() if reason != "identical"]
+REASONS = {"identical": NEUTRAL} | {reason: f"C{1 + i % 9}" for i, reason in enumerate(_FLAWS)}
 
 
 def draw(report: Report) -> dict[str, str]:
@@ -96,7 +97,7 @@ def _interval(name: str, row: dict[str, Any], confidence: float) -> tuple[str, P
 
 def _drops(report: Report) -> str:
     counts = report.figures["counts"]
-    reasons = [reason.value for reason in DropReason if counts["by_reason"].get(reason.value)]
+    reasons = [reason for reason in all_reasons() if counts["by_reason"].get(reason)]
     bars = [
         _bar(name, [(reason, REASONS[reason], row.get(reason, 0)) for reason in reasons], row["prompts"], "prompts")
         for name, row in _directions(counts["by_direction"]).items()

@@ -11,45 +11,25 @@ The verdict on saturation is an exact binomial test against that coin. A prompt 
 gives, since they share answers: as better, where its pairs are right more often the right way round than the wrong
 way; as worse in the reverse case.
 
-A text is right where it says the gold answer of the prompt in the language of the pair. For prompts of the lab that is
-the world's own checker, which also wants the right language; for others the number that a worked answer arrives at
-(`evaluation.mgsm.numbers`), in whatever language, where the gold answer is a number. All else is not judged, and
-counted so.
+What a right text is, `lidr.pairs.gold` says; a pair of which that cannot be told is not judged, and counted so.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lidr import config
 from lidr.audit.examples import pair_directions
 from lidr.audit.facts import SIDES, Outcome, columns, within
-from lidr.evaluation.mgsm.numbers import extract_answer
 from lidr.evaluation.statistics import sign_test, wilson
-from lidr.records import Prompt, PromptKind
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LAB = "lab/"
 GO_ON, STOP, REVERSED, TOO_FEW, NO_GOLD = "go on", "stop", "stop: reversed", "too few", "no gold answers"
 
 # Which way a pair of each outcome points.
 POINTS = dict.fromkeys(map(str, Outcome), 0) | {Outcome.CHOSEN_ONLY.value: 1, Outcome.REJECTED_ONLY.value: -1}
-
-
-def is_right(text: str, prompt: Prompt) -> bool | None:
-    """Whether a text is a right answer to a prompt in the prompt's language; None where nothing can tell."""
-    if not isinstance(prompt.answer, str) or prompt.kind is PromptKind.TRANSLATION:
-        return None
-    if prompt.source.name.startswith(LAB):
-        return _is_right_in_lab(text, prompt.answer, prompt.lang)
-    gold = gold_number(prompt.answer)
-    if gold is None:
-        return None
-    return extract_answer(text, prompt.lang) == gold
 
 
 def figures(pairs: DataFrame, settings: config.Settings) -> dict[str, Any]:
@@ -131,20 +111,3 @@ def share(successes: int, n: int, confidence: float, name: str) -> dict[str, flo
     interval = wilson(successes, n, confidence)
     prefix = "" if name == "accuracy" else f"{name}_"
     return {name: interval.estimate, f"{prefix}low": interval.low, f"{prefix}high": interval.high}
-
-
-def _is_right_in_lab(text: str, gold: str, lang: str) -> bool:
-    from lidr.lab.source import quality
-
-    return quality(text, gold, lang) == 1.0
-
-
-# The pairs of a prompt share its gold answer.
-@lru_cache(maxsize=128)
-def gold_number(gold: str) -> Decimal | None:
-    """A gold answer as a number; None where it is none."""
-    try:
-        value = Decimal(gold.strip().replace(",", ""))
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None

@@ -108,7 +108,7 @@ def _entry(example: Example, row: dict[str, Any]) -> Entry:
         "other_lang": row["other_lang"],
         "source": f"{row['source']}, row {row['source_row']}",
         "gold": row["gold"],
-        "prompts": [_prompt(example.prompts[row["lang"]]), _prompt(example.prompts[row["other_lang"]])],
+        "prompts": [_prompt(example.prompts[lang]) for lang in dict.fromkeys((row["lang"], row["other_lang"]))],
     }
 
 
@@ -120,7 +120,7 @@ def _provenance(example: Example, origins: Sequence[Response | Translation | Non
     """For a side that is a translation: the answer that was translated, and the translation as it was written."""
     panes = []
     for row in origins:
-        if row is None and other_lang in example.responses:
+        if row is None and other_lang in example.responses and not example.scores:
             answer = example.responses[other_lang]
             panes.append(_pane("not translated", _whence(answer), answer.text, other_lang, "provenance", None))
         if isinstance(row, Translation):

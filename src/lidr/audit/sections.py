@@ -13,10 +13,9 @@ from lidr.audit.cells import NONE, change, count, interval, number, p_value, per
 from lidr.audit.contamination import KINDS, NEAR
 from lidr.audit.drift import table as drift_table
 from lidr.audit.facts import FLAGS, SIDES
-from lidr.audit.normalise import CHARACTERS, WORDS
 from lidr.audit.report import Report
-from lidr.audit.text_quality import NEAR_IDENTICAL
-from lidr.records import DropReason
+from lidr.pairs.filters import reasons as all_reasons
+from lidr.pairs.normalise import CHARACTERS, NEAR_IDENTICAL, WORDS
 from lidr.records.languages import english_name
 
 # Items listed one by one; contamination.jsonl has all.
@@ -104,7 +103,7 @@ def _reward(report: Report) -> Section:
 
 def _counts(report: Report) -> Section:
     counts = report.figures["counts"]
-    reasons = [reason.value for reason in DropReason if counts["by_reason"].get(reason.value)]
+    reasons = [reason for reason in all_reasons() if counts["by_reason"].get(reason)]
     rows = {_language(report, lang): row for lang, row in counts["by_language"].items()}
     rows |= {name.replace(":", " against "): row for name, row in counts["by_direction"].items()}
     table = Table(
@@ -177,7 +176,7 @@ def _lengths(report: Report) -> Section:
 
 def _drops_by_length(report: Report) -> Section:
     figures = report.figures["lengths"]["drops"]
-    reasons = [r.value for r in DropReason if any(r.value in q for q in figures["quarters"].values())]
+    reasons = [r for r in all_reasons() if any(r in q for q in figures["quarters"].values())]
     rows = [
         (
             f"{quarter['from']:,} to {quarter['to']:,}",
@@ -212,6 +211,8 @@ def _languages(report: Report) -> Section:
             count(row["unknown"]),
             count(row["off_target"]),
             percent(row.get("off_target_share")),
+            count(row["sentences"]),
+            percent(row.get("other_sentences_share")),
             ", ".join(
                 f"{code} {n:,}" for code, n in sorted(row["found"].items(), key=lambda item: (-item[1], item[0]))
             ),
@@ -219,8 +220,21 @@ def _languages(report: Report) -> Section:
         for lang, by_side in report.figures["languages"].items()
         for side, row in by_side.items()
     ]
-    heading = ("pairs in", "side", "judged", "too short", "off target", "share", "identified as")
-    text = "By py3langid, among the iteration's languages, English and their near neighbours."
+    heading = (
+        "pairs in",
+        "side",
+        "judged",
+        "too short",
+        "off target",
+        "share",
+        "sentences",
+        "in another",
+        "identified as",
+    )
+    text = (
+        "By py3langid, among the iteration's languages, English and their near neighbours: each text as a whole, and "
+        "the share of its sentences that are in another language (docs/language.md says how well these are found)."
+    )
     return Section("Languages", text, [Table(heading, rows)], "languages")
 
 

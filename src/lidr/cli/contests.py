@@ -18,7 +18,7 @@ from lidr.evaluation.registry import Metrics
 
 def judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
     from lidr.compare import head_to_head
-    from lidr.tracking import Contest, Job, StageRun
+    from lidr.tracking import Job, StageRun
 
     if against and outputs:
         raise click.UsageError("--against and --outputs exclude each other")
@@ -37,8 +37,15 @@ def judge_outside(settings: config.Settings, model: str, against: str | None, ou
         run.log_table(target / paths.VERDICTS, "verdicts.json")
         run.log_artifact(target / paths.PAGE)
 
-    inputs, contest = tuple(match.inputs), Contest(match.other, options)
-    job = Job(stage="alpaca", model=model, inputs=inputs, outputs=(target,), tell=tell, contest=contest)
+    job = Job(
+        stage="alpaca",
+        model=model,
+        inputs=tuple(match.inputs),
+        outputs=(target,),
+        tell=tell,
+        against=match.other,
+        options=options,
+    )
     with tracked_job(match.settings, job, at_once=True):
         metrics |= head_to_head.run(match)
     average = metrics["average"]

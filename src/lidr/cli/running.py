@@ -18,10 +18,10 @@ from lidr.errors import LidrError
 from lidr.evaluation.registry import benchmarks
 
 if TYPE_CHECKING:
-    from lidr.tracking import Job, LogMetrics
+    from lidr.tracking import Job, LiveRun
 
 # Stages that ask a model, and may be at work for days; importing MLflow takes three seconds.
-_LONG = ("generate", "translate", "train", "baseline", *(benchmark.name for benchmark in benchmarks()))
+_LONG = ("generate", "score", "translate", "train", "baseline", *(benchmark.name for benchmark in benchmarks()))
 # How many seconds a stage of `dvc repro` lasts before it logs itself; what is shorter is logged by `compare`.
 _AT_ONCE = 30.0
 # What DVC sets for the stages that it runs, and `mlflow run` for its commands.
@@ -29,42 +29,42 @@ _DVC_STAGE, _OUTER_RUN = "DVC_STAGE", "MLFLOW_RUN_ID"
 
 
 @contextmanager
-def tracked(settings: config.Settings, stage: str, model: str | None) -> Iterator[LogMetrics]:
-    """Run a stage as the only process at work on its output, and log it; yields a function that logs while it works.
+def tracked(settings: config.Settings, stage: str, model: str | None) -> Iterator[LiveRun]:
+    """Run a stage as the only process at work on its output, and log it; yields what logs while it works.
 
     `train` is logged live, and so is every long stage where system metrics are asked for; `compare`, the last stage,
     logs all that came before it as well.
     """
-    with tracked_job(settings, runs.job(settings, stage, model), live=stage == "train") as log:
-        yield log
+    with tracked_job(settings, runs.job(settings, stage, model)) as live:
+        yield live
 
 
 @contextmanager
-def tracked_job(settings: config.Settings, job: Job, live: bool = False, at_once: bool = False) -> Iterator[LogMetrics]:
+def tracked_job(settings: config.Settings, job: Job, at_once: bool = False) -> Iterator[LiveRun]:
     """The same for any job; `at_once` logs it at its end, however short it was."""
     from lidr import tracking
     from lidr.locks import alone
 
     # Libraries that the stage uses must not log to that run by themselves.
     outer = os.environ.pop(_OUTER_RUN, None)
-    live = live or (settings.tracking.system_metrics and job.stage in _LONG)
+    is_live = job.stage == "train" or (settings.tracking.system_metrics and job.stage in _LONG)
+    by_hand = _DVC_STAGE not in os.environ and (outer is not None or job.stage in _LONG)
     begun = time.monotonic()
     with alone(job.outputs[0]):
-        if live:
-            with tracking.live_run(settings, job, outer) as log:
-                yield log
+        if is_live:
+            with tracking.live_run(settings, job, outer) as live:
+                yield live
         else:
-            yield lambda metrics, step: None
+            yield tracking.LiveRun()
         if tracking.is_off():
             return
-        by_hand = _DVC_STAGE not in os.environ and (outer is not None or job.stage in _LONG)
         try:
             if job.stage == "compare":
                 runs.sync(settings, job, outer)
-            elif live or at_once or by_hand or time.monotonic() - begun > _AT_ONCE:
+            elif is_live or at_once or by_hand or time.monotonic() - begun > _AT_ONCE:
                 tracking.sync(settings, [job], outer)
         except LidrError as error:
-            remedy = f"`{runs.command(job)}` logs it again" if job.contest else "`lidr track` logs it later"
+            remedy = f"`{job.command}` logs it again" if job.against else "`lidr track` logs it later"
             tracking.warn(error, remedy)
 
 

@@ -22,6 +22,7 @@ from lidr import config, paths
 from lidr.evaluation.registry import Benchmark, Metrics, benchmark_of, benchmarks
 from lidr.records import Drop, Pair, Prompt, PromptKind, Response, Translation
 from lidr.records.jsonl import read_json, read_rows
+from lidr.records.samples import read_scores
 
 if TYPE_CHECKING:
     from lidr.tracking import Job, StageRun, Synced
@@ -55,7 +56,7 @@ def jobs_of(settings: config.Settings) -> Iterator[Job]:
     """All stages of the pipeline, in an order in which they can run."""
     yield job(settings, "base", paths.BASE)
     for iteration in settings.iterations:
-        for stage in ("prompts", "generate", "translate", "pairs", "train", "audit"):
+        for stage in ("prompts", "generate", "score", "translate", "pairs", "train", "audit"):
             yield job(settings, stage, iteration)
     yield job(settings, "baseline", settings.baseline.model)
     yield from (job(settings, benchmark.name, model) for benchmark in benchmarks() for model in settings.models)
@@ -67,18 +68,13 @@ def name(job: Job) -> str:
     return job.stage if job.stage in WHOLE else f"{job.stage}@{job.model}"
 
 
-def command(job: Job) -> str:
-    """What the user typed."""
-    return " ".join(filter(None, ("lidr", job.stage, job.model, job.contest.options if job.contest else None)))
-
-
 def by_language(metrics: Metrics) -> dict[str, float]:
     return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
 
 
 def _files(settings: config.Settings, stage: str, model: str) -> tuple[list[Path], list[Path]]:
     """What the stage reads of the pipeline's data, and what it writes."""
-    if stage in ("generate", "translate", "train"):
+    if stage in ("generate", "score", "translate", "train"):
         previous = paths.model(settings.iteration(model).previous)
     match stage:
         case "base":
@@ -87,10 +83,12 @@ def _files(settings: config.Settings, stage: str, model: str) -> tuple[list[Path
             return [], [paths.prompts(model)]
         case "generate":
             return [paths.prompts(model), previous], [paths.responses(model)]
+        case "score":
+            return [paths.prompts(model), paths.responses(model), previous], [paths.scores(model)]
         case "translate":
             return [paths.responses(model), previous], [paths.translations(model)]
         case "pairs":
-            inputs = [paths.prompts(model), paths.responses(model), paths.translations(model)]
+            inputs = [paths.prompts(model), paths.responses(model), paths.translations(model), paths.scores(model)]
             return inputs, [paths.pairs(model)]
         case "train":
             return [paths.pairs(model), previous], [paths.model(model)]
@@ -130,10 +128,16 @@ def _generate(settings: config.Settings, iteration: str, run: StageRun) -> None:
     run.log_metrics({f"{reason}/{lang}": count for (reason, lang), count in ended.items()})
 
 
+def _score(settings: config.Settings, iteration: str, run: StageRun) -> None:
+    files = [paths.score_file(iteration, lang) for lang in settings.all_languages]
+    rows = [row for file in files for scores in read_scores(file).values() for row in scores]
+    run.log_metrics({"scores": len(rows), "unscored": sum(row.reward is None for row in rows)})
+
+
 def _translate(settings: config.Settings, iteration: str, run: StageRun) -> None:
     total, unparsed = 0, Counter[str]()
     for path in sorted(paths.translations(iteration).glob("*.jsonl")):
-        rows = list(read_rows(path, Translation))
+        rows = list(read_rows(path, Translation)) if path.stat().st_size else []
         total += len(rows)
         unparsed[f"unparsed/{path.stem}"] = sum(row.text is None for row in rows)
     run.log_metrics(unparsed | {"translations": total})
@@ -201,6 +205,7 @@ _TELL: dict[str, Callable[..., None]] = {
     "base": _base,
     "prompts": _prompts,
     "generate": _generate,
+    "score": _score,
     "translate": _translate,
     "pairs": _pairs,
     "train": _train,

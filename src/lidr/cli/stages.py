@@ -76,6 +76,24 @@ def generate(iteration: str) -> None:
 
 @main.command()
 @click.argument("iteration")
+def score(iteration: str) -> None:
+    """Score the samples by the log-ratio of the model and its reference, where `pairs.rule` compares scores."""
+    from lidr.generation import score as stage
+
+    settings = config.load()
+    settings.iteration(iteration)
+    with tracked(settings, "score", iteration):
+        scored = stage.run(settings, iteration)
+    if scored is None:
+        click.echo(f"score {iteration}: the rule {settings.pairs.rule!r} compares no scores")
+        return
+    click.echo(f"score {iteration}: {scored.rows:,} answers by {scored.policy} against {scored.reference}")
+    if scored.unscored:
+        click.echo(f"  {scored.unscored:,} do not fit a model's context or the device's memory, and have no score")
+
+
+@main.command()
+@click.argument("iteration")
 def translate(iteration: str) -> None:
     """Translate the model's own answers, from the dominant language and back."""
     from lidr.generation import translate as stage
@@ -101,8 +119,7 @@ def pairs(iteration: str) -> None:
     settings.iteration(iteration)
     with tracked(settings, "pairs", iteration):
         counts = stage.run(settings, iteration)
-    made, drops = counts.pairs, counts.drops.total()
-    directions = 2 * len(settings.languages)
+    made, drops, directions = counts.pairs, counts.drops.total(), counts.directions
     count = (made + drops) // directions
     click.echo(f"pairs {iteration}: {made:,} pairs + {drops:,} drops = {count:,} prompts x {directions} directions")
     if drops:
@@ -116,8 +133,9 @@ def train(iteration: str) -> None:
     from lidr.training import stage
 
     settings = config.load()
-    with tracked(settings, "train", iteration) as log:
-        trained = stage.run(settings, iteration, log)
+    with tracked(settings, "train", iteration) as live:
+        trained = stage.run(settings, iteration, live.log)
+        live.tag("lidr.rows", trained.rows)
     first, last = trained.first, trained.last
     held_out = "none held out"
     if trained.eval_pairs:

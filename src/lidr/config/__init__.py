@@ -22,13 +22,15 @@ from lidr.config.blocks import (
     Iteration,
     Pairs,
     Prompts,
+    Score,
     Tracking,
     Train,
     Translate,
+    TranslationServer,
     flatten,
     iteration_number,
 )
-from lidr.config.engines import Engine, Ray, Server, Vllm
+from lidr.config.engines import Engine
 from lidr.config.evaluation import Baseline, Generative, Judge, LabJudge, LocalJudge, OpenAIJudge
 from lidr.config.reading import load, settings_type
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
@@ -58,13 +60,12 @@ __all__ = [
     "OpenAIJudge",
     "Pairs",
     "Prompts",
-    "Ray",
-    "Server",
+    "Score",
     "Settings",
     "Tracking",
     "Train",
     "Translate",
-    "Vllm",
+    "TranslationServer",
     "flatten",
     "iteration_number",
     "load",

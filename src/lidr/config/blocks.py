@@ -46,7 +46,9 @@ class Base(Section, frozen=True):
 
     `quantization` are BitsAndBytesConfig's keys, with which the base is loaded wherever it is (config/quantization.py).
     `template` has arguments of the model's chat template, such as `enable_thinking: false`, and `date` the day that
-    stands in the prompts of templates that ask for today's.
+    stands in the prompts of templates that ask for today's. `reference` is the model that m0 is scored against where
+    `pairs.rule` needs one: `lab`, or a folder in data/sources with a checkpoint of the same architecture and tokenizer,
+    such as the one before preference tuning.
     """
 
     model: str
@@ -55,6 +57,7 @@ class Base(Section, frozen=True):
     template: dict[str, Any] = msgspec.field(default_factory=dict)
     date: date = DATE
     quantization: dict[str, Any] | None = None
+    reference: str | None = None
 
 
 class Fields(Section, frozen=True):
@@ -95,29 +98,75 @@ class Prompts(Section, frozen=True):
 
 
 class Generate(Section, frozen=True):
-    """How a model answers the prompts; `top_k` 0 samples from all tokens, whatever the model's own default."""
+    """How a model answers the prompts; `top_k` 0 samples from all tokens, whatever the model's own default.
+
+    `samples` is how many answers a prompt gets. Rules that need one take the first.
+    """
 
     max_new_tokens: Count
     temperature: NotNegative = 0.0
     top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
     repetition_penalty: Positive = 1.0
     top_k: WholeNumber = 0
+    samples: Count = 1
+
+
+class TranslationServer(Section, frozen=True):
+    """A model behind an OpenAI-compatible endpoint; its key is LIDR_TRANSLATOR_KEY, or OPENAI_API_KEY for OpenAI's.
+
+    `takes: vllm` is for servers that go on with a begun turn and know a repetition penalty.
+    """
+
+    endpoint: str
+    model: str
+    takes: Literal["openai", "vllm"] = "openai"
+    concurrency: Count = 32
+    retries: WholeNumber = 5
+    timeout_seconds: Positive = 600.0
 
 
 class Translate(Section, frozen=True):
-    """How a model translates its own answers; always greedy."""
+    """How answers are translated; always greedy.
+
+    `model` is null for the model itself, as in the paper, the folder of another one in data/sources, or a server.
+    """
 
     max_new_tokens: Count
+    model: str | TranslationServer | None = None
     wording: str = "v1"
     repetition_penalty: Positive = 1.0
     round_trip: WholeNumber = 25
 
 
-class Pairs(Section, frozen=True):
-    """Which pairs are dropped beyond those that cannot be made."""
+class Score(Section, frozen=True):
+    """How samples are scored, where `pairs.rule` compares scores (generation/score.py).
 
-    drop_repeated: bool = True
-    drop_off_target: bool = False
+    `reference` is the model that the log-ratio is against, after m1: the `first` one, which is `base.reference`, or the
+    `previous` one, M_t-1 for M_t. A batch has at most `tokens_per_batch` tokens, padded.
+    """
+
+    wording: str = "v1"
+    tokens_per_batch: Count = 16384
+    reference: Literal["first", "previous"] = "first"
+
+
+class Pairs(Section, frozen=True):
+    """How pairs are made (`rule`: pairs/rules.py), and which are dropped (`filters`: pairs/filters.py).
+
+    A filter is its name, or a mapping of its name and options: `{name: length_ratio, most: 1.5}`. A prompt gives
+    `dominant_per_prompt` pairs in the dominant language at most; null: all that there are.
+    """
+
+    rule: str = "imbalance"
+    directions: Literal["both", "dominant", "others"] = "both"
+    dominant_per_prompt: Count | None = None
+    filters: tuple[str | dict[str, Any], ...] = ("identical", "repeated")
+
+    def reads(self, what: Literal["translations", "scores"]) -> bool:
+        """Whether the rule makes its pairs of these; where it does not, their stage has nothing to do."""
+        from lidr.pairs.rules import RULES
+
+        return what in RULES[self.rule].reads
 
 
 class Train(Section, frozen=True):
@@ -191,6 +240,7 @@ class Settings(Section, frozen=True):
     generate: Generate
     translate: Translate
     train: Train
+    score: Score = Score()
     pairs: Pairs = Pairs()
     baseline: Baseline = Baseline()
     audit: Audit = Audit()
@@ -215,6 +265,12 @@ class Settings(Section, frozen=True):
     def block(self, kind: type[Block]) -> Block:
         """The block of a benchmark by its class."""
         return next(block for block in self.benchmarks.values() if isinstance(block, kind))
+
+    @property
+    def translation_is_begun(self) -> bool:
+        """Whether who translates goes on with a turn that holds the opening tag."""
+        model = self.translate.model
+        return model.takes == "vllm" if isinstance(model, TranslationServer) else self.engine.continues_turns
 
     def iteration(self, name: str) -> Iteration:
         """The iteration's block; raises InputError where there is none."""

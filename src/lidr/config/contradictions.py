@@ -14,19 +14,18 @@ import msgspec
 from lidr import paths
 from lidr.config import quantization
 from lidr.config.blocks import Prompts, Settings, Train, flatten, iteration_number
-from lidr.config.engines import Ray, Server, Vllm
 from lidr.config.explanations import explain
 from lidr.config.section import GENERATOR, HUB, LAB, RULE, Problem, address_problems
 from lidr.errors import InputError
 from lidr.records.languages import locale
-from lidr.records.prompt_templates import ANSWER_LANGUAGE, TRANSLATION
+from lidr.records.prompt_templates import ANSWER_LANGUAGE, TRANSLATION, UNDER_DOMINANT
 
 
 def contradictions(settings: Settings) -> list[Problem]:
     """What no single field shows: (where, what is wrong) for each."""
     return [
         *_text_problems(settings),
-        *_engine_problems(settings),
+        *settings.engine.problems(settings),
         *_source_problems(settings),
         *_quantization_problems(settings),
         *_prompts_problems(settings.prompts),
@@ -34,8 +33,9 @@ def contradictions(settings: Settings) -> list[Problem]:
         *_benchmark_problems(settings),
         *_language_problems(settings),
         *_chain_problems(settings),
-        *_wording_problems(settings),
+        *_translate_problems(settings),
         *_train_problems(settings),
+        *_pairs_problems(settings),
     ]
 
 
@@ -48,59 +48,6 @@ def _text_problems(settings: Settings) -> list[Problem]:
     ]
 
 
-_ENGINE_NEEDS = {
-    "transformers": ("dtype", "tokens_per_batch"),
-    "vllm": ("dtype", "tokens_per_batch", "vllm"),
-    "openai": ("openai",),
-    "ray": ("dtype", "tokens_per_batch", "ray"),
-}
-
-
-def _engine_problems(settings: Settings) -> list[Problem]:
-    engine = settings.engine
-    problems: list[Problem] = []
-    needs = _ENGINE_NEEDS[engine.name]
-    if engine.ray is not None and engine.name == "ray":
-        needs += _ENGINE_NEEDS[engine.ray.engine]
-    for key in ("dtype", "tokens_per_batch", "vllm", "openai", "ray"):
-        is_given, is_needed = getattr(engine, key) is not None, key in needs
-        if is_needed and not is_given:
-            problems.append((("engine", key), f"the engine {engine.name!r} needs it"))
-        if is_given and not is_needed:
-            problems.append((("engine", key), f"the engine {engine.name!r} has no use for it"))
-    if engine.processes is not None and engine.name != "transformers":
-        problems.append((("engine", "processes"), f"the engine {engine.name!r} has no use for it"))
-    if problems:
-        return problems
-    if engine.ray is not None:
-        return _ray_problems(engine.ray, engine.vllm)
-    return [] if engine.openai is None else _server_problems(settings, engine.openai)
-
-
-def _ray_problems(ray: Ray, vllm: Vllm | None) -> list[Problem]:
-    if vllm is not None and ray.gpus_per_worker not in (0, vllm.tensor_parallel):
-        reason = f"engine.vllm.tensor_parallel is {vllm.tensor_parallel}; as many are expected, or 0 without GPUs"
-        return [(("engine", "ray", "gpus_per_worker"), reason)]
-    return []
-
-
-def _server_problems(settings: Settings, server: Server) -> list[Problem]:
-    problems = address_problems(("engine", "openai", "endpoint"), server.endpoint)
-    if set(server.models) != set(settings.models):
-        expected = ", ".join(settings.models)
-        reason = f"the server's name of each model of this file is expected: of {expected}"
-        problems.append((("engine", "openai", "models"), reason))
-    for block in ("generate", "translate", *settings.generative):
-        if server.takes == "openai" and getattr(settings, block).repetition_penalty != 1:
-            reason = "only a server that takes what vLLM's does knows a repetition penalty (engine.openai.takes)"
-            problems.append(((block, "repetition_penalty"), reason))
-    if server.takes == "openai" and settings.generate.top_k:
-        problems.append(
-            (("generate", "top_k"), "only a server that takes what vLLM's does knows it (engine.openai.takes)")
-        )
-    return problems
-
-
 def _source_problems(settings: Settings) -> list[Problem]:
     """Files that a stage reads must lie in data/sources, on which dvc.yaml depends, or a change would not rerun it."""
     base, prompts = settings.base, settings.prompts
@@ -109,6 +56,7 @@ def _source_problems(settings: Settings) -> list[Problem]:
         ("prompts", "translation_requests"): prompts.translation_requests,
         **{(name, "source"): block.source for name, block in settings.generative.items()},
         ("baseline", "source"): settings.baseline.source if settings.baseline.is_published else None,
+        ("base", "reference"): base.reference,
     }
     problems: list[Problem] = [
         (where, f"{path!r} lies outside of {paths.SOURCES}, where DVC would miss changes")
@@ -151,9 +99,9 @@ def _quantization_problems(settings: Settings) -> list[Problem]:
     values, where = settings.base.quantization, ("base", "quantization")
     if values is None:
         return []
-    engine = settings.engine.ray.engine if settings.engine.ray else settings.engine.name
-    if engine != "transformers":
-        reason = f"the engine {engine!r} would compute with other weights than these; transformers is expected"
+    engine = settings.engine.here or settings.engine
+    if engine.name != "transformers":
+        reason = f"the engine {engine.name!r} would compute with other weights than these; transformers is expected"
         return [(where, reason)]
     return [((*where, key) if key else where, reason) for key, reason in quantization.problems(values)]
 
@@ -218,11 +166,53 @@ def _chain_problems(settings: Settings) -> list[Problem]:
     return problems
 
 
-def _wording_problems(settings: Settings) -> list[Problem]:
-    version = settings.translate.wording
-    if version in TRANSLATION:
-        return []
-    return [(("translate", "wording"), f"{version!r} is no version of the wording; there are {', '.join(TRANSLATION)}")]
+def _translate_problems(settings: Settings) -> list[Problem]:
+    version, model, problems = settings.translate.wording, settings.translate.model, list[Problem]()
+    if version not in TRANSLATION:
+        reason = f"{version!r} is no version of the wording; there are {', '.join(TRANSLATION)}"
+        problems.append((("translate", "wording"), reason))
+    if isinstance(model, str):
+        if not _is_within(model, paths.SOURCES):
+            reason = f"{model!r} lies outside of {paths.SOURCES}, where DVC would miss changes"
+            problems.append((("translate", "model"), reason))
+        if settings.engine.here is None:
+            reason = f"a folder needs an engine on this machine, not {settings.engine.name!r}"
+            problems.append((("translate", "model"), reason))
+    elif model is not None:
+        problems += address_problems(("translate", "model", "endpoint"), model.endpoint)
+        if model.takes == "openai" and settings.translate.repetition_penalty != 1:
+            reason = "only a server that takes what vLLM's does knows it (translate.model.takes)"
+            problems.append((("translate", "repetition_penalty"), reason))
+    return problems
+
+
+def _pairs_problems(settings: Settings) -> list[Problem]:
+    # The registries say which names there are.
+    from lidr.pairs.filters import problem
+    from lidr.pairs.rules import RULES
+
+    pairs, generate = settings.pairs, settings.generate
+    if pairs.rule not in RULES:
+        return [(("pairs", "rule"), f"{pairs.rule!r} is no rule; there are {', '.join(RULES)}")]
+    problems: list[Problem] = []
+    if reason := problem(pairs.filters):
+        problems.append((("pairs", "filters"), reason))
+    if generate.samples > 1 and not generate.temperature:
+        problems.append((("generate", "temperature"), "above 0 is expected: greedy samples are all the same answer"))
+    if settings.score.wording not in UNDER_DOMINANT:
+        reason = f"{settings.score.wording!r} is no version of the wording; there are {', '.join(UNDER_DOMINANT)}"
+        problems.append((("score", "wording"), reason))
+    if not pairs.reads("scores"):
+        return problems
+    if generate.samples < 2:
+        problems.append((("generate", "samples"), f"2 or more are expected: {pairs.rule!r} compares them"))
+    if settings.base.reference is None:
+        reason = f"the model that m0 is scored against is expected, for {pairs.rule!r} compares scores"
+        problems.append((("base", "reference"), reason))
+    if settings.engine.here is None:
+        reason = f"{pairs.rule!r} scores answers by models on this machine, not {settings.engine.name!r}"
+        problems.append((("engine", "name"), reason))
+    return problems
 
 
 def _train_problems(settings: Settings) -> list[Problem]:

@@ -1,70 +1,80 @@
-"""The block `engine` of params.yaml, and those of the engines within it.
+"""The block `engine` of params.yaml: what all engines have, and the union of their own settings by `name`.
 
-engine: {name: vllm, dtype: bfloat16, tokens_per_batch: 16384, vllm: {tensor_parallel: 2}}
+engine: {name: transformers, device: auto, dtype: float32, tokens_per_batch: 16384, rows_per_shard: 1000}
+
+Each engine's settings are a class in `lidr/engines/settings`; every module there is a part of the union by itself.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union
 
-from msgspec import Meta
+from lidr.config.section import Count, Problem, Section
 
-from lidr.config.section import Count, ModelName, Positive, Section, WholeNumber
+if TYPE_CHECKING:
+    from lidr.config.blocks import Settings
 
-
-class Vllm(Section, frozen=True):
-    """What the engine `vllm` needs beside the common values.
-
-    `batch_invariant` makes its kernels give a row the same bits in any batch, where the device has such kernels.
-    """
-
-    tensor_parallel: Count = 1
-    memory_share: Annotated[float, Meta(gt=0, le=1)] = 0.9
-    sequences: Count = 256
-    context: Count | None = None
-    prefix_caching: bool = True
-    eager: bool = False
-    batch_invariant: bool = False
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
-class Server(Section, frozen=True):
-    """What the engine `openai` needs: a server, and by which name it knows each model of this file."""
-
-    endpoint: str
-    models: dict[ModelName, str]
-    takes: Literal["openai", "vllm"] = "vllm"
-    concurrency: Count = 32
-    retries: WholeNumber = 5
-    timeout_seconds: Positive = 600.0
-
-
-class Ray(Section, frozen=True):
-    """What the engine `ray` needs: the engine that each worker holds, and where the workers are."""
-
-    engine: Literal["transformers", "vllm"]
-    workers: Count
-    address: str | None = None
-    gpus_per_worker: WholeNumber = 1
-    rows_per_task: Count = 200
-
-
-class Engine(Section, frozen=True):
+class EngineSettings(Section, frozen=True, kw_only=True, tag_field="name"):
     """What generates text, for all stages that do.
 
-    `device` is training's as well. What an engine has no use for is null, and the block of another engine is left out.
+    `device` is training's as well. A stage that is killed goes on from its last whole shard of `rows_per_shard`.
     """
 
-    name: Literal["transformers", "vllm", "openai", "ray"]
+    # The library that it needs and the extra of lidr's that installs it.
+    library: ClassVar[tuple[str, str] | None] = None
+
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    tokens_per_batch: Count | None = None
     rows_per_shard: Count = 1000
-    processes: Count | Literal["auto"] | None = None
-    vllm: Vllm | None = None
-    openai: Server | None = None
-    ray: Ray | None = None
+
+    @property
+    def name(self) -> str:
+        """The engine's name, as params.yaml has it."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def here(self) -> EngineSettings | None:
+        """The engine that computes with the project's own files: None where a server does."""
+        return self
+
+    @property
+    def precision(self) -> Precision:
+        """What it computes in; other models that are loaded beside it do so too."""
+        return "float32"
 
     @property
     def continues_turns(self) -> bool:
         """Whether it can go on with a turn of the assistant that is begun for it: not every server does."""
-        return self.openai is None or self.openai.takes == "vllm"
+        return True
+
+    def rows_at_once(self, longest: int) -> int:
+        """How many rows of so many tokens it writes at a time, by which `lidr plan` counts."""
+        raise NotImplementedError
+
+    def problems(self, settings: Settings) -> list[Problem]:
+        """What contradicts itself or other blocks."""
+        return []
+
+    def open(self, model: Any) -> Any:
+        """The engine (`lidr.engines.base.Engine`) with a policy; its model is loaded when it is first used."""
+        raise NotImplementedError
+
+
+def _kinds() -> tuple[type[EngineSettings], ...]:
+    """The classes of all modules in lidr/engines/settings; by name, as that package stands above this one."""
+    package = import_module("lidr.engines.settings")
+    for module in iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{module.name}")
+    return tuple(sorted(EngineSettings.__subclasses__(), key=lambda kind: str(kind.__struct_config__.tag)))
+
+
+KINDS = _kinds()
+
+if TYPE_CHECKING:
+    Engine = EngineSettings
+else:
+    Engine = Union[KINDS]  # noqa: UP007 - their number is not known here

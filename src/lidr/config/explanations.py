@@ -58,7 +58,7 @@ def _bad_iteration(document: Any) -> str:
 def _choices(kind: Any, where: Place) -> tuple[str, ...]:
     """The words that the literal at this place may be."""
     kinds = _kinds_at(kind, where)
-    return tuple(choice for one in kinds if get_origin(one) is Literal for choice in get_args(one))
+    return tuple(dict.fromkeys(choice for one in kinds if get_origin(one) is Literal for choice in get_args(one)))
 
 
 def _tags(kind: Any, where: Place) -> tuple[str, ...]:

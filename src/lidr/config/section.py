@@ -46,8 +46,7 @@ class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 def address_problems(where: Place, address: str) -> list[Problem]:
-    """What is wrong with an endpoint's address."""
-    # The address is not repeated in the message: somebody may have put a password into it.
+    """What is wrong with a server's address, which the message does not repeat: it may hold a password."""
     if re.fullmatch(r"https?://[^\s@?#]+", address):
         return []
     return [(where, "an address such as 'https://api.openai.com/v1' is expected, without user, key or query")]

@@ -119,18 +119,5 @@ def response_of(prompt: Prompt, completion: Completion) -> Response:
 
 def open_engine(settings: config.Engine, policy: Policy) -> Engine:
     """The engine that the settings name; its model is loaded when it is first used."""
-    if settings.name == "vllm":
-        from lidr.engines.vllm import VllmEngine
-
-        return VllmEngine(settings, policy)
-    if settings.name == "openai":
-        from lidr.engines.openai import OpenAIEngine
-
-        return OpenAIEngine(settings, policy)
-    if settings.name == "ray":
-        from lidr.engines.ray import RayEngine
-
-        return RayEngine(settings, policy)
-    from lidr.engines.transformers import TransformersEngine
-
-    return TransformersEngine(settings, policy)
+    engine: Engine = settings.open(policy)
+    return engine

@@ -1,6 +1,6 @@
 """The engine behind an address: any OpenAI-compatible server, such as `vllm serve`, writes the completions.
 
-    engine: {name: openai, ..., openai: {endpoint: "http://127.0.0.1:8000/v1", models: {m0: m0, m1: m1}, ...}}
+    engine: {name: openai, endpoint: "http://127.0.0.1:8000/v1", models: {m0: m0, m1: m1}, ...}
 
 The server applies the chat template and counts the tokens. What exactly runs there nobody can see from here: that it
 is this project's model is the user's word, by `models`. The key comes from the environment (LIDR_ENGINE_KEY, or
@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from threading import Event
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-from lidr import config
 from lidr.chat import reasoning
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
-from lidr.engines.endpoint import Endpoint, Passing, Rejected, in_parallel, read_key
+from lidr.engines.endpoint import Endpoint, Rejected, Usage, in_parallel, read_key
+from lidr.engines.settings.openai import OpenAI
 from lidr.errors import LidrError
 from lidr.models.policy import Policy
 from lidr.records import FinishReason
 from lidr.records.prompt_templates import Conversation
-
-KEY_VARIABLE = "LIDR_ENGINE_KEY"
 
 # What servers say of a prompt that is too long for the model, with status 400, and how many tokens it has.
 _TOO_LONG = re.compile(r"context[ _]length|context window|maximum (model|input) length|too many tokens", re.IGNORECASE)
@@ -48,31 +46,24 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class Usage(msgspec.Struct):
-    prompt_tokens: int
-    completion_tokens: int
-
-
 class Body(msgspec.Struct):
     """What is read of a chat completion."""
 
-    choices: list[Choice]
+    choices: Annotated[list[Choice], Meta(min_length=1)]
     usage: Usage
 
 
 class OpenAIEngine:
     """See `lidr.engines.base.Engine` for the contract."""
 
-    def __init__(self, settings: config.Engine, model: Policy) -> None:
-        server = settings.openai
-        assert server is not None
-        if model.name not in server.models:
-            raise LidrError(f"engine.openai.models names no {model.name!r}: the server's name of it is expected")
-        self.settings = server
+    def __init__(self, settings: OpenAI, model: Policy) -> None:
+        if model.name not in settings.models:
+            raise LidrError(f"engine.models names no {model.name!r}: the server's name of it is expected")
+        self.settings = settings
         self.continues_turns = settings.continues_turns
         self._end_ids = list(model.end_ids)
-        self._name = server.models[model.name]
-        self.fingerprint = fingerprint_of(model, "openai", server.endpoint, self._name, server.takes)
+        self._name = settings.models[model.name]
+        self.fingerprint = fingerprint_of(model, "openai", settings.endpoint, self._name, settings.takes)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order, several at a time."""
@@ -81,12 +72,11 @@ class OpenAIEngine:
         server = self._server()
         completions: dict[int, Completion] = {}
 
-        def complete(request: Request, stop: Event) -> Completion:
+        def complete(request: Request) -> Completion:
             try:
-                body = server.complete(self._body(request, sampling), _read_body, stop)
+                return _completion(request.id, server.complete(self._body(request, sampling), Body))
             except Rejected as error:
                 return _refusal(request.id, error)
-            return _completion(request.id, body)
 
         def take(index: int, completion: Completion) -> None:
             completions[index] = completion
@@ -104,7 +94,7 @@ class OpenAIEngine:
 
     def _server(self) -> Endpoint:
         where = self.settings
-        key = read_key(where.endpoint, KEY_VARIABLE)
+        key = read_key(where.endpoint, where.key_variable)
         who = f"the engine's server {self._name} at {where.endpoint}"
         return Endpoint(who, self._name, where.endpoint, key, where.retries, where.timeout_seconds)
 
@@ -131,18 +121,8 @@ class OpenAIEngine:
             }
         elif continued or sampling.repetition_penalty != 1:
             what = "a begun turn" if continued else "a repetition penalty"
-            raise LidrError(f"{what} is nothing that every server takes (engine.openai.takes: vllm, if this one does)")
+            raise LidrError(f"{what} is nothing that every server takes (takes: vllm, if this one does)")
         return body
-
-
-def _read_body(text: bytes) -> Body:
-    try:
-        body = msgspec.json.decode(text, type=Body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Passing(f"not a chat completion with token counts: {error}") from None
-    if not body.choices:
-        raise Passing("not a chat completion: it holds no choice")
-    return body
 
 
 def _completion(request_id: str, body: Body) -> Completion:

@@ -1,6 +1,6 @@
 """The engine on Ray: requests go in parts to workers, on this machine or a cluster's, that hold another engine each.
 
-    engine: {name: ray, ..., ray: {engine: transformers, workers: 2, rows_per_task: 200, ...}}
+    engine: {name: ray, workers: 2, rows_per_task: 200, engine: {name: transformers, dtype: float32}, ...}
 
 A worker is a Ray actor that lives until `close`. Ray Data would end its actors with every call, and each shard would
 load the model anew; parts that wait, a worker that died and its part done again are plain Ray's as well. A part is
@@ -21,8 +21,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from lidr import config, paths
+from lidr import paths
+from lidr.config.engines import EngineSettings
 from lidr.engines.base import Completion, Engine, Progress, Request, Sampling, fingerprint_of, open_engine
+from lidr.engines.settings.ray import Ray
 from lidr.errors import InputError, LidrError
 from lidr.models import policy
 from lidr.records.prompt_templates import Conversation
@@ -48,10 +50,9 @@ class RayEngine:
 
     continues_turns = True
 
-    def __init__(self, settings: config.Engine, model: policy.Policy) -> None:
-        assert settings.ray is not None
-        self.options = settings.ray
-        self.held = msgspec.structs.replace(settings, name=settings.ray.engine, ray=None)
+    def __init__(self, settings: Ray, model: policy.Policy) -> None:
+        self.options = settings
+        self.held = msgspec.structs.replace(settings.engine, device=settings.device)
         self.policy = _absolute(model)
         # A sample depends on the part that it is in.
         inner = open_engine(self.held, model).fingerprint
@@ -128,7 +129,7 @@ class RayEngine:
 class Worker:
     """What an actor holds: an engine, whose model is loaded with the first part."""
 
-    def __init__(self, settings: config.Engine, model: policy.Policy) -> None:
+    def __init__(self, settings: EngineSettings, model: policy.Policy) -> None:
         self.settings, self.policy = settings, model
         self.engine: Engine | None = None
 
@@ -160,7 +161,7 @@ class _Connection:
     def __init__(self) -> None:
         self.users, self.folder = 0, ""
 
-    def take(self, options: config.Ray) -> Any:
+    def take(self, options: Ray) -> Any:
         """The module `ray`, connected. Raises LidrError where it is missing or cannot connect, or has too few GPUs."""
         ray = _import(options)
         if not self.users:
@@ -169,7 +170,7 @@ class _Connection:
         wanted, there = options.workers * options.gpus_per_worker, ray.cluster_resources().get("GPU", 0)
         if there < wanted:
             self.release()
-            raise LidrError(f"Ray has {there:g} GPUs; {wanted} are expected (engine.ray.workers x gpus_per_worker)")
+            raise LidrError(f"Ray has {there:g} GPUs; {wanted} are expected (engine.workers x gpus_per_worker)")
         return ray
 
     def release(self) -> None:
@@ -181,7 +182,7 @@ class _Connection:
             ray.shutdown()
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _connect(self, ray: Any, options: config.Ray) -> None:
+    def _connect(self, ray: Any, options: Ray) -> None:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         if options.address is not None:
             try:
@@ -209,7 +210,7 @@ class _Connection:
 _CONNECTION = _Connection()
 
 
-def _import(options: config.Ray) -> Any:
+def _import(options: Ray) -> Any:
     os.environ.update(NO_STATISTICS)
     if options.address is None:
         os.environ.update(ON_LOOPBACK)

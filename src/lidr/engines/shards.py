@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from lidr.engines.base import Completion, Engine, Request, Sampling
+from lidr.engines.base import Completion, Engine, Progress, Request, Sampling
 from lidr.progress import bar
-from lidr.records.jsonl import read_rows, write_rows
+from lidr.records.jsonl import RecordT, read_rows, write_rows
+
+ItemT = TypeVar("ItemT")
 
 
 def generate_in_shards(
@@ -28,19 +31,31 @@ def generate_in_shards(
     `folder` holds the shards until `discard` is called, which the caller does once its own output is written.
     """
     place = folder / _key(engine, requests, sampling)
-    completions: dict[str, Completion] = {}
     with bar(description, total=len(requests), unit="row") as advance:
-        for number, start in enumerate(range(0, len(requests), rows)):
-            shard = place / f"{number:05d}.jsonl"
-            part = requests[start : start + rows]
-            if shard.exists():
-                done = list(read_rows(shard, Completion))
-                advance(len(done))
-            else:
-                done = engine.generate(part, sampling, advance)
-                write_rows(shard, done)
-            completions |= {completion.id: completion for completion in done}
-    return completions
+        completions = in_shards(
+            place, requests, rows, Completion, lambda part: engine.generate(part, sampling, advance), advance
+        )
+        return {completion.id: completion for completion in completions}
+
+
+def in_shards(
+    place: Path,
+    items: Sequence[ItemT],
+    rows: int,
+    record: type[RecordT],
+    work: Callable[[Sequence[ItemT]], list[RecordT]],
+    advance: Progress,
+) -> Iterator[RecordT]:
+    """One record for each item, in order: `work` makes those of a shard of `rows` items, unless `place` has it."""
+    for number, start in enumerate(range(0, len(items), rows)):
+        shard = place / f"{number:05d}.jsonl"
+        if shard.exists():
+            done = list(read_rows(shard, record))
+            advance(len(done))
+        else:
+            done = work(items[start : start + rows])
+            write_rows(shard, done)
+        yield from done
 
 
 def discard(folder: Path) -> None:

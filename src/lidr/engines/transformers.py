@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from lidr import config
 from lidr.chat import Chat, open_chat
 from lidr.engines import workers
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
+from lidr.engines.settings.transformers import Transformers
 from lidr.models import policy
 from lidr.records import FinishReason
 from lidr.records.prompt_templates import Conversation
@@ -53,13 +53,12 @@ class TransformersEngine:
 
     continues_turns = True
 
-    def __init__(self, settings: config.Engine, model: policy.Policy) -> None:
-        assert settings.dtype and settings.tokens_per_batch
-        self.settings, self.dtype, self.tokens_per_batch = settings, settings.dtype, settings.tokens_per_batch
-        self.policy = model
-        self.fingerprint = fingerprint_of(model, "transformers", settings.dtype)
+    def __init__(self, settings: Transformers, model: policy.Policy) -> None:
+        self.settings, self.policy = settings, model
+        # A sample depends on the batch that it is in, and in half precision so does every answer.
+        self.fingerprint = fingerprint_of(model, "transformers", settings.dtype, str(settings.tokens_per_batch))
         # Lowered for good where the device's memory turns out to be too small.
-        self._budget = self.tokens_per_batch
+        self._budget = settings.tokens_per_batch
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
@@ -105,7 +104,7 @@ class TransformersEngine:
         import torch
         from transformers import GenerationConfig
 
-        dtype = getattr(torch, self.dtype)
+        dtype = getattr(torch, self.settings.dtype)
         model = policy.load_for_generation(self.policy, dtype, policy.pick_device(self.settings.device))
         # A request says how it is sampled; defaults that the model was published with would be added in silence.
         model.generation_config = GenerationConfig(

@@ -1,6 +1,6 @@
 """The engine on vLLM: the fast one, for one or more GPUs of a machine.
 
-    engine: {name: vllm, dtype: bfloat16, tokens_per_batch: 16384, ..., vllm: {tensor_parallel: 2, ...}}
+    engine: {name: vllm, vllm: {dtype: bfloat16, tensor_parallel_size: 2, ...}, ...}
 
 Prompts go to vLLM as the token ids that the transformers engine makes of them; the adapter goes along as a LoRA, not
 merged, so half precision loses nothing. `vllm` is imported here only, once a model is needed.
@@ -14,9 +14,9 @@ from functools import cache, partial
 from io import StringIO
 from typing import Any
 
-from lidr import config
 from lidr.chat import Chat, open_chat
 from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
+from lidr.engines.settings.vllm import Vllm
 from lidr.errors import InputError, LidrError
 from lidr.models import policy
 from lidr.records import FinishReason
@@ -40,11 +40,9 @@ class VllmEngine:
 
     continues_turns = True
 
-    def __init__(self, settings: config.Engine, model: policy.Policy) -> None:
-        assert settings.vllm is not None
-        self.settings, self.options = settings, settings.vllm
-        self.policy = model
-        self.fingerprint = fingerprint_of(model, "vllm", str(settings.dtype))
+    def __init__(self, settings: Vllm, model: policy.Policy) -> None:
+        self.settings, self.policy = settings, model
+        self.fingerprint = fingerprint_of(model, "vllm", settings.fingerprint())
         self._loaded: _Loaded | None = None
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
@@ -89,7 +87,7 @@ class VllmEngine:
 
     def _model(self) -> _Loaded:
         if self._loaded is None:
-            self._loaded = _Loaded(self.settings, self.options, self.policy)
+            self._loaded = _Loaded(self.settings, self.policy)
         return self._loaded
 
     def _parameters(self, request_id: str, sampling: Sampling) -> Any:
@@ -110,11 +108,11 @@ class VllmEngine:
 class _Loaded:
     """A model in vLLM, with what is needed to talk to it."""
 
-    def __init__(self, settings: config.Engine, options: config.Vllm, model: policy.Policy) -> None:
+    def __init__(self, settings: Vllm, model: policy.Policy) -> None:
         _check_precision(settings, model)
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        if options.batch_invariant:
+        if settings.batch_invariant:
             os.environ["VLLM_BATCH_INVARIANT"] = "1"
         try:
             from vllm import LLM
@@ -125,22 +123,18 @@ class _Loaded:
             ) from error
 
         self.chat = open_chat(model)
-        self.llm = LLM(
-            model=str(model.base),
-            dtype=settings.dtype,
-            tensor_parallel_size=options.tensor_parallel,
-            gpu_memory_utilization=options.memory_share,
-            max_model_len=options.context,
-            max_num_seqs=options.sequences,
-            max_num_batched_tokens=settings.tokens_per_batch,
-            enable_prefix_caching=options.prefix_caching,
-            enforce_eager=options.eager,
-            trust_remote_code=model.trust_remote_code,
-            load_format="safetensors",
-            # A request says how it is sampled; the model's own generation config changes nothing.
-            generation_config="vllm",
-            **_room_for(model),
-        )
+        try:
+            self.llm = LLM(
+                model=str(model.base),
+                trust_remote_code=model.trust_remote_code,
+                load_format="safetensors",
+                # A request says how it is sampled; the model's own generation config changes nothing.
+                generation_config="vllm",
+                **settings.options,
+                **_room_for(model),
+            )
+        except (TypeError, ValueError) as error:  # pydantic's errors of single values are ValueErrors
+            raise LidrError(f"vLLM does not start with engine.vllm as it is: {' '.join(str(error).split())}") from error
         self.context = int(self.llm.model_config.max_model_len)
         self.adapter = _adapter(model)
 
@@ -161,12 +155,12 @@ class _Loaded:
         cleanup_dist_env_and_memory()
 
 
-def _check_precision(settings: config.Engine, model: policy.Policy) -> None:
+def _check_precision(settings: Vllm, model: policy.Policy) -> None:
     """vLLM's kernels for LoRA on CUDA compute in half precision only."""
     on_cuda = settings.device != "cpu" and policy.pick_device(settings.device) == "cuda"
-    if model.adapter is not None and settings.dtype == "float32" and on_cuda:
+    if model.adapter is not None and settings.precision == "float32" and on_cuda:
         raise LidrError(
-            "vLLM cannot put an adapter on a float32 model on CUDA; set engine.dtype to bfloat16, "
+            "vLLM cannot put an adapter on a float32 model on CUDA; set dtype in engine.vllm to bfloat16, "
             "or engine.name to transformers"
         )
 

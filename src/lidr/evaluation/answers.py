@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from statistics import fmean
 from typing import Any, Literal
@@ -18,8 +18,12 @@ from lidr.engines.shards import discard, generate_in_shards
 from lidr.evaluation.registry import AVERAGE, Benchmark, Metrics
 from lidr.models.policy import Policy
 from lidr.records import Prompt, Record
+from lidr.records.code_switching import Sentences
 from lidr.records.jsonl import write_json, write_rows
 from lidr.records.prompt_templates import prompt_conversation
+
+# Beside the share `code_switching`: the sentences that it is a share of, and answers in which none was judged.
+SENTENCE_COUNTS = ("code_switching_sentences", "code_switching_abstained")
 
 
 def lab_items(
@@ -83,7 +87,8 @@ def summarise(
 ) -> Metrics:
     """The level with its interval, `more` figures of the rows, the shares of what is counted, and n; by place.
 
-    Their plain averages stand under `average`, without an interval: `lidr compare` has one, which knows the items.
+    Their plain averages, and the sums of counts, stand under `average`, without an interval: `lidr compare` has one,
+    which knows the items.
     """
     by_place: dict[str, list[Any]] = {}
     for row in rows:
@@ -98,9 +103,12 @@ def summarise(
             | {name: sum(map(is_counted, own)) / len(own) for name, is_counted in benchmark.counts.items()}
             | {"n": len(own)}
         )
-    names = [name for name in next(iter(metrics.values())) if name not in ("low", "high", "n")]
-    average = {name: fmean(figures[name] for figures in metrics.values()) for name in names}
-    return metrics | {AVERAGE: rounded(average | {"n": len(rows)})}
+    average: dict[str, float] = {}
+    for name in dict.fromkeys(name for figures in metrics.values() for name in figures):
+        if name not in ("low", "high"):
+            values = [figures[name] for figures in metrics.values() if name in figures]
+            average[name] = sum(values) if name in ("n", *SENTENCE_COUNTS) else fmean(values)
+    return metrics | {AVERAGE: rounded(average)}
 
 
 def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:
@@ -108,6 +116,15 @@ def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Met
     write_rows(benchmark.path(model), rows)
     write_json(benchmark.folder(model) / paths.METRICS, metrics)
     discard(paths.shards(benchmark.name, model))
+
+
+def code_switching(answers: Iterable[Sentences]) -> dict[str, float]:
+    """The share of judged sentences that are in another language, where there are any, and the counts beside it."""
+    counts = list(answers)
+    judged = sum(sentences.judged for sentences in counts)
+    share = {"code_switching": sum(sentences.other for sentences in counts) / judged} if judged else {}
+    abstained = sum(not sentences.judged for sentences in counts)
+    return share | dict(zip(SENTENCE_COUNTS, (judged, abstained), strict=True))
 
 
 def rounded(figures: dict[str, Any]) -> dict[str, float]:

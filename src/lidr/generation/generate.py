@@ -6,12 +6,16 @@ generate m1: 1,500 answers by m0 in 5 languages, 3 truncated, 0 refused
 data/m1/responses/es.jsonl:
 {"id":"lab-0","lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop","prompt_tokens":14,
  "completion_tokens":19}
+
+With `generate.samples` above 1 a prompt has as many rows, one after the other; from the second on they have "sample".
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
+
+import msgspec
 
 from lidr import config, paths
 from lidr.engines.base import Request, Sampling, open_engine, response_of
@@ -25,7 +29,7 @@ STAGE = "generate"
 
 
 def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishReason]]:
-    """Answer all prompts of the iteration; returns how the answers ended, by language."""
+    """Answer all prompts of the iteration, each `generate.samples` times; returns how they ended, by language."""
     model = policy.resolve(settings.iteration(iteration).previous)
     sampling = Sampling(
         max_new_tokens=settings.generate.max_new_tokens,
@@ -40,15 +44,24 @@ def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishRe
         for lang in settings.all_languages
         for prompt in read_by_key(paths.prompt_file(iteration, lang), Prompt).values()
     ]
-    requests = [Request(f"{p.id}:{p.lang}", prompt_conversation(p.text)) for p in prompts]
+    wanted = [(prompt, sample) for prompt in prompts for sample in range(settings.generate.samples)]
+    requests = [Request(_request_id(prompt, sample), prompt_conversation(prompt.text)) for prompt, sample in wanted]
     shards = paths.shards(STAGE, iteration)
     with closing(open_engine(settings.engine, model)) as engine:
         completions = generate_in_shards(
             engine, requests, sampling, shards, settings.engine.rows_per_shard, f"answers of {model.name}"
         )
-    responses = [response_of(prompt, completions[f"{prompt.id}:{prompt.lang}"]) for prompt in prompts]
+    responses = [
+        msgspec.structs.replace(response_of(prompt, completions[_request_id(prompt, sample)]), sample=sample)
+        for prompt, sample in wanted
+    ]
     with atomic_folder(paths.responses(iteration)) as folder:
         for lang in settings.all_languages:
             write_rows(folder / f"{lang}.jsonl", (r for r in responses if r.lang == lang))
     discard(shards)
     return {lang: Counter(r.finish_reason for r in responses if r.lang == lang) for lang in settings.all_languages}
+
+
+def _request_id(prompt: Prompt, sample: int) -> str:
+    """The first sample's is that of the one answer of a prompt: it has the same seed."""
+    return f"{prompt.id}:{prompt.lang}" + (f":{sample}" if sample else "")

@@ -1,4 +1,4 @@
-"""Stage `translate`: the model translates its own answers, the dominant ones into every language and back.
+"""Stage `translate`: the model, or another translator, translates its answers: the dominant ones into all and back.
 
     $ lidr translate m1
     translate m1: 2,400 translations in 8 directions, 12 without a closing tag
@@ -27,11 +27,12 @@ from lidr import config, paths
 from lidr.engines.base import Completion, Engine, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
 from lidr.errors import InputError
-from lidr.models import policy
+from lidr.generation.translator import RECORD, TranslatorRecord, translator
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
-from lidr.records.jsonl import atomic_folder, read_by_key, write_rows
+from lidr.records.jsonl import atomic_folder, read_by_key, write_json, write_rows
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG, translation_conversation
+from lidr.records.samples import read_samples
 
 STAGE, ROUND_TRIP = "translate", "round_trip"
 
@@ -43,19 +44,17 @@ _FENCE = re.compile(r"```[\w-]*\n(.*?)\n?```", re.DOTALL)
 
 def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Translation]]:
     """Translate all answers of the iteration; returns the translations by (source, target) language."""
-    model = policy.resolve(settings.iteration(iteration).previous)
+    by = translator(settings, iteration)
     sampling = Sampling(
         max_new_tokens=settings.translate.max_new_tokens,
         repetition_penalty=settings.translate.repetition_penalty,
         seed=settings.seed,
     )
-    wanted = {direction: list(_translatable(iteration, direction[0])) for direction in directions(settings)}
+    wanted = {direction: list(_translatable(settings, iteration, direction[0])) for direction in directions(settings)}
     shards = paths.shards(STAGE, iteration)
-    with closing(open_engine(settings.engine, model)) as engine:
+    with closing(open_engine(by.engine, by.model)) as engine:
         ask = partial(_translate, settings, engine, sampling)
-        done = ask(
-            [(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {model.name}"
-        )
+        done = ask([(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {by.name}")
         translations = {way: [done[row.id, way] for row in rows] for way, rows in wanted.items()}
         back = [
             (row, (target, source))
@@ -66,6 +65,8 @@ def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Trans
     with atomic_folder(paths.translations(iteration)) as folder:
         for (source, target), rows in translations.items():
             write_rows(folder / f"{source}-{target}.jsonl", rows)
+        if not by.is_own:
+            write_json(folder / RECORD, TranslatorRecord(by.name, engine.fingerprint))
     write_rows(paths.round_trip(iteration), returned.values())
     discard(shards)
     discard(paths.shards(ROUND_TRIP, iteration))
@@ -137,10 +138,16 @@ def _translate(
     }
 
 
-def _translatable(iteration: str, lang: str) -> Iterator[Response]:
+def _translatable(settings: config.Settings, iteration: str, lang: str) -> Iterator[Response]:
+    """The answers to be translated; none where the rule makes its pairs without translations."""
+    if not settings.pairs.reads("translations"):
+        return
     prompt_file, response_file = paths.prompt_file(iteration, lang), paths.response_file(iteration, lang)
     prompts = read_by_key(prompt_file, Prompt)
-    for number, response in enumerate(read_by_key(response_file, Response).values(), start=1):
+    rows = [row for samples in read_samples(response_file).values() for row in samples]
+    for number, response in enumerate(rows, start=1):
+        if response.sample:
+            continue
         if response.id not in prompts:
             raise InputError(f"no prompt with the id {response.id!r} in {prompt_file}", response_file, number)
         whole = response.finish_reason is FinishReason.STOP and response.text.strip()

@@ -10,15 +10,17 @@ to the iteration split, in the direction that the method uses, against the world
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lidr import config
 from lidr.engines.base import Request, Sampling
+from lidr.engines.settings.transformers import Transformers
 from lidr.engines.transformers import TransformersEngine
 from lidr.lab import source, world
 from lidr.lab.build import Settings
 from lidr.models.policy import Policy, fingerprint
+from lidr.pages import render
 from lidr.records import Prompt
 from lidr.records.jsonl import write_text
 from lidr.records.languages import english_name
@@ -44,14 +46,7 @@ def write(folder: Path) -> str:
 
 
 def _engine(folder: Path) -> TransformersEngine:
-    settings = config.Engine(
-        name="transformers",
-        device="cpu",
-        dtype="float32",
-        tokens_per_batch=16384,
-        rows_per_shard=1000,
-        processes="auto",
-    )
+    settings = Transformers(device="cpu", dtype="float32", tokens_per_batch=16384, processes="auto")
     return TransformersEngine(settings, Policy("m0", folder, None, False, fingerprint(folder)))
 
 
@@ -109,68 +104,22 @@ def _cell(interval: Interval) -> str:
 
 
 def _card(settings: Settings, folder: Path, tables: str) -> str:
-    mixture = settings.mixture
-    shape = {name: value for name, value in asdict(settings).items() if name not in ("mixture", "passes")}
-    rows = sum(one.steps for one in settings.passes) * settings.rows_per_step
-    solved = round(sum(one.solved * one.steps for one in settings.passes) * settings.rows_per_step)
-    return f"""---
-license: apache-2.0
-language: [{mixture.dominant}, {", ".join(mixture.others)}]
----
-# The lab's base model
-
-A Llama of {_parameters(folder):,} parameters, trained from nothing by `lidr lab build` on the lab's world: ten kinds
-of small tasks in {len(mixture.others) + 1} languages. It is an honest, tiny case of the language imbalance that the
-method lives on: good in {english_name(mixture.dominant)}, faithful at translating its own answers, weak elsewhere.
-
-It knows nothing but this world. It is here so that the whole method can be run and measured in minutes.
-
-## Data
-
-{rows:,} rows, drawn without end from the world's grammar (src/lidr/lab/corpus.py), none twice on purpose:
-- {mixture.translated:.0%} translations of answers between {mixture.dominant} and each other language, both ways, right
-  and wrong ones;
-- about {solved:,} solved tasks in each other language ({solved / rows:.2%} of all rows each);
-- the rest solved tasks in {mixture.dominant}.
-
-The first pass is the longest; those after it have a lower rate, fewer tasks solved in another language, and more of
-what takes longest to learn: a share of {mixture.dominant} tasks of hard kinds, and a share of results that are rare
-(above 150, below ten).
-
-{_passes_table(settings)}
-
-The operands of a task decide its split: no combination that trains the base is asked in an iteration or the evaluation.
-
-## Training
-
-{", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shape.items())}.
-
-## What it can do
-
-Greedy, {ITEMS} items a language and sort; 95% Wilson intervals. Right in any language counts as right.
-
-{tables}
-"""
-
-
-def _passes_table(settings: Settings) -> str:
-    lines = [
-        f"| {number} | {one.steps:,} | {one.learning_rate} | {one.solved:.3%} | {', '.join(one.hard_kinds)} "
-        f"| {one.hard_share:.0%} | {one.rare_share:.0%} |"
-        for number, one in enumerate(settings.passes, 1)
-    ]
-    head = "| pass | steps | learning rate | solved, each other language | hard kinds | their share | rare results |"
-    return "\n".join([head, "|--:|--:|--:|--:|---|--:|--:|", *lines])
+    return render(
+        "lab_card.md",
+        mixture=settings.mixture,
+        dominant=english_name(settings.mixture.dominant),
+        parameters=_parameters(folder),
+        passes=settings.passes,
+        rows=sum(one.steps for one in settings.passes) * settings.rows_per_step,
+        solved=round(sum(one.solved * one.steps for one in settings.passes) * settings.rows_per_step),
+        shape={name: value for name, value in asdict(settings).items() if name not in ("mixture", "passes")},
+        items=ITEMS,
+        tables=tables,
+    )
 
 
 def _parameters(folder: Path) -> int:
     from safetensors import safe_open
 
     with safe_open(folder / "model.safetensors", framework="numpy") as weights:
-        total = 0
-        for name in weights.keys():  # noqa: SIM118 (not a dictionary)
-            size = 1
-            for length in weights.get_slice(name).get_shape():
-                size *= length
-            total += size
-    return total
+        return sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118 (no dictionary)

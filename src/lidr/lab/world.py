@@ -84,16 +84,13 @@ class Task:
 
     def prompt(self, lang: str) -> str:
         language = load_language(lang)
-        return _render(language.prompts[self.kind][self.phrasing], language, self._constant())
+        return _render(language.prompts[self.kind][self.phrasing], language, dict(self.slots).__getitem__)
 
     def answer(self, lang: str) -> str:
-        return render_answer(self.kind, self._constant(), lang)
+        return render_answer(self.kind, dict(self.slots).__getitem__, lang)
 
     def gold(self, lang: str) -> str:
         return gold_text(self.kind, dict(self.slots), lang)
-
-    def _constant(self) -> Callable[[str], int | str]:
-        return dict(self.slots).__getitem__
 
 
 @dataclass(frozen=True)
@@ -141,14 +138,9 @@ def load_language(code: str) -> Language:
 @cache
 def plural_category(code: str, number: int) -> str:
     """CLDR plural category (`one`, `few`, `many`, `other`) of a whole number, from babel."""
-    return _plural_rule(code)(number)
-
-
-@cache
-def _plural_rule(code: str) -> Callable[[int], str]:
     from babel import Locale
 
-    return Locale.parse(code, sep="-").plural_form
+    return str(Locale.parse(code, sep="-").plural_form(number))
 
 
 def tasks(split: str, kinds: tuple[str, ...], count: int, seed: int, skip: int = 0) -> list[Task]:
@@ -168,7 +160,7 @@ def _first_tasks(split: str, kinds: tuple[str, ...], count: int, seed: int) -> t
 def sample_task(kind: str, split: str, rng: random.Random) -> Task:
     """One random task of a kind whose operands belong to the split."""
     while True:
-        numbers = _OPERANDS[kind](rng)
+        numbers = _operands(kind, rng)
         names = rng.sample(range(len(load_language("en").names)), 3)
         skeleton = tuple(names) if kind == "reverse" else tuple(numbers.get(s, 0) for s in "abc")
         if _bucket(kind, skeleton) in SPLITS[split]:
@@ -282,65 +274,32 @@ def _slot_value(slot: str, word: str, lang: str) -> int | str:
     return language.names.index(word) if slot in _NAME_SLOTS else int(word)
 
 
-def _add(rng: random.Random) -> Numbers:
-    a, b = rng.randint(10, 99), rng.randint(10, 99)
-    return {"a": a, "b": b, "x": a + b}
-
-
-def _subtract(rng: random.Random) -> Numbers:
-    b, a = sorted(rng.sample(range(10, 100), 2))
-    return {"a": a, "b": b, "x": a - b}
-
-
-def _twice(rng: random.Random) -> Numbers:
-    a = rng.randint(10, 499)
-    return {"a": a, "x": 2 * a}
-
-
-def _together(rng: random.Random) -> Numbers:
-    a, b = rng.randint(10, 60), rng.randint(10, 60)
-    return {"a": a, "b": b, "x": a + b, "y": 2 * a + b}
-
-
-def _change(rng: random.Random) -> Numbers:
-    a, b = rng.randint(10, 60), rng.randint(10, 60)
-    c = rng.randint(10, min(a + b - 1, 99))
-    return {"a": a, "b": b, "c": c, "x": a + b, "y": a + b - c}
-
-
-def _larger(rng: random.Random) -> Numbers:
-    a, b = rng.sample(range(10, 1000), 2)
-    return {"a": a, "b": b, "x": max(a, b), "y": min(a, b)}
-
-
-def _order(rng: random.Random) -> Numbers:
-    numbers = rng.sample(range(10, 100), 3)
-    return dict(zip("abc", numbers, strict=True)) | dict(zip("xyz", sorted(numbers), strict=True))
-
-
-def _count_on(rng: random.Random) -> Numbers:
-    a = rng.randint(10, 999)
-    return {"a": a, "x": a + 1, "y": a + 2, "z": a + 3}
-
-
-def _reverse(rng: random.Random) -> Numbers:
-    return {}
-
-
-def _who_has_more(rng: random.Random) -> Numbers:
-    a, b = rng.sample(range(10, 100), 2)
-    return {"a": a, "b": b, "x": max(a, b), "y": min(a, b)}
-
-
-_OPERANDS: dict[str, Callable[[random.Random], Numbers]] = {
-    "add": _add,
-    "subtract": _subtract,
-    "twice": _twice,
-    "together": _together,
-    "change": _change,
-    "larger": _larger,
-    "order": _order,
-    "count_on": _count_on,
-    "reverse": _reverse,
-    "who_has_more": _who_has_more,
-}
+def _operands(kind: str, rng: random.Random) -> Numbers:
+    """Numbers of a new task: the operands `a`, `b`, `c`, and what follows from them."""
+    match kind:
+        case "add":
+            a, b = rng.randint(10, 99), rng.randint(10, 99)
+            return {"a": a, "b": b, "x": a + b}
+        case "subtract":
+            b, a = sorted(rng.sample(range(10, 100), 2))
+            return {"a": a, "b": b, "x": a - b}
+        case "twice":
+            a = rng.randint(10, 499)
+            return {"a": a, "x": 2 * a}
+        case "together":
+            a, b = rng.randint(10, 60), rng.randint(10, 60)
+            return {"a": a, "b": b, "x": a + b, "y": 2 * a + b}
+        case "change":
+            a, b = rng.randint(10, 60), rng.randint(10, 60)
+            c = rng.randint(10, min(a + b - 1, 99))
+            return {"a": a, "b": b, "c": c, "x": a + b, "y": a + b - c}
+        case "larger" | "who_has_more":
+            a, b = rng.sample(range(10, 1000 if kind == "larger" else 100), 2)
+            return {"a": a, "b": b, "x": max(a, b), "y": min(a, b)}
+        case "order":
+            numbers = rng.sample(range(10, 100), 3)
+            return dict(zip("abc", numbers, strict=True)) | dict(zip("xyz", sorted(numbers), strict=True))
+        case "count_on":
+            a = rng.randint(10, 999)
+            return {"a": a, "x": a + 1, "y": a + 2, "z": a + 3}
+    return {}  # `reverse` has names alone

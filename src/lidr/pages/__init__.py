@@ -1,9 +1,9 @@
-"""Pages: the templates of lidr/templates, rendered to one HTML file each that needs nothing beside itself.
+"""Pages and cards: the templates of lidr/templates, rendered to one file each that needs nothing beside itself.
 
     >>> render("compare.html", profile="lab", ...)[:15]
     '<!doctype html>'
 
-Templates of HTML escape whatever is put into them. A page may have rows to browse (`browsable`), each of them
+HTML templates escape whatever is put into them. A page may have rows to browse (`browsable`), each of them
 
     {"id": "lab-17:es", "chips": [["es against en", ""]], "prompts": [pane, ...], "panes": [pane, ...], ...}
     pane: {"title": "m1", "source": "ended by stop", "text": "...", "lang": "es", "role": "chosen", "right": null}
@@ -24,11 +24,11 @@ BUDGET, SHORT = 6_000_000, 2_000
 
 
 def render(template: str, **values: Any) -> str:
-    """The page; raises jinja2.UndefinedError where a value of the template is missing."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    """The page or card; raises jinja2.UndefinedError where a value of the template is missing."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
-        autoescape=template.endswith(".html"),
+        autoescape=select_autoescape(),
         loader=PackageLoader("lidr"),
         trim_blocks=True,
         lstrip_blocks=True,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from lidr import config
 from lidr.engines import workers
+from lidr.engines.settings.transformers import Transformers
 from lidr.plan import device, memory, shape, work
 from lidr.plan.device import Device, Rates
 from lidr.plan.memory import Budget
@@ -66,9 +67,10 @@ def make(
 ) -> Plan:
     """The plan for the device that is there, or for one with `memory_gib`; rates in tokens/s overrule the estimate."""
     found, unknown = shape.read(settings.base)
-    served = settings.engine.name == "openai"
+    engine = settings.engine.here
+    served = engine is None
     there = device.find(settings.engine.device, memory_gib)
-    batches = workers.count(settings.engine.processes, there.kind) or 1
+    batches = workers.count(engine.processes, there.kind) or 1 if isinstance(engine, Transformers) else 1
     rates = None
     can_be_measured = found is not None and memory_gib is None and not (served and generation_rate is None)
     if found is not None and (can_be_measured or (generation_rate and training_rate)):

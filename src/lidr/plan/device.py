@@ -14,8 +14,10 @@ import time
 from dataclasses import dataclass
 
 from lidr import config
+from lidr.engines.settings.ray import Ray
+from lidr.engines.settings.vllm import Vllm
 from lidr.models import policy
-from lidr.plan.memory import BYTES, GIB, longest_request
+from lidr.plan.memory import BYTES, GIB, longest_request, weight_bytes
 from lidr.plan.shape import Shape
 
 # Seconds until a stage that generates has its model loaded and compiled, and until one that trains has: rough guesses.
@@ -48,8 +50,9 @@ class Speed:
 class Rates:
     """Tokens a second that generation writes and reads and that training sees, and where they come from.
 
-    `alone` is the seconds of a step with a single row, `start_up` those until a model is loaded. Rates that were given
-    say nothing of what is read and of single rows: these then cost nothing.
+    `reading` is of prompts by all of Ray's workers, `scoring` of texts by one process. `alone` is the seconds of a step
+    with a single row, `start_up` those until a model is loaded. Rates that were given say nothing of what is read and
+    of single rows: these then cost nothing.
     """
 
     generation: float
@@ -57,6 +60,7 @@ class Rates:
     why: str
     start_up: float
     reading: float = math.inf
+    scoring: float = math.inf
     alone: float = 0.0
 
 
@@ -84,40 +88,42 @@ def rates(
     training: float | None,
 ) -> Rates:
     """The rates that were given, or what the device should reach."""
-    start_up = START_UP["vllm" if settings.engine.vllm else there.kind]
+    start_up = START_UP["vllm" if isinstance(settings.engine.here, Vllm) else there.kind]
     if generation and training:
         return Rates(generation, training, "as given", start_up)
-    dtype = str(settings.engine.dtype or "float32")
+    dtype = settings.engine.precision
     speed = measure(there.kind, dtype)
-    workers = settings.engine.ray.workers if settings.engine.ray else 1
+    workers = settings.engine.workers if isinstance(settings.engine, Ray) else 1
     why = (
         f"{SHARE:.0%} of what this device reached just now in {dtype}: "
         f"{speed.flops / 1e9:,.0f} GFLOP/s in a matrix product, {speed.bandwidth / 1e9:,.0f} GB/s in a copy"
     )
+    scoring = SHARE * speed.flops / (2 * (shape.parameters - shape.embedding))
     return Rates(
         generation or workers * generation_rate(settings, shape, speed, answer_tokens),
         training or training_rate(settings, shape, speed),
         why,
         start_up,
-        reading=workers * SHARE * speed.flops / (2 * (shape.parameters - shape.embedding)),
+        reading=workers * scoring,
+        scoring=scoring,
         alone=step_time(settings, shape, speed, rows=1, answer_tokens=answer_tokens) / SHARE,
     )
 
 
 def generation_rate(settings: config.Settings, shape: Shape, speed: Speed, answer_tokens: int) -> float:
     """Tokens a second that the largest batches write."""
-    longest = longest_request(settings)
-    vllm = settings.engine.vllm
-    rows = vllm.sequences if vllm else max(1, int(settings.engine.tokens_per_batch or longest) // longest)
+    engine = settings.engine.here or settings.engine
+    rows = engine.rows_at_once(longest_request(settings))
     return SHARE * rows / step_time(settings, shape, speed, rows, answer_tokens)
 
 
 def step_time(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
     """Seconds of one step: it reads all weights and the cache once, and computes two operations a weight and row."""
-    size = BYTES[str(settings.engine.dtype or "float32")]
+    size = BYTES[settings.engine.precision]
     cached = 2 * shape.layers * shape.key_value_heads * shape.head * size * answer_tokens
     multiplied = shape.parameters - shape.embedding
-    reading = (multiplied * size + rows * cached) / speed.bandwidth
+    weights = weight_bytes(settings, shape, size) - shape.embedding * size
+    reading = (weights + rows * cached) / speed.bandwidth
     computing = 2 * multiplied * rows / speed.flops
     return max(reading, computing)
 

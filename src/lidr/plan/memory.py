@@ -11,10 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lidr import config
+from lidr.engines.settings.transformers import Transformers
+from lidr.engines.settings.vllm import MEMORY_SHARE, Vllm
 from lidr.plan.shape import Shape
 
 GIB = 1024**3
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+# vLLM's own max_num_batched_tokens on a large GPU.
+STEP = 16384
 # Buffers of the libraries and memory that no request of the right size comes for.
 SLACK = 0.1
 
@@ -43,18 +47,19 @@ class Budget:
 
 def generation(settings: config.Settings, shape: Shape, device_memory: int, batches: int = 1) -> Budget:
     """Weights, adapter, key-value cache and logits of the largest batch, of which there may be some at once."""
-    engine = settings.engine
-    if engine.vllm is not None:
-        return _vllm(settings, shape, device_memory)
-    size = BYTES[str(engine.dtype)]
+    engine = settings.engine.here
+    if isinstance(engine, Vllm):
+        return _vllm(engine, shape, device_memory)
+    size = BYTES[settings.engine.precision]
     longest = longest_request(settings)
-    tokens = batches * max(int(engine.tokens_per_batch or 0), longest)
+    tokens = batches * max(engine.tokens_per_batch if isinstance(engine, Transformers) else 0, longest)
     rows = max(1, tokens // longest)
     cached = 2 * shape.layers * shape.key_value_heads * shape.head
-    # In float32 the adapter is merged into the weights.
-    adapter = 0 if size == 4 else shape.adapter(settings.train)
+    # In float32 the adapter is merged into the weights, unless these are quantised.
+    is_merged = size == 4 and settings.base.quantization is None
+    adapter = 0 if is_merged else shape.adapter(settings.train)
     parts = (
-        Part("weights", shape.parameters * size, f"{_millions(shape.parameters)} parameters x {size} bytes"),
+        _weights(settings, shape, size),
         Part("adapter", adapter * 4, f"{_millions(adapter)} parameters x 4 bytes"),
         Part("cache", tokens * cached * size, f"{tokens:,} tokens x {cached:,} keys and values x {size} bytes"),
         Part(
@@ -64,8 +69,9 @@ def generation(settings: config.Settings, shape: Shape, device_memory: int, batc
         ),
         Part("logits", 3 * rows * shape.vocabulary * 4, f"3 x {rows:,} rows x {shape.vocabulary:,} tokens x 4 bytes"),
     )
-    advice = "lower engine.tokens_per_batch or max_new_tokens"
-    return Budget(parts, f"{advice}, or take bfloat16 (engine.dtype)" if size == 4 else advice)
+    # A batch holds one request at least.
+    lower = "engine.tokens_per_batch or max_new_tokens" if tokens > batches * longest else "max_new_tokens"
+    return Budget(parts, _advice(settings, shape, lower, "or take bfloat16 (engine.dtype)" if size == 4 else "", parts))
 
 
 def training(settings: config.Settings, shape: Shape) -> Budget:
@@ -81,7 +87,7 @@ def training(settings: config.Settings, shape: Shape) -> Budget:
     held = shape.layers * shape.hidden + layer if checkpoint else shape.layers * layer
     how = f"{shape.layers} x {shape.hidden:,} + one layer of {layer:,}" if checkpoint else f"{shape.layers} x {layer:,}"
     parts = (
-        Part("weights", shape.parameters * size, f"{_millions(shape.parameters)} frozen parameters x {size} bytes"),
+        _weights(settings, shape, size),
         Part("adapter", copies * adapter * 4, f"{copies} x {_millions(adapter)} parameters x 4 bytes ({held_by})"),
         Part("gradient", adapter * 4, f"{_millions(adapter)} x 4 bytes"),
         Part("optimizer", 2 * adapter * 4, f"AdamW: 2 x {_millions(adapter)} x 4 bytes"),
@@ -89,8 +95,38 @@ def training(settings: config.Settings, shape: Shape) -> Budget:
         _training_logits(tokens, shape),
     )
     lower = [f"train.{name}" for name in ("pairs_per_device", "max_tokens") if getattr(train, name) > 1]
-    advice = f"lower {' or '.join(lower)}"
-    return Budget(parts, advice if checkpoint else f"{advice}, or turn train.gradient_checkpointing on")
+    more = "" if checkpoint else "or turn train.gradient_checkpointing on"
+    return Budget(parts, _advice(settings, shape, " or ".join(lower), more, parts))
+
+
+def weight_bytes(settings: config.Settings, shape: Shape, size: int) -> int:
+    """Bytes of the base's weights, which base.quantization keeps at four bits in all linear layers but the head.
+
+    Each block of 64 weights has a scale of 4 bytes, or of one byte where the scales are quantised as well.
+    """
+    how = settings.base.quantization
+    if how is None:
+        return shape.parameters * size
+    quantised = sum(inputs * outputs for name, inputs, outputs in shape.modules if name != "lm_head")
+    scale = (1 + 4 / 256) if how.get("bnb_4bit_use_double_quant") else 4
+    return round(quantised * (0.5 + scale / 64)) + (shape.parameters - quantised) * size
+
+
+def _weights(settings: config.Settings, shape: Shape, size: int) -> Part:
+    how = f"{_millions(shape.parameters)} parameters x {size} bytes"
+    if settings.base.quantization is not None:
+        how = f"{_millions(shape.parameters)} parameters, linear layers in 4 bits, the rest x {size} bytes"
+    return Part("weights", weight_bytes(settings, shape, size), how)
+
+
+def _advice(settings: config.Settings, shape: Shape, lower: str, more: str, parts: tuple[Part, ...]) -> str:
+    """What is not done yet; quantising the base, where its weights are most of it."""
+    said = [f"lower {lower}"] if lower else []
+    said += [more] if more else []
+    weights, total = parts[0].bytes, sum(part.bytes for part in parts)
+    if settings.base.quantization is None and isinstance(settings.engine, Transformers) and 2 * weights > total:
+        said.append("or quantise the base (base.quantization)")
+    return ", ".join(said).removeprefix("or ") or "take a smaller model"
 
 
 def _training_logits(tokens: int, shape: Shape) -> Part:
@@ -124,25 +160,24 @@ def _values_of_a_layer(shape: Shape) -> int:
     return 6 * shape.hidden + 2 * (queries + keys_and_values) + 4 * shape.intermediate
 
 
-def _vllm(settings: config.Settings, shape: Shape, device_memory: int) -> Budget:
+def _vllm(engine: Vllm, shape: Shape, device_memory: int) -> Budget:
     """vLLM takes its share of the memory whatever it needs: weights and one longest request must fit into that."""
-    vllm = settings.engine.vllm
-    assert vllm is not None
-    size = BYTES[str(settings.engine.dtype)]
+    size, given = BYTES[engine.precision], engine.vllm
+    gpus, share = int(given.get("tensor_parallel_size", 1)), float(given.get("gpu_memory_utilization", MEMORY_SHARE))
     cached = 2 * shape.layers * shape.key_value_heads * shape.head
     # Without either limit, vLLM's own default.
-    tokens = min((length for length in (vllm.context, shape.context) if length), default=2048)
-    step = int(settings.engine.tokens_per_batch or 0)
-    reserved = round((1 - vllm.memory_share) * device_memory / (1 + SLACK))
+    tokens = min((length for length in (given.get("max_model_len"), shape.context) if length), default=2048)
+    step = int(given.get("max_num_batched_tokens", STEP))
+    reserved = round((1 - share) * device_memory / (1 + SLACK))
     parts = (
         Part(
             "weights",
-            shape.parameters * size // vllm.tensor_parallel,
-            f"{_millions(shape.parameters)} parameters x {size} bytes over {vllm.tensor_parallel} GPUs",
+            shape.parameters * size // gpus,
+            f"{_millions(shape.parameters)} parameters x {size} bytes over {gpus} GPUs",
         ),
         Part(
             "cache",
-            tokens * cached * size // vllm.tensor_parallel,
+            tokens * cached * size // gpus,
             f"one request of {tokens:,} tokens x {cached:,} keys and values x {size} bytes; the rest is for more",
         ),
         Part(
@@ -150,10 +185,11 @@ def _vllm(settings: config.Settings, shape: Shape, device_memory: int) -> Budget
             step * 4 * shape.intermediate * size,
             f"{step:,} tokens a step x 4 x {shape.intermediate:,} x {size} bytes, one layer at a time",
         ),
-        Part("not vLLM's", reserved, f"1 - engine.vllm.memory_share ({vllm.memory_share:g}) of the device"),
+        Part("not vLLM's", reserved, f"1 - gpu_memory_utilization ({share:g}) of the device"),
     )
-    advice = "raise engine.vllm.tensor_parallel, or lower engine.vllm.context"
-    return Budget(parts, advice if vllm.memory_share >= 0.95 else f"{advice}, or raise engine.vllm.memory_share")
+    context = "lower" if "max_model_len" in engine.vllm else "set"
+    advice = f"raise engine.vllm.tensor_parallel_size, or {context} engine.vllm.max_model_len"
+    return Budget(parts, advice if share >= 0.95 else f"{advice}, or raise engine.vllm.gpu_memory_utilization")
 
 
 def _millions(count: int) -> str:

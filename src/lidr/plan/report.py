@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from lidr import config
 from lidr.evaluation.alpaca import Alpaca
+from lidr.evaluation.harness import Harness
 from lidr.plan import Plan
 from lidr.plan.device import TAIL
 from lidr.plan.memory import GIB, SLACK, Budget
-from lidr.plan.work import JUDGE_PROMPT_TOKENS, TRANSLATION_GROWTH, Work, judge_tokens, requests
+from lidr.plan.work import CHOICES, JUDGE_PROMPT_TOKENS, TRANSLATION_GROWTH, Work, judge_tokens, requests
 
 
 def lines(plan: Plan) -> Iterator[str]:
@@ -18,7 +19,7 @@ def lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield from _stages(plan)
     yield ""
-    if plan.settings.engine.name == "openai":
+    if plan.settings.engine.here is None:
         yield "memory for generation: none here, a server answers"
     else:
         yield from _budget("generation", plan.generation)
@@ -60,10 +61,12 @@ def _stages(plan: Plan) -> Iterator[str]:
 
 def _seconds(plan: Plan, work: Work) -> float:
     rates = plan.rates
-    if rates is None or work.kind not in ("generate", "train"):
+    if rates is None or work.kind in ("files", "judge"):
         return 0.0
     if work.kind == "train":
-        return rates.start_up + work.tokens / rates.training
+        return rates.start_up + work.tokens / rates.training + work.read / rates.scoring
+    if work.kind == "score":
+        return rates.start_up + work.tokens / rates.scoring
     shards = -(-work.rows // plan.settings.engine.rows_per_shard)
     alone = TAIL * max(0, work.longest - work.tokens // work.rows) * rates.alone
     return rates.start_up + work.tokens / rates.generation + work.read / rates.reading + shards * alone
@@ -111,8 +114,14 @@ def _assumptions(plan: Plan) -> Iterator[str]:
         f"translations {TRANSLATION_GROWTH:g} times as long, no pair dropped, {JUDGE_PROMPT_TOKENS} tokens of "
         "instructions in a judge's question; memory is for the largest batches that params.yaml allows"
     )
+    if plan.settings.block(Harness).tasks:
+        yield (
+            f"assumed of the harness: items of a task as published, or harness.limit; {CHOICES} choices each, read "
+            "with the question and its examples"
+        )
     if plan.rates is not None:
         yield (
             f"in the time: {plan.rates.start_up:.0f} s for each stage to load its model, and at the end of each shard "
-            f"its longest answer alone, {TAIL:.0%} of what the limit leaves it"
+            f"its longest answer alone, {TAIL:.0%} of what the limit leaves it; a judge that is a model here is taken "
+            "to be as large as the base"
         )

@@ -6,15 +6,17 @@ Work(stage='generate@m1', kind='generate', rows=5000, tokens=1500000, most=12000
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from lidr import config
 from lidr.evaluation.alpaca import BENCHMARK as ALPACA
 from lidr.evaluation.alpaca import Alpaca
+from lidr.evaluation.harness import Harness
 from lidr.evaluation.registry import benchmark_of
 
-Kind = Literal["files", "generate", "train", "judge"]
+Kind = Literal["files", "generate", "train", "judge", "score"]
 
 # A translation out of English takes more tokens than the English; a rough guess for European languages.
 TRANSLATION_GROWTH = 1.5
@@ -22,6 +24,20 @@ TRANSLATION_GROWTH = 1.5
 JUDGE_PROMPT_TOKENS = 400
 # What a request to translate has beside the text.
 TRANSLATION_PROMPT_TOKENS = 60
+# Items of lm-evaluation-harness's tasks, for each that has this in its name, about; the first that fits counts.
+HARNESS_ITEMS = {
+    "lab_sums": 175,
+    "lab_translation": 100,
+    "global_mmlu_full": 14_000,
+    "global_mmlu": 400,
+    "mmlu": 14_000,
+    "hellaswag": 10_000,
+    "truthfulqa": 800,
+    "arc": 1_200,
+}
+OTHER_ITEMS = 1_000
+# An item's choices are read one by one, each behind the question.
+CHOICES = 4
 
 
 @dataclass(frozen=True)
@@ -36,7 +52,8 @@ class Lengths:
 class Work:
     """One stage: rows that it makes, new tokens (trained-on tokens for `train`) as assumed, and at most.
 
-    `read` are the tokens of prompts that generation reads, `longest` the tokens that one answer may have.
+    `read` are the tokens that are read and not written: prompts in generation, held-out pairs in training. `longest`
+    are the tokens that one answer may have. What only scores texts has the tokens that it reads.
     """
 
     stage: str
@@ -57,7 +74,9 @@ def of(settings: config.Settings, lengths: Lengths) -> list[Work]:
         if isinstance(block, Alpaca) and not settings.baseline.is_published:
             asked.insert(0, f"baseline ({settings.baseline.model})")
         stages += [_generation(stage, rows, lengths, block.max_new_tokens) for stage in asked]
-    return [*stages, Work("judge", "judge", requests(settings), judge_tokens(settings, lengths.answer))]
+    kind: Kind = "score" if isinstance(settings.block(Alpaca).judge, config.LocalJudge) else "judge"
+    judge = Work("judge", kind, requests(settings), judge_tokens(settings, lengths.answer))
+    return [*stages, judge, *_harness(settings, lengths)]
 
 
 def requests(settings: config.Settings) -> int:
@@ -81,6 +100,8 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
     translated = min(round(TRANSLATION_GROWTH * answer), settings.translate.max_new_tokens)
     pairs = count * directions
     passes = pairs * train.epochs
+    # One side of a pair is an answer, the other a translation; each is computed with its prompt.
+    of_pair = min(2 * lengths.prompt + answer + translated, 2 * train.max_tokens)
     return [
         Work(f"prompts@{name}", "files", asked),
         _generation(f"generate@{name}", asked, lengths, settings.generate.max_new_tokens),
@@ -95,11 +116,33 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
             f"train@{name}",
             "train",
             pairs,
-            # One side of a pair is an answer, the other a translation; each is computed with its prompt.
-            tokens=round(passes * min(2 * lengths.prompt + answer + translated, 2 * train.max_tokens)),
+            tokens=round(passes * of_pair),
             most=round(passes * 2 * train.max_tokens),
+            # Once for the reference, and at each evaluation.
+            read=round(pairs * train.eval_share * of_pair * (1 + _evaluations(train, pairs)))
+            if train.eval_share
+            else 0,
         ),
     ]
+
+
+def _evaluations(train: config.Train, pairs: int) -> int:
+    """How often the held-out pairs are evaluated, at the end as well."""
+    if train.eval_steps < 1:
+        return math.ceil(1 / train.eval_steps)
+    steps = math.ceil(train.epochs * math.ceil(pairs / train.pairs_per_step))
+    return math.ceil(steps / train.eval_steps)
+
+
+def _harness(settings: config.Settings, lengths: Lengths) -> list[Work]:
+    harness = settings.block(Harness)
+    items = sum(min(_items(task), harness.limit or _items(task)) for task in harness.tasks)
+    tokens = items * CHOICES * (1 + (harness.num_fewshot or 0)) * lengths.prompt
+    return [Work(f"harness@{model}", "score", items, tokens) for model in settings.models if items]
+
+
+def _items(task: str) -> int:
+    return next((count for name, count in HARNESS_ITEMS.items() if name in task), OTHER_ITEMS)
 
 
 def _generation(stage: str, rows: int, lengths: Lengths, most: int) -> Work:

@@ -4,24 +4,26 @@
                   "answer":"61"}
     response     {"id":"lab-17","lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop",
                   "prompt_tokens":14,"completion_tokens":19}
+    score        {"id":"lab-17","lang":"es","sample":3,"policy":-4.81,"reference":-9.37,"tokens":19}
     translation  {"id":"lab-17","source_lang":"en","target_lang":"es","text":"El número ...","finish_reason":"stop",
                   "raw":"El número ...</translated>"}
     pair         {"id":"lab-17:es:en","prompt":[{"role":"user","content":"..."}],"chosen":[{"role":"assistant",...}],
                   "rejected":[...],"prompt_id":"lab-17","lang":"es","other_lang":"en","rule":"translated_dominant",
                   "chosen_from":"translation:lab-17:en-es","rejected_from":"response:lab-17:es"}
     drop         {"prompt_id":"lab-17","lang":"es","other_lang":"en","stage":"pairs","reason":"truncated",
-                  "detail":"chosen"}
+                  "detail":"chosen",
+                  "chosen_from":"translation:lab-17:en-es","rejected_from":"response:lab-17:es"}
 
     answer       {"id":"lab-3","lang":"es","prompt":"Anna tiene ...","completion":"En total hay ... 59.",
                   "finish_reason":"stop","gold":"59","right":true,"strict":true,"flexible":true,"parsed":true,
-                  "off_target":false}
+                  "off_target":false,"sentences":2}
     verdict      {"id":"lab-4","lang":"es","prompt":"...","completion":"...","baseline":"...","preference":2.0,
                   "off_target":false,"baseline_off_target":false,"finish_reason":"stop"}
 
 An `id` is stable, says where the row comes from, and is the same in every language: rows are joined by it, never by
 position. A pair is TRL's conversational preference format plus provenance, so it trains in plain TRL as it is. It names
-the rows that its texts are taken from: "response:ID:LANG" is the row ID of responses/LANG.jsonl, and
-"translation:ID:SOURCE-TARGET" that of translations/SOURCE-TARGET.jsonl.
+the rows that its texts are taken from: "response:ID:LANG" is the row ID of responses/LANG.jsonl, "response:ID:LANG:3"
+its sample 3 where there are several, and "translation:ID:SOURCE-TARGET" the row of translations/SOURCE-TARGET.jsonl.
 """
 
 from __future__ import annotations
@@ -54,16 +56,8 @@ class FinishReason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"  # not answered: the request does not fit the device's memory, even alone
 
 
-class PairRule(StrEnum):
-    """Which rule chose the chosen answer (the paper, section 2.2)."""
-
-    TRANSLATED_DOMINANT = "translated_dominant"  # in l: chosen y_{d->l}, rejected y_l
-    OWN_DOMINANT = "own_dominant"  # in d: chosen y_d, rejected y_{l->d}
-    UNTRANSLATED = "untranslated"  # a translation request: answers are compared as they stand
-
-
 class DropReason(StrEnum):
-    """Why a row did not become a pair."""
+    """Why a row did not become a pair, beside the filters, which have reasons of their own (pairs/filters.py)."""
 
     MISSING = "missing"  # no row with this id in a language or file where one was expected
     REFUSED = "refused"  # the prompt does not fit the model's context
@@ -71,9 +65,8 @@ class DropReason(StrEnum):
     TRUNCATED = "truncated"  # an answer or translation was cut off at the token limit
     UNPARSED = "unparsed"  # a translation without its closing tag
     EMPTY = "empty"  # an answer or translation without any text
-    IDENTICAL = "identical"  # chosen and rejected are the same text
-    REPEATED = "repeated"  # the chosen answer is stuck in a loop
-    OFF_TARGET = "off_target"  # the chosen answer is not in the prompt's language
+    UNSCORED = "unscored"  # an answer that could not be scored, where the rule compares scores
+    NOT_DRAWN = "not_drawn"  # a good pair: its prompt gives enough in the dominant language without it
     TOO_LONG = "too_long"  # prompt and answer exceed `train.max_tokens`: left out of training
 
 
@@ -98,16 +91,37 @@ class Prompt(Record, frozen=True):
 class Response(Record, frozen=True, kw_only=True):
     """A model's own answer to the prompt of the same id and language. `text` is without the end-of-turn token.
 
-    `reasoning` is what the model wrote before its answer, where it did; nothing but this record has it.
+    `sample` numbers the answers to one prompt, from 0, where several are asked for (`generate.samples`). `reasoning` is
+    what the model wrote before its answer, where it did; nothing but this record has it.
     """
 
     id: str
     lang: str
+    sample: int = 0
     text: str
     reasoning: str = ""
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
+
+
+class Score(Record, frozen=True, kw_only=True):
+    """The log-probabilities of one sample under the model and its reference, summed over its tokens.
+
+    None where a request does not fit a model's context or the device's memory.
+    """
+
+    id: str
+    lang: str
+    sample: int = 0
+    policy: float | None
+    reference: float | None
+    tokens: int
+
+    @property
+    def reward(self) -> float | None:
+        """The implicit reward: log pi_t(y|x') - log pi_ref(y|x')."""
+        return None if self.policy is None or self.reference is None else self.policy - self.reference
 
 
 class Translation(Record, frozen=True):
@@ -135,7 +149,8 @@ class Message(Record, frozen=True):
 class Pair(Record, frozen=True):
     """One preference: for `prompt` in `lang`, `chosen` over `rejected`; `other_lang` is the language compared with.
 
-    `chosen_from` and `rejected_from` name the rows of which these are the texts.
+    `chosen_from` and `rejected_from` name the rows of which these are the texts, `rule` what made them the chosen and
+    the rejected one (pairs/rules.py).
     """
 
     id: str
@@ -145,20 +160,25 @@ class Pair(Record, frozen=True):
     prompt_id: str
     lang: str
     other_lang: str
-    rule: PairRule
+    rule: str
     chosen_from: str
     rejected_from: str
 
 
 class Drop(Record, frozen=True):
-    """A pair that was not made, or a prompt that was not used, and why."""
+    """A pair that was not made, or a prompt that was not used, and why.
+
+    Of a pair, `chosen_from` and `rejected_from` name the rows that it would have been made of, where there are such.
+    """
 
     prompt_id: str
     lang: str
     other_lang: str
     stage: str
-    reason: DropReason
+    reason: str
     detail: str
+    chosen_from: str = ""
+    rejected_from: str = ""
 
 
 class Answer(Record, frozen=True, kw_only=True):
@@ -176,6 +196,8 @@ class Answer(Record, frozen=True, kw_only=True):
     flexible: bool
     parsed: bool
     off_target: bool
+    sentences: int = 0  # those whose language was judged
+    other_sentences: int = 0  # those among them that are in another language
 
 
 TIE = 1.5
@@ -199,6 +221,10 @@ class Verdict(Record, frozen=True, kw_only=True):
     finish_reason: FinishReason
     off_target: bool
     baseline_off_target: bool
+    sentences: int = 0  # as an `Answer` has them
+    other_sentences: int = 0
+    baseline_sentences: int = 0
+    baseline_other_sentences: int = 0
     swapped: bool = False
     orders: tuple[float | None, ...] = ()
     judge_faults: tuple[str, ...] = ()
@@ -227,6 +253,16 @@ class HarnessItem(Record, frozen=True, kw_only=True):
     score: float
     scores: dict[str, float]
     version: str
+
+
+def response_name(prompt_id: str, lang: str, sample: int = 0) -> str:
+    """The row of `prompt_id` in responses/`lang`.jsonl, as pairs name it."""
+    return f"response:{prompt_id}:{lang}" + (f":{sample}" if sample else "")
+
+
+def translation_name(prompt_id: str, source: str, target: str) -> str:
+    """The row of `prompt_id` in translations/`source`-`target`.jsonl, as pairs name it."""
+    return f"translation:{prompt_id}:{source}-{target}"
 
 
 def pair_id(prompt_id: str, lang: str, other_lang: str) -> str:

@@ -15,7 +15,6 @@ import os
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -25,45 +24,22 @@ from lidr.errors import InputError, naming
 from lidr.records import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
-RowT = TypeVar("RowT")
 _TEMPORARY = ".part"
-_BLOCK = 1 << 13  # bytes that are read, and looked at, at once; the audit holds a block of each of its files
 _ENCODER = msgspec.json.Encoder()
 
 
 def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
     """Yield the file's rows, validated; raises InputError for a missing or empty file or a malformed line."""
-    yield from _rows(path, msgspec.json.Decoder(record))
-
-
-def _rows(path: Path, decoder: msgspec.json.Decoder[RowT]) -> Iterator[RowT]:
-    count = 0
+    decoder, number = msgspec.json.Decoder(record), 0
     with _open_to_read(path) as file:
-        while block := file.read(_BLOCK) + file.readline():
-            rows = _as_written_here(block, decoder)
-            for row in _line_by_line(decoder, block, path, count) if rows is None else rows:
-                yield row
-                count += 1
-    if not count:
+        for number, line in enumerate(file, start=1):
+            row = _decode(decoder, line, path, number)
+            # A line as this module writes it has each key once; only others need the slower look.
+            if _ENCODER.encode(row) != line.removesuffix(b"\n"):
+                _check_keys(line, path, number)
+            yield row
+    if not number:
         raise InputError("the file is empty; one JSON object a line is expected", path)
-
-
-def _as_written_here(block: bytes, decoder: msgspec.json.Decoder[RowT]) -> list[RowT] | None:
-    """All rows at once, if the lines are byte for byte as this module writes them; None if they need a closer look."""
-    try:
-        rows = decoder.decode_lines(block)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return rows if _ENCODER.encode_lines(rows) == block else None
-
-
-def _line_by_line(decoder: msgspec.json.Decoder[RowT], block: bytes, path: Path, lines_before: int) -> Iterator[RowT]:
-    for number, line in enumerate(BytesIO(block), start=lines_before + 1):
-        row = _decode(decoder, line, path, number)
-        # A line as this module writes it has each key once; only others need the slower look.
-        if _ENCODER.encode(row) != line.removesuffix(b"\n"):
-            _check_keys(line, path, number)
-        yield row
 
 
 def read_by_key(
@@ -196,7 +172,7 @@ def _open_to_read(path: Path) -> IO[bytes]:
         raise InputError("a folder stands where a file is expected", path) from error
 
 
-def _decode(decoder: msgspec.json.Decoder[RowT], line: bytes, path: Path, number: int) -> RowT:
+def _decode(decoder: msgspec.json.Decoder[RecordT], line: bytes, path: Path, number: int) -> RecordT:
     if number == 1 and line.startswith(BOM_UTF8):
         raise InputError("a byte order mark; UTF-8 without one is expected", path, number)
     if line.endswith(b"\r\n"):

@@ -9,6 +9,7 @@ py3langid decides, among the candidates, English (what a model falls back to) an
 Portuguese answer is not called Spanish for want of a choice. Digits and LaTeX are taken out first. A text with fewer
 than ten letters left is not judged: that is None, and never counts as off target. Languages that py3langid does not
 know raise InputError; ask `is_supported` first where a run should go on and report the rate as not measured.
+`code_switching` asks the same of each sentence.
 
 The model takes a second to load, then a tenth of a millisecond for a short text.
 """
@@ -74,8 +75,8 @@ def identify(text: str, candidates: Sequence[str]) -> str | None:
     A neighbour's code can be returned too. Raises InputError for a candidate that py3langid does not know.
     """
     languages = _languages(tuple(candidates))
-    prose = _prose(text)
-    return _likeliest(prose, languages) if _ENOUGH_LETTERS.search(prose) else None
+    letters = prose(text)
+    return _identified(letters, languages) if _ENOUGH_LETTERS.search(letters) else None
 
 
 def is_off_target(text: str, lang: str, candidates: Sequence[str]) -> bool:
@@ -84,9 +85,14 @@ def is_off_target(text: str, lang: str, candidates: Sequence[str]) -> bool:
     return found is not None and found != primary(lang)
 
 
+def likeliest(text: str, candidates: Sequence[str]) -> tuple[str, float]:
+    """The language that the text is most likely in, neighbours among them, and its probability, however short it is."""
+    return _ranked(prose(text), _languages(tuple(candidates)))[0]
+
+
 def is_supported(lang: str) -> bool:
     """Whether py3langid knows the language."""
-    return primary(lang) in _known()
+    return primary(lang) in known()
 
 
 def primary(code: str) -> str:
@@ -95,19 +101,31 @@ def primary(code: str) -> str:
     return _SAME.get(first, first)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _likeliest(prose: str, languages: frozenset[str]) -> str:
+def prose(text: str) -> str:
+    """The text without LaTeX's commands and without digits of any script."""
+    if _MAY_BE_LATEX.search(text):
+        text = _LATEX.sub(" ", text)
+    return text.translate(_DIGITS)
+
+
+def _identified(letters: str, languages: frozenset[str]) -> str:
     """The likeliest of the languages, or of their neighbours one that is likely enough."""
     neighbours = _neighbours(languages)
-    ranked = _identifier(languages | neighbours).rank(prose)
+    ranked = _ranked(letters, languages)
     return next(lang for lang, share in ranked if lang not in neighbours or share >= SURE_OF_NEIGHBOUR)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _ranked(letters: str, languages: frozenset[str]) -> list[tuple[str, float]]:
+    """The languages and their neighbours with their probabilities, the likeliest first."""
+    return _identifier(languages | _neighbours(languages)).rank(letters)
 
 
 @cache
 def _languages(candidates: tuple[str, ...]) -> frozenset[str]:
     """What is told apart: the candidates and English."""
     languages = frozenset(primary(code) for code in [*candidates, "en"])
-    unknown = sorted(languages - _known())
+    unknown = sorted(languages.difference(known()))
     if unknown:
         raise InputError(f"py3langid does not know the language {unknown[0]!r}; its off-target rate cannot be measured")
     return languages
@@ -120,8 +138,9 @@ def _neighbours(languages: frozenset[str]) -> frozenset[str]:
 
 
 @cache
-def _known() -> frozenset[str]:
-    return frozenset(_model().labels)
+def known() -> tuple[str, ...]:
+    """The codes of all languages that py3langid knows."""
+    return tuple(_model().labels)
 
 
 @cache
@@ -148,10 +167,3 @@ class _DigitTable(dict[int, int]):
 
 
 _DIGITS = _DigitTable()
-
-
-def _prose(text: str) -> str:
-    """The text without LaTeX's commands and without digits of any script."""
-    if _MAY_BE_LATEX.search(text):
-        text = _LATEX.sub(" ", text)
-    return text.translate(_DIGITS)

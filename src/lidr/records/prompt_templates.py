@@ -25,6 +25,10 @@ TRANSLATION = {
 # The paper asks GSM8K's questions with a prefix that names the answer's language; this wording is ours.
 ANSWER_LANGUAGE = {"v1": "Think step by step and answer in {language}.\n\n{text}"}
 
+# Implicit Cross-Lingual Rewarding scores an answer under the dominant language's prompt, after a request for the
+# answer's language; this wording is ours.
+UNDER_DOMINANT = {"v1": "Please give your answer in {language}.\n\n{text}"}
+
 
 def translation_conversation(version: str, text: str, source: str, target: str, primed: bool = True) -> Conversation:
     """The request to translate `text`; source and target are language names as `languages.english_name` gives them.
@@ -43,3 +47,16 @@ def prompt_conversation(text: str) -> Conversation:
 def with_answer_language(version: str, text: str, language: str) -> str:
     """A prompt that says in which language to answer; `language` is a name as `languages.english_name` gives it."""
     return ANSWER_LANGUAGE[version].format(language=language, text=text)
+
+
+def under_dominant(version: str, text: str, dominant: str, language: str, answer_language: str | None = None) -> str:
+    """The dominant language's prompt `text` with a request to answer in `language`; both are English names.
+
+    A prompt that asks for the dominant language itself (`with_answer_language`) asks for the other one instead.
+    """
+    if language == dominant:
+        return text
+    if answer_language is not None:
+        bare = text.removeprefix(with_answer_language(answer_language, "", dominant))
+        return with_answer_language(answer_language, bare, language)
+    return UNDER_DOMINANT[version].format(language=language, text=text)

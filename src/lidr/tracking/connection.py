@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -36,9 +37,8 @@ _ENVIRONMENT = {
 def opened() -> Iterator[MlflowClient]:
     """A client for a command that asks MLflow itself; raises LidrError where there is no store, or no answer."""
     root = store.project_root()
-    uri = store.tracking_uri(root)
-    address = store.without_secrets(uri)
-    file = store.local_file(uri)
+    address = store.address(root)
+    file = store.local_file(store.tracking_uri(root))
     if file is not None and not file.exists():
         raise LidrError(f"no MLflow store at {address}; set MLFLOW_TRACKING_URI to another one")
     with environment():
@@ -54,17 +54,19 @@ def connect(root: Path) -> MlflowClient:
     """A client of the store, which is made where it is the project's own and not there yet."""
     from mlflow import MlflowClient
 
-    _silence()
-    with one_at_a_time(root):
+    # MLflow logs each migration of a new store, and each failure that is reported in one line here.
+    for name in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with one_at_a_time(root, paths.MLFLOW_STORE):
         return MlflowClient(store.tracking_uri(root))
 
 
 @contextmanager
-def one_at_a_time(root: Path) -> Iterator[None]:
-    """Hold what two processes must not do at once: make the store, an experiment or a parent run."""
+def one_at_a_time(root: Path, what: Path) -> Iterator[None]:
+    """Hold what two processes must not make at once: the store with its experiments and parents, or a sync."""
     from filelock import FileLock
 
-    path = root / paths.lock(paths.MLFLOW_STORE)
+    path = root / paths.lock(what)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
         yield
@@ -88,10 +90,9 @@ def environment() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _silence() -> None:
-    # MLflow logs each migration of a new store, and each failure that is reported in one line here.
-    for name in ("mlflow", "alembic", "urllib3"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+def now() -> int:
+    """The time as MLflow counts it: milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 def reason(error: BaseException) -> str:

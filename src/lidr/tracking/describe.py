@@ -10,13 +10,14 @@ same for every stage of one `dvc repro`, and for the next one that changes nothi
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -28,104 +29,87 @@ from lidr.git import git
 from lidr.records.jsonl import read_json
 from lidr.tracking.hashes import dvc_hash
 
-# MLflow's limits; longer values are refused, and with them the whole batch.
-MAX_PARAM = 6000
-MAX_TAG = 8000
-MAX_KEY = 250
+if TYPE_CHECKING:
+    from lidr.tracking.run import StageRun
 
+PIPELINE_TAG = "lidr.pipeline"
 BASE_TAG = "lidr.base"
 MODEL_HASH_TAG = "dvc.md5"
 EXPERIMENT_TAG = "dvc.experiment"
 _SHARED_PARAMS = ("seed", "dominant", "languages")
 # What the pipeline itself writes and git tracks: it says nothing about what a run was made from.
-_WRITTEN_BY_STAGES = (str(paths.LOCK), str(paths.REPORTS), "**/.gitignore")
-_MLFLOW_TYPES = {str: "string", bool: "boolean", int: "long", float: "double"}
+_WRITTEN_BY_STAGES = (str(paths.LOCK), f"{paths.REPORTS}/**", "**/.gitignore")
+# MLflow's limit for the name of a param, tag or metric.
+_MAX_KEY = 250
 
 
-class Contest(Struct, frozen=True):
-    """A comparison outside the pipeline: against whom, and the options of the command that asks for it."""
+class Job(Struct, frozen=True, kw_only=True):
+    """One stage for one model: the files that it reads and writes, and what they say.
 
-    other: str
-    options: str
+    A contest outside the pipeline is `against` another model, by these `options` of the command.
+    """
 
+    stage: str
+    model: str | None
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    tell: Callable[[StageRun], None]
+    against: str | None = None
+    options: str = ""
 
-class Pipeline(Struct, frozen=True, kw_only=True):
-    """The state of the pipeline that a stage ran in: what its parent run says, and the tags that its runs share."""
-
-    experiment: str
-    fingerprint: str
-    name: str
-    params: dict[str, str]
-    tags: dict[str, str]
+    @property
+    def command(self) -> str:
+        """What the user typed."""
+        return " ".join(filter(None, ("lidr", self.stage, self.model, self.options)))
 
 
 class Description(Struct, frozen=True, kw_only=True):
-    """What a stage's run says of itself before it has done anything."""
+    """What a run says of itself before anything was logged to it."""
 
     name: str
     params: dict[str, str]
     tags: dict[str, str]
 
 
-class Dataset(Struct, frozen=True, kw_only=True):
-    """Data that a stage used; `schema` and `profile` are MLflow's own JSON."""
-
-    name: str
-    digest: str
-    source: str
-    schema: str | None
-    profile: str
-    context: str
+def pipeline(settings: config.Settings) -> Description:
+    """The parent run of the state that the working folder is in."""
+    tags = {PIPELINE_TAG: fingerprint(settings), "lidr.stage": "pipeline", **_origin(settings)}
+    name = f"{settings.profile} · beta {settings.train.beta:g} · {settings.prompts.per_iteration:,} prompts"
+    return Description(name=name, params=params(config.flatten(settings)), tags=tags)
 
 
-class ModelData(Struct, frozen=True, kw_only=True):
-    """A model's name, and DVC's hash, by which evaluations find the logged model that training made."""
-
-    name: str
-    digest: str
-    tags: dict[str, str]
-
-
-def pipeline(settings: config.Settings) -> Pipeline:
-    """The state of the pipeline in the working folder."""
-    common = {"lidr.profile": settings.profile, **_git(), **_user(), **_experiment(), **base_tag()}
-    return Pipeline(
-        experiment=settings.tracking.experiment,
-        fingerprint=fingerprint(settings),
-        name=_pipeline_name(settings),
-        params=params(config.flatten(settings)),
-        tags=_clipped(common),
-    )
-
-
-def stage(
-    settings: config.Settings, name: str, model: str | None, inputs: Sequence[Path], contest: Contest | None = None
-) -> Description:
+def stage(settings: config.Settings, job: Job) -> Description:
     """One stage's run; hashes the inputs that are there."""
-    command = " ".join(filter(None, ("lidr", name, model, contest.options if contest else None)))
-    tags = {"lidr.stage": name, **_model_tags(settings, model), "mlflow.source.name": command}
-    tags |= {"mlflow.source.type": "LOCAL"} | ({"lidr.against": contest.other} if contest else {})
-    return Description(
-        name=_name(settings, name, model) + (f" against {contest.other}" if contest else ""),
-        params=params(_stage_params(settings, name, model)),
-        tags=_clipped({**tags, **hash_tags("in", inputs)}),
-    )
+    name = " ".join(filter(None, (job.stage, job.model)))
+    if job.stage == "train" and job.model:
+        name += f" · beta {settings.train_for(job.model).beta:g}"
+    tags = {**_origin(settings), "lidr.stage": job.stage}
+    tags |= {"mlflow.source.name": job.command, "mlflow.source.type": "LOCAL"}
+    if job.model:
+        tags["lidr.model"] = job.model
+    if job.model in settings.models:  # a published generator is of no iteration
+        tags["lidr.iteration"] = str(config.iteration_number(job.model))
+    if job.against:
+        name += f" against {job.against}"
+        tags["lidr.against"] = job.against
+    own = params(_stage_params(settings, job.stage, job.model))
+    return Description(name=name, params=own, tags=tags | hash_tags("in", job.inputs))
 
 
-def result(described: Description, outputs: Mapping[str, str]) -> str:
+def identity(described: Description, outputs: Mapping[str, str]) -> str:
     """The identity of a stage's result: what it was made from, and what came of it, by DVC's hashes."""
     inputs = {name: value for name, value in described.tags.items() if name.startswith("dvc.in.")}
-    parts = [described.tags["mlflow.source.name"], described.params, inputs, dict(outputs)]
-    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+    return _sha256([described.tags["mlflow.source.name"], described.params, inputs, dict(outputs)])
 
 
 def fingerprint(settings: config.Settings) -> str:
     """The state of the pipeline: settings, the package's code and data, and DVC's pointers and pipeline."""
     package = Path(lidr.__file__).parent
-    parts = [("settings", hashlib.sha256(msgspec.json.encode(config.flatten(settings), order="sorted")).hexdigest())]
-    parts += [(f"lidr/{path.relative_to(package).as_posix()}", _sha256(path)) for path in _package_files(package)]
-    parts += [(path.as_posix(), _sha256(path)) for path in _dvc_files()]
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+    files = {f"lidr/{path.relative_to(package).as_posix()}": path for path in package.rglob("*") if _is_code(path)}
+    pointers = [*Path().glob("*.dvc"), *paths.DATA.rglob("*.dvc"), *paths.MODELS.rglob("*.dvc")]
+    files |= {path.as_posix(): path for path in (paths.PIPELINE, *pointers) if path.is_file()}
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    return _sha256([config.flatten(settings), hashes])
 
 
 def hash_tags(direction: str, files: Iterable[Path]) -> dict[str, str]:
@@ -133,94 +117,26 @@ def hash_tags(direction: str, files: Iterable[Path]) -> dict[str, str]:
     return {key(f"dvc.{direction}.{path.as_posix()}"): dvc_hash(path) for path in files if path.exists()}
 
 
-def base_tag() -> dict[str, str]:
-    """The fingerprint of the base model, where the pipeline has it already."""
-    try:
-        record = read_json(paths.model(paths.BASE) / paths.RECORD)
-    except InputError:
-        return {}
-    return {BASE_TAG: str(record["fingerprint"])} if isinstance(record, dict) and "fingerprint" in record else {}
-
-
-def dataset(path: Path, name: str, context: str, rows: Mapping[str, int]) -> Dataset:
-    """A dataset as MLflow's input: DVC's hash as digest, row counts by language, columns of its first row."""
-    return Dataset(
-        name=name,
-        digest=dvc_hash(path),
-        source=msgspec.json.encode({"uri": path.as_posix()}).decode(),
-        schema=_schema(path),
-        profile=_profile(rows),
-        context=context,
-    )
-
-
-def items(name: str, source: str, context: str, rows: Sequence[Mapping[str, Any]]) -> Dataset:
-    """Rows that are in no file of their own as MLflow's input; the digest is that of a file of JSON lines of them."""
-    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
-    counts = Counter(str(row["lang"]) for row in rows)
-    return Dataset(
-        name=name,
-        digest=hashlib.md5(lines, usedforsecurity=False).hexdigest(),
-        source=msgspec.json.encode({"uri": source}).decode(),
-        schema=_columns(rows[0]),
-        profile=_profile(counts),
-        context=context,
-    )
-
-
-def model_data(path: Path) -> ModelData:
-    """A model's name, the DVC hash of its folder, and what its record says it was made from."""
+def model_tags(path: Path) -> dict[str, str]:
+    """The DVC hash of a model's folder, by which evaluations find it, and what its record says it was made from."""
     record = read_json(path / paths.RECORD)
     names = {"fingerprint": BASE_TAG, "base": BASE_TAG, "reference": "lidr.reference", "pairs": "lidr.pairs"}
     made_from = {names[name]: str(record[name]) for name in names if name in record} if isinstance(record, dict) else {}
-    digest = dvc_hash(path)
     own = {"lidr.model": path.name, "lidr.iteration": str(config.iteration_number(path.name))}
-    tags = {MODEL_HASH_TAG: digest, "dvc.path": path.as_posix(), **own, **made_from}
-    return ModelData(name=path.name, digest=digest, tags=tags)
+    return {MODEL_HASH_TAG: dvc_hash(path), "dvc.path": path.as_posix(), **own, **made_from}
 
 
 def params(values: Mapping[str, Any]) -> dict[str, str]:
-    """Values as MLflow's params: text as it is, everything else as JSON, nothing longer than MLflow takes."""
-    return {key(name): clip(_text(value), MAX_PARAM) for name, value in values.items()}
-
-
-def clip(text: str, limit: int) -> str:
-    """The text; or its beginning, its length and its hash, where it is too long."""
-    if len(text) <= limit:
-        return text
-    note = f" ... ({len(text)} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()})"
-    return text[: limit - len(note)] + note
+    """Values as MLflow's params: text as it is, everything else as JSON. MLflow cuts what is too long for it."""
+    return {
+        key(name): value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in values.items()
+    }
 
 
 def key(name: str) -> str:
     """The name of a param, tag or metric with nothing in it that MLflow refuses."""
-    allowed = "".join(letter if letter.isalnum() or letter in "_-. :/" else "_" for letter in name)
-    return clip(allowed, MAX_KEY) if len(allowed) <= MAX_KEY else allowed[-MAX_KEY:].lstrip("/")
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _clipped(tags: Mapping[str, str]) -> dict[str, str]:
-    return {name: clip(value, MAX_TAG) for name, value in tags.items()}
-
-
-def _name(settings: config.Settings, stage: str, model: str | None) -> str:
-    name = " ".join(filter(None, (stage, model)))
-    return f"{name} · beta {settings.train_for(model).beta:g}" if stage == "train" and model else name
-
-
-def _pipeline_name(settings: config.Settings) -> str:
-    return f"{settings.profile} · beta {settings.train.beta:g} · {settings.prompts.per_iteration:,} prompts"
-
-
-def _model_tags(settings: config.Settings, model: str | None) -> dict[str, str]:
-    if model is None:
-        return {}
-    # A published generator is of no iteration.
-    iteration = {"lidr.iteration": str(config.iteration_number(model))} if model in settings.models else {}
-    return {"lidr.model": model, **iteration}
+    return re.sub(r"[^\w\-. :/]", "_", name)[-_MAX_KEY:].lstrip("/")
 
 
 def _stage_params(settings: config.Settings, stage: str, model: str | None) -> dict[str, Any]:
@@ -231,79 +147,35 @@ def _stage_params(settings: config.Settings, stage: str, model: str | None) -> d
     return block | {name: flat[name] for name in _SHARED_PARAMS}
 
 
-def _package_files(package: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in package.rglob("*")
-        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(package).parts)
-    )
+def _is_code(path: Path) -> bool:
+    return path.is_file() and path.suffix != ".pyc"
 
 
-def _dvc_files() -> Iterator[Path]:
-    pointers = {*Path().glob("*.dvc"), *paths.DATA.rglob("*.dvc"), *paths.MODELS.rglob("*.dvc")}
-    yield from sorted(path for path in {paths.PIPELINE, *pointers} if path.is_file())
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _origin(settings: config.Settings) -> dict[str, str]:
+    """Tags that all runs of one state share: whose they are, of which code, base and experiment of DVC."""
+    tags = {"lidr.profile": settings.profile, **_git()}
+    with contextlib.suppress(KeyError, OSError):  # a container's user without a name
+        tags["mlflow.user"] = getpass.getuser()
+    if experiment := os.environ.get("DVC_EXP_NAME"):
+        tags[EXPERIMENT_TAG] = experiment
+    try:
+        record = read_json(paths.model(paths.BASE) / paths.RECORD)
+    except InputError:  # the base has not run yet
+        return tags
+    return tags | ({BASE_TAG: str(record["fingerprint"])} if isinstance(record, dict) else {})
 
 
 def _git() -> dict[str, str]:
     """Commit, and whether what git tracks, apart from what stages write, differs from it; nothing outside of git."""
     excluded = [f":(exclude,glob){pattern}" for pattern in _WRITTEN_BY_STAGES]
-    excluded += [f":(exclude,glob){paths.REPORTS}/**"]
-    command = ["status", "--porcelain=v2", "--branch", "--untracked-files=no", "--", "."]
     try:
-        result = git(*command, *excluded)
+        commit = git("rev-parse", "HEAD")
+        changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
     except LidrError:
-        return {}
-    header, changes = {}, False
-    for line in result.splitlines():
-        if line.startswith("# "):
-            name, _, value = line.removeprefix("# ").partition(" ")
-            header[name] = value
-        else:
-            changes = True
-    commit = header.get("branch.oid", "(initial)")
-    if commit == "(initial)":
         return {}
     dirty = "yes" if changes else "no"
     return {"lidr.git.commit": commit, "lidr.git.dirty": dirty, "mlflow.source.git.commit": commit}
-
-
-def _user() -> dict[str, str]:
-    try:
-        return {"mlflow.user": getpass.getuser()}
-    except (KeyError, OSError):  # a container's user without a name
-        return {}
-
-
-def _experiment() -> dict[str, str]:
-    name = os.environ.get("DVC_EXP_NAME")
-    return {EXPERIMENT_TAG: name} if name else {}
-
-
-def _schema(path: Path) -> str | None:
-    """The columns of a file of JSON lines, or of a folder's first one, by its first row."""
-    file = next(iter(sorted(path.glob("*.jsonl"))), None) if path.is_dir() else path
-    if file is None or file.suffix != ".jsonl":
-        return None
-    with file.open("rb") as lines:
-        first = lines.readline()
-    try:
-        row = msgspec.json.decode(first, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return None
-    return _columns(row)
-
-
-def _columns(row: Mapping[str, Any]) -> str:
-    columns = [
-        {"type": _MLFLOW_TYPES.get(type(value), "any"), "name": name, "required": True} for name, value in row.items()
-    ]
-    return msgspec.json.encode({"mlflow_colspec": columns}).decode()
-
-
-def _profile(rows: Mapping[str, int]) -> str:
-    return msgspec.json.encode({"num_rows": sum(rows.values()), "rows": dict(rows)}).decode()

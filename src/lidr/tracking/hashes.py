@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 from lidr import paths
@@ -25,12 +24,11 @@ from lidr.tracking.store import project_root
 _LARGE = 64 * 1024 * 1024
 
 
-def dvc_hash(path: Path, inside: Iterable[Path] | None = None) -> str:
-    """DVC's MD5 of a file, or of a folder with `.dir` at its end: of all its files, or of those that are named."""
+def dvc_hash(path: Path) -> str:
+    """DVC's MD5 of a file, or of a folder with `.dir` at its end."""
     if not path.is_dir():
         return _file_hash(path)
-    named = (file for file in path.rglob("*") if file.is_file()) if inside is None else inside
-    files = sorted((file.relative_to(path).as_posix(), file) for file in named)
+    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
     listing = [{"md5": _file_hash(file), "relpath": name} for name, file in files]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
@@ -41,23 +39,19 @@ def _file_hash(path: Path) -> str:
         return _md5(path)
     store = project_root() / paths.WORK / "hashes.json"
     key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
-    known = _known(store)
-    if key not in known:
-        known = {**_known(store), key: _md5(path)}
-        # Two stages may write at once; what one of them loses here is only computed again.
-        with contextlib.suppress(OSError):
-            write_json(store, known)
-    return known[key]
+    try:
+        known = read_json(store)
+    except InputError:  # not there yet, or half written
+        known = None
+    if isinstance(known, dict) and key in known:
+        return str(known[key])
+    found = _md5(path)
+    # Two stages may write at once; what one of them loses here is only computed again.
+    with contextlib.suppress(OSError):
+        write_json(store, {**(known if isinstance(known, dict) else {}), key: found})
+    return found
 
 
 def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _known(store: Path) -> dict[str, str]:
-    try:
-        known = read_json(store)
-    except InputError:
-        return {}
-    return known if isinstance(known, dict) else {}

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from lidr.errors import LidrError
 from lidr.tracking import connection
+from lidr.tracking.parents import PARENT_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,14 +27,12 @@ _MODEL = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^
 
 
 class FoundRun(Struct, frozen=True, kw_only=True):
-    """One run as MLflow has it; `begun` is in milliseconds, `children` are a pipeline's stages in their order."""
+    """One run as MLflow has it; `children` are a pipeline's stages in their order."""
 
     id: str
     name: str
     status: str
-    begun: int
     tags: dict[str, str]
-    params: dict[str, str]
     children: tuple[FoundRun, ...] = ()
 
 
@@ -48,7 +47,7 @@ def find_run(name: str) -> FoundRun:
     """A run by its id, or the run of a registered model by `models:/NAME/VERSION` or `models:/NAME@ALIAS`."""
     with connection.opened() as client:
         run = client.get_run(_run_id(client, name))
-        stages = connection.search(client, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'", _OLDEST_FIRST)
+        stages = connection.search(client, f"tags.`{PARENT_TAG}` = '{run.info.run_id}'", _OLDEST_FIRST)
         return _found(run, tuple(_found(stage) for stage in stages))
 
 
@@ -68,12 +67,5 @@ def _run_id(client: MlflowClient, name: str) -> str:
 
 
 def _found(run: Run, children: tuple[FoundRun, ...] = ()) -> FoundRun:
-    return FoundRun(
-        id=run.info.run_id,
-        name=run.info.run_name or "",
-        status=run.info.status,
-        begun=run.info.start_time,
-        tags=dict(run.data.tags),
-        params=dict(run.data.params),
-        children=children,
-    )
+    name, tags = run.info.run_name or "", dict(run.data.tags)
+    return FoundRun(id=run.info.run_id, name=name, status=run.info.status, tags=tags, children=children)

@@ -11,16 +11,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lidr import paths
 from lidr.tracking import connection, store
-from lidr.tracking.batches import log_batches, now
-from lidr.tracking.describe import Pipeline
+from lidr.tracking.describe import PIPELINE_TAG, Description
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-PIPELINE_TAG = "lidr.pipeline"
-MADE_TAG = "lidr.pipeline.made"
 PARENT_TAG = "mlflow.parentRunId"
 # On a child of the run of `mlflow run`, whose end is for MLflow to say.
 OUTER_TAG = "lidr.outer"
@@ -29,35 +27,37 @@ _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _NAME_BY_MLFLOW = re.compile(r"^[a-z]+-[a-z]+-\d+$")
 
 
-def find_or_make(client: MlflowClient, root: Path, pipeline: Pipeline, outer: str | None) -> Run:
+def find_or_make(client: MlflowClient, root: Path, experiment: str, pipeline: Description, outer: str | None) -> Run:
     """The parent of this state's runs, with the params and tags that it lacks; `outer` is the run of `mlflow run`."""
-    with connection.one_at_a_time(root):
-        parent = _outer_run(client, outer)
-        if parent is None:
-            experiment = _experiment(client, root, pipeline.experiment)
-            parent = _first(client, experiment, pipeline) or _make(client, experiment, pipeline)
-        _complete(client, parent, pipeline)
+    from mlflow.exceptions import MlflowException
+
+    with connection.one_at_a_time(root, paths.MLFLOW_STORE):
+        parent = _outer_run(client, outer) or _own(client, _experiment(client, root, experiment), pipeline)
+        try:
+            _complete(client, parent, pipeline)
+        except MlflowException:
+            # Another machine may have given it the same in this very moment; a database takes a param once.
+            _complete(client, client.get_run(parent.info.run_id), pipeline)
     return parent
 
 
-def _first(client: MlflowClient, experiment: str, pipeline: Pipeline) -> Run | None:
-    found = client.search_runs([experiment], f"tags.`{PIPELINE_TAG}` = '{pipeline.fingerprint}'")
-
-    def made(run: Run) -> tuple[int, str]:
-        return int(run.data.tags.get(MADE_TAG, run.info.start_time)), run.info.run_id
-
-    return min(found, key=made, default=None)
-
-
-def _make(client: MlflowClient, experiment: str, pipeline: Pipeline) -> Run:
-    """A parent; or the one that another machine made at the same moment, which a lock on this one cannot see."""
-    tags = {PIPELINE_TAG: pipeline.fingerprint, MADE_TAG: str(now()), **_tags(pipeline)}
-    made = client.create_run(experiment, now(), tags, pipeline.name)
+def _own(client: MlflowClient, experiment: str, pipeline: Description) -> Run:
+    """The state's oldest parent, which is made where there is none."""
+    first = _first(client, experiment, pipeline)
+    if first:
+        return first
+    made = client.create_run(experiment, connection.now(), pipeline.tags, pipeline.name)
+    # A lock on this machine cannot see another one that makes it at the same moment.
     first = _first(client, experiment, pipeline)
     if first is None or first.info.run_id == made.info.run_id:
         return made
     client.delete_run(made.info.run_id)
     return first
+
+
+def _first(client: MlflowClient, experiment: str, pipeline: Description) -> Run | None:
+    found = client.search_runs([experiment], f"tags.`{PIPELINE_TAG}` = '{pipeline.tags[PIPELINE_TAG]}'")
+    return min(found, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
 
 
 def _outer_run(client: MlflowClient, run_id: str | None) -> Run | None:
@@ -72,40 +72,25 @@ def _outer_run(client: MlflowClient, run_id: str | None) -> Run | None:
         return None
 
 
-def _complete(client: MlflowClient, parent: Run, pipeline: Pipeline) -> None:
+def _complete(client: MlflowClient, parent: Run, pipeline: Description) -> None:
     """Give the parent the params and tags that it lacks; what it says already stays."""
-    from mlflow.exceptions import MlflowException
+    from mlflow.entities import Param, RunTag
 
-    try:
-        _add_missing(client, parent, pipeline)
-    except MlflowException:
-        # Another machine may have given it the same in this very moment; a database takes a param once.
-        _add_missing(client, client.get_run(parent.info.run_id), pipeline)
-
-
-def _add_missing(client: MlflowClient, parent: Run, pipeline: Pipeline) -> None:
-    params = {name: value for name, value in pipeline.params.items() if name not in parent.data.params}
-    wanted = {PIPELINE_TAG: pipeline.fingerprint, **_tags(pipeline)}
-    tags = {name: value for name, value in wanted.items() if name not in parent.data.tags}
+    params = [Param(*param) for param in pipeline.params.items() if param[0] not in parent.data.params]
+    tags = [RunTag(*tag) for tag in pipeline.tags.items() if tag[0] not in parent.data.tags]
     if _NAME_BY_MLFLOW.match(parent.info.run_name or ""):
-        tags["mlflow.runName"] = pipeline.name
-    if params or tags:
-        log_batches(client, parent.info.run_id, params=params, tags=tags)
-
-
-def _tags(pipeline: Pipeline) -> dict[str, str]:
-    return {**pipeline.tags, "lidr.stage": "pipeline"}
+        tags.append(RunTag("mlflow.runName", pipeline.name))
+    client.log_batch(parent.info.run_id, params=params, tags=tags)
 
 
 def _experiment(client: MlflowClient, root: Path, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
     found = client.get_experiment_by_name(name)
     if found:
         return found.experiment_id
-    from mlflow.exceptions import MlflowException
-
-    uri = store.tracking_uri(root)
     try:
-        return client.create_experiment(name, store.artifact_location(root, uri), _EXPERIMENT_TAGS)
+        return client.create_experiment(name, store.artifact_location(root), _EXPERIMENT_TAGS)
     except MlflowException as error:
         # Another machine made it since.
         found = client.get_experiment_by_name(name)

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from lidr.errors import InputError, LidrError
 from lidr.tracking import connection
-from lidr.tracking.describe import EXPERIMENT_TAG
-from lidr.tracking.parents import PIPELINE_TAG
+from lidr.tracking.describe import EXPERIMENT_TAG, PIPELINE_TAG
+from lidr.tracking.parents import PARENT_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -83,7 +83,7 @@ def _find(client: MlflowClient, name: str) -> Run:
 
 def _rows(client: MlflowClient, parent: Run) -> list[dict[str, Any]]:
     """The table of the latest `compare` of the pipeline."""
-    condition = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}' AND tags.`lidr.stage` = 'compare'"
+    condition = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}' AND tags.`lidr.stage` = 'compare'"
     runs = client.search_runs([parent.info.experiment_id], condition, order_by=["start_time DESC"])
     for run in runs:
         if any(artifact.path == SCORES for artifact in client.list_artifacts(run.info.run_id)):

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import posixpath
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,15 +20,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lidr import config
-from lidr.errors import InputError
-from lidr.records.jsonl import write_json
-from lidr.tracking import describe, models
-from lidr.tracking.batches import log_batches
+from lidr.tracking import datasets, models
 from lidr.tracking.describe import key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import LoggedModel, Metric, Run
 
 _TABLES_TAG = "mlflow.loggedArtifacts"
 
@@ -46,13 +42,18 @@ class StageRun:
         # What is completed afterwards comes after what was logged live.
         self._time = run.info.end_time or run.info.start_time
         self._tables: list[dict[str, str]] = json.loads(run.data.tags.get(_TABLES_TAG, "[]"))
-        self._known = {name: self._steps(name) for name in run.data.metrics}
+        self._known = {
+            (name, metric.step) for name in run.data.metrics for metric in client.get_metric_history(self.id, name)
+        }
         self._metrics: list[Metric] = []
         self._for_parent: list[Metric] = []
 
-    def log_metrics(self, metrics: Values, step: int = 0, time: int | None = None) -> None:
+    def log_metrics(self, metrics: Values, step: int = 0, time: int | None = None, **about: Any) -> None:
         """Values at a step; None is left out. `time` is in milliseconds, by default the run's."""
-        self._metrics += self._new_points(metrics, self._time if time is None else time, step)
+        for point in _points(metrics, self._time if time is None else time, step, **about):
+            if (point.key, step) not in self._known:
+                self._known.add((point.key, step))
+                self._metrics.append(point)
 
     def log_to_parent(self, metrics: Values, step: int) -> None:
         """Headline values of an iteration, for the curves of the parent run; the same value is logged there once."""
@@ -61,42 +62,42 @@ class StageRun:
 
     def use_dataset(self, path: Path, name: str, context: str, rows: Mapping[str, int]) -> None:
         """Data that this stage used: `context` is training or evaluation, `rows` counts by language."""
-        self._use(describe.dataset(path, name, context, rows))
+        self._client.log_inputs(self.id, datasets=[datasets.of_path(path, name, context, rows)])
 
     def log_model(self, path: Path, model_type: str, upload: bool) -> None:
         """The model that this stage made, a base or an adapter; not uploaded, its data stays with DVC alone."""
         from mlflow.entities import LoggedModelOutput
 
-        data = describe.model_data(path)
-        found = models.find_or_create(self._client, self._experiment, data, model_type, self.id)
-        models.complete(self._client, found, path if upload else None)
+        model = self._logged_model(path, model_type, self.id, path if upload else None)
         # MLflow keeps a second row of the same input or output of a run.
         known = self._client.get_run(self.id).outputs
-        if found.model_id not in [output.model_id for output in (known.model_outputs if known else [])]:
-            output = LoggedModelOutput(found.model_id, config.iteration_number(path.name))
-            self._client.log_outputs(self.id, [output])
+        if model.model_id not in [output.model_id for output in (known.model_outputs if known else [])]:
+            self._client.log_outputs(self.id, [LoggedModelOutput(model.model_id, config.iteration_number(path.name))])
 
     def log_evaluation(
-        self, metrics: Values, model: Path, name: str, source: str, items: Sequence[Mapping[str, Any]]
+        self, metrics: Values, path: Path, name: str, source: str, items: Sequence[Mapping[str, Any]]
     ) -> None:
-        """How good a model is on the items, which are rows with a `lang`; the step is the model's iteration.
+        """How good the model at `path` is on the items, which are rows with a `lang`; the step is its iteration.
 
         The values are this run's and the logged model's, and the items are a dataset, the same one for each model.
         """
         from mlflow.entities import LoggedModelInput
 
-        used = describe.items(name, source, "evaluation", items)
-        self._use(used)
-        data = describe.model_data(model)
+        used = datasets.of_rows(items, name, source, "evaluation")
+        self._client.log_inputs(self.id, datasets=[used])
         # Made here where its training was logged elsewhere.
-        found = models.find_or_create(self._client, self._experiment, data, models.UNKNOWN, None)
-        models.complete(self._client, found, None)
+        model = self._logged_model(path, "model", None, None)
         known = self._client.get_run(self.id).inputs
-        if found.model_id not in [one.model_id for one in (known.model_inputs if known else [])]:
-            self._client.log_inputs(self.id, models=[LoggedModelInput(found.model_id)])
-        about = {"model_id": found.model_id, "dataset_name": used.name, "dataset_digest": used.digest}
-        step = config.iteration_number(model.name)
-        self._metrics += self._new_points(metrics, self._time, step, **about, run_id=self.id)
+        if model.model_id not in [one.model_id for one in (known.model_inputs if known else [])]:
+            self._client.log_inputs(self.id, models=[LoggedModelInput(model.model_id)])
+        self.log_metrics(
+            metrics,
+            config.iteration_number(path.name),
+            model_id=model.model_id,
+            dataset_name=used.dataset.name,
+            dataset_digest=used.dataset.digest,
+            run_id=self.id,
+        )
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """A file or a whole folder, under its own name in `folder`."""
@@ -107,62 +108,37 @@ class StageRun:
 
     def log_table(self, path: Path, name: str) -> None:
         """A file of JSON lines as the table `name`, a .json file, that the evaluation view compares between runs."""
-        self.log_rows(_read_rows(path), name)
+        lines = path.read_bytes().splitlines()
+        self.log_rows([msgspec.json.decode(line, type=dict[str, Any]) for line in lines], name)
 
     def log_rows(self, rows: Iterable[Mapping[str, Any]], name: str) -> None:
         """Rows as the table `name`: as mlflow.log_table, which would have them twice when it is called again."""
-        if not name.endswith(".json"):
-            raise ValueError(f"a table's name ends in .json, this one is {name!r}")
         rows = list(rows)
         columns = list(dict.fromkeys(column for row in rows for column in row))
         # pandas' `split` form, which the pages read.
         table = {"columns": columns, "data": [[row.get(column) for column in columns] for row in rows]}
-        with tempfile.TemporaryDirectory(prefix="lidr-table-") as folder:
-            file = Path(folder, posixpath.basename(name))
-            write_json(file, table)
-            self._client.log_artifact(self.id, str(file), posixpath.dirname(name) or None)
+        self._client.log_text(self.id, msgspec.json.encode(table).decode(), name)
         entry = {"path": name, "type": "table"}
         if entry not in self._tables:
             self._tables.append(entry)
             # With the standard library's spaces: load_table searches for this very text.
             self._client.set_tag(self.id, _TABLES_TAG, json.dumps(self._tables))
 
-    def flush(self, tags: Mapping[str, str] | None = None) -> None:
-        """Send the metrics that wait, and the tags after them."""
-        log_batches(self._client, self._parent.info.run_id, self._for_parent)
-        log_batches(self._client, self.id, self._metrics, tags=tags)
+    def flush(self) -> None:
+        """Send the metrics that wait."""
+        self._client.log_batch(self._parent.info.run_id, self._for_parent)
+        self._client.log_batch(self.id, self._metrics)
         self._metrics, self._for_parent = [], []
 
-    def _use(self, used: describe.Dataset) -> None:
-        from mlflow import entities
-
-        dataset = entities.Dataset(used.name, used.digest, "local", used.source, used.schema, used.profile)
-        context = entities.InputTag("mlflow.data.context", used.context)
-        self._client.log_inputs(self.id, datasets=[entities.DatasetInput(dataset, [context])])
-
-    def _steps(self, name: str) -> set[int]:
-        return {metric.step for metric in self._client.get_metric_history(self.id, name)}
-
-    def _new_points(self, metrics: Values, time: int, step: int, **about: str) -> list[Metric]:
-        new = [point for point in _points(metrics, time, step, **about) if step not in self._known.get(point.key, ())]
-        for point in new:
-            self._known.setdefault(point.key, set()).add(step)
-        return new
+    def _logged_model(self, path: Path, model_type: str, run_id: str | None, upload: Path | None) -> LoggedModel:
+        model = models.find_or_create(self._client, self._experiment, path, model_type, run_id)
+        models.complete(self._client, model, upload)
+        return model
 
 
-def _points(metrics: Values, time: int, step: int, **about: str) -> list[Metric]:
+def _points(metrics: Values, time: int, step: int, **about: Any) -> list[Metric]:
     from mlflow.entities import Metric
 
     return [
         Metric(key(name), float(value), time, step, **about) for name, value in metrics.items() if value is not None
     ]
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    rows = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            rows.append(msgspec.json.decode(line, type=dict[str, Any]))
-        except msgspec.DecodeError as error:
-            raise InputError(f"not one JSON object on a line: {error}", path, number) from error
-    return rows

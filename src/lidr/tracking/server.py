@@ -20,12 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from lidr.errors import LidrError
+from lidr import paths
+from lidr.errors import InputError, LidrError
 from lidr.tracking import pipelines, store
 
 _HOST = "127.0.0.1"
-_FIRST_PORT = 5000
-_PORTS = 100
+_PORTS = range(5000, 5100)
 _PATIENCE = 600.0
 
 
@@ -35,17 +35,19 @@ def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = 
     Raises LidrError where the port is taken or the server does not start.
     """
     root = store.project_root()
-    store.check_project(root)
     uri = store.tracking_uri(root)
     if store.is_server(uri):
-        print(f"MLflow: {store.without_secrets(uri)} (MLFLOW_TRACKING_URI)", flush=True)
+        print(f"MLflow: {store.address(root)} (MLFLOW_TRACKING_URI)", flush=True)
         _open(uri, open_browser)
         meanwhile()
         return
-    address = f"http://{_HOST}:{_checked(port) if port else _free_port()}"
+    own = root / paths.MLFLOW_STORE
+    if store.local_file(uri) == own and not (own.exists() or (root / paths.PARAMS).exists()):
+        raise InputError("no such file; run lidr in the project's root", paths.PARAMS)
+    address = f"http://{_HOST}:{_free(port)}"
     # Also SIGINT: a shell that starts a command in the background has it ignored.
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    server = _start(root, uri, address)
+    server = _start(root, address)
     try:
         _wait_until_up(server, address)
         print(f"MLflow: {address} (Ctrl-C ends it)", flush=True)
@@ -65,21 +67,21 @@ def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = 
     raise LidrError(f"MLflow's server ended by itself, with code {server.returncode}")
 
 
-def _start(root: Path, uri: str, address: str) -> subprocess.Popen[bytes]:
-    # One worker and no job execution: with the defaults it takes four times as long to start.
+def _start(root: Path, address: str) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
+        # With the default, and more than one worker, it takes four times as long to start.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_LOGGING_LEVEL": os.environ.get("MLFLOW_LOGGING_LEVEL", "WARNING"),
         "PYTHONWARNINGS": "ignore",
         # Not as an argument: the list of processes is open to all users, and an address may hold a password.
-        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_BACKEND_STORE_URI": store.tracking_uri(root),
     }
     port = address.rpartition(":")[2]
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", _HOST, "--port", port, "--workers", "1"]
     # A plain folder, not one behind the server: a stage that logs without the server must be able to go on with it.
-    command += ["--default-artifact-root", str(store.artifact_location(root, uri))]
+    command += ["--default-artifact-root", str(store.artifact_location(root))]
     command += ["--uvicorn-opts", "--log-level warning"]
     # A group of its own: the server starts further processes, and all of them have to end with it.
     return subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
@@ -108,37 +110,28 @@ def _wait_until_up(server: subprocess.Popen[bytes], address: str) -> None:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    for signal_number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(server.pid, signal_number)
-            server.wait(patience)
+            server.wait(5.0)
         except ProcessLookupError:
             return
         except subprocess.TimeoutExpired:
             continue
 
 
-def _checked(port: int) -> int:
-    if not _is_free(port):
-        raise LidrError(f"port {port} of {_HOST} is taken; leave --port out for one that is free")
-    return port
-
-
-def _free_port() -> int:
-    for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
-        if _is_free(port):
+def _free(wanted: int | None) -> int:
+    for port in [wanted] if wanted else _PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_HOST, port))
+            except OSError:
+                continue
             return port
-    raise LidrError(f"no free port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} on {_HOST}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError:
-            return False
-    return True
+    if wanted:
+        raise LidrError(f"port {wanted} of {_HOST} is taken; leave --port out for one that is free")
+    raise LidrError(f"no free port from {_PORTS[0]} to {_PORTS[-1]} on {_HOST}")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from lidr import paths
-from lidr.errors import InputError
 
 _DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
 _SQLITE = re.compile(r"^sqlite(?:\+pysqlite)?:///([^?]*)")
@@ -27,13 +26,6 @@ def project_root(folder: Path | None = None) -> Path:
     """The project's root: the working folder, or the project that owns it where it is DVC's for an experiment."""
     absolute = str((folder or Path.cwd()).resolve())
     return Path(absolute.split(_DVC_EXPERIMENTS, 1)[0])
-
-
-def check_project(root: Path) -> None:
-    """Raises InputError where the store would be the project's own and there is no project: one would be made there."""
-    own = not os.environ.get("MLFLOW_TRACKING_URI")
-    if own and not any((root / place).exists() for place in (paths.PARAMS, paths.MLFLOW_STORE)):
-        raise InputError("no such file; run lidr in the project's root", paths.PARAMS)
 
 
 def tracking_uri(root: Path) -> str:
@@ -61,13 +53,18 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def artifact_location(root: Path, uri: str) -> str | None:
+def artifact_location(root: Path) -> str | None:
     """Where a new experiment's artifacts go; None leaves it to the server."""
-    if is_server(uri):
+    if is_server(tracking_uri(root)):
         return None
     folder = root / paths.MLFLOW_ARTIFACTS
     # MLflow takes a plain path for an address in which ? and # have a meaning.
     return folder.as_uri() if set(str(folder)) & set("?#%") else str(folder)
+
+
+def address(root: Path) -> str:
+    """The tracking store as it may be shown."""
+    return without_secrets(tracking_uri(root))
 
 
 def without_secrets(text: str) -> str:

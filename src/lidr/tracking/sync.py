@@ -11,7 +11,7 @@ that has nothing to do adds nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,8 @@ from msgspec import Struct
 
 from lidr import config, paths
 from lidr.errors import LidrError
-from lidr.tracking import connection, describe, parents, store
-from lidr.tracking.batches import log_batches, now
-from lidr.tracking.describe import BASE_TAG, Contest, Pipeline
-from lidr.tracking.open_runs import close_open_runs
+from lidr.tracking import connection, describe, notes, parents, store
+from lidr.tracking.describe import Description, Job
 from lidr.tracking.parents import OUTER_TAG, PARENT_TAG
 from lidr.tracking.run import StageRun
 
@@ -32,17 +30,6 @@ if TYPE_CHECKING:
 
 RESULT_TAG = "lidr.result"
 COMPLETE_TAG = "lidr.complete"
-
-
-class Job(Struct, frozen=True, kw_only=True):
-    """One stage for one model: the files that it reads and writes, and what they say."""
-
-    stage: str
-    model: str | None
-    inputs: tuple[Path, ...]
-    outputs: tuple[Path, ...]
-    tell: Callable[[StageRun], None]
-    contest: Contest | None = None
 
 
 class Synced(Struct, frozen=True, kw_only=True):
@@ -61,77 +48,73 @@ def sync(settings: config.Settings, jobs: Sequence[Job], outer: str | None = Non
 
     Raises LidrError where MLflow does not answer.
     """
-    from filelock import FileLock
-
     root = store.project_root()
-    address = store.without_secrets(store.tracking_uri(root))
-    lock = root / paths.lock(paths.MLFLOW_ARTIFACTS)
-    lock.parent.mkdir(parents=True, exist_ok=True)
     logged: list[str] = []
     # One sync at a time: what a second one finds, it need not log.
-    with FileLock(lock), connection.environment():
+    with connection.one_at_a_time(root, paths.MLFLOW_ARTIFACTS), connection.environment():
         try:
             client = connection.connect(root)
-            close_open_runs(client, root)
+            notes.close_ended_runs(client, root)
             pipeline = describe.pipeline(settings)
-            logged += filter(None, [_log(client, root, settings, pipeline, job, outer) for job in jobs])
+            for job in jobs:
+                described = describe.stage(settings, job)
+                if _log(client, root, settings.tracking.experiment, pipeline, job, described, outer):
+                    logged.append(described.name)
         except LidrError:
             raise
         except Exception as error:
-            raise LidrError(f"MLflow at {address} did not take all runs: {connection.reason(error)}") from error
-    return Synced(logged=tuple(logged), address=address)
+            reason = connection.reason(error)
+            raise LidrError(f"MLflow at {store.address(root)} did not take all runs: {reason}") from error
+    return Synced(logged=tuple(logged), address=store.address(root))
 
 
 def _log(
-    client: MlflowClient, root: Path, settings: config.Settings, pipeline: Pipeline, job: Job, outer: str | None
-) -> str | None:
-    """Log one result; the run's name, or None where MLflow has it already."""
-    described = describe.stage(settings, job.stage, job.model, job.inputs, job.contest)
+    client: MlflowClient,
+    root: Path,
+    experiment: str,
+    pipeline: Description,
+    job: Job,
+    described: Description,
+    outer: str | None,
+) -> bool:
+    """Log one result; False where MLflow has it already."""
     outputs = describe.hash_tags("out", job.outputs)
-    identity = describe.result(described, outputs)
-    run = _find(client, pipeline.experiment, identity)
+    identity = describe.identity(described, outputs)
+    run = _find(client, experiment, identity)
     if run and COMPLETE_TAG in run.data.tags:
-        return None
-    if run is None:
-        parent = parents.find_or_make(client, root, pipeline, outer)
-        time = _last_change(job.outputs)
-        run = make_run(client, parent, pipeline, described, time, {RESULT_TAG: identity, **outputs}, outer)
-    else:
+        return False
+    if run:
         parent = client.get_run(run.data.tags[PARENT_TAG])
-        time = run.info.end_time or _last_change(job.outputs)
-    missing = {name: value for name, value in described.params.items() if name not in run.data.params}
-    log_batches(client, run.info.run_id, params=missing)
+    else:
+        parent = parents.find_or_make(client, root, experiment, pipeline, outer)
+        run = make_run(client, parent, described, _last_change(job.outputs), {RESULT_TAG: identity, **outputs}, outer)
+    time = run.info.end_time or _last_change(job.outputs)
+    log_params(client, run, described)
     stage_run = StageRun(client, run, parent)
     job.tell(stage_run)
     stage_run.flush()
-    client.set_terminated(stage_run.id, "FINISHED", time)
-    if BASE_TAG in pipeline.tags and BASE_TAG not in parent.data.tags:
-        client.set_tag(parent.info.run_id, BASE_TAG, pipeline.tags[BASE_TAG])
+    client.set_terminated(run.info.run_id, "FINISHED", time)
     if OUTER_TAG not in run.data.tags:
         client.set_terminated(parent.info.run_id, "FINISHED", time)
     # Last: a sync that ended before it is completed by the next one.
-    client.set_tag(stage_run.id, COMPLETE_TAG, "yes")
-    return described.name
+    client.set_tag(run.info.run_id, COMPLETE_TAG, "yes")
+    return True
 
 
 def make_run(
-    client: MlflowClient,
-    parent: Run,
-    pipeline: Pipeline,
-    described: describe.Description,
-    time: int,
-    tags: dict[str, str],
-    outer: str | None,
+    client: MlflowClient, parent: Run, described: Description, time: int, tags: dict[str, str], outer: str | None
 ) -> Run:
-    """A run of a stage under its parent, which is running again, unless its end is for `mlflow run` to say."""
+    """A run of a stage under its parent, with these tags and its own."""
+    tags = {**described.tags, **tags, PARENT_TAG: parent.info.run_id}
     if parent.info.run_id == outer:
-        tags = {**tags, OUTER_TAG: "yes"}
-    elif parent.info.status != "RUNNING":
-        client.update_run(parent.info.run_id, status="RUNNING")
-    tags = {**pipeline.tags, **described.tags, **tags, PARENT_TAG: parent.info.run_id}
-    made = client.create_run(parent.info.experiment_id, time, tags, described.name)
-    log_batches(client, made.info.run_id, params=described.params)
-    return made
+        tags[OUTER_TAG] = "yes"
+    return client.create_run(parent.info.experiment_id, time, tags, described.name)
+
+
+def log_params(client: MlflowClient, run: Run, described: Description) -> None:
+    from mlflow.entities import Param
+
+    client.log_batch(run.info.run_id, params=[Param(*param) for param in described.params.items()])
 
 
 def _find(client: MlflowClient, experiment: str, identity: str) -> Run | None:
@@ -139,12 +122,11 @@ def _find(client: MlflowClient, experiment: str, identity: str) -> Run | None:
     own = client.get_experiment_by_name(experiment)
     for run in connection.search(client, f"tags.`{RESULT_TAG}` = '{identity}'", "start_time ASC"):
         if OUTER_TAG in run.data.tags or (own and run.info.experiment_id == own.experiment_id):
-            # A search leaves out which models a run used and made.
-            return client.get_run(run.info.run_id)
+            return run
     return None
 
 
 def _last_change(outputs: Sequence[Path]) -> int:
     """When the last of these files was written, in milliseconds."""
     files = [file for path in outputs for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
-    return max((file.stat().st_mtime_ns for file in files), default=now() * 1_000_000) // 1_000_000
+    return max((file.stat().st_mtime_ns // 1_000_000 for file in files), default=connection.now())

@@ -53,7 +53,10 @@ LogMetrics = Callable[[dict[str, float], int], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """What training did: pairs trained on and held out, those left out, and the metrics of the first and last log."""
+    """What training did: pairs trained on and held out, those left out, and the metrics of the first and last log.
+
+    `rows` says whether they were packed, or padded and why.
+    """
 
     pairs: int
     eval_pairs: int
@@ -61,6 +64,7 @@ class Trained:
     steps: int
     first: dict[str, float]
     last: dict[str, float]
+    rows: str
 
 
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
@@ -113,7 +117,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     told = history(trainer.args, trainer.state)
     if launcher.is_first():
         _save(trainer.model, weights, paths.model(iteration), record, drops, told, as_seen(chat, rows[0]))
-    return Trained(len(rows), len(held_out), drops, trainer.state.global_step, told[0][1], told[-1][1])
+    return Trained(len(rows), len(held_out), drops, trainer.state.global_step, told[0][1], told[-1][1], trainer.rows)
 
 
 def _rows(

@@ -131,12 +131,18 @@ def _about(settings: config.Settings, licence: str) -> str:
     base = read_json(paths.model(paths.BASE) / paths.RECORD, policy.BaseRecord)
     assert isinstance(base, policy.BaseRecord)
     revision = f" at revision {base.revision}" if base.revision else ""
+    by = settings.translate.model
+    translations, written = "its own translations", "Answers and translations"
+    nobody = "No human label and no other model"
+    if by is not None:
+        translations = f"`{by if isinstance(by, str) else by.model}`'s translations"
+        nobody, written = "No human label", "Answers"
     return (
         f"Preference pairs by Language Imbalance Driven Rewarding (arXiv 2410.08964): a model's own answers in "
-        f"{english_name(settings.dominant)}, its dominant language, and in {others}, and its own translations of them. "
-        "No human label and no other model took part: *chosen* is the dominant answer, or its translation.\n\n"
+        f"{english_name(settings.dominant)}, its dominant language, and in {others}, and {translations} of them. "
+        f"{nobody} took part: *chosen* is the dominant answer, or its translation.\n\n"
         f"- Prompts: `{settings.prompts.source}`; `prompt_id` is a prompt's id there.\n"
-        f"- Answers and translations of m1's pairs: `{base.source}`{revision}, fingerprint (SHA-256) "
+        f"- {written} of m1's pairs: `{base.source}`{revision}, fingerprint (SHA-256) "
         f"`{base.fingerprint}`; of a later iteration's, the model trained on the pairs before.\n"
         f"- Licence: {licence}.\n"
         "- What is in it is what a model wrote, mistakes included: how often the chosen answer is the right one is in "

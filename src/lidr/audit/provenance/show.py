@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,14 @@ from lidr.audit.examples import Example, read
 from lidr.audit.facts import SIDES
 from lidr.audit.provenance import state
 from lidr.errors import InputError, LidrError
+from lidr.generation.translator import RECORD, TranslatorRecord
 from lidr.git import git
 from lidr.models import policy
 from lidr.models.policy import AdapterRecord
-from lidr.records import Drop, Pair, Prompt, Response, Translation, pair_id
+from lidr.records import Drop, Pair, Prompt, Response, Translation, pair_id, response_name
 from lidr.records.jsonl import read_by_key, read_json
 
-_STAGES = ("prompts", "generate", "translate", "pairs", "train")
+_STAGES = ("prompts", "generate", "score", "translate", "pairs", "train")
 
 
 def show(settings: config.Settings, name: str) -> Iterator[str]:
@@ -43,7 +44,8 @@ def show(settings: config.Settings, name: str) -> Iterator[str]:
     row = next(row for row in _rows(example) if row_id(row) == name)
     yield from _heading(row, iteration)
     yield from _prompts(example, row, iteration)
-    yield from _sides(example, example.made_from(row, settings.dominant), iteration)
+    yield from _sides(example, (row.chosen_from, row.rejected_from), iteration)
+    yield from _scores(example, row)
     locked = state.load()
     yield from _model(settings, iteration, locked)
     yield from _training(settings, row, iteration)
@@ -84,22 +86,22 @@ def _find(settings: config.Settings, name: str) -> tuple[str, Example]:
 
 def _list(example: Example, iteration: str) -> Iterator[str]:
     yield f"prompt {example.id} of {iteration}: {len(example.pairs)} pairs and {len(example.drops)} drops"
-    yield from (f"  pair {pair.id}: {pair.rule.value}" for pair in example.pairs)
-    yield from (f"  drop {row_id(drop)}: {drop.reason.value}, {drop.detail}" for drop in example.drops)
+    yield from (f"  pair {pair.id}: {pair.rule}" for pair in example.pairs)
+    yield from (f"  drop {row_id(drop)}: {drop.reason}, {drop.detail}" for drop in example.drops)
 
 
 def _heading(row: Pair | Drop, iteration: str) -> Iterator[str]:
     if isinstance(row, Pair):
         place = _place(paths.pairs(iteration) / paths.PAIRS, {"id": row.id})
-        yield f"pair {row.id} of {iteration}, by the rule {row.rule.value} · {place}"
+        yield f"pair {row.id} of {iteration}, by the rule {row.rule} · {place}"
     else:
         key = {"prompt_id": row.prompt_id, "lang": row.lang, "other_lang": row.other_lang}
         place = _place(paths.pairs(iteration) / paths.DROPS, key)
-        yield f"drop {row_id(row)} of {iteration}: {row.reason.value}, {row.detail} · {place}"
+        yield f"drop {row_id(row)} of {iteration}: {row.reason}, {row.detail} · {place}"
 
 
 def _prompts(example: Example, row: Pair | Drop, iteration: str) -> Iterator[str]:
-    for lang in (row.lang, row.other_lang):
+    for lang in dict.fromkeys((row.lang, row.other_lang)):
         prompt = example.prompts[lang]
         place = _place(paths.prompt_file(iteration, lang), {"id": prompt.id})
         yield f"prompt in {lang}: {prompt.source.name}, row {prompt.source.row} · {place}"
@@ -124,8 +126,29 @@ def _sides(example: Example, made_from: tuple[str, str], iteration: str) -> Iter
             yield from _translation(side, row, example, iteration)
 
 
+def _scores(example: Example, row: Pair | Drop) -> Iterator[str]:
+    """All samples in the pair's language with their scores, where the rule compares them."""
+    scores = {score.sample: score for score in example.scores.get(row.lang, ())}
+    if not example.scores:
+        return
+    yield f"all answers in {row.lang}, reward = log-probability under the model - under its reference:"
+    sides = {row.chosen_from: ", chosen", row.rejected_from: ", rejected"}
+    for answer in example.samples[row.lang]:
+        name = response_name(answer.id, answer.lang, answer.sample)
+        score = scores.get(answer.sample)
+        found = "no score"
+        if score is not None and score.reward is not None:
+            found = f"reward {score.reward:.3f} = {score.policy:.3f} - {score.reference:.3f}"
+        size = f"{len(answer.text):,} characters, ended by {answer.finish_reason.value}"
+        yield f"  sample {answer.sample}: {found}, {size}{sides.get(name, '')}"
+        yield from _text(answer.text, "    ")
+
+
 def _answer(row: Response, iteration: str) -> str:
-    place = _place(paths.response_file(iteration, row.lang), {"id": row.id})
+    key: dict[str, str | int] = {"id": row.id}
+    if row.sample:
+        key |= {"lang": row.lang, "sample": row.sample}
+    place = _place(paths.response_file(iteration, row.lang), key)
     return f"own answer in {row.lang}, {row.completion_tokens:,} tokens, ended by {row.finish_reason.value} · {place}"
 
 
@@ -148,6 +171,11 @@ def _model(settings: config.Settings, iteration: str, locked: dict[str, state.St
     model = policy.resolve(settings.iteration(iteration).previous)
     adapter = f" + {model.adapter}" if model.adapter else ""
     yield f"model: {model.name} ({model.base}{adapter}), fingerprint {model.fingerprint}"
+    record = paths.translations(iteration) / RECORD
+    if record.exists():
+        by = read_json(record, TranslatorRecord)
+        assert isinstance(by, TranslatorRecord)
+        yield f"  translations by {by.model}, fingerprint {by.fingerprint}"
     for stage, what in (("generate", "answers"), ("translate", "translations")):
         params = locked[f"{stage}@{iteration}"].params if f"{stage}@{iteration}" in locked else {}
         for block in ("engine", stage, "seed"):
@@ -170,7 +198,7 @@ def _training(settings: config.Settings, row: Pair | Drop, iteration: str) -> It
     if isinstance(row, Drop):
         yield f"training: not in the pairs of {iteration}"
     elif left_out is not None:
-        yield f"training: left out of {iteration} ({left_out.reason.value}: {left_out.detail})"
+        yield f"training: left out of {iteration} ({left_out.reason}: {left_out.detail})"
     elif record.pairs != policy.file_hash(paths.pairs(iteration) / paths.PAIRS):
         yield f"training: {iteration} was trained on other pairs (sha256 {record.pairs}); run `lidr audit verify`"
     else:
@@ -207,7 +235,7 @@ def _runs(iteration: str, locked: dict[str, state.Stage]) -> Iterator[str]:
     yield from (f"  {run.id} {printable(run.name)}, {run.status}" for run in runs)
 
 
-def _place(path: Path, key: dict[str, str]) -> str:
+def _place(path: Path, key: Mapping[str, str | int]) -> str:
     """File, line and hash of the row that begins with these keys, as all rows of lidr do."""
     start = msgspec.json.encode(key)[:-1] + b","
     with path.open("rb") as file:

@@ -19,7 +19,7 @@ tells which outputs have other bytes, why, and whether the figures agree (differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -35,8 +35,9 @@ from lidr.git import git
 from lidr.models import policy
 from lidr.models.policy import AdapterRecord, BaseRecord
 from lidr.pairs import stage as pairs_stage
-from lidr.records import Drop, Prompt, Record, Response, Translation, pair_id
+from lidr.records import Drop, Prompt, Record, Translation, pair_id
 from lidr.records.jsonl import read_by_key, read_json
+from lidr.records.samples import read_samples
 
 
 class BrokenLink(LidrError):
@@ -189,14 +190,18 @@ def _in_order(settings: config.Settings, iteration: str) -> None:
     """The rows of every file are those of prompts, in the prompts' order."""
     prompts = read_by_key(paths.prompt_file(iteration, settings.dominant), Prompt)
     places = {name: place for place, name in enumerate(prompts)}
-    files: list[tuple[Path, type[Record]]] = []
+    ids: list[tuple[Path, Iterable[str]]] = []
     for lang in settings.all_languages:
-        files += [(paths.prompt_file(iteration, lang), Prompt), (paths.response_file(iteration, lang), Response)]
+        path = paths.prompt_file(iteration, lang)
+        ids.append((path, read_by_key(path, Prompt, may_be_empty=True)))
+        path = paths.response_file(iteration, lang)
+        ids.append((path, [name for name, rows in read_samples(path).items() for _ in rows]))
     for direction in translate_stage.directions(settings):
-        files.append((paths.translation_file(iteration, *direction), Translation))
-    for path, record in files:
+        path = paths.translation_file(iteration, *direction)
+        ids.append((path, read_by_key(path, Translation, may_be_empty=True)))
+    for path, names in ids:
         last = -1
-        for line, name in enumerate(read_by_key(path, record, may_be_empty=True), start=1):
+        for line, name in enumerate(names, start=1):
             if name not in places:
                 raise InputError(f"there is no prompt {name!r}", path, line)
             if places[name] < last:
@@ -207,13 +212,13 @@ def _in_order(settings: config.Settings, iteration: str) -> None:
 def _read_again(settings: config.Settings, iteration: str) -> None:
     """Each translation's text is what its raw text gives."""
     for source, target in translate_stage.directions(settings):
-        answers = read_by_key(paths.response_file(iteration, source), Response)
+        answers = {name: rows[0] for name, rows in read_samples(paths.response_file(iteration, source)).items()}
         path = paths.translation_file(iteration, source, target)
         for line, row in enumerate(read_by_key(path, Translation, may_be_empty=True).values(), start=1):
             if row.id not in answers:
                 raise InputError(f"there is no answer {row.id!r} in {source} that this translates", path, line)
             read = translate_stage.parse(
-                row.raw, row.finish_reason, settings.engine.continues_turns, answers[row.id].text
+                row.raw, row.finish_reason, settings.translation_is_begun, answers[row.id].text
             )
             if (row.text, row.tolerated) != read:
                 raise InputError(f"the text of {row.id!r} is not what its raw text gives", path, line)

@@ -31,7 +31,7 @@ class Alpaca(Generative, frozen=True, kw_only=True):
         if isinstance(judge, LabJudge) and self.source != LAB:
             reason = "the lab's checker judges its own instructions only (alpaca.source: lab)"
             problems.append(((*where, "name"), reason))
-        if isinstance(judge, LocalJudge) and settings.engine.openai is not None:
+        if isinstance(judge, LocalJudge) and settings.engine.name == "openai":
             reason = "a judge in a folder needs an engine on this machine, not 'openai'"
             problems.append(((*where, "name"), reason))
         if isinstance(judge, OpenAIJudge):

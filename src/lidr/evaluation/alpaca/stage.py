@@ -9,7 +9,9 @@ verdict are kept in reports/alpaca/m1/verdicts.jsonl, the figures in metrics.jso
 
     {"es": {"win_rate": 78.4, "low": 75.2, "high": 81.4, "standard_error": 1.6, "lc_win_rate": 77.9, "lc_low": 74.5,
       "lc_high": 81.2, "wins": 0.6, "ties": 0.36, "losses": 0.04, "length": 38.2, "baseline_length": 35.1,
-      "off_target": 0.01, "baseline_off_target": 0.2, "truncated": 0.0, "unjudged": 0.0, "n": 250}, ...}
+      "off_target": 0.01, "baseline_off_target": 0.2, "code_switching": 0.02, "code_switching_sentences": 512,
+      "code_switching_abstained": 3, "baseline_code_switching": 0.2, ..., "truncated": 0.0, "unjudged": 0.0, "n": 250},
+     ...}
 
 With both orders there is `flips`, the share of contests in which the two orders name different winners, which then
 count as ties. A judge that is paid by the token adds `judge_prompt_tokens`, `judge_completion_tokens` and `judge_cost`;
@@ -29,20 +31,29 @@ from lidr.errors import InputError
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.baseline import instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.answers import ask, key, rounded, write
+from lidr.evaluation.answers import SENTENCE_COUNTS, ask, code_switching, key, rounded, write
 from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
 from lidr.evaluation.judges.base import FAULTS, is_flipped
 from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import mean_interval
 from lidr.models import policy
 from lidr.records import TIE, FinishReason, Prompt, Response, Verdict
+from lidr.records.code_switching import Sentences, count
 from lidr.records.jsonl import read_by_key
 from lidr.records.langid import identify, is_off_target
 
 # Of one language only: an interval of the average would have to know how the languages' items hang together, which
 # `lidr compare` does.
 BY_LANGUAGE_ONLY = ("low", "high", "standard_error", "lc_low", "lc_high")
-SUMS = ("judge_prompt_tokens", "judge_completion_tokens", "judge_cost", "n")
+BASELINE = "baseline_"
+SUMS = (
+    "judge_prompt_tokens",
+    "judge_completion_tokens",
+    "judge_cost",
+    *SENTENCE_COUNTS,
+    *(BASELINE + name for name in SENTENCE_COUNTS),
+    "n",
+)
 
 Answers = Mapping[str, Response]  # by `id:lang`
 
@@ -82,6 +93,8 @@ def judge_items(
         contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in members]
         for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
             item = contest.instruction
+            sentences = count(contest.completion, lang, settings.block(Alpaca).languages)
+            baseline_sentences = count(contest.baseline, lang, settings.block(Alpaca).languages)
             verdicts.append(
                 Verdict(
                     id=item.id,
@@ -94,6 +107,10 @@ def judge_items(
                     finish_reason=own[key(item)].finish_reason,
                     off_target=is_off_target(contest.completion, lang, settings.block(Alpaca).languages),
                     baseline_off_target=is_off_target(contest.baseline, lang, settings.block(Alpaca).languages),
+                    sentences=sentences.judged,
+                    other_sentences=sentences.other,
+                    baseline_sentences=baseline_sentences.judged,
+                    baseline_other_sentences=baseline_sentences.other,
                     swapped=opinion.swapped,
                     orders=opinion.orders,
                     judge_faults=opinion.faults,
@@ -119,10 +136,9 @@ def summarise(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics
         lang: _figures(settings, [verdict for verdict in verdicts if verdict.lang == lang])
         for lang in settings.block(Alpaca).languages
     }
-    first = next(iter(metrics.values()))
     average: dict[str, Any] = {
-        name: (sum if name in SUMS else fmean)([figures[name] for figures in metrics.values()])
-        for name in first
+        name: (sum if name in SUMS else fmean)([figures[name] for figures in metrics.values() if name in figures])
+        for name in dict.fromkeys(name for figures in metrics.values() for name in figures)
         if name not in BY_LANGUAGE_ONLY
     }
     return metrics | {"average": rounded(average)}
@@ -156,6 +172,7 @@ def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str
             "baseline_length": fmean(len(v.baseline) for v in verdicts),
             "off_target": sum(v.off_target for v in verdicts) / n,
             "baseline_off_target": sum(v.baseline_off_target for v in verdicts) / n,
+            **_code_switching(verdicts),
             "truncated": sum(v.finish_reason is FinishReason.LENGTH for v in verdicts) / n,
             "unjudged": outcomes.count(None) / n,
             **_faults(settings, verdicts),
@@ -196,6 +213,12 @@ def win_rates(verdicts: Sequence[Verdict]) -> list[float]:
 def standard_error(values: Sequence[float]) -> float:
     """The standard error of the mean; of a single value it is not known and given as 0."""
     return stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
+
+
+def _code_switching(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    own = code_switching(Sentences(v.sentences, v.other_sentences) for v in verdicts)
+    baseline = code_switching(Sentences(v.baseline_sentences, v.baseline_other_sentences) for v in verdicts)
+    return own | {BASELINE + name: value for name, value in baseline.items()}
 
 
 def _flips(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:

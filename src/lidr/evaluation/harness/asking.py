@@ -114,7 +114,7 @@ def _language_model(settings: config.Settings, model: str) -> Any:
     own_policy = policy.resolve(model)
     chat = open_chat(own_policy)
     device = policy.pick_device(settings.engine.device)
-    dtype = getattr(torch, settings.engine.dtype or "float32")
+    dtype = getattr(torch, settings.engine.precision)
     loaded = policy.load_for_generation(own_policy, dtype, device)
     loaded.generation_config.eos_token_id = sorted(chat.end_ids)
     return HFLM(pretrained=loaded, tokenizer=chat.tokenizer, batch_size=settings.block(Harness).batch_size)

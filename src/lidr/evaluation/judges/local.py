@@ -32,7 +32,7 @@ def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bo
     if not (folder / "config.json").is_file():
         raise InputError("no model here (no config.json); `alpaca.judge.model` is expected to be its folder", folder)
     model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
-    journal = open_journal("local", model.fingerprint, engine.dtype)
+    journal = open_journal("local", model.fingerprint, engine.precision)
     return TokenJudge(LocalPanel(str(folder), open_engine(engine, model), journal), both_orders)
 
 

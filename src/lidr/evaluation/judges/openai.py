@@ -4,8 +4,8 @@
     judge: {name: openai, model: a-reasoning-model, endpoint: ..., reply: text, reasoning_effort: low}
 
 The key comes from the environment: OPENAI_API_KEY for api.openai.com, LIDR_JUDGE_KEY for every other address, so that
-OpenAI's key never goes elsewhere. Requests that fail for a reason that may pass are sent again (see
-`lidr.engines.endpoint`); all others end the run. Whatever was answered until then is in the journal.
+OpenAI's key never goes elsewhere. Requests that fail for a reason that may pass are sent again by the openai
+client; all others end the run. What was answered until then is in the journal.
 
 The first question is asked alone. What is wrong with the model, its name or its way to reply then costs one request.
 """
@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from threading import Event, Lock
-from typing import Any
+from threading import Lock
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from lidr import config
 from lidr.chat import reasoning
-from lidr.engines.endpoint import Endpoint, Passing, Rejected, in_parallel, read_key
+from lidr.engines.endpoint import Endpoint, Rejected, Unreadable, Usage, in_parallel, read_key
 from lidr.errors import LidrError
 from lidr.evaluation.judges.base import PATIENCE, Reply, TokenJudge, check_speaks
 from lidr.evaluation.judges.journal import Journal, missing, open_journal, replies
@@ -46,28 +47,37 @@ class Position(msgspec.Struct):
 
 
 class LogProbabilities(msgspec.Struct):
-    content: list[Position]
+    content: Annotated[list[Position], Meta(min_length=1)]
+
+
+class Weighed(msgspec.Struct):
+    """A choice whose tokens come with log-probabilities."""
+
+    logprobs: LogProbabilities
 
 
 class Message(msgspec.Struct):
     content: str | None = None
 
 
-class Choice(msgspec.Struct):
-    message: Message = msgspec.field(default_factory=Message)
-    logprobs: LogProbabilities | None = None
+class Written(msgspec.Struct):
+    """A choice with a text."""
+
+    message: Message
     finish_reason: str | None = None
 
 
-class Usage(msgspec.Struct):
-    prompt_tokens: int
-    completion_tokens: int
+class Logprobs(msgspec.Struct):
+    """What is read of a chat completion of one token."""
+
+    choices: Annotated[list[Weighed], Meta(min_length=1)]
+    usage: Usage | None = None
 
 
-class Body(msgspec.Struct):
-    """What is read of a chat completion."""
+class Text(msgspec.Struct):
+    """What is read of a chat completion in text."""
 
-    choices: list[Choice]
+    choices: Annotated[list[Written], Meta(min_length=1)]
     usage: Usage | None = None
 
 
@@ -117,7 +127,9 @@ class OpenAIPanel:
         self.limit = "max_tokens" if judge.reply == "logprobs" else "max_completion_tokens"
         key = read_key(judge.endpoint, KEY_VARIABLE)
         who = f"the judge {self.name}"
-        self.server = Endpoint(who, judge.model, judge.endpoint, key, judge.retries, judge.timeout_seconds)
+        self.server = Endpoint(
+            who, judge.model, judge.endpoint, key, judge.retries, judge.timeout_seconds, self.budget.take_request
+        )
 
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
         """Ask what the journal does not have, several at a time."""
@@ -147,12 +159,15 @@ class OpenAIPanel:
     def _ask_first(self, asked: tuple[str, Conversation]) -> Reply:
         """Ask one question alone, and say what is to be done where the model cannot be asked in this way."""
         try:
-            return self._ask_one(asked, Event())
+            return self._ask_one(asked)
         except Rejected as error:
             if error.status == 400 and "max_completion_tokens" in error.said and self.limit == "max_tokens":
                 self.limit = "max_completion_tokens"
                 return self._ask_first(asked)
             raise LidrError(f"{error}{self._advice(error)}") from None
+        except Unreadable as error:
+            advice = " (log-probabilities are expected; alpaca.judge.reply: text needs none)"
+            raise LidrError(f"{error}{advice if self.reply == 'logprobs' else ''}") from None
 
     def _advice(self, error: Rejected) -> str:
         if error.status == 404:
@@ -161,11 +176,15 @@ class OpenAIPanel:
             return " (it gives no log-probabilities: set alpaca.judge.reply to text)"
         return ""
 
-    def _ask_one(self, asked: tuple[str, Conversation], stop: Event) -> Reply:
+    def _ask_one(self, asked: tuple[str, Conversation]) -> Reply:
         key, turns = asked
-        read = _read_logprobs if self.reply == "logprobs" else _read_text
-        body = self.server.complete(self._request(turns), read, stop, self.budget.take_request)
-        reply = _weighed(key, body) if self.reply == "logprobs" else _read_label(key, body)
+        body: Logprobs | Text
+        if self.reply == "logprobs":
+            body = self.server.complete(self._request(turns), Logprobs)
+            reply = _weighed(key, body)
+        else:
+            body = self.server.complete(self._request(turns), Text)
+            reply = _read_label(key, body)
         self.journal.add(reply)
         self.budget.take_tokens(body.usage)
         return reply
@@ -183,32 +202,8 @@ class OpenAIPanel:
         }
 
 
-def _read_text(text: bytes) -> Body:
-    try:
-        body = msgspec.json.decode(text, type=Body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Passing(f"not a chat completion: {error}") from None
-    if not body.choices:
-        raise Passing("not a chat completion: it holds no choice")
-    return body
-
-
-def _read_logprobs(text: bytes) -> Body:
-    try:
-        body = _read_text(text)
-    except Passing as error:
-        raise Passing(str(error).replace("completion", "completion with log-probabilities", 1)) from None
-    likely = body.choices[0].logprobs
-    if likely is None or not likely.content:
-        reason = "it holds no token (alpaca.judge.reply: text needs none)"
-        raise Passing(f"not a chat completion with log-probabilities: {reason}")
-    return body
-
-
-def _weighed(key: str, body: Body) -> Reply:
-    likely = body.choices[0].logprobs
-    assert likely is not None, "a body without them was refused"
-    found = {token.token: token.logprob for token in likely.content[0].top_logprobs}
+def _weighed(key: str, body: Logprobs) -> Reply:
+    found = {token.token: token.logprob for token in body.choices[0].logprobs.content[0].top_logprobs}
     usage = body.usage or Usage(0, 0)
     return Reply(
         key=key,
@@ -219,7 +214,7 @@ def _weighed(key: str, body: Body) -> Reply:
     )
 
 
-def _read_label(key: str, body: Body) -> Reply:
+def _read_label(key: str, body: Text) -> Reply:
     """The label on the last line of a reply in text, or why there is none."""
     choice, usage = body.choices[0], body.usage or Usage(0, 0)
     written = choice.message.content or ""

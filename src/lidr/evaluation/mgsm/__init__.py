@@ -44,9 +44,9 @@ class MgsmBenchmark(Benchmark):
 
     def prompts(self, settings: Settings) -> list[Prompt]:
         """The bare questions, whatever the style adds to them."""
-        from lidr.evaluation.mgsm import stage
-
-        return stage.prompts(replace(settings, mgsm=replace(settings.block(Mgsm), style="paper", examples=0)))
+        plain = replace(settings.block(Mgsm), style="paper", examples=0)
+        prompts: list[Prompt] = self.stage().prompts(replace(settings, mgsm=plain))
+        return prompts
 
     def notes(self, settings: Settings) -> list[str]:
         from lidr.evaluation.mgsm.extraction.words import has_words

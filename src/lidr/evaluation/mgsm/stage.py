@@ -6,7 +6,8 @@
 
 Answers are generated greedily and kept with each scorer's verdict in reports/mgsm/m1/answers.jsonl; metrics.json beside
 it holds the figures of each language and their plain average, with the number of languages `without_wording`: their
-answers are read by English's phrases and by the last number alone.
+answers are read by English's phrases and by the last number alone. `off_target` is the paper's rate, of whole answers;
+`code_switching` is the share of sentences in another language (docs/language.md).
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from statistics import fmean
 from lidr import config
 from lidr.engines.base import Completion
 from lidr.errors import InputError
-from lidr.evaluation.answers import ask, key, summarise, write
+from lidr.evaluation.answers import ask, code_switching, key, summarise, write
 from lidr.evaluation.mgsm import BENCHMARK, Mgsm
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.numbers import score
 from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.models import policy
 from lidr.records import Answer, Prompt, PromptKind, Source
+from lidr.records.code_switching import Sentences, count
 from lidr.records.langid import is_off_target, is_supported
 
 # A source's folder holds one of these for each language; the first that is there is taken.
@@ -46,7 +48,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
         lambda problem: stop_strings(problem.lang, mgsm.style),
     )
     answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
-    metrics = summarise(BENCHMARK, settings, answers, _other_scorers)
+    metrics = summarise(BENCHMARK, settings, answers, _more)
     metrics[AVERAGE]["without_wording"] = len(BENCHMARK.notes(settings))
     write(BENCHMARK, model, answers, metrics)
     return metrics
@@ -77,6 +79,7 @@ def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
     asked_in = "en" if settings.style == "en_cot" else problem.lang
     scores = score(completion.text, int(str(problem.answer)), problem.lang, phrase_lang=asked_in)
     candidates = [lang for lang in settings.languages if is_supported(lang)]
+    sentences = count(completion.text, asked_in, candidates) if is_supported(asked_in) else Sentences(0, 0)
     return Answer(
         id=problem.id,
         lang=problem.lang,
@@ -90,6 +93,8 @@ def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
         flexible=scores.lm_eval_flexible,
         parsed=scores.parsed,
         off_target=is_supported(asked_in) and is_off_target(completion.text, asked_in, candidates),
+        sentences=sentences.judged,
+        other_sentences=sentences.other,
     )
 
 
@@ -130,8 +135,10 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
     raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
 
 
-def _other_scorers(answers: Sequence[Answer]) -> dict[str, float]:
+def _more(answers: Sequence[Answer]) -> dict[str, float]:
+    """The other scorers' accuracies, and what is in another language sentence by sentence."""
     return {
         "accuracy_strict": fmean(answer.strict for answer in answers),
         "accuracy_flexible": fmean(answer.flexible for answer in answers),
+        **code_switching(Sentences(answer.sentences, answer.other_sentences) for answer in answers),
     }

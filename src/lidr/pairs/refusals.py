@@ -1,12 +1,16 @@
-"""How a refusal begins, by language: folded (`normalise.Comparable`), with a plain apostrophe.
+"""Refusals, known by how they begin, in any language.
 
-A text counts as a refusal where it *begins* with one of these, so that a story about somebody who cannot help does
-not. The list is short on purpose: it finds the stock phrases of assistants, not every way to decline.
+    >>> is_refusal(comparable("I'm sorry, but I can't help with that."))
+    True
+
+The phrases are folded (`normalise.Comparable`), with a plain apostrophe. A text counts as a refusal where it *begins*
+with one of these, so that a story about somebody who cannot help does not. The list is short on purpose: it finds the
+stock phrases of assistants, not every way to decline.
 """
 
 from __future__ import annotations
 
-from lidr.audit.normalise import one_case
+from lidr.pairs.normalise import Comparable, one_case
 
 BY_LANGUAGE = {
     "en": (
@@ -54,3 +58,11 @@ BY_LANGUAGE = {
 
 # As str.startswith takes them, spelled as the texts that they are looked for in.
 PHRASES = tuple(one_case(phrase) for phrases in BY_LANGUAGE.values() for phrase in phrases)
+
+_OPENING = 120  # characters
+
+
+def is_refusal(content: Comparable) -> bool:
+    """Whether the text begins by declining to answer."""
+    opening = content.folded[:_OPENING].replace("’", "'").lstrip("¡¿\"'«„“ ")
+    return opening.startswith(PHRASES)

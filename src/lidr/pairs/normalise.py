@@ -19,6 +19,9 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+# Two texts this much alike are near-identical. DPO is known to lower the likelihood of both where such pairs are many.
+NEAR_IDENTICAL = 0.9
+
 # An n-gram is this many words, or this many characters of a script without spaces (about as much text).
 WORDS, CHARACTERS = 5, 10
 
@@ -115,6 +118,11 @@ def is_similar(first: Comparable, second: Comparable, at_least: float) -> bool:
         return False
     outside, middles = _trimmed(one, other)
     return is_enough(outside) or is_enough(outside + _common_trigrams(*middles))
+
+
+def near_identical(first: Comparable, second: Comparable, at_least: float = NEAR_IDENTICAL) -> bool:
+    """Whether two texts are all but the same."""
+    return is_similar(first, second, at_least)
 
 
 def _trimmed(one: str, other: str) -> tuple[int, tuple[str, str]]:

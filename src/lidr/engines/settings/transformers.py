@@ -1,0 +1,38 @@
+"""The keys of the engine `transformers`.
+
+engine: {name: transformers, device: auto, dtype: float32, tokens_per_batch: 16384, processes: auto}
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from lidr.config.engines import EngineSettings, Precision
+from lidr.config.section import Count
+
+if TYPE_CHECKING:
+    from lidr.engines.base import Engine
+    from lidr.models.policy import Policy
+
+
+class Transformers(EngineSettings, frozen=True, kw_only=True, tag="transformers"):
+    """Hugging Face transformers. `tokens_per_batch` are rows x (prompt + new tokens), padded.
+
+    `processes` take a batch each on a CPU, each on one core: `auto` makes one for each, null computes in one process.
+    """
+
+    dtype: Precision = "float32"
+    tokens_per_batch: Count = 16384
+    processes: Count | Literal["auto"] | None = None
+
+    @property
+    def precision(self) -> Precision:
+        return self.dtype
+
+    def rows_at_once(self, longest: int) -> int:
+        return max(1, self.tokens_per_batch // longest)
+
+    def open(self, model: Policy) -> Engine:
+        from lidr.engines.transformers import TransformersEngine
+
+        return TransformersEngine(self, model)

@@ -1,0 +1,176 @@
+"""Stage `score`: each sample's log-probability under the model that wrote it and under a reference model.
+
+    $ lidr score m1
+    score m1: 12,000 answers by m0 against data/sources/sft
+
+    data/m1/scores/es.jsonl:
+    {"id":"lab-0","lang":"es","sample":3,"policy":-4.81,"reference":-9.37,"tokens":19}
+
+Their difference is the implicit reward of Implicit Cross-Lingual Rewarding (arXiv 2503.04647). An answer in any
+language is scored under the dominant language's prompt, preceded by a request for the answer's language
+(`score.wording`), and with the end of its turn. Answers that are cut off or empty are not scored. Where the rule
+compares no scores, the files are written empty at once.
+
+The reference of m1 is `base.reference`. Both models are computed by transformers, one after the other, whatever engine
+generates; results are kept shard by shard, so a stage that is killed goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lidr import config, paths
+from lidr.chat import Chat, open_chat
+from lidr.engines.shards import discard, in_shards
+from lidr.errors import InputError
+from lidr.generation.likelihood import Row, log_probabilities
+from lidr.models import policy
+from lidr.models.policy import Policy
+from lidr.progress import bar
+from lidr.records import FinishReason, Prompt, Record, Response, Score
+from lidr.records.jsonl import atomic_folder, read_by_key, write_rows
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import prompt_conversation, under_dominant
+from lidr.records.samples import read_samples
+
+STAGE = "score"
+
+
+class _LogProbability(Record, frozen=True):
+    """What a shard keeps of one answer."""
+
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How many answers were scored, by which models, and how many could not be."""
+
+    rows: int
+    unscored: int
+    policy: str
+    reference: str
+
+
+def run(settings: config.Settings, iteration: str) -> Scored | None:
+    """Score all whole samples of the iteration; None where its rule compares no scores, and the files are empty."""
+    if not settings.pairs.reads("scores"):
+        _write(settings, iteration, [])
+        return None
+    model = policy.resolve(settings.iteration(iteration).previous)
+    against = reference(settings, model)
+    chat = open_chat(model)
+    answers = list(_answers(settings, iteration))
+    rows = [_row(settings, chat, prompt, answer) for prompt, answer in answers]
+    shards = paths.shards(STAGE, iteration)
+    of_policy, of_reference = (_log_probabilities(settings, one, rows, shards) for one in (model, against))
+    scores = [
+        Score(
+            id=answer.id, lang=answer.lang, sample=answer.sample, policy=mine, reference=other, tokens=len(row.answer)
+        )
+        for (_, answer), row, mine, other in zip(answers, rows, of_policy, of_reference, strict=True)
+    ]
+    _write(settings, iteration, scores)
+    discard(shards)
+    return Scored(len(scores), sum(score.reward is None for score in scores), model.name, against.name)
+
+
+def reference(settings: config.Settings, model: Policy) -> Policy:
+    """What the model is scored against: `base.reference`, or after m1, where `score.reference` asks for it, M_t-1."""
+    if settings.score.reference == "previous" and model.name != paths.BASE:
+        return policy.resolve(settings.iteration(model.name).previous)
+    named = settings.base.reference
+    if named is None:
+        raise InputError("base.reference: the model that m0 is scored against is expected", paths.PARAMS)
+    folder = Path(named)
+    if named == config.LAB:
+        from lidr.lab import reference as lab_reference
+
+        folder = paths.scratch(STAGE, config.LAB)
+        lab_reference.write(folder)
+    if not (folder / "config.json").is_file():
+        raise InputError("no config.json here; base.reference names the folder of a model", folder)
+    return Policy(
+        name=named,
+        base=folder,
+        adapter=None,
+        trust_remote_code=model.trust_remote_code,
+        fingerprint=policy.fingerprint(folder),
+        quantization=model.quantization,
+    )
+
+
+def _answers(settings: config.Settings, iteration: str) -> Iterator[tuple[Prompt, Response]]:
+    """All whole answers with the dominant language's prompt, by language, in their files' order."""
+    prompt_file = paths.prompt_file(iteration, settings.dominant)
+    prompts = read_by_key(prompt_file, Prompt)
+    for lang in settings.all_languages:
+        file = paths.response_file(iteration, lang)
+        for name, samples in read_samples(file).items():
+            if name not in prompts:
+                raise InputError(f"an answer to {name!r}, which is no prompt in {prompt_file}", file)
+            for answer in samples:
+                if answer.finish_reason is FinishReason.STOP and answer.text.strip():
+                    yield prompts[name], answer
+
+
+def _row(settings: config.Settings, chat: Chat, prompt: Prompt, answer: Response) -> Row:
+    request = under_dominant(
+        settings.score.wording,
+        prompt.text,
+        english_name(settings.dominant),
+        english_name(answer.lang),
+        settings.prompts.answer_language,
+    )
+    conversation = prompt_conversation(request)
+    return Row(chat.prompt_ids(conversation), chat.answer_ids(conversation, answer.text))
+
+
+def _log_probabilities(
+    settings: config.Settings, model: Policy, rows: Sequence[Row], shards: Path
+) -> list[float | None]:
+    """Of each row under one model, which is loaded once it is needed; None for a row that does not fit."""
+    loaded = list[Any]()
+
+    def work(part: Sequence[Row]) -> list[_LogProbability]:
+        if not loaded:
+            loaded.append(_load(settings, model))
+        context = policy.context_length(loaded[0].config) or math.inf
+        fit = [place for place, row in enumerate(part) if len(row.prompt) + len(row.answer) <= context]
+        advance(len(part) - len(fit))
+        values = log_probabilities(loaded[0], [part[place] for place in fit], settings.score.tokens_per_batch, advance)
+        found = dict(zip(fit, values, strict=True))
+        return [_LogProbability(found.get(place)) for place in range(len(part))]
+
+    with bar(f"scores by {model.name}", total=len(rows), unit="row") as advance:
+        place = shards / _key(settings, model, rows)
+        done = list(in_shards(place, rows, settings.engine.rows_per_shard, _LogProbability, work, advance))
+    return [row.value for row in done]
+
+
+def _load(settings: config.Settings, model: Policy) -> Any:
+    import torch
+
+    device = policy.pick_device(settings.engine.device)
+    return policy.load_for_generation(model, getattr(torch, settings.engine.precision), device)
+
+
+def _key(settings: config.Settings, model: Policy, rows: Sequence[Row]) -> str:
+    """Stands for the work: shards of any other are not taken up."""
+    how = f"{model.fingerprint} {settings.engine.precision} {settings.score.tokens_per_batch}"
+    digest = hashlib.sha256(how.encode())
+    digest.update(msgspec.json.encode(rows))
+    return digest.hexdigest()[:16]
+
+
+def _write(settings: config.Settings, iteration: str, scores: Sequence[Score]) -> None:
+    with atomic_folder(paths.scores(iteration)) as folder:
+        for lang in settings.all_languages:
+            write_rows(folder / f"{lang}.jsonl", (score for score in scores if score.lang == lang))

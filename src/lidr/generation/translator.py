@@ -1,0 +1,76 @@
+"""Who translates: the model itself, as in the paper, or what `translate.model` names.
+
+    translate: {model: null, ...}                                          M_t
+    translate: {model: data/sources/translator, ...}                       a folder of weights, by the block `engine`
+    translate: {model: {endpoint: "https://...", model: some-name}, ...}   a server
+
+Of another translator data/m1/translations/translator.json says which it was:
+{"model":"data/sources/translator","fingerprint":"3f1c..."}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from lidr import config
+from lidr.config.engines import EngineSettings
+from lidr.engines.settings.openai import OpenAI
+from lidr.errors import InputError
+from lidr.models import policy
+from lidr.records import Record
+
+RECORD = "translator.json"
+
+
+class Server(OpenAI, frozen=True, kw_only=True, tag="openai"):
+    """A server that only translates: the key of the block `engine` does not go there."""
+
+    key_variable: ClassVar[str] = "LIDR_TRANSLATOR_KEY"
+
+
+class TranslatorRecord(Record, frozen=True):
+    """Which model translated, where it is not M_t; the fingerprint is the engine's with this model."""
+
+    model: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Translator:
+    """A model and the engine that it translates by."""
+
+    name: str
+    engine: EngineSettings
+    model: policy.Policy
+    is_own: bool
+
+
+def translator(settings: config.Settings, iteration: str) -> Translator:
+    """The one that params.yaml names; raises InputError where its folder holds no model."""
+    wanted = settings.translate.model
+    if wanted is None:
+        model = policy.resolve(settings.iteration(iteration).previous)
+        return Translator(model.name, settings.engine, model, is_own=True)
+    if isinstance(wanted, str):
+        folder = Path(wanted)
+        if not (folder / "config.json").is_file():
+            raise InputError("no model here (no config.json); `translate.model` is expected to be its folder", folder)
+        model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
+        return Translator(wanted, settings.engine, model, is_own=False)
+    # What runs behind an address has no files: its name there is all that is known.
+    model = policy.Policy(wanted.model, Path(), None, False, "")
+    return Translator(f"{wanted.model} at {wanted.endpoint}", _server(settings, wanted), model, is_own=False)
+
+
+def _server(settings: config.Settings, wanted: config.TranslationServer) -> Server:
+    return Server(
+        rows_per_shard=settings.engine.rows_per_shard,
+        endpoint=wanted.endpoint,
+        models={wanted.model: wanted.model},
+        takes=wanted.takes,
+        concurrency=wanted.concurrency,
+        retries=wanted.retries,
+        timeout_seconds=wanted.timeout_seconds,
+    )

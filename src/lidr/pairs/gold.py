@@ -1,0 +1,48 @@
+"""Whether a text is a right answer, by the prompt's gold answer.
+
+    >>> is_right("Das sind 3 + 4 Enten. Die Antwort ist 7.", prompt)   # whose gold answer is '7'
+    True
+
+A text is right where it says the gold answer of the prompt in the language of the pair. For prompts of the lab that is
+the world's own checker, which also wants the right language; for others the number that a worked answer arrives at
+(`evaluation.mgsm.numbers`), in whatever language, where the gold answer is a number. All else is not judged.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+from lidr.evaluation.mgsm.numbers import extract_answer
+from lidr.records import Prompt, PromptKind
+
+LAB = "lab/"
+
+
+def is_right(text: str, prompt: Prompt) -> bool | None:
+    """Whether a text is a right answer to a prompt in the prompt's language; None where nothing can tell."""
+    if not isinstance(prompt.answer, str) or prompt.kind is PromptKind.TRANSLATION:
+        return None
+    if prompt.source.name.startswith(LAB):
+        return _is_right_in_lab(text, prompt.answer, prompt.lang)
+    gold = gold_number(prompt.answer)
+    if gold is None:
+        return None
+    return extract_answer(text, prompt.lang) == gold
+
+
+def _is_right_in_lab(text: str, gold: str, lang: str) -> bool:
+    from lidr.lab.source import quality
+
+    return quality(text, gold, lang) == 1.0
+
+
+# The pairs of a prompt share its gold answer.
+@lru_cache(maxsize=128)
+def gold_number(gold: str) -> Decimal | None:
+    """A gold answer as a number; None where it is none."""
+    try:
+        value = Decimal(gold.strip().replace(",", ""))
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None

@@ -1,0 +1,125 @@
+"""What the model wrote in one iteration, by id, and why a row has no text that a pair could be made of.
+
+>>> texts = read(settings, "m1")
+>>> texts.text("lab-0", Origin("es"))
+'El número mayor es 61.'
+>>> texts.text("lab-1", Origin("es", source="en"))
+Rejection(reason='unparsed', detail='the translation from en to es has no closing tag')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lidr import config, paths
+from lidr.records import DropReason, FinishReason, Prompt, Response, Score, Translation, response_name, translation_name
+from lidr.records.jsonl import read_by_key
+from lidr.records.samples import read_samples, read_scores
+
+Scores = dict[str, tuple[Score, ...]]
+Samples = dict[str, tuple[Response, ...]]
+
+
+class Rejection(NamedTuple):
+    """Why one side of a pair has no text, or why two sides make no pair."""
+
+    reason: str
+    detail: str
+
+
+class Origin(NamedTuple):
+    """A kind of row: a sample of the own answer in `lang`, or the translation into it of the answer in `source`."""
+
+    lang: str
+    source: str | None = None
+    sample: int = 0
+
+    def name(self, prompt_id: str) -> str:
+        """The row of one prompt, as `Pair.chosen_from` and `Pair.rejected_from` have it."""
+        if self.source is None:
+            return response_name(prompt_id, self.lang, self.sample)
+        return translation_name(prompt_id, self.source, self.lang)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What the model wrote in one iteration, by (language or direction, id). `responses` are the first samples."""
+
+    prompts: Mapping[str, dict[str, Prompt]]
+    responses: Mapping[str, dict[str, Response]]
+    translations: Mapping[tuple[str, str], dict[str, Translation]]
+    samples: Mapping[str, Samples] = field(default_factory=dict)
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+
+    def text(self, prompt_id: str, origin: Origin) -> str | Rejection:
+        """The text of a row, or why it has none that a pair could be made of."""
+        if origin.source is None:
+            return self._own(origin.lang, prompt_id, origin.sample)
+        original = self._own(origin.source, prompt_id)
+        return original if isinstance(original, Rejection) else self._translated(origin.source, origin.lang, prompt_id)
+
+    def translated(self, prompt_id: str, origin: Origin) -> str | None:
+        """The text that the row translates; None where it is an own answer."""
+        return None if origin.source is None else self.responses[origin.source][prompt_id].text
+
+    def _own(self, lang: str, prompt_id: str, sample: int = 0) -> str | Rejection:
+        if prompt_id not in self.prompts[lang]:
+            return Rejection(DropReason.MISSING, f"no prompt in {lang}")
+        if sample:
+            response: Response | None = self.samples[lang][prompt_id][sample]
+        else:
+            response = self.responses[lang].get(prompt_id)
+        if response is None:
+            return Rejection(DropReason.MISSING, f"no answer in {lang}")
+        return whole(response.text, response.finish_reason, f"the answer in {lang}")
+
+    def _translated(self, source: str, target: str, prompt_id: str) -> str | Rejection:
+        translation = self.translations[source, target].get(prompt_id)
+        if translation is None:
+            return Rejection(DropReason.MISSING, f"no translation from {source} to {target}")
+        what = f"the translation from {source} to {target}"
+        if translation.text is None and translation.finish_reason is FinishReason.STOP:
+            return Rejection(DropReason.UNPARSED, f"{what} has no closing tag")
+        return whole(translation.text or "", translation.finish_reason, what, parsed=translation.text is not None)
+
+
+def read(settings: config.Settings, options: config.Pairs, iteration: str) -> Texts:
+    """Read of an iteration, by id, what the rule makes pairs of."""
+    languages = settings.all_languages
+    there_and_back: Sequence[tuple[str, str]] = ()
+    if options.reads("translations"):
+        there_and_back = [
+            direction
+            for lang in settings.languages
+            for direction in ((settings.dominant, lang), (lang, settings.dominant))
+        ]
+    prompts = {lang: read_by_key(paths.prompt_file(iteration, lang), Prompt) for lang in languages}
+    samples = {lang: read_samples(paths.response_file(iteration, lang)) for lang in languages}
+    return Texts(
+        prompts=prompts,
+        responses={lang: {name: rows[0] for name, rows in samples[lang].items()} for lang in languages},
+        translations={
+            (source, target): read_by_key(
+                paths.translation_file(iteration, source, target), Translation, may_be_empty=True
+            )
+            for source, target in there_and_back
+        },
+        samples=samples,
+        scores={
+            lang: read_scores(paths.score_file(iteration, lang)) if options.reads("scores") else {}
+            for lang in languages
+        },
+    )
+
+
+def whole(text: str, finish_reason: FinishReason, what: str, parsed: bool = False) -> str | Rejection:
+    """The text, unless it was refused, cut off (a parsed translation is whole all the same) or is empty."""
+    if finish_reason is FinishReason.REFUSED:
+        return Rejection(DropReason.REFUSED, f"{what}: the request does not fit the model's context")
+    if finish_reason is FinishReason.OUT_OF_MEMORY:
+        return Rejection(DropReason.OUT_OF_MEMORY, f"{what}: the request does not fit the device's memory")
+    if finish_reason is FinishReason.LENGTH and not parsed:
+        return Rejection(DropReason.TRUNCATED, f"{what} was cut off at the token limit")
+    return text if text.strip() else Rejection(DropReason.EMPTY, f"{what} is empty")

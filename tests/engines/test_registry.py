@@ -1,0 +1,71 @@
+"""To add an engine is to add its module and its keys: the configuration and the stages find it there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from factories import ROOT, edited
+
+SETTINGS = '''"""The keys of the engine `echo`."""
+
+from lidr.config.engines import EngineSettings
+
+
+class Echo(EngineSettings, frozen=True, kw_only=True, tag="echo"):
+    """Says what it is asked."""
+
+    times: int = 1
+
+    def open(self, model):
+        from lidr.engines.echo import EchoEngine
+
+        return EchoEngine(self, model)
+'''
+MODULE = '''"""An engine without a model."""
+
+from lidr.engines.base import Completion, fingerprint_of
+from lidr.records import FinishReason
+
+
+class EchoEngine:
+    continues_turns = True
+
+    def __init__(self, settings, model):
+        self.settings, self.fingerprint = settings, fingerprint_of(model, "echo")
+
+    def generate(self, requests, sampling, progress):
+        said = [self.settings.times * request.conversation[-1]["content"] for request in requests]
+        return [
+            Completion(id=r.id, text=t, finish_reason=FinishReason.STOP, prompt_tokens=1, completion_tokens=1)
+            for r, t in zip(requests, said)
+        ]
+'''
+ASK = """
+from pathlib import Path
+from lidr import config
+from lidr.engines.base import Request, Sampling, open_engine
+from lidr.models.policy import Policy
+
+engine = open_engine(config.load().engine, Policy("m0", Path("models/m0"), None, False, "f"))
+[found] = engine.generate([Request("a", [{"role": "user", "content": "ha"}])], Sampling(8), lambda count: None)
+print(found.text)
+"""
+
+
+def test_an_engine_is_its_module_and_its_keys(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "lidr"
+    shutil.copytree(ROOT / "src" / "lidr", package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "engines" / "settings" / "echo.py").write_text(SETTINGS, "utf-8")
+    (package / "engines" / "echo.py").write_text(MODULE, "utf-8")
+    text = edited()
+    start, end = text.index("engine:\n"), text.index("\nprompts:\n")
+    (tmp_path / "params.yaml").write_text(f"{text[:start]}engine: {{name: echo, times: 2}}\n{text[end:]}", "utf-8")
+    environment = os.environ | {"PYTHONPATH": str(package.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("haha\n", "")

@@ -1,0 +1,226 @@
+"""Scores of samples: equal to plain transformers', written shard by shard, empty where no rule compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from factories import edited
+
+from lidr import config, paths
+from lidr.audit import stage as audit
+from lidr.audit.provenance import state
+from lidr.audit.provenance.show import show
+from lidr.errors import InputError
+from lidr.generation import generate, likelihood, score, translate
+from lidr.models import base, policy
+from lidr.pairs import stage as pairs
+from lidr.prompts import stage as prompts
+from lidr.records import FinishReason, Prompt, Score
+from lidr.records.jsonl import read_by_key, write_rows
+from lidr.records.prompt_templates import under_dominant
+from lidr.records.samples import read_samples, read_scores
+
+LANGUAGES = ("en", "es", "de")
+IMPLICIT = (
+    ("languages: [es, de, fr, ru]", "languages: [es, de]"),
+    ("  rule: imbalance", "  rule: implicit"),
+    ("  temperature: 0.0 ", "  samples: 4\n  temperature: 0.9 "),
+    ("  revision: null", "  reference: lab"),
+    ("  per_iteration: 500", "  per_iteration: 6"),
+    ("  rows_per_shard: 2500", "  rows_per_shard: 20"),
+    ("  processes: auto", "  processes: null"),
+)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
+    """The lab with the rule `implicit`, up to the samples of m1."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("implicit"))
+        paths.PARAMS.write_text(edited(*IMPLICIT), "utf-8")
+        settings = config.load()
+        base.run(settings)
+        prompts.run(settings, "m1")
+        generate.run(settings, "m1")
+        yield settings
+
+
+@pytest.fixture
+def scored(project: config.Settings) -> config.Settings:
+    if not paths.scores("m1").exists():
+        score.run(project, "m1")
+    return project
+
+
+@pytest.mark.usefixtures("project")
+def test_a_prompt_has_its_samples_one_after_the_other() -> None:
+    for lang in LANGUAGES:
+        lines = paths.response_file("m1", lang).read_text("utf-8").splitlines()
+        assert [msgspec.json.decode(line).get("sample", 0) for line in lines] == [0, 1, 2, 3] * 6
+        assert '"sample"' not in lines[0]
+    spanish = read_samples(paths.response_file("m1", "es")).values()
+    assert any(len({row.text for row in rows}) > 1 for rows in spanish)
+
+
+def test_scores_are_those_of_plain_transformers(scored: config.Settings) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained("models/m0")
+    folders = (Path("models/m0"), score.reference(scored, policy.resolve("m0")).base)
+    models = [AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval() for folder in folders]
+    asked = read_by_key(paths.prompt_file("m1", "en"), Prompt)
+    names = {"en": "English", "es": "Spanish", "de": "German"}
+
+    def alone(model: Any, prompt: str, answer: str) -> float:
+        conversation = [{"role": "user", "content": prompt}]
+        text = tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True)
+        before, after = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in (text, answer + "<|end|>"))
+        with torch.inference_mode():
+            log_probs = model(torch.tensor([before + after])).logits[0].log_softmax(-1)
+        return sum(float(log_probs[len(before) + k - 1, token]) for k, token in enumerate(after))
+
+    count = 0
+    for lang in LANGUAGES:
+        answers = read_samples(paths.response_file("m1", lang))
+        for name, rows in read_scores(paths.score_file("m1", lang)).items():
+            for row in rows:
+                request = asked[name].text
+                if lang != "en":
+                    request = f"Please give your answer in {names[lang]}.\n\n{request}"
+                expected = [alone(model, request, answers[name][row.sample].text) for model in models]
+                assert [row.policy, row.reference] == pytest.approx(expected, abs=1e-4)
+                count += 1
+    whole = [
+        row
+        for lang in LANGUAGES
+        for rows in read_samples(paths.response_file("m1", lang)).values()
+        for row in rows
+        if row.finish_reason is FinishReason.STOP and row.text.strip()
+    ]
+    assert count == len(whole) > 40
+
+
+def test_a_stage_that_was_killed_goes_on(scored: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {lang: paths.score_file("m1", lang).read_bytes() for lang in LANGUAGES}
+    work, calls = likelihood.log_probabilities, []
+
+    def killed(model: Any, rows: Any, *others: Any) -> Any:
+        calls.append(len(rows))
+        if len(calls) == 3:
+            raise RuntimeError("killed")
+        return work(model, rows, *others)
+
+    monkeypatch.setattr(score, "log_probabilities", killed)
+    with pytest.raises(RuntimeError, match="killed"):
+        score.run(scored, "m1")
+    assert {lang: paths.score_file("m1", lang).read_bytes() for lang in LANGUAGES} == before
+    score.run(scored, "m1")
+    shards = -(-sum(content.count(b"\n") for content in before.values()) // 20)
+    assert len(calls) == 2 * shards + 1
+    assert {lang: paths.score_file("m1", lang).read_bytes() for lang in LANGUAGES} == before
+    assert not paths.shards("score", "m1").exists()
+
+
+@pytest.mark.usefixtures("scored")
+def test_what_does_not_fit_the_context_has_no_score(
+    scored: config.Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(policy, "context_length", lambda config: 60)
+    kept = {lang: paths.score_file("m1", lang).read_bytes() for lang in LANGUAGES}
+    found = score.run(scored, "m1")
+    rows = [row for lang in LANGUAGES for rows in read_scores(paths.score_file("m1", lang)).values() for row in rows]
+    assert found is not None
+    assert 0 < found.unscored < found.rows == len(rows)
+    assert sum(row.policy is None and row.reference is None for row in rows) == found.unscored
+    for lang, content in kept.items():
+        paths.score_file("m1", lang).write_bytes(content)
+
+
+def test_pairs_are_the_best_against_the_worst_and_the_audit_shows_all_samples(
+    scored: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert translate.run(scored, "m1").keys() == {("en", "es"), ("en", "de"), ("es", "en"), ("de", "en")}
+    assert all(not file.read_bytes() for file in paths.translations("m1").glob("*.jsonl"))
+    counts = pairs.run(scored, "m1")
+    assert (counts.pairs + counts.drops.total(), counts.directions) == (18, 3)
+    assert counts.pairs > 4
+    assert counts.drops.keys() == {"identical"}
+    report = audit.measure(scored, "m1", None, {})
+    assert report.figures["counts"]["by_rule"] == {"implicit": counts.pairs}
+    assert report.facts.num_rows == 18
+
+    monkeypatch.setattr(state, "load", dict)
+    first = next(line for line in (paths.pairs("m1") / paths.PAIRS).read_text("utf-8").splitlines() if ":es:es" in line)
+    pair = msgspec.json.decode(first)
+    said = list(show(scored, pair["id"]))
+    rows = read_scores(paths.score_file("m1", "es"))[pair["prompt_id"]]
+    for row in rows:
+        found = [line for line in said if line.startswith(f"  sample {row.sample}: reward {row.reward:.3f} = ")]
+        assert len(found) == 1
+    assert sum(line.endswith(", chosen") for line in said) == 1
+    assert sum(line.endswith(", rejected") for line in said) == 1
+
+
+def test_a_rule_that_compares_no_scores_has_empty_files_at_once(
+    two_languages: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert score.run(two_languages, "m1") is None
+    assert {path.name: path.read_bytes() for path in paths.scores("m1").iterdir()} == {
+        f"{lang}.jsonl": b"" for lang in LANGUAGES
+    }
+
+
+def test_the_reference_of_a_later_iteration(project: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = policy.resolve("m0")
+    later = msgspec.structs.replace(project, score=config.Score(reference="previous"))
+    m1 = policy.Policy("m1", resolved.base, Path("models/m1"), False, "f" * 64)
+    assert score.reference(project, m1).name == "lab"
+    assert score.reference(later, m1).name == "m0"
+    assert score.reference(later, resolved).name == "lab"
+    nowhere = msgspec.structs.replace(project.base, reference="data/sources/none")
+    with pytest.raises(InputError, match=r"^data/sources/none: no config.json here; base.reference names the folder"):
+        score.reference(msgspec.structs.replace(project, base=nowhere), resolved)
+
+
+def test_the_request_for_a_language() -> None:
+    assert under_dominant("v1", "Ask.", "English", "English") == "Ask."
+    assert under_dominant("v1", "Ask.", "English", "Thai") == "Please give your answer in Thai.\n\nAsk."
+    worded = "Think step by step and answer in English.\n\nAsk."
+    assert under_dominant("v1", worded, "English", "Thai", "v1") == "Think step by step and answer in Thai.\n\nAsk."
+
+
+@pytest.mark.parametrize("rows", [[0, 0], [1, 0], [1]])
+def test_samples_are_numbered_in_order(root: Path, rows: list[int]) -> None:
+    path = root / "es.jsonl"
+    write_rows(path, [Score(id="p", lang="es", sample=k, policy=1.0, reference=1.0, tokens=1) for k in rows])
+    if rows == [1]:
+        assert [row.sample for row in read_scores(path)["p"]] == [1]
+        return
+    with pytest.raises(InputError, match=r"es.jsonl:2: a second row with the id 'p'"):
+        read_scores(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([("  reference: lab", "  revision: null")], "base.reference: the model that m0 is scored against is expected"),
+        ([("samples: 4", "samples: 1")], "generate.samples: 2 or more are expected: 'implicit' compares them"),
+        ([("temperature: 0.9", "temperature: 0.0")], "generate.temperature: above 0 is expected: greedy samples"),
+        ([("rule: implicit", "rule: implied")], "pairs.rule: 'implied' is no rule; there are imbalance, implicit"),
+        (
+            [("filters: [identical,", "filters: [identic,")],
+            "pairs.filters: 'identic' is no filter; there are",
+        ),
+        ([("  reference: lab", "  reference: elsewhere")], "base.reference: 'elsewhere' lies outside of data/sources"),
+    ],
+)
+def test_params_are_checked(root: Path, changes: list[tuple[str, str]], message: str) -> None:
+    (root / "params.yaml").write_text(edited(*IMPLICIT, *changes), "utf-8")
+    with pytest.raises(InputError) as caught:
+        config.load(root / "params.yaml")
+    assert message in str(caught.value)

@@ -1,0 +1,143 @@
+"""Implicit Cross-Lingual Rewarding: which samples are chosen and rejected, and the price of a character."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import msgspec
+import pytest
+from factories import prompt, response
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from lidr import config
+from lidr.pairs import stage as pairs
+from lidr.pairs.length_control import best_and_worst
+from lidr.pairs.rules import RULES
+from lidr.records import FinishReason, Response, Score
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+OTHERS = ("es", "de")
+
+
+def settings(**blocks: object) -> config.Settings:
+    whole = config.load(PARAMS)
+    options = msgspec.structs.replace(whole.pairs, rule="implicit", **blocks)
+    return msgspec.structs.replace(whole, languages=OTHERS, pairs=options)
+
+
+def sample(lang: str, number: int, text: str, finish: str = "stop") -> Response:
+    return msgspec.structs.replace(response("p1", lang, text, finish), sample=number)
+
+
+def score(lang: str, number: int, reward: float | None) -> Score:
+    return Score(id="p1", lang=lang, sample=number, policy=reward, reference=0.0, tokens=3)
+
+
+def texts(es: list[tuple[str, float | None]], finish: str = "stop") -> pairs.Texts:
+    """One prompt: its samples in Spanish with their rewards; two samples in each other language."""
+    samples = {lang: [(f"{lang} good", 1.0), (f"{lang} poor", 0.0)] for lang in ("en", "de")} | {"es": es}
+    rows = {
+        lang: tuple(sample(lang, k, text, finish if lang == "es" else "stop") for k, (text, _) in enumerate(found))
+        for lang, found in samples.items()
+    }
+    return pairs.Texts(
+        prompts={lang: {"p1": prompt("p1", lang)} for lang in samples},
+        responses={lang: {"p1": found[0]} for lang, found in rows.items() if found},
+        translations={},
+        samples={lang: {"p1": found} if found else {} for lang, found in rows.items()},
+        scores={
+            lang: {"p1": tuple(score(lang, k, reward) for k, (_, reward) in enumerate(found))}
+            for lang, found in samples.items()
+        },
+    )
+
+
+def test_the_best_sample_is_chosen_over_the_worst_in_each_language() -> None:
+    made, drops = pairs.make(settings(), texts([("uno", 0.5), ("dos", 2.0), ("tre", -1.0)]))
+    assert drops == []
+    assert [(p.id, p.chosen[0].content, p.rejected[0].content, p.rule) for p in made] == [
+        ("p1:en:en", "en good", "en poor", "implicit"),
+        ("p1:es:es", "dos", "tre", "implicit"),
+        ("p1:de:de", "de good", "de poor", "implicit"),
+    ]
+    assert (made[1].chosen_from, made[1].rejected_from) == ("response:p1:es:1", "response:p1:es:2")
+    assert (made[0].chosen_from, made[0].rejected_from) == ("response:p1:en", "response:p1:en:1")
+    assert made[1].prompt[0].content == "ask p1 es"
+
+
+@pytest.mark.parametrize(
+    ("ways", "expected"), [("both", ["en", "es", "de"]), ("dominant", ["en"]), ("others", ["es", "de"])]
+)
+def test_directions(ways: str, expected: list[str]) -> None:
+    made, drops = pairs.make(settings(directions=ways), texts([("uno", 0.0), ("dos", 1.0)]))
+    assert ([pair.lang for pair in made], drops) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("es", "finish", "expected"),
+    [
+        ([("uno", 1.0)], "stop", ("missing", "1 answers in es; two or more are expected")),
+        ([], "stop", ("missing", "0 answers in es; two or more are expected")),
+        (
+            [("uno", 1.0), ("dos", 2.0)],
+            "length",
+            ("truncated", "fewer than two whole answers: sample 0 in es was cut off at the token limit"),
+        ),
+        (
+            [("uno", 1.0), ("dos", None)],
+            "stop",
+            ("unscored", "fewer than two answers with a score: sample 1 in es"),
+        ),
+        ([("uno", 1.0), ("uno", 1.0)], "stop", ("identical", "chosen and rejected are the same text")),
+    ],
+)
+def test_a_language_without_two_answers_to_compare_is_a_drop(es: list, finish: str, expected: tuple) -> None:
+    made, (drop,) = pairs.make(settings(), texts(es, finish))
+    assert (str(drop.reason), drop.detail) == expected
+    assert (drop.lang, drop.other_lang, len(made)) == ("es", "es", 2)
+
+
+ENDS = st.tuples(st.sampled_from(["", "uno", "dos", "dos mil"]), st.none() | st.floats(-5, 5))
+
+
+@hypothesis_settings(deadline=None, max_examples=50)
+@given(es=st.lists(ENDS, max_size=4), finish=st.sampled_from(sorted(FinishReason)))
+def test_pairs_and_drops_are_prompts_times_languages(es: list, finish: str) -> None:
+    made, drops = pairs.make(settings(), texts(es, finish))
+    assert sorted(row.lang for row in [*made, *drops]) == ["de", "en", "es"]
+
+
+def test_length_control_is_the_grid_of_the_paper() -> None:
+    """As the authors compute it, one price after the other, in plain Python."""
+    draw = random.Random(3)
+    lengths = [[draw.randrange(5, 400) for _ in range(draw.randrange(2, 6))] for _ in range(30)]
+    rewards = [[length * 0.05 + draw.gauss(0, 4) for length in row] for row in lengths]
+
+    def ends(price: float) -> list[tuple[int, int]]:
+        found = []
+        for reward, length in zip(rewards, lengths, strict=True):
+            controlled = [r - price * n for r, n in zip(reward, length, strict=True)]
+            found.append((controlled.index(max(controlled)), controlled.index(min(controlled))))
+        return found
+
+    def difference(price: float) -> float:
+        rows = zip(ends(price), lengths, strict=True)
+        return abs(sum(length[best] - length[worst] for (best, worst), length in rows) / len(lengths))
+
+    price = min((step / 1000 for step in range(1001)), key=difference)
+    assert best_and_worst(rewards, lengths) == ends(price)
+    assert difference(price) < difference(0.0) / 4
+
+
+def test_no_prompt_has_no_ends() -> None:
+    assert best_and_worst([], []) == []
+
+
+def test_rules_say_what_they_read() -> None:
+    assert {name: rule.reads for name, rule in RULES.items()} == {
+        "imbalance": ("translations",),
+        "implicit": ("scores",),
+    }

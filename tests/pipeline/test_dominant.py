@@ -1,0 +1,68 @@
+"""Any language may be the dominant one: the lab's pipeline taught from Spanish, with English among those that learn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import clones
+import pytest
+from clones import run
+
+from lidr.records import Pair, PairRule, Translation
+from lidr.records.jsonl import read_rows
+
+pytestmark = pytest.mark.pipeline
+
+PROMPTS = 16
+SMALLER = {
+    "dominant: en": "dominant: es",
+    "languages: [es, de, fr, ru]": "languages: [en, de]",
+    "per_iteration: 500": f"per_iteration: {PROMPTS}",
+    "languages: [en, es, de, fr, ru, it, pt]": "languages: [es, en, it]\n  items: 8",
+    "tasks: [lab_sums, lab_translation]": "tasks: [lab_sums_es]",
+    "batch_size: 64": "batch_size: 64\n  limit: 4",
+    "resamples: 9999": "resamples: 200",
+    "log_every_steps: 20": "log_every_steps: 2",
+    "  - m2\n": "",
+    "  m2:\n    previous: m1\n": "",
+    # What is left of m2's block.
+    "    train:\n      learning_rate: 2.5e-4 ": "",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = clones.clone(tmp_path_factory.mktemp("dominant") / "lidr", SMALLER)
+    run("dvc", "repro", "--quiet", cwd=folder, LIDR_TRACKING="off")
+    return folder
+
+
+def test_answers_go_from_spanish_into_the_others_and_back(project: Path) -> None:
+    folder = project / "data/m1/translations"
+    assert sorted(path.stem for path in folder.iterdir()) == ["de-es", "en-es", "es-de", "es-en"]
+    assert any(row.text for row in read_rows(folder / "es-en.jsonl", Translation))
+
+
+def test_pairs_teach_the_others_from_spanish(project: Path) -> None:
+    folder = project / "data/m1/pairs"
+    pairs = list(read_rows(folder / "pairs.jsonl", Pair))
+    drops = (folder / "drops.jsonl").read_text("utf-8").splitlines()
+    assert len(pairs) + len(drops) == PROMPTS * 2 * 2 and pairs
+    for pair in pairs:
+        own, other = f"response:{pair.prompt_id}:{pair.lang}", pair.other_lang
+        translated = f"translation:{pair.prompt_id}:{other}-{pair.lang}"
+        if pair.lang == "es":
+            assert (pair.rule, pair.chosen_from, pair.rejected_from) == (PairRule.OWN_DOMINANT, own, translated)
+        else:
+            assert (pair.lang in ("en", "de"), other, pair.rule) == (True, "es", PairRule.TRANSLATED_DOMINANT)
+            assert (pair.chosen_from, pair.rejected_from) == (translated, own)
+
+
+def test_audit_and_comparison_are_made(project: Path) -> None:
+    audit = json.loads((project / "reports/m1/audit/metrics.json").read_text("utf-8"))
+    comparison: dict[str, Any] = json.loads((project / "reports/compare/metrics.json").read_text("utf-8"))
+    assert {"es", "en", "de"} <= set(audit["reward"]) and {"m0", "m1"} <= set(comparison)
+    report = (project / "reports/compare/report.md").read_text("utf-8")
+    assert "| es" in report and "| it" in report
