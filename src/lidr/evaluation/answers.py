@@ -96,7 +96,8 @@ def summarise(
 ) -> Metrics:
     """The level with its interval, `more` figures of the rows, the shares of what is counted, and n; by place.
 
-    Their plain averages stand under `average`, without an interval: `lidr compare` has one, which knows the items.
+    Their plain averages, and the sums of counts, stand under `average`, without an interval: `lidr compare` has one,
+    which knows the items.
     """
     by_place: dict[str, list[Any]] = {}
     for row in rows:

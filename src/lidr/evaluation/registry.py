@@ -85,8 +85,12 @@ class Benchmark:
 
     def run(self, settings: config.Settings, model: str) -> Metrics:
         """The stage: measure a model and write rows and figures; empty where nothing is asked for."""
-        metrics: Metrics = import_module(f"{evaluation.__name__}.{self.name}.stage").run(settings, model)
+        metrics: Metrics = self.stage().run(settings, model)
         return metrics
+
+    def stage(self) -> Any:
+        """Its module `stage`, by name: what reads answers as a benchmark does need not depend on how it asks."""
+        return import_module(f"{evaluation.__name__}.{self.name}.stage")
 
     def figures(self, report: dict[str, Any]) -> Metrics:
         """The figures by place in what the stage's metrics.json holds."""

@@ -44,14 +44,14 @@ class MgsmBenchmark(Benchmark):
 
     def prompts(self, settings: Settings) -> list[Prompt]:
         """The bare questions, whatever the style adds to them."""
-        from lidr.evaluation.mgsm import stage
-
-        return stage.prompts(replace(settings, mgsm=replace(settings.block(Mgsm), style="paper", examples=0)))
+        plain = replace(settings.block(Mgsm), style="paper", examples=0)
+        prompts: list[Prompt] = self.stage().prompts(replace(settings, mgsm=plain))
+        return prompts
 
     def notes(self, settings: Settings) -> list[str]:
-        from lidr.evaluation.mgsm.stage import without_wording
+        from lidr.evaluation.mgsm.extraction.words import has_words
 
-        unknown = without_wording(settings.block(Mgsm).languages)
+        unknown = [lang for lang in settings.block(Mgsm).languages if not has_words(lang)]
         return [f"{lang}: no answer phrases known; read by English's and by the last number" for lang in unknown]
 
 

@@ -21,7 +21,6 @@ from lidr.engines.base import Completion
 from lidr.errors import InputError
 from lidr.evaluation.answers import ask, code_switching, key, summarise, write
 from lidr.evaluation.mgsm import BENCHMARK, Mgsm
-from lidr.evaluation.mgsm.extraction.words import has_words
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.numbers import score
 from lidr.evaluation.registry import AVERAGE, Metrics
@@ -50,7 +49,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
     )
     answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
     metrics = summarise(BENCHMARK, settings, answers, _other_figures)
-    metrics[AVERAGE]["without_wording"] = len(without_wording(mgsm.languages))
+    metrics[AVERAGE]["without_wording"] = len(BENCHMARK.notes(settings))
     write(BENCHMARK, model, answers, metrics)
     return metrics
 
@@ -134,11 +133,6 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
             return path
     expected = ", ".join(path.name for path in candidates)
     raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
-
-
-def without_wording(languages: Sequence[str]) -> list[str]:
-    """The languages in which answers are read without phrases of their own."""
-    return [lang for lang in languages if not has_words(lang)]
 
 
 def _other_figures(answers: Sequence[Answer]) -> dict[str, float]:
