@@ -24,7 +24,7 @@ SMALLER = {
     "tasks: [lab_sums, lab_translation]": "tasks: [lab_sums_es]",
     "batch_size: 64": "batch_size: 64\n  limit: 4",
     "resamples: 9999": "resamples: 200",
-    "log_every_steps: 20": "log_every_steps: 2",
+    "logging_steps: 20": "logging_steps: 2",
     "  - m2\n": "",
     "  m2:\n    previous: m1\n": "",
     # What is left of m2's block.
