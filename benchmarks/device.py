@@ -53,19 +53,14 @@ PAIRS, PROMPTS = {"cuda": 1_600, "cpu": 48}, {"cuda": 4_096, "cpu": 128}
 WORK = ("training", "generation")
 
 
-def write(kind: str) -> None:
-    """A model of random weights with the lab's tokenizer, and its snapshot as the base."""
-    write_random_model(config.load(PARAMS), MODELS[kind][1] | HEADS, DTYPES[kind])
-    base.run(settings(kind))
-
-
 def settings(kind: str) -> config.Settings:
     """The lab's profile on this device and model, with room for the longest pair."""
     values = msgspec.to_builtins(config.load(PARAMS))
     values["base"] |= {"model": RANDOM}
     values["engine"] |= {"device": kind, "dtype": DTYPES[kind], "processes": None}
     values["engine"] |= {"tokens_per_batch": TOKENS_PER_BATCH[kind]}
-    values["train"] |= {"dtype": DTYPES[kind], "max_tokens": LONGEST + 24, "epochs": 1}
+    values["train"]["dtype"] = DTYPES[kind]
+    values["train"]["dpo"] |= {"max_length": LONGEST + 24, "num_train_epochs": 1}
     return msgspec.convert(values, config.Settings)
 
 
@@ -105,7 +100,8 @@ def measure(kind: str, repetitions: int) -> list[dict[str, Any]]:
         runs = take_turns({what: partial(run, "--work", what) for what in ("speed", *WORK)}, repetitions)
         model = shape.measure(here / RANDOM, MODELS[kind][0])
     speed = device.Speed(**{name: median(run[name] for run in runs["speed"]) for name in ("flops", "bandwidth")})
-    about = {"device": device_name(kind), "dtype": DTYPES[kind], "model": model.name, "parameters": model.parameters}
+    name = device.find(kind, None).name if kind != "cpu" else machine()["processor"]
+    about = {"device": name, "dtype": DTYPES[kind], "model": model.name, "parameters": model.parameters}
     about |= {"flops": speed.flops, "bandwidth": speed.bandwidth}
     return [
         {
@@ -131,26 +127,15 @@ def roofline(kind: str, what: str, model: shape.Shape, speed: device.Speed, run:
     return device.generation_rate(given, model, speed, NEW_TOKENS) / device.SHARE
 
 
-def device_name(kind: str) -> str:
-    """What the table calls it."""
-    return device.find(kind, None).name if kind != "cpu" else str(machine()["processor"])
-
-
 def work(kind: str, what: str) -> dict[str, Any]:
-    """One process of its own: writing the model, the device's speed, or one of `WORK`."""
+    """One process of its own: a base of random weights with the lab's tokenizer, the speed, or one of `WORK`."""
     if what == "write":
-        write(kind)
+        write_random_model(config.load(PARAMS), MODELS[kind][1] | HEADS, DTYPES[kind])
+        base.run(settings(kind))
         return {}
     if what == "speed":
         return asdict(device.measure(kind, DTYPES[kind], seconds=3.0))
     return {"training": train, "generation": generate}[what](kind)
-
-
-def others(name: str) -> list[dict[str, Any]]:
-    """The rows of other devices, from the last results."""
-    path = RESULTS / "device.json"
-    rows = json.loads(path.read_text("utf-8"))["rows"] if path.exists() else []
-    return [row for row in rows if row["device"] != name]
 
 
 def main() -> None:
@@ -167,7 +152,10 @@ def main() -> None:
         print(json.dumps(work(kind, chosen.work)))
         return
     described, rows = machine("torch", "transformers", "trl", "peft"), measure(kind, chosen.repetitions)
-    tell("device", {"machine": described, "rows": [*others(rows[0]["device"]), *rows]}, not chosen.no_save)
+    last = RESULTS / "device.json"
+    known = json.loads(last.read_text("utf-8"))["rows"] if last.exists() else []
+    others = [row for row in known if row["device"] != rows[0]["device"]]
+    tell("device", {"machine": described, "rows": [*others, *rows]}, not chosen.no_save)
 
 
 if __name__ == "__main__":

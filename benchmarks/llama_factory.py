@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,8 +46,9 @@ class Done(Exception):
 def main(folder: Path) -> dict[str, Any]:
     arguments = json.loads((folder / "arguments.json").read_text("utf-8"))
     register_template(name=TEMPLATE)
-    loading = _clocked(workflow, "load_model")
-    _seeded(adapter, "get_peft_model", arguments["seed"])
+    loading: dict[str, float] = {}
+    _within(workflow, "load_model", lambda: _into(loading))
+    _within(adapter, "get_peft_model", lambda: nullcontext(torch.manual_seed(arguments["seed"])))
     trainers: list[Any] = []
 
     class Trainer(dpo.CustomDPOTrainer):
@@ -76,28 +77,21 @@ def _tokens(row: dict[str, Any]) -> int:
     return len(row["chosen_input_ids"]) + sum(label != IGNORED for label in row["rejected_labels"])
 
 
-def _clocked(module: Any, name: str) -> dict[str, float]:
-    """Fills in what calls of this function take."""
-    spent, function = {"seconds": 0.0, "cpu_seconds": 0.0}, getattr(module, name)
-
-    def call(*args: Any, **values: Any) -> Any:
-        start, processor = time.perf_counter(), time.process_time()
-        result = function(*args, **values)
-        spent["seconds"] += time.perf_counter() - start
-        spent["cpu_seconds"] += time.process_time() - processor
-        return result
-
-    setattr(module, name, call)
-    return spent
+@contextmanager
+def _into(spent: dict[str, float]) -> Iterator[None]:
+    """Keep what the block took."""
+    with cost() as found:
+        yield
+    spent |= found
 
 
-def _seeded(module: Any, name: str, seed: int) -> None:
-    """Let calls of this function draw from the seed."""
+def _within(module: Any, name: str, context: Callable[[], AbstractContextManager[None]]) -> None:
+    """Let each call of this function run within a new context."""
     function = getattr(module, name)
 
     def call(*args: Any, **values: Any) -> Any:
-        torch.manual_seed(seed)
-        return function(*args, **values)
+        with context():
+            return function(*args, **values)
 
     setattr(module, name, call)
 

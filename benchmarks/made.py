@@ -25,7 +25,6 @@ from lidr.records import (
     FinishReason,
     Message,
     Pair,
-    PairRule,
     Prompt,
     PromptKind,
     Record,
@@ -70,8 +69,22 @@ def texts(settings: config.Settings, numbers: Sequence[int]) -> pairs.Texts:
             wrong = lang != dominant and (number + len(lang) + ord(lang[0])) % 10 == 0
             cut = number % 50 == 0 and lang == settings.languages[0]
             answer = f"{task.answer(lang)} {number + wrong}"
-            made.prompts.setdefault(lang, {})[name] = _prompt(name, lang, f"{task.prompt(lang)} + {number}", number)
-            made.responses.setdefault(lang, {})[name] = _response(name, lang, answer, cut)
+            made.prompts.setdefault(lang, {})[name] = Prompt(
+                id=name,
+                lang=lang,
+                text=f"{task.prompt(lang)} + {number}",
+                source=Source(name="made", row=number),
+                kind=PromptKind.TASK,
+                answer=str(number),
+            )
+            made.responses.setdefault(lang, {})[name] = Response(
+                id=name,
+                lang=lang,
+                text=answer,
+                finish_reason=FinishReason.LENGTH if cut else FinishReason.STOP,
+                prompt_tokens=20,
+                completion_tokens=len(answer.split()),
+            )
         for lang in settings.languages:
             for a, b in ((dominant, lang), (lang, dominant)):
                 own = made.responses[a][name]
@@ -134,25 +147,9 @@ def _pair(number: int, prompt: str, chosen: str, rejected: str) -> Pair:
         prompt_id=f"made-{number}",
         lang="es",
         other_lang="en",
-        rule=PairRule.TRANSLATED_DOMINANT,
+        rule="translated_dominant",
         chosen_from=f"translation:made-{number}:en-es",
         rejected_from=f"response:made-{number}:es",
-    )
-
-
-def _prompt(name: str, lang: str, text: str, number: int) -> Prompt:
-    source = Source(name="made", row=number)
-    return Prompt(id=name, lang=lang, text=text, source=source, kind=PromptKind.TASK, answer=str(number))
-
-
-def _response(name: str, lang: str, text: str, cut: bool) -> Response:
-    return Response(
-        id=name,
-        lang=lang,
-        text=text,
-        finish_reason=FinishReason.LENGTH if cut else FinishReason.STOP,
-        prompt_tokens=20,
-        completion_tokens=len(text.split()),
     )
 
 

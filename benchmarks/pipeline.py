@@ -7,8 +7,8 @@
 
 A stage's time is from the line by which DVC announces it to the next such line; what comes before the first is DVC's
 own. The clone has no results of an earlier run: with these in git, DVC would skip stages. A pipeline that is killed
-keeps the times of the stages that ended, and the next call goes on after them, in the same clone; the stage that was at
-work begins anew. `--fresh` begins anew altogether.
+keeps the times of the stages that ended, and the next call goes on after them, in the same clone, which is in
+.lidr/bench; the stage that was at work begins anew.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def stage_times(lines: Iterable[tuple[float, str]], start: float) -> Iterator[tu
             name, begun = announced[1], moment
 
 
-def measure(fresh: bool) -> dict[str, Any]:
+def measure() -> dict[str, Any]:
     """Run what is left of the pipeline in the clone, and tell what each stage took."""
-    times = _times(fresh)
+    times = _times()
     # Half-done work of the stage that was killed, by which it would be measured as shorter than it is.
     shutil.rmtree(CLONE / ".lidr", ignore_errors=True)
     for name, seconds in stage_times(_run(), time.perf_counter()):
@@ -60,11 +60,11 @@ def measure(fresh: bool) -> dict[str, Any]:
     return {"seconds": round(sum(stage["seconds"] for stage in stages), 2), "stages": stages}
 
 
-def _times(fresh: bool) -> dict[str, Any]:
+def _times() -> dict[str, Any]:
     """The times so far of this commit's pipeline; without any, a clone of it is made."""
     commit = _git("rev-parse", "HEAD", folder=ROOT)
     times = json.loads(TIMES.read_text("utf-8")) if TIMES.exists() else {}
-    if not fresh and times.get("commit") == commit and CLONE.exists():
+    if times.get("commit") == commit and CLONE.exists():
         return dict(times)
     shutil.rmtree(CLONE, ignore_errors=True)
     CLONE.parent.mkdir(parents=True, exist_ok=True)
@@ -104,11 +104,10 @@ def _git(*arguments: str, folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--fresh", action="store_true", help="Forget the stages that a killed run had done.")
     parser.add_argument("--no-save", action="store_true", help="Print only.")
     chosen = parser.parse_args()
     described = machine("torch", "transformers", "trl", "dvc", "mlflow")
-    tell("pipeline", {"machine": described} | measure(chosen.fresh), not chosen.no_save)
+    tell("pipeline", {"machine": described} | measure(), not chosen.no_save)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +96,8 @@ def measure(rows: int, stages: Sequence[str], repetitions: int) -> list[dict[str
         child(__file__, "--write", str(prompts), cwd=here)
         found = []
         for stage in stages:
-            runs = take_turns(
-                {
-                    side: lambda stage=stage, side=side: child(__file__, "--work", stage, side, cwd=here)
-                    for side in WORK[stage]
-                },
-                repetitions,
-            )
+            sides = {side: partial(child, __file__, "--work", stage, side, cwd=here) for side in WORK[stage]}
+            runs = take_turns(sides, repetitions)
             found.append({"stage": stage, "rows": prompts * 2 * len(settings.languages), **costs(runs)})
     return found
 

@@ -84,11 +84,11 @@ def generation(report: Report) -> str:
 
 
 def generation_vllm(report: Report) -> str:
-    lines = []
-    for row in report["rows"]:
-        speed = row["tokens_per_second"]
-        times = figure(ratios(speed["ours"], speed["vllm"]), 3)
-        lines.append([f"{row['prompts']:,}", figure(speed["ours"]), figure(speed["vllm"]), times])
+    speeds = [(row["prompts"], row["tokens_per_second"]) for row in report["rows"]]
+    lines = [
+        [f"{count:,}", figure(speed["ours"]), figure(speed["vllm"]), figure(ratios(speed["ours"], speed["vllm"]), 3)]
+        for count, speed in speeds
+    ]
     return table(["prompts", "ours, tokens/s", "`vllm.LLM`, tokens/s", "times"], lines)
 
 
@@ -115,11 +115,10 @@ def rows(report: Report) -> str:
 def device(report: Report) -> str:
     lines = []
     for row in report["rows"]:
-        where = f"{row['device']}, {row['dtype']}"
         reached = [rate / row["roofline"] * 100 for rate in row["tokens_per_second"]]
-        lines.append([where, f"{row['parameters'] / 1e6:,.0f} M", row["what"], figure(row["tokens_per_second"])])
-        lines[-1] += [f"{row['roofline']:,.0f}", figure(reached, 0)]
-        lines[-1] += [f"{row['flops'] / 1e9:,.0f}", f"{row['bandwidth'] / 1e9:,.0f}"]
+        what = [f"{row['device']}, {row['dtype']}", f"{row['parameters'] / 1e6:,.0f} M", row["what"]]
+        speed = [figure(row["tokens_per_second"]), f"{row['roofline']:,.0f}", figure(reached, 0)]
+        lines.append([*what, *speed, f"{row['flops'] / 1e9:,.0f}", f"{row['bandwidth'] / 1e9:,.0f}"])
     head = ["device", "parameters", "what", "tokens/s", "roofline, tokens/s", "% of it", "GFLOP/s", "GB/s"]
     return table(head, lines)
 

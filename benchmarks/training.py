@@ -51,6 +51,10 @@ from lidr.training import stage as train
 SIZES = {"lab": 480, "mixed": 400}
 LIKELIHOOD_MEAN = {"trl": "token", "llama_factory": "sequence"}
 LLAMA_FACTORY = ("llamafactory==0.9.5", f"torch=={version('torch').partition('+')[0]}")
+# Keys of `train.dpo` that TRL's trainer is given otherwise, and those that LLaMA-Factory has under the same name.
+UNUSED = ("eval_steps", "save_steps")
+SAME_NAMES = ("learning_rate", "lr_scheduler_type", "num_train_epochs", "per_device_train_batch_size")
+SAME_NAMES += ("max_grad_norm", "weight_decay")
 STEPS = 50  # whose losses are compared
 TOLERANCE = 1e-3
 
@@ -59,8 +63,9 @@ def settings(peer: str) -> config.Settings:
     """The lab's profile, on a CPU, with the peer's likelihood term and room for the longest pair."""
     values = msgspec.to_builtins(config.load(PARAMS))
     values["engine"]["device"] = "cpu"
-    values["train"] |= {"likelihood_mean": LIKELIHOOD_MEAN[peer], "log_every_steps": 1, "max_tokens": LONGEST + 24}
-    values["train"] |= {"epochs": 1, "pairs_per_step": 8, "pairs_per_device": 8}
+    values["train"] |= {"likelihood_mean": LIKELIHOOD_MEAN[peer], "pairs_per_step": 8}
+    values["train"]["dpo"] |= {"logging_steps": 1, "max_length": LONGEST + 24, "num_train_epochs": 1}
+    values["train"]["dpo"] |= {"per_device_train_batch_size": 8}
     return msgspec.convert(values, config.Settings)
 
 
@@ -98,7 +103,7 @@ def train_ours(
 ) -> list[tuple[list[int], ...]]:
     from lidr.training.trainer import make
 
-    rows, drops = train.tokenize(pairs, open_chat(policy.resolve("m0")), given.train.max_tokens)
+    rows, drops = train.tokenize(pairs, open_chat(policy.resolve("m0")), given.train.dpo["max_length"])
     assert not drops, drops[0].detail
     trainer = make(model, tokenizer, rows, given.train, given, scratch, lambda metrics, _: None)
     trainer.train()
@@ -120,20 +125,10 @@ def _trl(
             output_dir=str(scratch),
             loss_type=["sigmoid", "sft"],
             loss_weights=[1.0, values.alpha],
-            beta=values.beta,
-            learning_rate=values.learning_rate,
-            lr_scheduler_type=values.schedule,
-            warmup_steps=values.warmup_share,
-            num_train_epochs=values.epochs,
-            per_device_train_batch_size=values.pairs_per_step,
-            max_length=values.max_tokens,
-            max_grad_norm=values.max_gradient_norm,
-            weight_decay=values.weight_decay,
-            gradient_checkpointing=False,
+            **{key: value for key, value in values.dpo.items() if key not in ("loss_type", "loss_weights", *UNUSED)},
             bf16=False,
             use_cpu=True,
             dataloader_pin_memory=False,
-            logging_steps=1,
             save_strategy="no",
             report_to=[],
             disable_tqdm=True,
@@ -143,13 +138,7 @@ def _trl(
         # Prompts as the chat template renders them, with plain answers: these end at the end of the turn.
         train_dataset=Dataset.from_list([_texts(pair, tokenizer) for pair in pairs]),
         processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=values.lora_rank,
-            lora_alpha=values.lora_alpha,
-            lora_dropout=values.lora_dropout,
-            target_modules=values.lora_modules if values.lora_modules == ALL_LINEAR else list(values.lora_modules),
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=LoraConfig(**values.lora, task_type="CAUSAL_LM"),
     )
     trainer.train()
     losses += [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -188,25 +177,21 @@ def compared(ours: list[dict[str, Any]], peer: list[dict[str, Any]]) -> dict[str
     mine, theirs = ours[0], peer[0]
     if (mine["pairs"], mine["tokens"]) != (theirs["pairs"], theirs["tokens"]):
         raise SystemExit(f"not the same work: {mine['tokens']} tokens here, {theirs['tokens']} at the peer")
-    difference = largest_difference(mine["losses"][:STEPS], theirs["losses"][:STEPS])
+    steps = list(zip(mine["losses"], theirs["losses"], strict=True))[:STEPS]
+    difference = max(abs(a - b) / abs(b) for a, b in steps)
     if difference > TOLERANCE:
         raise SystemExit(f"not the same training: losses differ by {difference:.2g} of their size")
     runs = {"ours": ours, "peer": peer}
     return {
         "pairs": mine["pairs"],
         "tokens": mine["tokens"],
-        "steps_compared": min(STEPS, len(mine["losses"])),
+        "steps_compared": len(steps),
         "loss_difference": difference,
         **costs(runs),
         "pairs_per_second": {
             side: [round(run["pairs"] / run["seconds"], 3) for run in found] for side, found in runs.items()
         },
     }
-
-
-def largest_difference(ours: list[float], theirs: list[float]) -> float:
-    """The largest difference of two curves, step by step, as a share of the loss."""
-    return max(abs(a - b) / abs(b) for a, b in zip(ours, theirs, strict=True))
 
 
 def _pairs_file() -> Path:
@@ -231,6 +216,7 @@ def llama_factory() -> str:
 def _write_for_llama_factory(rows: list[dict[str, str]], given: config.Settings) -> None:
     """The pairs with their description, and the arguments of `llamafactory-cli train`."""
     values, data = given.train, Path("data")
+    dpo, lora, modules = values.dpo, values.lora, values.lora["target_modules"]
     columns = {name: name for name in ("prompt", "chosen", "rejected")}
     about = {"pairs": {"file_name": "pairs.json", "ranking": True, "columns": columns}}
     arguments = {
@@ -238,24 +224,19 @@ def _write_for_llama_factory(rows: list[dict[str, str]], given: config.Settings)
         "do_train": True,
         "model_name_or_path": str(paths.model("m0")),
         "finetuning_type": "lora",
-        "lora_rank": values.lora_rank,
-        "lora_alpha": values.lora_alpha,
-        "lora_dropout": values.lora_dropout,
-        "lora_target": "all" if values.lora_modules == ALL_LINEAR else ",".join(values.lora_modules),
+        "lora_rank": lora["r"],
+        "lora_alpha": lora["lora_alpha"],
+        "lora_dropout": lora["lora_dropout"],
+        "lora_target": "all" if modules == ALL_LINEAR else ",".join(modules),
         "pref_loss": "sigmoid",
-        "pref_beta": values.beta,
+        "pref_beta": dpo["beta"],
         "pref_ftx": values.alpha,
         "dataset": "pairs",
         "dataset_dir": str(data),
         "template": "rendered",
-        "cutoff_len": values.max_tokens,
-        "learning_rate": values.learning_rate,
-        "lr_scheduler_type": values.schedule,
-        "warmup_ratio": values.warmup_share,
-        "num_train_epochs": values.epochs,
-        "per_device_train_batch_size": values.pairs_per_step,
-        "max_grad_norm": values.max_gradient_norm,
-        "weight_decay": values.weight_decay,
+        "cutoff_len": dpo["max_length"],
+        "warmup_ratio": dpo["warmup_steps"],
+        **{key: dpo[key] for key in SAME_NAMES},
         "disable_gradient_checkpointing": True,
         "flash_attn": "sdpa",
         "use_cpu": True,

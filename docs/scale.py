@@ -86,7 +86,7 @@ def estimate(times: int, paper: config.Settings) -> Estimate:
     made = [stage for stage in stages if stage.kind == "generate"]
     trained = [stage for stage in stages if stage.kind == "train"]
     # A step's pairs are shared out: more GPUs than pairs have nothing to do.
-    training_gpus = min(gpus, settings.train.pairs_per_step // settings.train.pairs_per_device)
+    training_gpus = min(gpus, settings.train.pairs_per_step // settings.train.dpo["per_device_train_batch_size"])
     generated, seen = (sum(stage.tokens for stage in kind) for kind in (made, trained))
     generation = generated / device.generation_rate(settings, LLAMA_8B, H100, ANSWER_TOKENS) / 3600
     training = seen / device.training_rate(settings, LLAMA_8B, H100) / 3600

@@ -3,7 +3,7 @@
     python docs/screenshots.py                  docs/img/mlflow-*.png, from the project in the working folder
 
 The pipeline has to have run there. For the picture of two pipelines the project needs a second one, such as
-`dvc exp run -S train.beta=0.2` leaves. What the pages show is also what tests/pipeline/test_browser.py looks at.
+`dvc exp run -S train.dpo.beta=0.2` leaves. What the pages show is also what tests/pipeline/test_browser.py looks at.
 """
 
 from __future__ import annotations

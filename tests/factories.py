@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from lidr import config
+from lidr.config.training import Lora
 from lidr.engines.base import Completion, Conversation, Progress, Request, Sampling
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Source, Translation
 
@@ -13,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 
 # What an iteration of the committed params.yaml has beside `previous`.
-_OWN_VALUES = re.compile(r"    train:\n      learning_rate: .*\n")
+_OWN_VALUES = re.compile(r"    train:\n      dpo:\n        learning_rate: .*\n")
 
 
 def edited(*replacements: tuple[str, str]) -> str:
@@ -29,6 +34,21 @@ def edited(*replacements: tuple[str, str]) -> str:
         assert old in text, f"params.yaml has no {old!r}"
         text = text.replace(old, new, 1)
     return text
+
+
+def put_train(document: dict[str, Any], **values: Any) -> dict[str, Any]:
+    """The configuration with these values of `train`, each in the block that its key is of."""
+    for key, value in values.items():
+        block = document["train"]
+        if key not in config.Train.__struct_fields__:
+            block = block["lora" if key in Lora.__struct_fields__ else "dpo"]
+        block[key] = value
+    return document
+
+
+def with_train(settings: config.Settings, **values: Any) -> config.Settings:
+    """The settings with these values of `train`."""
+    return msgspec.convert(put_train(msgspec.to_builtins(settings), **values), config.Settings)
 
 
 def own_prompts(folder: Path | str) -> tuple[str, str]:

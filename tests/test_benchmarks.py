@@ -73,10 +73,10 @@ def test_a_killed_pipeline_goes_on_after_the_stages_that_ended(tmp_path: Path, m
 
     monkeypatch.setattr(pipeline, "_run", killed)
     with pytest.raises(SystemExit):
-        pipeline.measure(fresh=False)
+        pipeline.measure()
     rest = [(1.25, "Stage 'base' didn't change, skipping\n"), (2.25, RUNNING[2][1]), (9.25, pipeline.END)]
     monkeypatch.setattr(pipeline, "_run", lambda: iter(rest))
-    found = pipeline.measure(fresh=False)
+    found = pipeline.measure()
     assert [(stage["stage"], stage["seconds"]) for stage in found["stages"]] == [
         ("dvc", 0.75),
         ("base", 3.0),

@@ -37,7 +37,7 @@ STAGES = [
 ]
 OF_ITERATIONS = ["prompts", "generate", "score", "translate", "pairs", "train", "audit"]
 OF_MODELS = ["mgsm", "alpaca", "harness"]
-LINE_OF_BETA = 1 + next(i for i, line in enumerate(edited().splitlines()) if line.startswith("  beta:"))
+LINE_OF_BETA = 1 + next(i for i, line in enumerate(edited().splitlines()) if line.startswith("    beta:"))
 
 
 def lidr(*arguments: str) -> Result:
@@ -209,8 +209,8 @@ def test_the_audit_alone_says_what_it_can_do() -> None:
 
 @pytest.mark.parametrize("command", [["base"], ["prompts", "m1"], ["pairs", "m1"], ["mgsm", "m0"], ["compare"]])
 def test_bad_params_end_in_one_line(root: Path, command: list[str]) -> None:
-    (root / "params.yaml").write_text(edited(("  beta:", "  beta: high")), "utf-8")
-    assert refused(*command) == f"params.yaml:{LINE_OF_BETA}: train.beta: Expected `float`, got `str`"
+    (root / "params.yaml").write_text(edited(("    beta:", "    beta: high")), "utf-8")
+    assert refused(*command) == f"params.yaml:{LINE_OF_BETA}: train.dpo.beta: Expected `float`, got `str`"
 
 
 @pytest.mark.parametrize("command", [["base"], ["prompts", "m1"], ["alpaca", "m0"], ["ui"], ["track"]])
@@ -348,9 +348,9 @@ def test_unknown_profile(profiles: Path, name: str) -> None:
 
 
 def test_broken_profile_is_not_used(profiles: Path) -> None:
-    (profiles / "quick.yaml").write_text(edited(("  beta:", "  beta: 0")), "utf-8")
+    (profiles / "quick.yaml").write_text(edited(("    beta:", "    beta: 0")), "utf-8")
     assert refused("profile", "use", "quick") == (
-        f"profiles/quick.yaml:{LINE_OF_BETA}: train.beta: Expected `float` > 0.0"
+        f"profiles/quick.yaml:{LINE_OF_BETA}: train.dpo.beta: Expected `float` > 0.0"
     )
 
 

@@ -53,8 +53,8 @@ def test_every_profile_loads_and_says_its_name(path: Path) -> None:
 # What stands in params.yaml instead of the line with the same key, and what is said of the last of these lines.
 IN_A_LINE = [
     ("seed: 42\nsede: 1", "sede: there is no such key"),
-    ("  beta: 0.1\n  gamma: 1", "train.gamma: there is no such key"),
-    ("  beta: high", "train.beta: Expected `float`, got `str`"),
+    ("  alpha: 0.1\n  gamma: 1", "train.gamma: there is no such key"),
+    ("    beta: high", "train.dpo.beta: Expected `float`, got `str`"),
     ("seed: '42'", "seed: Expected `int`, got `str`"),
     ("seed: true", "seed: Expected `int`, got `bool`"),
     ("seed: 1e20", "seed: Expected `int`, got `float`"),
@@ -63,13 +63,13 @@ IN_A_LINE = [
     ("languages: es", "languages: Expected a list, got `str`"),
     ("languages:\n  - es\n  - 5", "languages.1: Expected `str`, got `int`"),
     ("  device: tpu ", "engine.device: 'tpu' is none of auto, cpu, cuda, mps"),
-    ("  beta: 0", "train.beta: Expected `float` > 0.0"),
+    ("    beta: 0", "train.dpo.beta: Expected `float` > 0.0"),
     ("  alpha: -0.1", "train.alpha: Expected `float` >= 0.0"),
-    ("  epochs: 0", "train.epochs: Expected `float` > 0.0"),
+    ("    num_train_epochs: 0", "train.dpo.num_train_epochs: Expected `float` > 0.0"),
     ("  items: 0", "mgsm.items: Expected `int` >= 1"),
-    ("  beta: .nan", "train.beta: Expected `float` > 0.0"),
-    ("  beta: .inf", "train.beta: Expected `float` <= 1000000000.0"),
-    ("  warmup_share: 1.5", "train.warmup_share: Expected `float` <= 1.0"),
+    ("    beta: .nan", "train.dpo.beta: Expected `float` > 0.0"),
+    ("    beta: .inf", "train.dpo.beta: Expected `float` <= 1000000000.0"),
+    ("    lora_dropout: 1.5", "train.lora.lora_dropout: Expected `float` <= 1.0"),
     ("  name: llama", "engine.name: 'llama' is none of openai, ray, transformers, vllm"),
     (
         "  accelerate: elsewhere/cpu.yaml",
@@ -116,22 +116,18 @@ IN_M2 = [
     ("  m2:\n    previous: m2", "iterations.m2.previous: a model before 'm2' is expected, not 'm2'"),
     ("  m2:\n    previous: ../m1", "iterations.m2.previous: the name of a model is expected: m0, m1, m2, ..."),
     (f"{LAST_ITERATION}\n    train:\n      gamma: 1", "iterations.m2.train.gamma: there is no such key"),
-    (f"{LAST_ITERATION}\n    train: {{beta: -1}}", "iterations.m2.train.beta: Expected `float` > 0.0"),
-    (
-        f"{LAST_ITERATION}\n    train: {{schedule: step}}",
-        "iterations.m2.train.schedule: 'step' is none of constant, linear, cosine",
-    ),
+    (f"{LAST_ITERATION}\n    train: {{dpo: {{beta: -1}}}}", "iterations.m2.train.dpo.beta: Expected `float` > 0.0"),
     (f"{LAST_ITERATION}\n    train: 3", "iterations.m2.train: Expected a mapping, got `int`"),
     (
         f"{LAST_ITERATION}\n    train:\n      pairs_per_step: 33",
-        "iterations.m2.train.pairs_per_step: a multiple of pairs_per_device is expected",
+        "iterations.m2.train.pairs_per_step: a multiple of train.dpo.per_device_train_batch_size (8) is expected",
     ),
 ]
 # (what stands in params.yaml, what stands there instead, beginning of the line that is named, message)
 ELSEWHERE = [
     ("profile: lab", "1: lab", None, "keys are expected to be text"),
     ("seed:", "", None, "seed: this key is missing"),
-    ("  beta:", "", "train:", "train.beta: this key is missing"),
+    ("    beta:", "", "  dpo:", "train.dpo.beta: this key is missing"),
     ("train:", "train: 1\nold:", "train", "train: Expected a mapping, got `int`"),
     (
         "audit:\n  confidence: 0.95",
@@ -171,16 +167,16 @@ ELSEWHERE = [
         "alpaca.languages: 'xx' is no language that CLDR knows; a BCP-47 code such as 'de' is expected",
     ),
     (
-        "  pairs_per_device:",
-        "  pairs_per_device: 5",
+        "    per_device_train_batch_size:",
+        "    per_device_train_batch_size: 5",
         "  pairs_per_step",
-        "train.pairs_per_step: a multiple of pairs_per_device is expected",
+        "train.pairs_per_step: a multiple of train.dpo.per_device_train_batch_size (5) is expected",
     ),
     (
-        "lora_modules: all-linear",
-        "lora_modules: []",
-        "  lora_modules",
-        "train.lora_modules: one module or more are expected",
+        "target_modules: all-linear",
+        "target_modules: []",
+        "    target_modules",
+        "train.lora.target_modules: one module or more are expected",
     ),
 ]
 
@@ -219,9 +215,9 @@ def test_missing_file_says_where_to_run(tmp_path: Path, monkeypatch: pytest.Monk
 def test_yaml_is_read_as_dvc_reads_it(tmp_path: Path) -> None:
     settings = load(
         tmp_path,
-        edited(("  beta:", "  beta: 1e-3"), ("dominant: en", "dominant: no"), ("profile: lab", "profile: yes")),
+        edited(("    beta:", "    beta: 1e-3"), ("dominant: en", "dominant: no"), ("profile: lab", "profile: yes")),
     )
-    assert settings.train.beta == 0.001
+    assert settings.train.dpo["beta"] == 0.001
     assert settings.dominant == "no"
     assert settings.profile == "yes"
 
@@ -239,13 +235,6 @@ def test_adding_an_iteration_takes_three_lines(tmp_path: Path) -> None:
     settings = load(tmp_path, new)
     assert settings.lineage("m3") == ("m0", "m1", "m2", "m3")
     assert settings.train_for("m3") == settings.train
-
-
-def test_iteration_may_differ_in_training(tmp_path: Path) -> None:
-    settings = load(tmp_path, edited((LAST_ITERATION, f"{LAST_ITERATION}\n    train: {{beta: 0.5, epochs: 2}}")))
-    assert settings.train_for("m1") == settings.train
-    assert (settings.train_for("m2").beta, settings.train_for("m2").epochs) == (0.5, 2)
-    assert settings.train_for("m2").learning_rate == settings.train.learning_rate
 
 
 def test_iterations_may_branch(tmp_path: Path) -> None:
@@ -270,7 +259,7 @@ def test_only_models_of_the_file_are_models(name: str) -> None:
 def test_flatten_names_values_as_the_file_does() -> None:
     flat = config.flatten(config.load(ROOT / "params.yaml"))
     assert flat["seed"] == 42
-    assert flat["train.beta"] == config.load(ROOT / "params.yaml").train.beta
+    assert flat["train.dpo.beta"] == config.load(ROOT / "params.yaml").train.dpo["beta"]
     assert flat["iterations.m2.previous"] == "m1"
     assert list(flat["languages"]) == ["es", "de", "fr", "ru"]
     assert flat["base.revision"] is None

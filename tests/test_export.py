@@ -70,7 +70,7 @@ def test_card_names_everything_that_the_weights_come_from(trained: config.Settin
     card = (tmp_path / "out/README.md").read_text()
     base_print, adapter_print = policy.resolve("m0").fingerprint, policy.fingerprint(paths.model("m1"))
     assert f"| m0 | lab | `{base_print}` |  |" in card
-    assert f"| m1 | adapter on m0, from m0 on 1,843 pairs (beta {trained.train.beta:g}, alpha " in card
+    assert f"| m1 | adapter on m0, from m0 on 1,843 pairs (beta {trained.train.dpo['beta']:g}, alpha " in card
     assert f"| `{adapter_print}` | `{'a1' * 32}` |" in card
     assert f"| this folder | m1 merged, bfloat16, without this card | `{fingerprint}` | |" in card
     assert "language: [en, es, de, fr, ru]" in card

@@ -91,6 +91,11 @@ def facts(iteration: str) -> Path:
     return DATA / iteration / "audit" / "facts.parquet"
 
 
+def audit_verdicts(iteration: str) -> Path:
+    """What a judge says of the pairs that the audit asked about."""
+    return DATA / iteration / "audit" / VERDICTS
+
+
 def model(name: str) -> Path:
     return MODELS / name
 

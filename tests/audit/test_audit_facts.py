@@ -62,6 +62,7 @@ def test_a_pair_has_all_that_was_found(rows: dict[str, dict[str, Any]]) -> None:
         "translation_answer_kept": True, "translation_exact": None, "round_trip_parsed": None,
         "chosen_from": "translation:p0:en-es", "chosen_characters": 44, "chosen_words": 8, "chosen_tokens": None,
         "chosen_lang": "es", "chosen_off_target": False, "chosen_right": True, "chosen_markers": ["</sentence>"],
+        "chosen_sentences": 1, "chosen_other_sentences": 0, "rejected_sentences": 1, "rejected_other_sentences": 1,
         "rejected_from": "response:p0:es", "rejected_tokens": 7, "rejected_lang": "en", "rejected_off_target": True,
         "rejected_right": False, "rejected_markers": [], "near_identical": False, "gold_outcome": "chosen_only",
         "notes": ["chosen: markers", "rejected: off target (en)"],

@@ -115,6 +115,9 @@ def test_languages_of_the_answers(report: Report) -> None:
     spanish = report.figures["languages"]["es"]
     assert spanish["chosen"]["off_target"] == 0
     assert (spanish["rejected"]["off_target"], spanish["rejected"]["found"]) == (1, {"en": 1, "es": 6})
+    sides = (spanish["chosen"], spanish["rejected"])
+    assert [(side["sentences"], side["other_sentences"]) for side in sides] == [(14, 0), (7, 1)]
+    assert spanish["rejected"]["other_sentences_share"] == 0.142857
 
 
 def test_the_look_of_the_texts(report: Report) -> None:

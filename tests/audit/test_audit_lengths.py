@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
+import pandas
 import pytest
 from audit_project import Made, settings, two_sided
 
+from lidr import config, paths
+from lidr.audit import page
 from lidr.audit import stage as audit
-from lidr.audit.lengths import bias_warning, distribution, quantile
+from lidr.audit.lengths import distribution
+from lidr.audit.report import bias_warning
+from lidr.records import Drop, Pair
+from lidr.records.jsonl import read_rows, write_rows
 
 
 def test_distribution() -> None:
-    assert distribution(Counter()) == {"n": 0}
-    assert distribution(Counter([1, 2, 3, 4])) == {"n": 4, "mean": 2.5, "q1": 1, "median": 2, "q3": 3, "max": 4}
-    assert quantile(Counter({7: 100}), 0.99) == 7
+    assert distribution(pandas.Series([None], dtype="int32[pyarrow]")) == {"n": 0}
+    lengths = pandas.Series([1, 2, None, 3, 4], dtype="int32[pyarrow]")
+    assert distribution(lengths) == {"n": 4, "mean": 2.5, "q1": 1, "median": 2, "q3": 3, "max": 4}
 
 
 def dropped_at(lengths: set[int]) -> Made:
@@ -38,7 +43,7 @@ def test_a_bias_is_warned_of(
     figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
     assert [quarter["prompts"] for quarter in figures["quarters"].values()] == [20, 20, 20, 20]
     warning = bias_warning(figures)
-    assert (warning is None) if expected is None else (f"towards {expected} answers" in str(warning))
+    assert (warning == []) if expected is None else (f"towards {expected} answers" in warning[0])
     if lengths == {7, 8}:
         assert figures["quarters"]["q4"] == {
             "from": 30, "to": 39, "prompts": 20, "dropped": 0.5, "failed": 0.5, "unparsed": 0.5,
@@ -58,7 +63,7 @@ def test_identical_answers_are_no_loss(tmp_path: Path, monkeypatch: pytest.Monke
     figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
     assert figures["quarters"]["q4"]["dropped"] == 0.5
     assert figures["quarters"]["q4"]["failed"] == 0
-    assert bias_warning(figures) is None
+    assert bias_warning(figures) == []
 
 
 def test_equal_lengths_make_one_quarter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,4 +75,62 @@ def test_equal_lengths_make_one_quarter(tmp_path: Path, monkeypatch: pytest.Monk
     made.write(settings())
     figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
     assert list(figures["quarters"]) == ["q1"]
-    assert bias_warning(figures) is None
+    assert bias_warning(figures) == []
+
+
+def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Made()
+    for name in "abcdef":
+        made.prompt(name, {"en": f"Ask {name}?", "es": f"Pregunta {name}?"})
+    for name in "ab":  # chosen is four characters longer in Spanish, two shorter in English
+        two_sided(made, name, (f"Red {name}.", f"Azul {name}."), (f"Colorado {name}.", f"Azure {name}."))
+    for name in "cd":  # as long in Spanish, twenty characters shorter in English
+        two_sided(made, name, (f"Red {name}.", f"Azul {name}."), (f"Rojo {name}.", "x" * 26))
+    two_sided(made, "e", ("Red e.", "Azul e."), (None, "Azure e."))  # no text: not a filter's
+    two_sided(made, "f", ("Red f.", "Azul f."), ("Azul f.", "Red f."))  # identical
+    made.write(settings(pairs=config.Pairs(filters=("identical",))))
+    folder = paths.pairs("m1")
+    kept, drops = [], list(read_rows(folder / paths.DROPS, Drop))
+    for pair in read_rows(folder / paths.PAIRS, Pair):
+        if pair.prompt_id == "c":
+            drops.append(dropped(pair, "repeated"))
+        elif pair.id == "d:en:es":
+            drops.append(dropped(pair, "off_target"))
+        else:
+            kept.append(pair)
+    write_rows(folder / paths.PAIRS, kept)
+    write_rows(folder / paths.DROPS, sorted(drops, key=lambda row: row.prompt_id))
+    report = audit.measure(settings(), "m1", None, {})
+    found = report.figures["lengths"]["filters"]
+    assert list(found) == ["off_target", "repeated"]
+    assert found["off_target"] == {
+        lang: {
+            "dropped": 1,
+            "with": {
+                "n": n + 1,
+                "difference": round((total - 20) / (n + 1), 6),
+                "chosen_longer": round(longer / (n + 1), 6),
+            },
+            "without": {"n": n, "difference": round(total / n, 6), "chosen_longer": round(longer / n, 6)},
+        }
+        for lang, n, total, longer in (("all", 6, 2, 2), ("en", 3, -6, 0))
+    }
+    assert [found["repeated"][lang]["dropped"] for lang in ("all", "en", "es")] == [2, 1, 1]
+    text = page.markdown(report)
+    assert "## Filters and lengths" in text and r"| off\_target | en English (dominant) | 1 | -6.5 | -2.0 |" in text
+
+
+def dropped(pair: Pair, reason: str) -> Drop:
+    return Drop(
+        prompt_id=pair.prompt_id,
+        lang=pair.lang,
+        other_lang=pair.other_lang,
+        stage="pairs",
+        reason=reason,
+        detail="by hand",
+        chosen_from=pair.chosen_from,
+        rejected_from=pair.rejected_from,
+    )

@@ -80,8 +80,9 @@ def test_pairs_that_were_not_judged_are_shown_where_there_are_any(report: Report
 
 
 def test_each_reason_of_a_drop_has_its_colour(report: Report) -> None:
-    assert set(plots.REASONS) == set(reasons())
-    assert [reason for reason, colour in plots.REASONS.items() if colour == plots.REASONS["identical"]] == ["identical"]
+    colours = plots.colours(reasons())
+    assert set(colours) == set(reasons())
+    assert [reason for reason, colour in colours.items() if colour == colours["identical"]] == ["identical"]
     counts = report.figures["counts"]
     rows = {name: {"prompts": 60} | dict.fromkeys(reasons(), 2) for name in counts["by_direction"]}
     every = counts | {"by_direction": rows, "by_reason": dict.fromkeys(reasons(), 8)}
@@ -111,8 +112,8 @@ def test_every_pair_is_in_a_bin_of_the_lengths(report: Report) -> None:
 
 
 def test_bins_are_whole_numbers_of_characters_and_the_last_holds_the_rest(report: Report) -> None:
-    histograms = {("en", "chosen"): Counter({10: 60, 99: 39, 5_000: 1}), ("en", "rejected"): Counter({3: 1})}
-    found = tips(plots.draw(dataclasses.replace(report, histograms=histograms))["lengths"])
+    lengths = {("en", "chosen"): [10] * 60 + [99] * 39 + [5_000], ("en", "rejected"): [3]}
+    found = tips(plots.draw(dataclasses.replace(report, lengths=lengths))["lengths"])
     assert found == [
         "en · 3 to 5 characters: 0 chosen, 1 rejected",
         "en · 9 to 11 characters: 60 chosen, 0 rejected",

@@ -69,7 +69,7 @@ def test_p_is_the_exact_binomial_tail() -> None:
 def test_recommendation_names_spent_languages() -> None:
     row = {"prompts_better": 90, "prompts_worse": 10, "verdict": GO_ON}
     figures = {"all": row, "by_language": {"en": row, "es": row, "de": row | {"verdict": STOP}}}
-    assert "no longer for de" in recommendation(figures, settings(("es", "de")))
+    assert "no longer for de" in recommendation({"reward": figures}, settings(("es", "de")))
 
 
 def test_an_iteration_of_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from audit_project import Made, settings, two_sided
 
 from lidr import paths
 from lidr.audit import stage as audit
-from lidr.audit.round_trip import chrf
+from lidr.audit.fidelity import chrf
 from lidr.errors import InputError
 from lidr.records import FinishReason, Translation
 

@@ -61,7 +61,7 @@ def test_a_pair_says_where_every_text_comes_from(project: config.Settings) -> No
     assert f"answers, generate: max_new_tokens {project.generate.max_new_tokens}, temperature 0.0" in said
     assert "translations, translate: wording v1" in said
     rows = len(Path("data/m1/pairs/pairs.jsonl").read_bytes().splitlines())
-    assert project.train.epochs == 1
+    assert project.train.dpo["num_train_epochs"] == 1
     assert f"training: one of {rows} pairs of m1, 1 epoch · models/m1/lidr.json" in said
     assert f"pairs@m1 → data/m1/pairs {dvc_hash(Path('data/m1/pairs'))}" in said
     assert "git: " in said

@@ -30,7 +30,7 @@ def pipeline(name: str, right: int, win_rate: float, models: tuple[str, ...] = (
     ]
     rows += [row("alpaca", "es", n, **dict.fromkeys(earlier, 50.0), **{last: win_rate}) for n in range(N)]
     params = {"seed": "42", "compare.confidence": "0.95", "compare.resamples": "9999"}
-    params |= {"baseline.model": "m0", "train.beta": name}
+    params |= {"baseline.model": "m0", "train.dpo.beta": name}
     return Pipeline(run_id=f"{name}-id", name=name, params=params, tags={"lidr.base": "3f1c"}, rows=rows)
 
 
@@ -79,7 +79,7 @@ def test_differences_of_settings() -> None:
 def test_text_says_what_differs_and_by_how_much() -> None:
     first, second = pipeline("a", right=1, win_rate=50), pipeline("b", right=7, win_rate=75)
     lines = text(first, second).splitlines()
-    assert lines[:3] == ["A  a  a-id", "B  b  b-id", "   train.beta  a | b"]
+    assert lines[:3] == ["A  a  a-id", "B  b  b-id", "   train.dpo.beta  a | b"]
     assert lines[4].startswith("MGSM accuracy, %")
     assert lines[5].split() == ["A", "m0", "A", "m1", "B", "m0", "B", "m1", "B", "-", "A", "at", "m1"]
     assert lines[7].split()[:7] == ["es", "0.0", "12.5", "0.0", "87.5", "+75.0", "points"]

@@ -449,6 +449,15 @@ def test_run_writes_what_it_counts() -> None:
 
 
 @pytest.mark.usefixtures("root")
+def test_an_iteration_may_have_filters_of_its_own() -> None:
+    write(texts(translations=[translation("p1", "en", "es", LOOP)], ids=("p1",)))
+    given = settings()
+    own = msgspec.structs.replace(given.iterations["m1"], pairs={"filters": ["identical"]})
+    assert pairs.run(given, "m1").drops == {"repeated": 1}
+    assert pairs.run(msgspec.structs.replace(given, iterations=given.iterations | {"m1": own}), "m1").drops == {}
+
+
+@pytest.mark.usefixtures("root")
 def test_a_direction_without_any_translation_is_no_error() -> None:
     nothing = texts()
     nothing.translations["es", "en"].clear()

@@ -52,7 +52,7 @@ def experiments(reproduced: Path, made_once: Callable[[str, Fill], Path]) -> Pat
     def fill(folder: Path) -> None:
         small_pipeline.copy(reproduced, folder)
         run("lidr", "track", cwd=folder)
-        run("dvc", "exp", "run", "--name", "higher", "--set-param", "+iterations.m2.train.beta=0.2", cwd=folder)
+        run("dvc", "exp", "run", "--name", "higher", "--set-param", "+iterations.m2.train.dpo.beta=0.2", cwd=folder)
         run("git", "checkout", "--quiet", "--", ".", cwd=folder)
         run("dvc", "checkout", "--quiet", cwd=folder)
         run("dvc", "exp", "run", "--queue", "--name", "queued", "--set-param", "compare.resamples=150", cwd=folder)

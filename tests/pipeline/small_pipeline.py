@@ -20,7 +20,7 @@ SMALLER = {
     # Several shards a stage, so that one that is killed finds some.
     "rows_per_shard: 2500": "rows_per_shard: 40",
     # So short a training would log its first step alone.
-    "log_every_steps: 20": "log_every_steps: 2",
+    "logging_steps: 20": "logging_steps: 2",
 }
 
 

@@ -66,7 +66,7 @@ def test_training_names_its_dataset_and_its_model(pages: Pages, experiments: Pat
     train = child(experiments, higher, "train m2")
     text = pages.run(higher.info.experiment_id, train.info.run_id)
     assert "pairs m2" in text.partition("Datasets")[2]
-    assert "train.beta\n0.2" in text.replace("\t", "\n")
+    assert "train.dpo.beta\n0.2" in text.replace("\t", "\n")
     assert "tokens_per_second" in text
     models = pages.models(higher.info.experiment_id)
     assert "train m2 · beta 0.2" in models and "Ready" in models

@@ -97,10 +97,10 @@ def test_dvc_shows_metrics_params_and_plots(project: Path) -> None:
     [revision] = json.loads(run("dvc", "metrics", "show", "--json", cwd=project).splitlines()[-1]).values()
     assert revision["data"][COMPARED]["data"] == figures
     assert "reports/mgsm/m2/metrics.json" in revision["data"]
-    assert "train.beta" in run("dvc", "params", "diff", "--all", cwd=project)
+    assert "train.dpo.beta" in run("dvc", "params", "diff", "--all", cwd=project)
     name = "reports/compare/mgsm.csv"
     plots = json.loads(run("dvc", "plots", "diff", "--json", "HEAD", cwd=project))["data"]
-    rows = [row for plot in plots[name] for row in plot["content"]["data"]["values"]]
+    rows = [row for plot in plots[name] for row in plot["content"]["data"]["values"] if row["rev"] == "workspace"]
     shown = {(row["model"], row["language"]): float(row["value"]) for row in rows}
     assert shown == {
         (model, lang): by["mgsm"][lang]["accuracy"]

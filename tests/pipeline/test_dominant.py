@@ -10,7 +10,7 @@ import clones
 import pytest
 from clones import run
 
-from lidr.records import Pair, PairRule, Translation
+from lidr.records import Pair, Translation
 from lidr.records.jsonl import read_rows
 
 pytestmark = pytest.mark.pipeline
@@ -24,11 +24,11 @@ SMALLER = {
     "tasks: [lab_sums, lab_translation]": "tasks: [lab_sums_es]",
     "batch_size: 64": "batch_size: 64\n  limit: 4",
     "resamples: 9999": "resamples: 200",
-    "log_every_steps: 20": "log_every_steps: 2",
+    "logging_steps: 20": "logging_steps: 2",
     "  - m2\n": "",
     "  m2:\n    previous: m1\n": "",
     # What is left of m2's block.
-    "    train:\n      learning_rate: 2.5e-4 ": "",
+    "    train:\n      dpo:\n        learning_rate: 2.5e-4 ": "",
 }
 
 
@@ -54,15 +54,18 @@ def test_pairs_teach_the_others_from_spanish(project: Path) -> None:
         own, other = f"response:{pair.prompt_id}:{pair.lang}", pair.other_lang
         translated = f"translation:{pair.prompt_id}:{other}-{pair.lang}"
         if pair.lang == "es":
-            assert (pair.rule, pair.chosen_from, pair.rejected_from) == (PairRule.OWN_DOMINANT, own, translated)
+            assert (pair.rule, pair.chosen_from, pair.rejected_from) == ("own_dominant", own, translated)
         else:
-            assert (pair.lang in ("en", "de"), other, pair.rule) == (True, "es", PairRule.TRANSLATED_DOMINANT)
+            assert (pair.lang in ("en", "de"), other, pair.rule) == (True, "es", "translated_dominant")
             assert (pair.chosen_from, pair.rejected_from) == (translated, own)
 
 
 def test_audit_and_comparison_are_made(project: Path) -> None:
     audit = json.loads((project / "reports/m1/audit/metrics.json").read_text("utf-8"))
     comparison: dict[str, Any] = json.loads((project / "reports/compare/metrics.json").read_text("utf-8"))
-    assert {"es", "en", "de"} <= set(audit["reward"]) and {"m0", "m1"} <= set(comparison)
+    reward = audit["reward"]["by_language"]
+    assert set(reward) == {"es", "en", "de"} and set(comparison) == {"m0", "m1"}
+    # The lab's base is best in English: taught from Spanish, it would unlearn it, and the audit says so.
+    assert reward["en"]["verdict"] == "stop: reversed"
     report = (project / "reports/compare/report.md").read_text("utf-8")
     assert "| es" in report and "| it" in report

@@ -18,7 +18,7 @@ def test_each_experiment_has_its_own_parent_with_the_whole_curve(experiments: Pa
     runs = store(experiments)
     parents = {run.data.tags["dvc.experiment"]: run for run in runs.experiments()}
     settings = {
-        name: (run.data.params.get("iterations.m2.train.beta"), run.data.params["compare.resamples"])
+        name: (run.data.params.get("iterations.m2.train.dpo.beta"), run.data.params["compare.resamples"])
         for name, run in parents.items()
     }
     assert settings == {"higher": ("0.2", "200"), "queued": (None, "150")}
@@ -44,12 +44,12 @@ def test_show_lists_them_with_their_values(experiments: Path) -> None:
     shown = csv.DictReader(run("dvc", "exp", "show", "--csv", cwd=experiments).splitlines())
     found = {row["Experiment"]: row for row in shown if row["Experiment"]}
     assert {name: row["compare.resamples"] for name, row in found.items()} == {"higher": "200", "queued": "150"}
-    assert found["higher"]["iterations.m2.train.beta"] == "0.2"
+    assert found["higher"]["iterations.m2.train.dpo.beta"] == "0.2"
 
 
 def test_apply_brings_an_experiment_back(experiments: Path) -> None:
     run("dvc", "exp", "apply", "higher", cwd=experiments)
-    assert config.load(experiments / "params.yaml").train_for("m2").beta == 0.2
+    assert config.load(experiments / "params.yaml").train_for("m2").dpo["beta"] == 0.2
     assert "Data and pipelines are up to date" in run("dvc", "status", cwd=experiments)
     measured = json.loads((experiments / "reports/compare/metrics.json").read_text())
     runs = store(experiments)
@@ -60,5 +60,5 @@ def test_apply_brings_an_experiment_back(experiments: Path) -> None:
 def test_two_experiments_compare_from_mlflow_alone(experiments: Path) -> None:
     said = run("lidr", "compare", "--runs", "queued", "higher", cwd=experiments)
     assert "   compare.resamples  150 | 200\n" in said
-    assert "   iterations.m2.train.beta  " in said
+    assert "   iterations.m2.train.dpo.beta  " in said
     assert "B - A at m2" in said

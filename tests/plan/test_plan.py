@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
-from factories import ROOT, edited
+from factories import ROOT, edited, with_train
 
 from lidr import config
 from lidr.cli import main
@@ -79,8 +79,8 @@ def test_lab_is_measured_as_it_is_when_loaded(tmp_path: Path, project_settings: 
     assert found is not None and unknown == ""
     assert found.parameters == sum(weight.numel() for weight in loaded.parameters())
     train = project_settings.train
-    assert train.lora_modules == "all-linear"
-    lora = LoraConfig(r=train.lora_rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    assert train.lora["target_modules"] == "all-linear"
+    lora = LoraConfig(r=train.lora["r"], target_modules="all-linear", task_type="CAUSAL_LM")
     trainable, _ = get_peft_model(loaded, lora).get_nb_trainable_parameters()
     assert found.adapter(train) == trainable
 
@@ -124,13 +124,11 @@ def test_held_out_pairs_are_read_at_each_evaluation() -> None:
     paper = profile("paper")
     (train,) = [w for w in work.of(paper, Lengths(300, 150)) if w.stage == "train@m1"]
     # One in twenty of 8,000 pairs, once for the reference and four times in the training.
-    assert (paper.train.eval_share, paper.train.eval_steps) == (0.05, 0.25)
+    assert (paper.train.eval_share, paper.train.dpo["eval_steps"]) == (0.05, 0.25)
     assert train.read == 400 * 1050 * 5
-    every = msgspec.structs.replace(paper.train, eval_steps=300)
-    (train,) = [
-        w for w in work.of(msgspec.structs.replace(paper, train=every), Lengths(300, 150)) if w.stage == "train@m1"
-    ]
-    steps = -(-8000 // paper.train.pairs_per_step) * paper.train.epochs
+    every = with_train(paper, eval_steps=300)
+    (train,) = [w for w in work.of(every, Lengths(300, 150)) if w.stage == "train@m1"]
+    steps = -(-8000 // paper.train.pairs_per_step) * paper.train.dpo["num_train_epochs"]
     assert train.read == 400 * 1050 * (1 + -(-steps // 300))
 
 
@@ -171,14 +169,20 @@ def test_memory_of_training_part_by_part(tmp_path: Path) -> None:
 def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
     llama = measured(tmp_path / "llama", LLAMA_8B)
     paper = profile("paper")
-    assert paper.train.gradient_checkpointing and paper.train.pairs_per_device == 1
-    assert memory.training(paper, llama).advice == "lower train.max_tokens"
+    dpo = paper.train.dpo
+    assert dpo["gradient_checkpointing"] and dpo["per_device_train_batch_size"] == 1
+    assert memory.training(paper, llama).advice == "lower train.dpo.max_length"
     # vLLM takes no quantised base.
     local = msgspec.structs.replace(paper, engine=profile("small").engine)
-    assert memory.training(local, llama).advice == "lower train.max_tokens, or quantise the base (base.quantization)"
-    train = msgspec.structs.replace(paper.train, gradient_checkpointing=False, pairs_per_device=2)
-    advice = memory.training(msgspec.structs.replace(paper, train=train), llama).advice
-    assert advice == "lower train.pairs_per_device or train.max_tokens, or turn train.gradient_checkpointing on"
+    assert (
+        memory.training(local, llama).advice == "lower train.dpo.max_length, or quantise the base (base.quantization)"
+    )
+    more = with_train(paper, gradient_checkpointing=False, per_device_train_batch_size=2)
+    advice = memory.training(more, llama).advice
+    assert advice == (
+        "lower train.dpo.per_device_train_batch_size or train.dpo.max_length, "
+        "or turn train.dpo.gradient_checkpointing on"
+    )
     # One request fills a batch: a smaller one would change nothing.
     small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
     assert memory.generation(small, qwen, 0).advice.startswith("lower engine.tokens_per_batch or max_new_tokens, or ")
@@ -195,7 +199,7 @@ def test_quantised_base_keeps_its_linear_layers_in_four_bits(tmp_path: Path) -> 
         budget = memory.training(msgspec.structs.replace(paper, base=base), llama)
         expected = round(linear * (0.5 + scale / 64)) + (8_030_261_248 - linear) * 2
         assert budget.parts[0].bytes == expected
-        assert budget.advice == "lower train.max_tokens"
+        assert budget.advice == "lower train.dpo.max_length"
     assert expected < 6 * memory.GIB
 
 

@@ -42,7 +42,7 @@ def _settings() -> config.Settings:
         profile="lab",
         seed=42,
         languages=("es", "de", "fr", "ru"),
-        train=replace(settings.train, beta=0.1),
+        train=replace(settings.train, dpo=settings.train.dpo | {"beta": 0.1}),
         iterations={name: replace(iteration, train={}) for name, iteration in settings.iterations.items()},
         prompts=replace(settings.prompts, per_iteration=300),
         tracking=replace(settings.tracking, experiment="lidr", system_metrics=False),

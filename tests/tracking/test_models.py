@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
+from factories import with_train
 from tracking_project import Project, job
 
 from lidr.errors import InputError, LidrError
@@ -160,8 +161,7 @@ def test_model_that_mlflow_does_not_know_is_refused(project: Project) -> None:
 
 def _compare(project: Project, beta: float, right: float) -> None:
     """The stage `compare` of a pipeline with another beta, on two items a benchmark."""
-    replace = msgspec.structs.replace
-    settings = replace(project.settings, train=replace(project.settings.train, beta=beta))
+    settings = with_train(project.settings, beta=beta)
     rows = [
         {"benchmark": name, "lang": "es", "id": str(n), "prompt": f"ask {n}", "m0": 0.0, "m1": right}
         for name in ("mgsm", "alpaca")
@@ -182,7 +182,7 @@ def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
     first, second = project.parents()
     assert read("lab · beta 0.2 · 300 prompts").run_id == second.info.run_id
     found = read(first.info.run_id[:8])
-    assert (found.run_id, found.params["train.beta"]) == (first.info.run_id, "0.1")
+    assert (found.run_id, found.params["train.dpo.beta"]) == (first.info.run_id, "0.1")
     assert found.rows[0] == {"benchmark": "mgsm", "lang": "es", "id": "0", "prompt": "ask 0", "m0": 0.0, "m1": 0.0}
     with pytest.raises(InputError, match=r"no pipeline 'nothing' in MLflow.*\n  [0-9a-f]{32}  lab · beta 0\.[12]"):
         read("nothing")
@@ -193,7 +193,7 @@ def test_latest_curves_are_those_of_the_pipeline_compared_last(project: Project)
     assert latest_curves() is None
     _compare(project, 0.2, 0.0)
     _compare(project, 0.3, 1.0)
-    (run,) = [parent for parent in project.parents() if parent.data.params["train.beta"] == "0.3"]
+    (run,) = [parent for parent in project.parents() if parent.data.params["train.dpo.beta"] == "0.3"]
     assert latest_curves() == f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
 
 
@@ -206,7 +206,7 @@ def test_compare_of_two_runs_needs_mlflow_alone(project: Project) -> None:
     names = [f"lab · beta {beta} · 300 prompts" for beta in (0.1, 0.2)]
     result = CliRunner().invoke(main, ["compare", "--runs", *names])
     assert result.exit_code == 0, result.output
-    assert "   train.beta  0.1 | 0.2\n" in result.output
+    assert "   train.dpo.beta  0.1 | 0.2\n" in result.output
     (es, _) = [line for line in result.output.splitlines() if line.startswith("es ")]
     assert es.split()[:6] == ["es", "0.0", "0.0", "0.0", "100.0", "+100.0"]
 

@@ -82,7 +82,7 @@ def test_dvc_experiments_in_temporary_folders_reach_the_projects_store(project: 
     )
     project.file(
         "dvc.yaml",
-        f"stages:\n  one:\n    cmd: {sys.executable} stage.py\n    outs: [out.txt]\n    params: [train.beta]\n",
+        f"stages:\n  one:\n    cmd: {sys.executable} stage.py\n    outs: [out.txt]\n    params: [train.dpo.beta]\n",
     )
     project.file(".gitignore", "/.lidr/\n/mlflow.db\n/out.txt\n")
     identity = {f"GIT_{who}_{what}": "ada@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -92,11 +92,11 @@ def test_dvc_experiments_in_temporary_folders_reach_the_projects_store(project: 
         [sys.executable, "-m", "dvc", "init", "-q"],
         ["git", "add", "."],
         ["git", "commit", "-q", "-m", "first"],
-        [sys.executable, "-m", "dvc", "exp", "run", "-q", "--temp", "-n", "lower", "-S", "train.beta=0.05"],
+        [sys.executable, "-m", "dvc", "exp", "run", "-q", "--temp", "-n", "lower", "-S", "train.dpo.beta=0.05"],
     ):
         subprocess.run(command, check=True, env=environment)
     (child,), (parent,) = project.children(), project.parents()
     assert child.data.tags["dvc.experiment"] == "lower"
-    assert parent.data.params["train.beta"] == "0.05"
+    assert parent.data.params["train.dpo.beta"] == "0.05"
     assert [artifact.path for artifact in project.client.list_artifacts(child.info.run_id)] == ["out.txt"]
     assert child.info.artifact_uri.startswith(str(project.root / "mlartifacts"))

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from factories import with_train
 from tracking_project import Project, job
 
 from lidr.errors import LidrError
@@ -54,7 +55,7 @@ def test_run_says_what_it_was(project: Project) -> None:
     assert tags["dvc.out.models/m1"] == dvc_hash(Path("models/m1"))
     expected = {"stage": "train", "model": "m1", "iteration": "1", "profile": "lab", "base": "3f1c9a04b7d2"}
     assert {name: tags[f"lidr.{name}"] for name in expected} == expected
-    assert child.data.params["train.beta"] == "0.1"
+    assert child.data.params["train.dpo.beta"] == "0.1"
     assert child.data.params["languages"] == '["es","de","fr","ru"]'
     assert child.data.params["seed"] == "42"
     assert not any(name.startswith("mgsm.") for name in child.data.params)
@@ -101,7 +102,7 @@ def test_a_result_is_logged_once_and_another_one_beside_it(project: Project) -> 
     again = _train(project)
     project.file("models/m1/adapter.safetensors", "other weights")
     assert project.log(again) == ("train m1 · beta 0.1",)
-    other = msgspec.structs.replace(project.settings, train=msgspec.structs.replace(project.settings.train, beta=0.2))
+    other = with_train(project.settings, beta=0.2)
     assert sync(other, [again]).logged == ("train m1 · beta 0.2",)
     assert len(project.children()) == 3
 
@@ -114,7 +115,7 @@ def test_parent_is_one_for_one_state(project: Project) -> None:
     # Both stages told the same headline value, as `compare` repeats what the evaluations said.
     assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
 
-    other = msgspec.structs.replace(project.settings, train=msgspec.structs.replace(project.settings.train, beta=0.2))
+    other = with_train(project.settings, beta=0.2)
     sync(other, [job("train", "m1")])
     assert [run.info.run_name for run in project.parents()] == [
         "lab · beta 0.1 · 300 prompts",
@@ -179,7 +180,7 @@ def test_killed_between_any_two_calls_all_is_there_once(
         (child,), (parent,) = project.children(), project.parents()
         assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
         assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
-        assert (child.data.params["train.beta"], parent.data.params["train.beta"]) == ("0.1", "0.1")
+        assert (child.data.params["train.dpo.beta"], parent.data.params["train.dpo.beta"]) == ("0.1", "0.1")
         table = json.loads((Path(child.info.artifact_uri) / "tables/pairs.json").read_text())
         assert len(table["data"]) == 2
         assert (len(child.inputs.dataset_inputs), child.info.status) == (1, "FINISHED")
@@ -266,7 +267,7 @@ def test_run_of_mlflow_run_is_the_parent(project: Project) -> None:
     assert parent.info.run_id == outer
     assert parent.info.run_name == "lab · beta 0.1 · 300 prompts"
     assert parent.info.status == "RUNNING"  # its end is for `mlflow run` to say
-    assert (parent.data.params["iteration"], parent.data.params["train.beta"]) == ("m1", "0.1")
+    assert (parent.data.params["iteration"], parent.data.params["train.dpo.beta"]) == ("m1", "0.1")
     assert parent.data.tags["lidr.profile"] == "said by hand"
     assert parent.data.metrics == {"accuracy/es": 0.5}
     for child in project.children():

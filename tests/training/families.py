@@ -132,9 +132,12 @@ def all_pairs() -> dict[str, list[TokenizedPair]]:
     return {"shorter": pairs(WINDOW // 2, 3), "longer": pairs(3 * WINDOW, 3)}
 
 
-def measure(family: str, dtype: str, settings: config.Settings) -> dict[str, Any]:
-    """How rows are laid out, and the largest relative difference of a batch's loss and of its gradient."""
-    given, rows = _settings(settings, dtype), all_pairs()
+def measure(family: str, dtype: str, settings: config.Settings, **train: Any) -> dict[str, Any]:
+    """How rows are laid out, and the largest relative difference of a batch's loss and of its gradient.
+
+    `train` are values of `train.dpo`, or of the block itself.
+    """
+    given, rows = _settings(settings, dtype, **train), all_pairs()
     both = [pair for batch in rows.values() for pair in batch]
     with tempfile.TemporaryDirectory() as scratch:
         ours = _trainer(build(family, dtype), both, given, Path(scratch) / "ours")
@@ -148,12 +151,15 @@ def measure(family: str, dtype: str, settings: config.Settings) -> dict[str, Any
     return {"rows": ours.rows, "loss": max(losses), "gradient": max(gradients)}
 
 
-def _settings(settings: config.Settings, dtype: str) -> config.Settings:
+def _settings(settings: config.Settings, dtype: str, **train: Any) -> config.Settings:
     values = msgspec.to_builtins(settings)
     values["engine"]["device"] = "cpu"
     # Over tokens, TRL has the likelihood term as well.
-    values["train"] |= {"beta": 0.1, "alpha": 1.0, "likelihood_mean": "token", "dtype": dtype, "max_tokens": 256}
-    values["train"] |= {"pairs_per_step": 3, "pairs_per_device": 3, "lora_modules": "all-linear", "lora_rank": 4}
+    own = {"alpha": 1.0, "likelihood_mean": "token", "dtype": dtype, "pairs_per_step": 3, "lora": {"r": 4}}
+    dpo = {"beta": 0.1, "learning_rate": 1e-3, "max_length": 256, "per_device_train_batch_size": 3}
+    for key, value in train.items():
+        (own if key in config.Train.__struct_fields__ else dpo)[key] = value
+    values["train"] |= own | {"dpo": dpo}
     return msgspec.convert(values, config.Settings)
 
 
@@ -168,6 +174,8 @@ def tokenizer() -> Any:
 def _trainer(model: Any, rows: list[TokenizedPair], settings: config.Settings, scratch: Path) -> Any:
     from lidr.training.trainer import make
 
+    if settings.train.objective == "sft":
+        rows = [{"prompt_ids": row["prompt_ids"], "chosen_ids": row["chosen_ids"]} for row in rows]
     return make(model, tokenizer(), rows, settings.train, settings, scratch, lambda metrics, step: None)
 
 
@@ -177,7 +185,7 @@ def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scr
     from trl.trainer.dpo_trainer import DPOTrainer
 
     from lidr.models.targets import target_modules
-    from lidr.training.trainer import arguments
+    from lidr.training.arguments import arguments
 
     class Plain(DPOTrainer):
         """On pairs that are token ids already."""
@@ -191,9 +199,7 @@ def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scr
         args=arguments(train, settings, scratch),
         train_dataset=Dataset.from_list([dict(row) for row in rows]),
         processing_class=tokenizer(),
-        peft_config=LoraConfig(
-            r=train.lora_rank, lora_alpha=train.lora_alpha, **target_modules(model, train.lora_modules)
-        ),
+        peft_config=LoraConfig(**(train.lora | target_modules(model, train.lora["target_modules"]))),
     )
 
 

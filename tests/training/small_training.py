@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from factories import ROOT
+from factories import ROOT, put_train
 from ruamel.yaml import YAML
 
 from lidr import config, paths
@@ -34,8 +34,9 @@ def configured(quantization: dict[str, Any] | None = None, **train: Any) -> conf
     document["engine"]["device"] = "cpu"
     document["base"]["quantization"] = quantization
     document["iterations"]["m2"]["train"] = {}
-    document["train"] |= {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "log_every_steps": 1, "eval_share": 0.4}
-    document["train"] |= {"pairs_per_step": 4, "pairs_per_device": 2, "save_steps": 2} | train
+    small = {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "logging_steps": 1, "eval_share": 0.4}
+    small |= {"pairs_per_step": 4, "per_device_train_batch_size": 2, "save_steps": 2}
+    put_train(document, **(small | train))
     with paths.PARAMS.open("w") as file:
         YAML(typ="safe", pure=True).dump(msgspec.json.decode(msgspec.json.encode(document)), file)
     return config.load()

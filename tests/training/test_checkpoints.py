@@ -144,7 +144,7 @@ def test_full_disk_costs_the_checkpoint_and_not_the_training(
 
 
 def test_logs_between_two_saves_are_whole(configure: Any) -> None:
-    settings = configure(log_every_steps=3, eval_share=0.0, save_steps=1, pairs_per_step=8)
+    settings = configure(logging_steps=3, eval_share=0.0, save_steps=1, pairs_per_step=8)
     run(settings)
     expected = (paths.model("m1") / "log.csv").read_bytes()
     assert [line.split(b",")[0] for line in expected.splitlines()] == [b"step", *b"3 6 8".split()]

@@ -15,7 +15,7 @@ from lidr.training import stage as train
 
 pytestmark = pytest.mark.pipeline
 
-ADVICE = "training diverged and nothing is saved; try a lower train.learning_rate, or train.dtype: float32"
+ADVICE = "training diverged and nothing is saved; try a lower train.dpo.learning_rate, or train.dtype: float32"
 
 
 def steps_until(settings: Any, message: str) -> list[int]:

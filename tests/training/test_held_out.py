@@ -58,7 +58,7 @@ def test_held_out_figures_are_those_by_hand_and_beside_training_s(configure: Any
     names = ("eval_loss", "eval_reward_margin", "eval_reward_accuracy")
     # A quarter of 10 steps, rounded up.
     assert [step for step, row in rows.items() if row["eval_loss"]] == [3, 6, 9, 10]
-    expected = by_hand(split(PAIRS, 0.4)[1], settings.train.alpha, settings.train.beta)
+    expected = by_hand(split(PAIRS, 0.4)[1], settings.train.alpha, settings.train.dpo["beta"])
     for found in (rows[10], logged[10], trained.last, read_json(paths.model("m1") / "metrics.json")):
         assert isinstance(found, dict)
         assert [float(found[name]) for name in names] == pytest.approx(expected, rel=1e-4, abs=2e-6)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from factories import ROOT
+from factories import ROOT, put_train
 from ruamel.yaml import YAML
 
 from lidr import config, paths
@@ -40,12 +40,13 @@ def pair(number: int) -> Pair:
     )
 
 
-def settings_with(**values: object) -> config.Settings:
+def settings_with(**values: Any) -> config.Settings:
     """The working folder's params.yaml with other values of `train`; the processes read the file."""
     document = msgspec.to_builtins(config.load(ROOT / "params.yaml"))
     document["engine"]["device"] = "cpu"
-    document["train"] |= {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "epochs": 2, "log_every_steps": 1}
-    document["train"] |= {"pairs_per_step": 4, "pairs_per_device": 2} | values
+    small = {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "num_train_epochs": 2, "logging_steps": 1}
+    small |= {"pairs_per_step": 4, "per_device_train_batch_size": 2}
+    put_train(document, **(small | values))
     with paths.PARAMS.open("w") as file:
         YAML(typ="safe", pure=True).dump(msgspec.json.decode(msgspec.json.encode(document)), file)
     return config.load()
@@ -115,9 +116,11 @@ def test_an_error_of_a_process_is_the_stages(
 ) -> None:
     monkeypatch.chdir(project)
     before = (paths.model("m1") / "log.csv").read_bytes()
-    message = r"train.pairs_per_step is 4: a multiple of train.pairs_per_device \(4\) x 2 processes is expected"
+    message = (
+        r"pairs_per_step is 4: a multiple of train.dpo.per_device_train_batch_size \(4\) x 2 processes is expected"
+    )
     with pytest.raises(LidrError, match=message):
-        train.run(settings_with(accelerate=ON_CPU, pairs_per_device=4), "m1")
+        train.run(settings_with(accelerate=ON_CPU, per_device_train_batch_size=4), "m1")
     assert (paths.model("m1") / "log.csv").read_bytes() == before
 
 
@@ -180,12 +183,12 @@ def test_model_is_loaded_while_the_arguments_that_shard_it_are_alive(
 ) -> None:
     """transformers asks these arguments' configuration while it lives; what DeepSpeed does with it is not tested."""
     from lidr.models import policy
-    from lidr.training import trainer
+    from lidr.training import arguments
 
     monkeypatch.chdir(project)
     made: list[weakref.ref[Any]] = []
 
-    class Noted(trainer.DPOConfig):  # type: ignore[name-defined,misc]
+    class Noted(arguments.DPOConfig):  # type: ignore[name-defined,misc]
         def __post_init__(self) -> None:
             super().__post_init__()
             made.append(weakref.ref(self))
@@ -197,7 +200,7 @@ def test_model_is_loaded_while_the_arguments_that_shard_it_are_alive(
         assert [reference() is not None for reference in made] == [True]
         raise LoadedError
 
-    monkeypatch.setattr(trainer, "DPOConfig", Noted)
+    monkeypatch.setattr(arguments, "DPOConfig", Noted)
     monkeypatch.setattr(policy, "load_base", load)
     with pytest.raises(LoadedError):
         train.run(settings_with(), "m1")

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from factories import put_train
 
 from lidr import config
 from lidr.training import packing
@@ -117,11 +118,12 @@ def curve(
     from trl.trainer.dpo_trainer import DPOTrainer
 
     from lidr.training import trainer
+    from lidr.training.arguments import arguments
 
     values = msgspec.to_builtins(settings)
     values["engine"]["device"] = "cpu"
-    values["train"] |= {"alpha": 2.0, "beta": 0.1, "learning_rate": 1e-2, "epochs": 2, "log_every_steps": 1}
-    values["train"] |= {"pairs_per_step": 4, "pairs_per_device": 1, "likelihood_mean": likelihood_mean}
+    put_train(values, alpha=2.0, beta=0.1, learning_rate=1e-2, num_train_epochs=2, logging_steps=1)
+    put_train(values, pairs_per_step=4, per_device_train_batch_size=1, likelihood_mean=likelihood_mean)
     train = msgspec.convert(values, config.Settings).train
     pairs = random_pairs(12, 90, seed=3)
     history: list[dict[str, float]] = []
@@ -139,13 +141,12 @@ def curve(
         trainer.make(model, tokenizer, pairs, train, settings, scratch, log).train()
     else:
         with_sft = msgspec.structs.replace(train, likelihood_mean="token")
-        names = train.lora_modules if isinstance(train.lora_modules, str) else list(train.lora_modules)
         Plain(
             model=model,
-            args=trainer.arguments(with_sft, msgspec.convert(values, config.Settings), scratch),
+            args=arguments(with_sft, msgspec.convert(values, config.Settings), scratch),
             train_dataset=Dataset.from_list([dict(pair) for pair in pairs]),
             processing_class=tokenizer,
-            peft_config=LoraConfig(r=train.lora_rank, lora_alpha=train.lora_alpha, target_modules=names),
+            peft_config=LoraConfig(**train.lora),
             callbacks=[trainer.LogCallback(log)],
         ).train()
     return history

@@ -43,7 +43,7 @@ def test_adapter_of_a_quantised_base_trains_chains_generates_and_is_exported(con
     import torch
 
     whole = policy.resolve("m0")
-    settings = configure(quantization=NF4, eval_share=0.0, learning_rate=5e-3, warmup_share=0.0)
+    settings = configure(quantization=NF4, eval_share=0.0, learning_rate=5e-3, warmup_steps=0)
     base.run(settings)
     quantised = policy.resolve("m0")
     assert quantised.quantization == NF4

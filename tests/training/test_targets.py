@@ -51,7 +51,7 @@ def test_names_are_as_they_are_given(family: str) -> None:
 def test_a_name_that_matches_nothing_is_refused_with_those_that_are_there(
     family: str, missing: str, there: str
 ) -> None:
-    with pytest.raises(InputError, match=f"^train.lora_modules: {missing}, which has {there}$"):
+    with pytest.raises(InputError, match=f"^train.lora.target_modules: {missing}, which has {there}$"):
         check(without_weights(family), LLAMAS)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from factories import put_train, with_train
 
 from lidr import config, paths
 from lidr.chat import open_chat
@@ -48,8 +49,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project_settings: 
     """The lab's settings with tiny training, in a folder with a base and pairs for both iterations."""
     monkeypatch.chdir(tmp_path)
     values = msgspec.to_builtins(project_settings)
-    values["train"] |= {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "epochs": 2, "log_every_steps": 1}
-    values["train"] |= {"pairs_per_step": 4, "pairs_per_device": 4}
+    put_train(values, beta=0.1, alpha=3.0, learning_rate=2e-3, num_train_epochs=2, logging_steps=1)
+    put_train(values, pairs_per_step=4, per_device_train_batch_size=4)
     values["engine"]["device"] = "cpu"
     settings = msgspec.convert(values, config.Settings)
     base.run(settings)
@@ -75,12 +76,6 @@ def log_probabilities(model_name: str) -> list[tuple[list[float], list[float]]]:
     return [(of(r["prompt_ids"], r["chosen_ids"]), of(r["prompt_ids"], r["rejected_ids"])) for r in rows]
 
 
-def with_train(settings: config.Settings, **values: Any) -> config.Settings:
-    builtins = msgspec.to_builtins(settings)
-    builtins["train"] |= values
-    return msgspec.convert(builtins, config.Settings)
-
-
 def test_first_step_equals_the_formula_with_a_mean_over_each_sequence(settings: config.Settings) -> None:
     trained = train.run(settings, "m1")
     chosen = [sum(c) / len(c) for c, _ in log_probabilities("m0")]
@@ -98,10 +93,10 @@ def test_token_mean_is_over_all_tokens_of_the_batch(settings: config.Settings) -
 
 
 def test_margin_is_zero_at_the_first_step_of_both_iterations_and_grows(settings: config.Settings) -> None:
-    settings = with_train(settings, schedule="constant", warmup_share=0.0)
+    settings = with_train(settings, lr_scheduler_type="constant", warmup_steps=0)
     for iteration in ("m1", "m2"):
         # Of a single step there is no other log.
-        once = train.run(with_train(settings, epochs=1), iteration)
+        once = train.run(with_train(settings, num_train_epochs=1), iteration)
         assert once.steps == 1
         assert once.first["reward_margin"] == pytest.approx(0.0, abs=1e-4)
         assert once.first["reward_chosen"] == pytest.approx(0.0, abs=1e-4)
@@ -111,7 +106,7 @@ def test_margin_is_zero_at_the_first_step_of_both_iterations_and_grows(settings:
 
 def test_second_iteration_measures_rewards_against_the_first_ones_adapter(settings: config.Settings) -> None:
     train.run(settings, "m1")
-    trained = train.run(with_train(settings, epochs=1, learning_rate=1e-12), "m2")
+    trained = train.run(with_train(settings, num_train_epochs=1, learning_rate=1e-12), "m2")
     sums = [(sum(c), sum(r)) for c, r in log_probabilities("m1")]
     assert trained.first["log_probability_chosen"] == pytest.approx(sum(c for c, _ in sums) / len(sums), rel=1e-4)
     assert trained.first["log_probability_rejected"] == pytest.approx(sum(r for _, r in sums) / len(sums), rel=1e-4)
@@ -119,16 +114,67 @@ def test_second_iteration_measures_rewards_against_the_first_ones_adapter(settin
 
 def test_rewards_of_the_second_step_equal_the_formula_by_hand(settings: config.Settings) -> None:
     before = [(sum(c), sum(r)) for c, r in log_probabilities("m0")]
-    one_step = with_train(settings, schedule="constant", warmup_share=0.0, epochs=1)
+    one_step = with_train(settings, lr_scheduler_type="constant", warmup_steps=0, num_train_epochs=1)
     train.run(one_step, "m1")
     after = [(sum(c), sum(r)) for c, r in log_probabilities("m1")]
     rewards = [(0.1 * (a[0] - b[0]), 0.1 * (a[1] - b[1])) for a, b in zip(after, before, strict=True)]
-    trained = train.run(with_train(one_step, epochs=2), "m1")
+    trained = train.run(with_train(one_step, num_train_epochs=2), "m1")
     preference = [math.log(1 + math.exp(-(chosen - rejected))) for chosen, rejected in rewards]
     assert trained.steps == 2
     assert trained.last["reward_chosen"] == pytest.approx(sum(c for c, _ in rewards) / len(rewards), rel=1e-3)
     assert trained.last["reward_rejected"] == pytest.approx(sum(r for _, r in rewards) / len(rewards), rel=1e-3)
     assert trained.last["loss_preference"] == pytest.approx(sum(preference) / len(preference), rel=1e-3)
+
+
+def test_supervised_training_is_on_chosen_answers_alone(settings: config.Settings) -> None:
+    chosen = [sum(c) / len(c) for c, _ in log_probabilities("m0")]
+    supervised = with_train(settings, objective="sft", lr_scheduler_type="constant", warmup_steps=0)
+    once = train.run(with_train(supervised, num_train_epochs=1), "m1")
+    assert once.first["loss"] == pytest.approx(-sum(chosen) / len(chosen), rel=1e-4)
+    trained = train.run(with_train(supervised, num_train_epochs=3), "m1")
+    after = [sum(c) for c, _ in log_probabilities("m1")]
+    assert set(trained.last) == {"loss", "log_probability_chosen", "entropy", "learning_rate", "gradient_norm"}
+    assert trained.last["loss"] < once.first["loss"]
+    # The second iteration goes on from the first one's adapter.
+    second = train.run(with_train(supervised, num_train_epochs=1), "m2")
+    assert second.first["log_probability_chosen"] == pytest.approx(sum(after) / len(after), rel=1e-4)
+    assert (paths.model("m1") / "first_pair.txt").read_text().count("----") == 1
+
+
+def test_supervised_training_leaves_out_chosen_answers_alone_that_are_too_long(settings: config.Settings) -> None:
+    longest = {
+        name: [len(row["prompt_ids"]) + len(row[name]) for row in rows()] for name in ("chosen_ids", "rejected_ids")
+    }
+    limit = longest["rejected_ids"][3] - 1
+    assert longest["chosen_ids"][3] <= limit
+    kept = [tokens <= limit for tokens in longest["chosen_ids"]]
+    given = with_train(settings, objective="sft", max_length=limit, pairs_per_step=1, per_device_train_batch_size=1)
+    trained = train.run(given, "m1")
+    assert trained.pairs == sum(kept)
+    assert len(trained.drops) == len(PAIRS) - sum(kept)
+
+
+def rows() -> list[Any]:
+    return train.tokenize(PAIRS, open_chat(policy.resolve("m0")), 4096)[0]
+
+
+def test_reference_is_without_the_dropout_of_training(settings: config.Settings, tmp_path: Path) -> None:
+    import torch
+    from peft import PeftModel
+
+    from lidr.training.trainer import make
+
+    given = with_train(settings, lora_dropout=0.5, disable_dropout=False, lr_scheduler_type="constant")
+    train.run(given, "m1")
+    reference = policy.resolve("m1")
+    model = PeftModel.from_pretrained(
+        policy.load_base(policy.resolve("m0"), torch.float32), paths.model("m1"), is_trainable=True
+    )
+    tokenizer = policy.load_tokenizer(reference)
+    trainer = make(model, tokenizer, rows(), given.train, given, tmp_path / "x", lambda metrics, step: None)
+    found = [row["ref_chosen_logps"] for row in trainer.train_dataset]
+    assert found == pytest.approx([sum(chosen) for chosen, _ in log_probabilities("m1")], rel=1e-4)
+    assert any(module.p == 0.5 for module in trainer.model.modules() if isinstance(module, torch.nn.Dropout))
 
 
 def test_the_same_run_gives_the_same_bytes(settings: config.Settings, tmp_path: Path) -> None:
@@ -149,21 +195,21 @@ def test_the_same_run_gives_the_same_bytes(settings: config.Settings, tmp_path: 
 
 
 def test_pairs_that_are_too_long_are_dropped_with_their_reason(settings: config.Settings) -> None:
-    trained = train.run(with_train(settings, max_tokens=40, epochs=1), "m1")
+    trained = train.run(with_train(settings, max_length=40, num_train_epochs=1), "m1")
     assert trained.pairs + len(trained.drops) == len(PAIRS)
     assert trained.drops, "at least one of the pairs is longer than 40 tokens"
     assert {d.reason for d in trained.drops} == {DropReason.TOO_LONG}
-    assert "train.max_tokens is 40" in trained.drops[0].detail
+    assert "train.dpo.max_length is 40" in trained.drops[0].detail
 
 
 def test_no_pair_left_is_an_error_that_names_the_file(settings: config.Settings) -> None:
     with pytest.raises(InputError, match=r"pairs.jsonl: all 4 pairs are too long, the first with 34 tokens"):
-        train.run(with_train(settings, max_tokens=5), "m1")
+        train.run(with_train(settings, max_length=5), "m1")
     assert not paths.model("m1").exists()
 
 
 def test_an_adapter_of_another_base_is_refused(settings: config.Settings) -> None:
-    train.run(with_train(settings, epochs=1), "m1")
+    train.run(with_train(settings, num_train_epochs=1), "m1")
     record = paths.model("m0") / paths.RECORD
     record.write_text(record.read_text().replace(policy.resolve("m0").fingerprint, "0" * 64))
     with pytest.raises(Exception, match="was trained on the base"):

@@ -17,33 +17,36 @@ from lidr import config, paths
 from lidr.errors import InputError
 from lidr.records.jsonl import read_json
 
+Figures = dict[str, Any]
 Row = tuple[str, float | None, float | None]
 
 
-def previous_metrics(settings: config.Settings, iteration: str) -> Path | None:
-    """The audit's metrics of the iteration before, where there is one and it was audited."""
-    previous = settings.iteration(iteration).previous
-    path = paths.audit(previous) / paths.METRICS
-    return path if previous in settings.iterations and path.is_file() else None
+def previous(settings: config.Settings, iteration: str) -> Figures | None:
+    """The audit's figures of the iteration before, where there is one and it was audited."""
+    name = settings.iteration(iteration).previous
+    path = paths.audit(name) / paths.METRICS
+    return read(path) if name in settings.iterations and path.is_file() else None
 
 
-def read(path: Path | None) -> dict[str, Any] | None:
+def read(path: Path) -> Figures:
     """Figures as `lidr audit` wrote them; raises InputError where they are not."""
-    if path is None:
-        return None
     figures = read_json(path)
     if not isinstance(figures, dict) or not {"iteration", "counts", "reward", "history"} <= set(figures):
         raise InputError("not the metrics of an audit; run `lidr audit` of that iteration again", path)
     return figures
 
 
-def key_figures(figures: dict[str, Any]) -> dict[str, float]:
+def key_figures(figures: Figures) -> dict[str, float]:
     """The headline of an audit as flat names; what was not measured has no name."""
     counts, pairs = figures["counts"], figures["counts"]["pairs"]
     flat: dict[str, float] = {name: counts[name] for name in ("prompts", "pairs", "drops")}
     flat |= {f"drops/{reason}": n for reason, n in counts["by_reason"].items()}
-    flat |= _by_language("reward accuracy", figures["reward"]["by_language"], "accuracy")
-    flat |= {"reward accuracy": figures["reward"]["all"]["accuracy"]} if "accuracy" in figures["reward"]["all"] else {}
+    for name, block in (("reward accuracy", "reward"), ("judged accuracy", "judged")):
+        found = figures.get(block, {"all": {}, "by_language": {}})
+        flat |= _by_language(name, found["by_language"], "accuracy")
+        flat |= {name: found["all"]["accuracy"]} if "accuracy" in found["all"] else {}
+    judge = figures.get("judged", {}).get("judge", {})
+    flat |= {f"judge/{name.removeprefix('judge_')}": value for name, value in judge.items()}
     for side in ("chosen", "rejected"):
         flat |= _by_language(f"{side} right", figures["reward"]["by_language"], f"{side}_accuracy")
     for lang, by_side in figures["languages"].items():
@@ -65,15 +68,15 @@ def key_figures(figures: dict[str, Any]) -> dict[str, float]:
     return flat
 
 
-def table(figures: dict[str, Any], previous: dict[str, Any] | None) -> list[Row]:
+def table(figures: Figures, previous: Figures | None) -> list[Row]:
     """(name, before, now) of every key figure that either has."""
     now = key_figures(figures)
     before = key_figures(previous) if previous else {}
     return [(name, before.get(name), now.get(name)) for name in [*now, *(n for n in before if n not in now)]]
 
 
-def history(iteration: str, reward: dict[str, Any], previous: dict[str, Any] | None) -> dict[str, Any]:
-    """Reward accuracy by iteration and language, from the first of the chain to this one."""
+def history(iteration: str, reward: Figures, previous: Figures | None) -> Figures:
+    """Reward accuracy (by whatever decides) by iteration and language, from the first of the chain to this one."""
     names = ("accuracy", "low", "high")
     entries = {
         lang: {name: figures[name] for name in names}
@@ -83,5 +86,5 @@ def history(iteration: str, reward: dict[str, Any], previous: dict[str, Any] | N
     return dict(previous["history"] if previous else {}) | {iteration: entries}
 
 
-def _by_language(name: str, figures: dict[str, Any], key: str) -> dict[str, float]:
+def _by_language(name: str, figures: Figures, key: str) -> dict[str, float]:
     return {f"{name}/{lang}": by_key[key] for lang, by_key in figures.items() if key in by_key}

@@ -1,6 +1,6 @@
 """The one place where the audit looks at texts: from an example to its rows of the facts table.
 
-    >>> rows = Examiner(settings, Index(evaluations), sent("m1")).rows(example, matches)
+    >>> rows = Examiner(settings, Index(evaluations)).rows(example, matches)
     >>> [row["gold_outcome"] for row in rows]
     ['chosen_only', 'both', ...]
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lidr import config
-from lidr.audit import facts, fidelity, round_trip
+from lidr.audit import facts, fidelity
 from lidr.audit.contamination import Index, Match, Matches, Nearest
 from lidr.audit.examples import Direction, Example, pair_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
@@ -36,15 +36,15 @@ Sides = dict[tuple[str, str], tuple[Comparable, Row]]
 class Examiner:
     """Finds the facts; `unsupported` holds the languages that identification does not know."""
 
-    def __init__(self, settings: config.Settings, index: Index, sample: round_trip.Sent) -> None:
-        self._settings, self._index, self._sample = settings, index, sample
+    def __init__(self, settings: config.Settings, index: Index) -> None:
+        self._settings, self.index = settings, index
         self._directions = pair_directions(settings)
         self.unsupported = tuple(lang for lang in settings.all_languages if not langid.is_supported(lang))
         self._candidates = tuple(lang for lang in settings.all_languages if lang not in self.unsupported)
 
     def chunk(self, examples: Sequence[Example]) -> tuple[Table, list[Match]]:
         """The rows of some examples, and the texts among them that are most like each evaluation item."""
-        matches = Matches(self._index)
+        matches = Matches(self.index)
         rows = [row for example in examples for row in self.rows(example, matches)]
         return facts.table(rows), matches.rows()
 
@@ -73,7 +73,10 @@ class Examiner:
                 **answers.get(lang, {}),
                 **self._translation(example, (other_lang, lang)),
             }
-            yield found | (_drop(row) if isinstance(row, Drop) else self._pair(example, row, sides, overlaps, matches))
+            if isinstance(row, Drop):
+                yield found | _drop(row, [example.rows.get(name) for name in (row.chosen_from, row.rejected_from)])
+            else:
+                yield found | self._pair(example, row, sides, overlaps, matches)
 
     def _pair(
         self, example: Example, pair: Pair, sides: Sides, overlaps: dict[str, Nearest | None], matches: Matches
@@ -94,7 +97,7 @@ class Examiner:
             overlaps[chosen.text] = matches.add(chosen.words, "chosen", pair.id)
         found |= _overlap("chosen", overlaps[chosen.text])
         found["near_identical"] = near_identical(chosen, rejected)
-        found["gold_outcome"] = facts.outcome(found["chosen_right"], found["rejected_right"]).value
+        found["gold_outcome"] = _GOLD_OUTCOMES.get((found["chosen_right"], found["rejected_right"]), facts.UNJUDGED)
         return found | {"notes": list(notes(found))}
 
     def _side(self, content: Comparable, row: Response | Translation, prompt: Prompt) -> Row:
@@ -133,8 +136,8 @@ class Examiner:
         if translation.text is not None:
             prompt = example.prompts[direction[0]]
             found |= fidelity.compare(prompt, answer.text, translation.text, direction)
-        back = self._sample.get((example.id, direction))
-        return found if back is None else found | round_trip.compare(back, answer)
+        back = example.back.get(direction)
+        return found if back is None else found | fidelity.compare_back(answer.text, back.text)
 
 
 def notes(row: Mapping[str, Any]) -> Iterator[str]:
@@ -175,5 +178,26 @@ def _answer(response: Response) -> Row:
     }
 
 
-def _drop(drop: Drop) -> Row:
-    return {"outcome": DROP, "stage": drop.stage, "reason": drop.reason, "detail": drop.detail}
+def _drop(drop: Drop, origins: Sequence[Response | Translation | None]) -> Row:
+    """Why, and where both sides have a whole text how long these are: a filter dropped what would have been a pair."""
+    found: Row = {"outcome": DROP, "stage": drop.stage, "reason": str(drop.reason), "detail": drop.detail}
+    texts = [_whole(row) for row in origins]
+    if all(texts):
+        found |= {f"{side}_characters": len(text) for side, text in zip(SIDES, texts, strict=True)}
+    return found
+
+
+def _whole(row: Response | Translation | None) -> str:
+    """The row's text where a pair can be made of it: a translation that could be read, an answer that ended."""
+    if row is None or (isinstance(row, Response) and row.finish_reason is not FinishReason.STOP):
+        return ""
+    return (row.text or "").strip() and (row.text or "")
+
+
+# By (chosen is right, rejected is right).
+_GOLD_OUTCOMES = {
+    (True, False): "chosen_only",
+    (True, True): "both",
+    (False, False): "neither",
+    (False, True): "rejected_only",
+}

@@ -5,8 +5,9 @@
     ('lab-0', ['de', 'en', 'es', 'fr', 'ru'], 7, 1)
 
 All files of an iteration hold their rows in prompt order, so they are read side by side and joined by id: a row is
-taken when its prompt's turn comes. A row that no prompt takes, a prompt without its pair or drop, two rows where one
-is expected, or a pair whose text is not that of the row that it names, is an `InputError` that says which.
+taken when its prompt's turn comes. (The few of the round trip, which stand by direction, are looked up.) A row that no
+prompt takes, a prompt without its pair or drop, two rows where one is expected, or a pair whose text is not that of the
+row that it names, is an `InputError` that says which.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ class Example:
     """One prompt in all languages, the answers, their translations by (source, target), and the pairs and drops.
 
     `samples` are all answers, of which `responses` are the first, and `scores` theirs where the rule compares them.
+    `back` holds what came back of an answer that was translated and translated back, by the direction of the way there.
     """
 
     id: str
     prompts: dict[str, Prompt]
     responses: dict[str, Response]
     translations: dict[Direction, Translation]
+    back: dict[Direction, Translation]
     pairs: tuple[Pair, ...]
     drops: tuple[Drop, ...]
     samples: dict[str, tuple[Response, ...]]
@@ -72,8 +75,11 @@ def read(settings: config.Settings, iteration: str) -> Iterator[Example]:
         example = files.example(prompt)
         check(settings, iteration, example)
         yield example
-    for stream in files.all():
+    for stream in files.streams():
         stream.expect_end(known)
+    for prompt_id, (source, target) in files.back:
+        problem = f"a row of {prompt_id!r}: there is no translation {source}-{target} of it"
+        raise InputError(problem, paths.round_trip(iteration))
 
 
 def pair_directions(settings: config.Settings) -> list[Direction]:
@@ -83,10 +89,8 @@ def pair_directions(settings: config.Settings) -> list[Direction]:
 
 
 def translation_directions(settings: config.Settings) -> list[Direction]:
-    """(source, target) of all translations, as in the names of their files."""
-    return [(settings.dominant, lang) for lang in settings.languages] + [
-        (lang, settings.dominant) for lang in settings.languages
-    ]
+    """(source, target) of all translations, as in the names of their files: each the reverse of a pair's."""
+    return [(source, target) for target, source in pair_directions(settings)]
 
 
 class _Stream(Generic[RecordT]):
@@ -156,15 +160,12 @@ class _Files:
         folder = paths.pairs(iteration)
         self.pairs = _Stream(folder / paths.PAIRS, Pair, lambda row: row.prompt_id)
         self.drops = _Stream(folder / paths.DROPS, Drop, lambda row: row.prompt_id)
+        self.back = _round_trip(paths.round_trip(iteration))
 
-    def all(self) -> list[_Stream[Any]]:
-        by_language: list[_Stream[Any]] = [
-            *self.prompts.values(),
-            *self.responses.values(),
-            *self.translations.values(),
-            *self.scores.values(),
-        ]
-        return [*by_language, self.pairs, self.drops]
+    def streams(self) -> Iterator[_Stream[Any]]:
+        for by_language in (self.prompts, self.responses, self.translations, self.scores):
+            yield from by_language.values()
+        yield from (self.pairs, self.drops)
 
     def example(self, prompt: Prompt) -> Example:
         prompts = {prompt.lang: prompt} | _present(self.prompts, prompt.id)
@@ -172,13 +173,16 @@ class _Files:
             if lang not in prompts:
                 raise InputError(f"no prompt {prompt.id!r} here; the prompts of {self.first} are expected", stream.path)
         samples = {lang: stream.take_samples(prompt.id) for lang, stream in self.responses.items()}
+        translations = _present(self.translations, prompt.id)
+        sent = [direction for direction in translations if (prompt.id, direction) in self.back]
         return Example(
             id=prompt.id,
             prompts=prompts,
             responses={lang: rows[0] for lang, rows in samples.items() if rows},
             samples=samples,
             scores={lang: tuple(stream.take(prompt.id)) for lang, stream in self.scores.items()},
-            translations=_present(self.translations, prompt.id),
+            translations=translations,
+            back={direction: self.back.pop((prompt.id, direction)) for direction in sent},
             pairs=tuple(self.pairs.take(prompt.id)),
             drops=tuple(self.drops.take(prompt.id)),
         )
@@ -187,6 +191,17 @@ class _Files:
 def _present(streams: dict[Any, _Stream[Any]], prompt_id: str) -> dict[Any, Any]:
     rows = {key: stream.take_one(prompt_id) for key, stream in streams.items()}
     return {key: row for key, row in rows.items() if row is not None}
+
+
+def _round_trip(path: Path) -> dict[tuple[str, Direction], Translation]:
+    """The sample that was translated back, by the prompt's id and the direction of the way there."""
+    found: dict[tuple[str, Direction], Translation] = {}
+    for number, row in enumerate(_rows(path, Translation), start=1):
+        key = (row.id, (row.target_lang, row.source_lang))
+        if key in found:
+            raise InputError(f"a second row of {row.id!r} from {row.source_lang}", path, number)
+        found[key] = row
+    return found
 
 
 def _rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:

@@ -12,33 +12,29 @@ in pairs.jsonl. The same data give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lidr import config
+from lidr.audit.examples import pair_directions
 from lidr.records.jsonl import atomic_file
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
     from pyarrow import Schema, Table
 
 SIDES = ("chosen", "rejected")
 FLAGS = ("truncated", "repeated", "markers", "refusal")
 PAIR, DROP = "pair", "drop"
-_IDENTITY = ("prompt_id", "lang", "other_lang")
 
 # Rows that are read and written together.
 _ROW_GROUP = 100_000
 
 
-class Outcome(StrEnum):
-    """Which of the two answers are right, by the prompt's gold answer."""
-
-    CHOSEN_ONLY = "chosen_only"  # the signal points the right way
-    BOTH = "both"
-    NEITHER = "neither"
-    REJECTED_ONLY = "rejected_only"  # the signal points the wrong way
-    UNJUDGED = "unjudged"  # no gold answer, or none that can be compared
+# Which of the two answers are right, by the prompt's gold answer, and which one a judge prefers.
+UNJUDGED = "unjudged"  # no gold answer that can be compared; a judge without a verdict
+OUTCOMES = ("chosen_only", "both", "neither", "rejected_only", UNJUDGED)
+JUDGED_OUTCOMES = ("chosen", "tie", "rejected", UNJUDGED)
 
 
 class Column(NamedTuple):
@@ -52,7 +48,7 @@ class Column(NamedTuple):
 def _side(side: str) -> tuple[Column, ...]:
     return (
         Column(f"{side}_from", "string", f"the row that the {side} text is taken from, or of a drop would have been"),
-        Column(f"{side}_characters", "int32", f"length of the {side} text"),
+        Column(f"{side}_characters", "int32", f"length of the {side} text; of a drop's, where both are whole"),
         Column(f"{side}_words", "int32", "its words; single characters in scripts without spaces"),
         Column(f"{side}_tokens", "int32", "its tokens, where it is the model's own answer"),
         Column(f"{side}_lang", "string", "the language that it is identified as; null where it has too few letters"),
@@ -65,6 +61,10 @@ def _side(side: str) -> tuple[Column, ...]:
         Column(f"{side}_markers", "list<string>", "leftovers of the translation request or of a chat template in it"),
         Column(f"{side}_refusal", "bool", "whether it begins by declining to answer"),
     )
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
 
 
 COLUMNS = (
@@ -105,7 +105,9 @@ COLUMNS = (
     Column("chosen_overlap_item", "string", "the first such item, as benchmark:id:language"),
     *_side("rejected"),
     Column("near_identical", "bool", "whether the two texts are all but the same"),
-    Column("gold_outcome", "string", f"which of the two is right: {', '.join(f'`{outcome}`' for outcome in Outcome)}"),
+    Column("gold_outcome", "string", f"which of the two is right: {_listed(OUTCOMES)}"),
+    Column("judged_preference", "float64", "a judge's preference, from 1 for rejected to 2 for chosen; null without"),
+    Column("judged_outcome", "string", f"which the judge prefers in both orders: {_listed(JUDGED_OUTCOMES)}"),
     Column("notes", "list<string>", "what is worth a look, in words"),
 )
 
@@ -141,6 +143,15 @@ def joined(tables: Iterable[Table]) -> Table:
     return pyarrow.concat_tables([schema().empty_table(), *tables]).combine_chunks()
 
 
+def with_columns(facts: Table, values: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The table with these values in some rows of some columns: by id, then by column."""
+    ids = facts["id"].to_pylist()
+    for name in dict.fromkeys(name for row in values.values() for name in row):
+        column = [values.get(row_id, {}).get(name) for row_id in ids]
+        facts = facts.set_column(facts.schema.get_field_index(name), facts.schema.field(name), [column])
+    return facts
+
+
 def write(path: Path, facts: Table) -> None:
     """Write the table as Parquet, whole or not at all."""
     from pyarrow import parquet
@@ -156,27 +167,25 @@ def frame(facts: Table) -> DataFrame:
     return facts.to_pandas(types_mapper=pandas.ArrowDtype)
 
 
-def within(rows: DataFrame, lang: str, other_lang: str | None = None) -> DataFrame:
-    """The rows in one language, or in one direction."""
-    holds = rows["lang"] == lang
-    return rows[holds if other_lang is None else holds & (rows["other_lang"] == other_lang)]
+class Groups(NamedTuple):
+    """Rows of the table: all, those in each language, those in each direction (language, language compared with)."""
+
+    all: DataFrame
+    by_language: dict[str, DataFrame]
+    by_direction: dict[tuple[str, str], DataFrame]
+
+    def translated(self, source: str, target: str) -> DataFrame:
+        """The rows whose `translation_` columns are of this direction, which is the reverse of the pair's."""
+        return self.by_direction.get((target, source), self.all.iloc[:0])
 
 
-def columns(rows: DataFrame, *prefixes: str) -> DataFrame:
-    """What identifies a row, and the columns whose names begin with a prefix: fewer columns are filtered faster."""
-    return rows[[name for name in rows.columns if name.startswith((*_IDENTITY, *prefixes))]]
+def groups(rows: DataFrame, settings: config.Settings) -> Groups:
+    """The rows by language and direction, cut once for all figures."""
+    by_language = {lang: rows[rows["lang"] == lang] for lang in settings.all_languages}
+    by_direction = {(a, b): by_language[a][by_language[a]["other_lang"] == b] for a, b in pair_directions(settings)}
+    return Groups(rows, by_language, by_direction)
 
 
-def outcome(chosen_right: bool | None, rejected_right: bool | None) -> Outcome:
-    """Which of two answers are right."""
-    if chosen_right is None or rejected_right is None:
-        return Outcome.UNJUDGED
-    return _OUTCOMES[chosen_right, rejected_right]
-
-
-_OUTCOMES = {
-    (True, False): Outcome.CHOSEN_ONLY,
-    (True, True): Outcome.BOTH,
-    (False, False): Outcome.NEITHER,
-    (False, True): Outcome.REJECTED_ONLY,
-}
+def total(column: Series) -> int:
+    """The sum of a column, or how many of it are true; null does not count."""
+    return int(column.sum())

@@ -1,32 +1,28 @@
-"""Whether a model's translation of its own answer says the same, by direction.
+"""Whether a model's translation of its own answer says the same, on the way there and on the way back.
 
-    >>> figures(frame, settings)["en-es"]
-    {'translations': 298, 'with_numbers': 240, 'numbers_kept': 236, 'numbers_share': 0.983333, ...,
-     'with_answer': 240, 'answer_kept': 238, ..., 'world': 298, 'exact': 290, 'exact_share': 0.973154, ...}
+    >>> compare(prompt, "5 and 54 are 59.", "Son 5, 54 y 59.", ("en", "es"))
+    {'translation_numbers_kept': True, 'translation_answer_kept': True}
 
-Three measures: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
-order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a number,
-whether the translation arrives at the number that the answer arrives at, right or wrong (`evaluation.mgsm.numbers`
-reads both, each in its language); and for answers in the lab's world, whether the translation is the exact one,
-mistakes of the answer kept.
+On the way there: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
+order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a
+number, whether the translation arrives at the number that the answer arrives at, right or wrong
+(`evaluation.mgsm.numbers` reads both, each in its language); and for answers in the lab's world, whether the
+translation is the exact one, mistakes of the answer kept.
+
+On the way back: chrF of what came back. It needs no reference translation, and it has a blind spot: what is lost on the
+way back looks like a loss on the way there, and a text that was copied comes back whole.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lidr import config
-from lidr.audit.examples import Direction, translation_directions
-from lidr.audit.facts import columns, within
-from lidr.audit.reward import share
+from lidr.audit.examples import Direction
 from lidr.evaluation.mgsm.numbers import extract_answer
 from lidr.pairs.gold import LAB, gold_number
 from lidr.pairs.numbers import numbers
 from lidr.records import Prompt
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 def compare(prompt: Prompt, answer: str, translation: str, direction: Direction) -> dict[str, bool]:
@@ -45,25 +41,22 @@ def compare(prompt: Prompt, answer: str, translation: str, direction: Direction)
     return found
 
 
-def figures(frame: DataFrame, settings: config.Settings) -> dict[str, Any]:
-    """By direction: translations, those with numbers, those that keep them or the answer, those that are exact."""
-    frame, confidence = columns(frame, "translation_"), settings.audit.confidence
-    return {f"{a}-{b}": _of(within(frame, b, a), confidence) for a, b in translation_directions(settings)}
-
-
-def _of(rows: DataFrame, confidence: float) -> dict[str, Any]:
-    measures = {
-        "numbers": ("with_numbers", "numbers_kept"),
-        "answer": ("with_answer", "answer_kept"),
-        "exact": ("world", "exact"),
+def compare_back(answer: str, back: str | None) -> dict[str, Any]:
+    """What of an answer came back when its translation was translated back, as columns of the facts table."""
+    if back is None:
+        return {"round_trip_parsed": False}
+    return {
+        "round_trip_parsed": True,
+        "round_trip_same": back.strip() == answer.strip(),
+        "round_trip_chrf": chrf(back, answer),
     }
-    counts: dict[str, Any] = {"translations": int(rows["translation_compared"].sum())}
-    shares: dict[str, float] = {}
-    for name, (measured, kept) in measures.items():
-        column = rows[f"translation_{kept}"]
-        counts |= {measured: int(column.notna().sum()), kept: int(column.sum())}
-        shares |= share(counts[kept], counts[measured], confidence, f"{name}_share")
-    return counts | shares
+
+
+def chrf(text: str, reference: str) -> float:
+    """Character n-gram F-score of one text, 0 to 100 (M. Popović, WMT 2015), by sacrebleu's default signature."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    return float(CHRF().sentence_score(text, [reference]).score)
 
 
 def _said(prompt: Prompt, answer: str, lang: str) -> Decimal | None:

@@ -1,6 +1,6 @@
-"""How long chosen and rejected are, and whether dropping pairs favours short prompts' answers.
+"""How long chosen and rejected are, and whether dropping pairs favours some lengths.
 
-    >>> figures(frame, pairs, settings)["by_language"]["es"]["difference"]
+    >>> figures(groups(frame, settings), groups(pairs, settings), settings)["by_language"]["es"]["difference"]
     {'n': 262, 'mean': 3.2, 'q1': -2, 'median': 0, 'q3': 5, 'max': 61}
 
 DPO learns length where chosen answers are longer than rejected ones, and a model loses its long answers where they are
@@ -10,124 +10,108 @@ recorded (a translation's is not).
 
 from __future__ import annotations
 
-from collections import Counter
 from math import sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from lidr import config
-from lidr.audit.facts import SIDES, columns, within
-from lidr.pairs.filters import reasons as all_reasons
-from lidr.records import DropReason
+from lidr.audit.facts import PAIR, SIDES, Groups, total
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-Histogram = Counter[int]
+Figures = dict[str, Any]
 
+# Drops by which no answer is lost: there is nothing to prefer, or the prompt gives another pair in their place.
+NOTHING_LOST = ("identical", "not_drawn")
 # Of the difference in the share dropped between the longest and the shortest quarter: less is no bias worth a warning.
 SMALLEST_BIAS = 0.01
 
-# Drops by which no answer is lost: nothing to prefer, or the prompt gives another pair in its place.
-NOTHING_LOST = ("identical", DropReason.NOT_DRAWN.value)
 
-
-def distribution(histogram: Histogram) -> dict[str, float]:
-    """Size, mean, quartiles and greatest value of a histogram of whole numbers."""
-    n = histogram.total()
-    if not n:
-        return {"n": 0}
+def figures(rows: Groups, pairs: Groups, settings: config.Settings) -> Figures:
+    """By language, distributions of lengths and their difference; drops by length; the filters' effect on lengths."""
+    answers = {lang: part.drop_duplicates("prompt_id") for lang, part in rows.by_language.items()}
     return {
-        "n": n,
-        "mean": sum(value * count for value, count in histogram.items()) / n,
-        "q1": quantile(histogram, 0.25),
-        "median": quantile(histogram, 0.5),
-        "q3": quantile(histogram, 0.75),
-        "max": max(histogram),
+        "by_language": {lang: _of(part, answers[lang]) for lang, part in pairs.by_language.items()},
+        "drops": drops_by_length(rows.all, answers[settings.dominant], settings.audit.confidence),
+        "filters": filters(rows),
     }
 
 
-def quantile(histogram: Histogram, share: float) -> int:
-    """The smallest value that this share of all values does not exceed."""
-    left = share * histogram.total()
-    for value in sorted(histogram):
-        left -= histogram[value]
-        if left <= 0:
-            return value
-    return max(histogram)
-
-
-def figures(frame: DataFrame, pairs: DataFrame, settings: config.Settings) -> dict[str, Any]:
-    """By language, distributions of lengths and their difference; and drops by the length of the dominant answer."""
-    frame = columns(frame, "reason", "answer_characters", "answer_tokens")
-    pairs = columns(pairs, *(f"{side}_characters" for side in SIDES))
-    by_language = {
-        lang: _of(within(pairs, lang), within(frame, lang).drop_duplicates("prompt_id"))
-        for lang in settings.all_languages
+def by_side(pairs: Groups) -> dict[tuple[str, str], list[int]]:
+    """All lengths in characters by (language, side)."""
+    return {
+        (lang, side): rows[f"{side}_characters"].to_list() for lang, rows in pairs.by_language.items() for side in SIDES
     }
-    return {"by_language": by_language, "drops": _drops_by_length(frame, settings)}
 
 
-def histograms(pairs: DataFrame, languages: tuple[str, ...]) -> dict[tuple[str, str], Histogram]:
-    """Lengths in characters by (language, side), those that any pair has."""
-    pairs = columns(pairs, *(f"{side}_characters" for side in SIDES))
-    found = {
-        (lang, side): _histogram(within(pairs, lang)[f"{side}_characters"]) for lang in languages for side in SIDES
+def distribution(values: Series) -> Figures:
+    """Size, mean, quartiles and greatest of whole numbers; nulls do not count."""
+    import numpy
+
+    numbers = values.dropna().to_numpy(dtype="int64")
+    if not len(numbers):
+        return {"n": 0}
+    q1, median, q3 = (int(value) for value in numpy.quantile(numbers, (0.25, 0.5, 0.75), method="inverted_cdf"))
+    return {
+        "n": len(numbers),
+        "mean": float(numbers.mean()),
+        "q1": q1,
+        "median": median,
+        "q3": q3,
+        "max": int(numbers.max()),
     }
-    return {key: histogram for key, histogram in found.items() if histogram}
 
 
-def _of(pairs: DataFrame, answers: DataFrame) -> dict[str, Any]:
+def _of(pairs: DataFrame, answers: DataFrame) -> Figures:
+    found: Figures = {side: distribution(pairs[f"{side}_characters"]) for side in SIDES}
     differences = pairs["chosen_characters"] - pairs["rejected_characters"]
-    found: dict[str, Any] = {side: distribution(_histogram(pairs[f"{side}_characters"])) for side in SIDES}
-    found["difference"] = distribution(_histogram(differences))
-    found["answer_tokens"] = distribution(_histogram(answers["answer_tokens"]))
+    found["difference"] = distribution(differences)
+    found["answer_tokens"] = distribution(answers["answer_tokens"])
     if len(pairs):
-        found["chosen_longer"] = int((differences > 0).sum()) / len(pairs)
-        found["chosen_shorter"] = int((differences < 0).sum()) / len(pairs)
+        found["chosen_longer"] = total(differences > 0) / len(pairs)
+        found["chosen_shorter"] = total(differences < 0) / len(pairs)
     return found
 
 
-def _histogram(column: Series) -> Histogram:
-    return Counter(column.value_counts().to_dict())
+# --- what dropping does to lengths -----------------------------------------------------------------------------------
 
 
-def _drops_by_length(frame: DataFrame, settings: config.Settings) -> dict[str, Any]:
+def drops_by_length(rows: DataFrame, dominant_answers: DataFrame, confidence: float) -> Figures:
     """For each quarter its bounds, and the share of its prompts x directions dropped, in all and by reason.
 
     A prompt without a dominant answer has no length, and is left out. `failed` leaves `NOTHING_LOST` out. `bias` is the
     share failed in the longest quarter less that in the shortest, with an interval over prompts: the directions of one
     prompt share its answers, and are no independent evidence.
     """
-    lengths = within(frame, settings.dominant).drop_duplicates("prompt_id").set_index("prompt_id")["answer_characters"]
-    rows = frame[["prompt_id", "reason"]].assign(length=frame["prompt_id"].map(lengths.dropna().astype("int64")))
-    rows = rows.dropna(subset="length")
+    lengths = dominant_answers.set_index("prompt_id")["answer_characters"].dropna().astype("int64")
+    rows = rows[["prompt_id", "reason"]].assign(length=rows["prompt_id"].map(lengths)).dropna(subset="length")
     rows["failed"] = rows["reason"].notna() & ~rows["reason"].isin(NOTHING_LOST)
     prompts = rows.groupby("prompt_id").agg(length=("length", "first"), failed=("failed", "mean"))
-    quarters = [(low, high, _between(rows, low, high)) for low, high in _bounds(_histogram(prompts["length"]))]
-    figures: dict[str, Any] = {
-        f"q{i}": {"from": low, "to": high, "prompts": len(_between(prompts, low, high))} | _dropped(part)
-        for i, (low, high, part) in enumerate(quarters, start=1)
+    quarters = _quarters(prompts["length"])
+    found: Figures = {
+        f"q{i}": {"from": low, "to": high, "prompts": len(_between(prompts, low, high))}
+        | _dropped(_between(rows, low, high))
+        for i, (low, high) in enumerate(quarters, start=1)
     }
     if len(quarters) < 2:
-        return {"quarters": figures}
-    first, last = (_between(prompts, low, high)["failed"] for low, high, _ in (quarters[0], quarters[-1]))
+        return {"quarters": found}
+    first, last = (_between(prompts, *quarters[i])["failed"] for i in (0, -1))
     difference = float(last.mean() - first.mean())
-    margin = NormalDist().inv_cdf(0.5 + settings.audit.confidence / 2) * sqrt(
-        _squared_error(first) + _squared_error(last)
-    )
+    margin = NormalDist().inv_cdf(0.5 + confidence / 2) * sqrt(_squared_error(first) + _squared_error(last))
     return {
-        "quarters": figures,
+        "quarters": found,
         "bias": {"difference": difference, "low": difference - margin, "high": difference + margin},
     }
 
 
-def _bounds(lengths: Histogram) -> list[tuple[int, int]]:
+def _quarters(lengths: Series) -> list[tuple[int, int]]:
     """Lengths from and to of each quarter, fewer than four where many answers are equally long."""
-    if not lengths:
+    spread = distribution(lengths)
+    if not spread["n"]:
         return []
-    ends = sorted({quantile(lengths, share) for share in (0.25, 0.5, 0.75, 1.0)})
-    starts = [min(lengths), *(end + 1 for end in ends[:-1])]
+    ends = sorted({spread[name] for name in ("q1", "median", "q3", "max")})
+    starts = [int(lengths.min()), *(end + 1 for end in ends[:-1])]
     return list(zip(starts, ends, strict=True))
 
 
@@ -137,26 +121,47 @@ def _between(rows: DataFrame, low: int, high: int) -> DataFrame:
 
 def _dropped(rows: DataFrame) -> dict[str, float]:
     """The shares of these prompts x directions that were dropped: in all, but for identical answers, and by reason."""
-    reasons = rows["reason"].value_counts()
-    counts = {reason: int(reasons[reason]) for reason in all_reasons() if reason in reasons.index}
-    shares = {"dropped": sum(counts.values()) / len(rows), "failed": int(rows["failed"].sum()) / len(rows)}
-    return shares | {reason: count / len(rows) for reason, count in counts.items()}
+    reasons = rows["reason"].value_counts().sort_index()
+    shares = {"dropped": int(reasons.sum()) / len(rows), "failed": total(rows["failed"]) / len(rows)}
+    return shares | {str(reason): int(count) / len(rows) for reason, count in reasons.items()}
+
+
+def filters(rows: Groups) -> Figures:
+    """By reason and language: how much longer chosen is with the pairs that the reason dropped, and without them.
+
+    A reason is a filter's where its drops have two whole texts, which would have been a pair. `without` are the pairs
+    as they are, `with` those and the ones that this reason alone took away.
+    """
+    parts = {"all": rows.all} | rows.by_language
+    reasons = rows.all.loc[rows.all["chosen_characters"].notna(), "reason"].dropna().unique()
+    return {
+        reason: {
+            lang: _with_and_without(part[part["outcome"] == PAIR], dropped)
+            for lang, part in parts.items()
+            if len(dropped := part[(part["reason"] == reason).fillna(False)])
+        }
+        for reason in sorted(reasons)
+        if reason not in NOTHING_LOST
+    }
+
+
+def _with_and_without(kept: DataFrame, dropped: DataFrame) -> Figures:
+    return {"dropped": len(dropped), "with": _longer(kept, dropped), "without": _longer(kept)}
+
+
+def _longer(*parts: DataFrame) -> Figures:
+    """Of some pairs the mean of chosen less rejected, and the share in which chosen is longer."""
+    import pandas
+
+    differences = pandas.concat([part["chosen_characters"] - part["rejected_characters"] for part in parts]).dropna()
+    n = len(differences)
+    return {
+        "n": n,
+        "difference": float(differences.mean()) if n else None,
+        "chosen_longer": total(differences > 0) / n if n else None,
+    }
 
 
 def _squared_error(shares: Series) -> float:
     """Of their mean: the variance over the number."""
     return float(shares.var()) / len(shares) if len(shares) > 1 else 0.0
-
-
-def bias_warning(figures: dict[str, Any]) -> str | None:
-    """A line where drops favour short or long answers, clearly and by more than `SMALLEST_BIAS`."""
-    bias = figures.get("bias")
-    if bias is None or bias["low"] <= 0 <= bias["high"] or abs(bias["difference"]) < SMALLEST_BIAS:
-        return None
-    quarters = list(figures["quarters"].values())
-    shortest, longest = quarters[0]["failed"], quarters[-1]["failed"]
-    kept = "short" if longest > shortest else "long"
-    return (
-        f"drops bias the pairs towards {kept} answers: {longest:.1%} failed where the dominant answer is longest, "
-        f"{shortest:.1%} where it is shortest"
-    )

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
+from math import ceil
 from typing import Any
 
-from lidr.audit.facts import SIDES, Outcome
-from lidr.audit.lengths import Histogram, quantile
+from lidr.audit.facts import SIDES, UNJUDGED
 from lidr.audit.report import Report
 from lidr.pages.figures import (
     BOTH,
@@ -27,7 +26,6 @@ from lidr.pages.figures import (
     Segment,
     render,
 )
-from lidr.pairs.filters import reasons as all_reasons
 
 COIN = 0.5
 BINS = 40  # at most, in a histogram
@@ -35,17 +33,12 @@ TWO = (1.35, 1.0)  # columns: bars by direction, and beside them fewer rows with
 COLOURS = {"chosen": CHOSEN, "rejected": REJECTED}
 
 OUTCOMES = {
-    Outcome.CHOSEN_ONLY: ("chosen right only", CHOSEN),
-    Outcome.BOTH: ("both right", BOTH),
-    Outcome.NEITHER: ("neither", NEUTRAL),
-    Outcome.REJECTED_ONLY: ("rejected right only", REJECTED),
-    Outcome.UNJUDGED: ("not judged", UNKNOWN),
+    "chosen_only": ("chosen right only", CHOSEN),
+    "both": ("both right", BOTH),
+    "neither": ("neither", NEUTRAL),
+    "rejected_only": ("rejected right only", REJECTED),
+    UNJUDGED: ("not judged", UNKNOWN),
 }
-
-# Nothing is wrong with identical answers, there is just nothing to learn from them: they are grey.
-# The style has nine colours; a tenth reason begins with the first again.
-_FLAWS = [reason for reason in all_reasons() if reason != "identical"]
-REASONS = {"identical": NEUTRAL} | {reason: f"C{1 + i % 9}" for i, reason in enumerate(_FLAWS)}
 
 
 def draw(report: Report) -> dict[str, str]:
@@ -62,9 +55,10 @@ def draw(report: Report) -> dict[str, str]:
 def _reward(report: Report) -> str:
     reward = report.figures["reward"]
     directions = _directions(reward["by_direction"])
-    shown = [outcome for outcome in OUTCOMES if _is_shown(outcome, directions.values())]
+    # Where every pair was judged, nobody looks for those that were not.
+    shown = [one for one in OUTCOMES if one != UNJUDGED or any(row[UNJUDGED] for row in directions.values())]
     bars = [
-        _bar(name, [(*OUTCOMES[outcome], row[outcome.value]) for outcome in shown], row["pairs"], "pairs")
+        _bar(name, [(*OUTCOMES[outcome], row[outcome]) for outcome in shown], row["pairs"], "pairs")
         for name, row in directions.items()
     ]
     confidence = report.settings.audit.confidence
@@ -80,13 +74,8 @@ def _reward(report: Report) -> str:
     return render(label, paint, max(len(bars), len(rows)), columns=TWO)
 
 
-def _is_shown(outcome: Outcome, rows: Iterable[dict[str, Any]]) -> bool:
-    """All outcomes are, but where every pair was judged, nobody looks for those that were not."""
-    return outcome is not Outcome.UNJUDGED or any(row[outcome.value] for row in rows)
-
-
 def _interval(name: str, row: dict[str, Any], confidence: float) -> tuple[str, Point]:
-    decided = row[Outcome.CHOSEN_ONLY.value] + row[Outcome.REJECTED_ONLY.value]
+    decided = row["chosen_only"] + row["rejected_only"]
     if "accuracy" not in row:
         tip = f"not measured: in none of {row['pairs']:,} pairs is just one answer right"
         return name, Point(0, None, 0.0, 0.0, tip)
@@ -97,9 +86,9 @@ def _interval(name: str, row: dict[str, Any], confidence: float) -> tuple[str, P
 
 def _drops(report: Report) -> str:
     counts = report.figures["counts"]
-    reasons = [reason for reason in all_reasons() if counts["by_reason"].get(reason)]
+    reasons = colours(counts["by_reason"])
     bars = [
-        _bar(name, [(reason, REASONS[reason], row.get(reason, 0)) for reason in reasons], row["prompts"], "prompts")
+        _bar(name, [(reason, reasons[reason], row.get(reason, 0)) for reason in reasons], row["prompts"], "prompts")
         for name, row in _directions(counts["by_direction"]).items()
     ]
     quarters = report.figures["lengths"]["drops"]["quarters"].values()
@@ -109,25 +98,31 @@ def _drops(report: Report) -> str:
         left, right = canvas.axes
         canvas.stacked(left, "Share of prompts dropped, by direction", bars, whole=False)
         canvas.stacked(right, "By length of the dominant answer", by_length, whole=False)
-        canvas.legend([(reason, REASONS[reason]) for reason in reasons])
+        canvas.legend(list(reasons.items()))
 
     label = "Share of prompts dropped, by direction and by length of the dominant answer"
     return render(label, paint, max(len(bars), len(by_length)), columns=TWO)
 
 
-def _quarter(quarter: dict[str, Any], reasons: list[str], directions: int) -> Bar:
+def colours(reasons: Iterable[str]) -> dict[str, str]:
+    """Of each reason; identical ones are grey: nothing is wrong with them, there is just nothing to learn."""
+    flaws = sorted(set(reasons) - {"identical"})
+    # The style has nine colours beside that of the dominant language; a tenth reason begins with the first again.
+    found = {reason: f"C{1 + i % (SERIES - 1)}" for i, reason in enumerate(flaws)}
+    return {reason: found.get(reason, NEUTRAL) for reason in sorted(reasons)}
+
+
+def _quarter(quarter: dict[str, Any], reasons: dict[str, str], directions: int) -> Bar:
     """Only shares are known of a quarter: they are of its prompts in all directions."""
     of = f"of {quarter['prompts']:,} prompts x {directions} directions"
     shares = [(reason, quarter.get(reason, 0.0)) for reason in reasons]
-    segments = [Segment(share, REASONS[reason], f"{reason}: {share:.1%} {of}") for reason, share in shares]
+    segments = [Segment(share, reasons[reason], f"{reason}: {share:.1%} {of}") for reason, share in shares]
     return Bar(f"{quarter['from']:,} to {quarter['to']:,}", segments, "none")
 
 
 def _lengths(report: Report) -> str:
-    together: Histogram = Counter()
-    for one in report.histograms.values():
-        together.update(one)
-    longest = quantile(together, 0.99) + 1 if together else 1
+    together = sorted(length for one in report.lengths.values() for length in one)
+    longest = together[ceil(0.99 * len(together)) - 1] + 1 if together else 1
     # Whole numbers of characters to a bin: if some held one length more than others, there would be a comb.
     width = -(-longest // BINS)
     bins = -(-longest // width)
@@ -150,8 +145,8 @@ def _lengths(report: Report) -> str:
 def _lengths_in(canvas: Canvas, axes: Any, report: Report, lang: str, bins: int, width: int) -> None:
     counts = {side: [0] * bins for side in SIDES}
     for side in SIDES:
-        for length, count in report.histograms.get((lang, side), Counter()).items():
-            counts[side][min(length // width, bins - 1)] += count
+        for length in report.lengths.get((lang, side), ()):
+            counts[side][min(length // width, bins - 1)] += 1
     tips = []
     for i in range(bins):
         start, end = i * width, (i + 1) * width - 1

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lidr import config
-from lidr.audit import lengths
+from lidr.audit import lengths, reward
 from lidr.audit.contamination import Overlap
 from lidr.audit.sample import Entry
+from lidr.records import Verdict
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -27,7 +28,7 @@ LENGTH_MARGIN = 0.10
 
 @dataclass(frozen=True)
 class Report:
-    """One iteration's audit. `histograms` are lengths in characters by (language, side), for the plot.
+    """One iteration's audit. `lengths` are those in characters by (language, side), for the plot.
 
     `facts` is the table that all of it is made from; `facts.COLUMNS` documents it.
     """
@@ -39,17 +40,17 @@ class Report:
     recommendation: str
     warnings: list[str]
     overlaps: list[Overlap]
-    histograms: dict[tuple[str, str], lengths.Histogram]
+    lengths: dict[tuple[str, str], list[int]]
     pairs: list[Entry]
     drops: list[Entry]
+    verdicts: list[Verdict]
     facts: Table
 
 
 def warnings(settings: config.Settings, figures: dict[str, Any], unsupported: tuple[str, ...]) -> list[str]:
     """One line for each finding that should not go unread."""
     found = [] if figures["counts"]["pairs"] else ["there are no pairs"]
-    bias = lengths.bias_warning(figures["lengths"]["drops"])
-    found += [bias] if bias else []
+    found += [*reward.disagreement(figures), *bias_warning(figures["lengths"]["drops"])]
     for lang in settings.all_languages:
         found += _length_warnings(lang, figures["lengths"]["by_language"][lang])
         found += _language_warnings(lang, figures["languages"][lang])
@@ -59,6 +60,20 @@ def warnings(settings: config.Settings, figures: dict[str, Any], unsupported: tu
             if evaluation[kind]["near"]:
                 found.append(f"{evaluation[kind]['near']:,} items of {name} are nearly or exactly among the {where}")
     return found + [f"the language of texts in {lang} was not identified: py3langid lacks it" for lang in unsupported]
+
+
+def bias_warning(figures: dict[str, Any]) -> list[str]:
+    """A line where drops favour short or long answers, clearly and by more than `lengths.SMALLEST_BIAS`."""
+    bias = figures.get("bias")
+    if bias is None or bias["low"] <= 0 <= bias["high"] or abs(bias["difference"]) < lengths.SMALLEST_BIAS:
+        return []
+    quarters = list(figures["quarters"].values())
+    shortest, longest = quarters[0]["failed"], quarters[-1]["failed"]
+    kept = "short" if longest > shortest else "long"
+    return [
+        f"drops bias the pairs towards {kept} answers: {longest:.1%} failed where the dominant answer is longest, "
+        f"{shortest:.1%} where it is shortest"
+    ]
 
 
 def _length_warnings(lang: str, by_side: dict[str, Any]) -> list[str]:

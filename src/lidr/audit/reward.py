@@ -1,73 +1,92 @@
-"""The reward signal itself: on prompts with a gold answer, is the chosen text right and the rejected one wrong?
+"""The reward signal itself: is the chosen text better than the rejected one, by gold answers and by a judge?
 
-    >>> figures(pairs, settings)["by_language"]["es"]
+    >>> figures(groups(pairs, settings), GOLD, confidence=0.95)["by_language"]["es"]
     {'pairs': 280, 'judged': 280, 'chosen_only': 112, 'both': 150, 'neither': 8, 'rejected_only': 10, ...,
      'accuracy': 0.918033, 'low': 0.8556, 'high': 0.9548, 'verdict': 'go on', 'p': 0.0}
 
-*Reward accuracy* is chosen-only / (chosen-only + rejected-only): of the pairs that say anything about which answer is
-right, how many say it the right way round. 0.5 is a coin.
+*Reward accuracy* is chosen / (chosen + rejected): of the pairs in which one side is better (by gold answers: it alone
+is right), how many have it as the chosen one. 0.5 is a coin.
 
 The verdict on saturation is an exact binomial test against that coin. A prompt counts once however many pairs it
-gives, since they share answers: as better, where its pairs are right more often the right way round than the wrong
-way; as worse in the reverse case.
+gives, since they share answers: as better, where its pairs point the right way more often than the wrong way; as worse
+in the reverse case.
 
-What a right text is, `lidr.pairs.gold` says; a pair of which that cannot be told is not judged, and counted so.
+What a right text is, `lidr.pairs.gold` says; a pair of which that cannot be told is not judged, and counted so. A judge
+(`judged`) can tell for those.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lidr import config
-from lidr.audit.examples import pair_directions
-from lidr.audit.facts import SIDES, Outcome, columns, within
-from lidr.evaluation.statistics import sign_test, wilson
+from lidr.audit.facts import JUDGED_OUTCOMES, OUTCOMES, SIDES, UNJUDGED, Groups, total
+from lidr.audit.figures import by_name, share
+from lidr.evaluation.statistics import sign_test
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-GO_ON, STOP, REVERSED, TOO_FEW, NO_GOLD = "go on", "stop", "stop: reversed", "too few", "no gold answers"
+Figures = dict[str, Any]
 
-# Which way a pair of each outcome points.
-POINTS = dict.fromkeys(map(str, Outcome), 0) | {Outcome.CHOSEN_ONLY.value: 1, Outcome.REJECTED_ONLY.value: -1}
+GO_ON, STOP, REVERSED, TOO_FEW = "go on", "stop", "stop: reversed", "too few"
 
 
-def figures(pairs: DataFrame, settings: config.Settings) -> dict[str, Any]:
-    """The table of outcomes with reward accuracy and its interval: all, by language, by direction."""
-    pairs, confidence = columns(pairs, "gold_outcome", "chosen_right", "rejected_right"), settings.audit.confidence
-    by_language = {lang: within(pairs, lang) for lang in settings.all_languages}
+class Signal(NamedTuple):
+    """What says which side is better: its column in the facts table and that column's values.
+
+    `nothing` is the verdict where it says nothing about any pair, `more` what helps where it says too little.
+    """
+
+    column: str
+    outcomes: tuple[str, ...]
+    better: str
+    worse: str
+    nothing: str
+    more: str
+
+
+GOLD = Signal("gold_outcome", OUTCOMES, "chosen_only", "rejected_only", "no gold answers", "prompts with gold answers")
+JUDGE = Signal("judged_outcome", JUDGED_OUTCOMES, "chosen", "rejected", "no verdicts", "pairs (audit.judged_pairs)")
+
+
+def figures(pairs: Groups, signal: Signal, confidence: float) -> Figures:
+    """The table of outcomes with reward accuracy and its interval, of pairs that the signal says anything about."""
+
+    def table(rows: DataFrame) -> Figures:
+        return _table(rows[rows[signal.column].notna()], signal, confidence)
+
+    def verdicts(rows: DataFrame) -> Figures:
+        return _verdict(rows[rows[signal.column].notna()], signal, confidence)
+
     return {
-        "all": _table(pairs, confidence) | _verdict(pairs, confidence),
-        "by_language": {
-            lang: _table(rows, confidence) | _verdict(rows, confidence) for lang, rows in by_language.items()
-        },
-        "by_direction": {
-            f"{a}:{b}": _table(within(by_language[a], a, b), confidence) for a, b in pair_directions(settings)
-        },
+        "all": table(pairs.all) | verdicts(pairs.all),
+        "by_language": {lang: table(rows) | verdicts(rows) for lang, rows in pairs.by_language.items()},
+        "by_direction": {f"{a}:{b}": table(rows) for (a, b), rows in pairs.by_direction.items()},
     }
 
 
-def _table(pairs: DataFrame, confidence: float) -> dict[str, Any]:
-    found = pairs["gold_outcome"].value_counts()
-    counts = {outcome: int(found.get(outcome.value, 0)) for outcome in Outcome}
-    judged = pairs[pairs["gold_outcome"] != Outcome.UNJUDGED.value]
-    table: dict[str, Any] = {"pairs": len(pairs), "judged": len(judged)}
-    table |= {outcome.value: count for outcome, count in counts.items()}
-    for side in SIDES:
-        right = int(judged[f"{side}_right"].sum())
+def _table(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
+    found = by_name(rows[signal.column])
+    judged = rows[rows[signal.column] != UNJUDGED]
+    table: Figures = {"pairs": len(rows), "judged": len(judged)}
+    table |= {outcome: found.get(outcome, 0) for outcome in signal.outcomes}
+    for side in SIDES if signal is GOLD else ():
+        right = total(judged[f"{side}_right"])
         table |= {f"{side}_right": right} | share(right, len(judged), confidence, f"{side}_accuracy")
-    decided = counts[Outcome.CHOSEN_ONLY] + counts[Outcome.REJECTED_ONLY]
-    return table | share(counts[Outcome.CHOSEN_ONLY], decided, confidence, "accuracy")
+    decided = table[signal.better] + table[signal.worse]
+    return table | share(table[signal.better], decided, confidence, "accuracy")
 
 
-def _verdict(pairs: DataFrame, confidence: float) -> dict[str, Any]:
+def _verdict(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
     """Over prompts: a prompt is better where more of its pairs point the right way than the wrong way."""
-    outcomes = pairs["gold_outcome"]
-    by_prompt = outcomes.map(POINTS).groupby(pairs["prompt_id"]).sum()
+    outcomes = rows[signal.column]
+    points = (outcomes == signal.better).astype(int) - (outcomes == signal.worse).astype(int)
+    by_prompt = points.groupby(rows["prompt_id"]).sum()
     better, worse = int((by_prompt > 0).sum()), int((by_prompt < 0).sum())
-    counts: dict[str, Any] = {"prompts_better": better, "prompts_worse": worse}
-    if (outcomes == Outcome.UNJUDGED.value).all():
-        return counts | {"verdict": NO_GOLD}
+    counts: Figures = {"prompts_better": better, "prompts_worse": worse}
+    if (outcomes == UNJUDGED).all():
+        return counts | {"verdict": signal.nothing}
     word, p = verdict(better, worse, confidence)
     return counts | {"verdict": word, "p": p}
 
@@ -83,17 +102,47 @@ def verdict(better: int, worse: int, confidence: float) -> tuple[str, float]:
     return (TOO_FEW if 0.5**n > level else STOP), p_better
 
 
-def recommendation(figures: dict[str, Any], settings: config.Settings) -> str:
+def deciding(found: Figures) -> Figures:
+    """The figures whose verdict counts: those by gold answers; the judge's where gold answers tell nothing."""
+    by_gold: Figures = found["reward"]
+    by_judge: Figures = found.get("judged", by_gold)
+    return by_gold if by_gold["all"]["verdict"] not in (GOLD.nothing, TOO_FEW) else by_judge
+
+
+def recommendation(found: Figures, settings: config.Settings) -> str:
     """What the verdicts advise, in words."""
+    figures = deciding(found)
+    if figures is found["reward"]:
+        return _advice(figures, GOLD, settings)
+    return f"By the judge's verdicts: {_advice(figures, JUDGE, settings)}"
+
+
+def disagreement(found: Figures) -> list[str]:
+    """A line where gold answers and the judge have different verdicts."""
+    if "judged" not in found:
+        return []
+    gold, judge = (found[block]["all"]["verdict"] for block in ("reward", "judged"))
+    without = (GOLD.nothing, JUDGE.nothing, TOO_FEW)
+    if gold == judge or gold in without or judge in without:
+        return []
+    return [f"gold answers and the judge disagree: {gold!r} by gold answers, {judge!r} by the judge"]
+
+
+def _advice(figures: Figures, signal: Signal, settings: config.Settings) -> str:
     whole, by_language = figures["all"], figures["by_language"]
     counts = (
         f"counting each prompt once, the chosen side is better for {whole['prompts_better']:,} prompts and worse for "
         f"{whole['prompts_worse']:,}"
     )
-    if whole["verdict"] == NO_GOLD:
-        return "No verdict on saturation: no prompt of this iteration has a gold answer that can be compared."
+    if whole["verdict"] == GOLD.nothing:
+        return (
+            "No verdict on saturation: no prompt of this iteration has a gold answer that can be compared. "
+            "A judge can tell (audit.judge)."
+        )
+    if whole["verdict"] == JUDGE.nothing:
+        return "No verdict on saturation: the judge gave none."
     if whole["verdict"] == TOO_FEW:
-        return f"No verdict on saturation: {counts}, too few to tell. Use more prompts with gold answers."
+        return f"No verdict on saturation: {counts}, too few to tell. Use more {signal.more}."
     if whole["verdict"] == REVERSED:
         return f"Stop: the signal points the wrong way ({counts}). Training on these pairs teaches mistakes."
     if whole["verdict"] == STOP:
@@ -102,12 +151,3 @@ def recommendation(figures: dict[str, Any], settings: config.Settings) -> str:
     if not spent:
         return f"Go on: {counts}."
     return f"Go on, though no longer for {', '.join(spent)}, where chosen answers are not measurably better: {counts}."
-
-
-def share(successes: int, n: int, confidence: float, name: str) -> dict[str, float]:
-    """A share with its Wilson interval, under names for a table; nothing where there is nothing to divide by."""
-    if not n:
-        return {}
-    interval = wilson(successes, n, confidence)
-    prefix = "" if name == "accuracy" else f"{name}_"
-    return {name: interval.estimate, f"{prefix}low": interval.low, f"{prefix}high": interval.high}

@@ -1,6 +1,6 @@
 """A bounded sample of pairs and drops to look at, the same for the same data.
 
-    >>> pairs, drops = draw(frame, pairs, settings).entries(read(settings, "m1"))
+    >>> pairs, drops = draw(frame, pairs, settings).entries(examples)
     >>> pairs[0]["id"], pairs[0]["reason"]
     ('lab-17:es:en', 'translated_dominant')
 
@@ -12,7 +12,7 @@ An entry holds all texts of its example that matter, as panes to be shown side b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,13 +35,11 @@ class Sample(NamedTuple):
     pairs: list[dict[str, Any]]
     drops: list[dict[str, Any]]
 
-    def entries(self, examples: Iterable[Example]) -> tuple[list[Entry], list[Entry]]:
-        """The pairs and the drops with their texts, out of the examples that hold them."""
-        wanted = {row["prompt_id"] for row in (*self.pairs, *self.drops)}
-        by_id = {example.id: example for example in examples if example.id in wanted} if wanted else {}
+    def entries(self, examples: Mapping[str, Example]) -> tuple[list[Entry], list[Entry]]:
+        """The pairs and the drops with their texts, out of the examples that hold them, by id."""
         return (
-            [_pair(by_id[row["prompt_id"]], row) for row in self.pairs],
-            [_drop(by_id[row["prompt_id"]], row) for row in self.drops],
+            [_pair(examples[row["prompt_id"]], row) for row in self.pairs],
+            [_drop(examples[row["prompt_id"]], row) for row in self.drops],
         )
 
 
@@ -57,11 +55,15 @@ def draw(frame: DataFrame, pairs: DataFrame, settings: config.Settings) -> Sampl
     )
 
 
+def ranks(rows: DataFrame) -> list[str]:
+    """By which rows are drawn, whatever else there is: the hashes of their ids."""
+    return [sha256(name.encode()).hexdigest() for name in rows["id"]]
+
+
 def _in_turn(rows: DataFrame, strata: DataFrame, in_stratum: int) -> list[dict[str, Any]]:
     """The first row of each stratum by the hash of its id, then the second of each, and so on."""
     stratum = list(strata.columns)
-    ranked = strata.assign(rank=[sha256(name.encode()).hexdigest() for name in rows["id"]])
-    ranked = ranked.sort_values([*stratum, "rank"])
+    ranked = strata.assign(rank=ranks(rows)).sort_values([*stratum, "rank"])
     ranked["turn"] = ranked.groupby(stratum).cumcount()
     drawn = ranked[ranked["turn"] < in_stratum].sort_values(["turn", *stratum]).head(SIZE)
     found = rows.loc[drawn.index].astype(object)

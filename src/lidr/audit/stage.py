@@ -6,43 +6,48 @@
       Go on: counting each prompt once, the chosen side is better for 241 prompts and worse for 12.
       The page: reports/m1/audit/index.html
 
-Written, the same bytes for the same data: the table of everything found, data/m1/audit/facts.parquet (`facts`), and to
-reports/m1/audit/ what is made from it: metrics.json (all figures), report.md, index.html (to look at, with a sample of
-pairs and drops), contamination.jsonl, and the plots. The data are read once, an example at a time (`examples`); workers
-look at the texts (`examine`); each module then makes its figures by group-bys, and `sections` puts them into words.
+Written, the same bytes for the same data: the table of everything found, data/m1/audit/facts.parquet, and beside it
+verdicts.jsonl, what a judge says of a sample of pairs (`judged`); to reports/m1/audit/ what is made from the table:
+metrics.json (all figures), report.md, index.html (to look at, with a sample of pairs and drops), contamination.jsonl,
+and the plots. The data are read an example at a time (`examples`); workers look at the texts (`examine`); `figures`,
+`reward`, `lengths` and `contamination` are group-bys, and `page` puts them into words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from lidr import config, paths
 from lidr.audit import (
     contamination,
-    counts,
     drift,
     examples,
     facts,
-    fidelity,
-    language,
+    figures,
+    judged,
     lengths,
-    markdown,
     page,
     plots,
     reward,
-    round_trip,
     sample,
-    text_quality,
 )
+from lidr.audit.contamination import Match
 from lidr.audit.examine import Examiner
+from lidr.audit.examples import Example
 from lidr.audit.report import Report, rounded, warnings
+from lidr.evaluation.judges import Judge
 from lidr.pool import WorkerPool, forkable_cores
 from lidr.progress import bar
 from lidr.records.jsonl import write_json, write_rows, write_text
+
+if TYPE_CHECKING:
+    from pyarrow import Table
 
 __all__ = ["Report", "headline", "measure", "run", "summary", "write"]
 
@@ -54,8 +59,8 @@ CHUNK, WORTH_A_POOL = 200, 5
 
 def run(settings: config.Settings, iteration: str) -> Report:
     """Measure and write; raises InputError where the iteration's files contradict each other."""
-    previous = drift.previous_metrics(settings, iteration)
-    report = measure(settings, iteration, previous, contamination.evaluation_items(settings))
+    settings = msgspec.structs.replace(settings, pairs=settings.pairs_for(iteration))
+    report = measure(settings, iteration, drift.previous(settings, iteration), contamination.evaluation_items(settings))
     write(report, paths.audit(iteration))
     return report
 
@@ -82,84 +87,96 @@ def summary(report: Report) -> list[str]:
 
 
 def measure(
-    settings: config.Settings, iteration: str, previous_metrics: Path | None, evaluations: contamination.Evaluations
+    settings: config.Settings,
+    iteration: str,
+    previous: drift.Figures | None,
+    evaluations: contamination.Evaluations,
+    judge: Judge | None = None,
 ) -> Report:
-    """Read the iteration and look at all of it; nothing is written."""
-    previous = drift.read(previous_metrics)
-    index, back = contamination.Index(evaluations), round_trip.sent(iteration)
-    examiner = Examiner(settings, index, back)
-    tables, matches = [], []
-    prompts = _line_count(paths.prompt_file(iteration, settings.dominant))
-    processes = forkable_cores() if prompts >= WORTH_A_POOL * CHUNK else 1
-    with bar(f"audit {iteration}", prompts, "prompt") as advance:
-        for table, of_chunk in _examined(examiner, _chunks(settings, iteration, back), processes):
-            tables.append(table)
-            matches += of_chunk
-            advance(table.num_rows // len(examples.pair_directions(settings)))
-    found = facts.joined(tables)
-    frame = facts.frame(found)
-    pairs = frame[frame["outcome"] == facts.PAIR]
+    """Read the iteration, look at all of it, and ask the judge about some pairs; nothing is written."""
+    examiner = Examiner(settings, contamination.Index(evaluations))
+    table, matches = _examined(settings, iteration, examiner)
+    frame = facts.frame(table)
+    pairs = facts.groups(frame[frame["outcome"] == facts.PAIR], settings)
+    drawn, asked = sample.draw(frame, pairs.all, settings), judged.draw(pairs, settings)
+    shown = _examples(settings, iteration, {row["prompt_id"] for row in (*drawn.pairs, *drawn.drops, *asked)})
+    verdicts = judged.ask(judge or judged.open_for_pairs(settings), asked, shown) if asked else []
+    if verdicts:
+        table = facts.with_columns(table, judged.columns(verdicts))
+        frame = facts.frame(table)
+        pairs = facts.groups(frame[frame["outcome"] == facts.PAIR], settings)
     nearest = contamination.nearest(matches)
-    figures: dict[str, Any] = {
+    rows = facts.groups(frame, settings)
+    found: drift.Figures = {
         "iteration": iteration,
-        "counts": counts.figures(frame, settings),
-        "reward": reward.figures(pairs, settings),
-        "lengths": lengths.figures(frame, pairs, settings),
-        "languages": language.figures(pairs, settings.all_languages),
-        "quality": text_quality.figures(pairs, settings.all_languages),
-        "fidelity": fidelity.figures(frame, settings),
-        "round_trip": round_trip.figures(frame, settings),
-        "contamination": contamination.figures(index, nearest),
+        "counts": figures.counts(rows, settings),
+        "reward": reward.figures(pairs, reward.GOLD, settings.audit.confidence),
+        **judged.figures(pairs, verdicts, settings),
+        "lengths": lengths.figures(rows, pairs, settings),
+        "languages": figures.languages(pairs),
+        "quality": figures.quality(pairs),
+        "fidelity": figures.fidelity(rows, settings),
+        "round_trip": figures.round_trip(rows, settings),
+        "contamination": contamination.figures(examiner.index, nearest),
     }
-    figures["history"] = drift.history(iteration, figures["reward"], previous)
-    figures = rounded(figures)
-    drawn = sample.draw(frame, pairs, settings)
-    pair_entries, drop_entries = drawn.entries(examples.read(settings, iteration))
+    found = rounded(found | {"history": drift.history(iteration, reward.deciding(found), previous)})
+    pair_entries, drop_entries = drawn.entries(shown)
     return Report(
         iteration=iteration,
         settings=settings,
-        figures=figures,
+        figures=found,
         previous=previous,
-        recommendation=reward.recommendation(figures["reward"], settings),
-        warnings=warnings(settings, figures, examiner.unsupported),
-        overlaps=contamination.overlaps(index, nearest),
-        histograms=lengths.histograms(pairs, settings.all_languages),
+        recommendation=reward.recommendation(found, settings),
+        warnings=warnings(settings, found, examiner.unsupported),
+        overlaps=contamination.overlaps(examiner.index, nearest),
+        lengths=lengths.by_side(pairs),
         pairs=pair_entries,
         drops=drop_entries,
-        facts=found,
+        verdicts=verdicts,
+        facts=table,
     )
 
 
 def write(report: Report, folder: Path) -> None:
-    """Write the facts table and all files of the report, each whole or not at all."""
+    """Write the facts table, the verdicts and all files of the report, each whole or not at all."""
     facts.write(paths.facts(report.iteration), report.facts)
+    write_rows(paths.audit_verdicts(report.iteration), report.verdicts)
     drawn = plots.draw(report)
     for name, content in drawn.items():
         write_text(folder / f"{name}.svg", content)
     write_rows(folder / OVERLAPS, report.overlaps)
     write_text(folder / paths.PAGE, page.html(report, drawn))
-    write_text(folder / REPORT, markdown.markdown(report))
+    write_text(folder / REPORT, page.markdown(report))
     write_json(folder / paths.METRICS, report.figures)
 
 
-def _examined(examiner: Examiner, chunks: Iterator[tuple[list[examples.Example]]], processes: int) -> Iterator[Any]:
-    """What the examiner finds in each chunk of examples, in order."""
-    if processes < 2:
-        yield from (examiner.chunk(*chunk) for chunk in chunks)
-        return
-    with closing(WorkerPool(processes, examiner.chunk)) as pool:
-        yield from pool.in_order(chunks)
+def _examined(settings: config.Settings, iteration: str, examiner: Examiner) -> tuple[Table, list[Match]]:
+    """The rows of all examples, and the texts most like evaluation items; workers look at some examples at a time."""
+    tables: list[Table] = []
+    matches: list[Match] = []
+    prompts = _line_count(paths.prompt_file(iteration, settings.dominant))
+    processes = forkable_cores() if prompts >= WORTH_A_POOL * CHUNK else 1
+    chunks = _chunks(examples.read(settings, iteration))
+    with (
+        bar(f"audit {iteration}", prompts, "prompt") as advance,
+        closing(WorkerPool(processes, examiner.chunk)) if processes > 1 else nullcontext() as pool,
+    ):
+        for table, of_chunk in pool.in_order(chunks) if pool else (examiner.chunk(*chunk) for chunk in chunks):
+            tables.append(table)
+            matches += of_chunk
+            advance(table.num_rows // len(examples.pair_directions(settings)))
+    return facts.joined(tables), matches
 
 
-def _chunks(
-    settings: config.Settings, iteration: str, back: round_trip.Sent
-) -> Iterator[tuple[list[examples.Example]]]:
-    """The examples, some at a time; the end checks that each answer that came back had been translated."""
-    read, translated = examples.read(settings, iteration), set()
+def _chunks(read: Iterator[Example]) -> Iterator[tuple[list[Example]]]:
     while chunk := list(islice(read, CHUNK)):
-        translated |= back.keys() & {(one.id, direction) for one in chunk for direction in one.translations}
         yield (chunk,)
-    round_trip.check(iteration, back, translated)
+
+
+def _examples(settings: config.Settings, iteration: str, wanted: set[str]) -> dict[str, Example]:
+    """Some examples by id."""
+    read = examples.read(settings, iteration) if wanted else ()
+    return {example.id: example for example in read if example.id in wanted}
 
 
 def _line_count(path: Path) -> int:

@@ -13,15 +13,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Any
-
-from lidr.audit.facts import FLAGS, SIDES, columns, within
 from lidr.pairs.normalise import Comparable
 from lidr.records.repetition import ends_in_repetition
-
-if TYPE_CHECKING:
-    from pandas import DataFrame, Series
 
 _FEWEST_WORDS, _REPEATED_SHARE, _REPEATED_NGRAM = 20, 0.5, 4
 
@@ -36,26 +29,3 @@ def is_repeated(content: Comparable) -> bool:
     count = len(content.words) - n + 1
     distinct = len({tuple(content.words[i : i + n]) for i in range(count)})
     return 1 - distinct / count >= _REPEATED_SHARE
-
-
-def figures(pairs: DataFrame, languages: tuple[str, ...]) -> dict[str, Any]:
-    """How many pairs of each language show what; the markers by name."""
-    pairs = columns(pairs, "near_identical", *(f"{side}_{flag}" for side in SIDES for flag in FLAGS))
-    found: Counter[str] = Counter()
-    for side in SIDES:
-        for markers_of_text in pairs.loc[_flagged(pairs, side, "markers"), f"{side}_markers"]:
-            found.update(markers_of_text)
-    by_language = {lang: _of(within(pairs, lang)) for lang in languages}
-    return {"by_language": by_language, "markers": dict(sorted(found.items()))}
-
-
-def _of(rows: DataFrame) -> dict[str, Any]:
-    counts: dict[str, Any] = {"pairs": len(rows), "near_identical": int(rows["near_identical"].sum())}
-    for side in SIDES:
-        counts[side] = {flag: int(_flagged(rows, side, flag).sum()) for flag in FLAGS}
-    return counts
-
-
-def _flagged(rows: DataFrame, side: str, flag: str) -> Series:
-    column = rows[f"{side}_{flag}"]
-    return column.list.len() > 0 if flag == "markers" else column

@@ -129,7 +129,7 @@ def pairs(iteration: str) -> None:
 @main.command()
 @click.argument("iteration")
 def train(iteration: str) -> None:
-    """Train the iteration's adapter on its pairs: DPO with a likelihood term."""
+    """Train the iteration's adapter on its pairs: by preference with a likelihood term, or on the chosen answers."""
     from lidr.training import stage
 
     settings = config.load()
@@ -137,14 +137,17 @@ def train(iteration: str) -> None:
         trained = stage.run(settings, iteration, live.log)
         live.tag("lidr.rows", trained.rows)
     first, last = trained.first, trained.last
-    held_out = "none held out"
+    told, held_out = f"loss {first['loss']:.2f} -> {last['loss']:.2f}", "none held out"
     if trained.eval_pairs:
-        held_out = f"{trained.eval_pairs:,} held out: loss {last['eval_loss']:.2f}, reward accuracy "
-        held_out += f"{last['eval_reward_accuracy']:.2f}"
+        held_out = f"{trained.eval_pairs:,} held out: loss {last['eval_loss']:.2f}"
+    # Supervised training has no rewards.
+    if "reward_accuracy" in last:
+        told += f", reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}"
+        if trained.eval_pairs:
+            held_out += f", reward accuracy {last['eval_reward_accuracy']:.2f}"
     click.echo(
-        f"train {iteration}: {trained.pairs:,} pairs, {trained.steps} steps; loss {first['loss']:.2f} -> "
-        f"{last['loss']:.2f}, reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}; "
-        f"{held_out}; {len(trained.drops):,} pairs too long"
+        f"train {iteration}: {trained.pairs:,} pairs, {trained.steps} steps; {told}; {held_out}; "
+        f"{len(trained.drops):,} pairs too long"
     )
 
 

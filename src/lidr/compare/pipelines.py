@@ -2,7 +2,7 @@
 
     A  lab · beta 0.02 · 400 prompts  3f1c9a04b7d2...
     B  lab · beta 0.1 · 400 prompts  77aa01bb04c1...
-       train.beta  0.02 | 0.1
+       train.dpo.beta  0.02 | 0.1
 
     MGSM accuracy, %
                   A m0     A m1     A m2     B m0     B m1     B m2   B - A at m2

@@ -1,11 +1,11 @@
 """params.yaml as typed settings: complete, checked, with the line of whatever is wrong.
 
     >>> settings = load(Path("params.yaml"))
-    >>> settings.train_for("m2").beta
+    >>> settings.train_for("m2").dpo["beta"]
     0.1
 
-There are no defaults: a profile is a complete file, so that what a run used is what its params.yaml says. YAML is read
-as DVC reads it (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwegian.
+A key that is not in the file has the default of its class, and MLflow gets all values. YAML is read as DVC reads it
+(YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwegian.
 
 `Settings` has the blocks of all benchmarks. Their packages import this one, so it is made when it is first asked for.
 """
@@ -24,7 +24,6 @@ from lidr.config.blocks import (
     Prompts,
     Score,
     Tracking,
-    Train,
     Translate,
     TranslationServer,
     flatten,
@@ -34,6 +33,7 @@ from lidr.config.engines import Engine
 from lidr.config.evaluation import Baseline, Generative, Judge, LabJudge, LocalJudge, OpenAIJudge
 from lidr.config.reading import load, settings_type
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
+from lidr.config.training import Train
 
 if TYPE_CHECKING:
     from lidr.config.blocks import Settings

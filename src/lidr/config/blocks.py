@@ -1,11 +1,9 @@
 """The blocks of params.yaml, each a class whose fields are all the keys that it has.
 
-train:
-  beta: 0.02
-  alpha: 20.0
-  ...
+pairs:
+  drop_repeated: true
 
-Engines are in a module of their own, benchmarks in their packages (lidr.evaluation).
+Engines and training are in modules of their own, benchmarks in their packages (lidr.evaluation).
 """
 
 from __future__ import annotations
@@ -18,26 +16,17 @@ from msgspec import UNSET, Meta, UnsetType
 
 from lidr import paths
 from lidr.config.engines import Engine
-from lidr.config.evaluation import Baseline, Generative
-from lidr.config.section import (
-    DATE,
-    HUB,
-    Count,
-    Languages,
-    ModelName,
-    NotNegative,
-    Positive,
-    Section,
-    Share,
-    WholeNumber,
-)
+from lidr.config.evaluation import Baseline, Generative, Judge
+from lidr.config.section import DATE, HUB, Count, Languages, ModelName, NotNegative, Positive, Section, WholeNumber
+from lidr.config.training import Train
 from lidr.errors import InputError
 
 
 class Iteration(Section, frozen=True):
-    """One iteration: the model it starts from, and values of `train` that differ from the block's."""
+    """One iteration: the model it starts from, and values of `pairs` and `train` that differ from the blocks'."""
 
     previous: ModelName
+    pairs: dict[str, Any] = msgspec.field(default_factory=dict)
     train: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
@@ -169,43 +158,15 @@ class Pairs(Section, frozen=True):
         return what in RULES[self.rule].reads
 
 
-class Train(Section, frozen=True):
-    """DPO with a likelihood term on LoRA weights; alpha and beta as in the paper's equation 4.
+class Audit(Section, frozen=True):
+    """What the data is: counts and the reward signal.
 
-    `accelerate` is a file of accelerate's own settings, or null for one process. `eval_share` of the prompts are held
-    out (training/held_out.py) and evaluated every `eval_steps` and at the end. A checkpoint is made every `save_steps`.
-    Below 1, steps are a share of all steps, as for transformers; 0 checkpoints: none.
+    A judge, if there is one, is asked about `judged_pairs` pairs of each direction, in both orders.
     """
 
-    beta: Positive
-    alpha: NotNegative
-    learning_rate: Positive
-    max_tokens: Count
-    likelihood_mean: Literal["sequence", "token"] = "sequence"
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    warmup_share: Share = 0.1
-    epochs: Positive = 1.0
-    pairs_per_step: Count = 8
-    pairs_per_device: Count = 1
-    max_gradient_norm: Positive = 1.0
-    weight_decay: NotNegative = 0.0
-    lora_rank: Count = 16
-    lora_alpha: Count = 32
-    lora_dropout: Share = 0.0
-    lora_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    gradient_checkpointing: bool = False
-    log_every_steps: Count = 10
-    accelerate: str | None = None
-    eval_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.05
-    eval_steps: Count | Annotated[float, Meta(gt=0, lt=1)] = 0.25
-    save_steps: WholeNumber = 50
-
-
-class Audit(Section, frozen=True):
-    """What the data is: counts and the reward signal."""
-
     confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.95
+    judge: Judge | None = None
+    judged_pairs: Count = 100
 
 
 class Compare(Section, frozen=True):
@@ -286,9 +247,12 @@ class Settings(Section, frozen=True):
         return name
 
     def train_for(self, name: str) -> Train:
-        """The `train` block with the iteration's own values over it."""
-        values = msgspec.to_builtins(self.train) | self.iteration(name).train
-        return msgspec.convert(values, Train)
+        """The `train` block with the iteration's own values over it, block by block."""
+        return msgspec.convert(_over(msgspec.to_builtins(self.train), self.iteration(name).train), Train)
+
+    def pairs_for(self, name: str) -> Pairs:
+        """The `pairs` block with the iteration's own values over it, block by block."""
+        return msgspec.convert(_over(msgspec.to_builtins(self.pairs), self.iteration(name).pairs), Pairs)
 
     def lineage(self, name: str) -> tuple[str, ...]:
         """The models from m0 to `name`, each made from the one before."""
@@ -301,6 +265,15 @@ class Settings(Section, frozen=True):
 def iteration_number(name: str) -> int:
     """t of m<t>: 0 for the base."""
     return int(name.removeprefix("m"))
+
+
+def _over(block: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The block with values in place of its own; a block within it keeps what the values do not name."""
+    merged = dict(block)
+    for key, value in values.items():
+        inner = block.get(key)
+        merged[key] = _over(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def flatten(settings: Settings) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from pathlib import Path
 import msgspec
 
 from lidr import paths
-from lidr.config import quantization
-from lidr.config.blocks import Prompts, Settings, Train, flatten, iteration_number
+from lidr.config import quantization, training_keys
+from lidr.config.blocks import Pairs, Prompts, Settings, flatten, iteration_number
+from lidr.config.evaluation import judge_problems
 from lidr.config.explanations import explain
 from lidr.config.section import GENERATOR, HUB, LAB, RULE, Problem, address_problems
+from lidr.config.training import Train
 from lidr.errors import InputError
 from lidr.records.languages import locale
 from lidr.records.prompt_templates import ANSWER_LANGUAGE, TRANSLATION, UNDER_DOMINANT
@@ -31,10 +33,12 @@ def contradictions(settings: Settings) -> list[Problem]:
         *_prompts_problems(settings.prompts),
         *_baseline_problems(settings),
         *_benchmark_problems(settings),
+        *_audit_problems(settings),
         *_language_problems(settings),
         *_chain_problems(settings),
         *_translate_problems(settings),
         *_train_problems(settings),
+        *_own_pairs_problems(settings),
         *_pairs_problems(settings),
     ]
 
@@ -130,6 +134,16 @@ def _benchmark_problems(settings: Settings) -> list[Problem]:
     ]
 
 
+def _audit_problems(settings: Settings) -> list[Problem]:
+    judge = settings.audit.judge
+    if judge is None:
+        return []
+    problems = judge_problems(judge, ("prompts.source", settings.prompts.source), settings)
+    if judge.both_orders is False:
+        problems.append((("both_orders",), "the audit asks in both orders; null or true is expected"))
+    return [(("audit", "judge", *where), reason) for where, reason in problems]
+
+
 def _language_problems(settings: Settings) -> list[Problem]:
     problems: list[Problem] = []
     for where, codes in (
@@ -216,20 +230,50 @@ def _pairs_problems(settings: Settings) -> list[Problem]:
 
 
 def _train_problems(settings: Settings) -> list[Problem]:
-    problems: list[Problem] = []
-    for name in settings.iterations:
-        where = ("iterations", name, "train") if settings.iterations[name].train else ("train",)
+    found = [(("train", *where), reason) for where, reason in _problems_of(settings.train)]
+    for name, iteration in settings.iterations.items():
+        if found or not iteration.train:
+            continue
+        where = ("iterations", name, "train")
         try:
             train = settings.train_for(name)
         except msgspec.ValidationError as error:
-            inner, reason = explain(error, settings.iterations[name].train, Train)
-            problems.append(((*where, *inner), reason))
+            inner, reason = explain(error, iteration.train, Train)
+            found.append(((*where, *inner), reason))
             continue
-        if train.pairs_per_step % train.pairs_per_device:
-            problems.append(((*where, "pairs_per_step"), "a multiple of pairs_per_device is expected"))
-        if train.accelerate is not None and Path(train.accelerate).parent != paths.LAUNCHERS:
-            reason = f"a file in {paths.LAUNCHERS} is expected, or null; DVC would miss changes elsewhere"
-            problems.append(((*where, "accelerate"), reason))
-        if not train.lora_modules:
-            problems.append(((*where, "lora_modules"), "one module or more are expected"))
+        found += [((*where, *inner), reason) for inner, reason in _problems_of(train)]
+        if "lora" in iteration.train and iteration.previous != paths.BASE:
+            reason = f"{name} goes on training the adapter of {iteration.previous}, which is made already"
+            found.append(((*where, "lora"), reason))
+    return found
+
+
+def _problems_of(train: Train) -> list[Problem]:
+    problems = training_keys.problems(train)
+    per_device = train.dpo["per_device_train_batch_size"]
+    if not problems and train.pairs_per_step % per_device:
+        reason = f"a multiple of train.dpo.per_device_train_batch_size ({per_device}) is expected"
+        problems.append((("pairs_per_step",), reason))
+    if train.accelerate is not None and Path(train.accelerate).parent != paths.LAUNCHERS:
+        reason = f"a file in {paths.LAUNCHERS} is expected, or null; DVC would miss changes elsewhere"
+        problems.append((("accelerate",), reason))
+    return problems
+
+
+def _own_pairs_problems(settings: Settings) -> list[Problem]:
+    from lidr.pairs.filters import problem
+
+    problems: list[Problem] = []
+    for name, iteration in settings.iterations.items():
+        place = ("iterations", name, "pairs")
+        if "rule" in iteration.pairs:
+            problems.append(((*place, "rule"), "one rule for all iterations is expected: stages before `pairs` ask it"))
+        try:
+            pairs = settings.pairs_for(name)
+        except msgspec.ValidationError as error:
+            where, reason = explain(error, iteration.pairs, Pairs)
+            problems.append(((*place, *where), reason))
+            continue
+        if iteration.pairs and (reason := problem(pairs.filters) or ""):
+            problems.append(((*place, "filters"), reason))
     return problems

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lidr import paths
 from lidr.config.section import (
+    LAB,
     MODEL_NAME,
     Count,
     Languages,
@@ -103,13 +104,22 @@ class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
     def in_both_orders(self) -> bool:
         return self.reply == "text" if self.both_orders is None else self.both_orders
 
-    def problems(self, settings: Settings) -> list[Problem]:
-        problems: list[Problem] = []
-        if (self.prompt_price is None) != (self.completion_price is None):
-            problems.append((("prompt_price",), "both prices are expected, or neither"))
-        if self.reasoning_effort is not None and self.reply != "text":
-            problems.append((("reasoning_effort",), "a judge that reasons replies in text (alpaca.judge.reply)"))
-        return [*problems, *address_problems(("endpoint",), self.endpoint)]
-
 
 Judge = LabJudge | LocalJudge | OpenAIJudge
+
+
+def judge_problems(judge: Judge, source: tuple[str, str], settings: Settings) -> list[Problem]:
+    """What is wrong with a judge of answers to prompts of this source, a key and its value; places are in its block."""
+    problems: list[Problem] = []
+    key, prompts = source
+    if isinstance(judge, LabJudge) and prompts != LAB:
+        problems.append((("name",), f"the lab's checker judges its own instructions only ({key}: lab)"))
+    if isinstance(judge, LocalJudge) and settings.engine.name == "openai":
+        problems.append((("name",), "a judge in a folder needs an engine on this machine, not 'openai'"))
+    if isinstance(judge, OpenAIJudge):
+        if (judge.prompt_price is None) != (judge.completion_price is None):
+            problems.append((("prompt_price",), "both prices are expected, or neither"))
+        if judge.reasoning_effort is not None and judge.reply != "text":
+            problems.append((("reasoning_effort",), "a judge that reasons replies in text (judge.reply)"))
+        problems += address_problems(("endpoint",), judge.endpoint)
+    return problems

@@ -12,10 +12,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from lidr.config.blocks import Iteration
-from lidr.config.section import MODEL_NAME, Place, Problem, Section
+from lidr.config.section import MODEL_NAME, Place, Problem
 
 
-def explain(error: msgspec.ValidationError, document: Any, kind: type[Section]) -> Problem:
+def explain(error: msgspec.ValidationError, document: Any, kind: type[msgspec.Struct]) -> Problem:
     """Where in the document a value is not as `kind` says, and msgspec's reason in the words of a YAML file."""
     reason, _, place = str(error).partition(" - at `")
     *_, inner = place.rstrip("`").rpartition("`")
@@ -70,6 +70,9 @@ def _kinds_at(kind: Any, where: Place) -> list[Any]:
     """What may stand at this place of a document of this kind, by all alternatives on the way."""
     kinds = [kind]
     for key in where:
+        if key.isdigit():
+            kinds = [get_args(one)[0] for one in kinds if get_origin(one) is tuple]
+            continue
         hints = [get_type_hints(one) for one in kinds if isinstance(one, type)]
         kinds = [one for found in hints if key in found for one in _alternatives(found[key])]
     return kinds

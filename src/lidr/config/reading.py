@@ -1,6 +1,6 @@
 """Reads params.yaml, and says in one line what is wrong with it and where.
 
-params.yaml:74: train.beta: 'high' is not a number
+params.yaml:74: train.dpo.beta: Expected `float`, got `str`
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which layers LoRA adapts: linear ones of the language model, by name, or all of them.
 
-    train: {..., lora_modules: [q_proj, v_proj]}      or      lora_modules: all-linear
+    train: {..., lora: {target_modules: [q_proj, v_proj]}}      or      target_modules: all-linear
 
 A name stands for every layer whose path ends in it. Each must be there: Phi-3, for one, has `qkv_proj` and no `q_proj`,
 and PEFT would adapt what is left without a word. A model that sees or hears has layers of the same names elsewhere,
@@ -44,8 +44,8 @@ def target_modules(model: Any, modules: str | Iterable[str]) -> dict[str, Any]:
     if missing:
         there = ", ".join(sorted({_last(path) for path in inside}))
         raise InputError(
-            f"train.lora_modules: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} no linear layer of the "
-            f"language model in {type(model).__name__}, which has {there}"
+            f"train.lora.target_modules: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} no linear layer "
+            f"of the language model in {type(model).__name__}, which has {there}"
         )
     chosen = [layer for path, layer in inside.items() if any(_matches(path, name) for name in names)]
     elsewhere = any(_matches(path, name) for path in layers.keys() - inside.keys() for name in names)

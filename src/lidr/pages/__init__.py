@@ -13,7 +13,7 @@ with the fields that the page's menus choose from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lidr.pages.texts import shown
@@ -23,19 +23,20 @@ LONGEST = 100_000
 BUDGET, SHORT = 6_000_000, 2_000
 
 
-def render(template: str, **values: Any) -> str:
-    """The page or card; raises jinja2.UndefinedError where a value of the template is missing."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+def render(template: str, filters: Mapping[str, Callable[..., Any]] | None = None, **values: Any) -> str:
+    """The page, card or report; raises jinja2.UndefinedError where a value of the template is missing."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        autoescape=select_autoescape(),
+        # Of all templates that the page is made of, whatever their own names.
+        autoescape=template.endswith(".html"),
         loader=PackageLoader("lidr"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters["shown"] = shown
+    environment.filters |= {"shown": shown, **(filters or {})}
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment.get_template(template).render(values)
 

@@ -59,7 +59,7 @@ class Made(NamedTuple):
 
 def run(settings: config.Settings, iteration: str) -> Counts:
     """Write pairs and drops of the iteration, in prompt order, and count them."""
-    maker = _Maker(settings, settings.pairs, read_texts(settings, iteration))
+    maker = _Maker(settings, settings.pairs_for(iteration), read_texts(settings, iteration))
     pair_count, reasons = 0, Counter[str]()
     with (
         bar(f"pairs {iteration}", len(maker.prompts), "prompt") as advance,
@@ -82,7 +82,7 @@ def run(settings: config.Settings, iteration: str) -> Counts:
 
 def read_texts(settings: config.Settings, iteration: str) -> Texts:
     """Read of an iteration what its pairs are made of, by id."""
-    return texts.read(settings, settings.pairs, iteration)
+    return texts.read(settings, settings.pairs_for(iteration), iteration)
 
 
 def make(settings: config.Settings, found: Texts) -> Made:

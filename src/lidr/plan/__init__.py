@@ -50,12 +50,16 @@ class Plan:
         ]
 
     def _missing_modules(self) -> list[str]:
-        wanted = self.settings.train.lora_modules
+        wanted = self.settings.train.lora["target_modules"]
         if self.shape is None or isinstance(wanted, str):
             return []
         there = {name for name, _, _ in self.shape.modules}
         missing = [name for name in wanted if name not in there]
-        return [f"train.lora_modules: no {', '.join(missing)} in it, but {', '.join(sorted(there))}"] if missing else []
+        return (
+            [f"train.lora.target_modules: no {', '.join(missing)} in it, but {', '.join(sorted(there))}"]
+            if missing
+            else []
+        )
 
 
 def make(

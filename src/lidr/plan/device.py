@@ -130,7 +130,7 @@ def step_time(settings: config.Settings, shape: Shape, speed: Speed, rows: int, 
 
 def training_rate(settings: config.Settings, shape: Shape, speed: Speed) -> float:
     """Tokens a second: forward 2, backward to the inputs 2, reference 2, recomputation 2 operations a weight."""
-    operations = 8 if settings.train.gradient_checkpointing else 6
+    operations = 8 if settings.train.dpo["gradient_checkpointing"] else 6
     return SHARE * speed.flops / (operations * (shape.parameters - shape.embedding))
 
 

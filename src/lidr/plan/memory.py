@@ -76,14 +76,14 @@ def generation(settings: config.Settings, shape: Shape, device_memory: int, batc
 
 def training(settings: config.Settings, shape: Shape) -> Budget:
     """Frozen weights, adapter with gradient and optimizer, activations and logits of one step's micro-batch."""
-    train = settings.train
+    train, dpo = settings.train, settings.train.dpo
     size = BYTES[train.dtype]
     adapter = shape.adapter(train)
-    tokens = 2 * train.pairs_per_device * train.max_tokens
+    tokens = 2 * dpo["per_device_train_batch_size"] * dpo["max_length"]
     # A later iteration keeps a frozen copy of the adapter that it goes on from.
     copies, held_by = (2, "policy, reference") if len(settings.iterations) > 1 else (1, "policy")
     layer = _values_of_a_layer(shape)
-    checkpoint = train.gradient_checkpointing
+    checkpoint = dpo["gradient_checkpointing"]
     held = shape.layers * shape.hidden + layer if checkpoint else shape.layers * layer
     how = f"{shape.layers} x {shape.hidden:,} + one layer of {layer:,}" if checkpoint else f"{shape.layers} x {layer:,}"
     parts = (
@@ -94,8 +94,8 @@ def training(settings: config.Settings, shape: Shape) -> Budget:
         Part("activations", tokens * held * size, f"{tokens:,} tokens x ({how}) x {size} bytes"),
         _training_logits(tokens, shape),
     )
-    lower = [f"train.{name}" for name in ("pairs_per_device", "max_tokens") if getattr(train, name) > 1]
-    more = "" if checkpoint else "or turn train.gradient_checkpointing on"
+    lower = [f"train.dpo.{name}" for name in ("per_device_train_batch_size", "max_length") if dpo[name] > 1]
+    more = "" if checkpoint else "or turn train.dpo.gradient_checkpointing on"
     return Budget(parts, _advice(settings, shape, " or ".join(lower), more, parts))
 
 

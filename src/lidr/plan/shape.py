@@ -35,10 +35,10 @@ class Shape:
 
     def adapter(self, train: config.Train) -> int:
         """Parameters of a LoRA adapter: rank x (inputs + outputs) for each layer that has one."""
-        names = train.lora_modules
+        names = train.lora["target_modules"]
         if names == "all-linear":
             names = tuple({name for name, _, _ in self.modules} - {"lm_head"})
-        return sum(train.lora_rank * (a + b) for name, a, b in self.modules if name in names)
+        return sum(train.lora["r"] * (a + b) for name, a, b in self.modules if name in names)
 
 
 def read(base: config.Base) -> tuple[Shape | None, str]:

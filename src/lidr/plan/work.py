@@ -99,9 +99,9 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
     answer = min(lengths.answer, settings.generate.max_new_tokens)
     translated = min(round(TRANSLATION_GROWTH * answer), settings.translate.max_new_tokens)
     pairs = count * directions
-    passes = pairs * train.epochs
+    passes = pairs * train.dpo["num_train_epochs"]
     # One side of a pair is an answer, the other a translation; each is computed with its prompt.
-    of_pair = min(2 * lengths.prompt + answer + translated, 2 * train.max_tokens)
+    of_pair = min(2 * lengths.prompt + answer + translated, 2 * train.dpo["max_length"])
     return [
         Work(f"prompts@{name}", "files", asked),
         _generation(f"generate@{name}", asked, lengths, settings.generate.max_new_tokens),
@@ -117,7 +117,7 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
             "train",
             pairs,
             tokens=round(passes * of_pair),
-            most=round(passes * 2 * train.max_tokens),
+            most=round(passes * 2 * train.dpo["max_length"]),
             # Once for the reference, and at each evaluation.
             read=round(pairs * train.eval_share * of_pair * (1 + _evaluations(train, pairs)))
             if train.eval_share
@@ -128,10 +128,11 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
 
 def _evaluations(train: config.Train, pairs: int) -> int:
     """How often the held-out pairs are evaluated, at the end as well."""
-    if train.eval_steps < 1:
-        return math.ceil(1 / train.eval_steps)
-    steps = math.ceil(train.epochs * math.ceil(pairs / train.pairs_per_step))
-    return math.ceil(steps / train.eval_steps)
+    every = train.dpo["eval_steps"]
+    if every < 1:
+        return math.ceil(1 / every)
+    steps = math.ceil(train.dpo["num_train_epochs"] * math.ceil(pairs / train.pairs_per_step))
+    return math.ceil(steps / every)
 
 
 def _harness(settings: config.Settings, lengths: Lengths) -> list[Work]:

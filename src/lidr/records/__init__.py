@@ -67,7 +67,7 @@ class DropReason(StrEnum):
     EMPTY = "empty"  # an answer or translation without any text
     UNSCORED = "unscored"  # an answer that could not be scored, where the rule compares scores
     NOT_DRAWN = "not_drawn"  # a good pair: its prompt gives enough in the dominant language without it
-    TOO_LONG = "too_long"  # prompt and answer exceed `train.max_tokens`: left out of training
+    TOO_LONG = "too_long"  # prompt and answer exceed `train.dpo.max_length`: left out of training
 
 
 class Source(Record, frozen=True):

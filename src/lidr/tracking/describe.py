@@ -2,7 +2,7 @@
 
     name     train m2 · beta 0.1                        parent   lab · beta 0.1 · 300 prompts
     tags     lidr.stage = train, lidr.model = m2, dvc.in.data/m2/pairs = 5f4d....dir, lidr.git.dirty = no, ...
-    params   train.beta = 0.1, seed = 42, ...
+    params   train.dpo.beta = 0.1, seed = 42, ...
 
 The state is the settings, the code and data of this package, and the pointers to imported data: its fingerprint is the
 same for every stage of one `dvc repro`, and for the next one that changes nothing.
@@ -74,7 +74,7 @@ class Description(Struct, frozen=True, kw_only=True):
 def pipeline(settings: config.Settings) -> Description:
     """The parent run of the state that the working folder is in."""
     tags = {PIPELINE_TAG: fingerprint(settings), "lidr.stage": "pipeline", **_origin(settings)}
-    name = f"{settings.profile} · beta {settings.train.beta:g} · {settings.prompts.per_iteration:,} prompts"
+    name = f"{settings.profile} · {_how(settings.train)} · {settings.prompts.per_iteration:,} prompts"
     return Description(name=name, params=params(config.flatten(settings)), tags=tags)
 
 
@@ -82,7 +82,7 @@ def stage(settings: config.Settings, job: Job) -> Description:
     """One stage's run; hashes the inputs that are there."""
     name = " ".join(filter(None, (job.stage, job.model)))
     if job.stage == "train" and job.model:
-        name += f" · beta {settings.train_for(job.model).beta:g}"
+        name += f" · {_how(settings.train_for(job.model))}"
     tags = {**_origin(settings), "lidr.stage": job.stage}
     tags |= {"mlflow.source.name": job.command, "mlflow.source.type": "LOCAL"}
     if job.model:
@@ -139,11 +139,17 @@ def key(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name)[-_MAX_KEY:].lstrip("/")
 
 
+def _how(train: config.Train) -> str:
+    return "sft" if train.objective == "sft" else f"beta {train.dpo['beta']:g}"
+
+
 def _stage_params(settings: config.Settings, stage: str, model: str | None) -> dict[str, Any]:
+    if stage == "train" and model:
+        settings = msgspec.structs.replace(settings, train=settings.train_for(model))
+    if stage == "pairs" and model:
+        settings = msgspec.structs.replace(settings, pairs=settings.pairs_for(model))
     flat = config.flatten(settings)
     block = {name: value for name, value in flat.items() if name.startswith(f"{stage}.")}
-    if stage == "train" and model:
-        block = {f"train.{name}": value for name, value in msgspec.to_builtins(settings.train_for(model)).items()}
     return block | {name: flat[name] for name in _SHARED_PARAMS}
 
 

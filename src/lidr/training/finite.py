@@ -3,8 +3,8 @@
     class PreferenceTrainer(StopsWhereNotFinite, DPOTrainer): ...
 
     $ lidr train m1
-    Error: the loss is nan at step 12 of 70: training diverged and nothing is saved; try a lower train.learning_rate,
-    or train.dtype: float32
+    Error: the loss is nan at step 12 of 70: training diverged and nothing is saved; try a lower
+    train.dpo.learning_rate, or train.dtype: float32
 
 transformers' Trainer reports such a loss as 0 (`logging_nan_inf_filter`) and goes on; clipping turns an infinite norm
 into gradients of 0. The values are those of this process; each process of a launch looks at its own.
@@ -27,7 +27,7 @@ class NotFiniteError(LidrError):
     def __init__(self, what: str, value: float, step: int, steps: int) -> None:
         super().__init__(
             f"{what} is {value} at step {step} of {steps}: training diverged and nothing is saved; "
-            "try a lower train.learning_rate, or train.dtype: float32"
+            "try a lower train.dpo.learning_rate, or train.dtype: float32"
         )
 
 

@@ -28,10 +28,11 @@ def split(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
 
 def steps_between(train: config.Train, pairs: int) -> int:
     """How many steps lie between two evaluations: a share of all steps as their number, as a checkpoint has it."""
-    if train.eval_steps >= 1:
-        return int(train.eval_steps)
-    steps = math.ceil(train.epochs * math.ceil(pairs / train.pairs_per_step))
-    return math.ceil(train.eval_steps * steps)
+    every = train.dpo["eval_steps"]
+    if every >= 1:
+        return int(every)
+    steps = math.ceil(train.dpo["num_train_epochs"] * math.ceil(pairs / train.pairs_per_step))
+    return math.ceil(every * steps)
 
 
 def is_held_out(prompt_id: str, share: float) -> bool:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 from lidr.training.lines import Spot, share_out
 
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
 
 class TokenizedPair(TypedDict):
-    """Token ids of one pair, in the columns that TRL reads; an answer ends with the end of its turn."""
+    """Token ids of one pair, in the columns that TRL reads; an answer ends with the end of its turn.
+
+    Supervised training leaves the rejected answer out.
+    """
 
     prompt_ids: list[int]
     chosen_ids: list[int]
-    rejected_ids: list[int]
+    rejected_ids: NotRequired[list[int]]
 
 
 class Row(NamedTuple):
@@ -44,18 +47,20 @@ class Row(NamedTuple):
     first: int
 
 
+def sides(pairs: Sequence[TokenizedPair]) -> list[tuple[list[int], list[int]]]:
+    """Prompt and answer of each row: all chosen ones in the order of the pairs, then all rejected ones, as for TRL."""
+    chosen = [(pair["prompt_ids"], pair["chosen_ids"]) for pair in pairs]
+    return chosen + [(pair["prompt_ids"], pair["rejected_ids"]) for pair in pairs if "rejected_ids" in pair]
+
+
 def rows(pairs: Sequence[TokenizedPair]) -> list[Row]:
-    """Two rows a pair: all chosen ones in the order of the pairs, then all rejected ones, as TRL has them."""
-    return [
-        Row([*pair["prompt_ids"], *pair[side][:-1]], len(pair["prompt_ids"]) - 1)  # type: ignore[literal-required]
-        for side in ("chosen_ids", "rejected_ids")
-        for pair in pairs
-    ]
+    """What the model computes of each side: all but the answer's last token."""
+    return [Row([*prompt, *answer[:-1]], len(prompt) - 1) for prompt, answer in sides(pairs)]
 
 
 def length(pair: TokenizedPair) -> int:
-    """Tokens of a pair's two rows, with the last ones of both answers."""
-    return 2 * len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"])
+    """Tokens of a pair's rows, with the last ones of the answers."""
+    return sum(len(prompt) + len(answer) for prompt, answer in sides([pair]))
 
 
 def pack(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from lidr.training.packing import ScoredPositions, TokenizedPair
+from lidr.training.packing import ScoredPositions, TokenizedPair, sides
 
 # The label of a token that is not scored.
 IGNORED = -100
@@ -25,20 +25,20 @@ AT_ONCE = 2**24
 
 
 def answers(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]:
-    """The batch in TRL's names: two rows a pair, the chosen ones first, of an answer after its prompt's last token.
+    """The batch in TRL's names: a row a side, the chosen ones first, of an answer after its prompt's last token.
 
     The loss is laid out in them, and they are no model's input, so that the rest of the prompt can be left out.
     """
-    sides = [[pair["prompt_ids"][-1], *pair[side]] for side in ("chosen_ids", "rejected_ids") for pair in pairs]  # type: ignore[literal-required]
-    width = max(map(len, sides))
-    mask = torch.tensor([[0] + [1] * (len(side) - 1) + [0] * (width - len(side)) for side in sides])
-    ids = torch.tensor([side + [pad] * (width - len(side)) for side in sides])
+    lines = [[prompt[-1], *answer] for prompt, answer in sides(pairs)]
+    width = max(map(len, lines))
+    mask = torch.tensor([[0] + [1] * (len(line) - 1) + [0] * (width - len(line)) for line in lines])
+    ids = torch.tensor([line + [pad] * (width - len(line)) for line in lines])
     return {"input_ids": ids, "attention_mask": mask, "completion_mask": mask}
 
 
 def fit_at_once(pairs: Sequence[TokenizedPair], pairs_per_batch: int, vocabulary: int) -> bool:
     """Whether the logits of any batch of these pairs are few enough; the same in all processes."""
-    longest = max(len(pair["chosen_ids"]) + len(pair["rejected_ids"]) for pair in pairs)
+    longest = max(sum(len(answer) for _, answer in sides([pair])) for pair in pairs)
     return longest * pairs_per_batch * vocabulary <= AT_ONCE
 
 

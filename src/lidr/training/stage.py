@@ -1,11 +1,14 @@
-"""Stage `train`: one iteration of DPO with a likelihood term, on LoRA weights, with TRL's DPOTrainer and PEFT.
+"""Stage `train`: one iteration of preference optimisation on LoRA weights, with TRL's DPOTrainer and PEFT.
 
     $ lidr train m1
     train m1: 2,117 pairs, 67 steps; loss 1.52 -> 0.61, reward accuracy 0.50 -> 0.93; 97 held out: loss 0.66, ...
 
-The loss of a pair (the paper, section 2.3; y_w chosen, y_l rejected, pi the policy, ref the model before):
+The loss of a pair (the paper, section 2.3; y_w chosen, y_l rejected, pi the policy, ref the model before), where
+`train.dpo.loss_type` may put another of TRL's losses in the first term's place:
 
     -log sigmoid(beta * [log pi(y_w|x)/ref(y_w|x) - log pi(y_l|x)/ref(y_l|x)]) - alpha * log pi(y_w|x) / |y_w|
+
+`train.objective: sft` is the last term alone, without alpha: it needs no rejected answer and no reference.
 
 The first iteration puts a new adapter on the base. A later one goes on training the adapter before it, against a frozen
 copy of that adapter as the reference, so that M_t is always the base plus the one folder models/m<t>:
@@ -41,7 +44,7 @@ from lidr.records.jsonl import atomic_folder, read_by_key, read_json, write_json
 from lidr.training import checkpoints
 from lidr.training.held_out import split, steps_between
 from lidr.training.history import History, csv, history, rounded
-from lidr.training.packing import TokenizedPair
+from lidr.training.packing import TokenizedPair, sides
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +73,7 @@ class Trained:
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
     """Train the iteration's adapter and save it to models/<iteration>; `log` gets the metrics by step, live.
 
-    Raises InputError where no pair fits `train.max_tokens`, or a step's pairs cannot be shared out evenly among
+    Raises InputError where no pair fits `train.dpo.max_length`, or a step's pairs cannot be shared out evenly among
     processes; LidrError where training diverges.
     """
     from lidr.training import devices, launcher
@@ -87,8 +90,10 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
 
 def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMetrics) -> Trained:
     """What `run` does in one process, or in each of several that share the folder `scratch`."""
-    from lidr.training import devices, launcher, throughput
-    from lidr.training.trainer import arguments, make
+    from lidr.training import devices, launcher
+    from lidr.training.arguments import arguments
+    from lidr.training.throughput import ThroughputCallback
+    from lidr.training.trainer import make
 
     train = settings.train_for(iteration)
     reference = policy.resolve(settings.iteration(iteration).previous)
@@ -111,7 +116,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     devices.use_one(args)
     model = _trainable_model(reference, train, str(args.device))
     trainer = make(model, chat.tokenizer, rows, train, settings, scratch, log, held_out, args)
-    trainer.add_callback(throughput.callback(rows, log))
+    trainer.add_callback(ThroughputCallback(rows, log))
     trainer.train(resume_from_checkpoint=checkpoints.newest(folder, say=launcher.is_first()))
     weights = trainer.adapter_weights()
     told = history(trainer.args, trainer.state)
@@ -125,10 +130,11 @@ def _rows(
 ) -> tuple[list[TokenizedPair], list[TokenizedPair], list[Drop]]:
     """Token ids of the pairs to train on and of the held-out ones, and those of either that are too long."""
     trained, kept = split(list(read_by_key(pairs_file, Pair).values()), train.eval_share)
-    rows, drops = tokenize(trained, chat, train.max_tokens)
-    held_out, too_long = tokenize(kept, chat, train.max_tokens)
+    longest, supervised = train.dpo["max_length"], train.objective == "sft"
+    rows, drops = tokenize(trained, chat, longest, supervised)
+    held_out, too_long = tokenize(kept, chat, longest, supervised)
     if not rows and drops:
-        reason = f"all {len(drops):,} pairs are too long, the first with {drops[0].detail}; raise train.max_tokens"
+        reason = f"all {len(drops):,} pairs are too long, the first with {drops[0].detail}; raise train.dpo.max_length"
         raise InputError(reason, pairs_file)
     if not rows:
         raise InputError("no pair is left to train on; `lidr audit` says why they were dropped", pairs_file)
@@ -137,10 +143,9 @@ def _rows(
 
 def as_seen(chat: Chat, row: TokenizedPair) -> str:
     """A pair as the model sees it, from its token ids: what generation is given, then each answer with its end."""
-    sides = (("chosen", row["chosen_ids"]), ("rejected", row["rejected_ids"]))
     return "".join(
-        f"---- {name}\n{chat.tokenizer.decode([*row['prompt_ids'], *ids], skip_special_tokens=False)}\n"
-        for name, ids in sides
+        f"---- {name}\n{chat.tokenizer.decode([*prompt, *answer], skip_special_tokens=False)}\n"
+        for name, (prompt, answer) in zip(("chosen", "rejected"), sides([row]), strict=False)
     )
 
 
@@ -150,16 +155,24 @@ def _key(settings: config.Settings, train: config.Train, record: AdapterRecord, 
     return checkpoints.key(train, settings.seed, device, processes, fingerprints, rows)
 
 
-def tokenize(pairs: list[Pair], chat: Chat, max_tokens: int) -> tuple[list[TokenizedPair], list[Drop]]:
-    """Token ids of prompt, chosen and rejected, as generation sees and ends them; pairs too long are dropped."""
+def tokenize(
+    pairs: list[Pair], chat: Chat, max_length: int, supervised: bool = False
+) -> tuple[list[TokenizedPair], list[Drop]]:
+    """Token ids of prompt and answers, as generation sees and ends them; pairs too long are dropped.
+
+    Supervised training has the chosen answer alone.
+    """
     rows: list[TokenizedPair] = []
     drops: list[Drop] = []
     for pair in pairs:
         prompt = [{"role": m.role, "content": m.content} for m in pair.prompt]
-        chosen, rejected = (chat.answer_ids(prompt, side[-1].content) for side in (pair.chosen, pair.rejected))
-        row = TokenizedPair(prompt_ids=chat.prompt_ids(prompt), chosen_ids=chosen, rejected_ids=rejected)
-        longest = len(row["prompt_ids"]) + max(len(chosen), len(rejected))
-        if longest <= max_tokens:
+        row = TokenizedPair(
+            prompt_ids=chat.prompt_ids(prompt), chosen_ids=chat.answer_ids(prompt, pair.chosen[-1].content)
+        )
+        if not supervised:
+            row["rejected_ids"] = chat.answer_ids(prompt, pair.rejected[-1].content)
+        longest = max(len(prompt_ids) + len(answer) for prompt_ids, answer in sides([row]))
+        if longest <= max_length:
             rows.append(row)
         else:
             drops.append(
@@ -169,7 +182,7 @@ def tokenize(pairs: list[Pair], chat: Chat, max_tokens: int) -> tuple[list[Token
                     other_lang=pair.other_lang,
                     stage=STAGE,
                     reason=DropReason.TOO_LONG,
-                    detail=f"{longest} tokens, train.max_tokens is {max_tokens}",
+                    detail=f"{longest} tokens, train.dpo.max_length is {max_length}",
                 )
             )
     return rows, drops

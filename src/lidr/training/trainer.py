@@ -12,7 +12,6 @@ long answers weigh more; the paper's is a mean over each answer. The two agree a
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence, Sized
 from itertools import islice
@@ -33,15 +32,14 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config
-from lidr.errors import InputError
-from lidr.models import policy, targets
-from lidr.training import checkpoints
+from lidr.models import targets
+from lidr.training.arguments import arguments
 from lidr.training.callbacks import LogCallback, LogMetrics, SaveCallback
 from lidr.training.checkpoints import WritesCheckpoints
 from lidr.training.finite import FiniteCallback, StopsWhereNotFinite
 from lidr.training.packable import why_padded
 from lidr.training.packing import ScoredPositions, TokenizedPair, length, pack, pad_right
-from lidr.training.scoring import AnswerScorer, answers, fit_at_once
+from lidr.training.scoring import IGNORED, AnswerScorer, answers, fit_at_once
 
 # The columns that TRL adds to the pairs.
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
@@ -62,7 +60,7 @@ def make(
 
     `args` are of `arguments`, made before the model was loaded where it is to be in shards.
 
-    Raises InputError where `train.lora_modules` are not the model's. Under several processes each makes its own
+    Raises InputError where `train.lora.target_modules` are not the model's. Under several processes each makes its own
     trainer, and `scratch` is the same folder for all. The trainer's `rows` say how the batches are laid out.
     """
     causal = _causal_model(model)
@@ -73,8 +71,10 @@ def make(
     trainer = PreferenceTrainer(
         positions=ScoredPositions(causal.base_model),
         rows=f"padded: {padded}" if padded else "packed",
-        at_once=fit_at_once([*pairs, *held_out], train.pairs_per_device, model.config.get_text_config().vocab_size),
-        likelihood_weight=train.alpha if train.likelihood_mean == "sequence" else 0.0,
+        at_once=fit_at_once(
+            [*pairs, *held_out], args.per_device_train_batch_size, causal.config.get_text_config().vocab_size
+        ),
+        train=train,
         model=model,
         args=args,
         train_dataset=_dataset(pairs, args, scratch / "rows"),
@@ -87,72 +87,10 @@ def make(
     )
     trainer.remove_callback(PrinterCallback)
     # Untested under FSDP and DeepSpeed, whose checkpoints are in shards.
-    if train.save_steps and not trainer.is_sharded:
-        trainer.add_callback(SaveCallback(train.save_steps))
+    if train.dpo["save_steps"] and not trainer.is_sharded:
+        trainer.add_callback(SaveCallback(train.dpo["save_steps"]))
     keep_in_float32(trainer.model)
     return trainer
-
-
-def arguments(train: config.Train, settings: config.Settings, folder: Path, eval_steps: int | None = None) -> DPOConfig:
-    """The `train` block in TRL's words; every value that is not in the block is fixed here.
-
-    Make it before the model is loaded: under ZeRO-3, from_pretrained shards the model as these arguments say, as long
-    as they are alive. Checkpoints go to `folder`; without `eval_steps` nothing is evaluated.
-    """
-    device = policy.pick_device(settings.engine.device)
-    token_mean = train.likelihood_mean == "token"
-    return DPOConfig(
-        output_dir=str(folder),
-        loss_type=["sigmoid", "sft"] if token_mean else ["sigmoid"],
-        loss_weights=[1.0, train.alpha] if token_mean else [1.0],
-        beta=train.beta,
-        # The reference never changes within an iteration, so its log-probabilities are computed once.
-        precompute_ref_log_probs=True,
-        # Without gradients a batch needs a fraction of the memory of one that trains.
-        precompute_ref_batch_size=4 * train.pairs_per_device,
-        learning_rate=train.learning_rate,
-        lr_scheduler_type=train.schedule,
-        warmup_steps=train.warmup_share,
-        num_train_epochs=train.epochs,
-        per_device_train_batch_size=train.pairs_per_device,
-        gradient_accumulation_steps=_batches_per_step(train),
-        eval_strategy="steps" if eval_steps else "no",
-        eval_steps=eval_steps,
-        per_device_eval_batch_size=4 * train.pairs_per_device,
-        max_length=train.max_tokens,
-        # Mixtures of experts: their load-balancing loss is not part of the method, and off in transformers as well.
-        router_aux_loss_coef=0.0,
-        max_grad_norm=train.max_gradient_norm,
-        weight_decay=train.weight_decay,
-        gradient_checkpointing=train.gradient_checkpointing,
-        # All that is trained takes part in every loss.
-        ddp_find_unused_parameters=False,
-        bf16=train.dtype == "bfloat16",
-        use_cpu=device == "cpu",
-        dataloader_pin_memory=device == "cuda",
-        logging_steps=train.log_every_steps,
-        # A loss that is not finite must be seen (finite.py).
-        logging_nan_inf_filter=False,
-        # Our own callback says when to save.
-        save_strategy="no",
-        save_total_limit=checkpoints.KEPT,
-        report_to=[],
-        disable_tqdm=True,
-        seed=settings.seed,
-        data_seed=settings.seed,
-    )
-
-
-def _batches_per_step(train: config.Train) -> int:
-    """Micro-batches of one process in an optimizer step; `pairs_per_step` is what all processes do together."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    batches, rest = divmod(train.pairs_per_step, train.pairs_per_device * processes)
-    if rest:
-        raise InputError(
-            f"train.pairs_per_step is {train.pairs_per_step}: a multiple of train.pairs_per_device "
-            f"({train.pairs_per_device}) x {processes} processes is expected"
-        )
-    return batches
 
 
 def keep_in_float32(model: Any) -> None:
@@ -192,16 +130,22 @@ class Collator:
 
 
 class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
-    """DPOTrainer on rows of packing.py, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|."""
+    """DPOTrainer on rows of packing.py, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|.
+
+    For the objective `sft` this mean is the whole loss.
+    """
 
     def __init__(
-        self, *, rows: str, positions: ScoredPositions, at_once: bool, likelihood_weight: float, **arguments: Any
+        self, *, rows: str, positions: ScoredPositions, at_once: bool, train: config.Train, **arguments: Any
     ) -> None:
         # Before TRL's own set-up, which computes the reference's log-probabilities.
         self.rows = rows
         self.positions = positions
         self.at_once = at_once
-        self.likelihood_weight = likelihood_weight
+        self.is_supervised = train.objective == "sft"
+        self.token_mean = train.likelihood_mean == "token"
+        # TRL's own term has its weight in `loss_weights`.
+        self.likelihood_weight = 0.0 if self.token_mean else train.alpha
         # For the name of a cache that nobody reads again, TRL would hash all weights in float32.
         dpo_trainer.hash_module = lambda module: uuid4().hex  # type: ignore[attr-defined]
         super().__init__(**arguments)
@@ -226,9 +170,11 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> list[dict[str, Any]]:
         """The pairs with the reference's log-probabilities, as Python's own rows: training asks for them one by one."""
+        assert self.model is not None, "it goes only when training has ended"
+        # PEFT makes the layers of an adapter as they are in training, with dropout.
+        self.model.eval()
         if self.is_fsdp_enabled:
             # The model is not in its shards yet, nor on the device.
-            assert self.model is not None, "it goes only when training has ended"
             self.model.to(self.accelerator.device)
         lengths = [length(pair) for pair in dataset.to_list()]
         order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
@@ -247,19 +193,38 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
 
     def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool) -> Any:
         scorer = AnswerScorer(model, self.positions, self.at_once)
-        result = super()._compute_loss(scorer, inputs, return_outputs)
-        preference = result[0] if return_outputs else result
-        likelihood = likelihood_loss(scorer.log_probs, inputs["completion_mask"])
         metrics = self._metrics["train" if model.training else "eval"]
+        if self.is_supervised:
+            result = loss = self._supervised_loss(scorer, inputs, metrics)
+        else:
+            result = super()._compute_loss(scorer, inputs, return_outputs)
+            loss = self._with_likelihood(result[0] if return_outputs else result, scorer, inputs, metrics)
+        if not model.training:
+            # An evaluation's figures are means over batches, of which the last may be smaller: let each pair count.
+            pairs = len(inputs["completion_mask"]) // (1 if self.is_supervised else 2)
+            for values in metrics.values():
+                values += values[-1:] * (pairs - 1)
+        return (loss, result[1]) if return_outputs else loss
+
+    def _with_likelihood(
+        self, preference: torch.Tensor, scorer: AnswerScorer, inputs: dict[str, torch.Tensor], metrics: Any
+    ) -> torch.Tensor:
+        mask = inputs["completion_mask"][:, 1:].chunk(2)[0]
+        likelihood = likelihood_loss(scorer.log_probs.chunk(2)[0], mask)
         metrics["loss/likelihood"].append(self._mean_of_processes(likelihood))
         if self.likelihood_weight:
             metrics["loss/preference"].append(self._mean_of_processes(preference))
-        loss = preference + self.likelihood_weight * likelihood
-        if not model.training:
-            # An evaluation's figures are means over batches, of which the last may be smaller: let each pair count.
-            for values in metrics.values():
-                values += values[-1:] * (len(inputs["completion_mask"]) // 2 - 1)
-        return (loss, result[1]) if return_outputs else loss
+        return preference + self.likelihood_weight * likelihood
+
+    def _supervised_loss(self, scorer: AnswerScorer, inputs: dict[str, Any], metrics: Any) -> torch.Tensor:
+        """The likelihood term of chosen answers, which are all that the batch has."""
+        mask = inputs["completion_mask"]
+        labels = inputs["input_ids"].masked_fill(mask == 0, IGNORED)
+        outputs = scorer(rows=inputs["rows"], labels=labels, fused_lm_head=True, use_cache=False)
+        scored = mask[:, 1:].bool()
+        metrics["logps/chosen"].append(self._mean_of_processes(outputs.log_probs.sum(1).mean()))
+        metrics["entropy"].append(self._mean_of_processes(outputs.entropy[scored].mean()))
+        return -outputs.log_probs[scored].mean() if self.token_mean else likelihood_loss(outputs.log_probs, scored)
 
     def _mean_of_processes(self, value: torch.Tensor) -> float:
         return float(self.accelerator.gather(value.detach()).mean())
@@ -271,11 +236,9 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
         return dict(self.accelerator.get_state_dict(self.model_wrapped))
 
 
-def likelihood_loss(log_probs: torch.Tensor, completion_mask: torch.Tensor) -> torch.Tensor:
-    """Mean over the chosen answers of -log pi(y_w|x) / |y_w|; shapes (2n, tokens) with the n chosen rows first."""
-    mask = completion_mask[:, 1:].chunk(2)[0]
-    chosen = log_probs.chunk(2)[0]
-    return -((chosen * mask).sum(1) / mask.sum(1)).mean()
+def likelihood_loss(log_probs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean over the chosen answers of -log pi(y_w|x) / |y_w|; a row an answer, its tokens by the mask."""
+    return -((log_probs * mask).sum(1) / mask.sum(1)).mean()
 
 
 class SortedWithinSteps(Sampler[int]):
@@ -307,10 +270,5 @@ def _causal_model(model: Any) -> Any:
 
 
 def _new_adapter(model: Any, train: config.Train) -> LoraConfig:
-    return LoraConfig(
-        r=train.lora_rank,
-        lora_alpha=train.lora_alpha,
-        lora_dropout=train.lora_dropout,
-        task_type="CAUSAL_LM",
-        **targets.target_modules(model, train.lora_modules),
-    )
+    layers = targets.target_modules(model, train.lora["target_modules"])
+    return LoraConfig(**(train.lora | layers | {"task_type": "CAUSAL_LM"}))

@@ -18,10 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from lidr import config, paths
+from lidr.audit import drift
+from lidr.audit.drift import Figures
+from lidr.audit.page import interval
 from lidr.errors import InputError, LidrError
 from lidr.git import git
 from lidr.models import policy
 from lidr.models.policy import file_hash
+from lidr.pages import render
 from lidr.records.jsonl import atomic_folder, read_json, write_text
 from lidr.records.languages import english_name
 from lidr.tracking.hashes import dvc_hash
@@ -50,7 +54,7 @@ def write(settings: config.Settings, folder: Path, licence: str | None) -> Writt
     """
     licence = licence or _licence(settings)
     _expect_own(folder)
-    audits = {iteration: _audit(iteration) for iteration in settings.iterations}
+    audits = {iteration: drift.read(paths.audit(iteration) / paths.METRICS) for iteration in settings.iterations}
     with atomic_folder(folder) as new:
         for iteration in audits:
             (new / iteration).mkdir()
@@ -61,8 +65,30 @@ def write(settings: config.Settings, folder: Path, licence: str | None) -> Writt
     return Written(tuple(audits), sum(c["pairs"] for c in counts), sum(c["drops"] for c in counts))
 
 
-def card(settings: config.Settings, audits: dict[str, dict[str, Any]], licence: str, folder: Path) -> str:
-    """The card's text: its metadata as YAML, then what the data is, in figures of the audit and hashes."""
+def card(settings: config.Settings, audits: dict[str, Figures], licence: str, folder: Path) -> str:
+    """The text of the card (templates/dataset_card.md): metadata, and what the data is, in figures and hashes."""
+    base = read_json(paths.model(paths.BASE) / paths.RECORD, policy.BaseRecord)
+    translator = settings.translate.model
+    return render(
+        "dataset_card.md",
+        filters={"count": lambda value: f"{value:,}", "interval": interval, "of": _of},
+        settings=settings,
+        metadata=_metadata(settings, audits, licence, folder),
+        audits=audits,
+        judged=any("judged" in audit for audit in audits.values()),
+        licence=licence,
+        base=base,
+        translator=getattr(translator, "model", translator),
+        dominant=english_name(settings.dominant),
+        others=", ".join(english_name(lang) for lang in settings.languages),
+        files=[_file(folder, f"{iteration}/{name}") for iteration in audits for name in (paths.PAIRS, paths.DROPS)],
+        commit=_commit(),
+        parameters=json.dumps(_parameters(settings), ensure_ascii=False),
+    )
+
+
+def _metadata(settings: config.Settings, audits: dict[str, Figures], licence: str, folder: Path) -> str:
+    """What the Hub reads of the card, as YAML."""
     from huggingface_hub import DatasetCardData
 
     total = sum(audit["counts"]["pairs"] for audit in audits.values())
@@ -79,16 +105,38 @@ def card(settings: config.Settings, audits: dict[str, dict[str, Any]], licence: 
         tags=["preference", "dpo", "trl", "lidr"],
         configs=_configs(audits, folder),
     )
-    parts = [
-        f"---\n{data.to_yaml()}\n---",
-        f"# LIDR preference pairs ({settings.profile})",
-        _about(settings, licence),
-        "## Figures\n\n" + _figures(audits),
-        "## Fields\n\n" + _FIELDS,
-        "## Hashes\n\n" + _hashes(audits, folder),
-        "## Made again\n\n" + _again(settings),
-    ]
-    return "\n\n".join(parts) + "\n"
+    return data.to_yaml()
+
+
+def _configs(audits: dict[str, Figures], folder: Path) -> list[dict[str, Any]]:
+    """One for the pairs of each iteration and one for its drops, where there are any: empty files do not load."""
+    listed = []
+    for iteration in audits:
+        for name, file in ((iteration, paths.PAIRS), (f"{iteration}-drops", paths.DROPS)):
+            if (folder / iteration / file).stat().st_size:
+                listed.append({"config_name": name, "data_files": f"{iteration}/{file}"})
+    return listed
+
+
+def _of(signal: Figures | None, lang: str) -> Figures:
+    """The figures of one language, or of all, by gold answers or by a judge."""
+    if signal is None:
+        return {}
+    found: Figures = signal["all"] if lang == "all" else signal["by_language"][lang]
+    return found
+
+
+def _file(folder: Path, name: str) -> dict[str, Any]:
+    with (folder / name).open("rb") as rows:
+        count = sum(1 for _ in rows)
+    return {"name": name, "rows": count, "md5": dvc_hash(folder / name), "sha256": file_hash(folder / name)}
+
+
+def _commit() -> str:
+    try:
+        return git("rev-parse", "HEAD")
+    except LidrError:
+        return "(outside of git)"
 
 
 def _expect_own(folder: Path) -> None:
@@ -105,97 +153,6 @@ def _licence(settings: config.Settings) -> str:
     raise InputError(
         f"say the licence (--licence, by its identifier on the Hub): the prompts are from {settings.prompts.source!r} "
         f"and the answers by {settings.base.model!r}, and the licences of both bind"
-    )
-
-
-def _audit(iteration: str) -> dict[str, Any]:
-    path = paths.audit(iteration) / paths.METRICS
-    figures = read_json(path)
-    if not isinstance(figures, dict) or not {"counts", "reward"} <= figures.keys():
-        raise InputError("not the metrics of an audit; run `lidr audit` of that iteration again", path)
-    return figures
-
-
-def _configs(audits: dict[str, dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
-    """One for the pairs of each iteration and one for its drops, where there are any: empty files do not load."""
-    listed = []
-    for iteration in audits:
-        for name, file in ((iteration, paths.PAIRS), (f"{iteration}-drops", paths.DROPS)):
-            if (folder / iteration / file).stat().st_size:
-                listed.append({"config_name": name, "data_files": f"{iteration}/{file}"})
-    return listed
-
-
-def _about(settings: config.Settings, licence: str) -> str:
-    others = ", ".join(english_name(lang) for lang in settings.languages)
-    base = read_json(paths.model(paths.BASE) / paths.RECORD, policy.BaseRecord)
-    assert isinstance(base, policy.BaseRecord)
-    revision = f" at revision {base.revision}" if base.revision else ""
-    by = settings.translate.model
-    translations, written = "its own translations", "Answers and translations"
-    nobody = "No human label and no other model"
-    if by is not None:
-        translations = f"`{by if isinstance(by, str) else by.model}`'s translations"
-        nobody, written = "No human label", "Answers"
-    return (
-        f"Preference pairs by Language Imbalance Driven Rewarding (arXiv 2410.08964): a model's own answers in "
-        f"{english_name(settings.dominant)}, its dominant language, and in {others}, and {translations} of them. "
-        f"{nobody} took part: *chosen* is the dominant answer, or its translation.\n\n"
-        f"- Prompts: `{settings.prompts.source}`; `prompt_id` is a prompt's id there.\n"
-        f"- {written} of m1's pairs: `{base.source}`{revision}, fingerprint (SHA-256) "
-        f"`{base.fingerprint}`; of a later iteration's, the model trained on the pairs before.\n"
-        f"- Licence: {licence}.\n"
-        "- What is in it is what a model wrote, mistakes included: how often the chosen answer is the right one is in "
-        "the figures. Pairs that could not be made are in the `-drops` configurations, each with its reason."
-    )
-
-
-def _figures(audits: dict[str, dict[str, Any]]) -> str:
-    lines = ["| iteration | pairs in | pairs | drops | reward accuracy |", "| --- | --- | --: | --: | --: |"]
-    for iteration, audit in audits.items():
-        rows = {"all": (audit["counts"], audit["reward"]["all"])}
-        rows |= {
-            lang: (counts, audit["reward"]["by_language"][lang])
-            for lang, counts in audit["counts"]["by_language"].items()
-        }
-        for lang, (counts, reward) in rows.items():
-            right = (
-                f"{reward['accuracy']:.3f} [{reward['low']:.3f}, {reward['high']:.3f}]" if "accuracy" in reward else "–"
-            )
-            lines.append(f"| {iteration} | {lang} | {counts['pairs']:,} | {counts['drops']:,} | {right} |")
-    return "\n".join(lines) + (
-        "\n\nReward accuracy: of the pairs on prompts with a gold answer in which just one side is right, the share in "
-        "which that is the chosen one, with its interval (Wilson)."
-    )
-
-
-_FIELDS = (
-    "TRL's conversational preference format and where the row comes from: `prompt`, `chosen`, `rejected` (lists of "
-    "messages), `id`, `prompt_id`, `lang` (the pair's language), `other_lang` (the language compared with), `rule` "
-    "(`translated_dominant`, `own_dominant` or `untranslated`), `chosen_from` and `rejected_from` (the answer or the "
-    "translation that the text is, by its name)."
-)
-
-
-def _hashes(audits: dict[str, dict[str, Any]], folder: Path) -> str:
-    lines = ["| file | rows | MD5 (DVC's) | SHA-256 |", "| --- | --: | --- | --- |"]
-    for iteration in audits:
-        for name in (paths.PAIRS, paths.DROPS):
-            file = folder / iteration / name
-            with file.open("rb") as rows:
-                count = sum(1 for _ in rows)
-            lines.append(f"| {iteration}/{name} | {count:,} | `{dvc_hash(file)}` | `{file_hash(file)}` |")
-    return "\n".join(lines)
-
-
-def _again(settings: config.Settings) -> str:
-    try:
-        commit = git("rev-parse", "HEAD")
-    except LidrError:
-        commit = "(outside of git)"
-    return (
-        f"Commit `{commit}` of the project, profile `{settings.profile}`: `dvc repro`, then `lidr audit verify` proves "
-        "the hashes. Parameters of the pairs: `" + json.dumps(_parameters(settings), ensure_ascii=False) + "`."
     )
 
 

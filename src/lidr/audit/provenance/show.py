@@ -202,8 +202,8 @@ def _training(settings: config.Settings, row: Pair | Drop, iteration: str) -> It
     elif record.pairs != policy.file_hash(paths.pairs(iteration) / paths.PAIRS):
         yield f"training: {iteration} was trained on other pairs (sha256 {record.pairs}); run `lidr audit verify`"
     else:
-        train = settings.train_for(iteration)
-        epochs = "1 epoch" if train.epochs == 1 else f"{train.epochs:g} epochs"
+        passes = settings.train_for(iteration).dpo["num_train_epochs"]
+        epochs = "1 epoch" if passes == 1 else f"{passes:g} epochs"
         yield f"training: one of {record.rows:,} pairs of {iteration}, {epochs} · {record_file}"
 
 

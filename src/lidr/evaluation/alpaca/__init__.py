@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from lidr import paths
-from lidr.config.evaluation import Generative, Judge, LabJudge, LocalJudge, OpenAIJudge
-from lidr.config.section import LAB, Problem
+from lidr.config.evaluation import Generative, Judge, judge_problems
+from lidr.config.section import Problem
 from lidr.evaluation import statistics
 from lidr.evaluation.registry import Benchmark, Counts, is_truncated
 from lidr.records import TIE, Prompt, Verdict
@@ -26,17 +26,8 @@ class Alpaca(Generative, frozen=True, kw_only=True):
     judge: Judge
 
     def problems(self, settings: Settings) -> list[Problem]:
-        judge, where = self.judge, ("judge",)
-        problems: list[Problem] = []
-        if isinstance(judge, LabJudge) and self.source != LAB:
-            reason = "the lab's checker judges its own instructions only (alpaca.source: lab)"
-            problems.append(((*where, "name"), reason))
-        if isinstance(judge, LocalJudge) and settings.engine.name == "openai":
-            reason = "a judge in a folder needs an engine on this machine, not 'openai'"
-            problems.append(((*where, "name"), reason))
-        if isinstance(judge, OpenAIJudge):
-            problems += [((*where, *place), reason) for place, reason in judge.problems(settings)]
-        return problems
+        problems = judge_problems(self.judge, ("alpaca.source", self.source), settings)
+        return [(("judge", *where), reason) for where, reason in problems]
 
 
 class AlpacaBenchmark(Benchmark):

@@ -176,7 +176,7 @@ def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str
             "truncated": sum(v.finish_reason is FinishReason.LENGTH for v in verdicts) / n,
             "unjudged": outcomes.count(None) / n,
             **_faults(settings, verdicts),
-            **_expense(settings.block(Alpaca).judge, verdicts),
+            **expense(settings.block(Alpaca).judge, verdicts),
             "n": n,
         }
     )
@@ -239,7 +239,7 @@ def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str,
     }
 
 
-def _expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
+def expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Tokens of all verdicts, those taken from the journal among them, and what they cost at the prices given."""
     if not isinstance(judge, config.OpenAIJudge):
         return {}

@@ -13,9 +13,9 @@ from lidr.evaluation.judges.base import Contest, Judge, Opinion, judge_all
 __all__ = ["Contest", "Judge", "Opinion", "judge_all", "open_judge"]
 
 
-def open_judge(judge: config.Judge, engine: config.Engine) -> Judge:
-    """The judge of such a block of params.yaml. A model is loaded when it is first asked."""
-    both = judge.in_both_orders
+def open_judge(judge: config.Judge, engine: config.Engine, both_orders: bool | None = None) -> Judge:
+    """The judge of such a block; `both_orders` overrules it. A model is loaded when it is first asked."""
+    both = judge.in_both_orders if both_orders is None else both_orders
     if isinstance(judge, config.OpenAIJudge):
         from lidr.evaluation.judges.openai import openai_judge
 

@@ -13,20 +13,24 @@ from lidr.records import TIE
 
 
 class LabJudge:
-    """See `lidr.evaluation.judges.base.Judge`. The order of two answers is nothing to a checker."""
+    """See `lidr.evaluation.judges.base.Judge`. The order of two answers is nothing to a checker.
 
-    def __init__(self, both_orders: bool) -> None:
-        self.both_orders = both_orders
+    With `half_marks` a right answer in another language is better than a wrong one.
+    """
+
+    def __init__(self, both_orders: bool, half_marks: bool = True) -> None:
+        self.both_orders, self.half_marks = both_orders, half_marks
 
     def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
         """Check both answers of each contest."""
-        preferences = [_preference(contest) for contest in contests]
+        preferences = [self._preference(contest) for contest in contests]
         return [Opinion(p, orders=(p, p) if self.both_orders else ()) for p in preferences]
 
+    def _preference(self, contest: Contest) -> float:
+        from lidr.lab.source import quality
 
-def _preference(contest: Contest) -> float:
-    from lidr.lab.source import quality
-
-    item = contest.instruction
-    ours, theirs = (quality(text, str(item.answer), item.lang) for text in (contest.completion, contest.baseline))
-    return TIE + (ours > theirs) * 0.5 - (ours < theirs) * 0.5
+        item = contest.instruction
+        ours, theirs = (quality(text, str(item.answer), item.lang) for text in (contest.completion, contest.baseline))
+        if not self.half_marks:
+            ours, theirs = ours == 1.0, theirs == 1.0
+        return TIE + (ours > theirs) * 0.5 - (ours < theirs) * 0.5

@@ -1,0 +1,173 @@
+"""The audit's figures beside the reward's: group-bys over the facts table, a function for each block of metrics.json.
+
+    >>> counts(groups(frame, settings), settings)["by_direction"]["es:en"]
+    {'prompts': 300, 'pairs': 262, 'drops': 38, 'identical': 30, 'truncated': 8}
+    >>> fidelity(groups(frame, settings), settings)["en-es"]
+    {'translations': 298, 'with_numbers': 240, 'numbers_kept': 236, 'numbers_share': 0.983333, ...}
+
+For every direction, prompts = pairs + drops, and drops = the sum of their reasons: `examples` has checked it prompt by
+prompt.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from lidr import config
+from lidr.audit.examples import pair_directions, translation_directions
+from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES, Groups, total
+from lidr.evaluation.statistics import mean_interval, wilson
+from lidr.records import FinishReason
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Figures = dict[str, Any]
+
+
+def share(successes: int, n: int, confidence: float, name: str) -> dict[str, float]:
+    """A share with its Wilson interval, under names for a table; nothing where there is nothing to divide by."""
+    if not n:
+        return {}
+    interval = wilson(successes, n, confidence)
+    prefix = "" if name == "accuracy" else f"{name}_"
+    return {name: interval.estimate, f"{prefix}low": interval.low, f"{prefix}high": interval.high}
+
+
+# --- counts ----------------------------------------------------------------------------------------------------------
+
+
+def counts(rows: Groups, settings: config.Settings) -> Figures:
+    """Prompts, pairs and drops, by reason, rule, language and direction, and those of answers and translations."""
+    directions, translated = pair_directions(settings), translation_directions(settings)
+    whole = _pairs_and_drops(rows.all)
+    return {
+        "prompts": len(rows.all) // len(directions),
+        "prompts_with_gold": int(rows.all.loc[rows.all["gold"].notna(), "prompt_id"].nunique()),
+        "directions": len(directions),
+        "pairs": whole.pop("pairs"),
+        "drops": whole.pop("drops"),
+        "by_reason": {reason: count for reason, count in whole.items() if reason != "prompts"},
+        "by_rule": by_name(rows.all["rule"]),
+        "by_language": {lang: _pairs_and_drops(part) for lang, part in rows.by_language.items()},
+        "by_direction": {f"{a}:{b}": _pairs_and_drops(rows.by_direction[a, b]) for a, b in directions},
+        "answers": {lang: _answers(part) for lang, part in rows.by_language.items()},
+        "translations": {f"{a}-{b}": _translations(rows.translated(a, b)) for a, b in translated},
+    }
+
+
+def by_name(column: Series) -> dict[str, int]:
+    """How often each value stands in a column, in alphabetical order."""
+    return {str(value): int(n) for value, n in column.value_counts().sort_index().items()}
+
+
+def _pairs_and_drops(rows: DataFrame) -> dict[str, int]:
+    """Prompts x directions, pairs, drops, and the drops by reason."""
+    outcomes = by_name(rows["outcome"])
+    found = {"prompts": len(rows), "pairs": outcomes.get(PAIR, 0), "drops": outcomes.get(DROP, 0)}
+    return found | by_name(rows["reason"])
+
+
+def _answers(rows: DataFrame) -> dict[str, int]:
+    answers = rows.drop_duplicates("prompt_id")  # the dominant answer stands in a row for each other language
+    ended = by_name(answers["answer_finish_reason"])
+    found = {"prompts": len(answers), "answers": sum(ended.values())}
+    found |= {reason.value: ended.get(reason.value, 0) for reason in FinishReason}
+    return found | {"empty": total(answers["answer_empty"]), "missing": len(answers) - sum(ended.values())}
+
+
+def _translations(rows: DataFrame) -> dict[str, int]:
+    parsed = rows["translation_parsed"]
+    return {
+        "prompts": len(rows),
+        "translations": int(parsed.notna().sum()),
+        "parsed": total(parsed),
+        "unparsed": total(~parsed),
+        "cut_off": total(rows["translation_finish_reason"] == FinishReason.LENGTH.value),
+        "empty": total(rows["translation_empty"]),
+        "tolerated": total(rows["translation_tolerated"]),
+        "not_asked": int(parsed.isna().sum()),
+    }
+
+
+# --- the texts of pairs ----------------------------------------------------------------------------------------------
+
+
+def languages(pairs: Groups) -> Figures:
+    """By language and side: texts judged, off target, and found in which language, as identification sees them.
+
+    A text with too few letters is not judged (`unknown`) and never counts as off target. Sentences are judged one by
+    one as well (`records.code_switching`), which sees a sentence of English in a Spanish text.
+    """
+    return {lang: {side: _identified(rows, side) for side in SIDES} for lang, rows in pairs.by_language.items()}
+
+
+def _identified(rows: DataFrame, side: str) -> Figures:
+    found, wrong = by_name(rows[f"{side}_lang"]), total(rows[f"{side}_off_target"])
+    judged = sum(found.values())
+    sentences, other = (total(rows[f"{side}_{name}"]) for name in ("sentences", "other_sentences"))
+    figures: Figures = {"judged": judged, "unknown": len(rows) - judged, "off_target": wrong}
+    figures |= {"off_target_share": wrong / judged} if judged else {}
+    figures |= {"sentences": sentences, "other_sentences": other}
+    figures |= {"other_sentences_share": other / sentences} if sentences else {}
+    return figures | {"found": found}
+
+
+def quality(pairs: Groups) -> Figures:
+    """How many pairs of each language show what (`text_quality`); the markers by name."""
+    markers = Counter(marker for side in SIDES for found in pairs.all[f"{side}_markers"].dropna() for marker in found)
+    by_language = {
+        lang: {"pairs": len(rows), "near_identical": total(rows["near_identical"])}
+        | {side: {flag: total(flagged(rows, side, flag)) for flag in FLAGS} for side in SIDES}
+        for lang, rows in pairs.by_language.items()
+    }
+    return {"by_language": by_language, "markers": dict(sorted(markers.items()))}
+
+
+def flagged(rows: DataFrame, side: str, flag: str) -> Series:
+    column = rows[f"{side}_{flag}"]
+    return column.list.len() > 0 if flag == "markers" else column
+
+
+# --- translations ----------------------------------------------------------------------------------------------------
+
+_MEASURES = {
+    "numbers": ("with_numbers", "numbers_kept"),
+    "answer": ("with_answer", "answer_kept"),
+    "exact": ("world", "exact"),
+}
+
+
+def fidelity(rows: Groups, settings: config.Settings) -> Figures:
+    """By direction: translations, those with numbers, those that keep them or the answer, those that are exact."""
+    confidence = settings.audit.confidence
+    return {f"{a}-{b}": _kept(rows.translated(a, b), confidence) for a, b in translation_directions(settings)}
+
+
+def _kept(rows: DataFrame, confidence: float) -> Figures:
+    found: Figures = {"translations": total(rows["translation_compared"])}
+    shares: dict[str, float] = {}
+    for name, (measured, kept) in _MEASURES.items():
+        column = rows[f"translation_{kept}"]
+        found |= {measured: int(column.notna().sum()), kept: total(column)}
+        shares |= share(found[kept], found[measured], confidence, f"{name}_share")
+    return found | shares
+
+
+def round_trip(rows: Groups, settings: config.Settings) -> Figures:
+    """By direction: answers that were sent, that came back unparsed or the same, and the mean chrF of the others."""
+    return {f"{a}-{b}": _came_back(rows.translated(a, b), settings) for a, b in translation_directions(settings)}
+
+
+def _came_back(rows: DataFrame, settings: config.Settings) -> Figures:
+    parsed, scores = rows["round_trip_parsed"], rows["round_trip_chrf"].dropna().to_list()
+    found: Figures = {
+        "n": int(parsed.notna().sum()),
+        "unparsed": total(~parsed),
+        "same": total(rows["round_trip_same"]),
+    }
+    if not scores:
+        return found
+    mean = mean_interval(scores, settings.audit.confidence, settings.seed)
+    return found | {"chrf": mean.estimate, "low": mean.low, "high": mean.high}

@@ -1,0 +1,103 @@
+"""A judge's word on a sample of the pairs: is chosen better than rejected, also where no gold answer can tell?
+
+    params.yaml:
+    audit: {judge: {name: openai, model: ..., endpoint: ...}, judged_pairs: 100}
+
+    data/m1/audit/verdicts.jsonl, a line for each pair that was judged; empty without a judge:
+    {"id":"lab-0:es:en","lang":"es","prompt":"¿Qué número ...","completion":"Son 59.","baseline":"Son 58.",
+     "preference":2.0,"finish_reason":"stop",...,"orders":[2.0,2.0],...}
+
+`completion` is the chosen text and `baseline` the rejected one: the records are those of `lidr alpaca`, and so are the
+judges, their cached replies, budgets and prices. Of each direction `judged_pairs` pairs are drawn by the hash of their
+id, without translation requests, and each is asked about in both orders; a pair counts as decided where both orders
+name the same side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lidr import config
+from lidr.audit import reward
+from lidr.audit.examples import Example
+from lidr.audit.facts import UNJUDGED, Groups
+from lidr.audit.sample import ranks
+from lidr.evaluation.alpaca.stage import expense, outcome
+from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
+from lidr.evaluation.judges.base import is_flipped
+from lidr.evaluation.judges.lab import LabJudge
+from lidr.records import PromptKind, Verdict
+
+Row = dict[str, Any]
+
+_OUTCOMES = {1: "chosen", 0: "tie", -1: "rejected", None: UNJUDGED}
+
+
+def draw(pairs: Groups, settings: config.Settings) -> list[Row]:
+    """The rows of the facts table that the judge is asked about; none without a judge."""
+    drawn: list[Row] = []
+    for rows in pairs.by_direction.values() if settings.audit.judge else ():
+        tasks = rows[rows["kind"] == PromptKind.TASK.value]
+        first = tasks.assign(rank=ranks(tasks)).sort_values("rank").head(settings.audit.judged_pairs)
+        drawn += first[["id", "prompt_id", "chosen_off_target", "rejected_off_target"]].to_dict("records")
+    return drawn
+
+
+def open_for_pairs(settings: config.Settings) -> Judge:
+    """The judge of `audit`, which is asked in both orders."""
+    judge = settings.audit.judge
+    assert judge is not None, "pairs are drawn where a judge is named"
+    if isinstance(judge, config.LabJudge):
+        # As by gold answers, a right answer in another language is no better than a wrong one.
+        return LabJudge(both_orders=True, half_marks=False)
+    return open_judge(judge, settings.engine, both_orders=True)
+
+
+def ask(judge: Judge, drawn: Sequence[Row], examples: Mapping[str, Example]) -> list[Verdict]:
+    """What the judge says of each of these pairs, with the texts that it saw."""
+    pairs = {pair.id: pair for example in examples.values() for pair in example.pairs}
+    found = [(row, pairs[row["id"]], examples[row["prompt_id"]]) for row in drawn]
+    contests = [
+        Contest(example.prompts[pair.lang], pair.chosen[0].content, pair.rejected[0].content)
+        for _, pair, example in found
+    ]
+    return [
+        Verdict(
+            id=pair.id,
+            lang=pair.lang,
+            prompt=contest.instruction.text,
+            completion=contest.completion,
+            baseline=contest.baseline,
+            preference=opinion.preference,
+            finish_reason=example.rows[pair.chosen_from].finish_reason,
+            off_target=bool(row["chosen_off_target"]),
+            baseline_off_target=bool(row["rejected_off_target"]),
+            swapped=opinion.swapped,
+            orders=opinion.orders,
+            judge_faults=opinion.faults,
+            judge_prompt_tokens=opinion.prompt_tokens,
+            judge_completion_tokens=opinion.completion_tokens,
+        )
+        for (row, pair, example), contest, opinion in zip(found, contests, judge_all(judge, contests), strict=True)
+    ]
+
+
+def columns(verdicts: Iterable[Verdict]) -> dict[str, Row]:
+    """The verdicts as columns of the facts table, by the pairs' ids."""
+    return {
+        row.id: {"judged_preference": row.preference, "judged_outcome": _OUTCOMES[outcome(row)]} for row in verdicts
+    }
+
+
+def figures(pairs: Groups, verdicts: Sequence[Verdict], settings: config.Settings) -> dict[str, Any]:
+    """The reward's figures by the judge, and what asking was like: orders that disagree, no verdicts, tokens, cost."""
+    if settings.audit.judge is None:
+        return {}
+    orders = [row.orders for row in verdicts if row.orders and None not in row.orders]
+    judge = {
+        "flips": sum(map(is_flipped, orders)) / max(1, len(orders)),
+        "unjudged": sum(row.preference is None for row in verdicts) / max(1, len(verdicts)),
+        **expense(settings.audit.judge, verdicts),
+    }
+    return {"judged": reward.figures(pairs, reward.JUDGE, settings.audit.confidence) | {"judge": judge}}

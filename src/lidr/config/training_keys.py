@@ -1,0 +1,174 @@
+"""What is wrong with `train.dpo` and `train.lora`: keys and values that TRL, PEFT or lidr cannot use.
+
+    params.yaml:42: train.dpo.bata: DPOConfig has no such key
+    params.yaml:43: train.dpo.seed: `seed` at the top of the file is the one for everything
+
+Keys that lidr reads itself are checked by its own schema. For any other the library's class is imported, and checks
+its name and value: this takes seconds, which only a file with such a key costs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from lidr.config.explanations import explain
+from lidr.config.section import Problem
+from lidr.config.training import Dpo, Lora, Train
+from lidr.errors import one_line
+
+# Keys that lidr sets itself, by the reason.
+_DPO_LEFT_OUT = {
+    "it follows from `train.pairs_per_step`, so that a step is the same on any number of devices": (
+        "gradient_accumulation_steps",
+    ),
+    "`seed` at the top of the file is the one for everything": ("seed", "data_seed"),
+    "`train.dtype` is the precision": ("bf16", "fp16", "bf16_full_eval", "fp16_full_eval", "tf32"),
+    "`engine.device` says where training runs": ("use_cpu", "local_rank", "dataloader_pin_memory"),
+    "`train.accelerate` names a file of accelerate's settings": (
+        *("fsdp", "fsdp_config", "deepspeed", "accelerator_config", "parallelism_config"),
+        *("ddp_find_unused_parameters", "auto_find_batch_size"),
+    ),
+    "`base` says how the model is loaded": ("model_init_kwargs", "trust_remote_code"),
+    "`num_train_epochs` says how long training takes": ("max_steps",),
+    "lidr says where files lie and when they are written": (
+        *("output_dir", "save_strategy", "save_total_limit", "save_only_model", "save_on_each_node"),
+        *("resume_from_checkpoint", "ignore_data_skip", "load_best_model_at_end"),
+    ),
+    "lidr logs to MLflow itself": (
+        *("report_to", "run_name", "project", "logging_strategy", "logging_nan_inf_filter", "disable_tqdm"),
+    ),
+    "lidr evaluates what `train.eval_share` holds out": ("eval_strategy", "do_train", "do_eval", "do_predict"),
+    "lidr lays out and orders the rows of a batch itself": (
+        *("padding_free", "pad_to_multiple_of", "pad_token", "truncation_mode", "dataset_num_proc"),
+        *("train_sampling_strategy", "length_column_name", "remove_unused_columns", "label_names"),
+        *("dataloader_drop_last", "include_for_metrics", "batch_eval_metrics", "torch_compile"),
+    ),
+    "the reference is the model before, whose values are computed once": (
+        *("precompute_ref_log_probs", "sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"),
+    ),
+    "nothing is uploaded": (
+        *("push_to_hub", "hub_model_id", "hub_strategy", "hub_token", "hub_private_repo", "hub_always_push"),
+        "hub_revision",
+    ),
+    "it weighs by values of the whole vocabulary, which lidr does not keep": ("use_weighting",),
+    "the experts' load-balancing loss is no part of the method": ("router_aux_loss_coef",),
+}
+_LORA_LEFT_OUT = {
+    "lidr sets it": ("task_type", "peft_type", "peft_version", "inference_mode", "auto_mapping"),
+    "`base` says which model it is": ("base_model_name_or_path", "revision"),
+    "it follows from the model and `target_modules`": ("exclude_modules", "fan_in_fan_out"),
+    "an adapter is LoRA weights of linear layers and nothing else": (
+        *("modules_to_save", "trainable_token_indices", "bias", "target_parameters", "layer_replication"),
+    ),
+}
+LOSSES_LEFT_OUT = {
+    **dict.fromkeys(
+        ("aot", "aot_unpaired"),
+        "it sorts the pairs of a micro-batch, so that the result would depend on the number of devices",
+    ),
+    "sft": "it is the likelihood term, whose weight is `train.alpha` (`likelihood_mean: token` for TRL's mean)",
+}
+# For these alone TRL has another divergence than the reverse KL.
+_ANY_DIVERGENCE = {"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop"}
+# These begin at the base's own weights; others change the base, of which M_t is the sum with its adapter.
+_INITIALISATIONS = (True, False, "gaussian", "orthogonal")
+
+
+def problems(train: Train) -> list[Problem]:
+    """Where in the block something is wrong, and what."""
+    found = [(("dpo", *where), reason) for where, reason in _dpo_problems(train)]
+    return found + [(("lora", *where), reason) for where, reason in _lora_problems(train)]
+
+
+def _dpo_problems(train: Train) -> list[Problem]:
+    given = train.dpo
+    found = _refused(given, _DPO_LEFT_OUT) or _losses_left_out(given) or _of_schema(given, Dpo) or _loss_problems(train)
+    if found or not _rare(given, Dpo):
+        return found
+
+    from trl.trainer.dpo_config import DPOConfig
+
+    # By default TRL wants bfloat16, which not every device has.
+    return _of_library(given, Dpo, DPOConfig, bf16=False)
+
+
+def _lora_problems(train: Train) -> list[Problem]:
+    lora = train.lora
+    found = _refused(lora, _LORA_LEFT_OUT) or _of_schema(lora, Lora)
+    if not found and not lora["target_modules"]:
+        found = [(("target_modules",), "one module or more are expected")]
+    if not found and lora["lora_dropout"] and train.dpo["disable_dropout"]:
+        found = [(("lora_dropout",), "train.dpo.disable_dropout: false is expected; TRL would turn this one off too")]
+    if lora.get("init_lora_weights", True) not in _INITIALISATIONS:
+        reason = f"{_INITIALISATIONS[2]}, {_INITIALISATIONS[3]}, true or false is expected; others change the base"
+        found.append((("init_lora_weights",), reason))
+    if found or not _rare(lora, Lora):
+        return found
+
+    from peft import LoraConfig
+
+    return _of_library(lora, Lora, LoraConfig)
+
+
+def _refused(given: dict[str, Any], left_out: dict[str, tuple[str, ...]]) -> list[Problem]:
+    return [((key,), reason) for key in given for reason, keys in left_out.items() if key in keys]
+
+
+def _of_schema(given: dict[str, Any], kind: type[Struct]) -> list[Problem]:
+    try:
+        msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        return [explain(error, given, kind)]
+    return []
+
+
+def _rare(given: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+    """The keys that lidr does not read itself."""
+    return {key: value for key, value in given.items() if key not in kind.__struct_fields__}
+
+
+def _losses_left_out(given: dict[str, Any]) -> list[Problem]:
+    types = given["loss_type"] if isinstance(given["loss_type"], list | tuple) else [given["loss_type"]]
+    return [(("loss_type",), f"{kind}: {LOSSES_LEFT_OUT[kind]}") for kind in types if kind in list(LOSSES_LEFT_OUT)]
+
+
+def _loss_problems(train: Train) -> list[Problem]:
+    """Values that do not go with the losses."""
+    given, types, weights = train.dpo, train.loss_types, train.dpo["loss_weights"]
+    if not types:
+        return [(("loss_type",), "one loss or more are expected")]
+    if weights is not None and len(weights) != len(types):
+        return [(("loss_weights",), f"a weight for each of the {len(types)} losses is expected")]
+    if "exo_pair" in types and not given["label_smoothing"]:
+        return [(("label_smoothing",), "more than 0 is expected by exo_pair; its paper recommends 1e-3")]
+    if given.get("f_divergence_type", "reverse_kl") != "reverse_kl" and not set(types) <= _ANY_DIVERGENCE:
+        return [(("f_divergence_type",), f"only {', '.join(sorted(_ANY_DIVERGENCE))} can have another than reverse_kl")]
+    return []
+
+
+def _of_library(given: dict[str, Any], ours: type[Struct], kind: type, **others: Any) -> list[Problem]:
+    """Each key against the class's fields, then all of them together by the class itself."""
+    hints = get_type_hints(kind)
+    known = {field.name for field in dataclasses.fields(kind) if field.init}
+    found: list[Problem] = []
+    for key, value in _rare(given, ours).items():
+        if key not in known:
+            found.append(((str(key),), f"{kind.__name__} has no such key"))
+            continue
+        try:
+            msgspec.convert(value, hints[key])
+        except msgspec.ValidationError as error:
+            found.append(((key,), explain(error, value, ours)[1]))
+        except TypeError:
+            continue  # of a class of the library, which checks it below
+    if found:
+        return found
+    try:
+        kind(**given | others)
+    except (TypeError, ValueError, NotImplementedError, AttributeError, KeyError) as error:
+        return [((), one_line(error))]
+    return []

@@ -1,0 +1,79 @@
+"""TRL's arguments: `train.dpo` of params.yaml, and what lidr sets itself (config/training_keys.py says why).
+
+>>> arguments(settings.train, settings, Path("checkpoints")).gradient_accumulation_steps   # 8 pairs a step, 2 at once
+4
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from trl.trainer.dpo_config import DPOConfig
+
+from lidr import config
+from lidr.errors import InputError
+from lidr.models import policy
+from lidr.training.checkpoints import KEPT
+
+
+def arguments(train: config.Train, settings: config.Settings, folder: Path, eval_steps: int | None = None) -> DPOConfig:
+    """The arguments of a training whose checkpoints go to `folder`.
+
+    Make them before the model is loaded: under ZeRO-3, from_pretrained shards the model as these arguments say, as long
+    as they are alive. Without `eval_steps` nothing is evaluated.
+    """
+    device = policy.pick_device(settings.engine.device)
+    per_device = train.dpo["per_device_train_batch_size"]
+    # Without gradients a batch needs a fraction of the memory of one that trains.
+    defaults = dict.fromkeys(("per_device_eval_batch_size", "precompute_ref_batch_size"), 4 * per_device)
+    fixed = {
+        "output_dir": str(folder),
+        **_losses(train),
+        # The reference never changes within an iteration, so its log-probabilities are computed once.
+        "precompute_ref_log_probs": train.objective == "dpo",
+        "gradient_accumulation_steps": _batches_per_step(train.pairs_per_step, per_device),
+        "eval_strategy": "steps" if eval_steps else "no",
+        "eval_steps": eval_steps,
+        # Mixtures of experts: their load-balancing loss is not part of the method, and off in transformers as well.
+        "router_aux_loss_coef": 0.0,
+        # All that is trained takes part in every loss.
+        "ddp_find_unused_parameters": False,
+        "bf16": train.dtype == "bfloat16",
+        "use_cpu": device == "cpu",
+        "dataloader_pin_memory": device == "cuda",
+        # A loss that is not finite must be seen (finite.py).
+        "logging_nan_inf_filter": False,
+        # Our own callback says when to save.
+        "save_strategy": "no",
+        "save_total_limit": KEPT,
+        "report_to": [],
+        "disable_tqdm": True,
+        "seed": settings.seed,
+        "data_seed": settings.seed,
+    }
+    return DPOConfig(**(defaults | train.dpo | fixed))
+
+
+def _losses(train: config.Train) -> dict[str, Any]:
+    """TRL's losses and their weights: those of the block, and its `sft` where that is the likelihood term."""
+    if train.objective == "sft":
+        return {"loss_type": ["sft"], "loss_weights": [1.0]}
+    types = train.loss_types
+    weights = list(train.dpo["loss_weights"] or [1.0] * len(types))
+    if train.likelihood_mean == "token":
+        types, weights = [*types, "sft"], [*weights, train.alpha]
+    return {"loss_type": types, "loss_weights": weights}
+
+
+def _batches_per_step(pairs_per_step: int, per_device: int) -> int:
+    """Micro-batches of one process in an optimizer step; `pairs_per_step` is what all processes do together."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    batches, rest = divmod(pairs_per_step, per_device * processes)
+    if rest:
+        raise InputError(
+            f"train.pairs_per_step is {pairs_per_step}: a multiple of train.dpo.per_device_train_batch_size "
+            f"({per_device}) x {processes} processes is expected"
+        )
+    return batches
