@@ -48,8 +48,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
         lambda problem: stop_strings(problem.lang, mgsm.style),
     )
     answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
-    metrics = summarise(BENCHMARK, settings, answers, _more)
-    metrics[AVERAGE]["without_wording"] = len(BENCHMARK.notes(settings))
+    metrics = figures(settings, answers)
     write(BENCHMARK, model, answers, metrics)
     return metrics
 
@@ -133,6 +132,13 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
             return path
     expected = ", ".join(path.name for path in candidates)
     raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
+
+
+def figures(settings: config.Settings, answers: Sequence[Answer]) -> Metrics:
+    """Accuracy with its interval, the other scorers, code-switching and the counts, by language and on average."""
+    metrics = summarise(BENCHMARK, settings, answers, _more)
+    metrics[AVERAGE]["without_wording"] = len(BENCHMARK.notes(settings))
+    return metrics
 
 
 def _more(answers: Sequence[Answer]) -> dict[str, float]:
