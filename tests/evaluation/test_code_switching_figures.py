@@ -6,9 +6,10 @@ import pytest
 from factories import completion, prompt
 from msgspec import structs
 
-from lidr.config import Mgsm
+from lidr import config
 from lidr.evaluation.answers import code_switching
-from lidr.evaluation.mgsm.stage import judge, summarise
+from lidr.evaluation.mgsm import Mgsm
+from lidr.evaluation.mgsm.stage import figures, judge
 from lidr.records import Answer
 from lidr.records.code_switching import Sentences
 
@@ -24,20 +25,22 @@ def answers(lang: str, *texts: str) -> list[Answer]:
     return [judge(SETTINGS, problem, completion("p1", text)) for text in texts]
 
 
-def test_the_sentence_in_english_is_counted_and_the_off_target_rate_is_what_it_was() -> None:
+def test_the_sentence_in_english_is_counted_and_the_off_target_rate_is_what_it_was(
+    project_settings: config.Settings,
+) -> None:
     spanish = answers("es", SPANISH, ENGLISH_AT_THE_END, "18")
     assert [(a.off_target, a.sentences, a.other_sentences) for a in spanish] == [
         (False, 3, 0),
         (False, 3, 2),
         (False, 0, 0),
     ]
-    figures = summarise([*spanish, *answers("de", "18")], ("es", "de"), 0.95)
-    assert figures["es"]["off_target"] == 0
-    assert figures["es"]["code_switching"] == 0.333333
-    assert (figures["es"]["code_switching_sentences"], figures["es"]["code_switching_abstained"]) == (6, 1)
-    assert "code_switching" not in figures["de"]
-    assert figures["average"]["code_switching"] == 0.333333
-    assert (figures["average"]["code_switching_sentences"], figures["average"]["code_switching_abstained"]) == (6, 2)
+    found = figures(project_settings, [*spanish, *answers("de", "18")])
+    assert found["es"]["off_target"] == 0
+    assert found["es"]["code_switching"] == 0.333333
+    assert (found["es"]["code_switching_sentences"], found["es"]["code_switching_abstained"]) == (6, 1)
+    assert "code_switching" not in found["de"]
+    assert found["average"]["code_switching"] == 0.333333
+    assert (found["average"]["code_switching_sentences"], found["average"]["code_switching_abstained"]) == (6, 2)
 
 
 def test_a_language_that_cannot_be_identified_abstains() -> None:

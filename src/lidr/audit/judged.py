@@ -47,7 +47,7 @@ def draw(pairs: Groups, settings: config.Settings) -> list[Row]:
 def open_for_pairs(settings: config.Settings) -> Judge:
     """The judge of `audit`, which is asked in both orders."""
     judge = settings.audit.judge
-    assert judge is not None
+    assert judge is not None, "pairs are drawn where a judge is named"
     if isinstance(judge, config.LabJudge):
         # As by gold answers, a right answer in another language is no better than a wrong one.
         return LabJudge(both_orders=True, half_marks=False)

@@ -126,17 +126,22 @@ def _baseline_problems(settings: Settings) -> list[Problem]:
     return []
 
 
-def _audit_problems(settings: Settings) -> list[Problem]:
-    found = judge_problems(settings.audit.judge, "audit", settings.prompts.source)
-    return [(("audit", "judge", *place), reason) for place, reason in found]
-
-
 def _benchmark_problems(settings: Settings) -> list[Problem]:
     return [
         ((name, *where), reason)
         for name, block in settings.benchmarks.items()
         for where, reason in block.problems(settings)
     ]
+
+
+def _audit_problems(settings: Settings) -> list[Problem]:
+    judge = settings.audit.judge
+    if judge is None:
+        return []
+    problems = judge_problems(judge, ("prompts.source", settings.prompts.source), settings)
+    if judge.both_orders is False:
+        problems.append((("both_orders",), "the audit asks in both orders; null or true is expected"))
+    return [(("audit", "judge", *where), reason) for where, reason in problems]
 
 
 def _language_problems(settings: Settings) -> list[Problem]:

@@ -105,18 +105,18 @@ class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
 Judge = LabJudge | LocalJudge | OpenAIJudge
 
 
-def judge_problems(judge: Judge | None, block: str, source: str) -> list[Problem]:
-    """What contradicts itself in the judge of `alpaca` or `audit`; `source` is where what it judges comes from."""
+def judge_problems(judge: Judge, source: tuple[str, str], settings: Settings) -> list[Problem]:
+    """What is wrong with a judge of answers to prompts of this source, a key and its value; places are in its block."""
     problems: list[Problem] = []
-    if isinstance(judge, LabJudge) and source != LAB:
-        place = "alpaca.source" if block == "alpaca" else "prompts.source"
-        problems.append((("name",), f"the lab's checker judges its own instructions only ({place}: lab)"))
-    if judge is not None and block == "audit" and judge.both_orders is False:
-        problems.append((("both_orders",), "the audit asks in both orders; null or true is expected"))
+    key, prompts = source
+    if isinstance(judge, LabJudge) and prompts != LAB:
+        problems.append((("name",), f"the lab's checker judges its own instructions only ({key}: lab)"))
+    if isinstance(judge, LocalJudge) and settings.engine.name == "openai":
+        problems.append((("name",), "a judge in a folder needs an engine on this machine, not 'openai'"))
     if isinstance(judge, OpenAIJudge):
         if (judge.prompt_price is None) != (judge.completion_price is None):
             problems.append((("prompt_price",), "both prices are expected, or neither"))
         if judge.reasoning_effort is not None and judge.reply != "text":
-            problems.append((("reasoning_effort",), f"a judge that reasons replies in text ({block}.judge.reply)"))
+            problems.append((("reasoning_effort",), "a judge that reasons replies in text (judge.reply)"))
         problems += address_problems(("endpoint",), judge.endpoint)
     return problems

@@ -50,12 +50,6 @@ class OpenAI(EngineSettings, frozen=True, kw_only=True, tag="openai"):
             problems.append(
                 (("engine", "models"), f"the server's name of each model of this file is expected: of {expected}")
             )
-        judges = {"audit": settings.audit.judge}
-        judges |= {name: getattr(block, "judge", None) for name, block in settings.benchmarks.items()}
-        for block, judge in judges.items():
-            if judge is not None and judge.name == "local":
-                reason = "a judge in a folder needs an engine on this machine, not 'openai'"
-                problems.append(((block, "judge", "name"), reason))
         if self.takes == "vllm":
             return problems
         only = "only a server that takes what vLLM's does knows it (engine.takes)"

@@ -26,7 +26,8 @@ class Alpaca(Generative, frozen=True, kw_only=True):
     judge: Judge
 
     def problems(self, settings: Settings) -> list[Problem]:
-        return [(("judge", *place), reason) for place, reason in judge_problems(self.judge, "alpaca", self.source)]
+        problems = judge_problems(self.judge, ("alpaca.source", self.source), settings)
+        return [(("judge", *where), reason) for where, reason in problems]
 
 
 class AlpacaBenchmark(Benchmark):

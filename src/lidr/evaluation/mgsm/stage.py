@@ -48,8 +48,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
         lambda problem: stop_strings(problem.lang, mgsm.style),
     )
     answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
-    metrics = summarise(BENCHMARK, settings, answers, _other_figures)
-    metrics[AVERAGE]["without_wording"] = len(BENCHMARK.notes(settings))
+    metrics = figures(settings, answers)
     write(BENCHMARK, model, answers, metrics)
     return metrics
 
@@ -135,7 +134,15 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
     raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
 
 
-def _other_figures(answers: Sequence[Answer]) -> dict[str, float]:
+def figures(settings: config.Settings, answers: Sequence[Answer]) -> Metrics:
+    """Accuracy with its interval, the other scorers, code-switching and the counts, by language and on average."""
+    metrics = summarise(BENCHMARK, settings, answers, _more)
+    metrics[AVERAGE]["without_wording"] = len(BENCHMARK.notes(settings))
+    return metrics
+
+
+def _more(answers: Sequence[Answer]) -> dict[str, float]:
+    """The other scorers' accuracies, and what is in another language sentence by sentence."""
     return {
         "accuracy_strict": fmean(answer.strict for answer in answers),
         "accuracy_flexible": fmean(answer.flexible for answer in answers),
