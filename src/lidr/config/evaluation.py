@@ -7,7 +7,7 @@ judge: {name: openai, model: gpt-4-1106-preview, endpoint: "https://api.openai.c
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lidr import paths
 from lidr.config.section import (
@@ -22,6 +22,9 @@ from lidr.config.section import (
     WholeNumber,
     address_problems,
 )
+
+if TYPE_CHECKING:
+    from lidr.config.blocks import Settings
 
 
 class Generative(Section, frozen=True, kw_only=True):
@@ -111,7 +114,7 @@ def judge_problems(judge: Judge, source: tuple[str, str], settings: Settings) ->
     key, prompts = source
     if isinstance(judge, LabJudge) and prompts != LAB:
         problems.append((("name",), f"the lab's checker judges its own instructions only ({key}: lab)"))
-    if isinstance(judge, LocalJudge) and settings.engine.name == "openai":
+    if isinstance(judge, LocalJudge) and settings.engine.here is None:
         problems.append((("name",), "a judge in a folder needs an engine on this machine, not 'openai'"))
     if isinstance(judge, OpenAIJudge):
         if (judge.prompt_price is None) != (judge.completion_price is None):
