@@ -104,7 +104,7 @@ def test_prompt_that_a_language_lacks_is_dropped_from_all_and_listed(root: Path)
     taken = prompts.run(settings("own", 4), "m1")
     assert taken.count == 3
     assert [list(rows) for rows in files("m1").values()] == [["p0", "p2", "p3"]] * 3
-    assert [msgspec.structs.astuple(drop) for drop in taken.drops] == [
+    assert [msgspec.structs.astuple(drop)[:6] for drop in taken.drops] == [
         ("p1", "es", "en", "prompts", "missing", "no prompt with this id")
     ]
     assert list(read_rows(paths.prompts("m1") / paths.DROPS, Drop)) == taken.drops

@@ -93,7 +93,8 @@ def test_every_template_escapes() -> None:
     """
     makers = [path for path in SOURCES if "Environment(" in path.read_text("utf-8")]
     assert [path.parent.name for path in makers] == ["pages"]
-    assert "autoescape=True" in makers[0].read_text("utf-8")
+    # Cards and reports are Markdown, which is not escaped as HTML is; each page is a template of this name.
+    assert 'autoescape=template.endswith(".html")' in makers[0].read_text("utf-8")
     marked = {match for path in SOURCES for match in re.findall(r"Markup\((.*?)\)", path.read_text("utf-8"))}
     assert marked == {"plots[name]"}
     for path in [*SOURCES, *TEMPLATES.glob("*.html")]:

@@ -151,6 +151,7 @@ class _Files:
         self.translations = {
             (a, b): _Stream(paths.translation_file(iteration, a, b), Translation, lambda row: row.id)
             for a, b in translation_directions(settings)
+            if settings.pairs.reads("translations")
         }
         self.scores = {
             lang: _Stream(paths.score_file(iteration, lang), Score, lambda row: row.id)

@@ -41,7 +41,7 @@ FEWEST_KANA = 3
 
 _NOT_PROSE = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)|\$[^$\n]*[\\^_{}=][^$\n]*\$"
-    r"|\b(?:https?://|www\.)[!-~]*[A-Za-z0-9/]|[\w.+-]+@[\w-]+(?:\.\w+)+|</?[A-Za-z][^<>\n]*>",
+    r"|\b(?:https?://|www\.)[!-~]*[A-Za-z0-9/]|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.\w+)+|</?[A-Za-z][^<>\n]*>",
     re.DOTALL,
 )
 # Lines of code outside of a block: statements, definitions, comparisons, assignments, queries.
@@ -183,15 +183,16 @@ def _by_script(sentence: str, own: frozenset[str]) -> tuple[str, list[str]]:
 
 def _runs(text: str) -> list[tuple[str, str]]:
     """Stretches of one script, each with the spaces and marks around its letters."""
-    runs: list[tuple[str, str]] = []
+    runs: list[tuple[str, list[str]]] = []
     for character in text:
         script = _script(character)
-        last, run = runs[-1] if runs else ("", "")
+        last, run = runs[-1] if runs else ("", [])
         if runs and (not script or not last or script == last):
-            runs[-1] = last or script, run + character
+            run.append(character)
+            runs[-1] = last or script, run
         else:
-            runs.append((script, character))
-    return runs
+            runs.append((script, [character]))
+    return [(script, "".join(run)) for script, run in runs]
 
 
 def _weight(text: str) -> int:

@@ -44,8 +44,7 @@ def promote(settings: config.Settings, model: str, why: str) -> Promoted:
     name = f"{settings.tracking.experiment}-{settings.profile}"
     address = store.address(store.project_root())
     with connection.opened() as client:
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        logged = models.find(client, experiments, tags[MODEL_HASH_TAG])
+        logged = _logged_model(client, settings.tracking.experiment, tags[MODEL_HASH_TAG])
         if logged is None:
             raise LidrError(
                 f"MLflow at {address} knows no model with the data of {folder} ({tags[MODEL_HASH_TAG]}): "
@@ -56,6 +55,14 @@ def promote(settings: config.Settings, model: str, why: str) -> Promoted:
         version = _version(client, name, logged, tags, why)
         client.set_registered_model_alias(name, ALIAS, version)
     return Promoted(name=name, version=version, alias=ALIAS, address=address)
+
+
+def _logged_model(client: MlflowClient, experiment: str, digest: str) -> LoggedModel | None:
+    """The project's own; else one of another experiment, as `mlflow run` may have been given."""
+    found = client.search_experiments()
+    own = [one.experiment_id for one in found if one.name == experiment]
+    others = [one.experiment_id for one in found if one.name != experiment]
+    return next((model for ids in (own, others) if ids and (model := models.find(client, ids, digest))), None)
 
 
 def _upload_what_is_missing(client: MlflowClient, logged: LoggedModel, folder: Path) -> None:
