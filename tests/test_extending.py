@@ -7,11 +7,16 @@ test.
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import clones
 import pytest
 from compared_project import write_answers, write_verdicts
+from factories import ROOT, edited
 from ruamel.yaml import YAML
 
 DECLARATION = '''"""Exact match: whether the last word of an answer is the right one.
@@ -196,3 +201,84 @@ def _set(path: Path, block: str, key: str, value: object) -> None:
     document = yaml.load(path)
     document[block][key] = value
     yaml.dump(document, path)
+
+
+RULE = '''
+
+@rule(between_dominant_and_others)
+def own_answers(texts: Texts, dominant: str) -> Choose:
+    """The dominant language's own answer over the other language's own."""
+    return lambda prompt, lang, other_lang: Sides(
+        "own_answers", Origin(dominant), Origin(other_lang if lang == dominant else lang)
+    )
+'''
+
+FILTER = '''
+
+@drops
+def too_short(pair: Candidate, *, fewest: int = 12) -> str | None:
+    """The chosen answer has fewer than `fewest` characters."""
+    length = len(pair.chosen.text)
+    return f"chosen: {length} characters" if length < fewest else None
+'''
+
+PAIR_UP = """
+from factories import prompt, response, translation
+from lidr import config
+from lidr.pairs import stage
+from lidr.pairs.texts import Texts
+
+settings = config.load()
+answers = {"en": "A long answer of the dominant one", "es": "Otra respuesta"}
+texts = Texts(
+    prompts={lang: {"p": prompt("p", lang)} for lang in answers},
+    responses={lang: {"p": response("p", lang, text)} for lang, text in answers.items()},
+    translations={
+        ("en", "es"): {"p": translation("p", "en", "es", "La respuesta propia")},
+        ("es", "en"): {"p": translation("p", "es", "en", "Another answer")},
+    },
+)
+made = stage.make(settings, texts)
+for pair in made.pairs:
+    print(pair.id, pair.rule, pair.chosen_from, pair.rejected_from)
+for drop in made.drops:
+    print(drop.lang, drop.reason, drop.detail)
+"""
+
+
+def pairs_of(folder: Path, addition: tuple[str, str], block: str) -> list[str]:
+    """What a copy of the package with an addition to one file makes of a prompt, by a block `pairs`."""
+    package = folder / "src" / "lidr"
+    shutil.copytree(ROOT / "src" / "lidr", package, ignore=shutil.ignore_patterns("__pycache__"))
+    name, text = addition
+    with (package / "pairs" / name).open("a", encoding="utf-8") as file:
+        file.write(text)
+    params = edited(("languages: [es, de, fr, ru]", "languages: [es]"))
+    start = params.index("pairs:\n")
+    end = params.index("\ntrain:\n")
+    (folder / "params.yaml").write_text(f"{params[:start]}pairs: {block}\n{params[end:]}", "utf-8")
+    path = os.pathsep.join([str(package.parent), str(ROOT / "tests")])
+    done = subprocess.run(
+        [sys.executable, "-c", PAIR_UP],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_rule_is_its_function(tmp_path: Path) -> None:
+    assert pairs_of(tmp_path, ("rules.py", RULE), "{rule: own_answers}") == [
+        "p:es:en own_answers response:p:en response:p:es",
+        "p:en:es own_answers response:p:en response:p:es",
+    ]
+
+
+def test_a_filter_is_its_function(tmp_path: Path) -> None:
+    assert pairs_of(tmp_path, ("filters.py", FILTER), "{filters: [{name: too_short, fewest: 20}]}") == [
+        "p:en:es own_dominant response:p:en translation:p:es-en",
+        "es too_short chosen: 19 characters",
+    ]
