@@ -1,7 +1,8 @@
 """The blocks of params.yaml, each a class whose fields are all the keys that it has.
 
 pairs:
-  drop_repeated: true
+  rule: imbalance
+  filters: [identical, repeated]
 
 Engines and training are in modules of their own, benchmarks in their packages (lidr.evaluation).
 """
