@@ -12,20 +12,25 @@ from lidr import config, paths
 from lidr.records import Message, Pair
 
 
-def pair(number: int) -> Pair:
-    chosen, rejected = f"El número mayor es 61, porque 61 es más que {number}.", "The larger number is 61."
+def made_pair(number: int, chosen: str, rejected: str) -> Pair:
+    """The pair of one prompt in Spanish with these two answers."""
     return Pair(
         id=f"p{number}:es:en",
         prompt=(Message(role="user", content=f"¿Qué número es mayor, {number} o 61?"),),
         chosen=(Message(role="assistant", content=chosen),),
-        rejected=(Message(role="assistant", content=rejected[: 4 + number % 20]),),
+        rejected=(Message(role="assistant", content=rejected),),
         prompt_id=f"p{number}",
         lang="es",
         other_lang="en",
         rule="translated_dominant",
-        chosen_from="translation:p:en-es",
-        rejected_from="response:p:es",
+        chosen_from=f"translation:p{number}:en-es",
+        rejected_from=f"response:p{number}:es",
     )
+
+
+def pair(number: int) -> Pair:
+    chosen, rejected = f"El número mayor es 61, porque 61 es más que {number}.", "The larger number is 61."
+    return made_pair(number, chosen, rejected[: 4 + number % 20])
 
 
 def configured(quantization: dict[str, Any] | None = None, **train: Any) -> config.Settings:

@@ -11,11 +11,12 @@ import msgspec
 import pytest
 from factories import ROOT, put_train
 from ruamel.yaml import YAML
+from small_training import made_pair
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
 from lidr.models import base
-from lidr.records import Message, Pair
+from lidr.records import Pair
 from lidr.records.jsonl import write_rows
 from lidr.training import stage as train
 
@@ -26,18 +27,7 @@ ITERATIONS, PAIRS = ("m1", "m2"), 16
 
 def pair(number: int) -> Pair:
     chosen, rejected = f"El número mayor es 61, porque 61 es más que {number}.", "The larger number is 61."[:number]
-    return Pair(
-        id=f"p{number}:es:en",
-        prompt=(Message(role="user", content=f"¿Qué número es mayor, {number} o 61?"),),
-        chosen=(Message(role="assistant", content=chosen),),
-        rejected=(Message(role="assistant", content=rejected),),
-        prompt_id=f"p{number}",
-        lang="es",
-        other_lang="en",
-        rule="translated_dominant",
-        chosen_from=f"translation:p{number}:en-es",
-        rejected_from=f"response:p{number}:es",
-    )
+    return made_pair(number, chosen, rejected)
 
 
 def settings_with(**values: Any) -> config.Settings:

@@ -9,38 +9,24 @@ from typing import Any
 import msgspec
 import pytest
 from factories import put_train, with_train
+from small_training import made_pair
 
 from lidr import config, paths
 from lidr.chat import open_chat
 from lidr.errors import InputError
 from lidr.models import base, policy
-from lidr.records import DropReason, Message, Pair
+from lidr.records import DropReason
 from lidr.records.jsonl import write_rows
 from lidr.training import stage as train
 
 pytestmark = pytest.mark.pipeline
 
 
-def make_pair(number: int, chosen: str, rejected: str) -> Pair:
-    return Pair(
-        id=f"p{number}:es:en",
-        prompt=(Message(role="user", content=f"¿Qué número es mayor, {number} o 61?"),),
-        chosen=(Message(role="assistant", content=chosen),),
-        rejected=(Message(role="assistant", content=rejected),),
-        prompt_id=f"p{number}",
-        lang="es",
-        other_lang="en",
-        rule="translated_dominant",
-        chosen_from=f"translation:p{number}:en-es",
-        rejected_from=f"response:p{number}:es",
-    )
-
-
 PAIRS = [
-    make_pair(10, "El número mayor es 61, porque 61 es más que 10.", "El número mayor es 10."),
-    make_pair(20, "61.", "The larger number is 61, because 61 is more than 20."),
-    make_pair(30, "El número mayor es 61, porque 61 es más que 30.", "30"),
-    make_pair(40, "El número mayor es 61.", "En total hay 40 + 61 = 101 manzanas. La respuesta es 101."),
+    made_pair(10, "El número mayor es 61, porque 61 es más que 10.", "El número mayor es 10."),
+    made_pair(20, "61.", "The larger number is 61, because 61 is more than 20."),
+    made_pair(30, "El número mayor es 61, porque 61 es más que 30.", "30"),
+    made_pair(40, "El número mayor es 61.", "En total hay 40 + 61 = 101 manzanas. La respuesta es 101."),
 ]
 
 
