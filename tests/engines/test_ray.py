@@ -92,10 +92,11 @@ def test_nothing_listens_but_on_the_loopback_interface(ray: AtHand) -> None:
 
 
 def test_no_dashboard_and_no_statistics(ray: AtHand) -> None:
+    ray.engine.generate(WANTED[:2], SAMPLING, ignore)
+    # Imported before the engine does it, Ray would not want a token.
     from ray._common.usage.usage_lib import usage_stats_enabled
     from ray._private.worker import _global_node
 
-    ray.engine.generate(WANTED[:2], SAMPLING, ignore)
     assert not usage_stats_enabled()
     assert _global_node is not None and not _global_node.webui_url
 

@@ -65,7 +65,7 @@ def test_mlflow_has_one_parent_with_a_child_for_each_stage_and_the_curve(project
     runs = store(project)
     (parent,) = runs.parents()
     children = runs.children(parent)
-    assert len(children) == 1 + 2 * 6 + 3 + 1 + 3 + 3 + 1
+    assert len(children) == 1 + 2 * 7 + 3 + 1 + 3 + 3 + 1
     assert any(child.info.run_name.startswith("train m2") for child in children)
     assert all(run.info.status == "FINISHED" for run in (parent, *children))
     names = [name for name in parent.data.metrics if name.endswith("/es")]
