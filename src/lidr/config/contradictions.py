@@ -180,11 +180,14 @@ def _chain_problems(settings: Settings) -> list[Problem]:
     return problems
 
 
+def _wording_problems(block: str, version: str, known: dict[str, str]) -> list[Problem]:
+    if version in known:
+        return []
+    return [((block, "wording"), f"{version!r} is no version of the wording; there are {', '.join(known)}")]
+
+
 def _translate_problems(settings: Settings) -> list[Problem]:
-    version, model, problems = settings.translate.wording, settings.translate.model, list[Problem]()
-    if version not in TRANSLATION:
-        reason = f"{version!r} is no version of the wording; there are {', '.join(TRANSLATION)}"
-        problems.append((("translate", "wording"), reason))
+    model, problems = settings.translate.model, _wording_problems("translate", settings.translate.wording, TRANSLATION)
     if isinstance(model, str):
         if not _is_within(model, paths.SOURCES):
             reason = f"{model!r} lies outside of {paths.SOURCES}, where DVC would miss changes"
@@ -213,9 +216,7 @@ def _pairs_problems(settings: Settings) -> list[Problem]:
         problems.append((("pairs", "filters"), reason))
     if generate.samples > 1 and not generate.temperature:
         problems.append((("generate", "temperature"), "above 0 is expected: greedy samples are all the same answer"))
-    if settings.score.wording not in UNDER_DOMINANT:
-        reason = f"{settings.score.wording!r} is no version of the wording; there are {', '.join(UNDER_DOMINANT)}"
-        problems.append((("score", "wording"), reason))
+    problems += _wording_problems("score", settings.score.wording, UNDER_DOMINANT)
     if not pairs.reads("scores"):
         return problems
     if generate.samples < 2:
