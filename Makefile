@@ -7,6 +7,7 @@
 #   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
 #   make bench-long        the rest: mixed training pairs, a million rows, the whole pipeline
 #   make bench-vllm        our vLLM engine against vLLM itself
+#   make study             the paper's claims in miniature: arms in the lab by `dvc exp`, docs/study.md (40 minutes)
 #   make chaos             kill the pipeline, feed it what is wrong, take things away: docs/reliability.md (15 minutes)
 #   make soak              two hundred iterations in one process, whose memory and open files must not grow
 #   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
@@ -37,7 +38,7 @@ SOAK := LIDR_SOAK_ITERATIONS=200 LIDR_SOAK_RESULTS=$(CURDIR)/benchmarks/results/
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro ui test test-vllm check bench bench-long bench-vllm chaos chaos-kills chaos-rest soak fuzz vulnerabilities lock install
+.PHONY: repro ui test test-vllm check bench bench-long bench-vllm study chaos chaos-kills chaos-rest soak fuzz vulnerabilities lock install
 
 repro: install
 ifneq ($(PROFILE),)
@@ -84,6 +85,12 @@ bench-long: install
 bench-vllm: $(VLLM)/installed
 	$(VLLM)/bin/python benchmarks/generation_vllm.py
 	$(VLLM)/bin/python docs/generate.py
+
+# One thread for each of the two arms that run at once.
+study: export OMP_NUM_THREADS := 1
+
+study: install
+	python docs/study/run.py
 
 fuzz: install
 	LIDR_FUZZ_EXAMPLES=20000 python -m pytest -q tests/reliability/test_fuzz.py

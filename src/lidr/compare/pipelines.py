@@ -45,7 +45,7 @@ def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> Contras
     """Both pipelines on a benchmark, tested at the last model that both have; raises InputError where items differ."""
     own, others = _rows(benchmark, first), _rows(benchmark, second)
     _check_same_items(benchmark, own, others)
-    one, other = _scores(own), _scores(others)
+    one, other = _by_model(own), _by_model(others)
     shared = [model for model in one if model in other]
     if not shared:
         raise InputError(f"the pipelines share no model: {', '.join(one)} and {', '.join(other)}")
@@ -81,6 +81,14 @@ def text(first: Pipeline, second: Pipeline) -> str:
     return "\n".join(lines)
 
 
+def scores(benchmark: Benchmark, pipeline: Pipeline) -> dict[str, Scores]:
+    """What was judged, by model, language and id; raises InputError where the pipeline does not have the benchmark."""
+    rows = _rows(benchmark, pipeline)
+    if not rows:
+        raise InputError(f"{pipeline.name} has no {benchmark.title}")
+    return _by_model(rows)
+
+
 def _rows(benchmark: Benchmark, pipeline: Pipeline) -> list[dict[str, Any]]:
     return [row for row in pipeline.rows if row["benchmark"] == benchmark.name]
 
@@ -98,15 +106,14 @@ def _check_same_items(
         )
 
 
-def _scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, Scores]:
-    """By model: what was judged, by language and id."""
+def _by_model(rows: Sequence[Mapping[str, Any]]) -> dict[str, Scores]:
     models = [name for name in rows[0] if name not in ITEM]
-    scores: dict[str, Scores] = {model: {row["lang"]: {} for row in rows} for model in models}
+    judged: dict[str, Scores] = {model: {row["lang"]: {} for row in rows} for model in models}
     for row in rows:
         for model in models:
             if row[model] is not None:
-                scores[model][row["lang"]][row["id"]] = row[model]
-    return scores
+                judged[model][row["lang"]][row["id"]] = row[model]
+    return judged
 
 
 def _levels(benchmark: Benchmark, scores: Mapping[str, Scores], where: str) -> dict[str, dict[str, float]]:
