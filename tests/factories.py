@@ -11,7 +11,7 @@ import msgspec
 
 from lidr import config
 from lidr.config.training import Lora
-from lidr.engines.base import Completion, Conversation, Progress, Request, Sampling
+from lidr.engines.base import Completion, Conversation, Progress, Request, Sampling, TokenIds
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Source, Translation
 
 ROOT = Path(__file__).parents[1]
@@ -110,7 +110,10 @@ class FakeEngine:
             progress(1)
         return completions
 
-    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
+        raise NotImplementedError
+
+    def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
         raise NotImplementedError
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from at_hand import CONTEXT, AtHand, ignore, requests
 from factories import ROOT
 
 from lidr.chat import open_chat
-from lidr.engines.base import Completion, Request, Sampling
+from lidr.engines.base import Completion, Request, Sampling, TokenIds
 from lidr.engines.shards import generate_in_shards
 from lidr.errors import LidrError
 from lidr.evaluation.mgsm.items import wording
@@ -174,9 +174,37 @@ def test_scores_are_log_probabilities_of_the_choices(at_hand: AtHand) -> None:
         return
     scores = at_hand.engine.score(asked, choices)
     assert [len(row) for row in scores] == [2, 2]
-    assert all(score <= 0 for row in scores for score in row)
-    assert scores[0][0] > scores[0][1]
-    assert math.exp(scores[0][0]) > 0.5 > math.exp(scores[1][0])
+    likely = [[math.exp(score) for score in row if score is not None] for row in scores]
+    assert all(0 < value <= 1 for row in likely for value in row)
+    assert likely[0][0] > likely[0][1]
+    assert likely[0][0] > 0.5 > likely[1][0]
+
+
+def test_log_probabilities_of_answers_are_those_of_plain_transformers(at_hand: AtHand, models: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    chat, tasks = open_chat(policy.resolve("m0", models)), world.tasks("iterations", world.KINDS, 12, seed=3)
+    asked = [prompt_conversation(task.prompt("en")) for task in tasks]
+    texts = [task.answer("en") if number % 2 else task.answer("es") for number, task in enumerate(tasks)]
+    rows = [TokenIds(chat.prompt_ids(a), chat.answer_ids(a, text)) for a, text in zip(asked, texts, strict=True)]
+    rows.insert(4, TokenIds(rows[0].prompt * CONTEXT, rows[0].answer))
+    if at_hand.settings.name == "openai":
+        with pytest.raises(LidrError, match="gives no log-probabilities of given texts"):
+            at_hand.engine.log_probabilities(rows, ignore)
+        return
+    model, expected = AutoModelForCausalLM.from_pretrained(models / "m0", dtype=torch.float32).eval(), []
+    for prompt, answer in rows[:4] + rows[5:]:
+        with torch.inference_mode():
+            log_probs = model(torch.tensor([prompt + answer])).logits[0].log_softmax(-1)
+        expected.append(sum(float(log_probs[len(prompt) + k - 1, token]) for k, token in enumerate(answer)))
+    told: list[int] = []
+    found = at_hand.engine.log_probabilities(rows, told.append)
+    assert found.pop(4) is None, "it does not fit the context"
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert max(expected) - min(expected) > 10
+    assert sum(told) == 13
+    assert at_hand.engine.log_probabilities([], ignore) == []
 
 
 def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(at_hand: AtHand, models: Path, tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from factories import FakeEngine
 
-from lidr.engines.base import Completion, Request, Sampling
-from lidr.engines.shards import discard, generate_in_shards
+from lidr.engines.base import Completion, Progress, Request, Sampling, TokenIds
+from lidr.engines.shards import discard, generate_in_shards, score_in_shards
 from lidr.errors import InputError
 
 REQUESTS = [Request(f"p{i}:es", [{"role": "user", "content": f"question {i}"}]) for i in range(7)]
@@ -55,6 +56,26 @@ def test_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path, killed_at: int
     done = killed_at // 3 * 3
     assert resumed.asked == [request.id for request in REQUESTS[done:]]
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
+
+
+def test_scores_are_resumed_from_the_last_whole_shard(tmp_path: Path) -> None:
+    answers = [TokenIds([1, 2], [token]) for token in range(7)]
+    asked = list[int]()
+
+    class Scoring(FakeEngine):
+        def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
+            asked.extend(row.answer[0] for row in rows)
+            if asked[-1] == 5 and len(asked) == 6:
+                raise RuntimeError("killed")
+            return [None if row.answer == [3] else -0.5 * row.answer[0] for row in rows]
+
+    scoring = Scoring(lambda request: "")
+    with pytest.raises(RuntimeError, match="killed"):
+        score_in_shards(scoring, answers, tmp_path, 3, "test")
+    assert score_in_shards(scoring, answers, tmp_path, 3, "test") == [0.0, -0.5, -1.0, None, -2.0, -2.5, -3.0]
+    assert asked == [0, 1, 2, 3, 4, 5, 3, 4, 5, 6]
+    score_in_shards(scoring, answers[::-1], tmp_path, 3, "test")
+    assert asked[10:] == [6, 5, 4, 3, 2, 1, 0], "other work"
 
 
 def test_finished_work_is_not_done_again(tmp_path: Path) -> None:

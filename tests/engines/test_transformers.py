@@ -5,21 +5,19 @@ The contract that it shares with the other engines is in test_contract.py.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from at_hand import engine_settings, ignore, requests
 
 from lidr.engines import transformers
-from lidr.engines.base import Sampling
+from lidr.engines.base import Sampling, TokenIds
 from lidr.engines.transformers import TransformersEngine
 from lidr.evaluation.judges.base import opinion
 from lidr.evaluation.judges.local import _reply
 from lidr.models import policy
 from lidr.records import FinishReason
-from lidr.records.prompt_templates import Conversation
 
 pytestmark = pytest.mark.pipeline
 
@@ -162,18 +160,44 @@ def test_a_question_that_does_not_fit_has_no_verdict_and_the_rest_have(
     asked = [request.conversation for request in requests("en", 3)]
     expected = engine().score(asked, ("m", "M"))
     small = engine()
-    measure = small._log_probability
+    measure, too_large = small._likelihoods, small._encode(asked[1])
 
-    def without_room_for_one(conversation: Conversation, choice: str) -> float:
-        if conversation == asked[1]:
+    def without_room_for_one(rows: Sequence[TokenIds]) -> list[float]:
+        if any(row.prompt == too_large for row in rows):
             raise torch_error("OutOfMemoryError")
-        return measure(conversation, choice)
+        return measure(rows)
 
-    monkeypatch.setattr(small, "_log_probability", without_room_for_one)
-    first, second, third = small.score(asked, ("m", "M"))
-    assert [first, third] == [expected[0], expected[2]] and all(math.isnan(value) for value in second)
-    reply = _reply(asked[1], *second)
+    monkeypatch.setattr(small, "_likelihoods", without_room_for_one)
+    assert small.score(asked, ("m", "M")) == [expected[0], [None, None], expected[2]]
+    reply = _reply(asked[1], None, None)
     assert (reply.lower, reply.upper, opinion(reply, False)) == (None, None, None)
+
+
+@pytest.mark.fault
+def test_answers_that_do_not_fit_together_are_scored_in_halves(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = engine()
+    rows = [
+        TokenIds(small._encode(request.conversation), [40 + n, 50, 2]) for n, request in enumerate(requests("en", 8))
+    ]
+    expected = small.log_probabilities(rows, ignore)
+    measure, sizes, told = small._likelihoods, list[int](), list[int]()
+
+    def with_room_for_three(part: Sequence[TokenIds]) -> list[float]:
+        sizes.append(len(part))
+        if len(part) > 3 or rows[6] in part:
+            raise torch_error("OutOfMemoryError")
+        return measure(part)
+
+    monkeypatch.setattr(small, "_likelihoods", with_room_for_three)
+    found = small.log_probabilities(rows, told.append)
+    assert found[6] is None and sum(told) == 8
+    assert found[:6] + found[7:] == pytest.approx(expected[:6] + expected[7:], abs=1e-5)
+    assert sizes[:2] == [8, 4]
+    sizes.clear()
+    small.log_probabilities(rows[:6], ignore)
+    assert max(sizes) <= 4, "a lack of memory is remembered"
 
 
 def torch_error(name: str) -> Exception:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from at_hand import AtHand, engine_settings, ignore, opened, requests, skip_without_vllm
 
-from lidr.engines.base import Completion, Request, Sampling
+from lidr.engines.base import Completion, Request, Sampling, TokenIds
 from lidr.engines.transformers import TransformersEngine
 from lidr.evaluation.statistics import wilson
 from lidr.models import policy
@@ -74,6 +74,13 @@ def test_scores_agree(both: tuple[AtHand, TransformersEngine]) -> None:
     asked, choices = [request.conversation for request in requests("es", 20)], ["m", "M", "La respuesta"]
     for ours, theirs in zip(vllm.engine.score(asked, choices), reference.score(asked, choices), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
+    answers = reference.generate(requests("es", 20), SAMPLING, ignore)
+    rows = [
+        TokenIds(reference._chat.prompt_ids(turns), reference._chat.answer_ids(turns, answer.text))
+        for turns, answer in zip(asked, answers, strict=True)
+    ]
+    found, expected = (engine.log_probabilities(rows, ignore) for engine in (vllm.engine, reference))
+    assert found == pytest.approx(expected, abs=1e-4)
 
 
 def translation(request: Request, engine: TransformersEngine) -> Request:

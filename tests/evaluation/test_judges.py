@@ -408,7 +408,7 @@ class ScoringEngine(FakeEngine):
         self.scores = scores
         self.calls = 0
 
-    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
         assert tuple(choices) == ("m", "M")
         assert all([turn["role"] for turn in turns] == ["user"] for turns in conversations)
         self.calls += len(conversations)

@@ -14,8 +14,9 @@ from lidr import config, paths
 from lidr.audit import stage as audit
 from lidr.audit.provenance import state
 from lidr.audit.provenance.show import show
+from lidr.engines.transformers import TransformersEngine
 from lidr.errors import InputError
-from lidr.generation import generate, likelihood, score, translate
+from lidr.generation import generate, score, translate
 from lidr.models import base, policy
 from lidr.pairs import stage as pairs
 from lidr.prompts import stage as prompts
@@ -107,15 +108,15 @@ def test_scores_are_those_of_plain_transformers(scored: config.Settings) -> None
 
 def test_a_stage_that_was_killed_goes_on(scored: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {lang: paths.score_file("m1", lang).read_bytes() for lang in LANGUAGES}
-    work, calls = likelihood.log_probabilities, []
+    work, calls = TransformersEngine.log_probabilities, []
 
-    def killed(model: Any, rows: Any, *others: Any) -> Any:
+    def killed(self: TransformersEngine, rows: Any, progress: Any) -> Any:
         calls.append(len(rows))
         if len(calls) == 3:
             raise RuntimeError("killed")
-        return work(model, rows, *others)
+        return work(self, rows, progress)
 
-    monkeypatch.setattr(score, "log_probabilities", killed)
+    monkeypatch.setattr(TransformersEngine, "log_probabilities", killed)
     with pytest.raises(RuntimeError, match="killed"):
         score.run(scored, "m1")
     assert {lang: paths.score_file("m1", lang).read_bytes() for lang in LANGUAGES} == before
@@ -130,7 +131,7 @@ def test_a_stage_that_was_killed_goes_on(scored: config.Settings, monkeypatch: p
 def test_what_does_not_fit_the_context_has_no_score(
     scored: config.Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(policy, "context_length", lambda config: 60)
+    monkeypatch.setattr(policy, "context_length", lambda *_: 60)
     kept = {lang: paths.score_file("m1", lang).read_bytes() for lang in LANGUAGES}
     found = score.run(scored, "m1")
     rows = [row for lang in LANGUAGES for rows in read_scores(paths.score_file("m1", lang)).values() for row in rows]
@@ -215,6 +216,16 @@ def test_samples_are_numbered_in_order(root: Path, rows: list[int]) -> None:
         (
             [("filters: [identical,", "filters: [identic,")],
             "pairs.filters: 'identic' is no filter; there are",
+        ),
+        (
+            [
+                (
+                    "  name: transformers",
+                    '  name: openai\n  endpoint: "http://127.0.0.1:1/v1"\n  models: {m0: m0, m1: m1, m2: m2}',
+                ),
+                *(("  " + line, "") for line in ("dtype: float32", "tokens_per_batch: 16384", "processes: null")),
+            ],
+            "engine.name: 'implicit' scores answers, and 'openai' gives no log-probabilities of given texts",
         ),
         ([("  reference: lab", "  reference: elsewhere")], "base.reference: 'elsewhere' lies outside of data/sources"),
     ],

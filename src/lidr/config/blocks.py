@@ -132,11 +132,10 @@ class Score(Section, frozen=True):
     """How samples are scored, where `pairs.rule` compares scores (generation/score.py).
 
     `reference` is the model that the log-ratio is against, after m1: the `first` one, which is `base.reference`, or the
-    `previous` one, M_t-1 for M_t. A batch has at most `tokens_per_batch` tokens, padded.
+    `previous` one, M_t-1 for M_t.
     """
 
     wording: str = "v1"
-    tokens_per_batch: Count = 16384
     reference: Literal["first", "previous"] = "first"
 
 

@@ -224,8 +224,10 @@ def _pairs_problems(settings: Settings) -> list[Problem]:
     if settings.base.reference is None:
         reason = f"the model that m0 is scored against is expected, for {pairs.rule!r} compares scores"
         problems.append((("base", "reference"), reason))
-    if settings.engine.here is None:
-        reason = f"{pairs.rule!r} scores answers by models on this machine, not {settings.engine.name!r}"
+    if not settings.engine.gives_log_probabilities:
+        reason = (
+            f"{pairs.rule!r} scores answers, and {settings.engine.name!r} gives no log-probabilities of given texts"
+        )
         problems.append((("engine", "name"), reason))
     return problems
 

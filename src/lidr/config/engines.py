@@ -51,6 +51,11 @@ class EngineSettings(Section, frozen=True, kw_only=True, tag_field="name"):
         """Whether it can go on with a turn of the assistant that is begun for it: not every server does."""
         return True
 
+    @property
+    def gives_log_probabilities(self) -> bool:
+        """Whether it can tell the log-probability of a given text."""
+        return self.here is not None
+
     def rows_at_once(self, longest: int) -> int:
         """How many rows of so many tokens it writes at a time, by which `lidr plan` counts."""
         raise NotImplementedError

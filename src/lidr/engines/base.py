@@ -13,17 +13,20 @@ What every engine keeps (docs/engines.md says where they differ; tests/engines/t
 - a prompt that does not fit the context together with `max_new_tokens` is refused, with empty text; the rest goes on;
 - so is a request that alone does not fit the device's memory, where the engine can tell (`FinishReason.OUT_OF_MEMORY`);
 - greedy output in float32 depends on the request alone, not on its neighbours;
+- an answer's log-probability is that of all its tokens, the end of the turn included, where an engine can tell it
+  (`config.Engine.gives_log_probabilities`); None stands for one that does not fit the context or the device's memory;
 - nothing is loaded before it is needed, and `close` gives processes and memory back.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from lidr import config
+from lidr.chat import Chat
 from lidr.models.policy import Policy
 from lidr.records import FinishReason, Prompt, Record, Response
 from lidr.records.prompt_templates import Conversation
@@ -48,6 +51,13 @@ class Request:
 
     id: str
     conversation: Conversation
+
+
+class TokenIds(NamedTuple):
+    """Token ids of a prompt, and of an answer with the end of its turn."""
+
+    prompt: list[int]
+    answer: list[int]
 
 
 class Completion(Record, frozen=True, kw_only=True):
@@ -77,11 +87,12 @@ class Engine(Protocol):
         """Complete all requests; `progress` is told how many more are done."""
         ...
 
-    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
-        """Log-probability (natural) of each choice, a short text, as the beginning of the next turn.
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
+        """Log-probability (natural) of each choice, a short text, as the beginning of the next turn."""
+        ...
 
-        NaN stands for a conversation that does not fit the device's memory: there is no telling.
-        """
+    def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
+        """Log-probability (natural) of each answer after its prompt, summed over the answer's tokens."""
         ...
 
     def close(self) -> None:
@@ -102,6 +113,18 @@ def request_seed(seed: int, request_id: str) -> int:
 def refused(request_id: str, prompt_tokens: int, reason: FinishReason = FinishReason.REFUSED) -> Completion:
     """What comes back for a prompt that is not answered; 0 prompt tokens where nobody counted them."""
     return Completion(id=request_id, text="", finish_reason=reason, prompt_tokens=prompt_tokens, completion_tokens=0)
+
+
+def ignore(count: int) -> None:
+    """Progress that nobody watches."""
+
+
+def choice_rows(chat: Chat, conversations: Sequence[Conversation], choices: Sequence[str]) -> Iterator[list[TokenIds]]:
+    """For each conversation the rows of its choices, each as the beginning of the next turn."""
+    endings = [chat.continuation_ids(choice) for choice in choices]
+    for conversation in conversations:
+        prompt = chat.prompt_ids(conversation)
+        yield [TokenIds(prompt, ending) for ending in endings]
 
 
 def response_of(prompt: Prompt, completion: Completion) -> Response:

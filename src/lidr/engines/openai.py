@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from lidr.chat import reasoning
-from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
+from lidr.engines.base import Completion, Progress, Request, Sampling, TokenIds, fingerprint_of, refused, request_seed
 from lidr.engines.endpoint import Endpoint, Rejected, Usage, in_parallel, read_key
 from lidr.engines.settings.openai import OpenAI
 from lidr.errors import LidrError
@@ -85,9 +85,13 @@ class OpenAIEngine:
         in_parallel(requests, complete, take, self.settings.concurrency)
         return [completions[index] for index in range(len(requests))]
 
-    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
-        """Not possible: a server tells log-probabilities of what it writes, not of a given text."""
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
+        """Not possible, as below; params.yaml is refused before anything runs."""
         raise LidrError("the engine 'openai' gives no log-probabilities of given texts; the judge 'openai' needs none")
+
+    def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
+        """Not possible: a server tells log-probabilities of what it writes, not of given tokens."""
+        raise LidrError("the engine 'openai' gives no log-probabilities of given texts")
 
     def close(self) -> None:
         """Nothing is held here: the server is its owner's."""

@@ -15,15 +15,27 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from lidr import paths
 from lidr.config.engines import EngineSettings
-from lidr.engines.base import Completion, Engine, Progress, Request, Sampling, fingerprint_of, open_engine
+from lidr.engines.base import (
+    Completion,
+    Engine,
+    Progress,
+    Request,
+    Sampling,
+    TokenIds,
+    fingerprint_of,
+    ignore,
+    open_engine,
+)
+from lidr.engines.likelihood import len_of
 from lidr.engines.settings.ray import Ray
 from lidr.errors import InputError, LidrError
 from lidr.models import policy
@@ -41,9 +53,6 @@ NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
 # Despite its name it means everywhere: 0 keeps a cluster on the loopback interface.
 ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 
-Row = TypeVar("Row")
-Part = tuple[int, Sequence[Any]]
-
 
 class RayEngine:
     """See `lidr.engines.base.Engine` for the contract."""
@@ -60,25 +69,17 @@ class RayEngine:
         self._workers: list[Any] = []
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests, in their order.
+        """Complete all requests, in their order."""
+        return self._in_parts("generate", requests, (sampling, ignore), progress, length=_length)
 
-        A part holds requests of similar length, which make fuller batches, and the longest go first, so that no worker
-        is left with them in the end.
-        """
-        order = sorted(range(len(requests)), key=lambda place: -_length(requests[place]))
-        parts = _parts([requests[place] for place in order], self.options.rows_per_task)
-        found: dict[int, Completion] = {}
-        for start, completions in self._map(lambda worker, part: worker.generate.remote(part, sampling), parts):
-            found.update(zip(order[start : start + len(completions)], completions, strict=True))
-            progress(len(completions))
-        return [found[place] for place in range(len(requests))]
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
+        """Log-probability of each choice as the beginning of the next turn; a verdict depends on no other."""
+        share = max(1, -(-len(conversations) // self.options.workers))
+        return self._in_parts("score", conversations, (choices,), ignore, most=share)
 
-    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
-        """Log-probability of each choice as the beginning of the next turn; a score depends on no other."""
-        rows = max(1, -(-len(conversations) // self.options.workers))
-        parts = _parts(conversations, min(rows, self.options.rows_per_task))
-        found = dict(self._map(lambda worker, part: worker.score.remote(part, choices), parts))
-        return [scores for number in sorted(found) for scores in found[number]]
+    def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
+        """Log-probability of each answer after its prompt."""
+        return self._in_parts("log_probabilities", rows, (ignore,), progress, length=len_of)
 
     def close(self) -> None:
         """End the workers, and the cluster where it is our own."""
@@ -93,8 +94,35 @@ class RayEngine:
         self._workers = []
         _CONNECTION.release()
 
-    def _map(self, call: Callable[[Any, Part], Any], parts: list[Part]) -> Iterator[Any]:
-        """What the call gives for each part, as they come; raises LidrError where a worker dies again and again."""
+    def _in_parts(
+        self,
+        method: str,
+        rows: Sequence[Any],
+        options: tuple[Any, ...],
+        progress: Progress,
+        length: Callable[[Any], int] = lambda row: 0,
+        most: int = sys.maxsize,
+    ) -> list[Any]:
+        """What a worker's engine finds for each row, in their order, by parts of `rows_per_task` or `most` rows.
+
+        A part holds rows of similar length, which make fuller batches, and the longest go first, so that no worker is
+        left with them in the end.
+        """
+        order = sorted(range(len(rows)), key=lambda place: -length(rows[place]))
+        size = min(self.options.rows_per_task, most)
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+
+        def submit(worker: Any, part: list[int]) -> Any:
+            return worker.work.remote(method, part, [rows[place] for place in part], options)
+
+        found: dict[int, Any] = {}
+        for part, results in self._map(submit, parts):
+            found.update(zip(part, results, strict=True))
+            progress(len(part))
+        return [found[place] for place in range(len(rows))]
+
+    def _map(self, submit: Callable[[Any, list[int]], Any], parts: list[list[int]]) -> Iterator[Any]:
+        """What is found for each part, as they come; raises LidrError where a worker dies again and again."""
         if not parts:
             return
         workers = self._start()
@@ -102,7 +130,7 @@ class RayEngine:
         from ray.util import ActorPool
 
         try:
-            yield from ActorPool(workers).map_unordered(call, parts)
+            yield from ActorPool(workers).map_unordered(submit, parts)
         except RayTaskError as error:
             if isinstance(error.cause, LidrError):
                 raise error.cause from None
@@ -133,15 +161,11 @@ class Worker:
         self.settings, self.policy = settings, model
         self.engine: Engine | None = None
 
-    def generate(self, part: Part, sampling: Sampling) -> tuple[int, list[Completion]]:
-        """The part's number and completions."""
-        number, requests = part
-        return number, self._open().generate(requests, sampling, lambda count: None)
-
-    def score(self, part: Part, choices: Sequence[str]) -> tuple[int, list[list[float]]]:
-        """The part's number and scores."""
-        number, conversations = part
-        return number, self._open().score(conversations, choices)
+    def work(
+        self, method: str, places: list[int], rows: list[Any], options: tuple[Any, ...]
+    ) -> tuple[list[int], list[Any]]:
+        """The rows' places, and what the engine's method finds for them."""
+        return places, getattr(self._open(), method)(rows, *options)
 
     def close(self) -> None:
         """Let go of the model."""
@@ -224,10 +248,6 @@ def _import(options: Ray) -> Any:
 
 def _length(request: Request) -> int:
     return sum(len(message["content"]) for message in request.conversation)
-
-
-def _parts(rows: Sequence[Row], size: int) -> list[Part]:
-    return [(start, rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
 def _absolute(model: policy.Policy) -> policy.Policy:

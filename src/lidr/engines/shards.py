@@ -1,8 +1,8 @@
-"""Generation that survives being killed: completions are kept shard by shard under .lidr/shards.
+"""Work that survives being killed: completions and scores are kept shard by shard under .lidr/shards.
 
     .lidr/shards/generate/m1/8c1f.../00003.jsonl
 
-The folder's name is a hash of model, engine, sampling and requests, so a shard is only ever taken up by the very same
+The folder's name is a hash of model, engine, what is asked and how, so a shard is only ever taken up by the very same
 work. A shard is a function of its own requests alone: an interrupted run ends with the same bytes as any other.
 """
 
@@ -10,17 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from lidr.engines.base import Completion, Engine, Progress, Request, Sampling
+from lidr.engines.base import Completion, Engine, Progress, Request, Sampling, TokenIds
 from lidr.progress import bar
+from lidr.records import Record
 from lidr.records.jsonl import RecordT, read_rows, write_rows
 
 ItemT = TypeVar("ItemT")
+
+
+class LogProbability(Record, frozen=True):
+    """What a shard keeps of one answer that was scored."""
+
+    value: float | None
 
 
 def generate_in_shards(
@@ -30,15 +37,28 @@ def generate_in_shards(
 
     `folder` holds the shards until `discard` is called, which the caller does once its own output is written.
     """
-    place = folder / _key(engine, requests, sampling)
+    place = folder / _key(engine, str(sampling), requests)
     with bar(description, total=len(requests), unit="row") as advance:
-        completions = in_shards(
+        completions = _in_shards(
             place, requests, rows, Completion, lambda part: engine.generate(part, sampling, advance), advance
         )
         return {completion.id: completion for completion in completions}
 
 
-def in_shards(
+def score_in_shards(
+    engine: Engine, answers: Sequence[TokenIds], folder: Path, rows: int, description: str
+) -> list[float | None]:
+    """The log-probability of each answer, in order; shards as those of `generate_in_shards`."""
+    with bar(description, total=len(answers), unit="row") as advance:
+
+        def work(part: Sequence[TokenIds]) -> list[LogProbability]:
+            return [LogProbability(value) for value in engine.log_probabilities(part, advance)]
+
+        place = folder / _key(engine, "score", answers)
+        return [row.value for row in _in_shards(place, answers, rows, LogProbability, work, advance)]
+
+
+def _in_shards(
     place: Path,
     items: Sequence[ItemT],
     rows: int,
@@ -63,8 +83,8 @@ def discard(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _key(engine: Engine, requests: Sequence[Request], sampling: Sampling) -> str:
-    digest = hashlib.sha256(f"{engine.fingerprint}\n{sampling}\n".encode())
-    for request in requests:
-        digest.update(msgspec.json.encode([request.id, request.conversation]) + b"\n")
+def _key(engine: Engine, how: str, items: Iterable[Request | TokenIds]) -> str:
+    digest = hashlib.sha256(f"{engine.fingerprint}\n{how}\n".encode())
+    for item in items:
+        digest.update(msgspec.json.encode(item) + b"\n")
     return digest.hexdigest()[:16]

@@ -1,32 +1,41 @@
 """The engine on Hugging Face transformers: any causal model, on CPU, CUDA or MPS.
 
-Requests are sorted by length and cut into batches by a budget of tokens, so that little of a batch is padding and its
-memory is bounded. They are answered in rounds: the first of 32 new tokens, each of the next until twice as many are
-written. Between rounds, answers that have ended leave, and the others close ranks: a batch does not run as long as its
-longest answer. A batch that does not fit the device is halved and tried again, and a request that does not fit it alone
-is left unanswered, with that reason. On a CPU, several processes may take a batch each.
+Requests of similar length share a batch (lidr/engines/batches.py), and are answered in rounds: the first of 32 new
+tokens, each of the next until twice as many are written. Between rounds, answers that have ended leave, and the others
+close ranks: a batch does not run as long as its longest answer. A request that does not fit the device alone is left
+unanswered, with that reason. Log-probabilities take one round. On a CPU, several processes may take a batch each.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from lidr.chat import Chat, open_chat
-from lidr.engines import workers
-from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
+from lidr.engines import likelihood, workers
+from lidr.engines.base import (
+    Completion,
+    Progress,
+    Request,
+    Sampling,
+    TokenIds,
+    choice_rows,
+    fingerprint_of,
+    refused,
+    request_seed,
+)
+from lidr.engines.batches import Batches
 from lidr.engines.settings.transformers import Transformers
 from lidr.models import policy
 from lidr.records import FinishReason
 from lidr.records.prompt_templates import Conversation
 
-Found = TypeVar("Found")
-
-
 FIRST_ROUND = 32  # new tokens: a sentence, and few enough that a batch may be large
+# Logits that a batch of answers may have, as far as params.yaml leaves it open: 2 GiB in float32.
+LOGITS = 2**29
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class Begun:
 
 Batch = list[Begun]
 Result = tuple[int, Completion | Begun]
+Scored = list[tuple[int, float | None]]
 
 
 class TransformersEngine:
@@ -57,8 +67,7 @@ class TransformersEngine:
         self.settings, self.policy = settings, model
         # A sample depends on the batch that it is in, and in half precision so does every answer.
         self.fingerprint = fingerprint_of(model, "transformers", settings.dtype, str(settings.tokens_per_batch))
-        # Lowered for good where the device's memory turns out to be too small.
-        self._budget = settings.tokens_per_batch
+        self._batches = Batches(settings.tokens_per_batch)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
@@ -74,15 +83,29 @@ class TransformersEngine:
                 completions |= ended
                 progress(len(ended))
                 going_on += [result for _, result in results if isinstance(result, Begun)]
-            waiting, until = going_on, 2 * until
+            waiting, until = sorted(going_on, key=lambda request: request.index), 2 * until
         return [completions[index] for index in range(len(requests))]
 
-    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
-        """Log-probability of each choice's tokens as the beginning of the next turn, one conversation at a time."""
-        return [
-            [self._log_probability_if_it_fits(conversation, choice) for choice in choices]
-            for conversation in conversations
-        ]
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
+        """Log-probability of each choice as the beginning of the next turn.
+
+        A batch is one conversation's choices, so that a verdict does not depend on what is asked beside it.
+        """
+        found = []
+        for rows in choice_rows(self._chat, conversations, choices):
+            scores = dict(self._score(list(enumerate(rows))))
+            found.append([scores[place] for place in range(len(rows))])
+        return found
+
+    def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
+        """Log-probability of each answer after its prompt; rows of similar length share a batch."""
+        fitting = [(place, row) for place, row in enumerate(rows) if likelihood.len_of(row) <= self._model_context]
+        progress(len(rows) - len(fitting))
+        found: dict[int, float | None] = {}
+        for scores in self._results("_score", ((batch,) for batch in self._reading.filled(fitting, _len_of))):
+            found.update(scores)
+            progress(len(scores))
+        return [found.get(place) for place in range(len(rows))]
 
     def close(self) -> None:
         """Forget the model; the device's memory is free again."""
@@ -102,20 +125,25 @@ class TransformersEngine:
     @cached_property
     def _model(self) -> Any:
         import torch
-        from transformers import GenerationConfig
 
         dtype = getattr(torch, self.settings.dtype)
-        model = policy.load_for_generation(self.policy, dtype, policy.pick_device(self.settings.device))
-        # A request says how it is sampled; defaults that the model was published with would be added in silence.
-        model.generation_config = GenerationConfig(
-            eos_token_id=sorted(self._chat.end_ids), pad_token_id=self._chat.pad_id
-        )
-        return model
+        return policy.load_for_generation(self.policy, dtype, policy.pick_device(self.settings.device))
 
     @cached_property
     def _context(self) -> float:
         """Tokens that the model takes at most: infinite where nothing says so."""
         return policy.context_length(self._model.config, self._chat.tokenizer) or math.inf
+
+    @cached_property
+    def _model_context(self) -> float:
+        """The same by the model alone: a reference that is only scored need have no chat template."""
+        return policy.context_length(self._model.config) or math.inf
+
+    @cached_property
+    def _reading(self) -> Batches:
+        """Batches of answers to score: each position has logits of the whole vocabulary."""
+        vocabulary = self._model.config.get_text_config().vocab_size
+        return Batches(min(self.settings.tokens_per_batch, LOGITS // vocabulary))
 
     def _encode(self, conversation: Conversation) -> list[int]:
         return self._chat.prompt_ids(conversation)
@@ -124,73 +152,64 @@ class TransformersEngine:
     def _workers(self) -> workers.Workers | None:
         """Several processes, where they are asked for and computed on a CPU; the model is loaded before they part."""
         count = workers.count(self.settings.processes, self._model.device.type)
-        return workers.Workers(count, self._write) if count else None
+        return workers.Workers(count, self._call) if count else None
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        return getattr(self, method)(*arguments)
+
+    def _results(self, method: str, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        """What the method gives for each batch, as they come, by the worker processes where there are some."""
+        if self._workers is None:
+            # One by one, as the budget may shrink on the way.
+            yield from (self._call(method, *arguments) for arguments in calls)
+        else:
+            # The longest first: what is begun last is short, and nobody waits long for it.
+            yield from self._workers.results((method, *arguments) for arguments in reversed(list(calls)))
 
     def _round(self, waiting: Batch, until: int, sampling: Sampling) -> Iterator[list[Result]]:
         """All that wait, written on until their answers end or have so many tokens; batch by batch, as they come."""
-        if self._workers is not None:
-            # The longest first: what is begun last is short, and nobody waits long for it.
-            batches = list(self._batches(waiting, until))
-            yield from self._workers.results((batch, until, sampling) for batch in reversed(batches))
-        else:
-            # One by one, as the budget may shrink on the way.
-            yield from (self._write(batch, until, sampling) for batch in self._batches(waiting, until))
-
-    def _batches(self, waiting: Batch, until: int) -> Iterator[Batch]:
-        """Requests of similar length together, within the token budget."""
-        batch: Batch = []
-        for request in sorted(waiting, key=lambda request: (len(request.ids), request.index)):
-            length = len(request.prompt) + until
-            if batch and length * (len(batch) + 1) > self._budget:
-                yield batch
-                batch = []
-            batch.append(request)
-        if batch:
-            yield batch
+        batches = self._batches.filled(waiting, lambda request: len(request.prompt) + until)
+        return self._results("_write", ((batch, until, sampling) for batch in batches))
 
     def _write(self, batch: Batch, until: int, sampling: Sampling) -> list[Result]:
         """One round of a batch. A sample depends on the batch alone, whoever computes it."""
         import torch
 
         torch.manual_seed(request_seed(sampling.seed, f"{batch[0].id} {until}"))
-        return list(self._write_what_fits(batch, until, sampling))
-
-    def _write_what_fits(self, batch: Batch, until: int, sampling: Sampling) -> Iterator[Result]:
         new_tokens = until - len(batch[0].answer)
-        written = self._if_it_fits(lambda: self._generate([request.ids for request in batch], new_tokens, sampling))
-        if written is not None:
-            for request, ids in zip(batch, written, strict=True):
-                yield request.index, self._ended(request, ids, new_tokens, sampling)
-        elif len(batch) == 1:
-            alone = batch[0]
-            yield alone.index, refused(alone.id, len(alone.prompt), FinishReason.OUT_OF_MEMORY)
-        else:
-            self._budget = min(self._budget, _tokens(batch, until) // 2)
-            middle = len(batch) // 2
-            for half in (batch[:middle], batch[middle:]):
-                yield from self._write_what_fits(half, until, sampling)
-
-    def _if_it_fits(self, work: Callable[[], Found]) -> Found | None:
-        """What the model makes, or None where the device's memory is too small for it.
-
-        Once this has returned, nothing holds what the failed try had taken: the error's traceback would.
-        """
         self._model  # noqa: B018 - a model that does not fit itself is no request's affair
-        try:
-            return work()
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-        import torch
+        written = self._batches.worked(
+            batch,
+            lambda request: len(request.prompt) + until,
+            lambda part: self._generate([request.ids for request in part], new_tokens, sampling),
+        )
+        return [
+            (
+                request.index,
+                refused(request.id, len(request.prompt), FinishReason.OUT_OF_MEMORY)
+                if ids is None
+                else self._ended(request, ids, new_tokens, sampling),
+            )
+            for request, ids in written
+        ]
 
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return None
+    def _score(self, batch: list[tuple[int, TokenIds]]) -> Scored:
+        """Log-probabilities of a batch of rows, each with its place among all."""
+        scores = self._reading.worked(batch, _len_of, lambda part: self._likelihoods([row for _, row in part]))
+        return [(place, found) for (place, _), found in scores]
+
+    def _likelihoods(self, rows: Sequence[TokenIds]) -> list[float]:
+        return likelihood.log_probabilities(self._model, rows)
 
     def _generate(self, prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
         """At most so many new token ids of each prompt, padding included."""
         import torch
+        from transformers import GenerationConfig
 
+        # A request says how it is sampled; defaults that the model was published with would be added in silence.
+        self._model.generation_config = GenerationConfig(
+            eos_token_id=sorted(self._chat.end_ids), pad_token_id=self._chat.pad_id
+        )
         inputs = self._chat.tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._model.device)
         sampled = sampling.temperature > 0
         options: dict[str, Any] = {}
@@ -226,20 +245,6 @@ class TransformersEngine:
             completion_tokens=len(answer),
         )
 
-    def _log_probability_if_it_fits(self, conversation: Conversation, choice: str) -> float:
-        found = self._if_it_fits(lambda: self._log_probability(conversation, choice))
-        return math.nan if found is None else found
-
-    def _log_probability(self, conversation: Conversation, choice: str) -> float:
-        import torch
-
-        prompt = self._encode(conversation)
-        continuation = self._chat.continuation_ids(choice)
-        ids = torch.tensor([prompt + continuation], device=self._model.device)
-        with torch.inference_mode():
-            logits = self._model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
-        return float(logits.log_softmax(-1).gather(1, ids[0, len(prompt) :, None]).sum())
-
 
 def penalty_without_padding(penalty: float, inputs: Any) -> Any:
     """transformers' repetition penalty, for which padding was never written.
@@ -262,13 +267,5 @@ def penalty_without_padding(penalty: float, inputs: Any) -> Any:
     return Penalty(penalty)
 
 
-def _tokens(batch: Batch, until: int) -> int:
-    """What a batch takes of the budget: rows times the longest one's length at the end of the round, padded."""
-    return len(batch) * max(len(request.prompt) + until for request in batch)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether a device had too little memory; a processor's has no error class of its own in torch."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+def _len_of(placed: tuple[int, TokenIds]) -> int:
+    return likelihood.len_of(placed[1])

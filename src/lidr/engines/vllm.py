@@ -10,12 +10,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from io import StringIO
 from typing import Any
 
 from lidr.chat import Chat, open_chat
-from lidr.engines.base import Completion, Progress, Request, Sampling, fingerprint_of, refused, request_seed
+from lidr.engines.base import (
+    Completion,
+    Progress,
+    Request,
+    Sampling,
+    TokenIds,
+    choice_rows,
+    fingerprint_of,
+    ignore,
+    refused,
+    request_seed,
+)
 from lidr.engines.settings.vllm import Vllm
 from lidr.errors import InputError, LidrError
 from lidr.models import policy
@@ -49,8 +60,8 @@ class VllmEngine:
         """Complete all requests, in their order."""
         if not requests:
             return []
+        prompts = [self._chat.prompt_ids(request.conversation) for request in requests]
         model = self._model()
-        prompts = [model.chat.prompt_ids(request.conversation) for request in requests]
         room = model.context - sampling.max_new_tokens
         fitting = [i for i, ids in enumerate(prompts) if len(ids) <= room]
         completions = {i: refused(requests[i].id, len(ids)) for i, ids in enumerate(prompts) if len(ids) > room}
@@ -58,32 +69,40 @@ class VllmEngine:
         parameters = [self._parameters(requests[i].id, sampling) for i in fitting]
         outputs = model.run([prompts[i] for i in fitting], parameters, progress)
         for index, output in zip(fitting, outputs, strict=True):
-            completions[index] = _completion(requests[index].id, output, model.chat, sampling.stop)
+            completions[index] = _completion(requests[index].id, output, self._chat, sampling.stop)
         return [completions[i] for i in range(len(requests))]
 
-    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float]]:
+    def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
         """Log-probability of each choice's tokens as the beginning of the next turn, all at once."""
+        rows = [row for group in choice_rows(self._chat, conversations, choices) for row in group]
+        scores = self.log_probabilities(rows, ignore)
+        return [scores[i : i + len(choices)] for i in range(0, len(scores), len(choices))]
+
+    def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
+        """Log-probability of each answer after its prompt, all at once."""
+        if not rows:
+            return []
         from vllm import SamplingParams
 
         model = self._model()
-        prompts = [model.chat.prompt_ids(conversation) for conversation in conversations]
-        endings = [model.chat.continuation_ids(choice) for choice in choices]
-        rows = [(prompt, ending) for prompt in prompts for ending in endings]
-        for prompt, ending in rows:
-            if len(prompt) + len(ending) >= model.context:
-                raise LidrError(f"a question of {len(prompt):,} tokens does not fit the context of {model.context:,}")
         # The prompt's own tokens are what is scored; vLLM insists on writing one more.
         parameters = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
-        asked = [prompt + ending for prompt, ending in rows]
-        outputs = model.run(asked, [parameters] * len(rows), lambda count: None)
-        scores = [_ending_score(output, ending) for output, (_, ending) in zip(outputs, rows, strict=True)]
-        return [scores[i : i + len(choices)] for i in range(0, len(scores), len(choices))]
+        fitting = [i for i, row in enumerate(rows) if len(row.prompt) + len(row.answer) < model.context]
+        progress(len(rows) - len(fitting))
+        asked = [rows[i].prompt + rows[i].answer for i in fitting]
+        outputs = model.run(asked, [parameters] * len(asked), progress)
+        found = {i: _ending_score(output, rows[i].answer) for i, output in zip(fitting, outputs, strict=True)}
+        return [found.get(i) for i in range(len(rows))]
 
     def close(self) -> None:
         """End vLLM's processes and free the devices' memory."""
         if self._loaded is not None:
             self._loaded.shut_down()
             self._loaded = None
+
+    @cached_property
+    def _chat(self) -> Chat:
+        return open_chat(self.policy)
 
     def _model(self) -> _Loaded:
         if self._loaded is None:
@@ -100,7 +119,7 @@ class VllmEngine:
             top_k=sampling.top_k,
             repetition_penalty=sampling.repetition_penalty,
             stop=list(sampling.stop),
-            stop_token_ids=sorted(self._model().chat.end_ids),
+            stop_token_ids=sorted(self._chat.end_ids),
             seed=request_seed(sampling.seed, request_id) if sampling.temperature > 0 else None,
         )
 
@@ -122,7 +141,6 @@ class _Loaded:
                 "and `engine.name: transformers` does without"
             ) from error
 
-        self.chat = open_chat(model)
         try:
             self.llm = LLM(
                 model=str(model.base),

@@ -11,42 +11,31 @@ language is scored under the dominant language's prompt, preceded by a request f
 (`score.wording`), and with the end of its turn. Answers that are cut off or empty are not scored. Where the rule
 compares no scores, the files are written empty at once.
 
-The reference of m1 is `base.reference`. Both models are computed by transformers, one after the other, whatever engine
-generates; results are kept shard by shard, so a stage that is killed goes on.
+The reference of m1 is `base.reference`. Both models are computed by the block `engine`, one after the other; results
+are kept shard by shard, so a stage that is killed goes on.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from lidr import config, paths
 from lidr.chat import Chat, open_chat
-from lidr.engines.shards import discard, in_shards
+from lidr.engines.base import TokenIds, open_engine
+from lidr.engines.shards import discard, score_in_shards
 from lidr.errors import InputError
-from lidr.generation.likelihood import Row, log_probabilities
 from lidr.models import policy
 from lidr.models.policy import Policy
-from lidr.progress import bar
-from lidr.records import FinishReason, Prompt, Record, Response, Score
+from lidr.records import FinishReason, Prompt, Response, Score
 from lidr.records.jsonl import atomic_folder, read_by_key, write_rows
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import prompt_conversation, under_dominant
 from lidr.records.samples import read_samples
 
 STAGE = "score"
-
-
-class _LogProbability(Record, frozen=True):
-    """What a shard keeps of one answer."""
-
-    value: float | None
 
 
 @dataclass(frozen=True)
@@ -121,7 +110,7 @@ def _answers(settings: config.Settings, iteration: str) -> Iterator[tuple[Prompt
                     yield prompts[name], answer
 
 
-def _row(settings: config.Settings, chat: Chat, prompt: Prompt, answer: Response) -> Row:
+def _row(settings: config.Settings, chat: Chat, prompt: Prompt, answer: Response) -> TokenIds:
     request = under_dominant(
         settings.score.wording,
         prompt.text,
@@ -130,44 +119,15 @@ def _row(settings: config.Settings, chat: Chat, prompt: Prompt, answer: Response
         settings.prompts.answer_language,
     )
     conversation = prompt_conversation(request)
-    return Row(chat.prompt_ids(conversation), chat.answer_ids(conversation, answer.text))
+    return TokenIds(chat.prompt_ids(conversation), chat.answer_ids(conversation, answer.text))
 
 
 def _log_probabilities(
-    settings: config.Settings, model: Policy, rows: Sequence[Row], shards: Path
+    settings: config.Settings, model: Policy, rows: Sequence[TokenIds], shards: Path
 ) -> list[float | None]:
     """Of each row under one model, which is loaded once it is needed; None for a row that does not fit."""
-    loaded = list[Any]()
-
-    def work(part: Sequence[Row]) -> list[_LogProbability]:
-        if not loaded:
-            loaded.append(_load(settings, model))
-        context = policy.context_length(loaded[0].config) or math.inf
-        fit = [place for place, row in enumerate(part) if len(row.prompt) + len(row.answer) <= context]
-        advance(len(part) - len(fit))
-        values = log_probabilities(loaded[0], [part[place] for place in fit], settings.score.tokens_per_batch, advance)
-        found = dict(zip(fit, values, strict=True))
-        return [_LogProbability(found.get(place)) for place in range(len(part))]
-
-    with bar(f"scores by {model.name}", total=len(rows), unit="row") as advance:
-        place = shards / _key(settings, model, rows)
-        done = list(in_shards(place, rows, settings.engine.rows_per_shard, _LogProbability, work, advance))
-    return [row.value for row in done]
-
-
-def _load(settings: config.Settings, model: Policy) -> Any:
-    import torch
-
-    device = policy.pick_device(settings.engine.device)
-    return policy.load_for_generation(model, getattr(torch, settings.engine.precision), device)
-
-
-def _key(settings: config.Settings, model: Policy, rows: Sequence[Row]) -> str:
-    """Stands for the work: shards of any other are not taken up."""
-    how = f"{model.fingerprint} {settings.engine.precision} {settings.score.tokens_per_batch}"
-    digest = hashlib.sha256(how.encode())
-    digest.update(msgspec.json.encode(rows))
-    return digest.hexdigest()[:16]
+    with closing(open_engine(settings.engine, model)) as engine:
+        return score_in_shards(engine, rows, shards, settings.engine.rows_per_shard, f"scores by {model.name}")
 
 
 def _write(settings: config.Settings, iteration: str, scores: Sequence[Score]) -> None:

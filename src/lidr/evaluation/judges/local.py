@@ -71,6 +71,6 @@ def in_one_turn(question: Conversation) -> Conversation:
     return [{"role": "user", "content": "\n\n".join(turn["content"] for turn in question)}]
 
 
-def _reply(turn: Conversation, lower: float, upper: float) -> Reply:
-    finite = [value if math.isfinite(value) else None for value in (lower, upper)]
+def _reply(turn: Conversation, lower: float | None, upper: float | None) -> Reply:
+    finite = [value if value is not None and math.isfinite(value) else None for value in (lower, upper)]
     return Reply(key=key_of(turn), lower=finite[0], upper=finite[1], prompt_tokens=0, completion_tokens=0)
