@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from at_hand import engine_settings, ignore, requests
 
-from lidr.engines import transformers
+from lidr.engines import continuous
 from lidr.engines.base import Sampling, TokenIds
+from lidr.engines.flight import Flight
 from lidr.engines.transformers import TransformersEngine
 from lidr.evaluation.judges.base import opinion
 from lidr.evaluation.judges.local import _reply
@@ -55,45 +57,54 @@ def test_answers_do_not_depend_on_the_rounds(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch, sampling: Sampling
 ) -> None:
     wanted = requests("en", 20)
-    found = {}
-    for first in (1, 8, 1000):
-        monkeypatch.setattr(transformers, "FIRST_ROUND", first)
-        found[first] = engine().generate(wanted, sampling, ignore)
-    assert found[1] == found[8] == found[1000]
+    expected = engine().generate(wanted, sampling, ignore)
+    # As many as six rows of this length have room: others come in when these have ended.
+    few = 6 * (max(completion.prompt_tokens for completion in expected) + 8)
+    for tokens_per_round, budget in ((1, 32768), (8, few), (1000, 32768)):
+        monkeypatch.setattr(continuous, "ROUND", tokens_per_round)
+        assert engine(budget).generate(wanted, sampling, ignore) == expected
+    monkeypatch.setattr(continuous, "ROUND", 8)
+    anew = engine(few)
+    anew._continuous.keeps_cache = False
+    assert anew.generate(wanted, sampling, ignore) == expected
 
 
-def test_answers_that_have_ended_leave_the_batch(
+def test_answers_that_have_ended_leave_and_others_come_in(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    used, rounds, told = engine(), [], []
-    generate = used._generate
+    monkeypatch.setattr(continuous, "ROUND", 8)
+    wanted, told = requests("en", 20), list[int]()
+    used = engine(8 * (max(len(engine()._encode(request.conversation)) for request in wanted) + 40))
+    rounds, generate = list[tuple[list[int], int]](), used._continuous.generate
 
-    def watched(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
-        rounds.append((len(prompts), new_tokens))
-        return generate(prompts, new_tokens, sampling)
+    def watched(flight: Flight, sampling: Sampling) -> Any:
+        output = generate(flight, sampling)
+        rounds.append(([len(row.answer) for row in flight.rows], output.shape[1] - flight.width))
+        return output
 
-    monkeypatch.setattr(used, "_generate", watched)
-    monkeypatch.setattr(transformers, "FIRST_ROUND", 8)
-    found = used.generate(requests("en", 20), Sampling(max_new_tokens=50), told.append)
-    # 8, 16, 32 and 50 tokens are written after each round: so many answers are longer.
-    longer = [sum(completion.completion_tokens >= tokens for completion in found) for tokens in (0, 8, 16, 32)]
-    assert rounds == [(rows, new) for rows, new in zip(longer, (8, 8, 16, 18), strict=True) if rows]
+    monkeypatch.setattr(used._continuous, "generate", watched)
+    found = used.generate(wanted, Sampling(max_new_tokens=50), told.append)
     assert sum(told) == 20
+    # Each row takes part in a round for every 8 tokens of its answer and of the token that ends it, and in no other.
+    assert sum(len(rows) for rows, _ in rounds) == sum(min(-(-(c.completion_tokens + 1) // 8), 7) for c in found)
+    # Nobody begins twice, and in some round rows that began at different times go on together.
+    assert sum(rows.count(0) for rows, _ in rounds) == 20
+    assert any(len(set(rows)) > 1 for rows, _ in rounds)
 
 
 def with_room_for_three(small: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A device on which no more than three rows fit; returns the numbers of rows that are tried."""
     import torch
 
-    generate, sizes = small._generate, list[int]()
+    generate, sizes = small._continuous.generate, list[int]()
 
-    def limited(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
-        sizes.append(len(prompts))
-        if len(prompts) > 3:
+    def limited(flight: Flight, sampling: Sampling) -> Any:
+        sizes.append(len(flight.rows))
+        if len(flight.rows) > 3:
             raise torch.OutOfMemoryError
-        return generate(prompts, new_tokens, sampling)
+        return generate(flight, sampling)
 
-    monkeypatch.setattr(small, "_generate", limited)
+    monkeypatch.setattr(small._continuous, "generate", limited)
     return sizes
 
 
@@ -101,12 +112,13 @@ def with_room_for_three(small: TransformersEngine, monkeypatch: pytest.MonkeyPat
 def test_a_batch_that_does_not_fit_is_halved(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted, one_round = requests("en", 8), Sampling(max_new_tokens=transformers.FIRST_ROUND)
+    wanted, one_round = requests("en", 8), Sampling(max_new_tokens=continuous.ROUND)
     expected = engine().generate(wanted, one_round, ignore)
     small = engine()
     sizes = with_room_for_three(small, monkeypatch)
     assert small.generate(wanted, one_round, ignore) == expected
-    assert sizes == [8, 4, 2, 2, 4, 2, 2]
+    # Two rows of the first four had room; of the longer ones behind them one has.
+    assert sizes == [8, 4, 2, 2, 1, 1, 1, 1]
 
 
 @pytest.mark.fault
@@ -124,14 +136,14 @@ def test_a_request_that_does_not_fit_alone_is_left_out_and_the_rest_goes_on(
     wanted = requests("en", 8)
     expected = engine().generate(wanted, SAMPLING, ignore)
     small = engine()
-    generate, too_large = small._generate, small._encode(wanted[5].conversation)
+    generate, too_large = small._continuous.generate, small._encode(wanted[5].conversation)
 
-    def without_room_for_one(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
-        if too_large in prompts:
+    def without_room_for_one(flight: Flight, sampling: Sampling) -> Any:
+        if too_large in [row.prompt for row in flight.rows]:
             raise error()
-        return generate(prompts, new_tokens, sampling)
+        return generate(flight, sampling)
 
-    monkeypatch.setattr(small, "_generate", without_room_for_one)
+    monkeypatch.setattr(small._continuous, "generate", without_room_for_one)
     found = small.generate(wanted, SAMPLING, ignore)
     assert found[:5] + found[6:] == expected[:5] + expected[6:]
     left_out = found[5]
@@ -145,10 +157,10 @@ def test_any_other_error_of_the_model_ends_the_run(
 ) -> None:
     broken = engine()
 
-    def fail(prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
+    def fail(flight: Flight, sampling: Sampling) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(broken, "_generate", fail)
+    monkeypatch.setattr(broken._continuous, "generate", fail)
     with pytest.raises(RuntimeError, match="illegal memory access"):
         broken.generate(requests("en", 2), SAMPLING, ignore)
 
@@ -232,7 +244,7 @@ def test_the_fingerprint_tells_precisions_apart(models: Path) -> None:
 def test_a_lack_of_memory_is_remembered(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small, one_round = engine(), Sampling(max_new_tokens=transformers.FIRST_ROUND)
+    small, one_round = engine(), Sampling(max_new_tokens=continuous.ROUND)
     sizes = with_room_for_three(small, monkeypatch)
     first = small.generate(requests("en", 20), one_round, ignore)
     assert max(sizes) == 20

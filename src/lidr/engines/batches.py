@@ -40,7 +40,7 @@ class Batches:
         work: Callable[[Sequence[ItemT]], Sequence[FoundT]],
     ) -> Iterator[tuple[ItemT, FoundT | None]]:
         """Each item with what `work` finds for it; None for one that alone does not fit."""
-        found = _if_it_fits(lambda: work(batch))
+        found = if_it_fits(lambda: work(batch))
         if found is not None:
             yield from zip(batch, found, strict=True)
         elif len(batch) == 1:
@@ -52,7 +52,7 @@ class Batches:
                 yield from self.worked(half, length, work)
 
 
-def _if_it_fits(work: Callable[[], FoundT]) -> FoundT | None:
+def if_it_fits(work: Callable[[], FoundT]) -> FoundT | None:
     """What is computed, or None where the device's memory is too small for it.
 
     Once this has returned, nothing holds what the failed try had taken: the error's traceback would.

@@ -1,16 +1,14 @@
 """The engine on Hugging Face transformers: any causal model, on CPU, CUDA or MPS.
 
-Requests of similar length share a batch (lidr/engines/batches.py), and are answered in rounds: the first of 32 new
-tokens, each of the next until twice as many are written. Between rounds, answers that have ended leave, and the others
-close ranks: a batch does not run as long as its longest answer. A request that does not fit the device alone is left
-unanswered, with that reason. Log-probabilities take one round. On a CPU, several processes may take a batch each.
+Requests are answered by continuous batching (lidr/engines/continuous.py), answers scored in batches of similar length
+(lidr/engines/batches.py), within a budget of tokens either way. A request that does not fit the device alone is left
+unanswered, with that reason. On a CPU, several processes may take a group of requests each.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -25,36 +23,21 @@ from lidr.engines.base import (
     choice_rows,
     fingerprint_of,
     refused,
-    request_seed,
 )
 from lidr.engines.batches import Batches
+from lidr.engines.continuous import ROUND, ContinuousBatching, Result
+from lidr.engines.flight import Begun, keeps_cache
 from lidr.engines.settings.transformers import Transformers
 from lidr.models import policy
-from lidr.records import FinishReason
 from lidr.records.prompt_templates import Conversation
 
-FIRST_ROUND = 32  # new tokens: a sentence, and few enough that a batch may be large
+# Batches' worth of requests that one process answers in turn: enough that the last ones, which are answered in ever
+# smaller company, weigh little.
+GROUP = 4
 # Logits that a batch of answers may have, as far as params.yaml leaves it open: 2 GiB in float32.
 LOGITS = 2**29
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A request as the model gets it, its place among all, and what is written of its answer so far."""
-
-    index: int
-    id: str
-    prompt: list[int]
-    answer: list[int]
-
-    @property
-    def ids(self) -> list[int]:
-        """What the model goes on from."""
-        return self.prompt + self.answer
-
-
-Batch = list[Begun]
-Result = tuple[int, Completion | Begun]
 Scored = list[tuple[int, float | None]]
 
 
@@ -67,7 +50,6 @@ class TransformersEngine:
         self.settings, self.policy = settings, model
         # A sample depends on the batch that it is in, and in half precision so does every answer.
         self.fingerprint = fingerprint_of(model, "transformers", settings.dtype, str(settings.tokens_per_batch))
-        self._batches = Batches(settings.tokens_per_batch)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
@@ -75,15 +57,9 @@ class TransformersEngine:
         completions = {request.index: refused(request.id, len(request.prompt)) for request in begun}
         waiting = [r for r in begun if len(r.prompt) + sampling.max_new_tokens <= self._context] if begun else []
         progress(len(begun) - len(waiting))
-        until = FIRST_ROUND
-        while waiting:
-            going_on: Batch = []
-            for results in self._round(waiting, min(until, sampling.max_new_tokens), sampling):
-                ended = {index: result for index, result in results if isinstance(result, Completion)}
-                completions |= ended
-                progress(len(ended))
-                going_on += [result for _, result in results if isinstance(result, Begun)]
-            waiting, until = sorted(going_on, key=lambda request: request.index), 2 * until
+        for results in self._answered(waiting, sampling) if waiting else ():
+            completions |= dict(results)
+            progress(len(results))
         return [completions[index] for index in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
@@ -114,7 +90,8 @@ class TransformersEngine:
         copies = self.__dict__.pop("_workers", None)
         if copies is not None:
             copies.close()
-        self.__dict__.pop("_model", None)
+        for name in ("_continuous", "_model"):
+            self.__dict__.pop(name, None)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -149,6 +126,18 @@ class TransformersEngine:
         return self._chat.prompt_ids(conversation)
 
     @cached_property
+    def _continuous(self) -> ContinuousBatching:
+        from transformers import GenerationConfig
+
+        # A request says how it is sampled; defaults that the model was published with would be added in silence.
+        self._model.generation_config = GenerationConfig(
+            eos_token_id=sorted(self._chat.end_ids), pad_token_id=self._chat.pad_id
+        )
+        return ContinuousBatching(
+            self._model, self._chat, self._context, self.settings.tokens_per_batch, keeps_cache(self._model)
+        )
+
+    @cached_property
     def _workers(self) -> workers.Workers | None:
         """Several processes, where they are asked for and computed on a CPU; the model is loaded before they part."""
         count = workers.count(self.settings.processes, self._model.device.type)
@@ -166,32 +155,24 @@ class TransformersEngine:
             # The longest first: what is begun last is short, and nobody waits long for it.
             yield from self._workers.results((method, *arguments) for arguments in reversed(list(calls)))
 
-    def _round(self, waiting: Batch, until: int, sampling: Sampling) -> Iterator[list[Result]]:
-        """All that wait, written on until their answers end or have so many tokens; batch by batch, as they come."""
-        batches = self._batches.filled(waiting, lambda request: len(request.prompt) + until)
-        return self._results("_write", ((batch, until, sampling) for batch in batches))
+    def _groups(self, waiting: Sequence[Begun]) -> list[list[Begun]]:
+        """Requests that are answered in turn, the shortest first; the groups are the same whoever answers them."""
+        ordered = sorted(waiting, key=lambda request: (len(request.prompt), request.index))
+        tokens = sum(len(request.prompt) + ROUND for request in ordered)
+        count = math.ceil(tokens / (GROUP * self.settings.tokens_per_batch))
+        return [ordered[start::count] for start in range(min(count, len(ordered)))]
 
-    def _write(self, batch: Batch, until: int, sampling: Sampling) -> list[Result]:
-        """One round of a batch. A sample depends on the batch alone, whoever computes it."""
-        import torch
+    def _answered(self, waiting: Sequence[Begun], sampling: Sampling) -> Iterator[list[Result]]:
+        """Completions by index, as they come: of a round in this process, of a group from another one."""
+        groups = self._groups(waiting)
+        if self._workers is None:
+            for group in groups:
+                yield from self._continuous.answer(group, sampling)
+        else:
+            yield from self._results("_answer", ((group, sampling) for group in groups))
 
-        torch.manual_seed(request_seed(sampling.seed, f"{batch[0].id} {until}"))
-        new_tokens = until - len(batch[0].answer)
-        self._model  # noqa: B018 - a model that does not fit itself is no request's affair
-        written = self._batches.worked(
-            batch,
-            lambda request: len(request.prompt) + until,
-            lambda part: self._generate([request.ids for request in part], new_tokens, sampling),
-        )
-        return [
-            (
-                request.index,
-                refused(request.id, len(request.prompt), FinishReason.OUT_OF_MEMORY)
-                if ids is None
-                else self._ended(request, ids, new_tokens, sampling),
-            )
-            for request, ids in written
-        ]
+    def _answer(self, group: list[Begun], sampling: Sampling) -> list[Result]:
+        return [result for results in self._continuous.answer(group, sampling) for result in results]
 
     def _score(self, batch: list[tuple[int, TokenIds]]) -> Scored:
         """Log-probabilities of a batch of rows, each with its place among all."""
@@ -200,71 +181,6 @@ class TransformersEngine:
 
     def _likelihoods(self, rows: Sequence[TokenIds]) -> list[float]:
         return likelihood.log_probabilities(self._model, rows)
-
-    def _generate(self, prompts: list[list[int]], new_tokens: int, sampling: Sampling) -> list[list[int]]:
-        """At most so many new token ids of each prompt, padding included."""
-        import torch
-        from transformers import GenerationConfig
-
-        # A request says how it is sampled; defaults that the model was published with would be added in silence.
-        self._model.generation_config = GenerationConfig(
-            eos_token_id=sorted(self._chat.end_ids), pad_token_id=self._chat.pad_id
-        )
-        inputs = self._chat.tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._model.device)
-        sampled = sampling.temperature > 0
-        options: dict[str, Any] = {}
-        if sampled:
-            options = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
-        if sampling.repetition_penalty != 1:
-            options["logits_processor"] = [penalty_without_padding(sampling.repetition_penalty, inputs)]
-        if sampling.stop:
-            options |= {"stop_strings": list(sampling.stop), "tokenizer": self._chat.tokenizer}
-        with torch.inference_mode():
-            output = self._model.generate(**inputs, max_new_tokens=new_tokens, do_sample=sampled, **options)
-        new_ids: list[list[int]] = output[:, inputs["input_ids"].shape[1] :].tolist()
-        return new_ids
-
-    def _ended(self, request: Begun, ids: list[int], new_tokens: int, sampling: Sampling) -> Completion | Begun:
-        """The answer up to the end of the turn, or up to the padding that follows a stop string; or what there is."""
-        ends = self._chat.end_ids | {self._chat.pad_id}
-        kept = ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
-        answer = request.answer + kept
-        found = self._chat.read(answer)
-        # A stop string may end inside a token: what the token holds beyond it is not part of the answer either.
-        begins = [found.text.index(stop) for stop in sampling.stop if stop in found.text]
-        # Whatever ends before the limit ended by itself; a stop string may end just at it.
-        stopped = len(kept) < new_tokens or bool(begins)
-        if not stopped and len(answer) < sampling.max_new_tokens:
-            return Begun(request.index, request.id, request.prompt, answer)
-        return Completion(
-            id=request.id,
-            text=found.text[: min(begins, default=None)],
-            reasoning=found.reasoning,
-            finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
-            prompt_tokens=len(request.prompt),
-            completion_tokens=len(answer),
-        )
-
-
-def penalty_without_padding(penalty: float, inputs: Any) -> Any:
-    """transformers' repetition penalty, for which padding was never written.
-
-    Left padding is made of a token that a row may well write, often the one that ends it; the processor would take it
-    for a token that the row has used. Here each padded place repeats the row's first token, which counts once.
-    """
-    from transformers import RepetitionPenaltyLogitsProcessor
-
-    prompts, mask = inputs["input_ids"], inputs["attention_mask"].bool()
-    first = prompts.gather(1, mask.int().argmax(1, keepdim=True))
-    width = prompts.shape[1]
-
-    class Penalty(RepetitionPenaltyLogitsProcessor):
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
-            seen = input_ids.clone()
-            seen[:, :width] = seen[:, :width].where(mask, first)
-            return super().__call__(seen, scores)
-
-    return Penalty(penalty)
 
 
 def _len_of(placed: tuple[int, TokenIds]) -> int:

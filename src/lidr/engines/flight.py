@@ -1,0 +1,120 @@
+"""Rows that are being answered together, with the model's cache of what they hold (continuous batching).
+
+    flight = Flight.begin(rows, chat.pad_id, device)
+    output = model.generate(flight.ids, attention_mask=flight.mask, past_key_values=flight.cache, ...)
+    flight.grow(output)
+    flight.keep({0: row, 2: another})    # those that have ended leave
+    flight.join(another_flight)          # those that have begun since come in
+
+Rows stand at the right of `ids`, padded on the left. The cache holds keys and values of all tokens but the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Layers of a cache that can be cut and joined along their tokens. One with a window is kept whole here: the attention
+# mask knows the window. All others carry a state of their own.
+_WITH_TOKENS = ("DynamicLayer", "DynamicSlidingWindowLayer")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A request as the model gets it, its place among all, and what is written of its answer so far."""
+
+    index: int
+    id: str
+    prompt: list[int]
+    answer: list[int]
+
+    @property
+    def ids(self) -> list[int]:
+        """What the model goes on from."""
+        return self.prompt + self.answer
+
+
+@dataclass
+class Flight:
+    """`ids` and `mask` have a line for each row; `cache` is None where the model computes all tokens anew."""
+
+    rows: list[Begun]
+    ids: Any
+    mask: Any
+    cache: Any
+
+    @classmethod
+    def begin(cls, rows: list[Begun], pad_id: int, device: Any, keeps_cache: bool) -> Flight:
+        """Rows of which the model has computed nothing."""
+        import torch
+        from transformers import DynamicCache
+
+        width = max(len(row.ids) for row in rows)
+        ids = [[pad_id] * (width - len(row.ids)) + row.ids for row in rows]
+        mask = [[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows]
+        tensors = (torch.tensor(values, device=device) for values in (ids, mask))
+        return cls(rows, *tensors, DynamicCache() if keeps_cache else None)
+
+    @property
+    def width(self) -> int:
+        """Tokens of a row, padded."""
+        return int(self.ids.shape[1])
+
+    def grow(self, ids: Any) -> None:
+        """Take what the model has written behind `ids`."""
+        import torch
+
+        self.mask = torch.nn.functional.pad(self.mask, (0, ids.shape[1] - self.width), value=1)
+        self.ids = ids
+
+    def keep(self, staying: Mapping[int, Begun]) -> None:
+        """Let go of all rows but these, by place, and of the padding that all of them have."""
+        import torch
+
+        places = torch.tensor(list(staying), device=self.ids.device)
+        first = int(self.mask[places].argmax(1).min())
+        self.rows = list(staying.values())
+        self.ids, self.mask = self.ids[places][:, first:], self.mask[places][:, first:]
+        for layer in self.cache.layers if self.cache is not None else ():
+            layer.keys, layer.values = layer.keys[places][:, :, first:], layer.values[places][:, :, first:]
+
+    def join(self, other: Flight) -> None:
+        """Take in the rows of another flight, behind those that are here."""
+        import torch
+
+        width = max(self.width, other.width)
+        self.rows = self.rows + other.rows
+        self.ids, self.mask = (
+            torch.cat([_wider(one, width), _wider(another, width)])
+            for one, another in ((self.ids, other.ids), (self.mask, other.mask))
+        )
+        if self.cache is None:
+            return
+        for layer, another in zip(self.cache.layers, other.cache.layers, strict=True):
+            layer.keys, layer.values = (
+                torch.cat([_wider_cache(one, width - 1), _wider_cache(two, width - 1)])
+                for one, two in ((layer.keys, another.keys), (layer.values, another.values))
+            )
+
+
+def keeps_cache(model: Any) -> bool:
+    """Whether the model's cache holds nothing but keys and values of tokens."""
+    from transformers import DynamicCache
+
+    layers = DynamicCache(config=model.config).layers
+    return all(type(layer).__name__ in _WITH_TOKENS for layer in layers)
+
+
+def _wider(rows: Any, width: int) -> Any:
+    """(rows, tokens) with zeros before; the mask is 0 there as well."""
+    import torch
+
+    return torch.nn.functional.pad(rows, (width - rows.shape[1], 0))
+
+
+def _wider_cache(values: Any, width: int) -> Any:
+    """(rows, heads, tokens, size of a head), the same."""
+    import torch
+
+    return torch.nn.functional.pad(values, (0, 0, width - values.shape[2], 0))
