@@ -78,6 +78,7 @@ bench: install
 
 bench-long: install
 	python benchmarks/training.py
+	python benchmarks/generation_half.py
 	python benchmarks/rows.py
 	python benchmarks/pipeline.py
 	python docs/generate.py

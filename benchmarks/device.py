@@ -23,11 +23,11 @@ import tempfile
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from typing import Any
 
 import msgspec
-from generation import NEW_TOKENS, Watched, ours
+from generation import NEW_TOKENS, ours, room
 from made import LONGEST, RANDOM, mixed_pairs, write_random_model
 from measuring import PARAMS, RESULTS, child, cost, machine, take_turns
 from tables import tell
@@ -35,6 +35,7 @@ from training import train_ours
 
 from lidr import config
 from lidr.engines.base import Request
+from lidr.engines.transformers import TransformersEngine
 from lidr.lab import world
 from lidr.models import base, policy
 from lidr.plan import device, shape
@@ -80,15 +81,14 @@ def train(kind: str) -> dict[str, Any]:
 
 def generate(kind: str) -> dict[str, Any]:
     """Answer short prompts; returns the cost, the tokens, and the rows of a batch."""
-    engine = Watched(settings(kind).engine, policy.resolve("m0"))
+    engine = TransformersEngine(settings(kind).engine, policy.resolve("m0"))
     tasks = [task.prompt("en") for task in world.tasks("iterations", world.KINDS, PROMPTS[kind], 0)]
     asked = [Request(f"made-{number}", prompt_conversation(task)) for number, task in enumerate(tasks)]
     ours(engine, asked[:2])
-    engine.sizes = ()
     with cost() as spent:
         done = ours(engine, asked)
     engine.close()
-    return {"tokens": sum(tokens for _, tokens in done), "rows": round(mean(engine.sizes))} | spent
+    return {"tokens": sum(tokens for _, tokens in done), "rows": room(engine, asked)} | spent
 
 
 def measure(kind: str, repetitions: int) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ from tables import tell
 
 from lidr import config
 from lidr.engines.base import Engine, Request, Sampling
-from lidr.engines.transformers import Begun, TransformersEngine
+from lidr.engines.transformers import TransformersEngine
 from lidr.lab import world
 from lidr.models import base, policy
 from lidr.records.prompt_templates import prompt_conversation
@@ -63,30 +63,25 @@ def requests(count: int, tokenizer: Any) -> list[Request]:
     return made
 
 
-class Watched(TransformersEngine):
-    """Ours, and how many rows its batches have."""
-
-    sizes: tuple[int, ...] = ()
-
-    def _batches(self, waiting: list[Begun], until: int) -> Iterator[list[Begun]]:
-        for batch in super()._batches(waiting, until):
-            self.sizes += (len(batch),)
-            yield batch
-
-
 def work(count: int, side: str, rows: str = "0") -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     values = msgspec.to_builtins(config.load(PARAMS))
     values["engine"]["device"] = "cpu"
     settings = msgspec.convert(values, config.Settings)
-    engine, tokenizer = Watched(settings.engine, policy.resolve("m0")), policy.load_tokenizer(policy.resolve("m0"))
+    engine = TransformersEngine(settings.engine, policy.resolve("m0"))
+    tokenizer = policy.load_tokenizer(policy.resolve("m0"))
     asked = requests(count, tokenizer)
     engine.generate(asked[:1], Sampling(1), lambda _: None)
-    engine.sizes = ()
     with cost() as spent:
         done = ours(engine, asked) if side == "ours" else _plain(engine._model, tokenizer, asked, int(rows))
         engine.close()
-    return {"rows": int(rows) or round(mean(engine.sizes)), **told(done, spent)}
+    return {"rows": int(rows) or room(engine, asked), **told(done, spent)}
+
+
+def room(engine: TransformersEngine, asked: Sequence[Request]) -> int:
+    """The rows of these prompts that the engine's budget has room for."""
+    tokens = mean(len(engine._encode(request.conversation)) for request in asked) + NEW_TOKENS
+    return int(min(len(asked), engine.settings.tokens_per_batch / tokens))
 
 
 def ours(engine: Engine, asked: Sequence[Request]) -> list[tuple[str, int]]:
@@ -166,11 +161,23 @@ def measure(count: int, repetitions: int) -> dict[str, Any]:
 def best_fixed(speed: dict[str, list[float]]) -> dict[str, Any]:
     """The speeds of ours, of the same rows, and of the fixed size with the highest median, which is named."""
     best = max((name for name in speed if name.startswith("fixed")), key=lambda name: median(speed[name]))
-    kept = {"ours": speed["ours"], "same rows": speed["same rows"], "best fixed": speed[best]}
+    kept = {name: speed[name] for name in ("ours", "same rows") if name in speed} | {"best fixed": speed[best]}
     return {"best_fixed_rows": int(best.split()[1]), "tokens_per_second": kept}
 
 
-def run(name: str, doc: str, prompts: int, packages: Sequence[str], work: Work, measure: Measure) -> None:
+def write_base() -> None:
+    base.run(config.load(PARAMS))
+
+
+def run(
+    name: str,
+    doc: str,
+    prompts: int,
+    packages: Sequence[str],
+    work: Work,
+    measure: Measure,
+    write: Callable[[], None] = write_base,
+) -> None:
     """The command of a benchmark of generation: measures, or is the process of one side."""
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("--prompts", type=int, default=prompts)
@@ -180,7 +187,7 @@ def run(name: str, doc: str, prompts: int, packages: Sequence[str], work: Work, 
     parser.add_argument("--work", nargs="+", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.write:
-        base.run(config.load(PARAMS))
+        write()
         print("{}")
     elif chosen.work:
         print(json.dumps(work(chosen.prompts, *chosen.work)))

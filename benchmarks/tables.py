@@ -77,7 +77,8 @@ def generation(report: Report) -> str:
     lines = []
     for row in report["rows"]:
         speed = row["tokens_per_second"]
-        for name, rows in (("same rows", row["rows_per_batch"]), ("best fixed", row["best_fixed_rows"])):
+        peers = {"same rows": row.get("rows_per_batch"), "best fixed": row["best_fixed_rows"]}
+        for name, rows in ((name, rows) for name, rows in peers.items() if rows):
             times = figure(ratios(speed["ours"], speed[name]), 2)
             lines.append([f"plain loop, {name} ({rows})", figure(speed["ours"]), figure(speed[name]), times])
     return table(["peer", "ours, tokens/s", "peer, tokens/s", "times"], lines)
@@ -132,6 +133,7 @@ def pipeline(report: Report) -> str:
 TABLES: dict[str, Callable[[Report], str]] = {
     "training": training,
     "generation": generation,
+    "generation_half": generation,
     "generation_vllm": generation_vllm,
     "rows": rows,
     "device": device,
