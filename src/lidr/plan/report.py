@@ -99,11 +99,10 @@ def _judge(asked: Asked) -> Iterator[str]:
         return
     about = f"{asked.questions:,} requests of about {asked.tokens_each:,} tokens"
     line = f"{asked.title}: {judge.model} at an endpoint, {about}"
-    if judge.prompt_price is None or judge.completion_price is None:
+    if asked.cost is None:
         yield f"{line}; its prices are not in params.yaml ({asked.block}.prompt_price)"
-        return
-    cost = asked.questions * (asked.tokens_each * judge.prompt_price + judge.completion_price) / 1e6
-    yield f"{line}: about {cost:,.2f} at {judge.prompt_price:g} a million"
+    else:
+        yield f"{line}: about {asked.cost:,.2f} at {judge.prompt_price:g} a million"
 
 
 def _assumptions(plan: Plan) -> Iterator[str]:

@@ -75,7 +75,7 @@ def of(settings: config.Settings, lengths: Lengths) -> list[Work]:
         if isinstance(block, Alpaca) and not settings.baseline.is_published:
             asked.insert(0, f"baseline ({settings.baseline.model})")
         stages += [_generation(stage, rows, lengths, block.max_new_tokens) for stage in asked]
-    return [*stages, *(_judging(asked) for asked in judges(settings, lengths)), *_harness(settings, lengths)]
+    return [*stages, *(asked.work for asked in judges(settings, lengths)), *_harness(settings, lengths)]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,20 @@ class Asked:
     judge: config.Judge
     questions: int
     tokens_each: int
+
+    @property
+    def work(self) -> Work:
+        """The same as a stage; a model here reads the questions, any other judge costs no time of ours."""
+        kind: Kind = "score" if isinstance(self.judge, config.LocalJudge) else "judge"
+        return Work(self.title, kind, self.questions, self.questions * self.tokens_each)
+
+    @property
+    def cost(self) -> float | None:
+        """What a server takes for it, one token of answer each; None where its prices are not known."""
+        judge = self.judge
+        if not isinstance(judge, config.OpenAIJudge) or judge.prompt_price is None or judge.completion_price is None:
+            return None
+        return self.questions * (self.tokens_each * judge.prompt_price + judge.completion_price) / 1e6
 
 
 def judges(settings: config.Settings, lengths: Lengths) -> list[Asked]:
@@ -105,11 +119,6 @@ def judges(settings: config.Settings, lengths: Lengths) -> list[Asked]:
         each = JUDGE_PROMPT_TOKENS + 2 * min(lengths.answer, settings.generate.max_new_tokens)
         found.append(Asked("judge of pairs", "audit.judge", pairs, 2 * drawn, each))
     return found
-
-
-def _judging(asked: Asked) -> Work:
-    kind: Kind = "score" if isinstance(asked.judge, config.LocalJudge) else "judge"
-    return Work(asked.title, kind, asked.questions, asked.questions * asked.tokens_each)
 
 
 def _directions(settings: config.Settings, name: str) -> list[rules.Direction]:

@@ -41,7 +41,7 @@ from lidr.errors import InputError
 from lidr.models import policy
 from lidr.models.policy import AdapterRecord, Policy
 from lidr.records import Drop, DropReason, Pair
-from lidr.records.jsonl import atomic_folder, read_by_key, read_json, write_json, write_rows, write_text
+from lidr.records.jsonl import atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows, write_text
 from lidr.training import checkpoints
 from lidr.training.held_out import split, steps_between
 from lidr.training.history import History, csv, history, rounded
@@ -147,8 +147,8 @@ def _rows(
 
 def _no_pairs(drops_file: Path) -> str:
     """Why the stage before made none, in a line: its most frequent reasons to drop a pair."""
-    drops = read_by_key(drops_file, Drop, lambda row: (row.prompt_id, row.lang, row.other_lang), may_be_empty=True)
-    reasons = Counter(row.reason for row in drops.values()).most_common(3)
+    drops = list(read_rows(drops_file, Drop))
+    reasons = Counter(row.reason for row in drops).most_common(3)
     told = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
     return (
         f"no pair was made; {len(drops):,} were dropped ({told or 'no reasons'}), each with its reason in {drops_file}"
