@@ -15,7 +15,6 @@ from pathlib import Path
 import msgspec
 
 from lidr import config
-from lidr.evaluation.alpaca import Alpaca
 from lidr.plan import device, work
 from lidr.plan.shape import Shape
 
@@ -82,7 +81,8 @@ def estimate(times: int, paper: config.Settings) -> Estimate:
     """What the paper's run takes with so many times its prompts, the evaluations as they are."""
     prompts = msgspec.structs.replace(paper.prompts, per_iteration=times * paper.prompts.per_iteration)
     settings = msgspec.structs.replace(paper, prompts=prompts)
-    stages, gpus = work.of(settings, work.Lengths(ANSWER_TOKENS, PROMPT_TOKENS)), GPUS[times]
+    lengths, gpus = work.Lengths(ANSWER_TOKENS, PROMPT_TOKENS), GPUS[times]
+    stages = work.of(settings, lengths)
     made = [stage for stage in stages if stage.kind == "generate"]
     trained = [stage for stage in stages if stage.kind == "train"]
     # A step's pairs are shared out: more GPUs than pairs have nothing to do.
@@ -90,9 +90,8 @@ def estimate(times: int, paper: config.Settings) -> Estimate:
     generated, seen = (sum(stage.tokens for stage in kind) for kind in (made, trained))
     generation = generated / device.generation_rate(settings, LLAMA_8B, H100, ANSWER_TOKENS) / 3600
     training = seen / device.training_rate(settings, LLAMA_8B, H100) / 3600
-    questions, judge = work.requests(settings), settings.block(Alpaca).judge
-    assert isinstance(judge, config.OpenAIJudge) and judge.prompt_price and judge.completion_price
-    read = work.judge_tokens(settings, ANSWER_TOKENS)
+    (asked,) = work.judges(settings, lengths)
+    assert isinstance(asked.judge, config.OpenAIJudge) and asked.cost is not None
     return Estimate(
         times=times,
         gpus=gpus,
@@ -108,9 +107,9 @@ def estimate(times: int, paper: config.Settings) -> Estimate:
         bytes_in_training=training_gpus * max(stage.tokens for stage in trained) * BYTES_PER_ID,
         generation_hours=generation / gpus,
         training_hours=training / training_gpus,
-        judge_hours=questions * JUDGE_SECONDS / judge.concurrency / 3600,
+        judge_hours=asked.questions * JUDGE_SECONDS / asked.judge.concurrency / 3600,
         gpu_cost=(generation + training) * GPU_PRICE,
-        judge_cost=(read * judge.prompt_price + questions * judge.completion_price) / 1e6,
+        judge_cost=asked.cost,
     )
 
 

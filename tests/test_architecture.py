@@ -43,6 +43,7 @@ NEIGHBOURS = {
     ("doctor", "evaluation"),  # the judge
     ("plan", "evaluation"),  # which models a benchmark asks, and its judge
     ("doctor", "training"),  # which devices a training would take
+    ("plan", "pairs"),  # the directions of a rule
     ("plan", "training"),  # whether rows are packed, and how many positions are scored at once
 }
 

@@ -13,6 +13,7 @@ from factories import ROOT
 from lidr import config, doctor
 from lidr.cli import main
 from lidr.errors import LidrError
+from lidr.evaluation.alpaca import Alpaca
 from lidr.models import folder as model
 
 
@@ -76,6 +77,17 @@ def test_what_the_paper_s_run_needs(root: Path, monkeypatch: pytest.MonkeyPatch)
     found = findings(profile("paper"))
     assert (found["judge"].is_there, found["prompts"].is_there) == (True, True)
     assert "secret" not in "".join(finding.line() for finding in found.values())
+
+
+def test_the_audit_s_judge_is_looked_at_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "from_hub", lambda *_: Path())
+    monkeypatch.delenv("LIDR_JUDGE_KEY", raising=False)
+    paper = profile("paper")
+    assert "audit's judge" not in findings(paper)
+    judge = msgspec.structs.replace(paper.block(Alpaca).judge, endpoint="http://127.0.0.1:1/v1")
+    with_judge = msgspec.structs.replace(paper, audit=msgspec.structs.replace(paper.audit, judge=judge))
+    detail = "gpt-4-1106-preview at http://127.0.0.1:1/v1; LIDR_JUDGE_KEY is not set"
+    assert findings(with_judge)["audit's judge"] == doctor.Finding("audit's judge", None, detail)
 
 
 def test_package_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

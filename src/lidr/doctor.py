@@ -50,7 +50,9 @@ def examine(settings: config.Settings) -> Iterator[Finding]:
     machine = (_python, _packages, _device, _training, _memory, _disk, _git, _dvc, _mlflow, _engine, _base)
     yield from (look(settings) for look in machine)
     yield from _data(settings)
-    yield _judge(settings)
+    yield _judge("judge", settings.block(Alpaca).judge)
+    if settings.audit.judge is not None:
+        yield _judge("audit's judge", settings.audit.judge)
 
 
 def _python(_: config.Settings) -> Finding:
@@ -213,15 +215,14 @@ def _missing(settings: config.Settings, path: str) -> str:
     return f"{path} is not here"
 
 
-def _judge(settings: config.Settings) -> Finding:
-    judge = settings.block(Alpaca).judge
+def _judge(title: str, judge: config.Judge) -> Finding:
     if isinstance(judge, config.LocalJudge):
         folder = Path(judge.model)
         made_here = folder.is_relative_to(paths.MODELS)
-        return Finding("judge", made_here or folder.is_dir(), f"the model in {folder}")
+        return Finding(title, made_here or folder.is_dir(), f"the model in {folder}")
     if not isinstance(judge, config.OpenAIJudge):
-        return Finding("judge", True, judge.name)
+        return Finding(title, True, judge.name)
     name = "OPENAI_API_KEY" if "api.openai.com" in judge.endpoint else "LIDR_JUDGE_KEY"
     is_set = bool(os.environ.get(name))
     detail = f"{judge.model} at {judge.endpoint}; {name} is {'set' if is_set else 'not set'}"
-    return Finding("judge", is_set or (None if name == "LIDR_JUDGE_KEY" else False), detail)
+    return Finding(title, is_set or (None if name == "LIDR_JUDGE_KEY" else False), detail)

@@ -96,6 +96,23 @@ def test_a_whole_chain_is_proven(project: Path) -> None:
     assert lines[6][2].startswith(f"m1 on m0 from {made} pairs · m2 on m1 from ")
 
 
+def test_an_iteration_s_own_pairs_are_proven_by_its_own_block(project: Path) -> None:
+    before = len(PAIRS.read_bytes().splitlines())
+    change("params.yaml", "  m1:\n    previous: m0\n", "  m1:\n    previous: m0\n    pairs: {directions: others}\n")
+    settings = config.load()
+    counts = pairs.run(settings, "m1")
+    assert 0 < counts.pairs < before
+    train(settings, "m1")
+    train(settings, "m2")
+    relock()
+    result = verify()
+    assert result.exit_code == 0, result.output
+    assert f"m1: {counts.pairs} pairs and {counts.drops.total()} drops · m2:" in result.output
+    change("params.yaml", "    pairs: {directions: others}\n", "")
+    relock()
+    assert "pairs: data/m1/pairs/pairs.jsonl" in verify().output
+
+
 # What is done to a whole project, and what the error must say.
 BREAKS: dict[str, tuple[Callable[[], object], str]] = {
     "one byte in a response": (

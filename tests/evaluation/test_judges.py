@@ -246,6 +246,9 @@ def test_a_budget_of_requests_stops_and_the_next_run_goes_on(endpoint: Endpoint)
         judge_all(judge(endpoint, max_requests=6), rows)
     assert str(caught.value).startswith("the budget of 6 requests (alpaca.judge.max_requests) is spent; 6 verdicts")
     assert len(endpoint.bodies) == 6
+    of_pairs = judges_openai.openai_judge(settings(endpoint, max_requests=1), False, "audit.judge")
+    with pytest.raises(LidrError, match=r"the budget of 1 requests \(audit.judge.max_requests\) is spent"):
+        judge_all(of_pairs, contests(9)[6:])
     assert len(judge_all(judge(endpoint, max_requests=6), rows)) == 10
     assert len(endpoint.bodies) == 10
 

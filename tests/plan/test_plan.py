@@ -15,6 +15,7 @@ from factories import ROOT, edited, with_train
 from lidr import config
 from lidr.cli import main
 from lidr.errors import LidrError
+from lidr.evaluation.alpaca import Alpaca
 from lidr.models import base, policy
 from lidr.models import folder as model
 from lidr.plan import device, memory, report, shape, work
@@ -146,6 +147,38 @@ def test_baseline_of_the_pipeline_is_asked_and_not_judged() -> None:
     assert rows["baseline (m0)"] == 400
     assert "alpaca@m0" not in rows
     assert rows["judge"] == 2 * 400 * 2  # m1 and m2, both orders
+
+
+def test_rows_of_a_rule_that_scores_samples(root: Path) -> None:
+    lab = config.load()
+    rule = msgspec.structs.replace(lab.pairs, rule="implicit")
+    generate = msgspec.structs.replace(lab.generate, samples=10)
+    implicit = msgspec.structs.replace(lab, pairs=rule, generate=generate)
+    rows = {w.stage: (w.rows, w.tokens) for w in work.of(implicit, Lengths(60, 40)) if w.stage.endswith("@m1")}
+    # 500 prompts in five languages; each sample is read by two models, behind a prompt.
+    assert rows["generate@m1"] == (25_000, 25_000 * 60)
+    assert rows["score@m1"] == (25_000, 2 * 25_000 * 100)
+    assert "translate@m1" not in rows
+    assert rows["pairs@m1"] == (2_500, 0)
+    assert rows["train@m1"] == (2_500, 2_500 * 200 * lab.train_for("m1").dpo["num_train_epochs"])
+    fewer = msgspec.structs.replace(lab, pairs=msgspec.structs.replace(lab.pairs, dominant_per_prompt=1))
+    assert {w.stage: w.rows for w in work.of(fewer, Lengths(60, 40))}["pairs@m1"] == 500 * (4 + 1)
+
+
+@pytest.mark.usefixtures("root")
+def test_requests_of_the_audit_s_judge() -> None:
+    lab, judge = config.load(), profile("paper").block(Alpaca).judge
+    audit = msgspec.structs.replace(lab.audit, judge=judge, judged_pairs=100)
+    found = work.judges(msgspec.structs.replace(lab, audit=audit), Lengths(300, 150))
+    # Two iterations, eight directions, both orders; an answer has 64 tokens at most.
+    assert [(asked.title, asked.questions, asked.tokens_each) for asked in found] == [
+        ("judge", 3_500, 400 + 2 * 64),
+        ("judge of pairs", 2 * 8 * 100 * 2, 400 + 2 * 64),
+    ]
+    assert list(report._judge(found[1])) == [
+        "judge of pairs: gpt-4-1106-preview at an endpoint, 3,200 requests of about 528 tokens: about 16.99 at 10 a "
+        "million"
+    ]
 
 
 # ---- memory

@@ -15,7 +15,7 @@ from lidr import config, paths
 from lidr.chat import open_chat
 from lidr.errors import InputError
 from lidr.models import base, policy
-from lidr.records import DropReason
+from lidr.records import Drop, DropReason
 from lidr.records.jsonl import write_rows
 from lidr.training import stage as train
 
@@ -192,6 +192,21 @@ def test_no_pair_left_is_an_error_that_names_the_file(settings: config.Settings)
     with pytest.raises(InputError, match=r"pairs.jsonl: all 4 pairs are too long, the first with 34 tokens"):
         train.run(with_train(settings, max_length=5), "m1")
     assert not paths.model("m1").exists()
+
+
+def test_no_pair_made_is_an_error_that_says_why(settings: config.Settings) -> None:
+    folder = paths.pairs("m1")
+    (folder / paths.PAIRS).write_bytes(b"")
+    kept = {"stage": "pairs", "lang": "es", "other_lang": "en", "detail": ""}
+    reasons = ["unparsed", "identical", "unparsed"]
+    drops = [Drop(prompt_id=f"p{number}", reason=reason, **kept) for number, reason in enumerate(reasons)]
+    write_rows(folder / paths.DROPS, drops)
+    with pytest.raises(InputError) as caught:
+        train.run(settings, "m1")
+    assert str(caught.value) == (
+        "data/m1/pairs/pairs.jsonl: no pair was made; 3 were dropped (unparsed 2, identical 1), "
+        "each with its reason in data/m1/pairs/drops.jsonl"
+    )
 
 
 def test_an_adapter_of_another_base_is_refused(settings: config.Settings) -> None:

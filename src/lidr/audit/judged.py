@@ -51,7 +51,7 @@ def open_for_pairs(settings: config.Settings) -> Judge:
     if isinstance(judge, config.LabJudge):
         # As by gold answers, a right answer in another language is no better than a wrong one.
         return LabJudge(both_orders=True, half_marks=False)
-    return open_judge(judge, settings.engine, both_orders=True)
+    return open_judge(judge, settings.engine, both_orders=True, block="audit.judge")
 
 
 def ask(judge: Judge, drawn: Sequence[Row], examples: Mapping[str, Example]) -> list[Verdict]:

@@ -86,7 +86,10 @@ def read_texts(settings: config.Settings, iteration: str) -> Texts:
 
 
 def make(settings: config.Settings, found: Texts) -> Made:
-    """A pair or a drop for each prompt and direction: len(pairs) + len(drops) = prompts x directions, always."""
+    """A pair or a drop for each prompt and direction: len(pairs) + len(drops) = prompts x directions, always.
+
+    `settings.pairs` is taken as it is: the caller puts an iteration's own block there.
+    """
     maker = _Maker(settings, settings.pairs, found)
     return maker.make(maker.prompts)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lidr import config
-from lidr.evaluation.alpaca import Alpaca
 from lidr.evaluation.harness import Harness
 from lidr.plan import Plan
 from lidr.plan.device import TAIL
 from lidr.plan.memory import GIB, SLACK, Budget
-from lidr.plan.work import CHOICES, JUDGE_PROMPT_TOKENS, TRANSLATION_GROWTH, Work, judge_tokens, requests
+from lidr.plan.work import CHOICES, JUDGE_PROMPT_TOKENS, TRANSLATION_GROWTH, Asked, Work, judges
 
 
 def lines(plan: Plan) -> Iterator[str]:
@@ -25,7 +24,8 @@ def lines(plan: Plan) -> Iterator[str]:
         yield from _budget("generation", plan.generation)
     yield from _budget("training", plan.training)
     yield ""
-    yield from _judge(plan)
+    for asked in judges(plan.settings, plan.lengths):
+        yield from _judge(asked)
     yield from _assumptions(plan)
 
 
@@ -92,18 +92,17 @@ def _budget(name: str, budget: Budget | None) -> Iterator[str]:
         yield f"  {part.name:<12}{part.bytes / GIB:>8.2f} GiB  {part.formula}"
 
 
-def _judge(plan: Plan) -> Iterator[str]:
-    judge, asked = plan.settings.block(Alpaca).judge, requests(plan.settings)
-    tokens = judge_tokens(plan.settings, plan.lengths.answer)
+def _judge(asked: Asked) -> Iterator[str]:
+    judge = asked.judge
     if not isinstance(judge, config.OpenAIJudge):
-        yield f"judge: {judge.name}, {asked:,} questions, no cost"
+        yield f"{asked.title}: {judge.name}, {asked.questions:,} questions, no cost"
         return
-    line = f"judge: {judge.model} at an endpoint, {asked:,} requests of about {tokens // max(asked, 1):,} tokens"
-    if judge.prompt_price is None or judge.completion_price is None:
-        yield f"{line}; its prices are not in params.yaml (alpaca.judge.prompt_price)"
-        return
-    cost = (tokens * judge.prompt_price + asked * judge.completion_price) / 1e6
-    yield f"{line}: about {cost:,.2f} at {judge.prompt_price:g} a million"
+    about = f"{asked.questions:,} requests of about {asked.tokens_each:,} tokens"
+    line = f"{asked.title}: {judge.model} at an endpoint, {about}"
+    if asked.cost is None:
+        yield f"{line}; its prices are not in params.yaml ({asked.block}.prompt_price)"
+    else:
+        yield f"{line}: about {asked.cost:,.2f} at {judge.prompt_price:g} a million"
 
 
 def _assumptions(plan: Plan) -> Iterator[str]:

@@ -15,6 +15,7 @@ from lidr.evaluation.alpaca import BENCHMARK as ALPACA
 from lidr.evaluation.alpaca import Alpaca
 from lidr.evaluation.harness import Harness
 from lidr.evaluation.registry import benchmark_of
+from lidr.pairs import rules
 
 Kind = Literal["files", "generate", "train", "judge", "score"]
 
@@ -74,43 +75,82 @@ def of(settings: config.Settings, lengths: Lengths) -> list[Work]:
         if isinstance(block, Alpaca) and not settings.baseline.is_published:
             asked.insert(0, f"baseline ({settings.baseline.model})")
         stages += [_generation(stage, rows, lengths, block.max_new_tokens) for stage in asked]
-    kind: Kind = "score" if isinstance(settings.block(Alpaca).judge, config.LocalJudge) else "judge"
-    judge = Work("judge", kind, requests(settings), judge_tokens(settings, lengths.answer))
-    return [*stages, judge, *_harness(settings, lengths)]
+    return [*stages, *(asked.work for asked in judges(settings, lengths)), *_harness(settings, lengths)]
 
 
-def requests(settings: config.Settings) -> int:
-    """Questions to the judge: every model's answers but those of the baseline, which are the same text as its own."""
-    alpaca = settings.block(Alpaca)
-    judged = ALPACA.asked_models(settings)
-    return len(judged) * len(alpaca.languages) * alpaca.items * (2 if alpaca.judge.in_both_orders else 1)
+@dataclass(frozen=True)
+class Asked:
+    """What a judge of params.yaml is asked: so many questions, of so many tokens each."""
+
+    title: str
+    block: str
+    judge: config.Judge
+    questions: int
+    tokens_each: int
+
+    @property
+    def work(self) -> Work:
+        """The same as a stage; a model here reads the questions, any other judge costs no time of ours."""
+        kind: Kind = "score" if isinstance(self.judge, config.LocalJudge) else "judge"
+        return Work(self.title, kind, self.questions, self.questions * self.tokens_each)
+
+    @property
+    def cost(self) -> float | None:
+        """What a server takes for it, one token of answer each; None where its prices are not known."""
+        judge = self.judge
+        if not isinstance(judge, config.OpenAIJudge) or judge.prompt_price is None or judge.completion_price is None:
+            return None
+        return self.questions * (self.tokens_each * judge.prompt_price + judge.completion_price) / 1e6
 
 
-def judge_tokens(settings: config.Settings, answer_tokens: int) -> int:
-    """Tokens that the judge reads in all, both answers in each question."""
-    answer = min(answer_tokens, settings.block(Alpaca).max_new_tokens)
-    return requests(settings) * (JUDGE_PROMPT_TOKENS + 2 * answer)
+def judges(settings: config.Settings, lengths: Lengths) -> list[Asked]:
+    """The judge of answers, and that of pairs where there is one. A question has both answers.
+
+    It is asked about every model's answers but those of the baseline, which are the same text as its own.
+    """
+    alpaca, pairs = settings.block(Alpaca), settings.audit.judge
+    items = len(ALPACA.asked_models(settings)) * len(alpaca.languages) * alpaca.items
+    orders = 2 if alpaca.judge.in_both_orders else 1
+    each = JUDGE_PROMPT_TOKENS + 2 * min(lengths.answer, alpaca.max_new_tokens)
+    found = [Asked("judge", "alpaca.judge", alpaca.judge, items * orders, each)]
+    if pairs is not None:
+        most = min(settings.audit.judged_pairs, settings.prompts.per_iteration)
+        drawn = sum(most * len(_directions(settings, name)) for name in settings.iterations)
+        each = JUDGE_PROMPT_TOKENS + 2 * min(lengths.answer, settings.generate.max_new_tokens)
+        found.append(Asked("judge of pairs", "audit.judge", pairs, 2 * drawn, each))
+    return found
+
+
+def _directions(settings: config.Settings, name: str) -> list[rules.Direction]:
+    return rules.directions(settings.pairs_for(name), settings.dominant, settings.languages)
 
 
 def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[Work]:
     count, train = settings.prompts.per_iteration, settings.train_for(name)
-    asked = count * len(settings.all_languages)
-    directions = 2 * len(settings.languages)
+    options, asked = settings.pairs_for(name), count * len(settings.all_languages)
+    answers = asked * settings.generate.samples
     answer = min(lengths.answer, settings.generate.max_new_tokens)
     translated = min(round(TRANSLATION_GROWTH * answer), settings.translate.max_new_tokens)
-    pairs = count * directions
+    directions = _directions(settings, name)
+    of_dominant = sum(lang == settings.dominant for lang, _ in directions)
+    most = of_dominant if options.dominant_per_prompt is None else min(of_dominant, options.dominant_per_prompt)
+    pairs = count * (len(directions) - of_dominant + most)
     passes = pairs * train.dpo["num_train_epochs"]
-    # One side of a pair is an answer, the other a translation; each is computed with its prompt.
-    of_pair = min(2 * lengths.prompt + answer + translated, 2 * train.dpo["max_length"])
+    # Where a rule reads translations, one side of a pair is one; each side is computed with its prompt.
+    reads = translated if options.reads("translations") else answer
+    of_pair = min(2 * lengths.prompt + answer + reads, 2 * train.dpo["max_length"])
+    of_translation = Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer)
+    texts = 2 * len(settings.languages) * count
+    between = []
+    if options.reads("scores"):
+        # Each by the model and by its reference.
+        between.append(Work(f"score@{name}", "score", answers, 2 * answers * (lengths.prompt + answer)))
+    if options.reads("translations"):
+        between.append(_generation(f"translate@{name}", texts, of_translation, settings.translate.max_new_tokens))
     return [
         Work(f"prompts@{name}", "files", asked),
-        _generation(f"generate@{name}", asked, lengths, settings.generate.max_new_tokens),
-        _generation(
-            f"translate@{name}",
-            count * directions,
-            Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer),
-            settings.translate.max_new_tokens,
-        ),
+        _generation(f"generate@{name}", answers, lengths, settings.generate.max_new_tokens),
+        *between,
         Work(f"pairs@{name}", "files", pairs),
         Work(
             f"train@{name}",

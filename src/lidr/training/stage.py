@@ -26,6 +26,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ from lidr.errors import InputError
 from lidr.models import policy
 from lidr.models.policy import AdapterRecord, Policy
 from lidr.records import Drop, DropReason, Pair
-from lidr.records.jsonl import atomic_folder, read_by_key, read_json, write_json, write_rows, write_text
+from lidr.records.jsonl import atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows, write_text
 from lidr.training import checkpoints
 from lidr.training.held_out import split, steps_between
 from lidr.training.history import History, csv, history, rounded
@@ -129,7 +130,10 @@ def _rows(
     pairs_file: Path, chat: Chat, train: config.Train
 ) -> tuple[list[TokenizedPair], list[TokenizedPair], list[Drop]]:
     """Token ids of the pairs to train on and of the held-out ones, and those of either that are too long."""
-    trained, kept = split(list(read_by_key(pairs_file, Pair).values()), train.eval_share)
+    pairs = list(read_by_key(pairs_file, Pair, may_be_empty=True).values())
+    if not pairs:
+        raise InputError(_no_pairs(pairs_file.with_name(paths.DROPS)), pairs_file)
+    trained, kept = split(pairs, train.eval_share)
     longest, supervised = train.dpo["max_length"], train.objective == "sft"
     rows, drops = tokenize(trained, chat, longest, supervised)
     held_out, too_long = tokenize(kept, chat, longest, supervised)
@@ -139,6 +143,16 @@ def _rows(
     if not rows:
         raise InputError("no pair is left to train on; `lidr audit` says why they were dropped", pairs_file)
     return rows, held_out, [*drops, *too_long]
+
+
+def _no_pairs(drops_file: Path) -> str:
+    """Why the stage before made none, in a line: its most frequent reasons to drop a pair."""
+    drops = list(read_rows(drops_file, Drop))
+    reasons = Counter(row.reason for row in drops).most_common(3)
+    told = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
+    return (
+        f"no pair was made; {len(drops):,} were dropped ({told or 'no reasons'}), each with its reason in {drops_file}"
+    )
 
 
 def as_seen(chat: Chat, row: TokenizedPair) -> str:

@@ -178,7 +178,9 @@ def _pairs(project: _Project) -> str:
         _in_order(project.settings, iteration)
         _read_again(project.settings, iteration)
         texts = pairs_stage.read_texts(project.settings, iteration)
-        made, drops = pairs_stage.make(project.settings, texts)
+        # An iteration may have a block `pairs` of its own.
+        own = msgspec.structs.replace(project.settings, pairs=project.settings.pairs_for(iteration))
+        made, drops = pairs_stage.make(own, texts)
         folder = paths.pairs(iteration)
         _compare(folder / paths.PAIRS, made, lambda row: row.id)
         _compare(folder / paths.DROPS, drops, lambda row: pair_id(row.prompt_id, row.lang, row.other_lang))

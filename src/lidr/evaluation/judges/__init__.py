@@ -13,17 +13,22 @@ from lidr.evaluation.judges.base import Contest, Judge, Opinion, judge_all
 __all__ = ["Contest", "Judge", "Opinion", "judge_all", "open_judge"]
 
 
-def open_judge(judge: config.Judge, engine: config.Engine, both_orders: bool | None = None) -> Judge:
-    """The judge of such a block; `both_orders` overrules it. A model is loaded when it is first asked."""
+def open_judge(
+    judge: config.Judge, engine: config.Engine, both_orders: bool | None = None, block: str = "alpaca.judge"
+) -> Judge:
+    """The judge of such a block; `both_orders` overrules it. A model is loaded when it is first asked.
+
+    `block` is where params.yaml has it, for messages.
+    """
     both = judge.in_both_orders if both_orders is None else both_orders
     if isinstance(judge, config.OpenAIJudge):
         from lidr.evaluation.judges.openai import openai_judge
 
-        return openai_judge(judge, both)
+        return openai_judge(judge, both, block)
     if isinstance(judge, config.LocalJudge):
         from lidr.evaluation.judges.local import local_judge
 
-        return local_judge(judge, engine, both)
+        return local_judge(judge, engine, both, block)
     from lidr.evaluation.judges.lab import LabJudge
 
     return LabJudge(both)

@@ -26,11 +26,11 @@ LABELS = ("m", "M")
 QUESTIONS_AT_ONCE = 32
 
 
-def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool) -> TokenJudge:
+def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool, block: str) -> TokenJudge:
     """The judge in the folder that params.yaml names."""
     folder = Path(judge.model)
     if not (folder / "config.json").is_file():
-        raise InputError("no model here (no config.json); `alpaca.judge.model` is expected to be its folder", folder)
+        raise InputError(f"no model here (no config.json); `{block}.model` is expected to be its folder", folder)
     model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
     journal = open_journal("local", model.fingerprint, engine.precision)
     return TokenJudge(LocalPanel(str(folder), open_engine(engine, model), journal), both_orders)

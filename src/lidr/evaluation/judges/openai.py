@@ -81,18 +81,18 @@ class Text(msgspec.Struct):
     usage: Usage | None = None
 
 
-def openai_judge(judge: config.OpenAIJudge, both_orders: bool) -> TokenJudge:
-    """The judge behind the endpoint that params.yaml names."""
+def openai_judge(judge: config.OpenAIJudge, both_orders: bool, block: str = "alpaca.judge") -> TokenJudge:
+    """The judge behind the endpoint that this block of params.yaml names."""
     asked = [judge.reasoning_effort, str(judge.max_completion_tokens)] if judge.reply == "text" else []
     journal = open_journal("openai", judge.model, judge.endpoint, *asked, reply=judge.reply)
-    return TokenJudge(OpenAIPanel(judge, journal), both_orders)
+    return TokenJudge(OpenAIPanel(judge, journal, block), both_orders)
 
 
 class Budget:
-    """How many requests and tokens a run may still spend."""
+    """How many requests and tokens a run may still spend, by the limits of this block of params.yaml."""
 
-    def __init__(self, requests: int | None, tokens: int | None) -> None:
-        self.most_requests, self.most_tokens = requests, tokens
+    def __init__(self, judge: config.OpenAIJudge, block: str) -> None:
+        self.most_requests, self.most_tokens, self.block = judge.max_requests, judge.max_tokens, block
         self.requests = self.tokens = 0
         self._lock = Lock()
 
@@ -104,13 +104,13 @@ class Budget:
                 (self.tokens, self.most_tokens, "tokens"),
             ):
                 if most is not None and spent >= most:
-                    raise LidrError(f"the budget of {most:,} {what} (alpaca.judge.max_{what}) is spent")
+                    raise LidrError(f"the budget of {most:,} {what} ({self.block}.max_{what}) is spent")
             self.requests += 1
 
     def take_tokens(self, usage: Usage | None) -> None:
         """Count an answer's tokens; raises LidrError where they are limited and unknown."""
         if usage is None and self.most_tokens is not None:
-            raise LidrError("the endpoint tells no token counts; alpaca.judge.max_tokens cannot be kept")
+            raise LidrError(f"the endpoint tells no token counts; {self.block}.max_tokens cannot be kept")
         with self._lock:
             self.tokens += usage.prompt_tokens + usage.completion_tokens if usage else 0
 
@@ -118,10 +118,10 @@ class Budget:
 class OpenAIPanel:
     """See `lidr.evaluation.judges.base.Panel`."""
 
-    def __init__(self, judge: config.OpenAIJudge, journal: Journal) -> None:
+    def __init__(self, judge: config.OpenAIJudge, journal: Journal, block: str) -> None:
         self.name = f"{judge.model} at {judge.endpoint}"
-        self.judge, self.reply = judge, str(judge.reply)
-        self.budget = Budget(judge.max_requests, judge.max_tokens)
+        self.judge, self.reply, self.block = judge, str(judge.reply), block
+        self.budget = Budget(judge, block)
         self.journal = journal
         # Newer models refuse the older name.
         self.limit = "max_tokens" if judge.reply == "logprobs" else "max_completion_tokens"
@@ -166,14 +166,14 @@ class OpenAIPanel:
                 return self._ask_first(asked)
             raise LidrError(f"{error}{self._advice(error)}") from None
         except Unreadable as error:
-            advice = " (log-probabilities are expected; alpaca.judge.reply: text needs none)"
+            advice = f" (log-probabilities are expected; {self.block}.reply: text needs none)"
             raise LidrError(f"{error}{advice if self.reply == 'logprobs' else ''}") from None
 
     def _advice(self, error: Rejected) -> str:
         if error.status == 404:
-            return " (no such model there, or it is retired: name another one in alpaca.judge.model)"
+            return f" (no such model there, or it is retired: name another one in {self.block}.model)"
         if error.status == 400 and "logprobs" in error.said:
-            return " (it gives no log-probabilities: set alpaca.judge.reply to text)"
+            return f" (it gives no log-probabilities: set {self.block}.reply to text)"
         return ""
 
     def _ask_one(self, asked: tuple[str, Conversation]) -> Reply:
