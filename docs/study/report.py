@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -71,12 +70,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Results:
-    """By arm: its pipeline in MLflow, the figures of its audits by iteration, and the minutes that its stages took."""
+    """By arm: its pipeline in MLflow, and the figures of its audits by iteration."""
 
     study: Study
     pipelines: dict[str, Pipeline]
     audits: dict[str, dict[str, dict[str, Any]]]
-    minutes: dict[str, float]
 
     def scores(self, benchmark: str, arm: str) -> dict[str, Scores]:
         return scores(benchmark_of(benchmark), self.pipelines[arm])
@@ -150,17 +148,16 @@ def read(study: Study, experiments: Mapping[str, str]) -> Results:
         study=study,
         pipelines=found,
         audits={arm: _audits(commits[name], found[arm]) for arm, name in experiments.items()},
-        minutes={arm: pipelines.seconds(pipeline) / 60 for arm, pipeline in found.items()},
     )
 
 
-def write(study: Study, experiments: Mapping[str, str]) -> None:
-    """Write docs/study.md."""
+def write(study: Study, experiments: Mapping[str, str], minutes: Mapping[str, str]) -> None:
+    """Write docs/study.md; `minutes` is what each arm took."""
     environment = Environment(
         loader=FileSystemLoader(HERE), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     found = read(study, experiments)
-    text = environment.get_template("study.md.jinja").render(study=study, found=found, sqrt=sqrt)
+    text = environment.get_template("study.md.jinja").render(study=study, found=found, minutes=minutes)
     DOCUMENT.write_text(text.rstrip() + "\n", encoding="utf-8")
     print(f"{DOCUMENT.relative_to(HERE.parents[1])} is written")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,7 +38,8 @@ def main(wanted: Sequence[str]) -> None:
         raise InputError(f"not as it was committed, and an arm is named by its commit: {changed[0][3:]}")
     run(plan, list(wanted) or list(plan.arms))
     if not wanted:
-        report.write(plan, {arm: experiment(arm) for arm in plan.arms})
+        took = {arm: minutes(arm).read_text("utf-8").strip() for arm in plan.arms}
+        report.write(plan, {arm: experiment(arm) for arm in plan.arms}, took)
 
 
 def run(plan: Study, arms: Sequence[str]) -> None:
@@ -53,13 +55,19 @@ def run(plan: Study, arms: Sequence[str]) -> None:
 
 def run_arm(plan: Study, arm: str) -> None:
     """One experiment; raises LidrError, with the place of its log, where it fails."""
-    log = LOGS / f"{arm}.log"
+    log, start = LOGS / f"{arm}.log", time.monotonic()
     print(f"{arm}: {plan.arms[arm].what}", flush=True)
     values = [part for value in plan.values(arm) for part in ("--set-param", value)]
     with log.open("wb") as file:
         command = ["dvc", "exp", "run", "--temp", "--name", experiment(arm), *values]
         if subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode:
             raise LidrError(f"the arm {arm!r} failed; {log} says why. The next run goes on from here")
+    minutes(arm).write_text(f"{(time.monotonic() - start) / 60:.1f}\n", encoding="utf-8")
+
+
+def minutes(arm: str) -> Path:
+    """Where it stands how long the arm's last run took."""
+    return LOGS / f"{experiment(arm)}.minutes"
 
 
 def experiment(arm: str) -> str:

@@ -54,13 +54,6 @@ def read(name: str) -> Pipeline:
         )
 
 
-def seconds(pipeline: Pipeline) -> float:
-    """What the stages took that ran for this pipeline, those that DVC took from its cache left out."""
-    with connection.opened() as client:
-        runs = connection.search(client, f"tags.`{PARENT_TAG}` = '{pipeline.run_id}'", "start_time ASC")
-    return sum(run.info.end_time - run.info.start_time for run in runs if run.info.end_time) / 1000
-
-
 def latest_curves() -> str | None:
     """Where in MLflow's pages the curves of the pipeline are that began last of those compared; None without one.
 
