@@ -53,8 +53,8 @@ class Flight:
         width = max(len(row.ids) for row in rows)
         ids = [[pad_id] * (width - len(row.ids)) + row.ids for row in rows]
         mask = [[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows]
-        tensors = (torch.tensor(values, device=device) for values in (ids, mask))
-        return cls(rows, *tensors, DynamicCache() if keeps_cache else None)
+        cache = DynamicCache() if keeps_cache else None
+        return cls(rows, torch.tensor(ids, device=device), torch.tensor(mask, device=device), cache)
 
     @property
     def width(self) -> int:
