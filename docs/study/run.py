@@ -43,26 +43,30 @@ def main(wanted: Sequence[str]) -> None:
 
 
 def run(plan: Study, arms: Sequence[str]) -> None:
-    """Run the arms that DVC does not have yet: the first one alone, since the others start from what it makes."""
+    """Run the arms that DVC does not have yet: the first one alone, since the others start from what it makes.
+
+    Raises LidrError, once all have had their turn, where one failed.
+    """
     listed = subprocess.run(["dvc", "exp", "list", "--name-only"], check=True, capture_output=True, text=True)
     missing = [arm for arm in arms if experiment(arm) not in listed.stdout.split()]
     LOGS.mkdir(parents=True, exist_ok=True)
     with exact_translator.served(), ThreadPoolExecutor(AT_ONCE) as pool:
-        for arm in missing[:1]:
-            run_arm(plan, arm)
-        list(pool.map(lambda arm: run_arm(plan, arm), missing[1:]))
+        whole = [run_arm(plan, arm) for arm in missing[:1]]
+        whole += pool.map(lambda arm: run_arm(plan, arm), missing[1:])
+    if failed := [arm for arm, is_whole in zip(missing, whole, strict=True) if not is_whole]:
+        logs = ", ".join(str(LOGS / f"{arm}.log") for arm in failed)
+        raise LidrError(f"{', '.join(failed)} failed ({logs}); the next run goes on from there")
 
 
-def run_arm(plan: Study, arm: str) -> None:
-    """One experiment; raises LidrError, with the place of its log, where it fails."""
-    log, start = LOGS / f"{arm}.log", time.monotonic()
+def run_arm(plan: Study, arm: str) -> bool:
+    """One experiment, its output in a log; returns whether it went through."""
     print(f"{arm}: {plan.arms[arm].what}", flush=True)
     values = [part for value in plan.values(arm) for part in ("--set-param", value)]
-    with log.open("wb") as file:
-        command = ["dvc", "exp", "run", "--temp", "--name", experiment(arm), *values]
-        if subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode:
-            raise LidrError(f"the arm {arm!r} failed; {log} says why. The next run goes on from here")
+    command, start = ["dvc", "exp", "run", "--temp", "--name", experiment(arm), *values], time.monotonic()
+    with (LOGS / f"{arm}.log").open("wb") as file:
+        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
     minutes(arm).write_text(f"{(time.monotonic() - start) / 60:.1f}\n", encoding="utf-8")
+    return done.returncode == 0
 
 
 def minutes(arm: str) -> Path:
