@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lidr.evaluation.mgsm.extraction import numerals, places, writing
+from lidr.evaluation.mgsm.extraction import writing
 from lidr.evaluation.mgsm.numbers import Scores, extract_answer, lm_eval_equal, lm_eval_flexible, lm_eval_strict, score
 from lidr.evaluation.mgsm.phrases import wording
 
@@ -196,11 +196,6 @@ def test_hand_made_cases(lang: str, text: str, expected: str | None, reason: str
     assert extract_answer(text, lang) == (None if expected is None else Decimal(expected)), reason
 
 
-def test_there_are_cases_enough_in_every_language() -> None:
-    assert len(CASES) >= 120
-    assert {lang for lang, *_ in CASES} >= set(LANGUAGES)
-
-
 # --- integers in every convention of a language ----------------------------------------------------------------------
 
 DIGITS = {
@@ -285,13 +280,6 @@ def test_any_text_is_read_without_an_error(text: str, lang: str) -> None:
     assert found is None or found.is_finite()
 
 
-@given(st.text("0123456789.,;:!?<>=()[]{}$%&#_*~-–，\\\u00a0\u2007\u2009\u202f\u205f abdefgklmnorstuvx"))
-@settings(max_examples=500, deadline=None)
-def test_no_text_is_passed_over_that_would_be_rewritten(text: str) -> None:
-    rewritten = any(pattern.search(text) for pattern, _ in writing._REWRITES)
-    assert not rewritten or writing._REWRITTEN.search(text)
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -350,9 +338,3 @@ def test_no_usual_character_is_rewritten() -> None:
     for letter in usual:
         for text in (letter, f"1{letter}2", f"1{letter}000", f"{letter}5", f"5{letter}", f"1 {letter} 2"):
             assert writing._rewritten(text) == text
-
-
-@given(st.text("19., '-/$mxéж%)\u202f"), st.sampled_from(LANGUAGES))
-def test_the_last_number_is_the_last_of_all(text: str, lang: str) -> None:
-    every = list(numerals.numeral(lang).finditer(text))
-    assert places._last_number(text, lang) == (numerals.value(every[-1], lang) if every else None)

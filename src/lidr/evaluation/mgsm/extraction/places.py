@@ -2,7 +2,7 @@
 
 1. `####`, GSM8K's mark; the first one, since a model that goes on writes another problem's.
 2. `<answer>` tags, the last pair.
-3. The last `\\boxed{}`, unless it is taken back or another answer is stated after it.
+3. The last `\\boxed{}`, unless another answer is stated after it.
 4. The last phrase such as 'The answer is', or a label such as 'Answer:', in the item's language or English.
 5. The last number.
 """
@@ -15,7 +15,7 @@ from functools import cache
 
 from lidr.evaluation.mgsm.extraction.numerals import numeral, value
 from lidr.evaluation.mgsm.extraction.words import any_of, own_and_english, words
-from lidr.evaluation.mgsm.extraction.writing import CURRENCY, NARROW
+from lidr.evaluation.mgsm.extraction.writing import CURRENCY
 from lidr.evaluation.mgsm.phrases import wording
 
 # Lengths are bounded because a model that is stuck repeats a phrase or a bracket thousands of times.
@@ -88,8 +88,8 @@ def _in_last_box(text: str, lang: str) -> Decimal | None:
         end = _closing_brace(text, match.end())
         found = _read(text, match.end(), end, lang)
         if found is not None:
-            corrected = _correction(text[end:], lang)
-            return found[0] if corrected is None else corrected
+            restated = _restated(text[end:], lang)
+            return found[0] if restated is None else restated
     return None
 
 
@@ -102,29 +102,13 @@ def _closing_brace(text: str, start: int) -> int:
     return end
 
 
-def _correction(rest: str, lang: str) -> Decimal | None:
-    """The answer after a box was taken back in words, or that a later phrase gives at once ('The answer is 3')."""
-    taken_back = _retraction(lang).search(rest)
-    if taken_back:
-        rest = rest[taken_back.end() :]
-        phrased = _after_last_phrase(rest, lang)
-        return _last_number(rest, lang) if phrased is None else phrased
+def _restated(rest: str, lang: str) -> Decimal | None:
+    """The answer that a phrase after the box gives at once ('The answer is 3')."""
     for match in reversed(list(_phrase(lang).finditer(rest))):
         number = numeral(lang).match(rest, _end(_LEAD_OVER_LINES, rest, match.end()))
         if number and match["phrase"]:
             return _in_sentence(rest, match.end(), lang)
     return None
-
-
-@cache
-def _retraction(lang: str) -> re.Pattern[str]:
-    """A clause that takes back; a single word is one only before a mark ('Wait, ...')."""
-    alternatives = []
-    for table in own_and_english(lang):
-        alone = [word for word in table.retractions if table.joined and " " not in word]
-        clauses = [clause for clause in table.retractions if clause not in alone]
-        alternatives += [any_of(clauses, table.space), rf"\b{any_of(alone)}\s*[,.;:!…—–-]"]
-    return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
 # --- phrases and labels ----------------------------------------------------------------------------------------------
@@ -134,10 +118,7 @@ def _after_last_phrase(text: str, lang: str) -> Decimal | None:
     """The number that the last answer phrase or label introduces; those without one are passed over."""
     if ":" in text:
         text = _steps_heading(lang).sub(" ", text)
-    start = _first_opening(text, lang)
-    if start is None:
-        return None
-    for match in reversed(list(_phrase(lang).finditer(text, start))):
+    for match in reversed(list(_phrase(lang).finditer(text))):
         if match["phrase"]:
             found = _in_sentence(text, match.end(), lang)
         elif match["label"]:
@@ -157,25 +138,6 @@ def _steps_heading(lang: str) -> re.Pattern[str]:
     """The heading above the reasoning: in some languages it ends in the word for 'answer' and a colon."""
     headings = any_of(wording(code).steps.rstrip(" :") for code in (lang, "en"))
     return re.compile(rf"{headings}\s*:", re.IGNORECASE)
-
-
-def _first_opening(text: str, lang: str) -> int | None:
-    """Where the first phrase could begin: most of a long answer is passed over without looking for all phrases."""
-    lower = text.lower()
-    if len(lower) != len(text):
-        return 0
-    places = [place for word in _openings(lang) if (place := lower.find(word)) >= 0]
-    return min(places, default=None)
-
-
-@cache
-def _openings(lang: str) -> frozenset[str]:
-    """The words that phrases begin with."""
-    return frozenset(
-        phrase.split()[0].lower()
-        for table in own_and_english(lang)
-        for phrase in (*table.heads, *table.phrases, *table.openers, *table.labels)
-    )
 
 
 @cache
@@ -219,8 +181,7 @@ def _after_label(text: str, start: int, lang: str, heads_the_text: bool = False)
         return None if is_calculation and numeral(lang).search(text, stop) else found[0]
     is_result = not heads_the_text and not is_calculation and not re.search("[=≈]", sentence)
     is_last = not numeral(lang).search(_without_parentheses(text[stop:]))
-    is_apart = _are_apart(sentence[first.end() : other.start()], lang)
-    return found[0] if is_result and is_last and is_apart else None
+    return found[0] if is_result and is_last and _are_apart(sentence[first.end() : other.start()], lang) else None
 
 
 def _is_list(text: str, start: int) -> bool:
@@ -269,15 +230,8 @@ def _read(text: str, start: int, stop: int, lang: str) -> tuple[Decimal, int] | 
     return (first if result is None else result), end
 
 
-# From the end of a text to where its last number begins, at the latest: what stands before is in no number.
-_BACK_TO_LAST = re.compile(rf"[^0-9]*[0-9.,'{NARROW} /{CURRENCY}-]*")
-
-
 def _last_number(text: str, lang: str) -> Decimal | None:
-    back = _BACK_TO_LAST.match(text[::-1])
-    start = len(text) - back.end() if back else 0
-    # What has digits is not always a number: 'It covers 18 m2.'
-    numbers = list(numeral(lang).finditer(text, start)) or list(numeral(lang).finditer(text))
+    numbers = list(numeral(lang).finditer(text))
     if not numbers:
         return None
     bare = _in_bare_statement(text, lang)

@@ -32,7 +32,6 @@ class Words:
     openers: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
-    retractions: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
     mixed: tuple[str, ...] = ()
     joined: bool = True

@@ -64,9 +64,6 @@ _REWRITES = [
     )
 ]
 
-
-# Each rewrite needs one of these, and most texts have none.
-_REWRITTEN = re.compile(r"[，–\\{~^_\u00a0\u2007-\u200a\u202f\u205f]|\*\*|<<")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 _SUPERSCRIPTS = re.compile("[\u207a\u207b]?[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+")
@@ -90,9 +87,8 @@ def _rewritten(text: str) -> str:
     text = _VULGAR.sub(_fraction, text)
     text = _SUPERSCRIPTS.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
     text = text.translate(_MARKS)
-    if _REWRITTEN.search(text):
-        for pattern, replacement in _REWRITES:
-            text = pattern.sub(replacement, text)
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
     text = _FULL_WIDTH.sub(lambda match: chr(ord(match[0]) - 0xFEE0), text)
     return _MYRIADS.sub(_without_myriads, text)
 
