@@ -136,5 +136,5 @@ def lock(output: Path) -> Path:
     return WORK / "locks" / output.as_posix().replace("/", "-")
 
 
-def judge_journal(name: str) -> Path:
+def judgment_cache(name: str) -> Path:
     return WORK / "judge" / f"{name}.jsonl"

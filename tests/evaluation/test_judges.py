@@ -18,7 +18,7 @@ from lidr.errors import InputError, LidrError
 from lidr.evaluation.judges import Contest, judge_all
 from lidr.evaluation.judges import openai as judges_openai
 from lidr.evaluation.judges.base import Reply, TokenJudge, is_flipped, is_swapped, opinion
-from lidr.evaluation.judges.journal import Journal, key_of, open_journal
+from lidr.evaluation.judges.cache import JudgmentCache, key_of, open_cache
 from lidr.evaluation.judges.lab import LabJudge
 from lidr.evaluation.judges.local import LocalPanel
 from lidr.evaluation.judges.prompt import conversation
@@ -215,10 +215,10 @@ def test_a_stopped_run_goes_on_and_pays_for_no_row_twice(endpoint: Endpoint) -> 
     endpoint.faults = lambda number, body: "401" if number == 13 else None
     with pytest.raises(LidrError, match="status 401"):
         judge_all(judge(endpoint), rows)
-    journal = next(Path(".lidr/judge").glob("*.jsonl"))
-    kept = len(journal.read_text("utf-8").splitlines())
+    cache = next(Path(".lidr/judge").glob("*.jsonl"))
+    kept = len(cache.read_text("utf-8").splitlines())
     assert kept >= 12
-    with journal.open("a", encoding="utf-8") as file:
+    with cache.open("a", encoding="utf-8") as file:
         file.write('{"key":"torn')  # killed while it wrote
     endpoint.faults, first = (lambda number, body: None), len(endpoint.bodies)
     opinions = judge_all(judge(endpoint), rows)
@@ -233,7 +233,7 @@ def test_a_stopped_run_goes_on_and_pays_for_no_row_twice(endpoint: Endpoint) -> 
     assert len(set(answered)) == len(answered) == 30
 
 
-def test_another_judge_has_another_journal(endpoint: Endpoint) -> None:
+def test_another_judge_has_another_cache(endpoint: Endpoint) -> None:
     judge_all(judge(endpoint), contests(2))
     judge_all(judge(endpoint, model="judge-2"), contests(2))
     assert len(endpoint.bodies) == 4 and len(list(Path(".lidr/judge").iterdir())) == 2
@@ -258,7 +258,7 @@ def test_a_budget_of_tokens_stops(endpoint: Endpoint) -> None:
     spender = judge(endpoint, max_tokens=3 * (PROMPT_TOKENS + 1), concurrency=1)
     with pytest.raises(LidrError, match=r"budget of 303 tokens \(alpaca\.judge\.max_tokens\) is spent"):
         judge_all(spender, contests(10))
-    assert (len(endpoint.bodies), budget(spender).tokens) == (3, 303)
+    assert (len(endpoint.bodies), budget(spender).spent["tokens"]) == (3, 303)
     endpoint.faults = lambda number, body: "no usage"
     with pytest.raises(LidrError, match="no token counts"):
         judge_all(judge(endpoint, max_tokens=1_000), contests(10))
@@ -419,10 +419,10 @@ class ScoringEngine(FakeEngine):
 
 
 def local(engine: ScoringEngine, folder: Path) -> TokenJudge:
-    return TokenJudge(LocalPanel("judge", engine, Journal(folder / "j.jsonl")), both_orders=False)
+    return TokenJudge(LocalPanel("judge", engine, JudgmentCache(folder / "j.jsonl")), both_orders=False)
 
 
-def test_local_judge_by_log_probabilities_kept_in_the_journal(tmp_path: Path) -> None:
+def test_local_judge_by_log_probabilities_kept_in_the_cache(tmp_path: Path) -> None:
     engine, rows = ScoringEngine(math.log(0.6), math.log(0.2)), contests(40)
     opinions = local(engine, tmp_path).opinions(rows)
     assert {(o.swapped, round(o.preference or 0, 9)) for o in opinions} == {(False, 1.25), (True, 1.75)}
@@ -450,10 +450,10 @@ def test_lab_judge_prefers_the_right_answer() -> None:
     assert found[0].orders == (2.0, 2.0)
 
 
-def test_journal_keys_tell_questions_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_keys_tell_questions_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert key_of(conversation("a", "b", "c")) != key_of(conversation("a", "c", "b"))
-    assert open_journal("openai", "x").path.parent == paths.judge_journal("x").parent
+    assert open_cache("openai", "x").path.parent == paths.judgment_cache("x").parent
 
 
 # --- params.yaml -----------------------------------------------------------------------------------------------------

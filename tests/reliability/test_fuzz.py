@@ -27,7 +27,7 @@ from lidr.errors import InputError, one_line
 from lidr.evaluation.alpaca.formats import load_prompts
 from lidr.evaluation.judges import openai as endpoint
 from lidr.evaluation.judges.base import Reply, opinion
-from lidr.evaluation.judges.journal import Journal
+from lidr.evaluation.judges.cache import JudgmentCache
 from lidr.evaluation.mgsm.items import load_items
 from lidr.evaluation.mgsm.numbers import extract_answer, score
 from lidr.generation.translate import parse
@@ -208,20 +208,20 @@ BODY = {"choices": [{"logprobs": {"content": [{"top_logprobs": [{"token": "m", "
 @example(body=b'{"choices":' + b"[" * 100_000)
 def test_any_body_of_an_endpoint_is_a_reply_or_worth_another_try(body: bytes) -> None:
     try:
-        read = msgspec.json.decode(body, type=endpoint.Logprobs)
+        read = msgspec.json.decode(body, type=endpoint.Body[endpoint.Weighed])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return  # asked again
     else:
-        reply = endpoint._weighed("k", read)
-        assert all(value is None or math.isfinite(value) for value in (reply.lower, reply.upper))
+        found = endpoint._weighed(read.choices[0])
+        assert all(value is None or math.isfinite(value) for value in found.values())
 
 
 @fuzz
 @given(content=st.lists(st.binary(max_size=30) | values.map(lambda value: json.dumps(value).encode()), max_size=5))
-def test_any_journal_is_taken_up(tmp_path: Path, content: list[bytes]) -> None:
+def test_any_cache_is_taken_up(tmp_path: Path, content: list[bytes]) -> None:
     """What is no reply is asked again; what is added then is found, whatever stood before it."""
-    path = tmp_path / "journal.jsonl"
+    path = tmp_path / "cache.jsonl"
     path.write_bytes(b"\n".join(content))
     reply = Reply(key="k", lower=-1.0, upper=None, prompt_tokens=1, completion_tokens=1)
-    Journal(path).add(reply)
-    assert Journal(path).find("k") == reply
+    JudgmentCache(path).add(reply)
+    assert JudgmentCache(path)._replies["k"] == reply

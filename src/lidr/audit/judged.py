@@ -22,12 +22,12 @@ from lidr import config
 from lidr.audit import reward
 from lidr.audit.examples import Example
 from lidr.audit.facts import UNJUDGED, Groups
-from lidr.audit.sample import ranks
 from lidr.evaluation.alpaca.stage import expense, outcome
 from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
 from lidr.evaluation.judges.base import is_flipped
 from lidr.evaluation.judges.lab import LabJudge
 from lidr.records import PromptKind, Verdict
+from lidr.records.draw import rank
 
 Row = dict[str, Any]
 
@@ -39,7 +39,7 @@ def draw(pairs: Groups, settings: config.Settings) -> list[Row]:
     drawn: list[Row] = []
     for rows in pairs.by_direction.values() if settings.audit.judge else ():
         tasks = rows[rows["kind"] == PromptKind.TASK.value]
-        first = tasks.assign(rank=ranks(tasks)).sort_values("rank").head(settings.audit.judged_pairs)
+        first = tasks.assign(rank=tasks["id"].map(rank)).sort_values("rank").head(settings.audit.judged_pairs)
         drawn += first[["id", "prompt_id", "chosen_off_target", "rejected_off_target"]].to_dict("records")
     return drawn
 

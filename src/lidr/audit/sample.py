@@ -13,13 +13,13 @@ An entry holds all texts of its example that matter, as panes to be shown side b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lidr import config
 from lidr.audit.examples import Example
 from lidr.audit.facts import DROP, SIDES
 from lidr.records import Prompt, Response, Translation
+from lidr.records.draw import rank
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -55,15 +55,10 @@ def draw(frame: DataFrame, pairs: DataFrame, settings: config.Settings) -> Sampl
     )
 
 
-def ranks(rows: DataFrame) -> list[str]:
-    """By which rows are drawn, whatever else there is: the hashes of their ids."""
-    return [sha256(name.encode()).hexdigest() for name in rows["id"]]
-
-
 def _in_turn(rows: DataFrame, strata: DataFrame, in_stratum: int) -> list[dict[str, Any]]:
     """The first row of each stratum by the hash of its id, then the second of each, and so on."""
     stratum = list(strata.columns)
-    ranked = strata.assign(rank=ranks(rows)).sort_values([*stratum, "rank"])
+    ranked = strata.assign(rank=rows["id"].map(rank)).sort_values([*stratum, "rank"])
     ranked["turn"] = ranked.groupby(stratum).cumcount()
     drawn = ranked[ranked["turn"] < in_stratum].sort_values(["turn", *stratum]).head(SIZE)
     found = rows.loc[drawn.index].astype(object)

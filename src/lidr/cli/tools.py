@@ -234,20 +234,10 @@ def lab_sample(lang: str, count: int) -> None:
     help="CPU threads; other numbers may give other last bits.",
 )
 def lab_build(folder: Path, steps: int | None, threads: int) -> None:
-    """Train the lab's tokenizer and base model from nothing, then measure it and write its card."""
-    from lidr.lab import build, card
+    """Train the lab's tokenizer and base model from nothing."""
+    from lidr.lab import build
 
     passes = build.PASSES
     if steps is not None:
         passes = tuple(replace(one, steps=min(steps, one.steps)) for one in passes)
     build.build(folder, build.Settings(passes=passes), threads)
-    click.echo(card.write(folder))
-
-
-@lab.command("card")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def lab_card(folder: Path) -> None:
-    """Measure a base model of the lab with the product's own engine and scorers, and write its model card."""
-    from lidr.lab import card
-
-    click.echo(card.write(folder))

@@ -112,12 +112,16 @@ def summarise(
             | {name: sum(map(is_counted, own)) / len(own) for name, is_counted in benchmark.counts.items()}
             | {"n": len(own)}
         )
-    average: dict[str, float] = {}
-    for name in dict.fromkeys(name for figures in metrics.values() for name in figures):
-        if name not in ("low", "high", "n"):
-            values = [figures[name] for figures in metrics.values() if name in figures]
-            average[name] = sum(values) if name in SENTENCE_COUNTS else fmean(values)
-    return metrics | {AVERAGE: rounded(average | {"n": len(rows)})}
+    return metrics | {AVERAGE: averaged(metrics, sums=(*SENTENCE_COUNTS, "n"), left_out=("low", "high"))}
+
+
+def averaged(metrics: Metrics, sums: Sequence[str], left_out: Sequence[str]) -> dict[str, float]:
+    """The plain average over places of each figure that any of them has; of counts, named in `sums`, their sum."""
+    names = dict.fromkeys(name for figures in metrics.values() for name in figures)
+    given = {name: [figures[name] for figures in metrics.values() if name in figures] for name in names}
+    return rounded(
+        {name: (sum if name in sums else fmean)(values) for name, values in given.items() if name not in left_out}
+    )
 
 
 def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:

@@ -20,7 +20,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 from lidr import config, paths
@@ -29,6 +28,7 @@ from lidr.engines.shards import discard, generate_in_shards
 from lidr.errors import InputError
 from lidr.generation.translator import RECORD, TranslatorRecord, translator
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
+from lidr.records.draw import drawn
 from lidr.records.jsonl import atomic_folder, read_by_key, write_json, write_rows
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG, translation_conversation
@@ -76,8 +76,8 @@ def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Trans
 def sampled(translations: Sequence[Translation], count: int) -> list[Translation]:
     """At most `count` readable translations, drawn by the hash of their ids, in their order."""
     readable = [row for row in translations if row.text]
-    drawn = {row.id for row in sorted(readable, key=lambda row: sha256(row.id.encode()).digest())[:count]}
-    return [row for row in readable if row.id in drawn]
+    chosen = drawn((row.id for row in readable), count)
+    return [row for row in readable if row.id in chosen]
 
 
 def directions(settings: config.Settings) -> list[Direction]:

@@ -5,7 +5,8 @@
     training, pass 1 of 3: 100% 4600/4600 [18:10, 4.2 steps/s, loss 0.012]
 
 The architecture is the ordinary Llama, so that every engine, trainer and server takes it as any other model.
-The same seed gives the same bytes on the same machine with the same number of threads.
+The same seed gives the same bytes on the same machine with the same number of threads. `lidr mgsm m0` and `lidr harness
+m0` measure it, whose tasks `lab_translation` are the translations.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import NamedTuple
 
 from lidr import config, paths
@@ -32,6 +31,7 @@ from lidr.pairs.rules import Sides
 from lidr.pairs.texts import Origin, Rejection, Texts
 from lidr.progress import bar
 from lidr.records import Drop, DropReason, Message, Pair, Prompt, pair_id
+from lidr.records.draw import drawn
 from lidr.records.jsonl import as_lines, atomic_file, atomic_folder
 
 __all__ = ["Counts", "Texts", "make", "read_texts", "run"]
@@ -143,10 +143,10 @@ class _Maker:
 
     def _drawn(self, rows: list[Pair | Drop]) -> Iterator[Pair | Drop]:
         """The rows of one prompt, of which too many pairs in the dominant language are drops; drawn by their hash."""
-        made = [row for row in rows if isinstance(row, Pair) and row.lang == self._dominant]
-        kept = {row.id for row in sorted(made, key=_hash)[: self._dominant_pairs]}
+        made = {row.id for row in rows if isinstance(row, Pair) and row.lang == self._dominant}
+        left_out = made - drawn(made, self._dominant_pairs)
         for row in rows:
-            if isinstance(row, Pair) and row.lang == self._dominant and row.id not in kept:
+            if isinstance(row, Pair) and row.id in left_out:
                 detail = f"pairs.dominant_per_prompt is {self._dominant_pairs}; others were drawn"
                 yield Drop(
                     prompt_id=row.prompt_id,
@@ -160,10 +160,6 @@ class _Maker:
                 )
             else:
                 yield row
-
-
-def _hash(pair: Pair) -> bytes:
-    return sha256(pair.id.encode()).digest()
 
 
 def _drop(prompt_id: str, lang: str, other_lang: str, found: Rejection, sides: Sides | None = None) -> Drop:

@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from statistics import fmean, stdev
-from typing import Any
 
 from lidr import config, paths
 from lidr.engines.base import response_of
@@ -31,10 +30,10 @@ from lidr.errors import InputError
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.baseline import instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.answers import SENTENCE_COUNTS, ask, code_switching, key, rounded, write
+from lidr.evaluation.answers import SENTENCE_COUNTS, ask, averaged, code_switching, key, rounded, write
 from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
 from lidr.evaluation.judges.base import FAULTS, is_flipped
-from lidr.evaluation.registry import Metrics
+from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.evaluation.statistics import mean_interval
 from lidr.models import policy
 from lidr.records import TIE, FinishReason, Prompt, Response, Verdict
@@ -86,15 +85,16 @@ def judge_items(
 
     Raises InputError for a language whose off-target rate cannot be measured, before anything is paid for.
     """
-    identify("", settings.block(Alpaca).languages)
+    alpaca = settings.block(Alpaca)
+    identify("", alpaca.languages)
     verdicts = []
-    for lang in settings.block(Alpaca).languages:
+    for lang in alpaca.languages:
         members = [item for item in items if item.lang == lang]
         contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in members]
         for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
             item = contest.instruction
-            sentences = count(contest.completion, lang, settings.block(Alpaca).languages)
-            baseline_sentences = count(contest.baseline, lang, settings.block(Alpaca).languages)
+            sentences = count(contest.completion, lang, alpaca.languages)
+            baseline_sentences = count(contest.baseline, lang, alpaca.languages)
             verdicts.append(
                 Verdict(
                     id=item.id,
@@ -105,8 +105,8 @@ def judge_items(
                     baseline=contest.baseline,
                     preference=opinion.preference,
                     finish_reason=own[key(item)].finish_reason,
-                    off_target=is_off_target(contest.completion, lang, settings.block(Alpaca).languages),
-                    baseline_off_target=is_off_target(contest.baseline, lang, settings.block(Alpaca).languages),
+                    off_target=is_off_target(contest.completion, lang, alpaca.languages),
+                    baseline_off_target=is_off_target(contest.baseline, lang, alpaca.languages),
                     sentences=sentences.judged,
                     other_sentences=sentences.other,
                     baseline_sentences=baseline_sentences.judged,
@@ -136,12 +136,7 @@ def summarise(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics
         lang: _figures(settings, [verdict for verdict in verdicts if verdict.lang == lang])
         for lang in settings.block(Alpaca).languages
     }
-    average: dict[str, Any] = {
-        name: (sum if name in SUMS else fmean)([figures[name] for figures in metrics.values() if name in figures])
-        for name in dict.fromkeys(name for figures in metrics.values() for name in figures)
-        if name not in BY_LANGUAGE_ONLY
-    }
-    return metrics | {"average": rounded(average)}
+    return metrics | {AVERAGE: averaged(metrics, SUMS, BY_LANGUAGE_ONLY)}
 
 
 def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], baseline: Answers) -> Answers:
@@ -240,13 +235,11 @@ def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str,
 
 
 def expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """Tokens of all verdicts, those taken from the journal among them, and what they cost at the prices given."""
+    """Tokens of all verdicts, those taken from the cache among them, and what they cost at the prices given."""
     if not isinstance(judge, config.OpenAIJudge):
         return {}
-    prompt, completion = (
-        sum(v.judge_prompt_tokens for v in verdicts),
-        sum(v.judge_completion_tokens for v in verdicts),
-    )
+    prompt = sum(v.judge_prompt_tokens for v in verdicts)
+    completion = sum(v.judge_completion_tokens for v in verdicts)
     tokens: dict[str, float] = {"judge_prompt_tokens": prompt, "judge_completion_tokens": completion}
     if judge.prompt_price is None or judge.completion_price is None:
         return tokens

@@ -15,6 +15,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Protocol
 
 from lidr.errors import LidrError
@@ -109,17 +110,17 @@ class TokenJudge:
     def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
         """Ask about all contests at once."""
         swaps = [is_swapped(contest.instruction.text) for contest in contests]
-        asked = [question(contest, swap, self.panel.reply) for contest, swap in zip(contests, swaps, strict=True)]
-        if self.both_orders:
-            asked += [
-                question(contest, not swap, self.panel.reply) for contest, swap in zip(contests, swaps, strict=True)
+        turns = (False, True) if self.both_orders else (False,)
+        replies = self.panel.ask(
+            [
+                question(contest, swap != turned, self.panel.reply)
+                for contest, swap in zip(contests, swaps, strict=True)
+                for turned in turns
             ]
-        replies = self.panel.ask(asked)
+        )
         check_speaks(self.panel.name, replies)
-        drawn, turned = replies[: len(contests)], replies[len(contests) :]
-        if not self.both_orders:
-            return [_one_order(reply, swap) for reply, swap in zip(drawn, swaps, strict=True)]
-        return [_two_orders(*row) for row in zip(drawn, turned, swaps, strict=True)]
+        starts = range(0, len(replies), len(turns))
+        return [_opinion(swap, replies[at : at + len(turns)]) for at, swap in zip(starts, swaps, strict=True)]
 
 
 def is_swapped(instruction: str) -> bool:
@@ -152,45 +153,26 @@ def is_flipped(orders: Sequence[float | None]) -> bool:
 
 
 def check_speaks(name: str, replies: Sequence[Reply]) -> None:
-    """Raise LidrError where not one reply holds either token."""
-    if replies and all(is_mute(reply) for reply in replies):
-        raise LidrError(
-            f"the judge {name} gives neither 'm' nor 'M', in {len(replies)} of {len(replies)} answers{_why(replies)}; "
-            "a model that answers with the bare label is expected"
-        )
-
-
-def _why(replies: Sequence[Reply]) -> str:
-    """What is wrong with replies in text, counted."""
+    """Raise LidrError where not one reply holds either token; says what is wrong with replies in text."""
+    if not replies or any(reply.lower is not None or reply.upper is not None for reply in replies):
+        return
     faults = Counter(reply.fault for reply in replies if reply.fault)
-    return f" ({', '.join(f'{count} {fault}' for fault, count in faults.items())})" if faults else ""
-
-
-def is_mute(reply: Reply) -> bool:
-    return reply.lower is None and reply.upper is None
-
-
-def _one_order(reply: Reply, swapped: bool) -> Opinion:
-    return Opinion(
-        preference=opinion(reply, swapped),
-        swapped=swapped,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        faults=_faults(reply),
+    why = f" ({', '.join(f'{count} {fault}' for fault, count in faults.items())})" if faults else ""
+    raise LidrError(
+        f"the judge {name} gives neither 'm' nor 'M', in {len(replies)} of {len(replies)} answers{why}; "
+        "a model that answers with the bare label is expected"
     )
 
 
-def _two_orders(drawn: Reply, turned: Reply, swapped: bool) -> Opinion:
-    first, second = opinion(drawn, swapped), opinion(turned, not swapped)
+def _opinion(swapped: bool, replies: Sequence[Reply]) -> Opinion:
+    """What the reply in the drawn order comes to, with the one in the other order where both were asked."""
+    orders = tuple(opinion(reply, swapped != bool(turned)) for turned, reply in enumerate(replies))
+    given = [preference for preference in orders if preference is not None]
     return Opinion(
-        preference=None if first is None or second is None else (first + second) / 2,
-        orders=(first, second),
+        preference=fmean(given) if len(given) == len(orders) else None,
+        orders=orders if len(orders) > 1 else (),
         swapped=swapped,
-        prompt_tokens=drawn.prompt_tokens + turned.prompt_tokens,
-        completion_tokens=drawn.completion_tokens + turned.completion_tokens,
-        faults=_faults(drawn, turned),
+        prompt_tokens=sum(reply.prompt_tokens for reply in replies),
+        completion_tokens=sum(reply.completion_tokens for reply in replies),
+        faults=tuple(reply.fault for reply in replies if reply.fault),
     )
-
-
-def _faults(*replies: Reply) -> tuple[str, ...]:
-    return tuple(reply.fault for reply in replies if reply.fault)

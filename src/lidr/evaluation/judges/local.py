@@ -2,9 +2,9 @@
 
     judge: {name: local, model: models/judge, ...}
 
-The question is one user turn, as not every chat template knows a system turn. Replies are kept in the journal after
-every few questions, so a judge that is stopped goes on. A question that does not fit the device's memory has
-no verdict.
+The question is one user turn, as not every chat template knows a system turn. Replies are kept in the judgment cache
+after every few questions, so a judge that is stopped goes on. A question that does not fit the device's memory has no
+verdict.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lidr import config
 from lidr.engines.base import Engine, open_engine
 from lidr.errors import InputError, LidrError
 from lidr.evaluation.judges.base import Reply, TokenJudge
-from lidr.evaluation.judges.journal import Journal, key_of, missing, open_journal, replies
+from lidr.evaluation.judges.cache import JudgmentCache, key_of, open_cache
 from lidr.models import policy
 from lidr.progress import bar
 from lidr.records.prompt_templates import Conversation
@@ -32,29 +32,29 @@ def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bo
     if not (folder / "config.json").is_file():
         raise InputError(f"no model here (no config.json); `{block}.model` is expected to be its folder", folder)
     model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
-    journal = open_journal("local", model.fingerprint, engine.precision)
-    return TokenJudge(LocalPanel(str(folder), open_engine(engine, model), journal), both_orders)
+    cache = open_cache("local", model.fingerprint, engine.precision)
+    return TokenJudge(LocalPanel(str(folder), open_engine(engine, model), cache), both_orders)
 
 
 class LocalPanel:
     """See `lidr.evaluation.judges.base.Panel`."""
 
-    def __init__(self, name: str, engine: Engine, journal: Journal) -> None:
+    def __init__(self, name: str, engine: Engine, cache: JudgmentCache) -> None:
         self.name, self.reply = name, "logprobs"
         self.engine = engine
-        self.journal = journal
+        self.cache = cache
 
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
-        """Score what the journal does not have."""
+        """Score what the cache does not have."""
         turns = [in_one_turn(question) for question in questions]
-        waiting = list(missing(self.journal, turns).values())
+        waiting = list(self.cache.missing(turns).values())
         with bar(f"verdicts of {self.name}", total=len(waiting), unit="verdict") as advance:
             for start in range(0, len(waiting), QUESTIONS_AT_ONCE):
                 part = waiting[start : start + QUESTIONS_AT_ONCE]
                 for turn, (lower, upper) in zip(part, self.engine.score(part, LABELS), strict=True):
-                    self.journal.add(_reply(turn, lower, upper))
+                    self.cache.add(_reply(turn, lower, upper))
                 advance(len(part))
-        found = replies(self.journal, turns)
+        found = self.cache.replies(turns)
         self._check_labels(found)
         return found
 

@@ -5,7 +5,7 @@
 
 The key comes from the environment: OPENAI_API_KEY for api.openai.com, LIDR_JUDGE_KEY for every other address, so that
 OpenAI's key never goes elsewhere. Requests that fail for a reason that may pass are sent again by the openai
-client; all others end the run. What was answered until then is in the journal.
+client; all others end the run. What was answered until then is in the judgment cache.
 
 The first question is asked alone. What is wrong with the model, its name or its way to reply then costs one request.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -25,7 +25,7 @@ from lidr.chat import reasoning
 from lidr.engines.endpoint import Endpoint, Rejected, Unreadable, Usage, in_parallel, read_key
 from lidr.errors import LidrError
 from lidr.evaluation.judges.base import PATIENCE, Reply, TokenJudge, check_speaks
-from lidr.evaluation.judges.journal import Journal, missing, open_journal, replies
+from lidr.evaluation.judges.cache import JudgmentCache, open_cache
 from lidr.progress import bar
 from lidr.records.prompt_templates import Conversation
 
@@ -67,62 +67,56 @@ class Written(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class Logprobs(msgspec.Struct):
-    """What is read of a chat completion of one token."""
-
-    choices: Annotated[list[Weighed], Meta(min_length=1)]
-    usage: Usage | None = None
+Choice = TypeVar("Choice", Weighed, Written)
 
 
-class Text(msgspec.Struct):
-    """What is read of a chat completion in text."""
+class Body(msgspec.Struct, Generic[Choice]):
+    """What is read of a chat completion."""
 
-    choices: Annotated[list[Written], Meta(min_length=1)]
+    choices: Annotated[list[Choice], Meta(min_length=1)]
     usage: Usage | None = None
 
 
 def openai_judge(judge: config.OpenAIJudge, both_orders: bool, block: str = "alpaca.judge") -> TokenJudge:
     """The judge behind the endpoint that this block of params.yaml names."""
     asked = [judge.reasoning_effort, str(judge.max_completion_tokens)] if judge.reply == "text" else []
-    journal = open_journal("openai", judge.model, judge.endpoint, *asked, reply=judge.reply)
-    return TokenJudge(OpenAIPanel(judge, journal, block), both_orders)
+    cache = open_cache("openai", judge.model, judge.endpoint, *asked, reply=judge.reply)
+    return TokenJudge(OpenAIPanel(judge, cache, block), both_orders)
 
 
 class Budget:
     """How many requests and tokens a run may still spend, by the limits of this block of params.yaml."""
 
     def __init__(self, judge: config.OpenAIJudge, block: str) -> None:
-        self.most_requests, self.most_tokens, self.block = judge.max_requests, judge.max_tokens, block
-        self.requests = self.tokens = 0
+        self.block = block
+        self.most = {"requests": judge.max_requests, "tokens": judge.max_tokens}
+        self.spent = {"requests": 0, "tokens": 0}
         self._lock = Lock()
 
     def take_request(self) -> None:
         """Count a request that is about to be sent; raises LidrError where there is nothing left for it."""
         with self._lock:
-            for spent, most, what in (
-                (self.requests, self.most_requests, "requests"),
-                (self.tokens, self.most_tokens, "tokens"),
-            ):
-                if most is not None and spent >= most:
+            for what, most in self.most.items():
+                if most is not None and self.spent[what] >= most:
                     raise LidrError(f"the budget of {most:,} {what} ({self.block}.max_{what}) is spent")
-            self.requests += 1
+            self.spent["requests"] += 1
 
     def take_tokens(self, usage: Usage | None) -> None:
         """Count an answer's tokens; raises LidrError where they are limited and unknown."""
-        if usage is None and self.most_tokens is not None:
+        if usage is None and self.most["tokens"] is not None:
             raise LidrError(f"the endpoint tells no token counts; {self.block}.max_tokens cannot be kept")
         with self._lock:
-            self.tokens += usage.prompt_tokens + usage.completion_tokens if usage else 0
+            self.spent["tokens"] += usage.prompt_tokens + usage.completion_tokens if usage else 0
 
 
 class OpenAIPanel:
     """See `lidr.evaluation.judges.base.Panel`."""
 
-    def __init__(self, judge: config.OpenAIJudge, journal: Journal, block: str) -> None:
+    def __init__(self, judge: config.OpenAIJudge, cache: JudgmentCache, block: str) -> None:
         self.name = f"{judge.model} at {judge.endpoint}"
         self.judge, self.reply, self.block = judge, str(judge.reply), block
         self.budget = Budget(judge, block)
-        self.journal = journal
+        self.cache = cache
         # Newer models refuse the older name.
         self.limit = "max_tokens" if judge.reply == "logprobs" else "max_completion_tokens"
         key = read_key(judge.endpoint, KEY_VARIABLE)
@@ -132,16 +126,16 @@ class OpenAIPanel:
         )
 
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
-        """Ask what the journal does not have, several at a time."""
-        waiting = missing(self.journal, questions)
+        """Ask what the cache does not have, several at a time."""
+        waiting = self.cache.missing(questions)
         if waiting:
             try:
                 self._ask_all(list(waiting.items()))
             except LidrError as error:
-                kept = len(set(map(msgspec.json.encode, questions))) - len(missing(self.journal, questions))
-                place = f"{kept:,} verdicts of these are kept in {self.journal.path}"
+                kept = len(set(map(msgspec.json.encode, questions))) - len(self.cache.missing(questions))
+                place = f"{kept:,} verdicts of these are kept in {self.cache.path}"
                 raise LidrError(f"{error}; {place}, and the same command goes on from there") from None
-        return replies(self.journal, questions)
+        return self.cache.replies(questions)
 
     def _ask_all(self, waiting: list[tuple[str, Conversation]]) -> None:
         seen: list[Reply] = []
@@ -178,14 +172,12 @@ class OpenAIPanel:
 
     def _ask_one(self, asked: tuple[str, Conversation]) -> Reply:
         key, turns = asked
-        body: Logprobs | Text
-        if self.reply == "logprobs":
-            body = self.server.complete(self._request(turns), Logprobs)
-            reply = _weighed(key, body)
-        else:
-            body = self.server.complete(self._request(turns), Text)
-            reply = _read_label(key, body)
-        self.journal.add(reply)
+        kind, read = (Body[Weighed], _weighed) if self.reply == "logprobs" else (Body[Written], _label)
+        body: Body[Any] = self.server.complete(self._request(turns), kind)
+        usage = body.usage or Usage(0, 0)
+        tokens = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+        reply = Reply(key=key, **read(body.choices[0]), **tokens)
+        self.cache.add(reply)
         self.budget.take_tokens(body.usage)
         return reply
 
@@ -202,33 +194,18 @@ class OpenAIPanel:
         }
 
 
-def _weighed(key: str, body: Logprobs) -> Reply:
-    found = {token.token: token.logprob for token in body.choices[0].logprobs.content[0].top_logprobs}
-    usage = body.usage or Usage(0, 0)
-    return Reply(
-        key=key,
-        lower=found.get("m"),
-        upper=found.get("M"),
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-    )
+def _weighed(choice: Weighed) -> dict[str, Any]:
+    found = {token.token: token.logprob for token in choice.logprobs.content[0].top_logprobs}
+    return {"lower": found.get("m"), "upper": found.get("M")}
 
 
-def _read_label(key: str, body: Text) -> Reply:
+def _label(choice: Written) -> dict[str, Any]:
     """The label on the last line of a reply in text, or why there is none."""
-    choice, usage = body.choices[0], body.usage or Usage(0, 0)
     written = choice.message.content or ""
     thought = reasoning.split(written)
     text = (thought[1] if thought else written).strip()
     found = _LABEL.fullmatch(text.rpartition("\n")[2])
     fault = "cut_off" if choice.finish_reason == "length" else "empty" if not text else "" if found else "no_label"
     label = found[1] if found and not fault else None
-    return Reply(
-        key=key,
-        lower=0.0 if label == "m" else None,
-        upper=0.0 if label == "M" else None,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        text=text,
-        fault=fault,
-    )
+    sure = {name: 0.0 if label == letter else None for name, letter in (("lower", "m"), ("upper", "M"))}
+    return {**sure, "text": text, "fault": fault}
