@@ -7,6 +7,7 @@ judge: {name: openai, model: gpt-4-1106-preview, endpoint: "https://api.openai.c
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from lidr import paths
@@ -108,18 +109,16 @@ class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
 Judge = LabJudge | LocalJudge | OpenAIJudge
 
 
-def judge_problems(judge: Judge, source: tuple[str, str], settings: Settings) -> list[Problem]:
+def judge_problems(judge: Judge, source: tuple[str, str], settings: Settings) -> Iterator[Problem]:
     """What is wrong with a judge of answers to prompts of this source, a key and its value; places are in its block."""
-    problems: list[Problem] = []
     key, prompts = source
     if isinstance(judge, LabJudge) and prompts != LAB:
-        problems.append((("name",), f"the lab's checker judges its own instructions only ({key}: lab)"))
+        yield ("name",), f"the lab's checker judges its own instructions only ({key}: lab)"
     if isinstance(judge, LocalJudge) and settings.engine.here is None:
-        problems.append((("name",), "a judge in a folder needs an engine on this machine, not 'openai'"))
+        yield ("name",), "a judge in a folder needs an engine on this machine, not 'openai'"
     if isinstance(judge, OpenAIJudge):
         if (judge.prompt_price is None) != (judge.completion_price is None):
-            problems.append((("prompt_price",), "both prices are expected, or neither"))
+            yield ("prompt_price",), "both prices are expected, or neither"
         if judge.reasoning_effort is not None and judge.reply != "text":
-            problems.append((("reasoning_effort",), "a judge that reasons replies in text (judge.reply)"))
-        problems += address_problems(("endpoint",), judge.endpoint)
-    return problems
+            yield ("reasoning_effort",), "a judge that reasons replies in text (judge.reply)"
+        yield from address_problems(("endpoint",), judge.endpoint)

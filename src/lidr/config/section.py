@@ -7,6 +7,7 @@ class Compare(Section, frozen=True):
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,9 +41,15 @@ Problem = tuple[Place, str]
 class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Base of all blocks of params.yaml: a key without a default must be there, and no key that is not here may."""
 
-    def problems(self, settings: Settings) -> list[Problem]:
+    def problems(self, settings: Settings) -> Iterable[Problem]:
         """What contradicts itself in the block of a benchmark, or other blocks; places are within the block."""
         return []
+
+
+def within(place: str | Place, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """The problems of a block, with the block's place before theirs."""
+    outer = (place,) if isinstance(place, str) else place
+    return (((*outer, *where), reason) for where, reason in problems)
 
 
 def address_problems(where: Place, address: str) -> list[Problem]:

@@ -10,15 +10,18 @@ its name and value: this takes seconds, which only a file with such a key costs.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import Struct
 
 from lidr.config.explanations import explain
-from lidr.config.section import Problem
+from lidr.config.section import Problem, within
 from lidr.config.training import Dpo, Lora, Train
 from lidr.errors import one_line
+
+Problems = Iterator[Problem]
 
 # Keys that lidr sets itself, by the reason.
 _DPO_LEFT_OUT = {
@@ -78,52 +81,54 @@ _ANY_DIVERGENCE = {"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robus
 _INITIALISATIONS = (True, False, "gaussian", "orthogonal")
 
 
-def problems(train: Train) -> list[Problem]:
-    """Where in the block something is wrong, and what."""
-    found = [(("dpo", *where), reason) for where, reason in _dpo_problems(train)]
-    return found + [(("lora", *where), reason) for where, reason in _lora_problems(train)]
+def problems(train: Train) -> Problems:
+    """Where in the block something is wrong, and what. Later checks rely on what earlier ones refuse."""
+    yield from within("dpo", _dpo_problems(train))
+    yield from within("lora", _lora_problems(train))
 
 
-def _dpo_problems(train: Train) -> list[Problem]:
+def _dpo_problems(train: Train) -> Problems:
     given = train.dpo
-    found = _refused(given, _DPO_LEFT_OUT) or _losses_left_out(given) or _of_schema(given, Dpo) or _loss_problems(train)
-    if found or not _rare(given, Dpo):
-        return found
+    yield from _refused(given, _DPO_LEFT_OUT)
+    types = given["loss_type"] if isinstance(given["loss_type"], list | tuple) else [given["loss_type"]]
+    for kind in types:
+        if kind in list(LOSSES_LEFT_OUT):  # a list: what stands there may have no hash
+            yield ("loss_type",), f"{kind}: {LOSSES_LEFT_OUT[kind]}"
+    yield from _of_schema(given, Dpo)
+    yield from _loss_problems(train)
+    if _rare(given, Dpo):
+        from trl.trainer.dpo_config import DPOConfig
 
-    from trl.trainer.dpo_config import DPOConfig
-
-    # By default TRL wants bfloat16, which not every device has.
-    return _of_library(given, Dpo, DPOConfig, bf16=False)
+        # By default TRL wants bfloat16, which not every device has.
+        yield from _of_library(given, Dpo, DPOConfig, bf16=False)
 
 
-def _lora_problems(train: Train) -> list[Problem]:
+def _lora_problems(train: Train) -> Problems:
     lora = train.lora
-    found = _refused(lora, _LORA_LEFT_OUT) or _of_schema(lora, Lora)
-    if not found and not lora["target_modules"]:
-        found = [(("target_modules",), "one module or more are expected")]
-    if not found and lora["lora_dropout"] and train.dpo["disable_dropout"]:
-        found = [(("lora_dropout",), "train.dpo.disable_dropout: false is expected; TRL would turn this one off too")]
+    yield from _refused(lora, _LORA_LEFT_OUT)
+    yield from _of_schema(lora, Lora)
+    if not lora["target_modules"]:
+        yield ("target_modules",), "one module or more are expected"
+    if lora["lora_dropout"] and train.dpo["disable_dropout"]:
+        yield ("lora_dropout",), "train.dpo.disable_dropout: false is expected; TRL would turn this one off too"
     if lora.get("init_lora_weights", True) not in _INITIALISATIONS:
         reason = f"{_INITIALISATIONS[2]}, {_INITIALISATIONS[3]}, true or false is expected; others change the base"
-        found.append((("init_lora_weights",), reason))
-    if found or not _rare(lora, Lora):
-        return found
+        yield ("init_lora_weights",), reason
+    if _rare(lora, Lora):
+        from peft import LoraConfig
 
-    from peft import LoraConfig
-
-    return _of_library(lora, Lora, LoraConfig)
+        yield from _of_library(lora, Lora, LoraConfig)
 
 
-def _refused(given: dict[str, Any], left_out: dict[str, tuple[str, ...]]) -> list[Problem]:
-    return [((key,), reason) for key in given for reason, keys in left_out.items() if key in keys]
+def _refused(given: dict[str, Any], left_out: dict[str, tuple[str, ...]]) -> Problems:
+    return (((key,), reason) for key in given for reason, keys in left_out.items() if key in keys)
 
 
-def _of_schema(given: dict[str, Any], kind: type[Struct]) -> list[Problem]:
+def _of_schema(given: dict[str, Any], kind: type[Struct]) -> Problems:
     try:
         msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
-        return [explain(error, given, kind)]
-    return []
+        yield explain(error, given, kind)
 
 
 def _rare(given: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
@@ -131,44 +136,34 @@ def _rare(given: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key not in kind.__struct_fields__}
 
 
-def _losses_left_out(given: dict[str, Any]) -> list[Problem]:
-    types = given["loss_type"] if isinstance(given["loss_type"], list | tuple) else [given["loss_type"]]
-    return [(("loss_type",), f"{kind}: {LOSSES_LEFT_OUT[kind]}") for kind in types if kind in list(LOSSES_LEFT_OUT)]
-
-
-def _loss_problems(train: Train) -> list[Problem]:
+def _loss_problems(train: Train) -> Problems:
     """Values that do not go with the losses."""
     given, types, weights = train.dpo, train.loss_types, train.dpo["loss_weights"]
     if not types:
-        return [(("loss_type",), "one loss or more are expected")]
+        yield ("loss_type",), "one loss or more are expected"
     if weights is not None and len(weights) != len(types):
-        return [(("loss_weights",), f"a weight for each of the {len(types)} losses is expected")]
+        yield ("loss_weights",), f"a weight for each of the {len(types)} losses is expected"
     if "exo_pair" in types and not given["label_smoothing"]:
-        return [(("label_smoothing",), "more than 0 is expected by exo_pair; its paper recommends 1e-3")]
+        yield ("label_smoothing",), "more than 0 is expected by exo_pair; its paper recommends 1e-3"
     if given.get("f_divergence_type", "reverse_kl") != "reverse_kl" and not set(types) <= _ANY_DIVERGENCE:
-        return [(("f_divergence_type",), f"only {', '.join(sorted(_ANY_DIVERGENCE))} can have another than reverse_kl")]
-    return []
+        yield ("f_divergence_type",), f"only {', '.join(sorted(_ANY_DIVERGENCE))} can have another than reverse_kl"
 
 
-def _of_library(given: dict[str, Any], ours: type[Struct], kind: type, **others: Any) -> list[Problem]:
+def _of_library(given: dict[str, Any], ours: type[Struct], kind: type, **others: Any) -> Problems:
     """Each key against the class's fields, then all of them together by the class itself."""
     hints = get_type_hints(kind)
     known = {field.name for field in dataclasses.fields(kind) if field.init}
-    found: list[Problem] = []
     for key, value in _rare(given, ours).items():
         if key not in known:
-            found.append(((str(key),), f"{kind.__name__} has no such key"))
+            yield (str(key),), f"{kind.__name__} has no such key"
             continue
         try:
             msgspec.convert(value, hints[key])
         except msgspec.ValidationError as error:
-            found.append(((key,), explain(error, value, ours)[1]))
+            yield (key,), explain(error, value, ours)[1]
         except TypeError:
             continue  # of a class of the library, which checks it below
-    if found:
-        return found
     try:
         kind(**given | others)
     except (TypeError, ValueError, NotImplementedError, AttributeError, KeyError) as error:
-        return [((), one_line(error))]
-    return []
+        yield (), one_line(error)

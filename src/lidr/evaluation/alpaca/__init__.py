@@ -5,13 +5,13 @@ alpaca: {source: lab, languages: [en, es], max_new_tokens: 64, judge: {name: lab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from lidr import paths
 from lidr.config.evaluation import Generative, Judge, judge_problems
-from lidr.config.section import Problem
+from lidr.config.section import Problem, within
 from lidr.evaluation import statistics
 from lidr.evaluation.registry import Benchmark, Counts, is_truncated
 from lidr.records import TIE, Prompt, Verdict
@@ -25,9 +25,8 @@ class Alpaca(Generative, frozen=True, kw_only=True):
 
     judge: Judge
 
-    def problems(self, settings: Settings) -> list[Problem]:
-        problems = judge_problems(self.judge, ("alpaca.source", self.source), settings)
-        return [(("judge", *where), reason) for where, reason in problems]
+    def problems(self, settings: Settings) -> Iterator[Problem]:
+        return within("judge", judge_problems(self.judge, ("alpaca.source", self.source), settings))
 
 
 class AlpacaBenchmark(Benchmark):
