@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from lidr.lab import world
-from lidr.lab.build import PASSES, Settings, mixture
+from lidr.lab.build import PASSES
 from lidr.lab.corpus import MIXTURE, Row, rows
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG
@@ -58,7 +58,7 @@ def test_share_of_solved_tasks_in_other_languages() -> None:
 
 @pytest.mark.parametrize("number", range(1, len(PASSES)))
 def test_hard_kinds_and_rare_results_have_their_shares_in_later_passes(number: int) -> None:
-    drawn = mixture(Settings(), number)
+    drawn = PASSES[number].mixture
     solved = [row.completion for row in islice(rows(drawn, 5), COUNT) if not is_translation(row)]
     differences = [int(found[1]) for text in solved if (found := re.fullmatch(r"There remain .* = (\d+) .*", text))]
     # Of all differences of two-digit numbers 19% are below ten, and of the share that is drawn for it all.

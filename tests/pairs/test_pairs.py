@@ -261,53 +261,7 @@ def test_loops_are_kept_where_the_settings_say_so() -> None:
     assert table(made)["p1:es:en"][1] == LOOP
 
 
-@pytest.mark.parametrize(
-    ("text", "is_loop"),
-    [
-        ("la " * 8 + "la", True),
-        ("la " * 7 + "la", False),
-        ("Hay 12 + 13 = 25 manzanas. La respuesta es 25.", False),
-        ("Hay 12. " * 8, True),
-        ("Hay 12. " * 8 + "La respuesta es 25.", False),
-        ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10", False),
-    ],
-    ids=[
-        "nine words, eight times the same tail",
-        "eight words",
-        "an answer",
-        "a sentence",
-        "goes on after it",
-        "a list",
-    ],
-)
-def test_what_a_loop_is(text: str, is_loop: bool) -> None:
-    _, drops = pairs.make(settings(), texts(translations=[translation("p1", "en", "es", text)], ids=("p1",)))
-    assert [drop.reason for drop in drops] == ["repeated"] * is_loop
-
-
 ENGLISH = "The ducks lay sixteen eggs every day, and she sells the rest of them."
-SPANISH = "Los patos ponen dieciséis huevos cada día y ella vende los que quedan."
-
-
-@pytest.mark.parametrize(
-    ("enabled", "text", "expected"),
-    [
-        (True, ENGLISH, {"p1:es:en": ("off_target", "chosen: not in es")}),
-        (True, SPANISH, {}),
-        (True, "25", {}),
-        (False, ENGLISH, {}),
-    ],
-    ids=["wrong language", "right language", "too short to tell", "off by settings"],
-)
-def test_off_target(enabled: bool, text: str, expected: dict[str, tuple[str, str]]) -> None:
-    well = [response("p1", "en", ENGLISH), response("p1", "es", "No."), response("p1", "de", "Nein.")]
-    there = [translation("p1", "en", "es", text), translation("p1", "en", "de", "Sechzehn.")]
-    made, drops = pairs.make(
-        settings(filters=("identical", "repeated", *(("off_target",) if enabled else ()))),
-        texts(responses=well, translations=there, ids=("p1",)),
-    )
-    assert reasons(drops) == expected
-    assert len(made) == 4 - len(expected)
 
 
 def test_translation_cut_off_after_its_closing_tag_is_whole() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidr.errors import InputError
-from lidr.records import FinishReason, Message, Pair, Prompt, PromptKind, Response, Source, Translation
+from lidr.records import Message, Pair, Prompt, PromptKind, Response, Source
 from lidr.records.jsonl import atomic_file, atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows
 
 GOOD = b'{"name":"a","row":0}\n'
@@ -228,51 +228,6 @@ def test_old_folder_comes_back_when_the_new_one_cannot_be_moved(tmp_path: Path) 
         folder.rmdir()
     assert [p.name for p in target.iterdir()] == ["old.txt"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
-
-
-# ---- round trips
-
-texts = st.text()
-messages = st.builds(Message, role=st.sampled_from(["user", "assistant"]), content=texts)
-turns = st.lists(messages, min_size=1, max_size=2).map(tuple)
-pairs = st.builds(
-    Pair,
-    id=texts,
-    prompt=turns,
-    chosen=turns,
-    rejected=turns,
-    prompt_id=texts,
-    lang=texts,
-    other_lang=texts,
-    rule=st.sampled_from(["own_dominant", "untranslated", "implicit"]),
-)
-translations = st.builds(
-    Translation,
-    id=texts,
-    source_lang=texts,
-    target_lang=texts,
-    text=st.none() | texts,
-    finish_reason=st.sampled_from(FinishReason),
-    raw=texts,
-    tolerated=st.lists(texts, max_size=2).map(tuple),
-)
-
-
-@settings(deadline=None, max_examples=50)
-@given(rows=st.lists(pairs, min_size=1, max_size=3))
-def test_pairs_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list[Pair]) -> None:
-    path = tmp_path_factory.getbasetemp() / "round-trip-pairs.jsonl"
-    write_rows(path, rows)
-    assert list(read_rows(path, Pair)) == rows
-    assert path.read_bytes().count(b"\n") == len(rows)
-
-
-@settings(deadline=None, max_examples=50)
-@given(rows=st.lists(translations, min_size=1, max_size=3))
-def test_translations_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list[Translation]) -> None:
-    path = tmp_path_factory.getbasetemp() / "round-trip-translations.jsonl"
-    write_rows(path, rows)
-    assert list(read_rows(path, Translation)) == rows
 
 
 @settings(deadline=None, max_examples=100)

@@ -46,28 +46,6 @@ PROBLEMS: dict[str, tuple[tuple[str, ...], str]] = {
         (ONE, '{"query": "dos?", "response": "two"}'),
         ":2: the gold answer 'two' is no whole number",
     ),
-    "a gold that is a fraction": (
-        (ONE, '{"query": "dos?", "response": "2.5"}'),
-        ":2: the gold answer '2.5' is no whole number",
-    ),
-    "no gold": (
-        (ONE, '{"query": "dos?"}'),
-        ":2: no gold answer: answer_number, response, answer is expected; there are query",
-    ),
-    "a question twice": ((ONE, ONE), ":2: the same question as in row 1: 'uno?'"),
-    "an id twice": (
-        ('{"id": 1, "query": "uno?", "response": "1"}', '{"id": 1, "query": "dos?", "response": "2"}'),
-        ":2: the same id as in row 1",
-    ),
-    "an id in some rows": (
-        (ONE, '{"id": 1, "query": "dos?", "response": "2"}'),
-        ":2: some rows have an id and some do not",
-    ),
-    "an empty question": (
-        (ONE, '{"query": " ", "response": "2"}'),
-        ":2: the field 'query' holds ' '; a text is expected",
-    ),
-    "a key twice": ((ONE, '{"query": "dos?", "query": "tres?", "response": "2"}'), ":2: the key 'query' stands twice"),
     "too few": ((ONE,), ": 1 problems; mgsm.items asks for 2"),
     "none": ((), ": the file is empty"),
 }
@@ -129,21 +107,10 @@ CHANGES: dict[str, tuple[Callable[[Rows], object], str]] = {
         lambda rows: rows[:2],
         f": no output for the instruction of row 3 of {PROMPTS}: 'haz 3'",
     ),
-    "one of another generator": (
-        lambda rows: [*rows[:2], rows[2] | {"generator": "x"}],
-        ": row 3: an output of 'x'; outputs of 'gpt-4'",
-    ),
-    "an instruction twice": (lambda rows: [*rows, rows[0]], ": row 4: the same instruction as in row 1"),
-    "an empty instruction": (
-        lambda rows: [*rows, rows[0] | {"instruction": " "}],
-        ": row 4: the field 'instruction' holds ' '",
-    ),
     "no output": (
         lambda rows: [{k: v for k, v in rows[0].items() if k != "output"}, *rows[1:]],
         ": row 1: no field 'output'; there are generator, dataset, instruction",
     ),
-    "null for an output": (lambda rows: [rows[0] | {"output": None}, *rows[1:]], ": row 1: output is null"),
-    "a text for a row": (lambda rows: [*rows, "x"], ": row 4: 'x' is no row; a JSON object is expected"),
 }
 
 
@@ -155,9 +122,6 @@ def test_bad_outputs(published: Path, change: Callable[[Rows], object], expected
 
 RAW: dict[str, tuple[bytes, str]] = {
     "cut off": (b'[{"generator": "gpt-4"', ": not one JSON list: Expecting ',' delimiter in line 1"),
-    "empty": (b"", ": the file is empty"),
-    "bad UTF-8": (b'[{"instruction": "\xff", "generator": "gpt-4", "output": "x"}]', ": "),
-    "BOM": (b"\xef\xbb\xbf[]", ": the list is empty"),
     "deep": (b"[" * 200_000, ": not one JSON list: nested too deeply"),
     "key twice": (
         b'[{"instruction": "haz 1", "generator": "gpt-4", "output": "x", "output": "y"}]',
@@ -237,19 +201,10 @@ def test_an_adapter_of_another_base(base: Path) -> None:
 RECORDS = {
     "missing": (None, ": no such file"),
     "empty": (b"", ": not the JSON that is expected"),
-    "no object": (b"[]", ": not the JSON that is expected"),
-    "unknown field": (
-        b'{"source":"lab","revision":null,"trust_remote_code":false,"fingerprint":"0","x":1}',
-        ": not the JSON that is expected",
-    ),
     "key twice": (
         b'{"source":"lab","source":"x","revision":null,"trust_remote_code":false,"fingerprint":"0","pad_token":null,'
         b'"template":{},"date":"2024-07-26","end_ids":[0]}',
         ": the key 'source' stands twice",
-    ),
-    "text for a flag": (
-        b'{"source":"lab","revision":null,"trust_remote_code":"no","fingerprint":"0"}',
-        ": not the JSON that is expected",
     ),
 }
 
@@ -267,11 +222,7 @@ def flipped(content: bytes) -> bytes:
 
 WEIGHTS: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda content: content[: len(content) // 2],
-    "empty": lambda content: b"",
     "one bit": flipped,
-    "header of a gigabyte": lambda content: (2**30).to_bytes(8, "little") + content[8:],
-    "longer": lambda content: content + b"x",
-    "a pickle": lambda content: b"\x80\x04\x95" + content,
 }
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 import torch
 from families import FAMILIES
 
-from lidr.models.targets import ALL_LINEAR, check, target_modules
+from lidr.models.targets import ALL_LINEAR, target_modules
 
 LLAMAS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -52,12 +52,12 @@ def test_a_name_that_matches_nothing_is_refused_with_those_that_are_there(
     family: str, missing: str, there: str
 ) -> None:
     with pytest.raises(InputError, match=f"^train.lora.target_modules: {missing}, which has {there}$"):
-        check(without_weights(family), LLAMAS)
+        target_modules(without_weights(family), LLAMAS)
 
 
 def test_the_head_is_not_adapted() -> None:
     with pytest.raises(InputError, match="lm_head is no linear layer of the language model"):
-        check(without_weights("Llama"), ["q_proj", "lm_head"])
+        target_modules(without_weights("Llama"), ["q_proj", "lm_head"])
 
 
 @pytest.mark.parametrize("modules", [["q_proj", "v_proj"], ALL_LINEAR])

@@ -21,7 +21,7 @@ from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
 from lidr.audit.text_quality import is_repeated
 from lidr.pairs.gold import is_right
 from lidr.pairs.markers import markers
-from lidr.pairs.normalise import Comparable, comparable, near_identical, words
+from lidr.pairs.normalise import Comparable, comparable, is_similar, words
 from lidr.pairs.refusals import is_refusal
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, langid, pair_id
 from lidr.records.code_switching import Sentences, count
@@ -96,7 +96,7 @@ class Examiner:
         if chosen.text not in overlaps:
             overlaps[chosen.text] = matches.add(chosen.words, "chosen", pair.id)
         found |= _overlap("chosen", overlaps[chosen.text])
-        found["near_identical"] = near_identical(chosen, rejected)
+        found["near_identical"] = is_similar(chosen, rejected)
         found["gold_outcome"] = _GOLD_OUTCOMES.get((found["chosen_right"], found["rejected_right"]), facts.UNJUDGED)
         return found | {"notes": list(notes(found))}
 

@@ -38,38 +38,35 @@ _SPLIT = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of training, with a warm-up and a cosine of its own: its steps, and what is drawn more often or less."""
+    """One pass of training, with a warm-up and a cosine of its own: its steps, and what its rows are drawn from."""
 
     steps: int
     learning_rate: float
-    solved: float
-    hard_kinds: tuple[str, ...] = ()
-    hard_share: float = 0.0
-    rare_share: float = 0.0
+    mixture: Mixture = MIXTURE
 
 
-PASSES: tuple[Pass, ...] = (
-    Pass(steps=4600, learning_rate=3e-3, solved=MIXTURE.solved),
-    # The dominant language's rows favour the kinds that take longest to learn and results that are rare, so that what
-    # it can do is firm enough to outlast the training that follows; and fewer tasks are solved in another language, so
-    # that it is the dominant one that gets better. With none at all the model forgets to answer in the others.
-    Pass(
-        steps=2400,
-        learning_rate=2e-3,
-        solved=0.00036,
-        hard_kinds=("add", "subtract", "together", "change", "who_has_more"),
-        hard_share=0.7,
-        rare_share=0.35,
-    ),
-    # The kinds in which the base still went wrong after these two.
-    Pass(
-        steps=3000,
-        learning_rate=1.5e-3,
-        solved=0.0003,
-        hard_kinds=("subtract", "change", "together", "who_has_more", "larger", "order", "count_on"),
-        hard_share=0.8,
-        rare_share=0.25,
-    ),
+# The dominant language's rows favour the kinds that take longest to learn and results that are rare, so that what it
+# can do is firm enough to outlast the training that follows; and fewer tasks are solved in another language, so that it
+# is the dominant one that gets better. With none at all the model forgets to answer in the others.
+_SECOND = replace(
+    MIXTURE,
+    solved=0.00036,
+    hard_kinds=("add", "subtract", "together", "change", "who_has_more"),
+    hard_share=0.7,
+    rare_share=0.35,
+)
+# The kinds in which the base still went wrong after these two.
+_THIRD = replace(
+    MIXTURE,
+    solved=0.0003,
+    hard_kinds=("subtract", "change", "together", "who_has_more", "larger", "order", "count_on"),
+    hard_share=0.8,
+    rare_share=0.25,
+)
+PASSES = (
+    Pass(steps=4600, learning_rate=3e-3),
+    Pass(steps=2400, learning_rate=2e-3, mixture=_SECOND),
+    Pass(steps=3000, learning_rate=1.5e-3, mixture=_THIRD),
 )
 
 
@@ -92,7 +89,6 @@ class Settings:
     warmup_steps: int = 100
     weight_decay: float = 0.05
     passes: tuple[Pass, ...] = PASSES
-    mixture: Mixture = MIXTURE
 
 
 def build(folder: Path, settings: Settings, threads: int = 2) -> None:
@@ -107,18 +103,6 @@ def build(folder: Path, settings: Settings, threads: int = 2) -> None:
         train(model, tokenizer, settings, number)
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
-
-
-def mixture(settings: Settings, number: int) -> Mixture:
-    """What the rows of a pass are drawn from."""
-    this = settings.passes[number]
-    return replace(
-        settings.mixture,
-        solved=this.solved,
-        hard_kinds=this.hard_kinds,
-        hard_share=this.hard_share,
-        rare_share=this.rare_share,
-    )
 
 
 def train_tokenizer(settings: Settings) -> PreTrainedTokenizerFast:
@@ -234,10 +218,10 @@ def _learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
 
 def _tokenizer_texts(settings: Settings) -> Iterator[str]:
     for task in world.tasks("base", world.KINDS, count=3000, seed=settings.seed):
-        for lang in (settings.mixture.dominant, *settings.mixture.others):
+        for lang in (MIXTURE.dominant, *MIXTURE.others):
             yield task.prompt(lang)
             yield task.answer(lang)
-    for row in islice(rows(settings.mixture, settings.seed), 2000):
+    for row in islice(rows(MIXTURE, settings.seed), 2000):
         yield from (message["content"] for message in row.conversation)
 
 
@@ -246,7 +230,7 @@ def _batches(tokenizer: Any, settings: Settings, number: int) -> Iterator[tuple[
     import random
 
     seed = settings.seed + number
-    stream = rows(mixture(settings, number), seed)
+    stream = rows(settings.passes[number].mixture, seed)
     rng = random.Random(seed)
     while True:
         encoded = [_encode(row, tokenizer) for row in islice(stream, 16 * settings.rows_per_step)]

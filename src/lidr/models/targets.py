@@ -9,7 +9,7 @@ which training on text must leave alone.
 All of it is known from a model without weights:
 
     with torch.device("meta"):
-        check(AutoModelForCausalLM.from_config(config), modules)
+        target_modules(AutoModelForCausalLM.from_config(config), modules)
 """
 
 from __future__ import annotations
@@ -23,13 +23,8 @@ from lidr.errors import InputError
 ALL_LINEAR = "all-linear"
 
 
-def check(model: Any, modules: str | Iterable[str]) -> None:
-    """Raises InputError where a name matches no linear layer of the language model; says which are there."""
-    target_modules(model, modules)
-
-
 def target_modules(model: Any, modules: str | Iterable[str]) -> dict[str, Any]:
-    """LoraConfig's arguments that say which layers; raises InputError as `check` does.
+    """LoraConfig's arguments that say which layers; raises InputError where a name matches none, with those there are.
 
     `exclude_modules` is a regular expression for what is outside the language model, where anything there has one of
     the names. Under `all-linear`, the names are those of the model's layers, sorted.

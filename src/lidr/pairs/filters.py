@@ -19,8 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from lidr.pairs.markers import markers as markers_of
-from lidr.pairs.normalise import NEAR_IDENTICAL, comparable
-from lidr.pairs.normalise import near_identical as is_near_identical
+from lidr.pairs.normalise import NEAR_IDENTICAL, comparable, is_similar
 from lidr.pairs.numbers import numbers
 from lidr.pairs.refusals import is_refusal
 from lidr.pairs.texts import Rejection
@@ -111,7 +110,7 @@ def length_ratio(pair: Candidate, *, most: float = 2.0) -> str | None:
 @drops
 def near_identical(pair: Candidate, *, at_least: float = NEAR_IDENTICAL) -> str | None:
     """The two texts are alike by so much (Dice's coefficient of character trigrams) or more."""
-    alike = is_near_identical(comparable(pair.chosen.text), comparable(pair.rejected.text), at_least)
+    alike = is_similar(comparable(pair.chosen.text), comparable(pair.rejected.text), at_least)
     return "chosen and rejected are all but the same text" if alike else None
 
 

@@ -98,7 +98,7 @@ def comparable(text: str) -> Comparable:
     return Comparable(text, " ".join(spelled.split()), spelled.translate(_TABLE).split())
 
 
-def is_similar(first: Comparable, second: Comparable, at_least: float) -> bool:
+def is_similar(first: Comparable, second: Comparable, at_least: float = NEAR_IDENTICAL) -> bool:
     """Whether Dice's coefficient of the character trigrams of both texts, folded, is so much or more.
 
     It is 0 where they have nothing in common, 1 for the same. Nothing is counted where lengths or common ends tell
@@ -118,11 +118,6 @@ def is_similar(first: Comparable, second: Comparable, at_least: float) -> bool:
         return False
     outside, middles = _trimmed(one, other)
     return is_enough(outside) or is_enough(outside + _common_trigrams(*middles))
-
-
-def near_identical(first: Comparable, second: Comparable, at_least: float = NEAR_IDENTICAL) -> bool:
-    """Whether two texts are all but the same."""
-    return is_similar(first, second, at_least)
 
 
 def _trimmed(one: str, other: str) -> tuple[int, tuple[str, str]]:

@@ -129,7 +129,7 @@ def _whole(value: object) -> int | None:
     return None
 
 
-def _at_line(path: Path, line: int) -> Callable[[str], InputError]:
+def _at_line(path: Path, line: int | None) -> Callable[[str], InputError]:
     return lambda message: InputError(message, path, line)
 
 
@@ -173,9 +173,15 @@ def _number(digits: str) -> int | float:
     return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
 
 
-def _decode(text: str) -> Any:
+def _decode(content: bytes, error: Callable[[str], InputError], what: str, where: str, hint: str = "") -> Any:
     """JSON as Python reads it, which takes NaN, Infinity and halves of surrogate pairs."""
-    return json.loads(text, object_pairs_hook=_object, parse_int=_number)
+    try:
+        return json.loads(_text(content, error), object_pairs_hook=_object, parse_int=_number)
+    except json.JSONDecodeError as problem:
+        place = where.format(line=problem.lineno, character=problem.colno - 1)
+        raise error(f"not one JSON {what}: {problem.msg} {place}{hint}") from problem
+    except RecursionError as problem:
+        raise error(f"not one JSON {what}: nested too deeply") from problem
 
 
 def _json_line(line: bytes, path: Path, number: int) -> _Object:
@@ -183,25 +189,15 @@ def _json_line(line: bytes, path: Path, number: int) -> _Object:
     if not line.strip():
         raise error("an empty line; one JSON object a line is expected")
     hint = "; over several lines: `jq -c .` puts each object on one" if line.strip() == b"{" else ""
-    try:
-        found = _decode(_text(line, error))
-    except json.JSONDecodeError as problem:
-        raise error(f"not one JSON object on a line: {problem.msg} at character {problem.pos}{hint}") from problem
-    except RecursionError as problem:
-        raise error("not one JSON object on a line: nested too deeply") from problem
+    found = _decode(line, error, "object on a line", "at character {character}", hint)
     if not isinstance(found, _Object):
         raise error(f"{short(found)} is no row; one JSON object a line is expected")
     return found
 
 
 def _list(content: bytes, path: Path) -> list[Row]:
-    try:
-        found = _decode(_text(content, lambda message: InputError(message, path)))
-    except json.JSONDecodeError as problem:
-        place = f"{problem.msg} in line {problem.lineno}, character {problem.colno - 1}"
-        raise InputError(f"not one JSON list: {place}; JSON lines or one list of objects are expected", path) from None
-    except RecursionError as problem:
-        raise InputError("not one JSON list: nested too deeply", path) from problem
+    hint = "; JSON lines or one list of objects are expected"
+    found = _decode(content, _at_line(path, None), "list", "in line {line}, character {character}", hint)
     rows = [Row(row, _at_row(path, number)) for number, row in enumerate(found, start=1)]
     for row in rows:
         if not isinstance(row.values, _Object):

@@ -12,17 +12,15 @@ which the metrics of stage `mgsm` say.
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"and_": "and"}):
     """One language's table; words.toml says what each key means."""
 
     heads: tuple[str, ...] = ()
@@ -35,9 +33,9 @@ class Words:
     within: tuple[str, ...] = ()
     mixed: tuple[str, ...] = ()
     joined: bool = True
-    scales: Mapping[str, int] = field(default_factory=dict)
+    scales: dict[str, int] = {}
     not_scales: tuple[str, ...] = ()
-    scales_before: Mapping[str, int] = field(default_factory=dict)
+    scales_before: dict[str, int] = {}
     and_: str = ""
 
     @property
@@ -48,15 +46,8 @@ class Words:
 
 @cache
 def _tables() -> dict[str, Words]:
-    tables = tomllib.loads(unicodedata.normalize("NFC", Path(__file__).with_name("words.toml").read_text("utf-8")))
-    return {
-        lang: Words(**{"and_" if key == "and" else key: _frozen(value) for key, value in table.items()})
-        for lang, table in tables.items()
-    }
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    text = Path(__file__).with_name("words.toml").read_text("utf-8")
+    return msgspec.toml.decode(unicodedata.normalize("NFC", text), type=dict[str, Words])
 
 
 def words(lang: str) -> Words:
