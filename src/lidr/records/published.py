@@ -114,6 +114,17 @@ def check_unique(values: Sequence[str], rows: Sequence[Row], what: str) -> None:
         first[value] = number
 
 
+def own_ids(rows: Sequence[Row]) -> list[str]:
+    """The rows' ids, each another, in the field `id`; none where no row has one. Raises an error where some have."""
+    for row in rows:
+        if row.has("id") != rows[0].has("id"):
+            raise row.error("some rows have an id and some do not; all or none are expected to")
+    ids = [row.id("id") for row in rows] if rows[0].has("id") else []
+    if ids:
+        check_unique(ids, rows, "id")
+    return ids
+
+
 def short(value: object) -> str:
     """A value as an error shows it."""
     text = repr(value)

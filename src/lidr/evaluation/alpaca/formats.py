@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lidr.errors import InputError
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Source
-from lidr.records.published import Row, check_unique, read, short
+from lidr.records.published import Row, check_unique, own_ids, read, short
 
 
 def load_prompts(folder: Path, lang: str, count: int) -> list[Prompt]:
@@ -34,10 +34,10 @@ def load_prompts(folder: Path, lang: str, count: int) -> list[Prompt]:
             raise row.error(
                 f"an input beside the instruction, {short(given)}; one instruction that holds it is expected"
             )
-    ids = _ids(rows)
+    ids = own_ids(rows) or [str(number) for number in range(1, len(rows) + 1)]
     return [
         Prompt(
-            id=ids[number],
+            id=f"alpaca-{ids[number]}",
             lang=lang,
             text=instructions[number],
             source=Source(name=path.as_posix(), row=number),
@@ -94,13 +94,3 @@ def _rows(path: Path) -> tuple[list[Row], list[str]]:
     instructions = [row.text("instruction") for row in rows]
     check_unique(instructions, rows, "instruction")
     return rows, instructions
-
-
-def _ids(rows: Sequence[Row]) -> list[str]:
-    """The rows' ids as text; all rows have one, or none."""
-    for row in rows:
-        if row.has("id") != rows[0].has("id"):
-            raise row.error("some rows have an id and some do not; all or none are expected to")
-    ids = [row.id("id") if row.has("id") else str(number) for number, row in enumerate(rows, start=1)]
-    check_unique(ids, rows, "id")
-    return [f"alpaca-{name}" for name in ids]

@@ -31,7 +31,7 @@ import msgspec
 from lidr.errors import InputError
 from lidr.evaluation.mgsm.phrases import wording
 from lidr.records.languages import decimal_mark, english_name
-from lidr.records.published import Row, check_unique, read, short
+from lidr.records.published import Row, check_unique, own_ids, read, short
 
 Style = Literal["paper", "paper_instructed", "native_cot", "en_cot"]
 STYLES: tuple[str, ...] = get_args(Style)
@@ -65,18 +65,14 @@ _GOLDS = ("answer_number", "response", "answer", "2")
 def load_items(path: Path, lang: str) -> list[Item]:
     """The file's problems in order; raises InputError for anything unexpected."""
     rows = read(path)
-    items = [_item(row, index, lang) for index, row in enumerate(rows)]
-    for row in rows:
-        if row.has("id") != rows[0].has("id"):
-            raise row.error("some rows have an id and some do not; all or none are expected to")
-    check_unique([item.id for item in items], rows, "id")
+    ids = own_ids(rows) or [f"mgsm-{index}" for index in range(len(rows))]
+    items = [_item(row, name, lang) for row, name in zip(rows, ids, strict=True)]
     check_unique([item.question for item in items], rows, "question")
     return items
 
 
-def _item(row: Row, index: int, lang: str) -> Item:
+def _item(row: Row, name: str, lang: str) -> Item:
     question, gold = _first(row, _QUESTIONS, "question"), _first(row, _GOLDS, "gold answer")
-    name = row.id("id") if row.has("id") else f"mgsm-{index}"
     is_worked = gold == "answer_number" and row.has("answer")
     return Item(
         id=name,
