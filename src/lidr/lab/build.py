@@ -63,7 +63,7 @@ _THIRD = replace(
     hard_share=0.8,
     rare_share=0.25,
 )
-PASSES = (
+PASSES: tuple[Pass, ...] = (
     Pass(steps=4600, learning_rate=3e-3),
     Pass(steps=2400, learning_rate=2e-3, mixture=_SECOND),
     Pass(steps=3000, learning_rate=1.5e-3, mixture=_THIRD),

@@ -175,8 +175,12 @@ class OpenAIPanel:
         kind, read = (Body[Weighed], _weighed) if self.reply == "logprobs" else (Body[Written], _label)
         body: Body[Any] = self.server.complete(self._request(turns), kind)
         usage = body.usage or Usage(0, 0)
-        tokens = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
-        reply = Reply(key=key, **read(body.choices[0]), **tokens)
+        reply = Reply(
+            key=key,
+            **read(body.choices[0]),
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+        )
         self.cache.add(reply)
         self.budget.take_tokens(body.usage)
         return reply
