@@ -2,7 +2,7 @@
 
 1. `####`, GSM8K's mark; the first one, since a model that goes on writes another problem's.
 2. `<answer>` tags, the last pair.
-3. The last `\\boxed{}`, unless another answer is stated after it.
+3. The last `\\boxed{}`, unless it is taken back or another answer is stated after it.
 4. The last phrase such as 'The answer is', or a label such as 'Answer:', in the item's language or English.
 5. The last number.
 """
@@ -88,8 +88,8 @@ def _in_last_box(text: str, lang: str) -> Decimal | None:
         end = _closing_brace(text, match.end())
         found = _read(text, match.end(), end, lang)
         if found is not None:
-            restated = _restated(text[end:], lang)
-            return found[0] if restated is None else restated
+            corrected = _correction(text[end:], lang)
+            return found[0] if corrected is None else corrected
     return None
 
 
@@ -102,13 +102,29 @@ def _closing_brace(text: str, start: int) -> int:
     return end
 
 
-def _restated(rest: str, lang: str) -> Decimal | None:
-    """The answer that a phrase after the box gives at once ('The answer is 3')."""
+def _correction(rest: str, lang: str) -> Decimal | None:
+    """The answer after a box was taken back in words, or that a later phrase gives at once ('The answer is 3')."""
+    taken_back = _retraction(lang).search(rest)
+    if taken_back:
+        rest = rest[taken_back.end() :]
+        phrased = _after_last_phrase(rest, lang)
+        return _last_number(rest, lang) if phrased is None else phrased
     for match in reversed(list(_phrase(lang).finditer(rest))):
         number = numeral(lang).match(rest, _end(_LEAD_OVER_LINES, rest, match.end()))
         if number and match["phrase"]:
             return _in_sentence(rest, match.end(), lang)
     return None
+
+
+@cache
+def _retraction(lang: str) -> re.Pattern[str]:
+    """A clause that takes back; a single word is one only before a mark ('Wait, ...')."""
+    alternatives = []
+    for table in own_and_english(lang):
+        alone = [word for word in table.retractions if table.joined and " " not in word]
+        clauses = [clause for clause in table.retractions if clause not in alone]
+        alternatives += [any_of(clauses, table.space), rf"\b{any_of(alone)}\s*[,.;:!…—–-]"]
+    return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
 # --- phrases and labels ----------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"an
     openers: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+    retractions: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
     mixed: tuple[str, ...] = ()
     joined: bool = True
