@@ -74,7 +74,9 @@ def test_a_row_without_its_translation_is_an_error(made: Made) -> None:
 def test_a_row_twice_is_an_error(made: Made) -> None:
     made.back = [back("p0", "es", "en", "59."), back("p0", "es", "en", "59.")]
     made.write(settings())
-    with pytest.raises(InputError, match=rf"{paths.round_trip('m1')}:2: a second row of 'p0' from es"):
+    with pytest.raises(
+        InputError, match=rf"{paths.round_trip('m1')}:2: a second row with the id 'translation:p0:en-es'"
+    ):
         audit.measure(settings(), "m1", None, {})
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from lidr import config, paths, tracking
-from lidr.audit.examples import Example, read
+from lidr.audit.examples import Example, Examples
 from lidr.audit.facts import SIDES
 from lidr.audit.provenance import state
 from lidr.errors import InputError, LidrError
@@ -75,9 +75,10 @@ def _find(settings: config.Settings, name: str) -> tuple[str, Example]:
     for iteration in settings.iterations:
         if not (paths.pairs(iteration) / paths.PAIRS).exists():
             continue
-        for example in read(settings, iteration):
-            if name == example.id or name in map(row_id, _rows(example)):
-                return iteration, example
+        examples = Examples(settings, iteration)
+        for prompt_id in (name, name.rsplit(":", 2)[0]):
+            if prompt_id in examples and name in (prompt_id, *map(row_id, _rows(examples[prompt_id]))):
+                return iteration, examples[prompt_id]
     raise InputError(
         f"no prompt, pair or drop {printable(name)!r}; ids are a prompt's, such as 'lab-0', or with two languages, "
         f"such as 'lab-0:{settings.languages[0]}:{settings.dominant}'"
