@@ -9,8 +9,8 @@
 Written, the same bytes for the same data: the table of everything found, data/m1/audit/facts.parquet, and beside it
 verdicts.jsonl, what a judge says of a sample of pairs (`judged`); to reports/m1/audit/ what is made from the table:
 metrics.json (all figures), report.md, index.html (to look at, with a sample of pairs and drops), contamination.jsonl,
-and the plots. `examples` joins the data by id; workers look at the texts (`examine`); `figures`, `reward`, `lengths` and
-`contamination` are group-bys, and `page` puts them into words.
+and the plots. `examples` joins the data by id; workers look at the texts (`examine`); `figures`, `reward`, `lengths`
+and `contamination` are group-bys, and `page` puts them into words.
 """
 
 from __future__ import annotations
