@@ -1,4 +1,4 @@
-"""Contests outside the pipeline in MLflow: a run of their own under the parent, and published baselines."""
+"""Pairwise comparisons outside the pipeline in MLflow: a run of their own under the parent, and published baselines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def keep_verdicts(model: str, completion: str) -> None:
     write_rows(paths.evaluation("alpaca", model) / paths.VERDICTS, rows)
 
 
-def test_a_contest_is_a_run_with_figures_table_and_page(project: Project, tmp_path: Path) -> None:
+def test_a_pairwise_comparison_is_a_run_with_figures_table_and_page(project: Project, tmp_path: Path) -> None:
     items = "alpaca:\n  source: lab\n  languages: {}\n  items: {}"
     change = (items.format("[en, es, de, fr, ru, it, pt]", 250), items.format("[en, es]", 4))
     Path("params.yaml").write_text(edited(change, ("  resamples:", "  resamples: 50")), "utf-8")

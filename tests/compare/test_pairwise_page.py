@@ -1,4 +1,4 @@
-"""Contests outside the pipeline, all the way to their page: every row is there, and texts stay texts."""
+"""Pairwise comparisons outside the pipeline, all the way to their page: every row is there, and texts stay texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from published import configure
 
 from lidr import config, paths
 from lidr.cli import main
-from lidr.compare.contest_page import average_interval
+from lidr.compare.pairwise_page import average_interval
 from lidr.evaluation.alpaca.baseline import instructions
 from lidr.records import FinishReason, Verdict
 from lidr.records.jsonl import read_rows, write_rows
@@ -187,7 +187,7 @@ def test_models_of_the_pipeline_in_both_orders(settings: config.Settings) -> Non
     assert f"win rate [{interval.low:.1f}, {interval.high:.1f}], n = 6, average of 2 languages" in text
 
 
-def test_a_failure_leaves_the_old_contest_as_it_was(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_the_old_comparison_as_it_was(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_verdicts(settings, "m1", ["1"])
     keep_verdicts(settings, "m2", ["2"])
     lidr("alpaca", "m2", "--against", "m1")
