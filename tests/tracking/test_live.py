@@ -63,6 +63,15 @@ def test_the_curve_can_be_watched_and_is_completed_from_the_files(
     assert capfd.readouterr() == ("", "")  # nothing from MLflow, nothing from its store's migrations
 
 
+def test_the_same_result_once_more_leaves_no_run_open(project: Project) -> None:
+    train = _train(project)
+    for names in (("train m1 · beta 0.1",), ()):
+        with live_run(project.settings, train, None) as live:
+            live.log({"loss": 1.0}, 1)
+        assert project.log(train) == names
+    assert [run.info.status for run in project.runs()] == ["FINISHED"] * 3
+
+
 def test_a_stage_that_fails_ends_as_failed(project: Project) -> None:
     with (
         pytest.raises(InputError, match="no such row"),

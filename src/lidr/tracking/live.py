@@ -13,15 +13,15 @@ killed goes on in the same run when it is started again.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from lidr.config import Settings
 from lidr.errors import LidrError
 from lidr.tracking import connection, describe, parents, store
-from lidr.tracking.describe import Job
+from lidr.tracking.describe import Description, Job
 from lidr.tracking.run import StageRun, Values
-from lidr.tracking.sync import is_off, log_params, open_run
+from lidr.tracking.sync import RESULT_TAG, is_off, log_params, open_run
 
 LATER = "`lidr track` logs it later"
 
@@ -45,12 +45,11 @@ class LiveRun:
             if self._run:
                 self._run.tag(name, value)
 
-    def begin(self, settings: Settings, job: Job, outer: str | None, at_end: ExitStack) -> None:
+    def begin(self, settings: Settings, described: Description, outer: str | None, at_end: ExitStack) -> None:
         """Open the run in MLflow."""
         root = store.project_root()
         with self._or_stop():
-            client = connection.connect(root)
-            described, pipeline = describe.stage(settings, job), describe.pipeline(settings)
+            client, pipeline = connection.connect(root), describe.pipeline(settings)
             parent = parents.find_or_make(client, root, settings.tracking.experiment, pipeline, outer)
             if parent.info.run_id != outer and parent.info.status != "RUNNING":
                 client.update_run(parent.info.run_id, status="RUNNING")
@@ -60,11 +59,13 @@ class LiveRun:
             if settings.tracking.system_metrics:
                 at_end.callback(_monitor_system(made.info.run_id, store.tracking_uri(root)))
 
-    def fail(self) -> None:
-        """End the run, and its parent, as failed."""
+    def end(self, status: str, tags: Mapping[str, str]) -> None:
+        """End the run, and its parent, with these tags."""
         with self._or_stop():
             if self._run:
-                self._run.end("FAILED")
+                for tag in tags.items():
+                    self._run.tag(*tag)
+                self._run.end(status)
 
     @contextmanager
     def _or_stop(self) -> Iterator[None]:
@@ -84,13 +85,16 @@ def live_run(settings: Settings, job: Job, outer: str | None) -> Iterator[LiveRu
     if is_off():
         yield live
         return
+    described = describe.stage(settings, job)
     with connection.environment(), ExitStack() as at_end:
-        live.begin(settings, job, outer, at_end)
+        live.begin(settings, described, outer, at_end)
         try:
             yield live
         except BaseException:
-            live.fail()
+            live.end("FAILED", {})
             raise
+        outputs = describe.hash_tags("out", job.outputs)
+        live.end("FINISHED", {**outputs, RESULT_TAG: describe.identity(described, outputs)})
 
 
 def warn(error: BaseException, remedy: str) -> None:
