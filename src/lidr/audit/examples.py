@@ -123,8 +123,8 @@ class Examples:
         )
         _check_directions(example, pair_directions(self._settings), self._pairs_file)
         for pair in example.pairs:
-            if problem := _contradiction(example, pair):
-                raise InputError(f"the pair {pair.id!r}: {problem}", self._pairs_file)
+            if wrong := _contradiction(example, pair):
+                raise InputError(f"the pair {pair.id!r}: {wrong}", self._pairs_file)
         return example
 
     def _files(self) -> Iterator[tuple[Path, Iterable[str]]]:
@@ -187,7 +187,8 @@ def _sent_back(row: Translation) -> str:
 
 def _check_directions(example: Example, expected: list[Direction], pairs_file: Path) -> None:
     """Raise InputError where a direction has not one pair or one drop."""
-    found = Counter((row.lang, row.other_lang) for row in (*example.pairs, *example.drops))
+    rows: list[Pair | Drop] = [*example.pairs, *example.drops]
+    found = Counter((row.lang, row.other_lang) for row in rows)
     for direction in (*found, *expected):
         name = pair_id(example.id, *direction)
         if direction not in expected:
