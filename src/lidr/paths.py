@@ -113,7 +113,7 @@ def baseline() -> Path:
 
 
 def judged(model_name: str, other: str) -> Path:
-    """A contest outside the pipeline; `compare` depends on reports/alpaca, so it is not in there."""
+    """A pairwise comparison outside the pipeline; `compare` depends on reports/alpaca, so it is not in there."""
     # A generator may be named OWNER/MODEL; no name has a ~.
     return REPORTS / "judged" / f"{model_name}-against-{other}".replace("/", "~")
 

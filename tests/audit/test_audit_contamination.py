@@ -9,7 +9,7 @@ import pytest
 from audit_project import Made, settings, two_sided
 
 from lidr.audit import stage as audit
-from lidr.audit.contamination import evaluation_items
+from lidr.audit.contamination import Index, Matches, evaluation_items
 from lidr.records import Prompt, PromptKind, Source
 
 QUESTION = "A robe takes two bolts of blue fiber and half that much white fiber, so how many bolts does it take in all?"
@@ -62,6 +62,13 @@ def test_a_short_item_counts_only_where_it_is_the_whole_text(tmp_path: Path, mon
     planted().write(settings())
     report = audit.measure(settings(), "m1", None, {"tests": [item("a", "name a colour"), item("b", "a colour")]})
     assert [(o.item, o.exact) for o in report.overlaps] == [("a", True)]
+
+
+def test_of_items_that_are_as_near_the_first_is_named() -> None:
+    words = QUESTION.replace(",", "").split()
+    alike = [item(str(start), " ".join([*words[start : start + 5], "ever so often"])) for start in range(12)]
+    matches = Matches(Index({"tests": alike}))
+    assert matches.add([word.lower() for word in words], "prompt", "p0") == (0.25, "tests:0:en")
 
 
 def test_the_items_are_those_that_the_benchmarks_ask() -> None:

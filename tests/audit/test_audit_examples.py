@@ -36,7 +36,7 @@ def edit(path: str, change: Callable[[list[str]], list[str]]) -> None:
 BREAKS: list[tuple[str, Callable[[list[str]], list[str]], str]] = [
     (PAIRS, lambda rows: rows[:-1], r"'c:en:es' has no rows"),
     (PAIRS, lambda rows: [*rows, rows[-1]], r"'c:en:es' has 2 rows"),
-    (PAIRS, lambda rows: rows[2:] + rows[:2], r"'a:es:en' has no rows"),
+    (PAIRS, lambda rows: rows[2:] + rows[:2], r"pairs.jsonl:5: a row of 'a': .* in the order of the prompts"),
     (
         PAIRS,
         lambda rows: [*rows, rows[0].replace('"a"', '"z"')],
@@ -53,8 +53,8 @@ BREAKS: list[tuple[str, Callable[[list[str]], list[str]], str]] = [
     ),
     ("data/prompts/m1/es.jsonl", lambda rows: rows[:-1], r"es.jsonl: no prompt 'c' here"),
     ("data/prompts/m1/en.jsonl", lambda rows: rows[:-1], r"a row of 'c': there is no such prompt"),
-    ("data/prompts/m1/en.jsonl", lambda rows: [*rows, rows[0]], r"a second prompt with the id 'a'"),
-    ("data/m1/responses/es.jsonl", lambda rows: [rows[0], *rows], r"es.jsonl:2: a second row of 'a'"),
+    ("data/prompts/m1/en.jsonl", lambda rows: [*rows, rows[0]], r"a second row with the id 'a'"),
+    ("data/m1/responses/es.jsonl", lambda rows: [rows[0], *rows], r"es.jsonl:2: a second row with the id 'a'"),
     (
         "data/m1/responses/es.jsonl",
         lambda rows: rows[1:],
@@ -63,7 +63,7 @@ BREAKS: list[tuple[str, Callable[[list[str]], list[str]], str]] = [
     (
         "data/m1/translations/en-es.jsonl",
         lambda rows: [*rows, rows[0]],
-        r"en-es.jsonl:4: .* in the order of the prompts",
+        r"en-es.jsonl:4: a second row with the id 'a'",
     ),
     ("data/m1/translations/en-es.jsonl", lambda rows: [*rows, "{}\n"], r"en-es.jsonl:4: not a translation record"),
 ]

@@ -6,18 +6,15 @@ import dataclasses
 from collections import Counter
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
-from xml.etree.ElementTree import Element
 
 import pytest
+import svg
 from audit_project import Made, in_lab, settings, two_sided
 
 from lidr.audit import plots
 from lidr.audit import stage as audit
 from lidr.audit.report import Report
 from lidr.pairs.filters import reasons
-
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
@@ -34,24 +31,20 @@ def with_figures(report: Report, **figures: Any) -> Report:
     return dataclasses.replace(report, figures=report.figures | figures)
 
 
-def parsed(text: str) -> Element:
-    return ElementTree.fromstring(text)
-
-
 def tips(text: str) -> list[str]:
-    return list(dict.fromkeys(title.text or "" for title in parsed(text).iter(f"{SVG}title")))
+    return svg.tips(svg.parsed(text))
 
 
 def words(text: str) -> list[str]:
-    return [one.text or "" for one in parsed(text).iter(f"{SVG}text")]
+    return svg.words(svg.parsed(text))
 
 
 def test_all_plots_are_well_formed_and_the_same_each_time(report: Report) -> None:
     drawn = plots.draw(report)
     assert list(drawn) == ["reward", "drops", "lengths", "languages", "iterations"]
     for text in drawn.values():
-        root = parsed(text)
-        assert (root.tag, root.get("role")) == (f"{SVG}svg", "img")
+        root = svg.parsed(text)
+        assert (root.tag, root.get("role")) == (f"{svg.SVG}svg", "img")
         assert root.get("aria-label") and text.endswith("</svg>\n")
     assert plots.draw(report) == drawn
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from audit_project import Made, settings, two_sided
 
-from lidr import paths
 from lidr.audit import stage as audit
 from lidr.audit.fidelity import chrf
 from lidr.errors import InputError
@@ -74,7 +73,7 @@ def test_a_row_without_its_translation_is_an_error(made: Made) -> None:
 def test_a_row_twice_is_an_error(made: Made) -> None:
     made.back = [back("p0", "es", "en", "59."), back("p0", "es", "en", "59.")]
     made.write(settings())
-    with pytest.raises(InputError, match=rf"{paths.round_trip('m1')}:2: a second row of 'p0' from es"):
+    with pytest.raises(InputError, match=r"round_trip.jsonl:2: a second row with the id 'translation:p0:en-es'"):
         audit.measure(settings(), "m1", None, {})
 
 

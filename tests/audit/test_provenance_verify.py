@@ -184,11 +184,11 @@ WITH_A_LOCK_THAT_FITS: dict[str, tuple[Callable[[], object], str]] = {
     "one byte in a response": (lambda: change_byte(RESPONSES), f"pairs: data/m1/pairs/.*: {OTHER_BYTES}"),
     "a reordered file": (
         lambda: reorder(RESPONSES),
-        f"pairs: {RESPONSES}:2: 'lab-100' stands too late; rows are expected in the order of the prompts",
+        f"pairs: {RESPONSES}:2: a row of 'lab-100': rows are expected in the order of the prompts",
     ),
     "a row without a prompt": (
         lambda: change(RESPONSES, '"lab-103"', '"lab-999"'),
-        f"pairs: {RESPONSES}:4: there is no prompt 'lab-999'",
+        f"pairs: {RESPONSES}:4: a row of 'lab-999': there is no such prompt",
     ),
     "another text of a translation": (
         another_text_of_a_translation,

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -24,6 +23,7 @@ from compared_project import (
     write_verdicts,
 )
 from msgspec.structs import replace
+from svg import parsed, tips, words
 
 from lidr import config, paths
 from lidr.compare import report
@@ -33,8 +33,6 @@ from lidr.compare.table import table
 from lidr.errors import InputError
 from lidr.records import Answer
 from lidr.records.jsonl import write_rows
-
-SVG = "{http://www.w3.org/2000/svg}"
 
 Metrics = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
@@ -221,9 +219,8 @@ def test_texts_of_models_and_settings_are_escaped_and_the_page_needs_no_address(
     assert not re.search(r"""(?:src|href|url|action)\s*[=(]\s*["']?(?:https?:)?//""", page)
     assert "default-src 'none'" in page
     assert page.count("<svg ") == 2 and "<img" not in page
-    assert "AlpacaEval win rate against <gpt> by language" in readable(
-        ElementTree.parse(paths.compare() / "alpaca.svg")
-    )
+    alpaca = parsed((paths.compare() / "alpaca.svg").read_bytes())
+    assert "AlpacaEval win rate against <gpt> by language" in words(alpaca)
     text = (paths.compare() / "report.md").read_text("utf-8")
     assert "````text\n<script>" in text  # a fence that the text cannot close
     assert "profile: \\<script>" in text
@@ -251,42 +248,35 @@ def test_same_input_same_bytes(settings: config.Settings, result: Result) -> Non
 # --- plots -----------------------------------------------------------------------------------------------------------
 
 
-def readable(plot: Element | ElementTree.ElementTree) -> list[str]:
-    """What can be read without pointing at anything."""
-    return [one.text or "" for one in plot.iter(f"{SVG}text")]
-
-
 def plot_of(result: Result, benchmark: str) -> Element:
-    return ElementTree.fromstring(result.files[f"{benchmark}.svg"])
+    return parsed(result.files[f"{benchmark}.svg"])
 
 
 def test_a_plot_says_what_it_shows_and_where_each_curve_ends(result: Result) -> None:
     mgsm, alpaca = (plot_of(result, name) for name in ("mgsm", "alpaca"))
     assert mgsm.get("aria-label") == "MGSM accuracy by language over m0, m1, m2"
-    words = readable(mgsm)
+    seen = words(mgsm)
     assert {
         "MGSM accuracy by language",
         "in %, with 95% intervals; 12 items a language; * differs from m0, † from the model before",
         *("m0", "m1", "m2", "20", "40", "60", "80", "100"),
         *("dominant", "trained on", "never trained on (transfer)"),
-    } <= set(words)
+    } <= set(seen)
     curves = ["Spanish 100.0*†", "English 91.7", "Italian 58.3"]
-    assert [word for word in words if word in curves] == curves
-    assert "AlpacaEval win rate against m0 by language" in readable(alpaca)
-    assert "as good as the baseline" in readable(alpaca) and "as good as the baseline" not in words
+    assert [word for word in seen if word in curves] == curves
+    assert "AlpacaEval win rate against m0 by language" in words(alpaca)
+    assert "as good as the baseline" in words(alpaca) and "as good as the baseline" not in seen
 
 
 def test_points_tell_their_model_value_interval_and_items(result: Result) -> None:
-    def tips(benchmark: str) -> list[str]:
-        return list(dict.fromkeys(one.text or "" for one in plot_of(result, benchmark).iter(f"{SVG}title")))
-
-    assert len(tips("mgsm")) == 9
-    assert tips("mgsm")[3:6] == [
+    mgsm, alpaca = (tips(plot_of(result, name)) for name in ("mgsm", "alpaca"))
+    assert len(mgsm) == 9
+    assert mgsm[3:6] == [
         "Spanish, m0: 16.7% [4.7, 44.8], n = 12",
         "Spanish, m1: 33.3% [13.8, 60.9], n = 12",
         "Spanish, m2: 100.0% [75.8, 100.0], n = 12",
     ]
-    assert tips("alpaca")[3] == "Spanish, m0: 50.0% by construction, n = 12"
+    assert alpaca[3] == "Spanish, m0: 50.0% by construction, n = 12"
 
 
 def test_a_plot_of_more_languages_than_colours_uses_them_again(settings: config.Settings) -> None:
@@ -296,7 +286,7 @@ def test_a_plot_of_more_languages_than_colours_uses_them_again(settings: config.
         write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, rows)
     compare.run(replace(settings, mgsm=replace(settings.mgsm, languages=many)))
     text = (paths.compare() / "mgsm.svg").read_text("utf-8")
-    names = [word for word in readable(ElementTree.fromstring(text)) if word.endswith(" 100.0")]
+    names = [word for word in words(parsed(text)) if word.endswith(" 100.0")]
     assert len(names) == 11
     hollow = text.count("fill: #ffffff; stroke: #cc6677")
     assert 0 < hollow < text.count("fill: #cc6677; stroke: #cc6677") + hollow

@@ -158,7 +158,7 @@ def test_pairs_are_the_best_against_the_worst_and_the_audit_shows_all_samples(
     monkeypatch.setattr(state, "load", dict)
     first = next(line for line in (paths.pairs("m1") / paths.PAIRS).read_text("utf-8").splitlines() if ":es:es" in line)
     pair = msgspec.json.decode(first)
-    said = list(show(scored, pair["id"]))
+    said = show(scored, pair["id"]).splitlines()
     rows = read_scores(paths.score_file("m1", "es"))[pair["prompt_id"]]
     for row in rows:
         found = [line for line in said if line.startswith(f"  sample {row.sample}: reward {row.reward:.3f} = ")]

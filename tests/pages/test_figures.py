@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import pytest
+from svg import SVG, parsed, tips, words
 
 from lidr.pages.figures import CHOSEN, NEUTRAL, REJECTED, Bar, Canvas, Curve, Point, Segment, render
 
-SVG = "{http://www.w3.org/2000/svg}"
 BARS = [
     Bar("es", [Segment(0.75, CHOSEN, "right: 3 of 4"), Segment(0.0, REJECTED, "no"), Segment(0.25, NEUTRAL, "wrong")]),
     Bar("de", [Segment(0.5, CHOSEN, "right: 2 of 4")]),
@@ -28,10 +28,6 @@ def curves(lines: list[Curve], reference: float | None = None) -> Element:
         canvas.curves(canvas.axes[0], ["m0", "m1"], lines, reference)
 
     return ElementTree.fromstring(render("curves", paint, height=3))
-
-
-def words(root: Element) -> list[str]:
-    return [one.text or "" for one in root.iter(f"{SVG}text")]
 
 
 def marks(root: Element) -> list[tuple[str, Element]]:
@@ -73,15 +69,15 @@ def test_bars_of_nothing_say_so() -> None:
 def test_an_interval_tells_its_figures_also_where_nothing_was_measured() -> None:
     rows = [("es", Point(0, 0.75, 0.5, 1.0, "0.75 of 8")), ("de", Point(0, None, 0.0, 0.0, "of 0 pairs"))]
     text = render("intervals", lambda canvas: canvas.intervals(canvas.axes[0], "Accuracy", rows, 0.5), 2)
-    root = ElementTree.fromstring(text)
-    assert {one.text for one in root.iter(f"{SVG}title")} == {"es · 0.75 of 8", "de · of 0 pairs"}
+    root = parsed(text)
+    assert set(tips(root)) == {"es · 0.75 of 8", "de · of 0 pairs"}
     assert {"0.75", "not measured"} <= set(words(root))
 
 
 def test_names_of_curves_stand_in_the_order_in_which_they_end() -> None:
     root = curves([line("es", 50, 60), line("de", 70, 90), line("fr", 90, 75)])
     assert words(root)[-3:] == ["de", "fr", "es"]
-    assert {"es 50", "es 60"} <= {one.text for one in root.iter(f"{SVG}title")}
+    assert {"es 50", "es 60"} <= set(tips(root))
 
 
 def test_curves_that_meet_stand_side_by_side() -> None:

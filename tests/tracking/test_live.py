@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from tracking_project import Project, job
 
+from lidr import config
 from lidr.errors import InputError, LidrError
 from lidr.tracking import Job, StageRun, live_run
 
@@ -59,8 +60,16 @@ def test_the_curve_can_be_watched_and_is_completed_from_the_files(
     assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
     assert child.data.tags["dvc.out.models/m1"]
     assert child.data.tags["lidr.rows"] == "padded: no packing here"
-    assert not project.notes()
     assert capfd.readouterr() == ("", "")  # nothing from MLflow, nothing from its store's migrations
+
+
+def test_the_same_result_once_more_leaves_no_run_open(project: Project) -> None:
+    train = _train(project)
+    for names in (("train m1 · beta 0.1",), ()):
+        with live_run(project.settings, train, None) as live:
+            live.log({"loss": 1.0}, 1)
+        assert project.log(train) == names
+    assert [run.info.status for run in project.runs()] == ["FINISHED"] * 3
 
 
 def test_a_stage_that_fails_ends_as_failed(project: Project) -> None:
@@ -77,7 +86,7 @@ def test_a_stage_that_fails_ends_as_failed(project: Project) -> None:
 
 
 @pytest.mark.fault
-def test_a_stage_that_is_killed_ends_as_killed_with_the_next_sync(project: Project) -> None:
+def test_a_stage_that_is_killed_goes_on_in_its_run(project: Project) -> None:
     script = project.file(
         "stage.py",
         "import time\n"
@@ -92,13 +101,14 @@ def test_a_stage_that_is_killed_ends_as_killed_with_the_next_sync(project: Proje
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env={**os.environ}) as stage:
         assert stage.stdout and stage.stdout.readline() == b"working\n"
         stage.send_signal(signal.SIGKILL)
-    assert [child.info.status for child in project.children()] == ["RUNNING"]
-    train = _train(project)
-    assert project.log(train) == ("train m1 · beta 0.1",)
-    assert not project.notes()
-    killed, again = project.children()
-    assert (killed.info.status, killed.data.metrics) == ("KILLED", {"loss": 1.0})
-    assert (again.info.status, again.data.metrics) == ("FINISHED", {"loss": 1 / 3})
+    (killed,) = project.children()
+    train, project.settings = _train(project), config.load()
+    with live_run(project.settings, train, None) as live:
+        live.log({"loss": 0.5}, 2)
+    project.log(train)
+    (child,) = project.children()
+    assert (child.info.run_id, child.info.status) == (killed.info.run_id, "FINISHED")
+    assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
 @pytest.mark.fault
@@ -133,10 +143,10 @@ def test_a_run_whose_end_mlflow_missed_is_adopted(project: Project, capfd: pytes
         live.log({"loss": 0.5}, 2)
         live.log({"loss": 0.4}, 3)
     assert len(capfd.readouterr().err.splitlines()) == 1
-    (note,) = project.notes()
+    (opened,) = project.children()
     assert project.log(train) == ("train m1 · beta 0.1",)
     (child,) = project.children()
-    assert child.info.run_id == note.stem
+    assert child.info.run_id == opened.info.run_id
     assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
     assert child.info.status == "FINISHED"
 
@@ -149,9 +159,8 @@ def test_a_run_that_somebody_has_deleted_is_in_nobodys_way(project: Project) -> 
     train = _train(project)
     with live_run(project.settings, train, None):
         pass
-    project.client.delete_run(project.notes()[0].stem)
+    project.client.delete_run(project.children()[0].info.run_id)
     assert project.log(train) == ("train m1 · beta 0.1",)
-    assert not project.notes()
 
 
 def test_system_metrics_by_a_param(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

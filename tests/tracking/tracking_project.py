@@ -55,10 +55,6 @@ class Project:
     def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
         return [(metric.step, metric.value) for metric in self.client.get_metric_history(run_id, name)]
 
-    def notes(self) -> list[Path]:
-        """Notes of live runs whose end MLflow has not seen."""
-        return sorted((self.root / ".lidr" / "runs").glob("*.json"))
-
     def file(self, name: str, content: str) -> Path:
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)

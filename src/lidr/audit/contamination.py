@@ -119,7 +119,8 @@ class Matches:
         index, found = self._index, self._found[kind]
         same = index.same(text_words)
         best, best_share = same[0] if same else None, float(bool(same))
-        for number, n in index.shared(text_words).items():
+        # Sorted, so that of equals the first item is taken: n-grams come in the order of a set.
+        for number, n in sorted(index.shared(text_words).items()):
             share = n / index.ngram_counts[number]
             if share > best_share:
                 best, best_share = number, share

@@ -1,27 +1,30 @@
-"""The examples of an iteration: each prompt with everything that it became, one at a time, in prompt order.
+"""The examples of an iteration: each prompt with everything that it became, by the prompt's id.
 
-    >>> example = next(read(settings, "m1"))
-    >>> example.id, sorted(example.prompts), len(example.pairs), len(example.drops)
-    ('lab-0', ['de', 'en', 'es', 'fr', 'ru'], 7, 1)
+    >>> examples = Examples(settings, "m1")
+    >>> example = examples["lab-0"]
+    >>> sorted(example.prompts), len(example.pairs), len(example.drops)
+    (['de', 'en', 'es', 'fr', 'ru'], 7, 1)
 
-All files of an iteration hold their rows in prompt order, so they are read side by side and joined by id: a row is
-taken when its prompt's turn comes. (The few of the round trip, which stand by direction, are looked up.) A row that no
-prompt takes, a prompt without its pair or drop, two rows where one is expected, or a pair whose text is not that of the
-row that it names, is an `InputError` that says which.
+All rows are read into memory and joined by id. A row that belongs to no prompt, rows in another order than the prompts,
+a prompt without its pair or drop, or a pair whose text is not that of the row that it names, is an `InputError` that
+says which.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic
+from typing import TypeVar
+
+import msgspec
 
 from lidr import config, paths
 from lidr.errors import InputError
 from lidr.pairs import rules
+from lidr.pairs import stage as pairs_stage
 from lidr.records import (
     Drop,
     Message,
@@ -34,9 +37,10 @@ from lidr.records import (
     response_name,
     translation_name,
 )
-from lidr.records.jsonl import RecordT, read_rows
+from lidr.records.jsonl import read_by_key, read_rows
 
 Direction = tuple[str, str]
+RowT = TypeVar("RowT", Pair, Drop)
 
 
 @dataclass(frozen=True)
@@ -64,22 +68,76 @@ class Example:
         return answers | {translation_name(self.id, *direction): row for direction, row in self.translations.items()}
 
 
-def read(settings: config.Settings, iteration: str) -> Iterator[Example]:
-    """The iteration's examples in prompt order, each checked; the end checks that no row was left over."""
-    files = _Files(settings, iteration)
-    known: set[str] = set()
-    for prompt in _rows(paths.prompt_file(iteration, settings.dominant), Prompt):
-        if prompt.id in known:
-            raise InputError(f"a second prompt with the id {prompt.id!r}", files.first)
-        known.add(prompt.id)
-        example = files.example(prompt)
-        check(settings, iteration, example)
-        yield example
-    for stream in files.streams():
-        stream.expect_end(known)
-    for prompt_id, (source, target) in files.back:
-        problem = f"a row of {prompt_id!r}: there is no translation {source}-{target} of it"
-        raise InputError(problem, paths.round_trip(iteration))
+class Examples:
+    """All examples of an iteration, iterated in the order of the dominant language's prompts.
+
+    The rows are checked against the prompts at once, each example when it is asked for.
+    """
+
+    def __init__(self, settings: config.Settings, iteration: str) -> None:
+        self._settings = msgspec.structs.replace(settings, pairs=settings.pairs_for(iteration))
+        self._iteration = iteration
+        self.texts = pairs_stage.read_texts(settings, iteration)
+        self._prompts = self.texts.prompts[settings.dominant]
+        self._pairs_file, self._drops_file = (paths.pairs(iteration) / name for name in (paths.PAIRS, paths.DROPS))
+        self._pairs, self._drops = _by_prompt(self._pairs_file, Pair), _by_prompt(self._drops_file, Drop)
+        self._back = read_by_key(paths.round_trip(iteration), Translation, _sent_back, may_be_empty=True)
+        places = {name: place for place, name in enumerate(self._prompts)}
+        for path, ids in self._files():
+            _expect_order(path, ids, places)
+        for row in self._back.values():
+            if row.id not in self.texts.translations.get((row.target_lang, row.source_lang), {}):
+                problem = f"a row of {row.id!r}: there is no translation {row.target_lang}-{row.source_lang} of it"
+                raise InputError(problem, paths.round_trip(iteration))
+
+    def __len__(self) -> int:
+        return len(self._prompts)
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[prompt_id] for prompt_id in self._prompts)
+
+    def __contains__(self, prompt_id: str) -> bool:
+        return prompt_id in self._prompts
+
+    def __getitem__(self, prompt_id: str) -> Example:
+        texts, scored = self.texts, self._settings.pairs.reads("scores")
+        for lang, rows in texts.prompts.items():
+            if prompt_id not in rows:
+                first = paths.prompt_file(self._iteration, self._settings.dominant)
+                problem = f"no prompt {prompt_id!r} here; the prompts of {first} are expected"
+                raise InputError(problem, paths.prompt_file(self._iteration, lang))
+        example = Example(
+            id=prompt_id,
+            prompts=_of(prompt_id, texts.prompts),
+            responses=_of(prompt_id, texts.responses),
+            translations=_of(prompt_id, texts.translations),
+            back={
+                direction: self._back[name]
+                for direction in texts.translations
+                if (name := translation_name(prompt_id, *direction)) in self._back
+            },
+            pairs=tuple(self._pairs.get(prompt_id, ())),
+            drops=tuple(self._drops.get(prompt_id, ())),
+            samples=_of(prompt_id, texts.samples),
+            scores={lang: rows.get(prompt_id, ()) for lang, rows in texts.scores.items()} if scored else {},
+        )
+        _check_directions(example, pair_directions(self._settings), self._pairs_file)
+        for pair in example.pairs:
+            if wrong := _contradiction(example, pair):
+                raise InputError(f"the pair {pair.id!r}: {wrong}", self._pairs_file)
+        return example
+
+    def _files(self) -> Iterator[tuple[Path, Iterable[str]]]:
+        """Every file that is in the order of the prompts, with the ids of its rows."""
+        texts, iteration = self.texts, self._iteration
+        for lang, rows in texts.prompts.items():
+            yield paths.prompt_file(iteration, lang), rows
+            yield paths.response_file(iteration, lang), _repeated(texts.samples[lang])
+            yield paths.score_file(iteration, lang), _repeated(texts.scores[lang])
+        for direction, translations in texts.translations.items():
+            yield paths.translation_file(iteration, *direction), translations
+        yield self._pairs_file, _repeated(self._pairs)
+        yield self._drops_file, _repeated(self._drops)
 
 
 def pair_directions(settings: config.Settings) -> list[Direction]:
@@ -93,155 +151,55 @@ def translation_directions(settings: config.Settings) -> list[Direction]:
     return [(source, target) for target, source in pair_directions(settings)]
 
 
-class _Stream(Generic[RecordT]):
-    """The rows of one file, handed out when the prompt that they belong to has its turn."""
-
-    def __init__(self, path: Path, record: type[RecordT], prompt_of: Callable[[RecordT], str]) -> None:
-        self.path, self._prompt_of = path, prompt_of
-        self._rows = _rows(path, record)
-        self._line = 0
-        self._advance()
-
-    def take(self, prompt_id: str) -> list[RecordT]:
-        """All next rows of this prompt."""
-        taken = []
-        while self._next is not None and self._prompt_of(self._next) == prompt_id:
-            taken.append(self._next)
-            self._advance()
-        return taken
-
-    def take_one(self, prompt_id: str) -> RecordT | None:
-        """The next row, if it is this prompt's."""
-        taken = self.take(prompt_id)
-        if len(taken) > 1:
-            raise InputError(f"a second row of {prompt_id!r}; one is expected", self.path, self._line - 1)
-        return taken[0] if taken else None
-
-    def take_samples(self, prompt_id: str) -> tuple[RecordT, ...]:
-        """All next rows of this prompt, which are samples 0, 1, ..."""
-        taken = self.take(prompt_id)
-        if [getattr(row, "sample", None) for row in taken] != list(range(len(taken))):
-            raise InputError(f"a second row of {prompt_id!r}; one is expected", self.path, self._line - 1)
-        return tuple(taken)
-
-    def expect_end(self, known: set[str]) -> None:
-        """Raise InputError where a row is left that no prompt took."""
-        if self._next is not None:
-            left = self._prompt_of(self._next)
-            problem = "rows are expected in the order of the prompts" if left in known else "there is no such prompt"
-            raise InputError(f"a row of {left!r}: {problem}", self.path, self._line)
-
-    def _advance(self) -> None:
-        self._next = next(self._rows, None)
-        self._line += 1
+def _of(prompt_id: str, files: Mapping) -> dict:
+    """The prompt's row of each file that has one."""
+    return {key: rows[prompt_id] for key, rows in files.items() if prompt_id in rows}
 
 
-class _Files:
-    """All files of an iteration beside the dominant language's prompts, as streams."""
-
-    def __init__(self, settings: config.Settings, iteration: str) -> None:
-        self.first = paths.prompt_file(iteration, settings.dominant)
-        self.prompts = {
-            lang: _Stream(paths.prompt_file(iteration, lang), Prompt, lambda row: row.id) for lang in settings.languages
-        }
-        self.responses = {
-            lang: _Stream(paths.response_file(iteration, lang), Response, lambda row: row.id)
-            for lang in settings.all_languages
-        }
-        self.translations = {
-            (a, b): _Stream(paths.translation_file(iteration, a, b), Translation, lambda row: row.id)
-            for a, b in translation_directions(settings)
-            if settings.pairs.reads("translations")
-        }
-        self.scores = {
-            lang: _Stream(paths.score_file(iteration, lang), Score, lambda row: row.id)
-            for lang in settings.all_languages
-            if settings.pairs.reads("scores")
-        }
-        folder = paths.pairs(iteration)
-        self.pairs = _Stream(folder / paths.PAIRS, Pair, lambda row: row.prompt_id)
-        self.drops = _Stream(folder / paths.DROPS, Drop, lambda row: row.prompt_id)
-        self.back = _round_trip(paths.round_trip(iteration))
-
-    def streams(self) -> Iterator[_Stream[Any]]:
-        for by_language in (self.prompts, self.responses, self.translations, self.scores):
-            yield from by_language.values()
-        yield from (self.pairs, self.drops)
-
-    def example(self, prompt: Prompt) -> Example:
-        prompts = {prompt.lang: prompt} | _present(self.prompts, prompt.id)
-        for lang, stream in self.prompts.items():
-            if lang not in prompts:
-                raise InputError(f"no prompt {prompt.id!r} here; the prompts of {self.first} are expected", stream.path)
-        samples = {lang: stream.take_samples(prompt.id) for lang, stream in self.responses.items()}
-        translations = _present(self.translations, prompt.id)
-        sent = [direction for direction in translations if (prompt.id, direction) in self.back]
-        return Example(
-            id=prompt.id,
-            prompts=prompts,
-            responses={lang: rows[0] for lang, rows in samples.items() if rows},
-            samples=samples,
-            scores={lang: tuple(stream.take(prompt.id)) for lang, stream in self.scores.items()},
-            translations=translations,
-            back={direction: self.back.pop((prompt.id, direction)) for direction in sent},
-            pairs=tuple(self.pairs.take(prompt.id)),
-            drops=tuple(self.drops.take(prompt.id)),
-        )
-
-
-def _present(streams: dict[Any, _Stream[Any]], prompt_id: str) -> dict[Any, Any]:
-    rows = {key: stream.take_one(prompt_id) for key, stream in streams.items()}
-    return {key: row for key, row in rows.items() if row is not None}
-
-
-def _round_trip(path: Path) -> dict[tuple[str, Direction], Translation]:
-    """The sample that was translated back, by the prompt's id and the direction of the way there."""
-    found: dict[tuple[str, Direction], Translation] = {}
-    for number, row in enumerate(_rows(path, Translation), start=1):
-        key = (row.id, (row.target_lang, row.source_lang))
-        if key in found:
-            raise InputError(f"a second row of {row.id!r} from {row.source_lang}", path, number)
-        found[key] = row
+def _by_prompt(path: Path, record: type[RowT]) -> dict[str, list[RowT]]:
+    """The file's rows by their prompts; an empty file has none."""
+    found: dict[str, list[RowT]] = {}
+    for row in read_rows(path, record) if not path.is_file() or path.stat().st_size else ():
+        found.setdefault(row.prompt_id, []).append(row)
     return found
 
 
-def _rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
-    """The file's rows; an empty file is one without rows (no drops, say), a missing one an InputError."""
-    if path.is_file() and path.stat().st_size == 0:
-        return
-    yield from read_rows(path, record)
+def _repeated(rows: Mapping[str, Iterable]) -> Iterator[str]:
+    """The id of each row, where several rows share one."""
+    return (name for name, of_prompt in rows.items() for _ in of_prompt)
 
 
-def check(settings: config.Settings, iteration: str, example: Example) -> None:
-    """Each direction has one pair or one drop, and each pair says what the answers say; raises InputError if not."""
-    pairs_file = paths.pairs(iteration) / paths.PAIRS
-    expected = pair_directions(settings)
+def _expect_order(path: Path, ids: Iterable[str], places: Mapping[str, int]) -> None:
+    """Raise InputError at the first row that is of no prompt, or of one that stands before that of the row above."""
+    last = -1
+    for line, name in enumerate(ids, start=1):
+        if name not in places:
+            raise InputError(f"a row of {name!r}: there is no such prompt", path, line)
+        if places[name] < last:
+            raise InputError(f"a row of {name!r}: rows are expected in the order of the prompts", path, line)
+        last = places[name]
+
+
+def _sent_back(row: Translation) -> str:
+    """The name of the translation that this one sends back."""
+    return translation_name(row.id, row.target_lang, row.source_lang)
+
+
+def _check_directions(example: Example, expected: list[Direction], pairs_file: Path) -> None:
+    """Raise InputError where a direction has not one pair or one drop."""
     rows: list[Pair | Drop] = [*example.pairs, *example.drops]
-    directions = [(row.lang, row.other_lang) for row in rows]
-    if len(directions) != len(expected) or set(directions) != set(expected):
-        _raise_direction(example, directions, expected, pairs_file)
-    for pair in example.pairs:
-        problem = _contradiction(settings, example, pair)
-        if problem:
-            raise InputError(f"the pair {pair.id!r}: {problem}", pairs_file)
-
-
-def _raise_direction(
-    example: Example, directions: list[Direction], expected: list[Direction], pairs_file: Path
-) -> None:
-    found = Counter(directions)
-    for lang, other_lang in [*found, *expected]:
-        name = pair_id(example.id, lang, other_lang)
-        if (lang, other_lang) not in expected:
+    found = Counter((row.lang, row.other_lang) for row in rows)
+    for direction in (*found, *expected):
+        name = pair_id(example.id, *direction)
+        if direction not in expected:
             raise InputError(f"{name!r} is in a direction that params.yaml does not have", pairs_file)
-        if found[lang, other_lang] != 1:
-            times = found[lang, other_lang] or "no"
-            raise InputError(
-                f"{name!r} has {times} rows in {paths.PAIRS} and {paths.DROPS} together; one is expected", pairs_file
-            )
+        if found[direction] != 1:
+            times = found[direction] or "no"
+            problem = f"{name!r} has {times} rows in {paths.PAIRS} and {paths.DROPS} together; one is expected"
+            raise InputError(problem, pairs_file)
 
 
-def _contradiction(settings: config.Settings, example: Example, pair: Pair) -> str | None:
+def _contradiction(example: Example, pair: Pair) -> str | None:
     """What in a pair does not follow from its prompt and answers."""
     expected = pair_id(example.id, pair.lang, pair.other_lang)
     if pair.id != expected:
@@ -256,8 +214,6 @@ def _other_text(side: str, messages: tuple[Message, ...], row: Response | Transl
     """What is wrong where the messages are not the text of the row."""
     if row is None:
         return f"there is no answer or translation that its {side} text comes from"
-    if len(messages) == 1 and (
-        messages[0].content == row.text or messages[0].content.strip() == (row.text or "").strip()
-    ):
+    if len(messages) == 1 and messages[0].content.strip() == (row.text or "").strip():
         return None
     return f"its {side} text is not the {type(row).__name__.lower()} that it comes from"

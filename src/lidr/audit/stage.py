@@ -9,8 +9,8 @@
 Written, the same bytes for the same data: the table of everything found, data/m1/audit/facts.parquet, and beside it
 verdicts.jsonl, what a judge says of a sample of pairs (`judged`); to reports/m1/audit/ what is made from the table:
 metrics.json (all figures), report.md, index.html (to look at, with a sample of pairs and drops), contamination.jsonl,
-and the plots. The data are read an example at a time (`examples`); workers look at the texts (`examine`); `figures`,
-`reward`, `lengths` and `contamination` are group-bys, and `page` puts them into words.
+and the plots. `examples` joins the data by id; workers look at the texts (`examine`); `figures`, `reward`, `lengths`
+and `contamination` are group-bys, and `page` puts them into words.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from lidr import config, paths
 from lidr.audit import (
     contamination,
     drift,
-    examples,
     facts,
     figures,
     judged,
@@ -39,7 +38,7 @@ from lidr.audit import (
 )
 from lidr.audit.contamination import Match
 from lidr.audit.examine import Examiner
-from lidr.audit.examples import Example
+from lidr.audit.examples import Example, Examples, pair_directions
 from lidr.audit.report import Report, rounded, warnings
 from lidr.evaluation.judges import Judge
 from lidr.pool import WorkerPool, forkable_cores
@@ -95,11 +94,12 @@ def measure(
 ) -> Report:
     """Read the iteration, look at all of it, and ask the judge about some pairs; nothing is written."""
     examiner = Examiner(settings, contamination.Index(evaluations))
-    table, matches = _examined(settings, iteration, examiner)
+    examples = Examples(settings, iteration)
+    table, matches = _examined(settings, iteration, examples, examiner)
     frame = facts.frame(table)
     pairs = facts.groups(frame[frame["outcome"] == facts.PAIR], settings)
     drawn, asked = sample.draw(frame, pairs.all, settings), judged.draw(pairs, settings)
-    shown = _examples(settings, iteration, {row["prompt_id"] for row in (*drawn.pairs, *drawn.drops, *asked)})
+    shown = {row["prompt_id"]: examples[row["prompt_id"]] for row in (*drawn.pairs, *drawn.drops, *asked)}
     verdicts = judged.ask(judge or judged.open_for_pairs(settings), asked, shown) if asked else []
     if verdicts:
         table = facts.with_columns(table, judged.columns(verdicts))
@@ -150,37 +150,25 @@ def write(report: Report, folder: Path) -> None:
     write_json(folder / paths.METRICS, report.figures)
 
 
-def _examined(settings: config.Settings, iteration: str, examiner: Examiner) -> tuple[Table, list[Match]]:
+def _examined(
+    settings: config.Settings, iteration: str, examples: Examples, examiner: Examiner
+) -> tuple[Table, list[Match]]:
     """The rows of all examples, and the texts most like evaluation items; workers look at some examples at a time."""
     tables: list[Table] = []
     matches: list[Match] = []
-    prompts = _line_count(paths.prompt_file(iteration, settings.dominant))
-    processes = forkable_cores() if prompts >= WORTH_A_POOL * CHUNK else 1
-    chunks = _chunks(examples.read(settings, iteration))
+    processes = forkable_cores() if len(examples) >= WORTH_A_POOL * CHUNK else 1
+    chunks = _chunks(iter(examples))
     with (
-        bar(f"audit {iteration}", prompts, "prompt") as advance,
+        bar(f"audit {iteration}", len(examples), "prompt") as advance,
         closing(WorkerPool(processes, examiner.chunk)) if processes > 1 else nullcontext() as pool,
     ):
         for table, of_chunk in pool.in_order(chunks) if pool else (examiner.chunk(*chunk) for chunk in chunks):
             tables.append(table)
             matches += of_chunk
-            advance(table.num_rows // len(examples.pair_directions(settings)))
+            advance(table.num_rows // len(pair_directions(settings)))
     return facts.joined(tables), matches
 
 
-def _chunks(read: Iterator[Example]) -> Iterator[tuple[list[Example]]]:
-    while chunk := list(islice(read, CHUNK)):
+def _chunks(examples: Iterator[Example]) -> Iterator[tuple[list[Example]]]:
+    while chunk := list(islice(examples, CHUNK)):
         yield (chunk,)
-
-
-def _examples(settings: config.Settings, iteration: str, wanted: set[str]) -> dict[str, Example]:
-    """Some examples by id."""
-    read = examples.read(settings, iteration) if wanted else ()
-    return {example.id: example for example in read if example.id in wanted}
-
-
-def _line_count(path: Path) -> int:
-    if not path.is_file():
-        return 0
-    with path.open("rb") as file:
-        return sum(1 for _ in file)

@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from lidr import config
-from lidr.cli.contests import judge_outside
 from lidr.cli.main import Command, main
+from lidr.cli.pairwise import judge_outside
 from lidr.cli.running import tracked, with_interval
 from lidr.evaluation.registry import AVERAGE, Benchmark, benchmarks
 

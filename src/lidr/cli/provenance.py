@@ -28,8 +28,7 @@ def show(row: str) -> None:
     """
     from lidr.audit.provenance import show as stories
 
-    for line in stories.show(config.load(), row):
-        click.echo(line)
+    click.echo(stories.show(config.load(), row), nl=False)
 
 
 @audit.command()

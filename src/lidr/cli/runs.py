@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,8 +38,8 @@ def job(settings: config.Settings, stage: str, model: str | None) -> Job:
 
     inputs, outputs = _files(settings, stage, model or "")
     of_model = (settings,) if model is None else (settings, model)
-    tell = partial(_TELL[stage] if stage in _TELL else partial(_evaluation, benchmark_of(stage)), *of_model)
-    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=tuple(outputs), tell=tell)
+    tell = _TELL.get(stage) or partial(_evaluation, benchmark_of(stage))
+    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=outputs, tell=partial(tell, *of_model))
 
 
 def sync(settings: config.Settings, running: Job | None = None, outer: str | None = None) -> Synced:
@@ -56,8 +56,7 @@ def jobs_of(settings: config.Settings) -> Iterator[Job]:
     """All stages of the pipeline, in an order in which they can run."""
     yield job(settings, "base", paths.BASE)
     for iteration in settings.iterations:
-        for stage in ("prompts", "generate", "score", "translate", "pairs", "train", "audit"):
-            yield job(settings, stage, iteration)
+        yield from (job(settings, stage, iteration) for stage in _OF_AN_ITERATION)
     yield job(settings, "baseline", settings.baseline.model)
     yield from (job(settings, benchmark.name, model) for benchmark in benchmarks() for model in settings.models)
     yield job(settings, "compare", None)
@@ -72,36 +71,33 @@ def by_language(metrics: Metrics) -> dict[str, float]:
     return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
 
 
-def _files(settings: config.Settings, stage: str, model: str) -> tuple[list[Path], list[Path]]:
+# What a stage of an iteration reads of the pipeline's data, and what it writes; `previous` is the model before.
+_OF_AN_ITERATION: dict[str, tuple[tuple[str, ...], str]] = {
+    "prompts": ((), "prompts"),
+    "generate": (("prompts", "previous"), "responses"),
+    "score": (("prompts", "responses", "previous"), "scores"),
+    "translate": (("responses", "previous"), "translations"),
+    "pairs": (("prompts", "responses", "translations", "scores"), "pairs"),
+    "train": (("pairs", "previous"), "model"),
+    "audit": (("prompts", "responses", "translations", "pairs"), "audit"),
+}
+
+
+def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[Path], tuple[Path]]:
     """What the stage reads of the pipeline's data, and what it writes."""
-    if stage in ("generate", "score", "translate", "train"):
+    if stage in _OF_AN_ITERATION:
+        reads, writes = _OF_AN_ITERATION[stage]
         previous = paths.model(settings.iteration(model).previous)
-    match stage:
-        case "base":
-            return [], [paths.model(model)]
-        case "prompts":
-            return [], [paths.prompts(model)]
-        case "generate":
-            return [paths.prompts(model), previous], [paths.responses(model)]
-        case "score":
-            return [paths.prompts(model), paths.responses(model), previous], [paths.scores(model)]
-        case "translate":
-            return [paths.responses(model), previous], [paths.translations(model)]
-        case "pairs":
-            inputs = [paths.prompts(model), paths.responses(model), paths.translations(model), paths.scores(model)]
-            return inputs, [paths.pairs(model)]
-        case "train":
-            return [paths.pairs(model), previous], [paths.model(model)]
-        case "audit":
-            inputs = [paths.prompts(model), paths.responses(model), paths.translations(model), paths.pairs(model)]
-            return inputs, [paths.audit(model)]
-        case "baseline":
-            return [Path(settings.baseline.source)], [paths.baseline()]
-        case "compare":
-            measured = [benchmark.folder(name) for name in settings.models for benchmark in benchmarks()]
-            return measured, [paths.compare()]
+        inputs = [previous if name == "previous" else getattr(paths, name)(model) for name in reads]
+        return inputs, (getattr(paths, writes)(model),)
+    if stage == "base":
+        return [], (paths.model(model),)
+    if stage == "baseline":
+        return [Path(settings.baseline.source)], (paths.baseline(),)
+    if stage == "compare":
+        return [each.folder(name) for name in settings.models for each in benchmarks()], (paths.compare(),)
     benchmark = benchmark_of(stage)
-    return [paths.model(model), *benchmark.inputs()], [benchmark.folder(model)]
+    return [paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
 
 
 def _base(settings: config.Settings, model: str, run: StageRun) -> None:

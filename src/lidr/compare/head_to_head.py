@@ -1,4 +1,4 @@
-"""Contests outside the pipeline: two of its models against each other, or a published model against the baseline.
+"""Pairwise comparisons outside the pipeline: of two of its models, or of a published model and the baseline.
 
     $ lidr alpaca m2 --against m1
     alpaca m2 against m1: win rate 58.1 on average over 7 languages, length-controlled 57.9
@@ -22,7 +22,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lidr import config, paths
-from lidr.compare.contest_page import html
+from lidr.compare.pairwise_page import html
 from lidr.errors import InputError
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.baseline import instructions, published_answers

@@ -9,9 +9,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from lidr import config
 from lidr.compare import report
 from lidr.compare.comparison import AVERAGE, Change, Comparison, Results
 from lidr.pages import drawings, render
@@ -19,9 +21,8 @@ from lidr.pages import drawings, render
 
 def html(comparison: Comparison, plots: Mapping[str, str]) -> str:
     """The page; `plots` holds the SVG of each benchmark by its name."""
-    tiles = [_tile(comparison, results) for results in comparison.results]
     profile = comparison.settings.profile
-    return render("compare.html", profile=profile, tiles=tiles, plots=drawings(plots), **_content(comparison))
+    return render("compare.html", profile=profile, plots=drawings(plots), bars=_bars, **_content(comparison))
 
 
 def markdown(comparison: Comparison) -> str:
@@ -30,141 +31,49 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _content(comparison: Comparison) -> dict[str, Any]:
-    """What both show."""
+    """What both show: the comparison, and what puts its numbers into words."""
     return {
+        "comparison": comparison,
         "models": comparison.models,
-        "heading": report.title(comparison),
-        "headlines": report.headlines(comparison),
-        "sections": [_section(comparison, results) for results in comparison.results],
-        "how_to_read": report.how_to_read(comparison),
-        "facts": report.facts(comparison),
+        "average": AVERAGE,
+        "report": report,
+        "tone": partial(_tone, comparison),
+        "kind": partial(_kind, comparison.settings),
     }
 
 
-def _tile(comparison: Comparison, results: Results) -> dict[str, Any]:
-    """The averages of all models at a glance."""
-    averages = {model: results.figures[model][AVERAGE] for model in comparison.models}
-    changes = averages[comparison.models[-1]].changes
-    change = changes.get(comparison.models[0])
-    return {
-        "name": f"{results.benchmark.title} {report.measure(comparison, results)}, {_over(results)}, %",
-        "values": [(m, report.number(results.points(f.level.estimate))) for m, f in averages.items()],
-        "change": report.difference(results, change) if change else "",
-        "p": report.p_value(change.p) if change else "",
-        "tone": _tone(comparison, change) if change else "none",
-    }
-
-
-def _over(results: Results) -> str:
-    count = len(results.places)
-    return f"average of {count} {results.benchmark.by}s" if count > 1 else results.places[0]
-
-
-def _section(comparison: Comparison, results: Results) -> dict[str, Any]:
-    span = _span(comparison, results)
-    lists = [
-        {
-            "title": f"{model} against {other}",
-            "rows": [
-                _difference(comparison, results, model, other, place, span) for place in report.table_rows(results)
-            ],
-        }
-        for model, other in report.comparisons(comparison)
-    ]
-    return {
-        "name": results.benchmark.name,
-        "title": f"{results.benchmark.title} {report.measure(comparison, results)}",
-        "what": results.what,
-        "notes": results.notes,
-        "by": results.benchmark.by,
-        "rows": [_levels(comparison, results, place) for place in report.table_rows(results)],
-        "zero": f"{_percent(0.0, span):.2f}",
-        "lists": lists,
-        "count_headings": report.count_headings(results),
-        "counts": [_counts(comparison, results, place) for place in results.places],
-        "has_baseline": bool(results.baseline_off_target),
-        "expected": results.benchmark.expected,
-        "samples": results.samples,
-    }
-
-
-def _levels(comparison: Comparison, results: Results, place: str) -> dict[str, Any]:
-    """A row of the main table."""
-    cells = []
-    for model in comparison.models:
-        figures = results.figures[model][place]
-        change = figures.changes.get(comparison.models[0])
-        cells.append(
-            {
-                "value": report.number(results.points(figures.level.estimate)),
-                "marks": report.marks(comparison, model, figures),
-                "interval": report.interval(comparison, results, model, figures.level),
-                "tone": _tone(comparison, change) if change else "none",
-            }
-        )
-    return {
-        "name": report.place_name(results, place),
-        "kind": "group" if place in results.groups else _kind(comparison, results, place),
-        "cells": cells,
-        "n": report.items(results, place),
-    }
-
-
-def _kind(comparison: Comparison, results: Results, lang: str) -> str:
-    if results.benchmark.by != "language":
+def _kind(settings: config.Settings, results: Results, place: str) -> str:
+    """What is said beside a language."""
+    if results.benchmark.by != "language" or place in results.groups:
         return ""
-    settings = comparison.settings
-    return "dominant" if lang == settings.dominant else "trained on" if lang in settings.languages else "transfer"
+    return "dominant" if place == settings.dominant else "trained on" if place in settings.languages else "transfer"
 
 
-def _difference(
-    comparison: Comparison, results: Results, model: str, other: str, place: str, span: tuple[float, float]
-) -> dict[str, Any]:
-    """A sentence, and its interval as a bar between `left` and `left + width` percent of the scale."""
-    change = results.figures[model][place].changes[other]
-    low, middle, high = (
-        _percent(results.points(value), span) for value in (change.test.low, change.test.difference, change.test.high)
-    )
-    return {
-        "name": place if place not in results.groups else report.group_name(results, place),
-        "finding": report.finding(comparison, results, change),
-        "tone": _tone(comparison, change),
-        "is_group": place in results.groups,
-        "left": f"{low:.2f}",
-        "width": f"{high - low:.2f}",
-        "middle": f"{middle:.2f}",
-    }
-
-
-def _tone(comparison: Comparison, change: Change) -> str:
-    if not comparison.is_significant(change):
+def _tone(comparison: Comparison, change: Change | None) -> str:
+    if change is None or not comparison.is_significant(change):
         return "none"
     return "better" if change.test.difference > 0 else "worse"
 
 
-def _span(comparison: Comparison, results: Results) -> tuple[float, float]:
-    """The scale of a benchmark's bars: all its intervals, and zero."""
+def _bars(comparison: Comparison, results: Results) -> Callable[..., list[str]]:
+    """A function from points to percent of a benchmark's scale, which holds all its intervals and zero."""
     ends = [0.0]
     for model, other in report.comparisons(comparison):
         for place in report.table_rows(results):
             test = results.figures[model][place].changes[other].test
             ends += [results.points(test.low), results.points(test.high)]
     margin = max(1.0, 0.04 * (max(ends) - min(ends)))
-    return min(ends) - margin, max(ends) + margin
+    low, high = min(ends) - margin, max(ends) + margin
 
+    def percent(points: float) -> float:
+        return 100 * (points - low) / (high - low)
 
-def _percent(points: float, span: tuple[float, float]) -> float:
-    return 100 * (points - span[0]) / (span[1] - span[0])
+    def bar(start: float, middle: float, end: float) -> list[str]:
+        """Left end, width, and place of the dot."""
+        left, dot, right = (percent(results.points(value)) for value in (start, middle, end))
+        return [f"{value:.2f}" for value in (left, right - left, dot)]
 
-
-def _counts(comparison: Comparison, results: Results, place: str) -> dict[str, Any]:
-    by_model = [results.figures[model][place] for model in comparison.models]
-    return {
-        "name": report.place_name(results, place),
-        "by_model": [list(figures.counts.values()) for figures in by_model],
-        "baseline": results.baseline_off_target.get(place, 0),
-        "items": by_model[0].items,
-    }
+    return bar
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------

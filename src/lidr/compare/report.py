@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from lidr import paths
 from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, Change, Comparison, Figures, Results
 from lidr.evaluation.statistics import Interval
+from lidr.pages import render
 from lidr.records.languages import english_name
 
 AGAINST_BASE, AGAINST_PREVIOUS = "*", "†"
@@ -170,37 +171,17 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def how_to_read(comparison: Comparison) -> list[str]:
-    """What the numbers are and which tests were used."""
-    level = number(100 * comparison.settings.compare.confidence).removesuffix(".0")
-    alpha, baseline = f"{comparison.alpha:g}", comparison.settings.baseline.model
-    resamples = comparison.settings.compare.resamples
-    itself = f" {baseline} against itself is 50 by construction, not by measurement."
-    itself = itself if baseline in comparison.models else ""
-    tasks = []
-    if any(results.benchmark.by == "task" for results in comparison.results):
-        tasks = [
-            "A task of lm-evaluation-harness is scored by the first of its own metrics; scores that are not 0 or 1 are "
-            "compared as win rates are. Its averages give each task the same weight, and an item that is asked in "
-            "several languages counts once in n."
-        ]
-    return [
-        f"Brackets are {level}% intervals: Wilson's for an accuracy, a BCa bootstrap over items for a win rate and for "
-        f"an average, of {resamples:,} resamples. Overlapping intervals of two models are no test: both answered the "
-        "same items, and the differences below use that.",
-        "A difference of accuracies is tested by McNemar's exact test on the items that only one of two models got "
-        "right, with Tango's score interval; a difference of win rates by a sign-flip permutation test on the "
-        "difference of each item's preference, with a BCa bootstrap interval. Gained and lost count the items that "
-        "became better and worse.",
-        "Averages over languages take the item as the unit: the languages' items are translations of each other, so "
-        "an item's results are averaged over languages first, and n is the number of items.",
-        *tasks,
-        "p values of languages and tasks are adjusted by Holm for their number in the same list; those of averages "
-        f"are not adjusted. {AGAINST_BASE} marks p < {alpha} against m0, {AGAINST_PREVIOUS} p < {alpha} against "
-        "the model before. 'No significant difference' is not evidence of equality: the interval shows which "
-        "differences remain possible.",
-        f"The win rate is 100 x (mean preference - 1) against {baseline}'s answers: 50 is as good as the baseline."
-        f"{itself}",
-    ]
+    """What the numbers are and which tests were used (templates/how_to_read.txt), a paragraph each."""
+    text = render(
+        "how_to_read.txt",
+        level=number(100 * comparison.settings.compare.confidence).removesuffix(".0"),
+        alpha=f"{comparison.alpha:g}",
+        baseline=comparison.settings.baseline.model,
+        is_shown=comparison.settings.baseline.model in comparison.models,
+        resamples=f"{comparison.settings.compare.resamples:,}",
+        has_tasks=any(results.benchmark.by == "task" for results in comparison.results),
+    )
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
 
 
 def facts(comparison: Comparison) -> list[tuple[str, str]]:

@@ -180,6 +180,11 @@ class Drop(Record, frozen=True):
     chosen_from: str = ""
     rejected_from: str = ""
 
+    @property
+    def id(self) -> str:
+        """Of the pair that was not made."""
+        return pair_id(self.prompt_id, self.lang, self.other_lang)
+
 
 class Answer(Record, frozen=True, kw_only=True):
     """A model's answer to one problem, as MGSM's scorers see it; `right` is the headline scorer's word."""

@@ -46,7 +46,7 @@ _MAX_KEY = 250
 class Job(Struct, frozen=True, kw_only=True):
     """One stage for one model: the files that it reads and writes, and what they say.
 
-    A contest outside the pipeline is `against` another model, by these `options` of the command.
+    A pairwise comparison outside the pipeline is `against` another model, by these `options` of the command.
     """
 
     stage: str

@@ -22,6 +22,7 @@ import msgspec
 from lidr import config
 from lidr.tracking import datasets, models
 from lidr.tracking.describe import key
+from lidr.tracking.parents import OUTER_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,13 +39,13 @@ class StageRun:
     def __init__(self, client: MlflowClient, run: Run, parent: Run) -> None:
         self._client, self._parent = client, parent
         self.id = run.info.run_id
+        self._is_in_outer = OUTER_TAG in run.data.tags
         self._experiment = run.info.experiment_id
-        # What is completed afterwards comes after what was logged live.
-        self._time = run.info.end_time or run.info.start_time
         self._tables: list[dict[str, str]] = json.loads(run.data.tags.get(_TABLES_TAG, "[]"))
-        self._known = {
-            (name, metric.step) for name in run.data.metrics for metric in client.get_metric_history(self.id, name)
-        }
+        there = [metric for name in run.data.metrics for metric in client.get_metric_history(self.id, name)]
+        self._known = {(metric.key, metric.step) for metric in there}
+        # What is completed afterwards comes after what was logged live.
+        self._time = run.info.end_time or max([run.info.start_time, *(metric.timestamp for metric in there)])
         self._metrics: list[Metric] = []
         self._for_parent: list[Metric] = []
 
@@ -123,6 +124,16 @@ class StageRun:
             self._tables.append(entry)
             # With the standard library's spaces: load_table searches for this very text.
             self._client.set_tag(self.id, _TABLES_TAG, json.dumps(self._tables))
+
+    def tag(self, name: str, value: str) -> None:
+        """Something that is in none of the stage's files, said at once."""
+        self._client.set_tag(self.id, name, value)
+
+    def end(self, status: str, time: int | None = None) -> None:
+        """End the run and its parent; the end of the run of `mlflow run` is for MLflow to say."""
+        self._client.set_terminated(self.id, status, time)
+        if not self._is_in_outer:
+            self._client.set_terminated(self._parent.info.run_id, status, time)
 
     def flush(self) -> None:
         """Send the metrics that wait."""

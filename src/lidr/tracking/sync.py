@@ -5,7 +5,8 @@
 
 A run carries its result's identity in the tag `lidr.result`: the command, its parameters, and DVC's hashes of what it
 read and wrote. It is searched for before a run is made, so a sync that was killed is completed by the next one, and one
-that has nothing to do adds nothing.
+that has nothing to do adds nothing. A run that was logged live and did not end, because the stage was killed or MLflow
+was away, is open with the same work in `lidr.work`: the command, its parameters and what it read. It is taken up again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from msgspec import Struct
 
 from lidr import config, paths
 from lidr.errors import LidrError
-from lidr.tracking import connection, describe, notes, parents, store
+from lidr.tracking import connection, describe, parents, store
 from lidr.tracking.describe import Description, Job
 from lidr.tracking.parents import OUTER_TAG, PARENT_TAG
 from lidr.tracking.run import StageRun
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-RESULT_TAG = "lidr.result"
+RESULT_TAG, WORK_TAG = "lidr.result", "lidr.work"
 COMPLETE_TAG = "lidr.complete"
 
 
@@ -54,7 +55,6 @@ def sync(settings: config.Settings, jobs: Sequence[Job], outer: str | None = Non
     with connection.one_at_a_time(root, paths.MLFLOW_ARTIFACTS), connection.environment():
         try:
             client = connection.connect(root)
-            notes.close_ended_runs(client, root)
             pipeline = describe.pipeline(settings)
             for job in jobs:
                 described = describe.stage(settings, job)
@@ -87,25 +87,32 @@ def _log(
         parent = client.get_run(run.data.tags[PARENT_TAG])
     else:
         parent = parents.find_or_make(client, root, experiment, pipeline, outer)
-        run = make_run(client, parent, described, _last_change(job.outputs), {RESULT_TAG: identity, **outputs}, outer)
-    time = run.info.end_time or _last_change(job.outputs)
+        tags = {RESULT_TAG: identity, **outputs}
+        run = open_run(client, parent, described, tags, outer, _last_change(job.outputs))
+    time = run.info.end_time or max(run.info.start_time, _last_change(job.outputs))
     log_params(client, run, described)
     stage_run = StageRun(client, run, parent)
     job.tell(stage_run)
     stage_run.flush()
-    client.set_terminated(run.info.run_id, "FINISHED", time)
-    if OUTER_TAG not in run.data.tags:
-        client.set_terminated(parent.info.run_id, "FINISHED", time)
+    stage_run.end("FINISHED", time)
     # Last: a sync that ended before it is completed by the next one.
     client.set_tag(run.info.run_id, COMPLETE_TAG, "yes")
     return True
 
 
-def make_run(
-    client: MlflowClient, parent: Run, described: Description, time: int, tags: dict[str, str], outer: str | None
+def open_run(
+    client: MlflowClient, parent: Run, described: Description, tags: dict[str, str], outer: str | None, time: int
 ) -> Run:
-    """A run of a stage under its parent, with these tags and its own."""
-    tags = {**described.tags, **tags, PARENT_TAG: parent.info.run_id}
+    """The stage's open run under its parent, which is made where there is none, with these tags."""
+    from mlflow.entities import RunTag
+
+    work = describe.identity(described, {})
+    same_work = f"tags.`{WORK_TAG}` = '{work}' AND tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
+    found = client.search_runs([parent.info.experiment_id], f"{same_work} AND attributes.status = 'RUNNING'")
+    if found:
+        client.log_batch(found[0].info.run_id, tags=[RunTag(*tag) for tag in tags.items()])
+        return client.get_run(found[0].info.run_id)
+    tags = {**described.tags, **tags, WORK_TAG: work, PARENT_TAG: parent.info.run_id}
     if parent.info.run_id == outer:
         tags[OUTER_TAG] = "yes"
     return client.create_run(parent.info.experiment_id, time, tags, described.name)

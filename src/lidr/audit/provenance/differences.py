@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -81,14 +81,15 @@ def _why(old: Stage | None, new: Stage | None, other: set[str]) -> tuple[str, bo
     if params := [place for place in {**old.params, **new.params} if old.params.get(place) != new.params.get(place)]:
         return f"parameter {params[0]}", False
     deps = [path for path in {**old.deps, **new.deps} if old.deps.get(path) != new.deps.get(path)]
-    made = [path for path in deps if any(_overlap(path, output) for output in other)]
+    made = [path for path in deps if any(overlap(Path(path), Path(output)) for output in other)]
     if len(made) < len(deps):
         return f"input {next(path for path in deps if path not in made)}", False
     return (f"made from {made[0]}", True) if made else ("", False)
 
 
-def _overlap(one: str, output: str) -> bool:
-    return Path(one).is_relative_to(output) or Path(output).is_relative_to(one)
+def overlap(one: PurePath, other: PurePath) -> bool:
+    """Whether one of the two is, or lies in, the other."""
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def objection(found: Sequence[Difference], figures: Sequence[Figure]) -> str | None:

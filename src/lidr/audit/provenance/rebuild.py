@@ -51,11 +51,9 @@ def imported(project: Path, stages: dict[str, state.Stage]) -> list[str]:
     """The `.dvc` files whose data a stage reads: those of profiles that are not in use are nobody's input."""
     read = {PurePath(path) for stage in stages.values() for path in stage.deps}
     pointers = sorted(path.relative_to(project) for path in project.rglob("*.dvc") if path.is_file())
-    return [str(pointer) for pointer in pointers if any(_overlap(pointer.with_suffix(""), path) for path in read)]
-
-
-def _overlap(one: PurePath, other: PurePath) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+    return [
+        str(pointer) for pointer in pointers if any(differences.overlap(pointer.with_suffix(""), path) for path in read)
+    ]
 
 
 def _clone(folder: Path) -> Path:

@@ -19,15 +19,15 @@ tells which outputs have other bytes, why, and whether the figures agree (differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from lidr import config, paths
+from lidr.audit.examples import Examples
 from lidr.audit.provenance import differences, state
 from lidr.errors import InputError, LidrError
 from lidr.generation import translate as translate_stage
@@ -35,9 +35,9 @@ from lidr.git import git
 from lidr.models import policy
 from lidr.models.policy import AdapterRecord, BaseRecord
 from lidr.pairs import stage as pairs_stage
-from lidr.records import Drop, Prompt, Record, Translation, pair_id
+from lidr.pairs.texts import Texts
+from lidr.records import Drop, Pair
 from lidr.records.jsonl import read_by_key, read_json
-from lidr.records.samples import read_samples
 
 
 class BrokenLink(LidrError):
@@ -175,58 +175,32 @@ def git_head() -> str:
 def _pairs(project: _Project) -> str:
     found = []
     for iteration in project.settings.iterations:
-        _in_order(project.settings, iteration)
-        _read_again(project.settings, iteration)
-        texts = pairs_stage.read_texts(project.settings, iteration)
+        texts = Examples(project.settings, iteration).texts
+        _read_again(project.settings, iteration, texts)
         # An iteration may have a block `pairs` of its own.
         own = msgspec.structs.replace(project.settings, pairs=project.settings.pairs_for(iteration))
         made, drops = pairs_stage.make(own, texts)
         folder = paths.pairs(iteration)
-        _compare(folder / paths.PAIRS, made, lambda row: row.id)
-        _compare(folder / paths.DROPS, drops, lambda row: pair_id(row.prompt_id, row.lang, row.other_lang))
+        _compare(folder / paths.PAIRS, made)
+        _compare(folder / paths.DROPS, drops)
         found.append(f"{iteration}: {len(made):,} pairs and {len(drops):,} drops")
     return " · ".join(found) + "; all follow from answers and translations, byte by byte"
 
 
-def _in_order(settings: config.Settings, iteration: str) -> None:
-    """The rows of every file are those of prompts, in the prompts' order."""
-    prompts = read_by_key(paths.prompt_file(iteration, settings.dominant), Prompt)
-    places = {name: place for place, name in enumerate(prompts)}
-    ids: list[tuple[Path, Iterable[str]]] = []
-    for lang in settings.all_languages:
-        path = paths.prompt_file(iteration, lang)
-        ids.append((path, read_by_key(path, Prompt, may_be_empty=True)))
-        path = paths.response_file(iteration, lang)
-        ids.append((path, [name for name, rows in read_samples(path).items() for _ in rows]))
-    for direction in translate_stage.directions(settings):
-        path = paths.translation_file(iteration, *direction)
-        ids.append((path, read_by_key(path, Translation, may_be_empty=True)))
-    for path, names in ids:
-        last = -1
-        for line, name in enumerate(names, start=1):
-            if name not in places:
-                raise InputError(f"there is no prompt {name!r}", path, line)
-            if places[name] < last:
-                raise InputError(f"{name!r} stands too late; rows are expected in the order of the prompts", path, line)
-            last = places[name]
-
-
-def _read_again(settings: config.Settings, iteration: str) -> None:
+def _read_again(settings: config.Settings, iteration: str, texts: Texts) -> None:
     """Each translation's text is what its raw text gives."""
-    for source, target in translate_stage.directions(settings):
-        answers = {name: rows[0] for name, rows in read_samples(paths.response_file(iteration, source)).items()}
+    for (source, target), rows in texts.translations.items():
         path = paths.translation_file(iteration, source, target)
-        for line, row in enumerate(read_by_key(path, Translation, may_be_empty=True).values(), start=1):
-            if row.id not in answers:
+        for line, row in enumerate(rows.values(), start=1):
+            if row.id not in texts.responses[source]:
                 raise InputError(f"there is no answer {row.id!r} in {source} that this translates", path, line)
-            read = translate_stage.parse(
-                row.raw, row.finish_reason, settings.translation_is_begun, answers[row.id].text
-            )
+            answer = texts.responses[source][row.id].text
+            read = translate_stage.parse(row.raw, row.finish_reason, settings.translation_is_begun, answer)
             if (row.text, row.tolerated) != read:
                 raise InputError(f"the text of {row.id!r} is not what its raw text gives", path, line)
 
 
-def _compare(path: Path, rows: list[Any], name_of: Callable[[Any], str]) -> None:
+def _compare(path: Path, rows: Sequence[Pair | Drop]) -> None:
     """Raise at the first line of a file that is not the row made anew."""
     encode = msgspec.json.Encoder().encode
     try:
@@ -237,9 +211,7 @@ def _compare(path: Path, rows: list[Any], name_of: Callable[[Any], str]) -> None
         if row is None:
             raise InputError("a row more than answers and translations give", path, line)
         if old != encode(row) + b"\n":
-            raise InputError(
-                f"answers and translations give {name_of(row)!r} here, and other bytes stand here", path, line
-            )
+            raise InputError(f"answers and translations give {row.id!r} here, and other bytes stand here", path, line)
 
 
 def _models(project: _Project) -> str:
@@ -271,13 +243,8 @@ def _model(settings: config.Settings, name: str, base: str) -> str:
             raise InputError(f"trained with another {what}: {recorded[:12]} is recorded, {now[:12]} is here", place)
     with pairs_file.open("rb") as file:
         rows = sum(1 for _ in file)
-    left_out = len(read_by_key(paths.model(name) / paths.DROPS, Drop, _drop_id, may_be_empty=True))
+    left_out = len(read_by_key(paths.model(name) / paths.DROPS, Drop, may_be_empty=True))
     used = record.rows + record.eval_rows
     if used + left_out != rows:
         raise InputError(f"{used:,} pairs trained on or held out and {left_out:,} left out are not {rows:,}", place)
     return f"{name} on {previous} from {record.rows:,} pairs"
-
-
-def _drop_id(row: Record) -> str:
-    assert isinstance(row, Drop)
-    return pair_id(row.prompt_id, row.lang, row.other_lang)

@@ -1,4 +1,4 @@
-"""A contest as one HTML page (templates/contest.html): its figures, and every row with both answers to browse.
+"""A pairwise comparison as one HTML page (templates/pairwise.html): its figures, and every row with both answers.
 
     >>> html(settings, "m2", "m1", metrics, verdicts)[:15]
     '<!doctype html>'
@@ -17,7 +17,7 @@ from lidr import config
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.stage import outcome
 from lidr.evaluation.judges.base import is_flipped
-from lidr.evaluation.registry import AVERAGE, Metrics
+from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import Interval, macro_interval
 from lidr.pages import browsable, render
 from lidr.records import FinishReason, Verdict
@@ -28,17 +28,17 @@ OUTCOMES = {1: "won", 0: "tied", -1: "lost", None: "not judged"}
 
 def html(settings: config.Settings, model: str, other: str, metrics: Metrics, verdicts: Sequence[Verdict]) -> str:
     """The page of `model` against `other`; `metrics` are those of `lidr.evaluation.alpaca.stage.summarise`."""
-    places = [lang for lang in metrics if lang != AVERAGE]
     return render(
-        "contest.html",
+        "pairwise.html",
+        filters={"english_name": english_name},
         model=model,
         other=other,
         profile=settings.profile,
-        tiles=_tiles(settings, metrics, verdicts),
-        heading=_heading(metrics[places[0]], model, other),
-        rows=[_row(place, metrics[place]) for place in (places if len(places) == 1 else [*places, AVERAGE])],
-        facts=_facts(settings, metrics),
-        orders=settings.block(Alpaca).judge.in_both_orders,
+        metrics=metrics,
+        interval=average_interval(settings, verdicts),
+        unjudged=sum(verdict.preference is None for verdict in verdicts),
+        judge=settings.block(Alpaca).judge,
+        instructions=settings.block(Alpaca).source,
         confidence=f"{settings.compare.confidence:.0%}",
         browse=browsable([_entry(verdict, model, other) for verdict in verdicts], "rows"),
     )
@@ -56,78 +56,6 @@ def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> 
         return None
     values = {lang: {item: score for item, score in by_id.items() if item in shared} for lang, by_id in scores.items()}
     return macro_interval(values, settings.compare.confidence, settings.seed, settings.compare.resamples)
-
-
-# --- figures ---------------------------------------------------------------------------------------------------------
-
-
-def _tiles(settings: config.Settings, metrics: Metrics, verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
-    """(number, what it is) of what matters most."""
-    figures = metrics[AVERAGE]
-    first, *others = [by_name for lang, by_name in metrics.items() if lang != AVERAGE]
-    plain, controlled, where = _bounds(first["low"], first["high"]), _bounds(first["lc_low"], first["lc_high"]), ""
-    if others:
-        interval = average_interval(settings, verdicts)
-        plain = "(no interval: no row is judged in all languages)"
-        if interval is not None:
-            plain = f"{_bounds(interval.low, interval.high)}, n = {interval.n}"
-        controlled, where = "(intervals by language below)", f", average of {1 + len(others)} languages"
-    shares = " / ".join(f"{100 * figures[name]:.1f}" for name in ("wins", "ties", "losses"))
-    return [
-        (f"{figures['win_rate']:.1f}", f"win rate {plain}{where}"),
-        (f"{figures['lc_win_rate']:.1f}", f"length-controlled win rate {controlled}{where}"),
-        (shares, "won / tied / lost, in %"),
-        (f"{len(verdicts):,}", f"rows, {sum(v.preference is None for v in verdicts):,} of them not judged"),
-    ]
-
-
-def _bounds(low: float, high: float) -> str:
-    return f"[{low:.1f}, {high:.1f}]"
-
-
-def _heading(figures: dict[str, float], model: str, other: str) -> list[str]:
-    flips = ["orders disagree %"] if "flips" in figures else []
-    shares = ["won %", "tied %", "lost %", *flips, f"{model} off target %", f"{other} off target %"]
-    lengths = [f"{model}, characters", f"{other}, characters"]
-    return ["language", "win rate", "length-controlled", *shares, "truncated %", "not judged %", *lengths, "n"]
-
-
-def _row(place: str, figures: dict[str, float]) -> list[str]:
-    shares = [name for name in _SHARES if name in figures]
-    return [
-        place if place == AVERAGE else f"{place} {english_name(place)}",
-        _rate(figures, "win_rate", "low", "high"),
-        _rate(figures, "lc_win_rate", "lc_low", "lc_high"),
-        *(f"{100 * figures[name]:.1f}" for name in shares),
-        f"{figures['length']:,.0f}",
-        f"{figures['baseline_length']:,.0f}",
-        f"{figures['n']:,}",
-    ]
-
-
-_SHARES = ("wins", "ties", "losses", "flips", "off_target", "baseline_off_target", "truncated", "unjudged")
-
-
-def _rate(figures: dict[str, float], name: str, low: str, high: str) -> str:
-    bounds = f" {_bounds(figures[low], figures[high])}" if low in figures else ""
-    return f"{figures[name]:.1f}{bounds}"
-
-
-def _facts(settings: config.Settings, metrics: Metrics) -> list[tuple[str, str]]:
-    judge = settings.block(Alpaca).judge
-    named = [("model of the judge", judge.model)] if not isinstance(judge, config.LabJudge) else []
-    asked = [("endpoint", judge.endpoint)] if isinstance(judge, config.OpenAIJudge) else []
-    facts = [("judge", judge.name), *named, *asked, ("instructions", settings.block(Alpaca).source)]
-    spent = metrics[AVERAGE]
-    if "judge_prompt_tokens" in spent:
-        tokens = f"{spent['judge_prompt_tokens']:,} in, {spent['judge_completion_tokens']:,} out"
-        facts.append(("tokens of the judge", tokens))
-    if "judge_cost" in spent:
-        facts.append(("cost at the prices of params.yaml", f"{spent['judge_cost']:,.2f}"))
-    return facts
-
-
-# --- rows ------------------------------------------------------------------------------------------------------------
 
 
 def _entry(verdict: Verdict, model: str, other: str) -> dict[str, Any]:

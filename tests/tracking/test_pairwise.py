@@ -1,4 +1,4 @@
-"""Contests outside the pipeline in MLflow: a run of their own under the parent, and published baselines."""
+"""Pairwise comparisons outside the pipeline in MLflow: a run of their own under the parent, and published baselines."""
 
 from __future__ import annotations
 
@@ -8,40 +8,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from factories import edited
+from kept_verdicts import keep_verdicts
 from tracking_project import Project, job
 
 from lidr import config, paths
 from lidr.cli import main
-from lidr.evaluation.alpaca.baseline import instructions
-from lidr.records import FinishReason, Verdict
-from lidr.records.jsonl import write_rows
 
 
-def keep_verdicts(model: str, completion: str) -> None:
-    """What `lidr alpaca` would have kept of the model's answers."""
-    rows = [
-        Verdict(
-            id=item.id,
-            lang=item.lang,
-            prompt=item.text,
-            completion=completion,
-            baseline="",
-            preference=1.5,
-            finish_reason=FinishReason.STOP,
-            off_target=False,
-            baseline_off_target=False,
-        )
-        for item in instructions(config.load())
-    ]
-    write_rows(paths.evaluation("alpaca", model) / paths.VERDICTS, rows)
-
-
-def test_a_contest_is_a_run_with_figures_table_and_page(project: Project, tmp_path: Path) -> None:
+def test_a_pairwise_comparison_is_a_run_with_figures_table_and_page(project: Project, tmp_path: Path) -> None:
     items = "alpaca:\n  source: lab\n  languages: {}\n  items: {}"
     change = (items.format("[en, es, de, fr, ru, it, pt]", 250), items.format("[en, es]", 4))
     Path("params.yaml").write_text(edited(change, ("  resamples:", "  resamples: 50")), "utf-8")
-    keep_verdicts("m1", "one")
-    keep_verdicts("m2", "two")
+    keep_verdicts(config.load(), "m1", ["one"])
+    keep_verdicts(config.load(), "m2", ["two"])
     done = CliRunner().invoke(main, ["alpaca", "m2", "--against", "m1"])
     assert done.exit_code == 0, done.output
 

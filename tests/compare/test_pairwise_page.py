@@ -1,4 +1,4 @@
-"""Contests outside the pipeline, all the way to their page: every row is there, and texts stay texts."""
+"""Pairwise comparisons outside the pipeline, all the way to their page: every row is there, and texts stay texts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from chromium import HOSTILE, drive, needs_chromium, title, visit
 from click.testing import CliRunner
 from factories import edited
 from fake_endpoint import KEY, Endpoint, running
+from kept_verdicts import keep_verdicts
 from published import configure
 
 from lidr import config, paths
 from lidr.cli import main
-from lidr.compare.contest_page import average_interval
-from lidr.evaluation.alpaca.baseline import instructions
-from lidr.records import FinishReason, Verdict
-from lidr.records.jsonl import read_rows, write_rows
+from lidr.compare.pairwise_page import average_interval
+from lidr.records import Verdict
+from lidr.records.jsonl import read_rows
 
 PAPER = os.environ.get("LIDR_PAPER_DATA")
 needs_paper = pytest.mark.skipif(
@@ -137,27 +137,6 @@ def test_all_rows_of_the_paper_can_be_browsed(judged: tuple[Path, Endpoint, str]
 # --- models of the pipeline ------------------------------------------------------------------------------------------
 
 
-def keep_verdicts(settings: config.Settings, model: str, texts: list[str]) -> None:
-    """What `lidr alpaca` would have kept of the model's answers."""
-    write_rows(
-        paths.evaluation("alpaca", model) / paths.VERDICTS,
-        [
-            Verdict(
-                id=item.id,
-                lang=item.lang,
-                prompt=item.text,
-                completion=texts[number % len(texts)],
-                baseline="",
-                preference=1.5,
-                finish_reason=FinishReason.LENGTH if number == 0 else FinishReason.STOP,
-                off_target=False,
-                baseline_off_target=False,
-            )
-            for number, item in enumerate(instructions(settings))
-        ],
-    )
-
-
 @pytest.fixture
 def settings(root: Path) -> config.Settings:
     items = "alpaca:\n  source: lab\n  languages: {}\n  items: {}"
@@ -187,7 +166,9 @@ def test_models_of_the_pipeline_in_both_orders(settings: config.Settings) -> Non
     assert f"win rate [{interval.low:.1f}, {interval.high:.1f}], n = 6, average of 2 languages" in text
 
 
-def test_a_failure_leaves_the_old_contest_as_it_was(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_the_old_files_as_they_were(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep_verdicts(settings, "m1", ["1"])
     keep_verdicts(settings, "m2", ["2"])
     lidr("alpaca", "m2", "--against", "m1")

@@ -1,0 +1,21 @@
+"""What a figure says: its texts, and what its marks tell to whoever points at them."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parsed(text: str | bytes) -> Element:
+    return ElementTree.fromstring(text)
+
+
+def words(root: Element) -> list[str]:
+    """What can be read without pointing at anything."""
+    return [one.text or "" for one in root.iter(f"{SVG}text")]
+
+
+def tips(root: Element) -> list[str]:
+    return list(dict.fromkeys(title.text or "" for title in root.iter(f"{SVG}title")))
