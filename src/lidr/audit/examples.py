@@ -61,6 +61,11 @@ class Example:
     samples: dict[str, tuple[Response, ...]]
     scores: dict[str, tuple[Score, ...]]
 
+    @property
+    def outcomes(self) -> tuple[Pair | Drop, ...]:
+        """One for each direction of a pair."""
+        return (*self.pairs, *self.drops)
+
     @cached_property
     def rows(self) -> dict[str, Response | Translation]:
         """Answers and translations by name, as pairs name the rows that they are made of."""

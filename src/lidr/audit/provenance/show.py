@@ -43,7 +43,7 @@ _PARAMS = (("generate", "answers", ("engine", "generate", "seed")), ("translate"
 def show(settings: config.Settings, name: str) -> str:
     """Its history; for a prompt's id a list of its pairs and drops. Raises InputError for an unknown id."""
     iteration, example = _find(settings, name)
-    row = next((row for row in (*example.pairs, *example.drops) if row.id == name), None)
+    row = next((row for row in example.outcomes if row.id == name), None)
     found = {} if row is None else _history(settings, iteration, example, row)
     return printable(
         render(
@@ -76,7 +76,7 @@ def _find(settings: config.Settings, name: str) -> tuple[str, Example]:
             if prompt_id not in examples:
                 continue
             example = examples[prompt_id]
-            if name in (prompt_id, *(row.id for row in (*example.pairs, *example.drops))):
+            if name in (prompt_id, *(row.id for row in example.outcomes)):
                 return iteration, example
     raise InputError(
         f"no prompt, pair or drop {printable(name)!r}; ids are a prompt's, such as 'lab-0', or with two languages, "
