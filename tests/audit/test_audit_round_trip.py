@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from audit_project import Made, settings, two_sided
 
@@ -55,6 +56,16 @@ def test_what_came_back_is_scored_by_direction(made: Made) -> None:
     assert (figures["en-es"]["n"], figures["en-es"]["unparsed"], figures["en-es"]["same"]) == (3, 1, 1)
     assert figures["en-es"]["low"] <= figures["en-es"]["chrf"] <= figures["en-es"]["high"]
     assert figures["es-en"] == {"n": 1, "unparsed": 0, "same": 1, "chrf": 100.0, "low": 100.0, "high": 100.0}
+
+
+@pytest.mark.parametrize(("directions", "told"), [("dominant", "es-en"), ("others", "en-es")])
+def test_translations_that_no_pair_is_made_of_are_no_fault(made: Made, directions: str, told: str) -> None:
+    base = settings()
+    one_sided = settings(pairs=msgspec.structs.replace(base.pairs, directions=directions))
+    made.back = [back("p0", "es", "en", "5 and 54 are 59."), back("p0", "en", "es", "Son 57.")]
+    made.write(one_sided)
+    report = audit.run(one_sided, "m1")
+    assert {name: row["n"] for name, row in report.figures["round_trip"].items()} == {told: 1}
 
 
 def test_without_a_sample_nothing_is_measured(made: Made) -> None:
