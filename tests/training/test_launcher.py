@@ -58,33 +58,29 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def curves(project: Path) -> dict[str, list[tuple[list[dict[str, float]], Any]]]:
-    """log.csv of both iterations, and what the stage returned, by one process and by two at the same global batch.
-
-    m2 of either goes on from the same m1.
-    """
-    found: dict[str, list[tuple[list[dict[str, float]], Any]]] = {}
+def curves(project: Path) -> list[tuple[list[dict[str, float]], Any]]:
+    """m2's log.csv, and what the stage returned, by one process and then by two at the same global batch."""
+    found: list[tuple[list[dict[str, float]], Any]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
-        for iteration in ITERATIONS:
-            for launcher in (ON_CPU, None):
-                live: list[int] = []
-                trained = train.run(
-                    settings_with(accelerate=launcher), iteration, lambda metrics, step, live=live: live.append(step)
-                )
-                found.setdefault(iteration, []).append((log(iteration), (trained, sorted(set(live)))))
+        train.run(settings_with(), "m1")
+        for launcher in (None, ON_CPU):
+            live: list[int] = []
+            trained = train.run(
+                settings_with(accelerate=launcher), "m2", lambda metrics, step, live=live: live.append(step)
+            )
+            found.append((log(), (trained, sorted(set(live)))))
     return found
 
 
-def log(iteration: str) -> list[dict[str, float]]:
-    with (paths.model(iteration) / "log.csv").open() as file:
+def log() -> list[dict[str, float]]:
+    with (paths.model("m2") / "log.csv").open() as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 @pytest.mark.pipeline
-@pytest.mark.parametrize("iteration", ITERATIONS)
-def test_two_processes_have_the_curve_of_one(curves: Any, iteration: str) -> None:
-    (two, (trained, live)), (one, (alone, _)) = curves[iteration]
+def test_two_processes_have_the_curve_of_one(curves: Any) -> None:
+    (one, (alone, _)), (two, (trained, live)) = curves
     assert [row["step"] for row in two] == [row["step"] for row in one] == list(range(3, 9))
     assert live == list(range(1, 9)), "the metrics are passed on while they come"
     assert (trained.pairs, trained.steps, trained.drops) == (alone.pairs, alone.steps, alone.drops) == (PAIRS, 8, [])
@@ -96,7 +92,7 @@ def test_two_processes_have_the_curve_of_one(curves: Any, iteration: str) -> Non
 @pytest.mark.pipeline
 def test_the_first_process_writes_what_one_process_would(curves: Any, project: Path) -> None:
     expected = ["adapter_config.json", "adapter_model.safetensors", "drops.jsonl", "first_pair.txt", "lidr.json"]
-    assert sorted(path.name for path in (project / "models/m1").iterdir()) == [*expected, "log.csv", "metrics.json"]
+    assert sorted(path.name for path in (project / "models/m2").iterdir()) == [*expected, "log.csv", "metrics.json"]
     assert sorted(path.name for path in (project / "models").iterdir()) == ["m0", "m1", "m2"]
 
 
@@ -105,13 +101,20 @@ def test_an_error_of_a_process_is_the_stages(
     curves: Any, project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(project)
-    before = (paths.model("m1") / "log.csv").read_bytes()
+    before = (paths.model("m2") / "log.csv").read_bytes()
+    with pytest.raises(LidrError, match=r"accelerate launch \(.*\): .*all 16 pairs are too long"):
+        train.run(settings_with(accelerate=ON_CPU, max_length=5), "m2")
+    assert (paths.model("m2") / "log.csv").read_bytes() == before
+
+
+def test_pairs_that_processes_cannot_share_out_are_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as in each of two processes
     message = (
         r"pairs_per_step is 4: a multiple of train.dpo.per_device_train_batch_size \(4\) x 2 processes is expected"
     )
-    with pytest.raises(LidrError, match=message):
-        train.run(settings_with(accelerate=ON_CPU, per_device_train_batch_size=4), "m1")
-    assert (paths.model("m1") / "log.csv").read_bytes() == before
+    with pytest.raises(InputError, match=message):
+        train.run(settings_with(per_device_train_batch_size=4), "m1")
 
 
 def test_settings_that_are_not_there_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
