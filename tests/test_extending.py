@@ -146,8 +146,24 @@ def copy(tmp_path: Path) -> Path:
     return folder
 
 
-def lidr(folder: Path, *arguments: str) -> str:
-    return clones.run("lidr", *arguments, cwd=folder, PYTHONPATH=str(folder / "src"), LIDR_TRACKING="off")
+# All in one process: each would import the libraries again.
+COMMANDS = """
+import json, sys
+from click.testing import CliRunner
+from lidr.cli import main
+for command in json.loads(sys.argv[1]):
+    done = CliRunner().invoke(main, command.split())
+    assert done.exit_code == 0, (command, done.output, done.exception)
+    print(json.dumps(done.output))
+"""
+
+
+def said_by(folder: Path, *commands: str) -> list[str]:
+    """What these commands of the copy say, one after the other."""
+    text = clones.run(
+        "python", "-c", COMMANDS, json.dumps(commands), cwd=folder, PYTHONPATH=str(folder / "src"), LIDR_TRACKING="off"
+    )
+    return [json.loads(line) for line in text.splitlines() if line.startswith('"')]
 
 
 @pytest.mark.pipeline
@@ -174,21 +190,22 @@ def test_a_benchmark_is_its_package_its_block_its_stage_and_its_test(
         _set(copy / "params.yaml", block, "languages", ["en", "es", "it"])
     _set(copy / "params.yaml", "harness", "tasks", [])
 
-    assert "Measure how often" in lidr(copy, "--help")
-    lidr(copy, "base")
-    said = lidr(copy, "exact", "m0").splitlines()
+    helped, _, measured, _, shown, planned, checked = said_by(
+        copy, "--help", "base", "exact m0", "compare", "compare --show", "plan", "doctor"
+    )
+    assert "Measure how often" in helped
+    said = measured.splitlines()
     assert said[0].startswith("exact m0: accuracy ") and said[0].endswith(" on average over 2 languages")
     metrics = json.loads((copy / "reports/exact/m0/metrics.json").read_bytes())
     assert list(metrics) == ["en", "es", "average"] and metrics["average"]["n"] == 6
     assert list(metrics["en"]) == ["accuracy", "low", "high", "n"]
-    lidr(copy, "compare")
     compared = json.loads((copy / "reports/compare/metrics.json").read_bytes())
     assert compared["m0"]["exact"]["en"]["accuracy"] == metrics["en"]["accuracy"]
-    assert "Exact match accuracy, %" in lidr(copy, "compare", "--show")
+    assert "Exact match accuracy, %" in shown
     assert 'id="exact"' in (copy / "reports/compare/index.html").read_text("utf-8")
     assert (copy / "reports/compare/exact.svg").exists()
-    assert "exact@m0" in lidr(copy, "plan")
-    assert "ok    exact         lab" in lidr(copy, "doctor")
+    assert "exact@m0" in planned
+    assert "ok    exact         lab" in checked
     # dvc.yaml names the code that the stage runs and what `compare` reads of it, and the new test runs with the others.
     checks = ["tests/evaluation/test_exact.py", "tests/test_architecture.py", "tests/test_dvc_yaml.py"]
     chosen = ["-k", "exact or figures_and_their_columns"]
