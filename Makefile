@@ -107,7 +107,7 @@ chaos-kills: install
 	LIDR_CHAOS_KILLS=30 python -m pytest tests/pipeline/test_kills.py
 
 chaos-rest: install
-	LIDR_FUZZ_SECONDS=60 $(SOAK) \
+	LIDR_FUZZ_SECONDS=60 LIDR_CHAOS_EVERY=1 $(SOAK) \
 	  python -m pytest tests/reliability tests/tracking tests/evaluation/test_judges.py tests/engines/test_transformers.py
 
 soak: install

@@ -6,7 +6,6 @@ import json
 import math
 import multiprocessing
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import pytest
 from factories import with_train
 from tracking_project import Project, job
 
-from lidr.errors import LidrError
 from lidr.tracking import Job, StageRun, sync
 from lidr.tracking.describe import fingerprint, key, params
 from lidr.tracking.hashes import dvc_hash
@@ -132,64 +130,6 @@ def test_fingerprint_follows_settings_pipeline_and_data_pointers(project: Projec
     project.file("data/sources/paper.dvc", "outs: []\n")
     seen.add(fingerprint(project.settings))
     assert len(seen) == 4
-
-
-CALLS = ["create_run", "log_batch", "log_inputs", "log_artifact", "log_artifacts", "set_tag", "set_terminated"]
-
-
-@pytest.mark.fault
-def test_killed_between_any_two_calls_all_is_there_once(
-    project: Project,
-    empty_store: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The sync dies right after its n-th call to MLflow, for every n; then another one goes on."""
-    import mlflow
-
-    class Killed(Exception):
-        pass
-
-    counter = {"calls": 0, "fatal": 0}
-
-    def dying(original: Any) -> Any:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            counter["calls"] += 1
-            result = original(*args, **kwargs)
-            if counter["calls"] == counter["fatal"]:
-                raise Killed
-            return result
-
-        return call
-
-    _train(project)
-    for name in CALLS:
-        monkeypatch.setattr(mlflow.MlflowClient, name, dying(getattr(mlflow.MlflowClient, name)))
-    while True:
-        counter.update(calls=0, fatal=counter["fatal"] + 1)
-        try:
-            project.log(_train(project))
-        except LidrError as error:
-            assert str(error).endswith("did not take all runs: Killed")
-        else:
-            break
-        counter.update(calls=-1000)
-        # The last call says that all is there.
-        assert project.log(_train(project)) in (("train m1 · beta 0.1",), ())
-        assert project.log(_train(project)) == ()
-
-        (child,), (parent,) = project.children(), project.parents()
-        assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
-        assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
-        assert (child.data.params["train.dpo.beta"], parent.data.params["train.dpo.beta"]) == ("0.1", "0.1")
-        table = json.loads((Path(child.info.artifact_uri) / "tables/pairs.json").read_text())
-        assert len(table["data"]) == 2
-        assert (len(child.inputs.dataset_inputs), child.info.status) == (1, "FINISHED")
-        # Everything again from the beginning, in an empty store; in a new place, as MLflow keeps stores open.
-        project.root = project.root.parent / f"project-{counter['fatal']}"
-        shutil.copytree(Path.cwd(), project.root, ignore=shutil.ignore_patterns("mlartifacts", ".lidr"))
-        shutil.copyfile(empty_store, project.root / "mlflow.db")
-        monkeypatch.chdir(project.root)
-    assert counter["fatal"] > 10
 
 
 def test_batches_beyond_mlflows_limits(project: Project) -> None:
