@@ -62,21 +62,21 @@ def test_completions_come_in_order_and_are_answers(at_hand: AtHand) -> None:
     assert right >= 16, "the base solves most tasks in its dominant language"
 
 
-def test_a_thousand_requests(at_hand: AtHand) -> None:
-    wanted, short = requests("en", 500) + requests("es", 500), Sampling(max_new_tokens=2)
+def test_more_requests_than_go_into_a_batch(at_hand: AtHand) -> None:
+    wanted, short = requests("en", 100) + requests("es", 100), Sampling(max_new_tokens=2)
     done: list[int] = []
     completions = at_hand.engine.generate(wanted, short, done.append)
     assert [c.id for c in completions] == [r.id for r in wanted]
-    assert sum(done) == 1000
+    assert sum(done) == 200
     assert all(c.completion_tokens <= 2 for c in completions)
-    some = [0, 499, 500, 999]
+    some = [0, 99, 100, 199]
     assert texts(generate(at_hand, [wanted[i] for i in some], short)) == [completions[i].text for i in some]
 
 
 def test_greedy_output_depends_on_the_request_alone(at_hand: AtHand) -> None:
-    wanted = requests("es", 24)
+    wanted = requests("es", 12)
     together = generate(at_hand, wanted)
-    assert [generate(at_hand, [request])[0] for request in wanted[:6]] == together[:6]
+    assert [generate(at_hand, [request])[0] for request in wanted[:3]] == together[:3]
     assert generate(at_hand, wanted[::-1])[::-1] == together
 
 
@@ -208,6 +208,9 @@ def test_log_probabilities_of_answers_are_those_of_plain_transformers(at_hand: A
 
 
 def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(at_hand: AtHand, models: Path, tmp_path: Path) -> None:
+    """Shards are the same code for all engines, and all sample the same by the same seed: one is asked."""
+    if at_hand.kind != "transformers":
+        pytest.skip("shards are asked of the engine transformers")
     wanted, rows = requests("en", 24), 8
     sampling = Sampling(max_new_tokens=24, temperature=0.7, seed=5)
     whole = generate_in_shards(at_hand.engine, wanted, sampling, tmp_path / "whole", rows, "whole")

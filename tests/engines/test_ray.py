@@ -29,9 +29,10 @@ SAMPLING = Sampling(max_new_tokens=64)
 WANTED = [request for lang in ("en", "es", "de") for request in requests(lang, 12)]
 
 
-@pytest.fixture(scope="module", params=["m0", "m1"])
-def ray(request: pytest.FixtureRequest, models: Path) -> Iterator[AtHand]:
-    with opened("ray", models, request.param) as found:
+@pytest.fixture(scope="module")
+def ray(models: Path) -> Iterator[AtHand]:
+    """With an adapter; test_contract.py has the base."""
+    with opened("ray", models, "m1") as found:
         yield found
 
 
@@ -52,12 +53,10 @@ def listening() -> set[tuple[str, str]]:
 
 
 def test_two_workers_write_what_one_process_does(ray: AtHand, models: Path) -> None:
-    name = ray.engine.policy.name  # type: ignore[attr-defined]
     found = ray.engine.generate(WANTED, SAMPLING, ignore)
-    assert msgspec.json.encode(found) == msgspec.json.encode(one_process(models, name))
+    assert msgspec.json.encode(found) == msgspec.json.encode(one_process(models, "m1"))
     assert [completion.id for completion in found] == [request.id for request in WANTED]
-    other = one_process(models, "m1" if name == "m0" else "m0")
-    assert [c.text for c in found] != [c.text for c in other], "the adapter decides"
+    assert [c.text for c in found] != [c.text for c in one_process(models, "m0")], "the adapter decides"
 
 
 def test_a_killed_workers_part_is_done_again(ray: AtHand) -> None:
@@ -101,6 +100,16 @@ def test_no_dashboard_and_no_statistics(ray: AtHand) -> None:
     assert _global_node is not None and not _global_node.webui_url
 
 
+def test_closing_ends_all_processes(ray: AtHand) -> None:
+    """Last of those that share the engine."""
+    ray.engine.generate(WANTED[:2], SAMPLING, ignore)
+    during = workers() + [p for p in psutil.Process().children(recursive=True) if p.name() in ("gcs_server", "raylet")]
+    assert len(during) == 4
+    ray.engine.close()
+    _, alive = psutil.wait_procs(during, timeout=20)
+    assert [p.name() for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
 @pytest.fixture
 def alone(models: Path) -> Callable[..., Any]:
     skip_without_ray()
@@ -126,17 +135,6 @@ def test_too_few_gpus_are_an_error_and_no_wait(alone: Callable[..., Any]) -> Non
         pytest.raises(LidrError, match=r"Ray has \d+ GPUs; 256 are expected \(engine.workers x gpus_per_worker\)"),
     ):
         engine.generate(WANTED[:1], SAMPLING, ignore)
-
-
-def test_closing_ends_all_processes(alone: Callable[..., Any]) -> None:
-    before = {p.pid for p in psutil.Process().children(recursive=True)}
-    with alone() as engine:
-        engine.generate(WANTED[:2], SAMPLING, ignore)
-        during = {p.pid for p in psutil.Process().children(recursive=True)} - before
-        assert len(during) >= 2
-    left = [psutil.Process(pid) for pid in during if psutil.pid_exists(pid)]
-    _, alive = psutil.wait_procs(left, timeout=20)
-    assert [p.name() for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_the_fingerprint_tells_models_and_parts_apart(models: Path) -> None:

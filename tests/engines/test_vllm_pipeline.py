@@ -37,7 +37,7 @@ SMALLER = {
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     skip_without_vllm()
     folder = clone(tmp_path_factory.mktemp("vllm") / "lidr", SMALLER)
-    run("dvc", "repro", "--quiet", "mgsm@m1", "audit@m1", cwd=folder, LIDR_TRACKING="off", **VLLM_ON_CPU)
+    run("dvc", "repro", "--quiet", "mgsm@m1", cwd=folder, LIDR_TRACKING="off", **VLLM_ON_CPU)
     return folder
 
 
