@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import exact_translator
@@ -76,7 +77,13 @@ def minutes(arm: str) -> Path:
 
 def experiment(arm: str) -> str:
     """The experiment's name. It holds the commit: with other code it is another experiment."""
-    return f"study-{arm}-{git('rev-parse', '--short=8', 'HEAD')}"
+    return f"study-{arm}-{_commit()}"
+
+
+@cache
+def _commit() -> str:
+    """Asked for once: a commit that is made beside a study is none of its affair."""
+    return git("rev-parse", "--short=8", "HEAD")
 
 
 if __name__ == "__main__":
