@@ -85,7 +85,7 @@ def test_completions_do_not_depend_on_the_number_of_processes(
     wanted, found = requests("es", 60), []
     for processes in (None, 1, 3):
         told: list[int] = []
-        with closing(engine(processes=processes, tokens_per_batch=1000)) as used:
+        with closing(engine(processes=processes, tokens_per_batch=250)) as used:
             found.append(used.generate(wanted, sampling, told.append))
         assert sum(told) == 60 and len(told) > 4
     assert found[0] == found[1] == found[2]

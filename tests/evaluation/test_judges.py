@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from lidr import config, paths
 from lidr.errors import InputError, LidrError
 from lidr.evaluation.judges import Contest, judge_all
 from lidr.evaluation.judges import openai as judges_openai
-from lidr.evaluation.judges.base import Reply, TokenJudge, is_swapped, opinion
+from lidr.evaluation.judges.base import Reply, TokenJudge, is_flipped, is_swapped, opinion
 from lidr.evaluation.judges.cache import JudgmentCache, key_of, open_cache
 from lidr.evaluation.judges.lab import LabJudge
 from lidr.evaluation.judges.local import LocalPanel
@@ -77,6 +78,11 @@ def test_weighted_preference(lower: float | None, upper: float | None, preferenc
     assert found == (None if preference is None else pytest.approx(preference, abs=1e-12))
     turned = opinion(reply(lower, upper), swapped=True)
     assert turned == (None if preference is None else pytest.approx(3 - preference, abs=1e-12))
+
+
+def test_flips() -> None:
+    assert is_flipped((1.2, 1.8)) and not is_flipped((1.6, 1.8)) and not is_flipped((1.5, 1.8))
+    assert not is_flipped((1.2, None))
 
 
 def test_order_depends_on_the_instruction_alone() -> None:
@@ -146,6 +152,31 @@ def test_a_passing_fault_is_tried_again(endpoint: Endpoint, fault: str) -> None:
     opinions = judge_all(judge(endpoint, concurrency=1, timeout_seconds=patience), contests(3))
     assert len(endpoint.bodies) == 5
     assert len(opinions) == 3 and any(found.preference is not None for found in opinions)
+
+
+@pytest.mark.fault
+def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> None:
+    """Each question meets a fault of its own first; stopped in the middle by its budget, the run goes on exactly."""
+    rows, met = contests(45), set[str]()
+
+    def faults(number: int, body: dict[str, Any]) -> str | None:
+        question = content(body)
+        if question in met:
+            return None
+        met.add(question)
+        return PASSING[len(met) % len(PASSING)]
+
+    endpoint.faults = faults
+    patient = {"concurrency": 8, "timeout_seconds": 5.0, "retries": 6}
+    with pytest.raises(LidrError, match="budget of 50 requests"):
+        judge_all(judge(endpoint, max_requests=50, **patient), rows)
+    assert len(endpoint.bodies) == 50
+    opinions = judge_all(judge(endpoint, **patient), rows)
+    wanted = [expected(row, is_swapped(row.instruction.text)) for row in rows]
+    assert [o.preference for o in opinions] == [None if p is None else pytest.approx(p, abs=1e-12) for p in wanted]
+    assert len({content(body) for body in endpoint.bodies}) == 45
+    kept = [json.loads(line)["key"] for line in next(Path(".lidr/judge").iterdir()).read_text("utf-8").splitlines()]
+    assert len(kept) == len(set(kept)) == 45
 
 
 @pytest.mark.fault
@@ -231,6 +262,13 @@ def test_a_budget_of_tokens_stops(endpoint: Endpoint) -> None:
     endpoint.faults = lambda number, body: "no usage"
     with pytest.raises(LidrError, match="no token counts"):
         judge_all(judge(endpoint, max_tokens=1_000), contests(10))
+
+
+@pytest.mark.fault
+def test_retries_count_in_the_budget(endpoint: Endpoint) -> None:
+    endpoint.faults = lambda number, body: "500"
+    with pytest.raises(LidrError, match="budget of 2 requests"):
+        judge_all(judge(endpoint, max_requests=2, retries=9, concurrency=1), contests(1))
 
 
 def test_a_judge_that_never_names_a_label_is_not_asked_on(endpoint: Endpoint) -> None:
