@@ -2,7 +2,7 @@
 
     $ python benchmarks/generation_half.py
     | peer                       | ours, tokens/s | peer, tokens/s | times |
-    | plain loop, best fixed (16)| ...
+    | plain loop, best fixed (24)| ...
 
 The weights are random, in float32, and decide what is written; an answer ends when it has as many tokens as its prompt
 was given: evenly on a log scale, by chance. The peers are plain loops of `generate` over prompts sorted by length, with
@@ -28,9 +28,9 @@ from lidr.engines.base import Request, Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.models import base, policy
 
-PROMPTS = 48
+PROMPTS = 24
 SHORTEST, LONGEST = 20, 400
-FIXED = (8, 16, 48)
+FIXED = (8, 24)
 SHAPE = {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "vocab_size": 151_936}
 SHAPE |= {"num_attention_heads": 14, "num_key_value_heads": 2}
 

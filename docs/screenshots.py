@@ -3,7 +3,8 @@
     python docs/screenshots.py                  docs/img/mlflow-*.png, from the project in the working folder
 
 The pipeline has to have run there. For the picture of two pipelines the project needs a second one, such as
-`dvc exp run -S train.dpo.beta=0.2` leaves. What the pages show is also what tests/pipeline/test_browser.py looks at.
+`dvc exp run -S train.dpo.beta=0.2` leaves, and for that of the study's arms `make study`. What the pages show is also
+what tests/pipeline/test_browser.py looks at.
 """
 
 from __future__ import annotations
@@ -187,7 +188,10 @@ def main() -> int:
         if other:
             pages.chart(experiment, [latest.info.run_id, other.info.run_id], ["mgsm accuracy/average"])
             pages.picture(IMAGES / "mlflow-pipelines.png")
-        else:
+        if arms := [run.info.run_id for run in whole if run.data.tags.get("dvc.experiment", "").startswith("study-")]:
+            pages.chart(experiment, arms, ["mgsm accuracy/trained"])
+            pages.picture(IMAGES / "mlflow-study.png")
+        if not other:
             print("no second pipeline in MLflow: docs/img/mlflow-pipelines.png stays as it is")
     return 0
 

@@ -121,6 +121,13 @@ def test_parent_is_one_for_one_state(project: Project) -> None:
     ]
 
 
+def test_an_experiment_of_dvc_is_told_by_the_parents_name(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "study-sft")
+    project.log(_train(project, "m1"))
+    (parent,) = project.parents()
+    assert parent.info.run_name == "study-sft · lab · beta 0.1 · 300 prompts"
+
+
 def test_fingerprint_follows_settings_pipeline_and_data_pointers(project: Project) -> None:
     seen = {fingerprint(project.settings)}
     assert fingerprint(project.settings) in seen

@@ -75,6 +75,8 @@ def pipeline(settings: config.Settings) -> Description:
     """The parent run of the state that the working folder is in."""
     tags = {PIPELINE_TAG: fingerprint(settings), "lidr.stage": "pipeline", **_origin(settings)}
     name = f"{settings.profile} · {_how(settings.train)} · {settings.prompts.per_iteration:,} prompts"
+    if EXPERIMENT_TAG in tags:  # arms of a study may differ in nothing that the rest of the name says
+        name = f"{tags[EXPERIMENT_TAG]} · {name}"
     return Description(name=name, params=params(config.flatten(settings)), tags=tags)
 
 
