@@ -104,7 +104,7 @@ def measure(count: int, repetitions: int) -> dict[str, Any]:
 
 
 def write() -> None:
-    write_random_model(settings(), SHAPE, "float32")
+    write_random_model(config.load(PARAMS), SHAPE, "float32")
     base.run(settings())
 
 
