@@ -192,8 +192,7 @@ def _sent_back(row: Translation) -> str:
 
 def _check_directions(example: Example, expected: list[Direction], pairs_file: Path) -> None:
     """Raise InputError where a direction has not one pair or one drop."""
-    rows: list[Pair | Drop] = [*example.pairs, *example.drops]
-    found = Counter((row.lang, row.other_lang) for row in rows)
+    found = Counter((row.lang, row.other_lang) for row in example.outcomes)
     for direction in (*found, *expected):
         name = pair_id(example.id, *direction)
         if direction not in expected:
