@@ -45,6 +45,15 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project_settings: 
     return settings
 
 
+def test_training_leaves_cudnn_s_attention_out(settings: config.Settings) -> None:
+    """Its gradient is NaN at some widths on Hopper, which tests/training/test_devices.py shows where there is a GPU."""
+    import torch
+
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    train.run(settings, "m1")
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
 def log_probabilities(model_name: str) -> list[tuple[list[float], list[float]]]:
     """Per-token log-probabilities of chosen and rejected, one sequence at a time, with nothing of TRL."""
     import torch

@@ -26,6 +26,18 @@ def use_one(arguments: Any) -> None:
         arguments._n_gpu = 1
 
 
+def leave_out_cudnn_attention() -> None:
+    """Let torch choose among its other kernels of attention.
+
+    Since torch 2.11 cuDNN's is its first choice on Hopper, and with a mask its gradient is NaN at widths of 64 more
+    than a multiple of 128, where a head's scores are very negative (pytorch/pytorch#196678, huggingface/trl#7181):
+    seen on an H200 with Qwen2.5-Coder-0.5B, in step 40 of 160.
+    """
+    import torch
+
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
 def visible_gpus() -> int:
     """How many GPUs of CUDA this process may use."""
     import torch

@@ -115,6 +115,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
         checkpoints.keep_only(folder)
     args = arguments(train, settings, folder, steps_between(train, len(rows)) if held_out else None)
     devices.use_one(args)
+    devices.leave_out_cudnn_attention()
     model = _trainable_model(reference, train, str(args.device))
     trainer = make(model, chat.tokenizer, rows, train, settings, scratch, log, held_out, args)
     trainer.add_callback(ThroughputCallback(rows, log))
