@@ -16,17 +16,28 @@ ItemT = TypeVar("ItemT")
 FoundT = TypeVar("FoundT")
 
 
+class Budget:
+    """Tokens of a batch, padded; lowered for good where the device's memory turns out to be too small for them."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+
+    def halve(self, rows: int, width: int) -> None:
+        """From now on half of what so many rows of this width, which did not fit, have."""
+        self.tokens = min(self.tokens, rows * width // 2)
+
+
 class Batches:
-    """`budget` is tokens of a batch, padded; it is lowered for good where the device's memory is too small for it."""
+    """Items in batches of so many tokens at most."""
 
     def __init__(self, budget: int) -> None:
-        self.budget = budget
+        self.budget = Budget(budget)
 
     def filled(self, items: Iterable[ItemT], length: Callable[[ItemT], int]) -> Iterator[list[ItemT]]:
         """All items, the short ones first, batch by batch: the budget may shrink on the way."""
         batch: list[ItemT] = []
         for item in sorted(items, key=length):
-            if batch and length(item) * (len(batch) + 1) > self.budget:
+            if batch and length(item) * (len(batch) + 1) > self.budget.tokens:
                 yield batch
                 batch = []
             batch.append(item)
@@ -46,7 +57,7 @@ class Batches:
         elif len(batch) == 1:
             yield batch[0], None
         else:
-            self.budget = min(self.budget, len(batch) * max(map(length, batch)) // 2)
+            self.budget.halve(len(batch), max(map(length, batch)))
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
                 yield from self.worked(half, length, work)

@@ -20,7 +20,7 @@ from typing import Any
 
 from lidr.chat import Chat
 from lidr.engines.base import Completion, Sampling, refused, request_seed
-from lidr.engines.batches import if_it_fits
+from lidr.engines.batches import Budget, if_it_fits
 from lidr.engines.flight import Begun, Flight
 from lidr.records import FinishReason
 
@@ -30,11 +30,12 @@ Result = tuple[int, Completion]
 
 
 class ContinuousBatching:
-    """`budget` is tokens of a batch, padded; it is lowered for good where the device's memory is too small for it."""
+    """`budget` is tokens of a batch, padded."""
 
     def __init__(self, model: Any, chat: Chat, context: float, budget: int, keeps_cache: bool) -> None:
         self.model, self.chat, self.context = model, chat, context
-        self.budget, self.keeps_cache = budget, keeps_cache
+        self.budget, self.keeps_cache = Budget(budget), keeps_cache
+        self._ends = chat.end_ids | {chat.pad_id}
 
     def answer(self, group: list[Begun], sampling: Sampling) -> Iterator[list[Result]]:
         """Answer a group, round by round. A sample depends on the group alone, whoever computes it."""
@@ -64,7 +65,7 @@ class ContinuousBatching:
         rows, width, count = (len(flight.rows), flight.width, 0) if flight else (0, 0, 0)
         for request in waiting:
             width = max(width, len(request.ids))
-            if rows + count and (rows + count + 1) * (width + ROUND) > self.budget:
+            if rows + count and (rows + count + 1) * (width + ROUND) > self.budget.tokens:
                 return count if 4 * count >= rows else 0
             count += 1
         return count
@@ -79,7 +80,7 @@ class ContinuousBatching:
         if aside is not None:
             aside.join(part)
         flight = aside or part
-        fits = max(1, self.budget // (flight.width + ROUND))
+        fits = max(1, self.budget.tokens // (flight.width + ROUND))
         if fits < len(flight.rows):
             waiting.extendleft(reversed(flight.rows[fits:]))
             flight.keep(dict(enumerate(flight.rows[:fits])))
@@ -89,7 +90,7 @@ class ContinuousBatching:
         """Have rows that do not fit the device together wait for less company; one that is alone is refused."""
         if len(rows) == 1:
             return [(rows[0].index, refused(rows[0].id, len(rows[0].prompt), FinishReason.OUT_OF_MEMORY))]
-        self.budget = min(self.budget, len(rows) * (width + ROUND) // 2)
+        self.budget.halve(len(rows), width + ROUND)
         waiting.extendleft(reversed(rows))
         return []
 
@@ -132,16 +133,19 @@ class ContinuousBatching:
     def _ended(self, row: Begun, ids: list[int], sampling: Sampling) -> Completion | Begun:
         """The answer up to the end of the turn, or up to the padding that follows a stop string; or what there is."""
         left = sampling.max_new_tokens - len(row.answer)
-        ends = self.chat.end_ids | {self.chat.pad_id}
-        end = next((i for i, token in enumerate(ids[:left]) if token in ends), None)
+        end = next((i for i, token in enumerate(ids[:left]) if token in self._ends), None)
         answer = row.answer + ids[: left if end is None else end]
+        goes_on = end is None and len(answer) < sampling.max_new_tokens
+        # Nothing to read yet, unless a stop string may be in it: each round would decode the answer from its beginning.
+        if goes_on and not sampling.stop:
+            return Begun(row.index, row.id, row.prompt, answer)
         found = self.chat.read(answer)
         # A stop string may end inside a token: what the token holds beyond it is not part of the answer either.
         begins = [found.text.index(stop) for stop in sampling.stop if stop in found.text]
-        # A stop string may end just at the limit.
-        stopped = end is not None or bool(begins)
-        if not stopped and len(answer) < sampling.max_new_tokens:
+        if goes_on and not begins:
             return Begun(row.index, row.id, row.prompt, answer)
+        # A stop string may end just at the limit.
+        stopped = end is not None or begins
         return Completion(
             id=row.id,
             text=found.text[: min(begins, default=None)],

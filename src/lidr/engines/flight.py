@@ -93,7 +93,7 @@ class Flight:
             return
         for layer, another in zip(self.cache.layers, other.cache.layers, strict=True):
             layer.keys, layer.values = (
-                torch.cat([_wider_cache(one, width - 1), _wider_cache(two, width - 1)])
+                torch.cat([_wider(one, width - 1, dim=2), _wider(two, width - 1, dim=2)])
                 for one, two in ((layer.keys, another.keys), (layer.values, another.values))
             )
 
@@ -106,15 +106,9 @@ def keeps_cache(model: Any) -> bool:
     return all(type(layer).__name__ in _WITH_TOKENS for layer in layers)
 
 
-def _wider(rows: Any, width: int) -> Any:
-    """(rows, tokens) with zeros before; the mask is 0 there as well."""
+def _wider(values: Any, width: int, dim: int = 1) -> Any:
+    """With zeros before the tokens, which are the dimension `dim`; the mask is 0 there as well."""
     import torch
 
-    return torch.nn.functional.pad(rows, (width - rows.shape[1], 0))
-
-
-def _wider_cache(values: Any, width: int) -> Any:
-    """(rows, heads, tokens, size of a head), the same."""
-    import torch
-
-    return torch.nn.functional.pad(values, (0, 0, width - values.shape[2], 0))
+    after = (0, 0) * (values.ndim - 1 - dim)
+    return torch.nn.functional.pad(values, (*after, width - values.shape[dim], 0))
