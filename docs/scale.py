@@ -36,8 +36,9 @@ LLAMA_8B = Shape(
     modules=(),
 )
 
-# An H100 SXM's data sheet: dense bfloat16 operations and bytes a second. `lidr plan` takes 40% of them.
-H100 = device.Speed(flops=989e12, bandwidth=3.35e12)
+# An H100 SXM's data sheet: dense bfloat16 operations and bytes a second. `lidr plan` takes 40% of them, or what a layer
+# takes to be launched where that is more.
+H100 = device.Speed(flops=989e12, bandwidth=3.35e12, launches=True)
 ANSWER_TOKENS, PROMPT_TOKENS = 300, 150  # what `lidr plan` assumes
 GPU_PRICE = 2.5  # US dollars an hour
 JUDGE_SECONDS = 2.0  # for one answer of the judge
@@ -89,7 +90,7 @@ def estimate(times: int, paper: config.Settings) -> Estimate:
     training_gpus = min(gpus, settings.train.pairs_per_step // settings.train.dpo["per_device_train_batch_size"])
     generated, seen = (sum(stage.tokens for stage in kind) for kind in (made, trained))
     generation = generated / device.generation_rate(settings, LLAMA_8B, H100, ANSWER_TOKENS) / 3600
-    training = seen / device.training_rate(settings, LLAMA_8B, H100) / 3600
+    training = seen / device.training_rate(settings, LLAMA_8B, H100, lengths) / 3600
     (asked,) = work.judges(settings, lengths)
     assert isinstance(asked.judge, config.OpenAIJudge) and asked.cost is not None
     return Estimate(
@@ -135,7 +136,11 @@ def table() -> str:
         "first bottleneck": [e.bottleneck for e in found],
     }
     head, *rows = (f"| {name} | {' | '.join(values)} |" for name, values in lines.items())
-    rates = device.generation_rate(paper, LLAMA_8B, H100, ANSWER_TOKENS), device.training_rate(paper, LLAMA_8B, H100)
+    lengths = work.Lengths(ANSWER_TOKENS, PROMPT_TOKENS)
+    rates = (
+        device.generation_rate(paper, LLAMA_8B, H100, ANSWER_TOKENS),
+        device.training_rate(paper, LLAMA_8B, H100, lengths),
+    )
     return "\n".join(
         [
             head,

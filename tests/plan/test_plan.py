@@ -246,6 +246,19 @@ def test_memory_of_generation_part_by_part(tmp_path: Path) -> None:
     assert parts["logits"] == 3 * rows * 151936 * 4
 
 
+def test_room_for_larger_batches_on_a_gpu(tmp_path: Path) -> None:
+    """The largest power of two with which the same count still fits, and no such advice for vLLM."""
+    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
+    for gib, tokens in ((8, 32768), (80, 2**19)):
+        assert memory.room(small, qwen, gib * memory.GIB) == tokens
+        for times, fits in ((1, True), (2, False)):
+            engine = msgspec.structs.replace(small.engine, tokens_per_batch=times * tokens)
+            budget = memory.generation(msgspec.structs.replace(small, engine=engine), qwen, 0)
+            assert (budget.total <= gib * memory.GIB) == fits
+    assert memory.room(small, qwen, 2 * memory.GIB) is None  # not even one request
+    assert memory.room(profile("paper"), qwen, 80 * memory.GIB) is None
+
+
 def test_vllm_needs_weights_and_one_request_within_its_share(tmp_path: Path) -> None:
     llama = measured(tmp_path / "llama", LLAMA_8B)
     on_80, on_16 = (memory.generation(profile("paper"), llama, gib * memory.GIB) for gib in (80, 16))
@@ -265,7 +278,19 @@ def test_generation_is_as_fast_as_the_slower_of_reading_and_computing(tmp_path: 
     assert device.generation_rate(small, qwen, slow_memory, 300) == pytest.approx(0.4 * rows / (bytes_a_step / 1e9))
     slow_cores = device.Speed(flops=1e9, bandwidth=1e20)
     assert device.generation_rate(small, qwen, slow_cores, 300) == pytest.approx(0.4 * 1e9 / (2 * 494_032_768))
-    assert device.training_rate(small, qwen, slow_cores) == pytest.approx(0.4 * 1e9 / (8 * 494_032_768))
+    lengths = work.Lengths(answer=300, prompt=150)
+    assert device.training_rate(small, qwen, slow_cores, lengths) == pytest.approx(0.4 * 1e9 / (8 * 494_032_768))
+
+
+def test_a_gpu_s_step_takes_its_launches_at_least(tmp_path: Path) -> None:
+    """However fast it is, and not under vLLM."""
+    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
+    fast = device.Speed(flops=1e20, bandwidth=1e20, launches=True)
+    assert device.generation_rate(small, qwen, fast, 300) == pytest.approx(12 / (24 * 0.0037))
+    tokens = 2 * small.train.dpo["per_device_train_batch_size"] * 450
+    rate = device.training_rate(small, qwen, fast, work.Lengths(answer=300, prompt=150))
+    assert rate == pytest.approx(tokens / (24 * 0.0075))
+    assert device.generation_rate(profile("paper"), qwen, fast, 300) > 1e6
 
 
 def test_a_stage_s_time_has_its_start_its_prompts_and_its_shards_ends(project_settings: config.Settings) -> None:

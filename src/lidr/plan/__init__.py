@@ -78,7 +78,7 @@ def make(
     rates = None
     can_be_measured = found is not None and memory_gib is None and not (served and generation_rate is None)
     if found is not None and (can_be_measured or (generation_rate and training_rate)):
-        rates = device.rates(settings, found, there, lengths.answer, generation_rate, training_rate)
+        rates = device.rates(settings, found, there, lengths, generation_rate, training_rate)
     return Plan(
         settings=settings,
         shape=found,

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 from lidr import config
 from lidr.engines.settings.ray import Ray
+from lidr.engines.settings.transformers import Transformers
 from lidr.engines.settings.vllm import Vllm
 from lidr.models import policy
 from lidr.plan.memory import BYTES, GIB, longest_request, weight_bytes
 from lidr.plan.shape import Shape
+from lidr.plan.work import Lengths
 
 # Seconds until a stage that generates has its model loaded and compiled, and until one that trains has: rough guesses.
 START_UP = {"vllm": 75.0, "cuda": 30.0, "mps": 30.0, "cpu": 10.0, "other": 30.0}
@@ -26,7 +28,13 @@ START_UP = {"vllm": 75.0, "cuda": 30.0, "mps": 30.0, "cpu": 10.0, "other": 30.0}
 TAIL = 0.5
 
 # The share of what a plain matrix product and a plain copy reach that generation and training get: a rough guess.
+# Training at the shape of Llama-3-8B reached 29% on an H200 (docs/performance.md).
 SHARE = 0.4
+# Seconds that one layer of a step takes on a GPU at least, however small it is: Python tells the GPU what to do, kernel
+# by kernel. Measured on an H200 with Qwen2.5-Coder-0.5B: a token of every row by transformers' `generate`, and a
+# micro-batch of training, the reference's share with it (docs/real-model.md). vLLM captures its steps as graphs.
+GENERATION_LAUNCH = 0.0037
+TRAINING_LAUNCH = 0.0075
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,11 @@ class Device:
 
 @dataclass(frozen=True)
 class Speed:
-    """Floating-point operations and bytes a second."""
+    """Floating-point operations and bytes a second, and whether kernels are launched one by one, as on a GPU."""
 
     flops: float
     bandwidth: float
+    launches: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ def rates(
     settings: config.Settings,
     shape: Shape,
     there: Device,
-    answer_tokens: int,
+    lengths: Lengths,
     generation: float | None,
     training: float | None,
 ) -> Rates:
@@ -100,13 +109,13 @@ def rates(
     )
     scoring = SHARE * speed.flops / (2 * (shape.parameters - shape.embedding))
     return Rates(
-        generation or workers * generation_rate(settings, shape, speed, answer_tokens),
-        training or training_rate(settings, shape, speed),
+        generation or workers * generation_rate(settings, shape, speed, lengths.answer),
+        training or training_rate(settings, shape, speed, lengths),
         why,
         start_up,
         reading=workers * scoring,
         scoring=scoring,
-        alone=step_time(settings, shape, speed, rows=1, answer_tokens=answer_tokens) / SHARE,
+        alone=_step_seconds(settings, shape, speed, rows=1, answer_tokens=lengths.answer),
     )
 
 
@@ -114,11 +123,18 @@ def generation_rate(settings: config.Settings, shape: Shape, speed: Speed, answe
     """Tokens a second that the largest batches write."""
     engine = settings.engine.here or settings.engine
     rows = engine.rows_at_once(longest_request(settings))
-    return SHARE * rows / step_time(settings, shape, speed, rows, answer_tokens)
+    return rows / _step_seconds(settings, shape, speed, rows, answer_tokens)
+
+
+def _step_seconds(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
+    """What a step really takes."""
+    launched = speed.launches and isinstance(settings.engine.here, Transformers)
+    least = GENERATION_LAUNCH * shape.layers if launched else 0.0
+    return max(least, step_time(settings, shape, speed, rows, answer_tokens) / SHARE)
 
 
 def step_time(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
-    """Seconds of one step: it reads all weights and the cache once, and computes two operations a weight and row."""
+    """The least seconds of one step: it reads all weights and the cache once, two operations a weight and row."""
     size = BYTES[settings.engine.precision]
     cached = 2 * shape.layers * shape.key_value_heads * shape.head * size * answer_tokens
     multiplied = shape.parameters - shape.embedding
@@ -128,10 +144,19 @@ def step_time(settings: config.Settings, shape: Shape, speed: Speed, rows: int, 
     return max(reading, computing)
 
 
-def training_rate(settings: config.Settings, shape: Shape, speed: Speed) -> float:
-    """Tokens a second: forward 2, backward to the inputs 2, reference 2, recomputation 2 operations a weight."""
+def training_rate(settings: config.Settings, shape: Shape, speed: Speed, lengths: Lengths) -> float:
+    """Tokens a second, in micro-batches of rows that are as long as is assumed."""
+    dpo = settings.train.dpo
+    row = min(lengths.prompt + lengths.answer, dpo["max_length"])
+    tokens = 2 * dpo["per_device_train_batch_size"] * row
+    least = TRAINING_LAUNCH * shape.layers if speed.launches else 0.0
+    return tokens / max(least, tokens / (SHARE * training_roofline(settings, shape, speed)))
+
+
+def training_roofline(settings: config.Settings, shape: Shape, speed: Speed) -> float:
+    """At most: forward 2, backward to the inputs 2, reference 2, recomputation 2 operations a weight and token."""
     operations = 8 if settings.train.dpo["gradient_checkpointing"] else 6
-    return SHARE * speed.flops / (operations * (shape.parameters - shape.embedding))
+    return speed.flops / (operations * (shape.parameters - shape.embedding))
 
 
 def measure(kind: str, dtype: str, seconds: float = 0.4) -> Speed:
@@ -140,7 +165,8 @@ def measure(kind: str, dtype: str, seconds: float = 0.4) -> Speed:
 
     values = getattr(torch, dtype)
     side = 1024 if kind == "cpu" else 4096
-    left, right = (torch.ones(side, side, dtype=values, device=kind) for _ in range(2))
+    # Random values: products of ones draw less power, and are faster than those of a model on some devices.
+    left, right = (torch.randn(side, side, device=kind).to(values) for _ in range(2))
     long = torch.ones(2**24 if kind == "cpu" else 2**27, dtype=values, device=kind)
     copy = torch.empty_like(long)
 
@@ -163,4 +189,6 @@ def measure(kind: str, dtype: str, seconds: float = 0.4) -> Speed:
 
     products = times_a_second(lambda: left @ right)
     copies = times_a_second(lambda: copy.copy_(long))
-    return Speed(flops=products * 2 * side**3, bandwidth=copies * 2 * long.numel() * BYTES[dtype])
+    return Speed(
+        flops=products * 2 * side**3, bandwidth=copies * 2 * long.numel() * BYTES[dtype], launches=kind == "cuda"
+    )

@@ -74,6 +74,23 @@ def generation(settings: config.Settings, shape: Shape, device_memory: int, batc
     return Budget(parts, _advice(settings, shape, lower, "or take bfloat16 (engine.dtype)" if size == 4 else "", parts))
 
 
+def room(settings: config.Settings, shape: Shape, device_memory: int) -> int | None:
+    """The largest power of two that `engine.tokens_per_batch` may be on a GPU of this memory; None for other engines.
+
+    Each token has its part of cache, activations and logits; weights and adapter are there whatever the batch.
+    """
+    engine = settings.engine.here
+    if not isinstance(engine, Transformers):
+        return None
+    parts = {part.name: part.bytes for part in generation(settings, shape, device_memory).parts}
+    fixed = parts["weights"] + parts["adapter"]
+    longest = longest_request(settings)
+    tokens = max(engine.tokens_per_batch, longest)
+    each = (sum(parts.values()) - fixed) / tokens
+    found = max(0, int((device_memory / (1 + SLACK) - fixed) / each))
+    return 1 << found.bit_length() - 1 if found >= longest else None
+
+
 def training(settings: config.Settings, shape: Shape) -> Budget:
     """Frozen weights, adapter with gradient and optimizer, activations and logits of one step's micro-batch."""
     train, dpo = settings.train, settings.train.dpo

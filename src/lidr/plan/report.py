@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lidr import config
+from lidr.engines.settings.transformers import Transformers
 from lidr.evaluation.harness import Harness
 from lidr.plan import Plan
 from lidr.plan.device import TAIL
-from lidr.plan.memory import GIB, SLACK, Budget
+from lidr.plan.memory import GIB, SLACK, Budget, room
 from lidr.plan.work import CHOICES, JUDGE_PROMPT_TOKENS, TRANSLATION_GROWTH, Asked, Work, judges
 
 
@@ -22,6 +23,7 @@ def lines(plan: Plan) -> Iterator[str]:
         yield "memory for generation: none here, a server answers"
     else:
         yield from _budget("generation", plan.generation)
+        yield from _room(plan)
     yield from _budget("training", plan.training)
     yield ""
     for asked in judges(plan.settings, plan.lengths):
@@ -90,6 +92,19 @@ def _budget(name: str, budget: Budget | None) -> Iterator[str]:
     yield f"memory for {name}: {budget.total / GIB:.2f} GiB, {SLACK:.0%} for buffers and gaps in it"
     for part in budget.parts:
         yield f"  {part.name:<12}{part.bytes / GIB:>8.2f} GiB  {part.formula}"
+
+
+def _room(plan: Plan) -> Iterator[str]:
+    """Larger batches, where a GPU has room for them: a step takes about as long with a thousand rows as with ten."""
+    engine = plan.settings.engine.here
+    if plan.shape is None or plan.device.kind == "cpu" or not isinstance(engine, Transformers):
+        return
+    tokens = room(plan.settings, plan.shape, plan.device.memory)
+    if tokens is not None and tokens >= 2 * engine.tokens_per_batch:
+        yield (
+            f"  there is room for engine.tokens_per_batch: {tokens} "
+            f"({tokens // engine.tokens_per_batch:,} times as many rows at once)"
+        )
 
 
 def _judge(asked: Asked) -> Iterator[str]:
