@@ -28,9 +28,9 @@ from typing import Any
 
 import msgspec
 from generation import NEW_TOKENS, ours, room
-from made import LONGEST, RANDOM, mixed_pairs, write_random_model
-from measuring import PARAMS, RESULTS, child, cost, machine, take_turns
-from tables import tell
+from made import LONGEST, RANDOM, SHAPES, mixed_pairs, write_random_model
+from measuring import PARAMS, child, cost, machine, take_turns
+from tables import others, tell
 from training import train_ours
 
 from lidr import config
@@ -39,15 +39,9 @@ from lidr.engines.transformers import TransformersEngine
 from lidr.lab import world
 from lidr.models import base, policy
 from lidr.plan import device, shape
-from lidr.plan.memory import longest_request
 from lidr.records.prompt_templates import prompt_conversation
 
-# By device: the model's shape (0.5b is that of Qwen2.5-0.5B), how it computes, and how much it gets to do.
-MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cuda": ("0.5b", {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "vocab_size": 151_936}),
-    "cpu": ("20m", {"hidden_size": 448, "intermediate_size": 1216, "num_hidden_layers": 8, "vocab_size": 8_192}),
-}
-HEADS: dict[str, Any] = {"num_attention_heads": 14, "num_key_value_heads": 2}
+MODELS = {"cuda": "0.5b", "cpu": "20m"}
 DTYPES = {"cuda": "bfloat16", "cpu": "float32"}
 TOKENS_PER_BATCH = {"cuda": 2**17, "cpu": 2**12}
 PAIRS, PROMPTS = {"cuda": 1_600, "cpu": 48}, {"cuda": 4_096, "cpu": 128}
@@ -98,7 +92,7 @@ def measure(kind: str, repetitions: int) -> list[dict[str, Any]]:
         run = partial(child, __file__, "--device", kind, cwd=here)
         run("--work", "write")
         runs = take_turns({what: partial(run, "--work", what) for what in ("speed", *WORK)}, repetitions)
-        model = shape.measure(here / RANDOM, MODELS[kind][0])
+        model = shape.measure(here / RANDOM, MODELS[kind])
     speed = device.Speed(**{name: median(run[name] for run in runs["speed"]) for name in ("flops", "bandwidth")})
     name = device.find(kind, None).name if kind != "cpu" else machine()["processor"]
     about = {"device": name, "dtype": DTYPES[kind], "model": model.name, "parameters": model.parameters}
@@ -120,17 +114,15 @@ def roofline(kind: str, what: str, model: shape.Shape, speed: device.Speed, run:
     """Tokens a second if only matrix products and memory counted, by the formulas of `lidr plan`."""
     given = settings(kind)
     if what == "training":
-        return device.training_rate(given, model, speed) / device.SHARE
+        return device.training_roofline(given, model, speed)
     # With as many rows to a batch as there were.
-    rows = msgspec.structs.replace(given.engine, tokens_per_batch=run["rows"] * longest_request(given))
-    given = msgspec.structs.replace(given, engine=rows)
-    return device.generation_rate(given, model, speed, NEW_TOKENS) / device.SHARE
+    return float(run["rows"] / device.step_time(given, model, speed, run["rows"], NEW_TOKENS))
 
 
 def work(kind: str, what: str) -> dict[str, Any]:
     """One process of its own: a base of random weights with the lab's tokenizer, the speed, or one of `WORK`."""
     if what == "write":
-        write_random_model(config.load(PARAMS), MODELS[kind][1] | HEADS, DTYPES[kind])
+        write_random_model(config.load(PARAMS), SHAPES[MODELS[kind]], DTYPES[kind])
         base.run(settings(kind))
         return {}
     if what == "speed":
@@ -152,10 +144,8 @@ def main() -> None:
         print(json.dumps(work(kind, chosen.work)))
         return
     described, rows = machine("torch", "transformers", "trl", "peft"), measure(kind, chosen.repetitions)
-    last = RESULTS / "device.json"
-    known = json.loads(last.read_text("utf-8"))["rows"] if last.exists() else []
-    others = [row for row in known if row["device"] != rows[0]["device"]]
-    tell("device", {"machine": described, "rows": [*others, *rows]}, not chosen.no_save)
+    rows = [*others("device", rows[0]["device"]), *rows]
+    tell("device", {"machine": described, "rows": rows}, not chosen.no_save)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 from generation import best_fixed, in_turn, requests, run, told
-from made import RANDOM, write_random_model
+from made import RANDOM, SHAPES, write_random_model
 from measuring import PARAMS, child, cost
 
 from lidr import config
@@ -31,8 +31,6 @@ from lidr.models import base, policy
 PROMPTS = 24
 SHORTEST, LONGEST = 20, 400
 FIXED = (8, 24)
-SHAPE = {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "vocab_size": 151_936}
-SHAPE |= {"num_attention_heads": 14, "num_key_value_heads": 2}
 
 
 def settings() -> config.Settings:
@@ -104,7 +102,7 @@ def measure(count: int, repetitions: int) -> dict[str, Any]:
 
 
 def write() -> None:
-    write_random_model(config.load(PARAMS), SHAPE, "float32")
+    write_random_model(config.load(PARAMS), SHAPES["0.5b"], "float32")
     base.run(settings())
 
 

@@ -38,6 +38,24 @@ RANDOM = "random"  # the folder of a model with random weights
 TASKS = 500  # distinct ones; numbers make every prompt another text
 CHUNK = 1_000  # prompts made and written at a time
 SHORTEST, LONGEST = 10, 1_000  # tokens of a mixed pair's prompt and longer answer
+# Measures of models: of Qwen2.5-0.5B, of Llama-3-8B, and of small ones for a CPU and for tests.
+SHAPES: dict[str, dict[str, Any]] = {
+    name: {
+        "hidden_size": hidden,
+        "intermediate_size": intermediate,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": key_value_heads,
+        "vocab_size": vocabulary,
+        "tie_word_embeddings": name != "8b",
+    }
+    for name, hidden, intermediate, layers, heads, key_value_heads, vocabulary in (
+        ("0.5b", 896, 4864, 24, 14, 2, 151_936),
+        ("8b", 4096, 14336, 32, 32, 8, 128_256),
+        ("20m", 448, 1216, 8, 14, 2, 8_192),
+        ("tiny", 64, 96, 2, 4, 2, 512),
+    )
+}
 
 
 def write_iteration(settings: config.Settings, prompts: int) -> int:
@@ -125,7 +143,7 @@ def write_random_model(settings: config.Settings, measures: dict[str, Any], dtyp
     tokenizer = AutoTokenizer.from_pretrained(locate(settings.base))
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     measures = {"vocab_size": len(tokenizer)} | measures | ends
-    made = LlamaConfig(**measures, max_position_embeddings=4096, tie_word_embeddings=True)
+    made = LlamaConfig(**{"tie_word_embeddings": True} | measures, max_position_embeddings=4096)
     LlamaForCausalLM(made).to(getattr(torch, dtype)).save_pretrained(RANDOM)
     tokenizer.save_pretrained(RANDOM)
 

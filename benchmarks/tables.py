@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from measuring import figure, ratios, save
+from measuring import RESULTS, figure, ratios, save
 
 Report = dict[str, Any]
 PEERS = {"trl": "TRL", "llama_factory": "LLaMA-Factory"}
@@ -33,6 +33,13 @@ def tell(name: str, report: Report, keep: bool) -> None:
     print(TABLES[name](report), flush=True)
     if keep:
         save(name, report)
+
+
+def others(name: str, device: str) -> list[dict[str, Any]]:
+    """Rows of a benchmark's last results that are of other devices: they stay in the table."""
+    last = RESULTS / f"{name}.json"
+    known = json.loads(last.read_text("utf-8"))["rows"] if last.exists() else []
+    return [row for row in known if row["device"] != device]
 
 
 def block(name: str, report: Report | None) -> str:
@@ -71,6 +78,22 @@ def training(report: Report) -> str:
     ]
     head = ["set", "peer", "pairs", "ours, pairs/s", "peer, pairs/s", "times", "times, by CPU time"]
     return table([*head, "losses differ by"], lines)
+
+
+def training_shapes(report: Report) -> str:
+    lines = []
+    for row in report["rows"]:
+        speed, memory = (
+            row["tokens_per_second"],
+            row["gpu_bytes"] if any(row["gpu_bytes"].values()) else row["peak_bytes"],
+        )
+        peaks = [f"{memory[side] / 2**30:.1f}" for side in ("ours", "peer")]
+        rates = [figure(speed[side], 0) for side in ("ours", "peer")]
+        share = figure([share * 100 for share in row["share"]], 0)
+        what = [f"{row['device']}, {row['dtype']}", row["shape"], row["rows"], f"{row['tokens']:,}"]
+        lines.append([*what, *rates, figure(ratios(speed["ours"], speed["peer"]), 2), *peaks, share])
+    head = ["device", "shape", "rows", "tokens", "ours, tokens/s", "TRL, tokens/s", "times", "ours, GiB", "TRL, GiB"]
+    return table([*head, "% of the matrix rate"], lines)
 
 
 def generation(report: Report) -> str:
@@ -132,6 +155,7 @@ def pipeline(report: Report) -> str:
 
 TABLES: dict[str, Callable[[Report], str]] = {
     "training": training,
+    "training_shapes": training_shapes,
     "generation": generation,
     "generation_half": generation,
     "generation_vllm": generation_vllm,

@@ -14,6 +14,7 @@ import pipeline
 import pytest
 import tables
 import training
+import training_shapes
 
 from lidr.plan import device as plan_device
 from lidr.plan.shape import Shape
@@ -43,6 +44,13 @@ def test_the_roofline_of_generation_has_the_rows_that_there_were() -> None:
     # Reading 1,000 weights of 4 bytes limits both: twice the rows, twice the tokens.
     assert (one, two) == (pytest.approx(1e9 / 4_000), pytest.approx(2e9 / 4_000))
     assert device.roofline("cpu", "training", shape, speed, {}) == pytest.approx(1e12 / 6_000)
+
+
+def test_operations_that_rows_need() -> None:
+    """Two a weight and token, forwards, backwards and for the reference; the head's for the tokens of answers."""
+    rows = [{"prompt_ids": [0] * 3, "chosen_ids": [0] * 5, "rejected_ids": [0] * 2}]
+    layer = 64 * 64 * 2 + 64 * 16 * 2 * 2 + 3 * 64 * 96
+    assert training_shapes.operations("tiny", rows) == 6 * (2 * layer * (3 + 5 + 3 + 2) + 64 * 512 * (5 + 2))
 
 
 RUNNING = [(1.0, "Running stage 'base':\n"), (2.5, "> lidr base\n"), (4.0, "Running stage 'prompts@m1':\n")]
