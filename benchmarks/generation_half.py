@@ -43,13 +43,13 @@ def settings() -> config.Settings:
 class Ends:
     """A logits processor by which an answer ends after as many tokens as `lengths` says of its prompt's ids."""
 
-    def __init__(self, lengths: dict[tuple[int, ...], int], end: int) -> None:
-        self.lengths, self.end = lengths, end
+    def __init__(self, lengths: dict[tuple[int, ...], int], end: int, pad: int) -> None:
+        self.lengths, self.end, self.pad = lengths, end, pad
 
     def __call__(self, ids: Any, scores: Any) -> Any:
-        scores[:, self.end] = float("-inf")
+        scores[:, [self.end, self.pad]] = float("-inf")
         for place, row in enumerate(ids.tolist()):
-            whole = tuple(row[next(i for i, token in enumerate(row) if token != self.end) :])
+            whole = tuple(row[next(i for i, token in enumerate(row) if token != self.pad) :])
             for prompt, length in self.lengths.items():
                 if whole[: len(prompt)] == prompt and len(whole) - len(prompt) == length:
                     scores[place, self.end] = float("inf")
@@ -63,7 +63,8 @@ def work(count: int, side: str, rows: str = "0") -> dict[str, Any]:
     prompts = [engine._encode(request.conversation) for request in asked]
     lengths = {tuple(ids): round(exp(rng.uniform(log(SHORTEST), log(LONGEST)))) for ids in prompts}
     model = engine._continuous.model
-    generate, ends = model.generate, Ends(lengths, engine._chat.pad_id)
+    (end,) = engine._chat.end_ids
+    generate, ends = model.generate, Ends(lengths, end, engine._chat.pad_id)
     model.generate = lambda **options: generate(**options, logits_processor=[ends])
     with cost() as spent:
         done = _ours(engine, asked) if side == "ours" else _plain(engine, prompts, int(rows))
@@ -86,7 +87,7 @@ def _plain(engine: TransformersEngine, prompts: list[list[int]], rows: int) -> l
         with torch.inference_mode():
             output = engine._continuous.model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
         for place, ids in zip(places, output[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
-            kept = [token for token in ids if token != engine._chat.pad_id]
+            kept = [token for token in ids if token not in (engine._chat.pad_id, *engine._chat.end_ids)]
             done[place] = (engine._chat.read(kept).text, len(kept))
     return [done[place] for place in range(len(prompts))]
 

@@ -89,6 +89,10 @@ def test_what_dvc_cannot_watch_is_refused(project: Path) -> None:
     )
 
 
+def test_the_configuration_of_the_real_model_s_run_is_valid() -> None:
+    assert config.load(ROOT / "docs" / "real_model" / "params.yaml").profile == "real-model"
+
+
 def test_shipped_pointers_are_hidden_from_dvc() -> None:
     assert "/profiles/sources" in (ROOT / ".dvcignore").read_text().splitlines()
     assert [path.name for path in sorted((ROOT / "profiles/sources").iterdir())] == PAPER

@@ -107,6 +107,10 @@ def rates(
         f"{SHARE:.0%} of what this device reached just now in {dtype}: "
         f"{speed.flops / 1e9:,.0f} GFLOP/s in a matrix product, {speed.bandwidth / 1e9:,.0f} GB/s in a copy"
     )
+    if speed.launches:
+        why += f", and {1000 * TRAINING_LAUNCH:g} ms a layer at least for a step of training"
+        if isinstance(settings.engine.here, Transformers):
+            why += f", {1000 * GENERATION_LAUNCH:g} ms for one of generation"
     scoring = SHARE * speed.flops / (2 * (shape.parameters - shape.embedding))
     return Rates(
         generation or workers * generation_rate(settings, shape, speed, lengths.answer),
