@@ -4,8 +4,9 @@
 #     bash docs/real_model/run.sh ../qwen ../gsm8k ../mgsm ../runs
 #
 # ../qwen is what prepare.py wrote; ../gsm8k holds en.jsonl, es.jsonl and de.jsonl ({"id", "question", "answer"}, the same
-# ids in each), ../mgsm MGSM's published files. The arms share what m1 is made of. Each arm's folder is a project of its
-# own afterwards: `lidr score m1 && lidr audit m1`, `lidr compare`. No DVC and no MLflow takes part.
+# ids in each), ../mgsm MGSM's published files. The arms share what m1 is made of. No DVC and no MLflow takes part.
+# Each arm's folder is a project of its own afterwards: `lidr compare --show --only mgsm` says what was gained, and with
+# X-AlpacaEval's prompts in data/sources/x-alpacaeval-prompts, `lidr score m1 && lidr audit m1` what it was trained on.
 set -euo pipefail
 model=$(realpath "$1") prompts=$(realpath "$2") mgsm=$(realpath "$3")
 mkdir -p "$4"; runs=$(realpath "$4")

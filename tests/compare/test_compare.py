@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 from compared_project import (
     ITEMS,
     LANGUAGES,
@@ -26,6 +28,7 @@ from msgspec.structs import replace
 from svg import parsed, tips, words
 
 from lidr import config, paths
+from lidr.cli import main
 from lidr.compare import report
 from lidr.compare import stage as compare
 from lidr.compare.comparison import Comparison, compare_models
@@ -359,3 +362,14 @@ def test_a_language_without_answer_phrases_is_said_once(settings: config.Setting
     for name in ("index.html", "report.md"):
         text = (paths.compare() / name).read_text("utf-8").replace("&#39;", "'")
         assert text.count("xh: no answer phrases known; read by English's and by the last number") == 1
+
+
+def test_one_benchmark_is_shown_where_the_others_are_not_measured(settings: config.Settings) -> None:
+    shutil.rmtree(paths.REPORTS / "alpaca")
+    paths.PARAMS.write_bytes(msgspec.json.encode(settings))
+    shown = CliRunner().invoke(main, ["compare", "--show", "--only", "mgsm"])
+    assert shown.exit_code == 0, shown.output
+    assert "AlpacaEval" not in shown.output and "MGSM accuracy on average over 3 languages" in shown.output
+    assert not paths.compare().exists()
+    refused = CliRunner().invoke(main, ["compare", "--only", "mgsm"])
+    assert refused.exit_code == 2 and "--only goes with --show" in refused.output

@@ -16,6 +16,7 @@ from lidr import config, paths
 from lidr.cli import evaluations
 from lidr.cli.main import StageGroup, main
 from lidr.cli.running import tracked
+from lidr.evaluation.registry import benchmarks
 from lidr.records import FinishReason
 
 
@@ -181,24 +182,33 @@ evaluations.add_commands()
 @main.command()
 @click.option("--show", is_flag=True, help="Print the table of what is measured, and write nothing.")
 @click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([benchmark.name for benchmark in benchmarks()]),
+    help="With --show: this benchmark alone, where others are not measured.",
+)
+@click.option(
     "--runs",
     type=(str, str),
     metavar="A B",
     help="Compare two pipelines from MLflow alone: ids or names of parent runs, or DVC experiments.",
 )
-def compare(show: bool, runs: tuple[str, str] | None) -> None:
+def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> None:
     """Compare all models of the pipeline: tables, plots and a page, with intervals and tests."""
+    if only and not show:
+        raise click.UsageError("--only goes with --show: what is written compares all benchmarks")
     if runs:
         _compare_pipelines(*runs)
         return
-    from lidr.compare import stage
+    from lidr.compare import report, stage
     from lidr.compare.comparison import compare_models
     from lidr.compare.table import table
 
     settings = config.load()
     if show:
-        click.echo(table(compare_models(settings)))
-        click.echo(_where_to_look())
+        comparison = compare_models(settings, only)
+        click.echo("\n\n".join([table(comparison), *report.headlines(comparison)]))
+        click.echo("" if only else f"\n{_where_to_look()}")
         return
     with tracked(settings, "compare", None):
         stage.run(settings)

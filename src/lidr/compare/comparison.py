@@ -12,7 +12,7 @@ percentage points of both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,14 @@ class Comparison:
         return references(self.settings, model)
 
 
-def compare_models(settings: config.Settings) -> Comparison:
-    """Read all models' answers and verdicts and compare them; raises InputError where the items differ."""
+def compare_models(settings: config.Settings, only: Collection[str] = ()) -> Comparison:
+    """Read all models' answers and verdicts and compare them; raises InputError where the items differ.
+
+    `only` are names of benchmarks, where not all are measured.
+    """
     models = tuple(sorted(settings.models, key=config.iteration_number))
-    places = {benchmark: benchmark.places(settings) for benchmark in benchmarks()}
+    wanted = [benchmark for benchmark in benchmarks() if not only or benchmark.name in only]
+    places = {benchmark: benchmark.places(settings) for benchmark in wanted}
     results = [_results(settings, models, benchmark, own) for benchmark, own in places.items() if own]
     return Comparison(settings, models, tuple(results))
 
