@@ -116,33 +116,41 @@ def _trl(
 ) -> list[tuple[list[int], ...]]:
     from datasets import Dataset
     from peft import LoraConfig
-    from trl import DPOConfig, DPOTrainer
+    from trl import DPOTrainer
 
-    values = given.train
     trainer = DPOTrainer(
         model=model,
-        args=DPOConfig(
-            output_dir=str(scratch),
-            loss_type=["sigmoid", "sft"],
-            loss_weights=[1.0, values.alpha],
-            **{key: value for key, value in values.dpo.items() if key not in ("loss_type", "loss_weights", *UNUSED)},
-            bf16=False,
-            use_cpu=True,
-            dataloader_pin_memory=False,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-            seed=given.seed,
-            data_seed=given.seed,
-        ),
+        args=trl_arguments(given, scratch),
         # Prompts as the chat template renders them, with plain answers: these end at the end of the turn.
         train_dataset=Dataset.from_list([_texts(pair, tokenizer) for pair in pairs]),
         processing_class=tokenizer,
-        peft_config=LoraConfig(**values.lora, task_type="CAUSAL_LM"),
+        peft_config=LoraConfig(**given.train.lora, task_type="CAUSAL_LM"),
     )
     trainer.train()
     losses += [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return [_ids(row) for row in trainer.train_dataset]
+
+
+def trl_arguments(given: config.Settings, scratch: Path) -> Any:
+    """TRL's arguments for the settings' training, with its own likelihood term."""
+    from trl import DPOConfig
+
+    values, on_cpu = given.train, given.engine.device == "cpu"
+    return DPOConfig(
+        output_dir=str(scratch),
+        loss_type=["sigmoid", "sft"],
+        loss_weights=[1.0, values.alpha],
+        **{key: value for key, value in values.dpo.items() if key not in ("loss_type", "loss_weights", *UNUSED)},
+        gradient_accumulation_steps=values.pairs_per_step // values.dpo["per_device_train_batch_size"],
+        bf16=not on_cpu,
+        use_cpu=on_cpu,
+        dataloader_pin_memory=not on_cpu,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        seed=given.seed,
+        data_seed=given.seed,
+    )
 
 
 def _texts(pair: Pair, tokenizer: Any) -> dict[str, str]:

@@ -30,6 +30,7 @@ import msgspec
 from made import SHAPES
 from measuring import PARAMS, cost, costs, machine, take_turns
 from tables import others, tell
+from training import trl_arguments
 
 from lidr import config
 from lidr.models import policy
@@ -91,7 +92,6 @@ def train_ours(model: Any, rows: Rows, given: config.Settings, scratch: Path) ->
 
 def train_trl(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> Any:
     from datasets import Dataset
-    from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
     from lidr.training.trainer import _new_adapter
@@ -102,34 +102,9 @@ def train_trl(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> 
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
             return dataset
 
-    dpo, on_cpu = given.train.dpo, given.engine.device == "cpu"
-    arguments = DPOConfig(
-        output_dir=str(scratch),
-        loss_type=["sigmoid", "sft"],
-        loss_weights=[1.0, given.train.alpha],
-        beta=dpo["beta"],
-        learning_rate=dpo["learning_rate"],
-        lr_scheduler_type=dpo["lr_scheduler_type"],
-        warmup_steps=dpo["warmup_steps"],
-        weight_decay=dpo["weight_decay"],
-        max_length=dpo["max_length"],
-        num_train_epochs=1,
-        per_device_train_batch_size=dpo["per_device_train_batch_size"],
-        gradient_accumulation_steps=given.train.pairs_per_step // dpo["per_device_train_batch_size"],
-        gradient_checkpointing=False,
-        bf16=not on_cpu,
-        use_cpu=on_cpu,
-        dataloader_pin_memory=not on_cpu,
-        logging_steps=1,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        seed=given.seed,
-        data_seed=given.seed,
-    )
     return TokenRows(
         model=model,
-        args=arguments,
+        args=trl_arguments(given, scratch),
         train_dataset=Dataset.from_list([dict(row) for row in rows]),
         processing_class=tokenizer(),
         peft_config=_new_adapter(model, given.train),
