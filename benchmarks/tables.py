@@ -83,10 +83,8 @@ def training(report: Report) -> str:
 def training_shapes(report: Report) -> str:
     lines = []
     for row in report["rows"]:
-        speed, memory = (
-            row["tokens_per_second"],
-            row["gpu_bytes"] if any(row["gpu_bytes"].values()) else row["peak_bytes"],
-        )
+        speed = row["tokens_per_second"]
+        memory = row["gpu_bytes"] if any(row["gpu_bytes"].values()) else row["peak_bytes"]
         peaks = [f"{memory[side] / 2**30:.1f}" for side in ("ours", "peer")]
         rates = [figure(speed[side], 0) for side in ("ours", "peer")]
         share = figure([share * 100 for share in row["share"]], 0)

@@ -1,7 +1,7 @@
 """DPO with a likelihood term at the shapes of published models: ours against TRL's DPOTrainer, on a GPU or a CPU.
 
     $ python benchmarks/training_shapes.py --shape 0.5b 8b       # on a GPU
-    $ python benchmarks/training_shapes.py --shape 0.5b --pairs 4 --repetitions 1     # on a CPU: half an hour
+    $ python benchmarks/training_shapes.py --shape 0.5b --pairs 4 --repetitions 1     # on a CPU: a few pairs
     | shape | rows  | tokens | ours, tokens/s | TRL, tokens/s | times | ours, GiB | TRL, GiB | of the matrix rate |
 
 The weights are random: a model's shape alone makes its speed. `short` rows have prompts of 100 to 200 tokens and
@@ -92,9 +92,8 @@ def train_ours(model: Any, rows: Rows, given: config.Settings, scratch: Path) ->
 
 def train_trl(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> Any:
     from datasets import Dataset
+    from peft import LoraConfig
     from trl.trainer.dpo_trainer import DPOTrainer
-
-    from lidr.training.trainer import _new_adapter
 
     class TokenRows(DPOTrainer):
         """TRL's trainer on rows that are token ids already."""
@@ -107,7 +106,7 @@ def train_trl(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> 
         args=trl_arguments(given, scratch),
         train_dataset=Dataset.from_list([dict(row) for row in rows]),
         processing_class=tokenizer(),
-        peft_config=_new_adapter(model, given.train),
+        peft_config=LoraConfig(**given.train.lora, task_type="CAUSAL_LM"),
     )
 
 

@@ -207,8 +207,8 @@ def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> 
     settings = config.load()
     if show:
         comparison = compare_models(settings, only)
-        click.echo("\n\n".join([table(comparison), *report.headlines(comparison)]))
-        click.echo("" if only else f"\n{_where_to_look()}")
+        where = [] if only else [_where_to_look()]
+        click.echo("\n\n".join([table(comparison), *report.headlines(comparison), *where]))
         return
     with tracked(settings, "compare", None):
         stage.run(settings)

@@ -95,7 +95,7 @@ def _budget(name: str, budget: Budget | None) -> Iterator[str]:
 
 
 def _room(plan: Plan) -> Iterator[str]:
-    """Larger batches, where a GPU has room for them: a step takes about as long with a thousand rows as with ten."""
+    """Larger batches, where a GPU has room for them: a step takes little longer for more rows."""
     engine = plan.settings.engine.here
     if plan.shape is None or plan.device.kind == "cpu" or not isinstance(engine, Transformers):
         return
