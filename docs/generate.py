@@ -125,6 +125,7 @@ def params_document() -> dict[Path, str]:
     for name, kind in get_type_hints(config.Settings).items():
         if isinstance(kind, type) and issubclass(kind, blocks.Section):
             parts += _block(f"`{name}`", kind)
+    parts += _block("`data.m<t>`", blocks.Data)
     parts += _block("`iterations.m<t>`", blocks.Iteration)
     for kind in engines.KINDS:
         parts += _block(f"`engine`, `name: {kind.__struct_config__.tag}`", kind)

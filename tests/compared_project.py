@@ -75,7 +75,11 @@ def make_project() -> config.Settings:
         dominant="en",
         languages=("es",),
         models=("m0", "m1", "m2"),
-        iterations={"m1": config.Iteration(previous="m0"), "m2": config.Iteration(previous="m1")},
+        data={"m1": config.Data(by="m0"), "m2": config.Data(by="m1")},
+        iterations={
+            "m1": config.Iteration(previous="m0", data="m1"),
+            "m2": config.Iteration(previous="m1", data="m2"),
+        },
         mgsm=replace(committed.mgsm, languages=LANGUAGES),
         alpaca=replace(committed.alpaca, languages=LANGUAGES),
         baseline=config.Baseline(model="m0", source="models/m0"),

@@ -35,7 +35,7 @@ STAGES = [
     "harness",
     "compare",
 ]
-OF_ITERATIONS = ["prompts", "generate", "score", "translate", "pairs", "train", "audit"]
+OF_DATA, OF_ITERATIONS = ["prompts", "generate", "score", "translate"], ["pairs", "train", "audit"]
 OF_MODELS = ["mgsm", "alpaca", "harness"]
 LINE_OF_BETA = 1 + next(i for i, line in enumerate(edited().splitlines()) if line.startswith("    beta:"))
 
@@ -179,13 +179,20 @@ def test_only_iterations_of_params_are_taken(command: str, name: str) -> None:
 
 
 @pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("name", [*TRICKS.values(), "m0"], ids=[*TRICKS.keys(), "the base"])
+@pytest.mark.parametrize("command", OF_DATA)
+def test_only_data_of_params_are_taken(command: str, name: str) -> None:
+    assert refused(command, name) == f"no data {name!r} in params.yaml: it has m1, m2"
+
+
+@pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("name", TRICKS.values(), ids=TRICKS.keys())
 @pytest.mark.parametrize("command", OF_MODELS)
 def test_only_models_of_params_are_taken(command: str, name: str) -> None:
     assert refused(command, name) == f"no model {name!r} in params.yaml: it has m0, m1, m2"
 
 
-@pytest.mark.parametrize("command", [*(name for name in OF_ITERATIONS if name != "audit"), *OF_MODELS, "audit stage"])
+@pytest.mark.parametrize("command", [*OF_DATA, "pairs", "train", *OF_MODELS, "audit stage"])
 def test_name_is_asked_for(command: str) -> None:
     result = lidr(*command.split())
     assert result.exit_code == 2

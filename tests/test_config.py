@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from lidr.errors import InputError
 
 PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 LANGUAGES = "languages: [es, de, fr, ru]"
-LAST_ITERATION = "  m2:\n    previous: m1"
+LAST_ITERATION = "  m2:\n    previous: m1\n    data: m2"
 BASELINE = re.search(r"  model: m0 .*\n  source: models/m0", edited())[0]  # type: ignore[index]
 
 
@@ -98,10 +97,20 @@ IN_A_LINE = [
 IN_M2 = [
     (f"{LAST_ITERATION}\n    beta: 1", "iterations.m2.beta: there is no such key"),
     ("  m2: {}", "iterations.m2.previous: this key is missing"),
+    ("  m2: {previous: m1}", "iterations.m2.data: this key is missing"),
     ("  m2: m1", "iterations.m2: Expected a mapping, got `str`"),
-    ("  m2:\n    previous: m7", "iterations.m2.previous: 'm7' is no model of this file"),
-    ("  m2:\n    previous: m2", "iterations.m2.previous: a model before 'm2' is expected, not 'm2'"),
-    ("  m2:\n    previous: ../m1", "iterations.m2.previous: the name of a model is expected: m0, m1, m2, ..."),
+    ("  m2:\n    previous: m1\n    data: ../m2", "iterations.m2.data: the name of data is expected: m1, m2, ..."),
+    ("  m2:\n    previous: m1\n    data: m7", "iterations.m2.data: no data 'm7': there are m1, m2"),
+    (
+        "  m2:\n    previous: m1\n    data: m1 # again",
+        "iterations.m2.data: 'm1' is written by m0; answers of m1 are expected, which is trained on",
+    ),
+    ("  m2:\n    data: m2\n    previous: m7", "iterations.m2.previous: 'm7' is no model of this file"),
+    ("  m2:\n    data: m2\n    previous: m2", "iterations.m2.previous: a model before 'm2' is expected, not 'm2'"),
+    (
+        "  m2:\n    data: m2\n    previous: ../m1",
+        "iterations.m2.previous: the name of a model is expected: m0, m1, m2, ...",
+    ),
     (f"{LAST_ITERATION}\n    train:\n      gamma: 1", "iterations.m2.train.gamma: there is no such key"),
     (f"{LAST_ITERATION}\n    train: {{dpo: {{beta: -1}}}}", "iterations.m2.train.dpo.beta: Expected `float` > 0.0"),
     (f"{LAST_ITERATION}\n    train: 3", "iterations.m2.train: Expected a mapping, got `int`"),
@@ -132,7 +141,7 @@ ELSEWHERE = [
     ),
     (
         "  m1:\n    previous: m0",
-        "  m0:\n    previous: m0\n  m1:\n    previous: m0",
+        "  m0:\n    previous: m0\n    data: m1\n  m1:\n    previous: m0",
         "  m0",
         "iterations.m0: this is the base; iterations are named m1, m2, ...",
     ),
@@ -188,7 +197,7 @@ def test_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, line
 
 @pytest.mark.parametrize("name", ["second", "m02", "m12345", "m١", "../m1"])
 def test_an_iteration_has_another_name(tmp_path: Path, name: str) -> None:
-    text = edited((LAST_ITERATION, f"  {name}:\n    previous: m1"))
+    text = edited((LAST_ITERATION, f"  {name}:\n    previous: m1\n    data: m2"))
     expected = f"iterations.{name}: iterations are named m1, m2, ..."
     assert message(tmp_path, text) == f"params.yaml:{line_of(text, f'  {name}')}: {expected}"
 
@@ -214,19 +223,73 @@ def test_octal_looking_and_sexagesimal_numbers_are_plain_ones(tmp_path: Path) ->
     assert message(tmp_path, edited(("seed:", "seed: 1:30"))).endswith(": seed: Expected `int`, got `str`")
 
 
-def test_adding_an_iteration_takes_three_lines(tmp_path: Path) -> None:
-    old = edited()
-    new = edited(("  - m2\n", "  - m2\n  - m3\n"), (LAST_ITERATION, f"{LAST_ITERATION}\n  m3:\n    previous: m2"))
-    changed = [line for line in difflib.ndiff(old.splitlines(), new.splitlines()) if line[0] in "+-"]
-    assert changed == ["+   - m3", "+   m3:", "+     previous: m2"]
+def test_adding_an_iteration_takes_its_name_its_data_and_what_it_goes_on_from(tmp_path: Path) -> None:
+    new = edited(
+        ("  - m2\n", "  - m2\n  - m3\n"),
+        ("iterations:", "  m3: {by: m2}\niterations:"),
+        (LAST_ITERATION, f"{LAST_ITERATION}\n  m3: {{previous: m2, data: m3}}"),
+    )
     settings = load(tmp_path, new)
     assert settings.lineage("m3") == ("m0", "m1", "m2", "m3")
-    assert settings.train_for("m3") == settings.train
+    assert settings.of_iteration("m3") == settings
 
 
-def test_iterations_may_branch(tmp_path: Path) -> None:
-    settings = load(tmp_path, edited((LAST_ITERATION, "  m2:\n    previous: m0")))
+def test_iterations_may_branch_and_share_data(tmp_path: Path) -> None:
+    text = edited((LAST_ITERATION, "  m2:\n    previous: m0\n    data: m1"), ("  m2:\n    by: m1\n", ""))
+    settings = load(tmp_path, text)
     assert settings.lineage("m2") == ("m0", "m2")
+    assert settings.iterations["m2"].data == "m1"
+
+
+SAMPLED = "generate: {samples: 4, temperature: 0.9}"
+
+
+def test_data_may_differ_in_how_they_are_made(tmp_path: Path) -> None:
+    text = edited(
+        ("  m2:\n    by: m1", f"  m2-sampled:\n    by: m1\n    rule: implicit\n    {SAMPLED}"),
+        ("    data: m2", "    data: m2-sampled\n    pairs: {filters: [identical]}"),
+        ("  trust_remote_code: false", "  trust_remote_code: false\n  reference: lab"),
+    )
+    settings = load(tmp_path, text)
+    first, second = settings.of_iteration("m1"), settings.of_iteration("m2")
+    assert (first.pairs, first.generate) == (settings.pairs, settings.generate)
+    assert (second.pairs.rule, second.pairs.filters) == ("implicit", ("identical",))
+    assert (second.generate.samples, second.generate.temperature) == (4, 0.9)
+    assert second.generate.max_new_tokens == settings.generate.max_new_tokens
+    assert settings.of_data("m2-sampled").pairs.filters == settings.pairs.filters
+
+
+@pytest.mark.parametrize(
+    ("own", "line", "expected"),
+    [
+        ("rule: best", "    rule", "data.m2.rule: 'best' is no rule; there are imbalance, implicit"),
+        ("rule: implicit", "generate:", "generate.samples: 2 or more are expected: 'implicit' compares them"),
+        (
+            "generate: {samples: 3}",
+            "    generate",
+            "data.m2.generate.temperature: above 0 is expected: greedy samples are all the same answer",
+        ),
+        ("generate: {sample: 3}", "    generate", "data.m2.generate.sample: there is no such key"),
+        ("translate: {wording: v9}", "    translate", "data.m2.translate.wording: 'v9' is no version of the wording"),
+        ("prompts: 3", "    prompts", "data.m2.prompts: there is no such key"),
+    ],
+)
+def test_a_mistake_in_data_is_named_with_its_line(tmp_path: Path, own: str, line: str, expected: str) -> None:
+    text = edited(("  m2:\n    by: m1", f"  m2:\n    by: m1\n    {own}"))
+    assert message(tmp_path, text).startswith(f"params.yaml:{line_of(text, line)}: {expected}")
+
+
+@pytest.mark.parametrize("name", ["m0", "second", "m1-", "m1_b", "../m1"])
+def test_data_have_another_name(tmp_path: Path, name: str) -> None:
+    text = edited(("  m2:\n    by: m1", f"  {name}:\n    by: m1"))
+    expected = f"data.{name}: data are named m1, m2, ..., or with a word behind: m1-sampled"
+    assert message(tmp_path, text) == f"params.yaml:{line_of(text, f'  {name}')}: {expected}"
+
+
+def test_data_that_no_iteration_is_trained_on_are_refused(tmp_path: Path) -> None:
+    text = edited(("iterations:", "  m2-more: {by: m1}\niterations:"))
+    found = f"params.yaml:{line_of(text, '  m2-more')}: data.m2-more: no iteration is trained on these"
+    assert message(tmp_path, text) == found
 
 
 @pytest.mark.parametrize("name", ["m7", "m0", "", "../m1", "m1/..", "/m1", "m1\0", "M1", "m1 ", "m01"])
@@ -253,7 +316,7 @@ def test_flatten_names_values_as_the_file_does() -> None:
     assert not any(isinstance(value, dict) for value in flat.values())
 
 
-@pytest.mark.parametrize(("name", "number"), [("m0", 0), ("m1", 1), ("m12", 12)])
+@pytest.mark.parametrize(("name", "number"), [("m0", 0), ("m1", 1), ("m12", 12), ("m2-sampled", 2)])
 def test_iteration_number(name: str, number: int) -> None:
     assert config.iteration_number(name) == number
 

@@ -12,7 +12,7 @@ from factories import ROOT, edited
 from lidr import config
 from lidr.errors import InputError
 
-LAST_ITERATION = "  m2:\n    previous: m1"
+LAST_ITERATION = "  m2:\n    previous: m1\n    data: m2"
 
 
 def load(folder: Path, text: str) -> config.Settings:
@@ -25,7 +25,7 @@ def load(folder: Path, text: str) -> config.Settings:
 WRONG = {
     "iteration's train: no such choice": (
         LAST_ITERATION,
-        "  m2:\n    previous: m1\n    train: {dpo: {lr_scheduler_type: step}}",
+        "  m2:\n    previous: m1\n    data: m2\n    train: {dpo: {lr_scheduler_type: step}}",
         "    train",
         "iterations.m2.train.dpo.lr_scheduler_type: 'step' is none of constant, linear, cosine, cosine_with_restarts, "
         "polynomial, constant_with_warmup, inverse_sqrt, cosine_with_min_lr, cosine_warmup_with_min_lr, "
@@ -135,25 +135,25 @@ WRONG = {
     ),
     "iteration's train: shape of an adapter that is there": (
         LAST_ITERATION,
-        "  m2:\n    previous: m1\n    train:\n      lora: {r: 8}",
+        "  m2:\n    previous: m1\n    data: m2\n    train:\n      lora: {r: 8}",
         "      lora",
         "iterations.m2.train.lora: m2 goes on training the adapter of m1, which is made already",
     ),
     "iteration's train: key of the library": (
         LAST_ITERATION,
-        "  m2:\n    previous: m1\n    train:\n      dpo:\n        bata: 1",
+        "  m2:\n    previous: m1\n    data: m2\n    train:\n      dpo:\n        bata: 1",
         "        bata",
         "iterations.m2.train.dpo.bata: DPOConfig has no such key",
     ),
     "iteration's pairs: another rule": (
         LAST_ITERATION,
-        "  m2:\n    previous: m1\n    pairs:\n      rule: implicit",
+        "  m2:\n    previous: m1\n    data: m2\n    pairs:\n      rule: implicit",
         "      rule",
-        "iterations.m2.pairs.rule: one rule for all iterations is expected: stages before `pairs` ask it",
+        "iterations.m2.pairs.rule: stages before `pairs` ask it: data.m2.rule is its place",
     ),
     "iteration's pairs: no such key": (
         LAST_ITERATION,
-        "  m2:\n    previous: m1\n    pairs:\n      drop_all: true",
+        "  m2:\n    previous: m1\n    data: m2\n    pairs:\n      drop_all: true",
         "      drop_all",
         "iterations.m2.pairs.drop_all: there is no such key",
     ),
@@ -172,12 +172,12 @@ def test_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, line
 def test_iteration_may_differ_in_training_and_pairs(tmp_path: Path) -> None:
     own = "    train: {alpha: 2, dpo: {beta: 0.5, adam_beta2: 0.95}}\n    pairs: {filters: [identical]}"
     settings = load(tmp_path, edited((LAST_ITERATION, f"{LAST_ITERATION}\n{own}")))
-    assert settings.train_for("m1") == settings.train
-    assert settings.pairs_for("m1") == settings.pairs
-    train = settings.train_for("m2")
+    assert settings.of_iteration("m1").train == settings.train
+    assert settings.of_iteration("m1").pairs == settings.pairs
+    train = settings.of_iteration("m2").train
     assert (train.alpha, train.lora) == (2, settings.train.lora)
     assert train.dpo == settings.train.dpo | {"beta": 0.5, "adam_beta2": 0.95}
-    pairs = settings.pairs_for("m2")
+    pairs = settings.of_iteration("m2").pairs
     assert (pairs.filters, pairs.rule) == (("identical",), settings.pairs.rule)
 
 

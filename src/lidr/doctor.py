@@ -94,7 +94,7 @@ def _training(settings: config.Settings) -> Finding:
     """On how many devices training runs, and how to use those that it leaves idle."""
     from lidr.training import devices
 
-    for file in dict.fromkeys(settings.train_for(iteration).accelerate for iteration in settings.iterations):
+    for file in dict.fromkeys(settings.of_iteration(iteration).train.accelerate for iteration in settings.iterations):
         if file is None:
             continue
         try:

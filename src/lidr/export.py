@@ -94,7 +94,7 @@ def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:
     folder = paths.model(name)
     record = read_json(folder / paths.RECORD, AdapterRecord)
     assert isinstance(record, AdapterRecord)
-    train = settings.train_for(name)
+    train = settings.of_iteration(name).train
     how = "supervised" if train.objective == "sft" else f"beta {train.dpo['beta']:g}, alpha {train.alpha:g}"
     what = f"adapter on m0, from {record.previous} on {record.rows:,} pairs ({how})"
     return name, what, policy.fingerprint(folder), record.pairs

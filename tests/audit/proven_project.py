@@ -29,23 +29,23 @@ stages:
     params: [base]
     outs: [models/m0]
   prompts:
-    foreach: ${iterations}
+    foreach: ${data}
     do:
       cmd: lidr prompts ${key}
       params: [seed, prompts]
       outs: ['data/prompts/${key}']
   generate:
-    foreach: ${iterations}
+    foreach: ${data}
     do:
       cmd: lidr generate ${key}
-      deps: ['data/prompts/${key}', models/m0, 'models/${item.previous}']
-      params: [seed, engine, generate, 'iterations.${key}.previous']
+      deps: ['data/prompts/${key}', models/m0, 'models/${item.by}']
+      params: [seed, engine, generate, 'data.${key}']
       outs: ['data/${key}/responses']
   translate:
-    foreach: ${iterations}
+    foreach: ${data}
     do:
       cmd: lidr translate ${key}
-      deps: ['data/${key}/responses', 'models/${item.previous}']
+      deps: ['data/${key}/responses', 'models/${item.by}']
       params: [translate]
       outs:
         - data/${key}/translations
@@ -55,7 +55,9 @@ stages:
     foreach: ${iterations}
     do:
       cmd: lidr pairs ${key}
-      deps: [src/code/rules.py, 'data/prompts/${key}', 'data/${key}/responses', 'data/${key}/translations']
+      deps:
+        [src/code/rules.py,
+         'data/prompts/${item.data}', 'data/${item.data}/responses', 'data/${item.data}/translations']
       params: [pairs]
       outs: ['data/${key}/pairs']
   train:

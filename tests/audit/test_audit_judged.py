@@ -168,7 +168,7 @@ def test_without_a_judge_there_are_no_verdicts(lab: None) -> None:
 )
 def test_a_judge_that_cannot_be_asked_is_an_error(tmp_path: Path, judge: str, source: str, problem: str) -> None:
     text = (Path(__file__).parents[2] / "profiles" / "lab.yaml").read_text("utf-8")
-    text = text.replace("audit:\n", f"audit:\n  judge: {judge}\n").replace("source: lab", f"source: {source}", 1)
+    text = text.replace("audit: {", f"audit: {{judge: {judge}, ").replace("source: lab", f"source: {source}", 1)
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=problem):

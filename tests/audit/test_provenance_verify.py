@@ -142,7 +142,7 @@ BREAKS: dict[str, tuple[Callable[[], object], str]] = {
         "parameters: params.yaml: pairs is modified; pairs@m1 ran with another value",
     ),
     "a param for another order of stages": (
-        lambda: change("params.yaml", "  previous: m1", "  previous: m0"),
+        lambda: (change("params.yaml", "    by: m1", "    by: m0"), change("params.yaml", "s: m1\n", "s: m0\n")),
         "pipeline: dvc.lock: translate@m2 ran with other inputs: it has no models/m0",
     ),
     "edited code": (

@@ -338,6 +338,20 @@ def test_a_missing_report_and_a_language_without_verdicts_are_named(settings: co
         compare.run(settings)
 
 
+def test_arms_that_go_on_from_the_same_model_are_compared_with_each_other(settings: config.Settings) -> None:
+    arms = {name: config.Iteration(previous="m0", data="m1") for name in ("m1", "m2")}
+    chain = compare.run(settings)
+    found = compare.run(replace(settings, data={"m1": config.Data(by="m0")}, iterations=arms))
+    assert (found.references("m1"), found.references("m2")) == (("m0",), ("m0", "m1"))
+    assert found.results[0].figures == chain.results[0].figures
+    # What was a mark against the model before is one against the other arm.
+    assert table(found).splitlines()[:-1] == table(chain).replace("†", "‡").splitlines()[:-1]
+    legend = "* differs from m0, † from the model before, ‡ from an earlier model that goes on from the same one"
+    assert table(found).splitlines()[-1].startswith(legend)
+    text = (paths.compare() / "report.md").read_text("utf-8")
+    assert "‡ p < 0.05 against an earlier model that goes on from the same one." in text
+
+
 def test_one_model_in_one_language_has_nothing_to_compare(settings: config.Settings) -> None:
     for model in RIGHT:
         write_rows(paths.evaluation("mgsm", model) / paths.ANSWERS, [answer(model, "es", row) for row in range(ITEMS)])

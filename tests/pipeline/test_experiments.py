@@ -49,7 +49,7 @@ def test_show_lists_them_with_their_values(experiments: Path) -> None:
 
 def test_apply_brings_an_experiment_back(experiments: Path) -> None:
     run("dvc", "exp", "apply", "higher", cwd=experiments)
-    assert config.load(experiments / "params.yaml").train_for("m2").dpo["beta"] == 0.2
+    assert config.load(experiments / "params.yaml").of_iteration("m2").train.dpo["beta"] == 0.2
     assert "Data and pipelines are up to date" in run("dvc", "status", cwd=experiments)
     measured = json.loads((experiments / "reports/compare/metrics.json").read_text())
     runs = store(experiments)

@@ -160,7 +160,7 @@ def test_rows_of_a_rule_that_scores_samples(root: Path) -> None:
     assert rows["score@m1"] == (25_000, 2 * 25_000 * 100)
     assert "translate@m1" not in rows
     assert rows["pairs@m1"] == (2_500, 0)
-    assert rows["train@m1"] == (2_500, 2_500 * 200 * lab.train_for("m1").dpo["num_train_epochs"])
+    assert rows["train@m1"] == (2_500, 2_500 * 200 * lab.train.dpo["num_train_epochs"])
     fewer = msgspec.structs.replace(lab, pairs=msgspec.structs.replace(lab.pairs, dominant_per_prompt=1))
     assert {w.stage: w.rows for w in work.of(fewer, Lengths(60, 40))}["pairs@m1"] == 500 * (4 + 1)
 

@@ -69,7 +69,7 @@ def is_required(keys: Keys) -> bool:
 
 
 REQUIRED = [keys for keys, _ in LEAVES if is_required(keys)]
-BLOCKS = [keys for keys in blocks(document()) if keys != ("iterations",)]
+BLOCKS = [keys for keys in blocks(document()) if keys not in (("iterations",), ("data",))]
 NUMBERS = [(keys, value) for keys, value in LEAVES if isinstance(value, int | float) and not isinstance(value, bool)]
 
 
@@ -175,7 +175,7 @@ ITERATIONS = {
 @pytest.mark.parametrize(("chain", "expected"), ITERATIONS.values(), ids=ITERATIONS.keys())
 def test_chain_of_iterations(chain: dict[str, str], expected: str) -> None:
     changed = document()
-    changed["iterations"] = {made: {"previous": previous} for made, previous in chain.items()}
+    changed["iterations"] = {made: {"previous": previous, "data": "m1"} for made, previous in chain.items()}
     changed["models"] = ["m0", *chain]
     save(changed)
     line = refused(*COMMAND)

@@ -19,8 +19,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from lidr import config, paths
 from lidr.errors import InputError
 from lidr.pairs import rules
@@ -80,20 +78,20 @@ class Examples:
     """
 
     def __init__(self, settings: config.Settings, iteration: str) -> None:
-        self._settings = msgspec.structs.replace(settings, pairs=settings.pairs_for(iteration))
-        self._iteration = iteration
+        settings = settings.of_iteration(iteration)
+        self._settings, self._data = settings, settings.iteration(iteration).data
         self.texts = pairs_stage.read_texts(settings, iteration)
         self._prompts = self.texts.prompts[settings.dominant]
         self._pairs_file, self._drops_file = (paths.pairs(iteration) / name for name in (paths.PAIRS, paths.DROPS))
         self._pairs, self._drops = _by_prompt(self._pairs_file, Pair), _by_prompt(self._drops_file, Drop)
-        self._back = read_by_key(paths.round_trip(iteration), Translation, _sent_back, may_be_empty=True)
+        self._back = read_by_key(paths.round_trip(self._data), Translation, _sent_back, may_be_empty=True)
         places = {name: place for place, name in enumerate(self._prompts)}
         for path, ids in self._files():
             _expect_order(path, ids, places)
         for row in self._back.values():
             if row.id not in self.texts.translations.get((row.target_lang, row.source_lang), {}):
                 problem = f"a row of {row.id!r}: there is no translation {row.target_lang}-{row.source_lang} of it"
-                raise InputError(problem, paths.round_trip(iteration))
+                raise InputError(problem, paths.round_trip(self._data))
 
     def __len__(self) -> int:
         return len(self._prompts)
@@ -108,9 +106,9 @@ class Examples:
         texts, scored = self.texts, self._settings.pairs.reads("scores")
         for lang, rows in texts.prompts.items():
             if prompt_id not in rows:
-                first = paths.prompt_file(self._iteration, self._settings.dominant)
+                first = paths.prompt_file(self._data, self._settings.dominant)
                 problem = f"no prompt {prompt_id!r} here; the prompts of {first} are expected"
-                raise InputError(problem, paths.prompt_file(self._iteration, lang))
+                raise InputError(problem, paths.prompt_file(self._data, lang))
         example = Example(
             id=prompt_id,
             prompts=_of(prompt_id, texts.prompts),
@@ -134,13 +132,13 @@ class Examples:
 
     def _files(self) -> Iterator[tuple[Path, Iterable[str]]]:
         """Every file that is in the order of the prompts, with the ids of its rows."""
-        texts, iteration = self.texts, self._iteration
+        texts, data = self.texts, self._data
         for lang, rows in texts.prompts.items():
-            yield paths.prompt_file(iteration, lang), rows
-            yield paths.response_file(iteration, lang), _repeated(texts.samples[lang])
-            yield paths.score_file(iteration, lang), _repeated(texts.scores[lang])
+            yield paths.prompt_file(data, lang), rows
+            yield paths.response_file(data, lang), _repeated(texts.samples[lang])
+            yield paths.score_file(data, lang), _repeated(texts.scores[lang])
         for direction, translations in texts.translations.items():
-            yield paths.translation_file(iteration, *direction), translations
+            yield paths.translation_file(data, *direction), translations
         yield self._pairs_file, _repeated(self._pairs)
         yield self._drops_file, _repeated(self._drops)
 

@@ -21,8 +21,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from lidr import config, paths
 from lidr.audit import (
     contamination,
@@ -58,7 +56,7 @@ CHUNK, WORTH_A_POOL = 200, 5
 
 def run(settings: config.Settings, iteration: str) -> Report:
     """Measure and write; raises InputError where the iteration's files contradict each other."""
-    settings = msgspec.structs.replace(settings, pairs=settings.pairs_for(iteration))
+    settings = settings.of_iteration(iteration)
     report = measure(settings, iteration, drift.previous(settings, iteration), contamination.evaluation_items(settings))
     write(report, paths.audit(iteration))
     return report

@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 @audit.command()
 @click.argument("row", metavar="ID")
-def show(row: str) -> None:
+@click.option("--iteration", metavar="NAME", help="Of several that share data and so have the same ids.")
+def show(row: str, iteration: str | None) -> None:
     """Tell the full story of a pair or drop, or list those of a prompt.
 
     ID is a pair's, such as lab-0:es:en, or a prompt's, such as lab-0.
     """
     from lidr.audit.provenance import show as stories
 
-    click.echo(stories.show(config.load(), row), nl=False)
+    settings = config.load()
+    if iteration is not None:
+        settings.iteration(iteration)
+    click.echo(stories.show(settings, row, None if iteration is None else [iteration]), nl=False)
 
 
 @audit.command()

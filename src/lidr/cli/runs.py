@@ -53,8 +53,10 @@ def sync(settings: config.Settings, running: Job | None = None, outer: str | Non
 
 
 def jobs_of(settings: config.Settings) -> Iterator[Job]:
-    """All stages of the pipeline, in an order in which they can run."""
+    """All stages of the pipeline."""
     yield job(settings, "base", paths.BASE)
+    for data in settings.data:
+        yield from (job(settings, stage, data) for stage in _OF_DATA)
     for iteration in settings.iterations:
         yield from (job(settings, stage, iteration) for stage in _OF_AN_ITERATION)
     yield job(settings, "baseline", settings.baseline.model)
@@ -71,12 +73,15 @@ def by_language(metrics: Metrics) -> dict[str, float]:
     return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
 
 
-# What a stage of an iteration reads of the pipeline's data, and what it writes; `previous` is the model before.
-_OF_AN_ITERATION: dict[str, tuple[tuple[str, ...], str]] = {
+# What a stage reads of the pipeline's data, and what it writes; `previous` is the model that writes or is trained.
+_Reads = dict[str, tuple[tuple[str, ...], str]]
+_OF_DATA: _Reads = {
     "prompts": ((), "prompts"),
     "generate": (("prompts", "previous"), "responses"),
     "score": (("prompts", "responses", "previous"), "scores"),
     "translate": (("responses", "previous"), "translations"),
+}
+_OF_AN_ITERATION: _Reads = {
     "pairs": (("prompts", "responses", "translations", "scores"), "pairs"),
     "train": (("pairs", "previous"), "model"),
     "audit": (("prompts", "responses", "translations", "pairs"), "audit"),
@@ -85,11 +90,13 @@ _OF_AN_ITERATION: dict[str, tuple[tuple[str, ...], str]] = {
 
 def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[Path], tuple[Path]]:
     """What the stage reads of the pipeline's data, and what it writes."""
+    if stage in _OF_DATA:
+        reads, writes = _OF_DATA[stage]
+        return _inputs(reads, settings.named_data(model).by, model, model), (getattr(paths, writes)(model),)
     if stage in _OF_AN_ITERATION:
         reads, writes = _OF_AN_ITERATION[stage]
-        previous = paths.model(settings.iteration(model).previous)
-        inputs = [previous if name == "previous" else getattr(paths, name)(model) for name in reads]
-        return inputs, (getattr(paths, writes)(model),)
+        iteration = settings.iteration(model)
+        return _inputs(reads, iteration.previous, iteration.data, model), (getattr(paths, writes)(model),)
     if stage == "base":
         return [], (paths.model(model),)
     if stage == "baseline":
@@ -100,39 +107,47 @@ def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[
     return [paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
 
 
+def _inputs(reads: Sequence[str], previous: str, data: str, iteration: str) -> list[Path]:
+    of_data = [writes for _, writes in _OF_DATA.values()]
+    return [
+        paths.model(previous) if name == "previous" else getattr(paths, name)(data if name in of_data else iteration)
+        for name in reads
+    ]
+
+
 def _base(settings: config.Settings, model: str, run: StageRun) -> None:
     run.log_model(paths.model(model), "base", upload=False)
 
 
-def _prompts(settings: config.Settings, iteration: str, run: StageRun) -> None:
-    prompts = list(read_rows(paths.prompt_file(iteration, settings.dominant), Prompt))
+def _prompts(settings: config.Settings, data: str, run: StageRun) -> None:
+    prompts = list(read_rows(paths.prompt_file(data, settings.dominant), Prompt))
     run.log_metrics(
         {
             "prompts": len(prompts),
-            "drops": _lines(paths.prompts(iteration) / paths.DROPS),
-            "duplicates": _lines(paths.prompts(iteration) / paths.DUPLICATES),
+            "drops": _lines(paths.prompts(data) / paths.DROPS),
+            "duplicates": _lines(paths.prompts(data) / paths.DUPLICATES),
             "translation_requests": sum(prompt.kind is PromptKind.TRANSLATION for prompt in prompts),
         }
     )
 
 
-def _generate(settings: config.Settings, iteration: str, run: StageRun) -> None:
-    files = [paths.prompt_file(iteration, lang) for lang in settings.all_languages]
-    run.use_dataset(paths.prompts(iteration), f"prompts {iteration}", "generation", _rows_by_language(files, Prompt))
-    files = [paths.response_file(iteration, lang) for lang in settings.all_languages]
+def _generate(settings: config.Settings, data: str, run: StageRun) -> None:
+    files = [paths.prompt_file(data, lang) for lang in settings.all_languages]
+    run.use_dataset(paths.prompts(data), f"prompts {data}", "generation", _rows_by_language(files, Prompt))
+    files = [paths.response_file(data, lang) for lang in settings.all_languages]
     ended = Counter((row.finish_reason, row.lang) for file in files for row in read_rows(file, Response))
     run.log_metrics({f"{reason}/{lang}": count for (reason, lang), count in ended.items()})
 
 
-def _score(settings: config.Settings, iteration: str, run: StageRun) -> None:
-    files = [paths.score_file(iteration, lang) for lang in settings.all_languages]
+def _score(settings: config.Settings, data: str, run: StageRun) -> None:
+    files = [paths.score_file(data, lang) for lang in settings.all_languages]
     rows = [row for file in files for scores in read_scores(file).values() for row in scores]
     run.log_metrics({"scores": len(rows), "unscored": sum(row.reward is None for row in rows)})
 
 
-def _translate(settings: config.Settings, iteration: str, run: StageRun) -> None:
+def _translate(settings: config.Settings, data: str, run: StageRun) -> None:
     total, unparsed = 0, Counter[str]()
-    for path in sorted(paths.translations(iteration).glob("*.jsonl")):
+    for path in sorted(paths.translations(data).glob("*.jsonl")):
         rows = list(read_rows(path, Translation)) if path.stat().st_size else []
         total += len(rows)
         unparsed[f"unparsed/{path.stem}"] = sum(row.text is None for row in rows)

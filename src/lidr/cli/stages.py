@@ -40,35 +40,35 @@ def base() -> None:
 
 
 @main.command()
-@click.argument("iteration")
-def prompts(iteration: str) -> None:
-    """Take the iteration's prompts, in every language."""
+@click.argument("data")
+def prompts(data: str) -> None:
+    """Take the prompts of an iteration, in every language."""
     from lidr.prompts import stage
 
     settings = config.load()
-    settings.iteration(iteration)
-    with tracked(settings, "prompts", iteration):
-        taken = stage.run(settings, iteration)
+    settings.named_data(data)
+    with tracked(settings, "prompts", data):
+        taken = stage.run(settings, data)
     languages = len(settings.all_languages)
     click.echo(
-        f"prompts {iteration}: {taken.count:,} prompts in {languages} languages, {len(taken.drops):,} dropped; "
+        f"prompts {data}: {taken.count:,} prompts in {languages} languages, {len(taken.drops):,} dropped; "
         f"{taken.translation_requests:,} ask for a translation, {len(taken.duplicates):,} say what another one says"
     )
 
 
 @main.command()
-@click.argument("iteration")
-def generate(iteration: str) -> None:
-    """Answer every prompt in its own language, with the model before the iteration."""
+@click.argument("data")
+def generate(data: str) -> None:
+    """Answer every prompt in its own language, with the model that the data are by."""
     from lidr.generation import generate as stage
 
     settings = config.load()
-    previous = settings.iteration(iteration).previous
-    with tracked(settings, "generate", iteration):
-        ended = stage.run(settings, iteration)
+    author = settings.named_data(data).by
+    with tracked(settings, "generate", data):
+        ended = stage.run(settings, data)
     total: Counter[FinishReason] = sum(ended.values(), Counter())
     click.echo(
-        f"generate {iteration}: {total.total():,} answers by {previous} in {len(ended)} languages, "
+        f"generate {data}: {total.total():,} answers by {author} in {len(ended)} languages, "
         f"{total[FinishReason.LENGTH]:,} truncated, {total[FinishReason.REFUSED]:,} refused"
     )
     if total[FinishReason.OUT_OF_MEMORY]:
@@ -76,36 +76,36 @@ def generate(iteration: str) -> None:
 
 
 @main.command()
-@click.argument("iteration")
-def score(iteration: str) -> None:
+@click.argument("data")
+def score(data: str) -> None:
     """Score the samples by the log-ratio of the model and its reference, where `pairs.rule` compares scores."""
     from lidr.generation import score as stage
 
     settings = config.load()
-    settings.iteration(iteration)
-    with tracked(settings, "score", iteration):
-        scored = stage.run(settings, iteration)
+    settings.named_data(data)
+    with tracked(settings, "score", data):
+        scored = stage.run(settings, data)
     if scored is None:
-        click.echo(f"score {iteration}: the rule {settings.pairs.rule!r} compares no scores")
+        click.echo(f"score {data}: the rule {settings.of_data(data).pairs.rule!r} compares no scores")
         return
-    click.echo(f"score {iteration}: {scored.rows:,} answers by {scored.policy} against {scored.reference}")
+    click.echo(f"score {data}: {scored.rows:,} answers by {scored.policy} against {scored.reference}")
     if scored.unscored:
         click.echo(f"  {scored.unscored:,} do not fit a model's context or the device's memory, and have no score")
 
 
 @main.command()
-@click.argument("iteration")
-def translate(iteration: str) -> None:
+@click.argument("data")
+def translate(data: str) -> None:
     """Translate the model's own answers, from the dominant language and back."""
     from lidr.generation import translate as stage
 
     settings = config.load()
-    with tracked(settings, "translate", iteration):
-        translations = stage.run(settings, iteration)
+    with tracked(settings, "translate", data):
+        translations = stage.run(settings, data)
     total = sum(len(rows) for rows in translations.values())
     unparsed = sum(row.text is None for rows in translations.values() for row in rows)
     click.echo(
-        f"translate {iteration}: {total:,} translations in {len(translations)} directions, "
+        f"translate {data}: {total:,} translations in {len(translations)} directions, "
         f"{unparsed:,} without a readable translation"
     )
 

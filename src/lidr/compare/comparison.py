@@ -88,7 +88,7 @@ class Comparison:
         return change.p < self.alpha
 
     def references(self, model: str) -> tuple[str, ...]:
-        """The models that this one is compared with: m0 and the one before it."""
+        """The models that this one is compared with: m0, the one before it, and the arms before it."""
         return references(self.settings, model)
 
 
@@ -105,10 +105,16 @@ def compare_models(settings: config.Settings, only: Collection[str] = ()) -> Com
 
 
 def references(settings: config.Settings, model: str) -> tuple[str, ...]:
-    """m0 and the model before, each once; none for m0."""
+    """m0, the model before, and earlier ones that go on from that one as well, each once; none for m0."""
     if model == paths.BASE:
         return ()
-    return tuple(dict.fromkeys((paths.BASE, settings.iteration(model).previous)))
+    previous, number = settings.iteration(model).previous, config.iteration_number(model)
+    arms = [
+        name
+        for name, iteration in settings.iterations.items()
+        if iteration.previous == previous and config.iteration_number(name) < number
+    ]
+    return tuple(dict.fromkeys((paths.BASE, previous, *arms)))
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ are drawn as one curve, their average.
 from __future__ import annotations
 
 from lidr.compare.comparison import Comparison, Results
-from lidr.compare.report import interval, marks, measure, number
+from lidr.compare.report import interval, marks, measure, number, what_marks_mean
 from lidr.evaluation.registry import AVERAGE, Benchmark
 from lidr.pages.figures import SERIES, SOFT, STRONGEST, Canvas, Curve, Point, render
 from lidr.records.languages import english_name
@@ -95,4 +95,4 @@ def _remark(comparison: Comparison, results: Results) -> str:
     items = sorted({figures[place].items for place in results.places})
     span = str(items[0]) if len(items) == 1 else f"{items[0]}-{items[-1]}"
     items_of = f"{span} items a {results.benchmark.by}"
-    return f"in %, with {confidence}% intervals; {items_of}; * differs from m0, † from the model before"
+    return f"in %, with {confidence}% intervals; {items_of}; {what_marks_mean(comparison)}"

@@ -16,7 +16,7 @@ from lidr.evaluation.statistics import Interval
 from lidr.pages import render
 from lidr.records.languages import english_name
 
-AGAINST_BASE, AGAINST_PREVIOUS = "*", "†"
+AGAINST_BASE, AGAINST_PREVIOUS, AGAINST_ARM = "*", "†", "‡"
 
 
 # --- small phrases ---------------------------------------------------------------------------------------------------
@@ -49,12 +49,27 @@ def is_baseline(comparison: Comparison, results: Results, model: str) -> bool:
 
 
 def marks(comparison: Comparison, model: str, figures: Figures) -> str:
-    """`*` where the model differs from m0, `†` where it differs from the one before (where that is not m0)."""
-    return "".join(
-        AGAINST_BASE if other == paths.BASE else AGAINST_PREVIOUS
-        for other in comparison.references(model)
-        if comparison.is_significant(figures.changes[other])
-    )
+    """`*` where the model differs from m0, `†` from the one before (where that is not m0), `‡` from an earlier arm."""
+    found = [other for other in comparison.references(model) if comparison.is_significant(figures.changes[other])]
+    known = {_previous(comparison, model): AGAINST_PREVIOUS, paths.BASE: AGAINST_BASE}
+    return "".join(dict.fromkeys(known.get(other, AGAINST_ARM) for other in found))
+
+
+def what_marks_mean(comparison: Comparison) -> str:
+    """The marks' legend."""
+    arms = f", {AGAINST_ARM} from an earlier model that goes on from the same one" if _has_arms(comparison) else ""
+    return f"{AGAINST_BASE} differs from m0, {AGAINST_PREVIOUS} from the model before{arms}"
+
+
+def _has_arms(comparison: Comparison) -> bool:
+    """Whether two models go on from the same one."""
+    started = [_previous(comparison, model) for model in comparison.models if model != paths.BASE]
+    return len(set(started)) < len(started)
+
+
+def _previous(comparison: Comparison, model: str) -> str:
+    """The model that this one goes on from; of m0, m0 itself."""
+    return model if model == paths.BASE else comparison.settings.iteration(model).previous
 
 
 def place_name(results: Results, place: str) -> str:
@@ -180,6 +195,7 @@ def how_to_read(comparison: Comparison) -> list[str]:
         is_shown=comparison.settings.baseline.model in comparison.models,
         resamples=f"{comparison.settings.compare.resamples:,}",
         has_tasks=any(results.benchmark.by == "task" for results in comparison.results),
+        has_arms=_has_arms(comparison),
     )
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lidr.compare.comparison import Comparison, Results
-from lidr.compare.report import AGAINST_BASE, AGAINST_PREVIOUS, marks, measure, number, table_rows
+from lidr.compare.report import marks, measure, number, table_rows, what_marks_mean
 
 
 def table(comparison: Comparison) -> str:
@@ -21,8 +21,7 @@ def table(comparison: Comparison) -> str:
         blocks.setdefault(results.benchmark.by, []).append(results)
     lines = [line for side_by_side in blocks.values() for line in [*_block(comparison, side_by_side), ""]]
     level = f"p < {comparison.alpha:g}; of {' and '.join(f'{by}s' for by in blocks)}: adjusted by Holm"
-    note = f"{AGAINST_BASE} differs from m0, {AGAINST_PREVIOUS} from the model before ({level})"
-    return "\n".join([*lines[:-1], note])
+    return "\n".join([*lines[:-1], f"{what_marks_mean(comparison)} ({level})"])
 
 
 def _block(comparison: Comparison, side_by_side: Sequence[Results]) -> list[str]:

@@ -1,7 +1,7 @@
 """params.yaml as typed settings: complete, checked, with the line of whatever is wrong.
 
     >>> settings = load(Path("params.yaml"))
-    >>> settings.train_for("m2").dpo["beta"]
+    >>> settings.of_iteration("m2").train.dpo["beta"]
     0.1
 
 A key that is not in the file has the default of its class, and MLflow gets all values. YAML is read as DVC reads it
@@ -16,6 +16,7 @@ from lidr.config.blocks import (
     Audit,
     Base,
     Compare,
+    Data,
     Fields,
     Generate,
     Hub,
@@ -48,6 +49,7 @@ __all__ = [
     "Base",
     "Baseline",
     "Compare",
+    "Data",
     "Engine",
     "Fields",
     "Generate",

@@ -18,15 +18,43 @@ from msgspec import UNSET, Meta, UnsetType
 from lidr import paths
 from lidr.config.engines import Engine
 from lidr.config.evaluation import Baseline, Generative, Judge
-from lidr.config.section import DATE, HUB, Count, Languages, ModelName, NotNegative, Positive, Section, WholeNumber
+from lidr.config.section import (
+    DATE,
+    HUB,
+    Count,
+    DataName,
+    Languages,
+    ModelName,
+    NotNegative,
+    Positive,
+    Section,
+    WholeNumber,
+)
 from lidr.config.training import Train
 from lidr.errors import InputError
 
 
+class Data(Section, frozen=True):
+    """What iterations make their pairs of: answers `by` a model, with the values that differ from those of the blocks.
+
+    m<t> has the prompts of iteration t. A second one of the same prompts has a word behind: `m1-sampled`.
+    """
+
+    by: ModelName
+    rule: str | None = None
+    generate: dict[str, Any] = msgspec.field(default_factory=dict)
+    score: dict[str, Any] = msgspec.field(default_factory=dict)
+    translate: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
 class Iteration(Section, frozen=True):
-    """One iteration: the model it starts from, and values of `pairs` and `train` that differ from the blocks'."""
+    """One iteration: the model that it starts from, its data, and values of `pairs` and `train` of its own.
+
+    Several iterations may share data, as the arms of a study do.
+    """
 
     previous: ModelName
+    data: DataName
     pairs: dict[str, Any] = msgspec.field(default_factory=dict)
     train: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -72,7 +100,7 @@ class Hub(Section, frozen=True):
 
 
 class Prompts(Section, frozen=True):
-    """Which prompts an iteration uses: m<t> takes the rows from (t-1) x per_iteration."""
+    """Which prompts are used: the data m<t> takes the rows from (t-1) x per_iteration."""
 
     source: str
     per_iteration: Count
@@ -194,6 +222,7 @@ class Settings(Section, frozen=True):
     dominant: str
     languages: Languages
     models: tuple[ModelName, ...]
+    data: dict[DataName, Data]
     iterations: dict[ModelName, Iteration]
     base: Base
     engine: Engine
@@ -240,19 +269,37 @@ class Settings(Section, frozen=True):
             raise InputError(f"no iteration {name!r} in params.yaml: it has {known}")
         return self.iterations[name]
 
+    def named_data(self, name: str) -> Data:
+        """The block of these data; raises InputError where there is none."""
+        if name not in self.data:
+            raise InputError(f"no data {name!r} in params.yaml: it has {', '.join(self.data)}")
+        return self.data[name]
+
     def model(self, name: str) -> str:
         """The name itself; raises InputError where params.yaml has no such model."""
         if name not in self.models:
             raise InputError(f"no model {name!r} in params.yaml: it has {', '.join(self.models)}")
         return name
 
-    def train_for(self, name: str) -> Train:
-        """The `train` block with the iteration's own values over it, block by block."""
-        return msgspec.convert(_over(msgspec.to_builtins(self.train), self.iteration(name).train), Train)
+    def of_data(self, name: str) -> Settings:
+        """The settings by which these data are made: their own values over the blocks', key by key."""
+        own = self.named_data(name)
+        pairs = self.pairs if own.rule is None else msgspec.structs.replace(self.pairs, rule=own.rule)
+        return msgspec.structs.replace(
+            self,
+            generate=with_values(self.generate, own.generate),
+            score=with_values(self.score, own.score),
+            translate=with_values(self.translate, own.translate),
+            pairs=pairs,
+        )
 
-    def pairs_for(self, name: str) -> Pairs:
-        """The `pairs` block with the iteration's own values over it, block by block."""
-        return msgspec.convert(_over(msgspec.to_builtins(self.pairs), self.iteration(name).pairs), Pairs)
+    def of_iteration(self, name: str) -> Settings:
+        """The settings of the iteration: those of its data, and its own `pairs` and `train` over the blocks'."""
+        own = self.iteration(name)
+        made = self.of_data(own.data)
+        return msgspec.structs.replace(
+            made, pairs=with_values(made.pairs, own.pairs), train=with_values(made.train, own.train)
+        )
 
     def lineage(self, name: str) -> tuple[str, ...]:
         """The models from m0 to `name`, each made from the one before."""
@@ -263,8 +310,13 @@ class Settings(Section, frozen=True):
 
 
 def iteration_number(name: str) -> int:
-    """t of m<t>: 0 for the base."""
-    return int(name.removeprefix("m"))
+    """t of the model m<t>, 0 for the base; of the data m<t> and m<t>-word as well."""
+    return int(name.removeprefix("m").partition("-")[0])
+
+
+def with_values(block: Block, values: dict[str, Any]) -> Block:
+    """The block with these values; raises msgspec's ValidationError where they are none of it."""
+    return msgspec.convert(_over(msgspec.to_builtins(block), values), type(block)) if values else block
 
 
 def _over(block: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

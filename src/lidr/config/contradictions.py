@@ -9,15 +9,16 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from lidr import paths
 from lidr.config import quantization, training_keys
-from lidr.config.blocks import Pairs, Prompts, Settings, flatten, iteration_number
+from lidr.config.blocks import Prompts, Settings, flatten, iteration_number, with_values
 from lidr.config.evaluation import judge_problems
 from lidr.config.explanations import explain
-from lidr.config.section import GENERATOR, HUB, LAB, RULE, Place, Problem, address_problems, within
+from lidr.config.section import GENERATOR, HUB, LAB, RULE, Place, Problem, Section, address_problems, within
 from lidr.config.training import Train
 from lidr.errors import InputError
 from lidr.records.languages import locale
@@ -41,14 +42,16 @@ def contradictions(settings: Settings) -> Problems:
     yield from within("audit", _audit(settings))
     yield from _languages(settings)
     yield from _chain(settings)
-    yield from within("translate", _translate(settings))
-    yield from _train(settings)
-    yield from _own_pairs(settings)
-    yield from _pairs(settings)
+    yield from _making(settings)
+    yield from within("train", _train(settings.train))
+    for name in settings.data:
+        yield from _own_data(settings, name)
+    for name in settings.iterations:
+        yield from _own_values(settings, name)
 
 
 def _texts(settings: Settings) -> Problems:
-    """Texts that can be no name and no path; `train` of an iteration is checked with the block it changes."""
+    """Texts that can be no name and no path; values of an iteration's own are checked with the block they change."""
     for name, value in flatten(settings).items():
         if isinstance(value, str) and not (value.strip() and value.isprintable()):
             yield tuple(name.split(".")), "text without control characters is expected"
@@ -149,6 +152,13 @@ def _chain(settings: Settings) -> Problems:
             yield where, f"{previous!r} is no model of this file"
         elif iteration_number(previous) >= iteration_number(name):
             yield where, f"a model before {name!r} is expected, not {previous!r}"
+        elif iteration.data not in settings.data:
+            yield ("iterations", name, "data"), f"no data {iteration.data!r}: there are {', '.join(settings.data)}"
+        elif (by := settings.data[iteration.data].by) != previous:
+            reason = f"{iteration.data!r} is written by {by}; answers of {previous} are expected, which is trained on"
+            yield ("iterations", name, "data"), reason
+    used = {iteration.data for iteration in settings.iterations.values()}
+    yield from ((("data", name), "no iteration is trained on these") for name in settings.data if name not in used)
     if sorted(settings.models) != sorted(known):
         expected = ", ".join(sorted(known, key=iteration_number))
         yield ("models",), f"m0 and each iteration are expected, once each: {expected}"
@@ -174,17 +184,20 @@ def _translate(settings: Settings) -> Problems:
             yield ("repetition_penalty",), reason
 
 
+def _making(settings: Settings) -> Problems:
+    """What is wrong with how answers, scores and translations are made, and pairs of them."""
+    yield from within("translate", _translate(settings))
+    yield from _pairs(settings)
+
+
 def _pairs(settings: Settings) -> Problems:
-    # The registries say which names there are.
-    from lidr.pairs.filters import problem
-    from lidr.pairs.rules import RULES
+    from lidr.pairs.rules import RULES  # the registry says which names there are
 
     pairs, generate = settings.pairs, settings.generate
     if pairs.rule not in RULES:
         yield ("pairs", "rule"), f"{pairs.rule!r} is no rule; there are {', '.join(RULES)}"
         return
-    if reason := problem(pairs.filters):
-        yield ("pairs", "filters"), reason
+    yield from _filters(settings)
     if generate.samples > 1 and not generate.temperature:
         yield ("generate", "temperature"), "above 0 is expected: greedy samples are all the same answer"
     yield from within("score", _wording(settings.score.wording, UNDER_DOMINANT))
@@ -199,20 +212,56 @@ def _pairs(settings: Settings) -> Problems:
             yield ("engine", "name"), f"{pairs.rule!r} scores answers, and {silent}"
 
 
-def _train(settings: Settings) -> Problems:
-    yield from within("train", _of_train(settings.train))
-    for name, iteration in settings.iterations.items():
-        where = ("iterations", name, "train")
-        try:
-            yield from within(where, _of_train(settings.train_for(name)) if iteration.train else ())
-        except msgspec.ValidationError as error:
-            yield from within(where, [explain(error, iteration.train, Train)])
-        if "lora" in iteration.train and iteration.previous != paths.BASE:
-            reason = f"{name} goes on training the adapter of {iteration.previous}, which is made already"
-            yield (*where, "lora"), reason
+def _filters(settings: Settings) -> Problems:
+    from lidr.pairs.filters import problem
+
+    if reason := problem(settings.pairs.filters):
+        yield ("pairs", "filters"), reason
 
 
-def _of_train(train: Train) -> Problems:
+def _own_data(settings: Settings, name: str) -> Problems:
+    """The same of data with values of their own; a place within a block is then one within theirs."""
+    own, where = settings.data[name], ("data", name)
+    blocks = {"generate": own.generate, "score": own.score, "translate": own.translate}
+    if wrong := [found for block, values in blocks.items() for found in _no_values(settings, block, values)]:
+        yield from within(where, wrong)
+    elif own.rule is not None or any(blocks.values()):
+        for place, reason in _making(settings.of_data(name)):
+            if place == ("pairs", "rule"):
+                yield (*where, "rule"), reason
+            else:
+                yield (*where, *place) if blocks.get(place[0]) else place, reason
+
+
+def _own_values(settings: Settings, name: str) -> Problems:
+    """What is wrong with `pairs` and `train` of an iteration."""
+    iteration, where = settings.iterations[name], ("iterations", name)
+    if "rule" in iteration.pairs:
+        yield (*where, "pairs", "rule"), f"stages before `pairs` ask it: data.{iteration.data}.rule is its place"
+    for block, values in (("pairs", iteration.pairs), ("train", iteration.train)):
+        if wrong := list(_no_values(settings, block, values)):
+            yield from within(where, wrong)
+            return
+    own = settings.of_iteration(name)
+    if iteration.train:
+        yield from within((*where, "train"), _train(own.train))
+    if iteration.pairs:
+        yield from within(where, _filters(own))
+    if "lora" in iteration.train and iteration.previous != paths.BASE:
+        reason = f"{name} goes on training the adapter of {iteration.previous}, which is made already"
+        yield (*where, "train", "lora"), reason
+
+
+def _no_values(settings: Settings, block: str, values: dict[str, Any]) -> Problems:
+    """Values that cannot stand in the block of this name."""
+    section: Section = getattr(settings, block)
+    try:
+        with_values(section, values)
+    except msgspec.ValidationError as error:
+        yield from within(block, [explain(error, values, type(section))])
+
+
+def _train(train: Train) -> Problems:
     yield from training_keys.problems(train)
     per_device = train.dpo["per_device_train_batch_size"]
     if train.pairs_per_step % per_device:
@@ -221,19 +270,3 @@ def _of_train(train: Train) -> Problems:
     if train.accelerate is not None and Path(train.accelerate).parent != paths.LAUNCHERS:
         reason = f"a file in {paths.LAUNCHERS} is expected, or null; DVC would miss changes elsewhere"
         yield ("accelerate",), reason
-
-
-def _own_pairs(settings: Settings) -> Problems:
-    from lidr.pairs.filters import problem
-
-    for name, iteration in settings.iterations.items():
-        place = ("iterations", name, "pairs")
-        if "rule" in iteration.pairs:
-            yield (*place, "rule"), "one rule for all iterations is expected: stages before `pairs` ask it"
-        try:
-            reason = problem(settings.pairs_for(name).filters) if iteration.pairs else None
-        except msgspec.ValidationError as error:
-            yield from within(place, [explain(error, iteration.pairs, Pairs)])
-        else:
-            if reason:
-                yield (*place, "filters"), reason

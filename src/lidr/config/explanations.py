@@ -11,8 +11,14 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from lidr.config.blocks import Iteration
-from lidr.config.section import MODEL_NAME, Place, Problem
+from lidr.config.blocks import Data, Iteration
+from lidr.config.section import DATA_NAME, MODEL_NAME, Place, Problem
+
+# The mappings whose keys are names: the pattern of a name, the class of its block, and what is said of a wrong one.
+_NAMED: dict[str, tuple[str, type[msgspec.Struct], str]] = {
+    "iterations": (MODEL_NAME, Iteration, "iterations are named m1, m2, ..."),
+    "data": (DATA_NAME, Data, "data are named m1, m2, ..., or with a word behind: m1-sampled"),
+}
 
 
 def explain(error: msgspec.ValidationError, document: Any, kind: type[msgspec.Struct]) -> Problem:
@@ -21,11 +27,11 @@ def explain(error: msgspec.ValidationError, document: Any, kind: type[msgspec.St
     *_, inner = place.rstrip("`").rpartition("`")
     where = tuple(re.findall(r"\w+|\.\.\.", inner))
     if place.startswith("key` in "):
-        if where == ("iterations",):
-            return (*where, _bad_name(document)), "iterations are named m1, m2, ..."
+        if where and where[0] in _NAMED and len(where) == 1:
+            return (*where, _bad_name(document, where[0])), _NAMED[where[0]][2]
         return where, "models are named m0, m1, ..." if "regex" in reason else "keys are expected to be text"
-    if "..." in where and where[0] == "iterations":
-        where = ("iterations", _bad_iteration(document), *where[2:])
+    if "..." in where and where[0] in _NAMED:
+        where = (where[0], _bad_block(document, where[0]), *where[2:])
     where = tuple(key for key in where if key != "...")  # of another mapping, msgspec does not tell which key
     if found := re.fullmatch(r"Object contains unknown field `(.+)`", reason):
         return (*where, found[1]), "there is no such key"
@@ -36,23 +42,24 @@ def explain(error: msgspec.ValidationError, document: Any, kind: type[msgspec.St
     if found := re.fullmatch(r"Invalid value (.+)", reason):  # of the tag of a union
         return where, f"{found[1]} is none of {', '.join(_tags(kind, where))}"
     if "matching regex" in reason:
-        return where, "the name of a model is expected: m0, m1, m2, ..."
+        what = "data" if where[-1] == "data" else "a model"
+        return where, f"the name of {what} is expected: {'' if what == 'data' else 'm0, '}m1, m2, ..."
     return where, reason.replace("`object`", "a mapping").replace("`array`", "a list")
 
 
-def _bad_name(document: Any) -> str:
-    """The first key of `iterations` that cannot be the name of one."""
-    return next(str(key) for key in document["iterations"] if not re.search(MODEL_NAME, str(key)))
+def _bad_name(document: Any, mapping: str) -> str:
+    """The first key of `mapping` that cannot be a name there."""
+    return next(str(key) for key in document[mapping] if not re.search(_NAMED[mapping][0], str(key)))
 
 
-def _bad_iteration(document: Any) -> str:
-    """The first iteration whose block is not as it should be; msgspec does not tell which."""
-    for name, block in document["iterations"].items():
+def _bad_block(document: Any, mapping: str) -> str:
+    """The first block of `mapping` that is not as it should be; msgspec does not tell which."""
+    for name, block in document[mapping].items():
         try:
-            msgspec.convert(block, Iteration)
+            msgspec.convert(block, _NAMED[mapping][1])
         except msgspec.ValidationError:
             return str(name)
-    raise AssertionError("all iterations are as they should be")
+    raise AssertionError("all blocks are as they should be")
 
 
 def _choices(kind: Any, where: Place) -> tuple[str, ...]:

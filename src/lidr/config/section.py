@@ -25,6 +25,8 @@ NotNegative = Annotated[float, Meta(ge=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 MODEL_NAME = r"^m(0|[1-9][0-9]{0,3})$"
 ModelName = Annotated[str, Meta(pattern=MODEL_NAME)]
+DATA_NAME = r"^m[1-9][0-9]{0,3}(-[a-z0-9]+)*$"
+DataName = Annotated[str, Meta(pattern=DATA_NAME)]
 # Whose outputs are published: a name, or OWNER/MODEL. It becomes part of paths.
 GENERATOR = r"\w[\w.+-]*(/\w[\w.+-]*)?"
 Languages = tuple[str, ...]

@@ -91,16 +91,14 @@ class TransformersEngine:
         copies = self.__dict__.pop("_workers", None)
         if copies is not None:
             copies.close()
-        if torch.cuda.is_available() and self._continuous_was_full():
-            _tell_spare_memory()
-        for name in ("_continuous", "_model"):
-            self.__dict__.pop(name, None)
+        batching: ContinuousBatching | None = self.__dict__.pop("_continuous", None)
+        was_full = batching is not None and batching.was_full
+        del batching
+        self.__dict__.pop("_model", None)
         if torch.cuda.is_available():
+            if was_full:
+                _tell_spare_memory()
             torch.cuda.empty_cache()
-
-    def _continuous_was_full(self) -> bool:
-        batching: ContinuousBatching | None = self.__dict__.get("_continuous")
-        return batching is not None and batching.was_full
 
     @cached_property
     def _chat(self) -> Chat:

@@ -1,4 +1,4 @@
-"""Stage `generate`: the model before the iteration answers every prompt in its own language.
+"""Stage `generate`: a model answers every prompt in the prompt's own language.
 
 $ lidr generate m1
 generate m1: 1,500 answers by m0 in 5 languages, 3 truncated, 0 refused
@@ -28,9 +28,10 @@ from lidr.records.prompt_templates import prompt_conversation
 STAGE = "generate"
 
 
-def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishReason]]:
-    """Answer all prompts of the iteration, each `generate.samples` times; returns how they ended, by language."""
-    model = policy.resolve(settings.iteration(iteration).previous)
+def run(settings: config.Settings, data: str) -> dict[str, Counter[FinishReason]]:
+    """Answer all prompts, each `generate.samples` times; returns how they ended, by language."""
+    settings = settings.of_data(data)
+    model = policy.resolve(settings.data[data].by)
     sampling = Sampling(
         max_new_tokens=settings.generate.max_new_tokens,
         temperature=settings.generate.temperature,
@@ -42,11 +43,11 @@ def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishRe
     prompts = [
         prompt
         for lang in settings.all_languages
-        for prompt in read_by_key(paths.prompt_file(iteration, lang), Prompt).values()
+        for prompt in read_by_key(paths.prompt_file(data, lang), Prompt).values()
     ]
     wanted = [(prompt, sample) for prompt in prompts for sample in range(settings.generate.samples)]
     requests = [Request(_request_id(prompt, sample), prompt_conversation(prompt.text)) for prompt, sample in wanted]
-    shards = paths.shards(STAGE, iteration)
+    shards = paths.shards(STAGE, data)
     with closing(open_engine(settings.engine, model)) as engine:
         completions = generate_in_shards(
             engine, requests, sampling, shards, settings.engine.rows_per_shard, f"answers of {model.name}"
@@ -55,7 +56,7 @@ def run(settings: config.Settings, iteration: str) -> dict[str, Counter[FinishRe
         msgspec.structs.replace(response_of(prompt, completions[_request_id(prompt, sample)]), sample=sample)
         for prompt, sample in wanted
     ]
-    with atomic_folder(paths.responses(iteration)) as folder:
+    with atomic_folder(paths.responses(data)) as folder:
         for lang in settings.all_languages:
             write_rows(folder / f"{lang}.jsonl", (r for r in responses if r.lang == lang))
     discard(shards)

@@ -48,17 +48,18 @@ class Scored:
     reference: str
 
 
-def run(settings: config.Settings, iteration: str) -> Scored | None:
-    """Score all whole samples of the iteration; None where its rule compares no scores, and the files are empty."""
+def run(settings: config.Settings, data: str) -> Scored | None:
+    """Score all whole samples; None where the rule compares no scores, and the files are empty."""
+    settings = settings.of_data(data)
     if not settings.pairs.reads("scores"):
-        _write(settings, iteration, [])
+        _write(settings, data, [])
         return None
-    model = policy.resolve(settings.iteration(iteration).previous)
+    model = policy.resolve(settings.data[data].by)
     against = reference(settings, model)
     chat = open_chat(model)
-    answers = list(_answers(settings, iteration))
+    answers = list(_answers(settings, data))
     rows = [_row(settings, chat, prompt, answer) for prompt, answer in answers]
-    shards = paths.shards(STAGE, iteration)
+    shards = paths.shards(STAGE, data)
     of_policy, of_reference = (_log_probabilities(settings, one, rows, shards) for one in (model, against))
     scores = [
         Score(
@@ -66,7 +67,7 @@ def run(settings: config.Settings, iteration: str) -> Scored | None:
         )
         for (_, answer), row, mine, other in zip(answers, rows, of_policy, of_reference, strict=True)
     ]
-    _write(settings, iteration, scores)
+    _write(settings, data, scores)
     discard(shards)
     return Scored(len(scores), sum(score.reward is None for score in scores), model.name, against.name)
 
@@ -96,12 +97,12 @@ def reference(settings: config.Settings, model: Policy) -> Policy:
     )
 
 
-def _answers(settings: config.Settings, iteration: str) -> Iterator[tuple[Prompt, Response]]:
+def _answers(settings: config.Settings, data: str) -> Iterator[tuple[Prompt, Response]]:
     """All whole answers with the dominant language's prompt, by language, in their files' order."""
-    prompt_file = paths.prompt_file(iteration, settings.dominant)
+    prompt_file = paths.prompt_file(data, settings.dominant)
     prompts = read_by_key(prompt_file, Prompt)
     for lang in settings.all_languages:
-        file = paths.response_file(iteration, lang)
+        file = paths.response_file(data, lang)
         for name, samples in read_samples(file).items():
             if name not in prompts:
                 raise InputError(f"an answer to {name!r}, which is no prompt in {prompt_file}", file)
@@ -130,7 +131,7 @@ def _log_probabilities(
         return score_in_shards(engine, rows, shards, settings.engine.rows_per_shard, f"scores by {model.name}")
 
 
-def _write(settings: config.Settings, iteration: str, scores: Sequence[Score]) -> None:
-    with atomic_folder(paths.scores(iteration)) as folder:
+def _write(settings: config.Settings, data: str, scores: Sequence[Score]) -> None:
+    with atomic_folder(paths.scores(data)) as folder:
         for lang in settings.all_languages:
             write_rows(folder / f"{lang}.jsonl", (score for score in scores if score.lang == lang))

@@ -42,16 +42,17 @@ _LEADING_TAGS = re.compile(rf"^(\s*{re.escape(OPENING_TAG)})+")
 _FENCE = re.compile(r"```[\w-]*\n(.*?)\n?```", re.DOTALL)
 
 
-def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Translation]]:
-    """Translate all answers of the iteration; returns the translations by (source, target) language."""
-    by = translator(settings, iteration)
+def run(settings: config.Settings, data: str) -> dict[Direction, list[Translation]]:
+    """Translate all answers; returns the translations by (source, target) language."""
+    settings = settings.of_data(data)
+    by = translator(settings, settings.data[data].by)
     sampling = Sampling(
         max_new_tokens=settings.translate.max_new_tokens,
         repetition_penalty=settings.translate.repetition_penalty,
         seed=settings.seed,
     )
-    wanted = {direction: list(_translatable(settings, iteration, direction[0])) for direction in directions(settings)}
-    shards = paths.shards(STAGE, iteration)
+    wanted = {direction: list(_translatable(settings, data, direction[0])) for direction in directions(settings)}
+    shards = paths.shards(STAGE, data)
     with closing(open_engine(by.engine, by.model)) as engine:
         ask = partial(_translate, settings, engine, sampling)
         done = ask([(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {by.name}")
@@ -61,15 +62,15 @@ def run(settings: config.Settings, iteration: str) -> dict[Direction, list[Trans
             for (source, target), rows in translations.items()
             for row in sampled(rows, settings.translate.round_trip)
         ]
-        returned = ask(back, paths.shards(ROUND_TRIP, iteration), "translations on their way back")
-    with atomic_folder(paths.translations(iteration)) as folder:
+        returned = ask(back, paths.shards(ROUND_TRIP, data), "translations on their way back")
+    with atomic_folder(paths.translations(data)) as folder:
         for (source, target), rows in translations.items():
             write_rows(folder / f"{source}-{target}.jsonl", rows)
         if not by.is_own:
             write_json(folder / RECORD, TranslatorRecord(by.name, engine.fingerprint))
-    write_rows(paths.round_trip(iteration), returned.values())
+    write_rows(paths.round_trip(data), returned.values())
     discard(shards)
-    discard(paths.shards(ROUND_TRIP, iteration))
+    discard(paths.shards(ROUND_TRIP, data))
     return translations
 
 
@@ -138,11 +139,11 @@ def _translate(
     }
 
 
-def _translatable(settings: config.Settings, iteration: str, lang: str) -> Iterator[Response]:
+def _translatable(settings: config.Settings, data: str, lang: str) -> Iterator[Response]:
     """The answers to be translated; none where the rule makes its pairs without translations."""
     if not settings.pairs.reads("translations"):
         return
-    prompt_file, response_file = paths.prompt_file(iteration, lang), paths.response_file(iteration, lang)
+    prompt_file, response_file = paths.prompt_file(data, lang), paths.response_file(data, lang)
     prompts = read_by_key(prompt_file, Prompt)
     rows = [row for samples in read_samples(response_file).values() for row in samples]
     for number, response in enumerate(rows, start=1):

@@ -47,11 +47,11 @@ class Translator:
     is_own: bool
 
 
-def translator(settings: config.Settings, iteration: str) -> Translator:
-    """The one that params.yaml names; raises InputError where its folder holds no model."""
+def translator(settings: config.Settings, author: str) -> Translator:
+    """The one that params.yaml names, or the `author` of the answers; raises InputError where a folder has no model."""
     wanted = settings.translate.model
     if wanted is None:
-        model = policy.resolve(settings.iteration(iteration).previous)
+        model = policy.resolve(author)
         return Translator(model.name, settings.engine, model, is_own=True)
     if isinstance(wanted, str):
         folder = Path(wanted)

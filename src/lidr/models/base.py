@@ -53,7 +53,7 @@ def run(
         source = model.from_hub(base, (*model.wanted(base), *(escape(name) for name in names)))
     built = check_weights(source, base, tokenizer)
     for name in settings.iterations:
-        targets.target_modules(built, settings.train_for(name).lora["target_modules"])
+        targets.target_modules(built, settings.of_iteration(name).train.lora["target_modules"])
     with atomic_folder(target or paths.model(paths.BASE)) as folder:
         for path in (*_files(source, base), *(source / name for name in names)):
             _take(path, folder / path.name, link=on_hub)

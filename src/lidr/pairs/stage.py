@@ -59,7 +59,8 @@ class Made(NamedTuple):
 
 def run(settings: config.Settings, iteration: str) -> Counts:
     """Write pairs and drops of the iteration, in prompt order, and count them."""
-    maker = _Maker(settings, settings.pairs_for(iteration), read_texts(settings, iteration))
+    settings = settings.of_iteration(iteration)
+    maker = _Maker(settings, read_texts(settings, iteration))
     pair_count, reasons = 0, Counter[str]()
     with (
         bar(f"pairs {iteration}", len(maker.prompts), "prompt") as advance,
@@ -81,23 +82,24 @@ def run(settings: config.Settings, iteration: str) -> Counts:
 
 
 def read_texts(settings: config.Settings, iteration: str) -> Texts:
-    """Read of an iteration what its pairs are made of, by id."""
-    return texts.read(settings, settings.pairs_for(iteration), iteration)
+    """Read what an iteration's pairs are made of, by id; `settings` are the iteration's own."""
+    return texts.read(settings, settings.iteration(iteration).data)
 
 
 def make(settings: config.Settings, found: Texts) -> Made:
     """A pair or a drop for each prompt and direction: len(pairs) + len(drops) = prompts x directions, always.
 
-    `settings.pairs` is taken as it is: the caller puts an iteration's own block there.
+    `settings` are the iteration's own.
     """
-    maker = _Maker(settings, settings.pairs, found)
+    maker = _Maker(settings, found)
     return maker.make(maker.prompts)
 
 
 class _Maker:
-    """Makes the pairs of an iteration by the rule and the filters of its block `pairs`."""
+    """Makes pairs by the rule and the filters of the block `pairs`."""
 
-    def __init__(self, settings: config.Settings, options: config.Pairs, found: Texts) -> None:
+    def __init__(self, settings: config.Settings, found: Texts) -> None:
+        options = settings.pairs
         self._dominant, self._languages = settings.dominant, settings.all_languages
         self._texts, self._dominant_pairs = found, options.dominant_per_prompt
         self._choose = rules.RULES[options.rule].prepare(found, settings.dominant)

@@ -1,4 +1,4 @@
-"""What the model wrote in one iteration, by id, and why a row has no text that a pair could be made of.
+"""What a model wrote, by id, and why a row has no text that a pair could be made of.
 
 >>> texts = read(settings, "m1")
 >>> texts.text("lab-0", Origin("es"))
@@ -45,7 +45,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class Texts:
-    """What the model wrote in one iteration, by (language or direction, id). `responses` are the first samples."""
+    """What a model wrote, by (language or direction, id). `responses` are the first samples."""
 
     prompts: Mapping[str, dict[str, Prompt]]
     responses: Mapping[str, dict[str, Response]]
@@ -85,9 +85,9 @@ class Texts:
         return whole(translation.text or "", translation.finish_reason, what, parsed=translation.text is not None)
 
 
-def read(settings: config.Settings, options: config.Pairs, iteration: str) -> Texts:
-    """Read of an iteration, by id, what the rule makes pairs of."""
-    languages = settings.all_languages
+def read(settings: config.Settings, data: str) -> Texts:
+    """Read, by id, what the rule makes pairs of."""
+    languages, options = settings.all_languages, settings.pairs
     there_and_back: Sequence[tuple[str, str]] = ()
     if options.reads("translations"):
         there_and_back = [
@@ -95,21 +95,18 @@ def read(settings: config.Settings, options: config.Pairs, iteration: str) -> Te
             for lang in settings.languages
             for direction in ((settings.dominant, lang), (lang, settings.dominant))
         ]
-    prompts = {lang: read_by_key(paths.prompt_file(iteration, lang), Prompt) for lang in languages}
-    samples = {lang: read_samples(paths.response_file(iteration, lang)) for lang in languages}
+    prompts = {lang: read_by_key(paths.prompt_file(data, lang), Prompt) for lang in languages}
+    samples = {lang: read_samples(paths.response_file(data, lang)) for lang in languages}
     return Texts(
         prompts=prompts,
         responses={lang: {name: rows[0] for name, rows in samples[lang].items()} for lang in languages},
         translations={
-            (source, target): read_by_key(
-                paths.translation_file(iteration, source, target), Translation, may_be_empty=True
-            )
+            (source, target): read_by_key(paths.translation_file(data, source, target), Translation, may_be_empty=True)
             for source, target in there_and_back
         },
         samples=samples,
         scores={
-            lang: read_scores(paths.score_file(iteration, lang)) if options.reads("scores") else {}
-            for lang in languages
+            lang: read_scores(paths.score_file(data, lang)) if options.reads("scores") else {} for lang in languages
         },
     )
 

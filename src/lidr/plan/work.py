@@ -68,7 +68,13 @@ class Work:
 
 def of(settings: config.Settings, lengths: Lengths) -> list[Work]:
     """All stages with work worth planning, in the pipeline's order."""
-    stages = [work for name in settings.iterations for work in _iteration(settings, name, lengths)]
+    stages: list[Work] = []
+    made: set[str] = set()  # iterations may share data
+    for name, iteration in settings.iterations.items():
+        own, data = settings.of_iteration(name), iteration.data
+        stages += [] if data in made else _data(own, data, lengths)
+        stages += _iteration(own, name, lengths)
+        made.add(data)
     for name, block in settings.generative.items():
         rows = block.items * len(block.languages)
         asked = [f"{name}@{model}" for model in benchmark_of(name).asked_models(settings)]
@@ -115,23 +121,49 @@ def judges(settings: config.Settings, lengths: Lengths) -> list[Asked]:
     found = [Asked("judge", "alpaca.judge", alpaca.judge, items * orders, each)]
     if pairs is not None:
         most = min(settings.audit.judged_pairs, settings.prompts.per_iteration)
-        drawn = sum(most * len(_directions(settings, name)) for name in settings.iterations)
+        drawn = sum(most * len(_directions(settings.of_iteration(name))) for name in settings.iterations)
         each = JUDGE_PROMPT_TOKENS + 2 * min(lengths.answer, settings.generate.max_new_tokens)
         found.append(Asked("judge of pairs", "audit.judge", pairs, 2 * drawn, each))
     return found
 
 
-def _directions(settings: config.Settings, name: str) -> list[rules.Direction]:
-    return rules.directions(settings.pairs_for(name), settings.dominant, settings.languages)
+def _directions(settings: config.Settings) -> list[rules.Direction]:
+    return rules.directions(settings.pairs, settings.dominant, settings.languages)
+
+
+def _data(settings: config.Settings, name: str, lengths: Lengths) -> list[Work]:
+    """What iterations make their pairs of."""
+    count, options = settings.prompts.per_iteration, settings.pairs
+    asked = count * len(settings.all_languages)
+    answers = asked * settings.generate.samples
+    answer, translated = _tokens(settings, lengths)
+    stages = [
+        Work(f"prompts@{name}", "files", asked),
+        _generation(f"generate@{name}", answers, lengths, settings.generate.max_new_tokens),
+    ]
+    if options.reads("scores"):
+        # Each by the model and by its reference.
+        stages.append(Work(f"score@{name}", "score", answers, 2 * answers * (lengths.prompt + answer)))
+    if options.reads("translations"):
+        texts, of_translation = (
+            2 * len(settings.languages) * count,
+            Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer),
+        )
+        stages.append(_generation(f"translate@{name}", texts, of_translation, settings.translate.max_new_tokens))
+    return stages
+
+
+def _tokens(settings: config.Settings, lengths: Lengths) -> tuple[int, int]:
+    """Of an answer and of its translation."""
+    answer = min(lengths.answer, settings.generate.max_new_tokens)
+    return answer, min(round(TRANSLATION_GROWTH * answer), settings.translate.max_new_tokens)
 
 
 def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[Work]:
-    count, train = settings.prompts.per_iteration, settings.train_for(name)
-    options, asked = settings.pairs_for(name), count * len(settings.all_languages)
-    answers = asked * settings.generate.samples
-    answer = min(lengths.answer, settings.generate.max_new_tokens)
-    translated = min(round(TRANSLATION_GROWTH * answer), settings.translate.max_new_tokens)
-    directions = _directions(settings, name)
+    """Pairs, and training on them."""
+    count, train, options = settings.prompts.per_iteration, settings.train, settings.pairs
+    answer, translated = _tokens(settings, lengths)
+    directions = _directions(settings)
     of_dominant = sum(lang == settings.dominant for lang, _ in directions)
     most = of_dominant if options.dominant_per_prompt is None else min(of_dominant, options.dominant_per_prompt)
     pairs = count * (len(directions) - of_dominant + most)
@@ -139,18 +171,7 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
     # Where a rule reads translations, one side of a pair is one; each side is computed with its prompt.
     reads = translated if options.reads("translations") else answer
     of_pair = min(2 * lengths.prompt + answer + reads, 2 * train.dpo["max_length"])
-    of_translation = Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer)
-    texts = 2 * len(settings.languages) * count
-    between = []
-    if options.reads("scores"):
-        # Each by the model and by its reference.
-        between.append(Work(f"score@{name}", "score", answers, 2 * answers * (lengths.prompt + answer)))
-    if options.reads("translations"):
-        between.append(_generation(f"translate@{name}", texts, of_translation, settings.translate.max_new_tokens))
     return [
-        Work(f"prompts@{name}", "files", asked),
-        _generation(f"generate@{name}", answers, lengths, settings.generate.max_new_tokens),
-        *between,
         Work(f"pairs@{name}", "files", pairs),
         Work(
             f"train@{name}",

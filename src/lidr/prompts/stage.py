@@ -7,10 +7,10 @@
     {"id":"alpagasus-0","lang":"es","text":"Dé tres consejos para mantenerse saludable.",
      "source":{"name":"alpagasus","row":0},"kind":"task"}
 
-Iteration m<t> takes the source's rows from (t-1) x per_iteration, so that no prompt is used twice. A prompt that is
-missing in a language is dropped from all, and listed in data/prompts/m1/drops.jsonl; one whose text a prompt of this or
-an earlier iteration has already is kept and listed in duplicates.jsonl. Evaluation items among the prompts are the
-audit's affair (`dvc repro audit@m1` needs no training).
+The data m<t> take the source's rows from (t-1) x per_iteration, so that no prompt is used in two iterations. A prompt
+that is missing in a language is dropped from all, and listed in data/prompts/m1/drops.jsonl; one whose text a prompt of
+this or an earlier iteration has already is kept and listed in duplicates.jsonl. Evaluation items among the prompts are
+the audit's affair (`dvc repro audit@m1` needs no training).
 """
 
 from __future__ import annotations
@@ -57,22 +57,22 @@ class Taken:
         return sum(p.kind is PromptKind.TRANSLATION for p in next(iter(self.prompts.values())).values())
 
 
-def run(settings: config.Settings, iteration: str) -> Taken:
-    """Write the iteration's prompts, and return them."""
-    settings.iteration(iteration)
-    start = (config.iteration_number(iteration) - 1) * settings.prompts.per_iteration
+def run(settings: config.Settings, data: str) -> Taken:
+    """Write the prompts of these data, and return them."""
+    settings.named_data(data)
+    start = (config.iteration_number(data) - 1) * settings.prompts.per_iteration
     end = start + settings.prompts.per_iteration
     source = load_source(settings, end)
     by_language = {lang: _within(prompts, start, end, lang, settings) for lang, prompts in source.items()}
     kept, drops = parallel(by_language, settings.dominant)
     if not kept:
-        raise _no_common_prompt(settings, iteration, by_language)
+        raise _no_common_prompt(settings, data, by_language)
     taken = Taken(
         prompts={lang: {prompt_id: prompts[prompt_id] for prompt_id in kept} for lang, prompts in by_language.items()},
         drops=drops,
         duplicates=[d for lang, prompts in source.items() for d in duplicates(prompts, lang, start, end)],
     )
-    with atomic_folder(paths.prompts(iteration)) as folder:
+    with atomic_folder(paths.prompts(data)) as folder:
         for lang, prompts in taken.prompts.items():
             write_rows(folder / f"{lang}.jsonl", (_worded(prompt, settings) for prompt in prompts.values()))
         write_rows(folder / paths.DROPS, drops)

@@ -84,7 +84,7 @@ def stage(settings: config.Settings, job: Job) -> Description:
     """One stage's run; hashes the inputs that are there."""
     name = " ".join(filter(None, (job.stage, job.model)))
     if job.stage == "train" and job.model:
-        name += f" · {_how(settings.train_for(job.model))}"
+        name += f" · {_how(settings.of_iteration(job.model).train)}"
     tags = {**_origin(settings), "lidr.stage": job.stage}
     tags |= {"mlflow.source.name": job.command, "mlflow.source.type": "LOCAL"}
     if job.model:
@@ -146,10 +146,10 @@ def _how(train: config.Train) -> str:
 
 
 def _stage_params(settings: config.Settings, stage: str, model: str | None) -> dict[str, Any]:
-    if stage == "train" and model:
-        settings = msgspec.structs.replace(settings, train=settings.train_for(model))
-    if stage == "pairs" and model:
-        settings = msgspec.structs.replace(settings, pairs=settings.pairs_for(model))
+    if stage in ("pairs", "train") and model:
+        settings = settings.of_iteration(model)
+    elif stage in ("generate", "score", "translate") and model:
+        settings = settings.of_data(model)
     flat = config.flatten(settings)
     block = {name: value for name, value in flat.items() if name.startswith(f"{stage}.")}
     return block | {name: flat[name] for name in _SHARED_PARAMS}

@@ -79,7 +79,7 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
     """
     from lidr.training import devices, launcher
 
-    wanted = settings.train_for(iteration).accelerate
+    wanted = settings.of_iteration(iteration).train.accelerate
     file = Path(wanted) if wanted else None
     count = devices.processes(file, settings.engine.device) if file else 1
     with _scratch(paths.scratch(STAGE, iteration)) as scratch:
@@ -96,7 +96,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     from lidr.training.throughput import ThroughputCallback
     from lidr.training.trainer import make
 
-    train = settings.train_for(iteration)
+    train = settings.of_iteration(iteration).train
     reference = policy.resolve(settings.iteration(iteration).previous)
     pairs_file = paths.pairs(iteration) / paths.PAIRS
     chat = open_chat(reference)

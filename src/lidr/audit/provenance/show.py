@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,17 @@ from lidr.pages import render
 from lidr.records import Drop, Pair, Prompt, Response, Score, Translation, response_name
 from lidr.records.jsonl import read_by_key, read_json
 
-_STAGES = ("prompts", "generate", "score", "translate", "pairs", "train")
+_OF_DATA, _OF_ITERATION = ("prompts", "generate", "score", "translate"), ("pairs", "train")
 # What is told of how the texts were made: (stage, what it makes, blocks of its parameters).
 _PARAMS = (("generate", "answers", ("engine", "generate", "seed")), ("translate", "translations", ("translate",)))
 
 
-def show(settings: config.Settings, name: str) -> str:
-    """Its history; for a prompt's id a list of its pairs and drops. Raises InputError for an unknown id."""
-    iteration, example = _find(settings, name)
+def show(settings: config.Settings, name: str, among: Iterable[str] | None = None) -> str:
+    """Its history; for a prompt's id a list of its pairs and drops. Raises InputError for an unknown id.
+
+    It is looked for among these iterations, or all of them: those that share data have the same ids.
+    """
+    iteration, example = _find(settings, name, settings.iterations if among is None else among)
     row = next((row for row in example.outcomes if row.id == name), None)
     found = {} if row is None else _history(settings, iteration, example, row)
     return printable(
@@ -52,7 +55,7 @@ def show(settings: config.Settings, name: str) -> str:
             iteration=iteration,
             example=example,
             row=row,
-            place=partial(_place, iteration),
+            place=partial(_place, iteration, settings.iteration(iteration).data),
             **found,
         )
     )
@@ -66,9 +69,9 @@ def printable(text: str) -> str:
     )
 
 
-def _find(settings: config.Settings, name: str) -> tuple[str, Example]:
-    """The iteration and the example that an id belongs to."""
-    for iteration in settings.iterations:
+def _find(settings: config.Settings, name: str, among: Iterable[str]) -> tuple[str, Example]:
+    """The first iteration that has the id, and the example that it belongs to."""
+    for iteration in among:
         if not (paths.pairs(iteration) / paths.PAIRS).exists():
             continue
         examples = Examples(settings, iteration)
@@ -87,9 +90,11 @@ def _find(settings: config.Settings, name: str) -> tuple[str, Example]:
 def _history(settings: config.Settings, iteration: str, example: Example, row: Pair | Drop) -> dict[str, Any]:
     """The values of history.txt: of the model and how it was run as recorded, not as params.yaml says now."""
     locked = state.load()
-    stages = [(stage, locked[stage]) for name in _STAGES if (stage := f"{name}@{iteration}") in locked]
-    params = {stage: locked[f"{stage}@{iteration}"].params for stage, *_ in _PARAMS if f"{stage}@{iteration}" in locked}
-    translator = paths.translations(iteration) / RECORD
+    data = settings.iteration(iteration).data
+    names = [*(f"{stage}@{data}" for stage in _OF_DATA), *(f"{stage}@{iteration}" for stage in _OF_ITERATION)]
+    stages = [(name, locked[name]) for name in names if name in locked]
+    params = {stage: locked[name].params for stage, *_ in _PARAMS if (name := f"{stage}@{data}") in locked}
+    translator = paths.translations(data) / RECORD
     return {
         "sides": [(side, example.rows.get(getattr(row, f"{side}_from"))) for side in SIDES],
         "samples": list(_samples(example, row)),
@@ -130,7 +135,7 @@ def _training(settings: config.Settings, row: Pair | Drop, iteration: str) -> st
         return f"left out of {iteration} ({left_out.reason}: {left_out.detail})"
     if record.pairs != policy.file_hash(paths.pairs(iteration) / paths.PAIRS):
         return f"{iteration} was trained on other pairs (sha256 {record.pairs}); run `lidr audit verify`"
-    passes = settings.train_for(iteration).dpo["num_train_epochs"]
+    passes = settings.of_iteration(iteration).train.dpo["num_train_epochs"]
     epochs = "1 epoch" if passes == 1 else f"{passes:g} epochs"
     return f"one of {record.rows:,} pairs of {iteration}, {epochs} · {record_file}"
 
@@ -153,23 +158,23 @@ def _runs(iteration: str, locked: dict[str, state.Stage]) -> list[tracking.Found
         return str(error)
 
 
-def _place(iteration: str, row: Prompt | Response | Translation | Pair | Drop) -> str:
+def _place(iteration: str, data: str, row: Prompt | Response | Translation | Pair | Drop) -> str:
     """File, line and hash of a row."""
-    path = _file(iteration, row)
+    path = _file(iteration, data, row)
     decode = msgspec.json.Decoder(type(row)).decode
     with path.open("rb") as file:
         line, text = next((line, text) for line, text in enumerate(file, start=1) if decode(text) == row)
     return f"{path}:{line}, sha256 {hashlib.sha256(text).hexdigest()}"
 
 
-def _file(iteration: str, row: Prompt | Response | Translation | Pair | Drop) -> Path:
+def _file(iteration: str, data: str, row: Prompt | Response | Translation | Pair | Drop) -> Path:
     match row:
         case Prompt():
-            return paths.prompt_file(iteration, row.lang)
+            return paths.prompt_file(data, row.lang)
         case Response():
-            return paths.response_file(iteration, row.lang)
+            return paths.response_file(data, row.lang)
         case Translation():
-            return paths.translation_file(iteration, row.source_lang, row.target_lang)
+            return paths.translation_file(data, row.source_lang, row.target_lang)
     return paths.pairs(iteration) / (paths.PAIRS if isinstance(row, Pair) else paths.DROPS)
 
 

@@ -175,10 +175,9 @@ def git_head() -> str:
 def _pairs(project: _Project) -> str:
     found = []
     for iteration in project.settings.iterations:
-        texts = Examples(project.settings, iteration).texts
-        _read_again(project.settings, iteration, texts)
-        # An iteration may have a block `pairs` of its own.
-        own = msgspec.structs.replace(project.settings, pairs=project.settings.pairs_for(iteration))
+        own = project.settings.of_iteration(iteration)
+        texts = Examples(own, iteration).texts
+        _read_again(own, own.iteration(iteration).data, texts)
         made, drops = pairs_stage.make(own, texts)
         folder = paths.pairs(iteration)
         _compare(folder / paths.PAIRS, made)
@@ -187,10 +186,10 @@ def _pairs(project: _Project) -> str:
     return " · ".join(found) + "; all follow from answers and translations, byte by byte"
 
 
-def _read_again(settings: config.Settings, iteration: str, texts: Texts) -> None:
+def _read_again(settings: config.Settings, data: str, texts: Texts) -> None:
     """Each translation's text is what its raw text gives."""
     for (source, target), rows in texts.translations.items():
-        path = paths.translation_file(iteration, source, target)
+        path = paths.translation_file(data, source, target)
         for line, row in enumerate(rows.values(), start=1):
             if row.id not in texts.responses[source]:
                 raise InputError(f"there is no answer {row.id!r} in {source} that this translates", path, line)
