@@ -5,7 +5,7 @@
 #   make test-vllm         the engines' tests with vLLM, without a GPU, and an iteration of the pipeline with it (.venv-vllm)
 #   make check             style, types, and that generated documents are up to date
 #   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
-#   make bench-long        the rest: mixed training pairs, a million rows, the whole pipeline
+#   make bench-long        the rest: mixed training pairs, a 0.5B model's shape, a million rows
 #   make bench-vllm        our vLLM engine against vLLM itself
 #   make study             the paper's claims in miniature: arms in the lab by `dvc exp`, docs/study.md (40 minutes)
 #   make chaos             kill the pipeline, feed it what is wrong, take things away: docs/reliability.md (15 minutes)
@@ -72,7 +72,6 @@ check: install
 bench: install
 	python benchmarks/training.py --sets lab
 	python benchmarks/generation.py
-	python benchmarks/device.py
 	python benchmarks/rows.py --rows 10000
 	python docs/generate.py
 
@@ -80,7 +79,6 @@ bench-long: install
 	python benchmarks/training.py
 	python benchmarks/generation_half.py
 	python benchmarks/rows.py
-	python benchmarks/pipeline.py
 	python docs/generate.py
 
 bench-vllm: $(VLLM)/installed

@@ -134,23 +134,6 @@ def rows(report: Report) -> str:
     return table(["stage", "rows", "seconds", "CPU seconds", "peak MiB", "script, seconds", "times ours"], lines)
 
 
-def device(report: Report) -> str:
-    lines = []
-    for row in report["rows"]:
-        reached = [rate / row["roofline"] * 100 for rate in row["tokens_per_second"]]
-        what = [f"{row['device']}, {row['dtype']}", f"{row['parameters'] / 1e6:,.0f} M", row["what"]]
-        speed = [figure(row["tokens_per_second"]), f"{row['roofline']:,.0f}", figure(reached, 0)]
-        lines.append([*what, *speed, f"{row['flops'] / 1e9:,.0f}", f"{row['bandwidth'] / 1e9:,.0f}"])
-    head = ["device", "parameters", "what", "tokens/s", "roofline, tokens/s", "% of it", "GFLOP/s", "GB/s"]
-    return table(head, lines)
-
-
-def pipeline(report: Report) -> str:
-    lines = [[row["stage"], f"{row['seconds']:.1f}"] for row in report["stages"]]
-    lines.append(["in all", f"{report['seconds']:.1f}"])
-    return table(["stage", "seconds"], lines)
-
-
 TABLES: dict[str, Callable[[Report], str]] = {
     "training": training,
     "training_shapes": training_shapes,
@@ -158,6 +141,4 @@ TABLES: dict[str, Callable[[Report], str]] = {
     "generation_half": generation,
     "generation_vllm": generation_vllm,
     "rows": rows,
-    "device": device,
-    "pipeline": pipeline,
 }

@@ -1,23 +1,17 @@
-"""What could be wrong in a benchmark without a sign: ratios, the equality of the work compared, stage times, tables."""
+"""What could be wrong in a benchmark without a sign: ratios, the equality of the work compared, tables."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import device
 import generation
 import measuring
-import pipeline
 import pytest
 import tables
 import training
 import training_shapes
-
-from lidr.plan import device as plan_device
-from lidr.plan.shape import Shape
 
 
 def test_sides_take_turns() -> None:
@@ -37,61 +31,11 @@ def test_a_figure_is_the_median_and_the_range() -> None:
     assert measuring.ratios([2.0, 9.0], [1.0, 3.0]) == [2.0, 3.0]
 
 
-def test_the_roofline_of_generation_has_the_rows_that_there_were() -> None:
-    speed = plan_device.Speed(flops=1e12, bandwidth=1e9)
-    shape = Shape("S", 1_000, 0, 0, 8, 8, 1, 1, 8, 10, 100, ())
-    one, two = (device.roofline("cpu", "generation", shape, speed, {"rows": rows}) for rows in (1, 2))
-    # Reading 1,000 weights of 4 bytes limits both: twice the rows, twice the tokens.
-    assert (one, two) == (pytest.approx(1e9 / 4_000), pytest.approx(2e9 / 4_000))
-    assert device.roofline("cpu", "training", shape, speed, {}) == pytest.approx(1e12 / 6_000)
-
-
 def test_operations_that_rows_need() -> None:
     """Two a weight and token, forwards, backwards and for the reference; the head's for the tokens of answers."""
     rows = [{"prompt_ids": [0] * 3, "chosen_ids": [0] * 5, "rejected_ids": [0] * 2}]
     layer = 64 * 64 * 2 + 64 * 16 * 2 * 2 + 3 * 64 * 96
     assert training_shapes.operations("tiny", rows) == 6 * (2 * layer * (3 + 5 + 3 + 2) + 64 * 512 * (5 + 2))
-
-
-RUNNING = [(1.0, "Running stage 'base':\n"), (2.5, "> lidr base\n"), (4.0, "Running stage 'prompts@m1':\n")]
-
-
-def test_a_stage_takes_until_the_next_is_announced() -> None:
-    times = list(pipeline.stage_times([*RUNNING, (9.0, pipeline.END)], start=0.25))
-    assert times == [("dvc", 0.75), ("base", 3.0), ("prompts@m1", 5.0)]
-    # The stage at which a run was killed has no time.
-    assert list(pipeline.stage_times(RUNNING, start=0.25)) == [("dvc", 0.75), ("base", 3.0)]
-
-
-def test_a_killed_pipeline_goes_on_after_the_stages_that_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "CLONE", tmp_path / "clone")
-    monkeypatch.setattr(pipeline, "TIMES", tmp_path / "times.json")
-
-    def git(command: str, *arguments: str, folder: Path) -> str:
-        if command == "clone":
-            (tmp_path / "clone").mkdir()
-        return "3f1c"
-
-    monkeypatch.setattr(pipeline, "_git", git)
-    monkeypatch.setattr(pipeline.time, "perf_counter", lambda: 0.25)
-
-    def killed() -> Iterator[tuple[float, str]]:
-        yield from RUNNING
-        raise SystemExit("ended with exit code -9")
-
-    monkeypatch.setattr(pipeline, "_run", killed)
-    with pytest.raises(SystemExit):
-        pipeline.measure()
-    rest = [(1.25, "Stage 'base' didn't change, skipping\n"), (2.25, RUNNING[2][1]), (9.25, pipeline.END)]
-    monkeypatch.setattr(pipeline, "_run", lambda: iter(rest))
-    found = pipeline.measure()
-    assert [(stage["stage"], stage["seconds"]) for stage in found["stages"]] == [
-        ("dvc", 0.75),
-        ("base", 3.0),
-        ("prompts@m1", 7.0),
-    ]
-    assert found["seconds"] == 10.75
-    assert not list(tmp_path.iterdir())
 
 
 def run_of(tokens: int, losses: list[float]) -> dict[str, Any]:
