@@ -82,9 +82,9 @@ exact:
   max_new_tokens: 64
 """
 
-# In dvc.yaml, what the stage `compare` reads and writes because of it: (a line that is there, what follows it).
+# In dvc.yaml, what the stage `compare` reads and writes because of it: (what is there, what follows it).
 COMPARED = (
-    ("      - reports/harness\n", "      - reports/exact\n"),
+    ("reports/mgsm, reports/alpaca, reports/harness", ", reports/exact"),
     ("    params: [models, iterations, dominant, languages, seed, mgsm, baseline, alpaca, harness,", " exact,"),
     ("      - reports/compare/harness.svg: {cache: false}\n", "      - reports/compare/exact.svg: {cache: false}\n"),
     (
@@ -129,8 +129,8 @@ def test_the_last_word_decides():
 """
 
 # One model, so that nothing has to be trained.
-ALONE = """models:
-  - m0
+ALONE = """models: [m0]
+data: {}
 iterations: {}
 """
 
@@ -141,7 +141,7 @@ def copy(tmp_path: Path) -> Path:
     folder = clones.clone(tmp_path / "project", {})
     params = folder / "params.yaml"
     text = params.read_text("utf-8")
-    before, after = text.index("models:\n"), text.index("base:\n")
+    before, after = text.index("models:"), text.index("base:\n")
     params.write_text(text[:before] + ALONE + text[after:], "utf-8")
     return folder
 

@@ -28,8 +28,6 @@ SMALLER = {
     "languages: [en, es, de, fr, ru, it, pt]": f"languages: [en, es, de]\n  items: {ITEMS}",
     "per_iteration: 500": f"per_iteration: {PROMPTS}",
     "batch_size: 64": "batch_size: 64\n  limit: 2",
-    "  - m2\n": "",
-    "  m2:\n    previous: m1\n": "",
 }
 
 

@@ -8,8 +8,12 @@ import pytest
 from ruamel.yaml import YAML
 from tracking_project import ROOT
 
-BY_ITERATION = ("prompts", "generate", "score", "translate", "pairs", "train", "audit")
-BY_MODEL = ("mgsm", "alpaca", "harness")
+BY_PARAMETER = {
+    "data": ("prompts", "generate", "score", "translate"),
+    "iteration": ("pairs", "train", "audit"),
+    "model": ("mgsm", "alpaca", "harness"),
+}
+PARAMETERS = [(stage, name) for name, stages in BY_PARAMETER.items() for stage in stages]
 WHOLE = ("base", "baseline", "compare")
 
 
@@ -21,16 +25,15 @@ def _load() -> Any:
 
 def test_every_stage_has_an_entry_point() -> None:
     project = _load()
-    assert set(project._entry_points) == {"main", *BY_ITERATION, *BY_MODEL, *WHOLE}
+    assert set(project._entry_points) == {"main", *(stage for stage, _ in PARAMETERS), *WHOLE}
     stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
     assert set(project._entry_points) == {"main", *stages}
 
 
-@pytest.mark.parametrize("stage", BY_ITERATION + BY_MODEL)
-def test_stage_with_a_parameter(stage: str) -> None:
+@pytest.mark.parametrize(("stage", "name"), PARAMETERS)
+def test_stage_with_a_parameter(stage: str, name: str) -> None:
     point = _load().get_entry_point(stage)
-    (name,) = point.parameters
-    assert name == ("model" if stage in BY_MODEL else "iteration")
+    assert list(point.parameters) == [name]
     assert point.parameters[name].type == "string"
     assert point.compute_command({}, None) == f"lidr {stage} m1"
     assert point.compute_command({name: "m2"}, None) == f"lidr {stage} m2"

@@ -102,7 +102,7 @@ def _history(settings: config.Settings, iteration: str, example: Example, row: P
         "translator": read_json(translator, TranslatorRecord) if translator.exists() else None,
         "params": [
             (what, block, params[stage][block])
-            for stage, what, blocks in _PARAMS
+            for stage, what, blocks in (*_PARAMS, ("generate", "both", (f"data.{data}",)))
             for block in blocks
             if block in params.get(stage, {})
         ],
