@@ -41,7 +41,7 @@ def settings() -> config.Settings:
 def work(count: int, side: str) -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     engine = VllmEngine(settings().engine, policy.resolve("m0"))
-    asked = requests(count, engine._model().chat.tokenizer)
+    asked = requests(count, engine._chat.tokenizer)
     answer = ours if side == "ours" else _straight
     answer(engine, asked[:WARM_UP])
     with cost() as spent:
@@ -54,11 +54,10 @@ def _straight(engine: VllmEngine, asked: Sequence[Request]) -> list[tuple[str, i
     """What a plain script does: all conversations to `LLM.chat` at once."""
     from vllm import SamplingParams
 
-    model = engine._model()
     messages = [list(request.conversation) for request in asked]
-    outputs = model.llm.chat(messages, SamplingParams(temperature=0.0, max_tokens=NEW_TOKENS), use_tqdm=False)
+    outputs = engine._model().llm.chat(messages, SamplingParams(temperature=0.0, max_tokens=NEW_TOKENS), use_tqdm=False)
     found = [output.outputs[0] for output in outputs]
-    return [(one.text, sum(token not in model.chat.end_ids for token in one.token_ids)) for one in found]
+    return [(one.text, sum(token not in engine._chat.end_ids for token in one.token_ids)) for one in found]
 
 
 def measure(count: int, repetitions: int) -> dict[str, Any]:
