@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import re
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from lidr.config.blocks import Data, Iteration
 from lidr.config.section import DATA_NAME, MODEL_NAME, Place, Problem
 
-# The mappings whose keys are names: the pattern of a name, the class of its block, and what is said of a wrong one.
-_NAMED: dict[str, tuple[str, type[msgspec.Struct], str]] = {
-    "iterations": (MODEL_NAME, Iteration, "iterations are named m1, m2, ..."),
-    "data": (DATA_NAME, Data, "data are named m1, m2, ..., or with a word behind: m1-sampled"),
+
+class _Names(NamedTuple):
+    """A mapping whose keys are names: their pattern, the class of its blocks, and what is said of a wrong name."""
+
+    pattern: str
+    block: type[msgspec.Struct]
+    expected: str
+
+
+_NAMED = {
+    "iterations": _Names(MODEL_NAME, Iteration, "iterations are named m1, m2, ..."),
+    "data": _Names(DATA_NAME, Data, "data are named m1, m2, ..., or with a word behind: m1-sampled"),
 }
 
 
@@ -27,8 +35,8 @@ def explain(error: msgspec.ValidationError, document: Any, kind: type[msgspec.St
     *_, inner = place.rstrip("`").rpartition("`")
     where = tuple(re.findall(r"\w+|\.\.\.", inner))
     if place.startswith("key` in "):
-        if where and where[0] in _NAMED and len(where) == 1:
-            return (*where, _bad_name(document, where[0])), _NAMED[where[0]][2]
+        if len(where) == 1 and where[0] in _NAMED:
+            return (*where, _bad_name(document, where[0])), _NAMED[where[0]].expected
         return where, "models are named m0, m1, ..." if "regex" in reason else "keys are expected to be text"
     if "..." in where and where[0] in _NAMED:
         where = (where[0], _bad_block(document, where[0]), *where[2:])
@@ -42,21 +50,21 @@ def explain(error: msgspec.ValidationError, document: Any, kind: type[msgspec.St
     if found := re.fullmatch(r"Invalid value (.+)", reason):  # of the tag of a union
         return where, f"{found[1]} is none of {', '.join(_tags(kind, where))}"
     if "matching regex" in reason:
-        what = "data" if where[-1] == "data" else "a model"
-        return where, f"the name of {what} is expected: {'' if what == 'data' else 'm0, '}m1, m2, ..."
+        examples = "data is expected: m1, m2, ..." if where[-1] == "data" else "a model is expected: m0, m1, m2, ..."
+        return where, f"the name of {examples}"
     return where, reason.replace("`object`", "a mapping").replace("`array`", "a list")
 
 
 def _bad_name(document: Any, mapping: str) -> str:
     """The first key of `mapping` that cannot be a name there."""
-    return next(str(key) for key in document[mapping] if not re.search(_NAMED[mapping][0], str(key)))
+    return next(str(key) for key in document[mapping] if not re.search(_NAMED[mapping].pattern, str(key)))
 
 
 def _bad_block(document: Any, mapping: str) -> str:
     """The first block of `mapping` that is not as it should be; msgspec does not tell which."""
     for name, block in document[mapping].items():
         try:
-            msgspec.convert(block, _NAMED[mapping][1])
+            msgspec.convert(block, _NAMED[mapping].block)
         except msgspec.ValidationError:
             return str(name)
     raise AssertionError("all blocks are as they should be")
