@@ -2,7 +2,8 @@
 #   make repro             install, run the pipeline, print the comparison     (PROFILE=name takes another profile)
 #   make ui                open MLflow on the runs
 #   make test              install and run all tests, a real run of the pipeline from a clean clone among them
-#   make test-vllm         the engines' tests with vLLM, without a GPU, and an iteration of the pipeline with it (.venv-vllm)
+#   make test-vllm         the engines' tests with vLLM, without a GPU, an iteration of the pipeline with it, and QLoRA
+#                          (.venv-vllm)
 #   make check             style, types, and that generated documents are up to date
 #   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
 #   make bench-long        the rest: mixed training pairs, a 0.5B model's shape, a million rows
@@ -59,9 +60,9 @@ test test-vllm: export OMP_NUM_THREADS := 1
 test: install
 	python $(PYTEST)
 
-# The other engines' tests need no vLLM: `make test` runs them.
+# The other engines' tests need no vLLM: `make test` runs them. bitsandbytes is here as each import of PEFT takes it along.
 test-vllm: $(VLLM)/installed
-	$(VLLM)/bin/python $(PYTEST) tests/engines -k vllm --durations=15
+	$(VLLM)/bin/python $(PYTEST) tests/engines tests/training/test_quantization.py -k 'vllm or quanti' --durations=15
 
 check: install
 	ruff check .

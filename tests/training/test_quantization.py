@@ -11,6 +11,7 @@ import pytest
 from small_training import configured
 
 from lidr import config, export, paths
+from lidr.config import quantization
 from lidr.engines.base import Request, Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.errors import InputError
@@ -21,6 +22,9 @@ from lidr.records.jsonl import read_json
 from lidr.records.prompt_templates import prompt_conversation
 from lidr.training import stage as train
 
+needs_bitsandbytes = pytest.mark.skipif(
+    not quantization.is_installed(), reason="no bitsandbytes (the extra `quantization`); `make test-vllm` has it"
+)
 NF4 = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
 
 
@@ -38,6 +42,7 @@ def logits(model: Any) -> Any:
         return model(input_ids=torch.arange(5, 45).view(2, 20)).logits
 
 
+@needs_bitsandbytes
 @pytest.mark.pipeline
 def test_adapter_of_a_quantised_base_trains_chains_generates_and_is_exported(configure: Any, tmp_path: Path) -> None:
     import torch
@@ -74,6 +79,7 @@ def test_adapter_of_a_quantised_base_trains_chains_generates_and_is_exported(con
 
 
 @pytest.mark.pipeline
+@needs_bitsandbytes
 def test_adapter_of_another_quantisation_is_refused(configure: Any) -> None:
     settings = configure(eval_share=0.0)
     train.run(settings, "m1")
@@ -82,6 +88,7 @@ def test_adapter_of_another_quantisation_is_refused(configure: Any) -> None:
         policy.resolve("m1")
 
 
+@needs_bitsandbytes
 def test_record_says_how_the_base_is_loaded_and_a_fingerprint_of_the_policy_covers_it(configure: Any) -> None:
     record = base.run(configure(quantization=NF4))
     assert read_json(paths.model("m0") / paths.RECORD, policy.BaseRecord) == record
