@@ -28,17 +28,25 @@ def test_rows_are_the_prompt_with_each_answer_but_for_its_end() -> None:
 
 
 def test_packed_rows_stand_one_after_the_other_and_their_positions_begin_again() -> None:
-    batch = pack([PAIR, OTHER], pad=0)
+    batch = pack([PAIR, OTHER], pad=0, hidden_size=4)
     assert batch["input_ids"].tolist() == [[11, 12, 21, 22, 13, 23], [11, 12, 31, 13, 33, 34]]
     assert batch["position_ids"].tolist() == [[0, 1, 2, 3, 0, 1], [0, 1, 2, 0, 1, 2]]
     assert batch["scored"].tolist() == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
 
 
 def test_padding_at_the_end_of_a_line_is_rows_of_one_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "share_out", lambda lengths: [(0, 0), (1, 3), (1, 0), (1, 4)])
-    batch = pack([PAIR, SHORT], pad=0)
+    monkeypatch.setattr(packing, "share_out", lambda *_: [(0, 0), (1, 3), (1, 0), (1, 4)])
+    batch = pack([PAIR, SHORT], pad=0, hidden_size=4)
     assert batch["input_ids"].tolist() == [[11, 12, 21, 22, 0], [11, 12, 31, 13, 13]]
     assert batch["position_ids"].tolist() == [[0, 1, 2, 3, 0], [0, 1, 2, 0, 0]]
+
+
+def test_rows_alone_on_their_lines_have_no_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No row sees the padding after it, so there is nothing to be masked."""
+    monkeypatch.setattr(packing, "share_out", lambda *_: [(0, 0), (3, 0), (1, 0), (2, 0)])
+    batch = pack([PAIR, SHORT], pad=0, hidden_size=4)
+    assert set(batch) == {"input_ids", "scored"}
+    assert batch["input_ids"].tolist() == [[11, 12, 21, 22], [11, 12, 31, 0], [13, 0, 0, 0], [13, 0, 0, 0]]
 
 
 def test_padded_rows_have_a_line_each() -> None:

@@ -10,7 +10,8 @@
 
 Packed rows stand one after the other, and no attention mask is given: transformers sees from positions that begin again
 that another row begins, and makes the masks itself, those of windows included. Lines of unequal length end in padding
-tokens, each a row of its own. Which models can compute packed rows is the matter of packable.py.
+tokens, each a row of its own. Which models can compute packed rows is the matter of packable.py. Where it costs less
+(lines.py), each row has a line to itself: `input_ids` alone are given then, for no row sees what comes after it.
 
 An answer's last token is predicted and predicts nothing, so no row has it. `scored` are the places, in the flattened
 tensor, of the tokens that predict an answer: those of the first chosen answer, of the second, ..., then the rejected
@@ -23,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
-from lidr.training.lines import Spot, share_out
+from lidr.training.lines import Spot, are_alone, share_out
 
 if TYPE_CHECKING:
     import torch
@@ -63,15 +64,14 @@ def length(pair: TokenizedPair) -> int:
     return sum(len(prompt) + len(answer) for prompt, answer in sides([pair]))
 
 
-def pack(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]:
-    """Rows without padding between them: `input_ids` and `position_ids` (lines, tokens), and `scored`."""
+def pack(pairs: Sequence[TokenizedPair], pad: int, hidden_size: int) -> dict[str, torch.Tensor]:
+    """Rows without padding between them: `input_ids` (lines, tokens), `scored`, and `position_ids` of shared lines."""
     given = rows(pairs)
-    spots = share_out([len(row.ids) for row in given])
-    return {
-        "input_ids": _laid_out([row.ids for row in given], spots, pad),
-        "position_ids": _laid_out([list(range(len(row.ids))) for row in given], spots, 0),
-        "scored": _scored(given, spots),
-    }
+    spots = share_out([len(row.ids) for row in given], hidden_size)
+    batch = {"input_ids": _laid_out([row.ids for row in given], spots, pad), "scored": _scored(given, spots)}
+    if are_alone(spots):
+        return batch
+    return batch | {"position_ids": _laid_out([list(range(len(row.ids))) for row in given], spots, 0)}
 
 
 def pad_right(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]:

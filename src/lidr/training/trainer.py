@@ -13,7 +13,8 @@ long answers weigh more; the paper's is a mean over each answer. The two agree a
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -65,21 +66,20 @@ def make(
     """
     causal = _causal_model(model)
     args = args or arguments(train, settings, scratch)
-    padded = why_padded(causal)
+    padded, text = why_padded(causal), causal.config.get_text_config()
+    lay_out = pad_right if padded else partial(pack, hidden_size=text.hidden_size)
     if padded and args.process_index == 0:
         print(f"rows are padded: {padded}", file=sys.stderr)
     trainer = PreferenceTrainer(
         positions=ScoredPositions(causal.base_model),
         rows=f"padded: {padded}" if padded else "packed",
-        at_once=fit_at_once(
-            [*pairs, *held_out], args.per_device_train_batch_size, causal.config.get_text_config().vocab_size
-        ),
+        at_once=fit_at_once([*pairs, *held_out], args.per_device_train_batch_size, text.vocab_size),
         train=train,
         model=model,
         args=args,
         train_dataset=_dataset(pairs, args, scratch / "rows"),
         eval_dataset=_dataset(held_out, args, scratch / "held_out") if held_out else None,
-        data_collator=Collator(tokenizer.pad_token_id, packed=not padded),
+        data_collator=Collator(tokenizer.pad_token_id, lay_out),
         processing_class=tokenizer,
         # TRL keeps a frozen copy of an adapter that it is given, as the reference; a new one starts as the base.
         peft_config=None if isinstance(model, PeftModel) else _new_adapter(model, train),
@@ -120,13 +120,13 @@ def _dataset(pairs: Sequence[TokenizedPair], args: DPOConfig, folder: Path) -> D
 class Collator:
     """TRL's batch (two rows a pair: what the loss is laid out in) with the rows that the model computes as `rows`."""
 
-    def __init__(self, pad: int, packed: bool) -> None:
+    def __init__(self, pad: int, lay_out: Callable[..., dict[str, torch.Tensor]]) -> None:
         self._pad = pad
-        self._rows = pack if packed else pad_right
+        self._lay_out = lay_out
 
     def __call__(self, pairs: list[Any]) -> dict[str, Any]:
         values = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
-        return answers(pairs, self._pad) | {"rows": self._rows(pairs, self._pad)} | values
+        return answers(pairs, self._pad) | {"rows": self._lay_out(pairs, pad=self._pad)} | values
 
 
 class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
