@@ -124,9 +124,9 @@ def test_rows_of_the_harness_without_a_limit() -> None:
 def test_held_out_pairs_are_read_at_each_evaluation() -> None:
     paper = profile("paper")
     (train,) = [w for w in work.of(paper, Lengths(300, 150)) if w.stage == "train@m1"]
-    # One in twenty of 8,000 pairs, once for the reference and four times in the training.
+    # One in twenty of 8,000 pairs: once for the reference, once before training and four times in it.
     assert (paper.train.eval_share, paper.train.dpo["eval_steps"]) == (0.05, 0.25)
-    assert train.read == 400 * 1050 * 5
+    assert train.read == 400 * 1050 * 6
     every = with_train(paper, eval_steps=300)
     (train,) = [w for w in work.of(every, Lengths(300, 150)) if w.stage == "train@m1"]
     steps = -(-8000 // paper.train.pairs_per_step) * paper.train.dpo["num_train_epochs"]

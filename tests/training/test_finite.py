@@ -82,3 +82,6 @@ def test_trained_weight_that_overflows_ends_training_at_its_step() -> None:
         FiniteCallback().on_optimizer_step(None, state, None, model=model)
     with pytest.raises(LidrError, match="the held-out loss is nan at step 6 of 10: training diverged"):
         FiniteCallback().on_evaluate(None, state, None, metrics={"eval_loss": float("nan")})
+    state.global_step = 0
+    with pytest.raises(LidrError, match="the held-out loss is nan before training: the model that it begins with"):
+        FiniteCallback().on_evaluate(None, state, None, metrics={"eval_loss": float("nan")})

@@ -29,10 +29,7 @@ def show(row: str, iteration: str | None) -> None:
     """
     from lidr.audit.provenance import show as stories
 
-    settings = config.load()
-    if iteration is not None:
-        settings.iteration(iteration)
-    click.echo(stories.show(settings, row, None if iteration is None else [iteration]), nl=False)
+    click.echo(stories.show(config.load(), row, iteration), nl=False)
 
 
 @audit.command()

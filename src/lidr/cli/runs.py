@@ -91,12 +91,10 @@ _OF_AN_ITERATION: _Reads = {
 def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[Path], tuple[Path]]:
     """What the stage reads of the pipeline's data, and what it writes."""
     if stage in _OF_DATA:
-        reads, writes = _OF_DATA[stage]
-        return _inputs(reads, settings.named_data(model).by, model, model), (getattr(paths, writes)(model),)
+        return _inputs_and_output(*_OF_DATA[stage], settings.named_data(model).by, model, model)
     if stage in _OF_AN_ITERATION:
-        reads, writes = _OF_AN_ITERATION[stage]
-        iteration = settings.iteration(model)
-        return _inputs(reads, iteration.previous, iteration.data, model), (getattr(paths, writes)(model),)
+        of = settings.iteration(model)
+        return _inputs_and_output(*_OF_AN_ITERATION[stage], of.previous, of.data, model)
     if stage == "base":
         return [], (paths.model(model),)
     if stage == "baseline":
@@ -107,12 +105,15 @@ def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[
     return [paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
 
 
-def _inputs(reads: Sequence[str], previous: str, data: str, iteration: str) -> list[Path]:
-    of_data = [writes for _, writes in _OF_DATA.values()]
-    return [
-        paths.model(previous) if name == "previous" else getattr(paths, name)(data if name in of_data else iteration)
-        for name in reads
+def _inputs_and_output(
+    reads: Sequence[str], writes: str, previous: str, data: str, name: str
+) -> tuple[list[Path], tuple[Path]]:
+    of_data = [made for _, made in _OF_DATA.values()]
+    inputs = [
+        paths.model(previous) if each == "previous" else getattr(paths, each)(data if each in of_data else name)
+        for each in reads
     ]
+    return inputs, (getattr(paths, writes)(name),)
 
 
 def _base(settings: config.Settings, model: str, run: StageRun) -> None:

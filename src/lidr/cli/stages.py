@@ -140,7 +140,7 @@ def train(iteration: str) -> None:
     first, last = trained.first, trained.last
     told, held_out = f"loss {first['loss']:.2f} -> {last['loss']:.2f}", "none held out"
     if trained.eval_pairs:
-        held_out = f"{trained.eval_pairs:,} held out: loss {last['eval_loss']:.2f}"
+        held_out = f"{trained.eval_pairs:,} held out: loss {first['eval_loss']:.2f} -> {last['eval_loss']:.2f}"
     # Supervised training has no rewards.
     if "reward_accuracy" in last:
         told += f", reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}"

@@ -44,7 +44,9 @@ _DPO_LEFT_OUT = {
     "lidr logs to MLflow itself": (
         *("report_to", "run_name", "project", "logging_strategy", "logging_nan_inf_filter", "disable_tqdm"),
     ),
-    "lidr evaluates what `train.eval_share` holds out": ("eval_strategy", "do_train", "do_eval", "do_predict"),
+    "lidr evaluates what `train.eval_share` holds out": (
+        *("eval_strategy", "eval_on_start", "do_train", "do_eval", "do_predict"),
+    ),
     "lidr lays out and orders the rows of a batch itself": (
         *("padding_free", "pad_to_multiple_of", "pad_token", "truncation_mode", "dataset_num_proc"),
         *("train_sampling_strategy", "length_column_name", "remove_unused_columns", "label_names"),

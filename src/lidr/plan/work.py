@@ -188,12 +188,12 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
 
 
 def _evaluations(train: config.Train, pairs: int) -> int:
-    """How often the held-out pairs are evaluated, at the end as well."""
+    """How often the held-out pairs are evaluated, before training and at its end as well."""
     every = train.dpo["eval_steps"]
     if every < 1:
-        return math.ceil(1 / every)
+        return 1 + math.ceil(1 / every)
     steps = math.ceil(train.dpo["num_train_epochs"] * math.ceil(pairs / train.pairs_per_step))
-    return math.ceil(steps / every)
+    return 1 + math.ceil(steps / every)
 
 
 def _harness(settings: config.Settings, lengths: Lengths) -> list[Work]:

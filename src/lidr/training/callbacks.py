@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from lidr.progress import bar
-from lidr.training.history import first_update, named, told
+from lidr.training.history import first_update, told
 
 LogMetrics = Callable[[dict[str, float], int], None]
 
@@ -17,7 +17,7 @@ class LogCallback(TrainerCallback):
     """Passes each log on under our names and shows the progress; a training that goes on logs again what was logged.
 
     The last step is always logged, and so is each that evaluates: figures of both kinds belong to the same step.
-    Logs begin after the first update, unless training ends there (`history.told`).
+    `history.told` says what of a log is passed on.
     """
 
     def __init__(self, log: LogMetrics) -> None:
@@ -45,7 +45,7 @@ class LogCallback(TrainerCallback):
         self._pass_on(logs or {}, state.global_step, state.max_steps)
 
     def _pass_on(self, logs: dict[str, Any], step: int, last: int) -> None:
-        if (metrics := named(logs)) and told(step, self._first, last):
+        if metrics := told(logs, step, self._first, last):
             self._log(metrics, step)
 
 

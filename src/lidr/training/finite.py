@@ -25,10 +25,12 @@ class NotFiniteError(LidrError):
     """What is not finite, at which step, and what may help."""
 
     def __init__(self, what: str, value: float, step: int, steps: int) -> None:
-        super().__init__(
-            f"{what} is {value} at step {step} of {steps}: training diverged and nothing is saved; "
-            "try a lower train.dpo.learning_rate, or train.dtype: float32"
-        )
+        if step:
+            reason = f"at step {step} of {steps}: training diverged and nothing is saved; "
+            reason += "try a lower train.dpo.learning_rate, or train.dtype: float32"
+        else:
+            reason = "before training: the model that it begins with overflows; try train.dtype: float32"
+        super().__init__(f"{what} is {value} {reason}")
 
 
 class StopsWhereNotFinite:

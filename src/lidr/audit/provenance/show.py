@@ -40,12 +40,14 @@ _OF_DATA, _OF_ITERATION = ("prompts", "generate", "score", "translate"), ("pairs
 _PARAMS = (("generate", "answers", ("engine", "generate", "seed")), ("translate", "translations", ("translate",)))
 
 
-def show(settings: config.Settings, name: str, among: Iterable[str] | None = None) -> str:
+def show(settings: config.Settings, name: str, of: str | None = None) -> str:
     """Its history; for a prompt's id a list of its pairs and drops. Raises InputError for an unknown id.
 
-    It is looked for among these iterations, or all of them: those that share data have the same ids.
+    It is looked for in all iterations, or in the one named by `of`: those that share data have the same ids.
     """
-    iteration, example = _find(settings, name, settings.iterations if among is None else among)
+    if of is not None:
+        settings.iteration(of)
+    iteration, example = _find(settings, name, settings.iterations if of is None else [of])
     row = next((row for row in example.outcomes if row.id == name), None)
     found = {} if row is None else _history(settings, iteration, example, row)
     return printable(
