@@ -35,24 +35,30 @@ def tell(name: str, report: Report, keep: bool) -> None:
         save(name, report)
 
 
-def others(name: str, device: str) -> list[dict[str, Any]]:
-    """Rows of a benchmark's last results that are of other devices: they stay in the table."""
+def others(name: str, rows: Sequence[Report], setting: Sequence[str]) -> list[Report]:
+    """Rows of a benchmark's last results that are of other settings than these: they stay in the table."""
     last = RESULTS / f"{name}.json"
     known = json.loads(last.read_text("utf-8"))["rows"] if last.exists() else []
-    return [row for row in known if row["device"] != device]
+    new = [[row[key] for key in setting] for row in rows]
+    return [row for row in known if [row[key] for key in setting] not in new]
 
 
 def block(name: str, report: Report | None) -> str:
     """A benchmark's table, and what it was measured on."""
     if report is None:
         return f"Not measured yet with this code: `python benchmarks/{name}.py` does."
-    machine = report["machine"]
+    machines = [row["machine"] for row in report["rows"] if "machine" in row] or [report["machine"]]
+    lines = dict.fromkeys(_conditions(report["command"], machine) for machine in machines)
+    return "\n\n".join([TABLES[name](report), *lines])
+
+
+def _conditions(command: str, machine: Report) -> str:
+    """What something was measured on, and with which packages."""
     packages = ", ".join(f"{package} {number}" for package, number in machine["packages"].items())
     return (
-        f"{TABLES[name](report)}\n\n"
-        f"`{report['command']}` on {machine['cores']} cores ({machine['processor']}), torch's threads: "
-        f"{machine['threads']}, {machine['memory_bytes'] / 2**30:.0f} GiB, load average {machine['load_average'][0]} "
-        f"at the start; Python {machine['python']}, {packages}."
+        f"`{command}` on {machine['cores']} cores ({machine['processor']}), torch's threads: {machine['threads']}, "
+        f"{machine['memory_bytes'] / 2**30:.0f} GiB, load average {machine['load_average'][0]} at the start; "
+        f"Python {machine['python']}, {packages}."
     )
 
 
@@ -88,10 +94,11 @@ def training_shapes(report: Report) -> str:
         peaks = [f"{memory[side] / 2**30:.1f}" for side in ("ours", "peer")]
         rates = [figure(speed[side], 0) for side in ("ours", "peer")]
         share = figure([share * 100 for share in row["share"]], 0)
-        what = [f"{row['device']}, {row['dtype']}", row["shape"], row["rows"], f"{row['tokens']:,}"]
+        rows = f"{row['rows']}, recomputed" if row["recompute"] else row["rows"]
+        what = [f"{row['device']}, {row['dtype']}", row["shape"], rows, str(row["pairs_at_once"]), f"{row['tokens']:,}"]
         lines.append([*what, *rates, figure(ratios(speed["ours"], speed["peer"]), 2), *peaks, share])
-    head = ["device", "shape", "rows", "tokens", "ours, tokens/s", "TRL, tokens/s", "times", "ours, GiB", "TRL, GiB"]
-    return table([*head, "% of the matrix rate"], lines)
+    head = ["device", "shape", "rows", "pairs at once", "tokens", "ours, tokens/s", "TRL, tokens/s", "times"]
+    return table([*head, "ours, GiB", "TRL, GiB", "% of the matrix rate"], lines)
 
 
 def generation(report: Report) -> str:

@@ -1,13 +1,14 @@
 """DPO with a likelihood term at the shapes of published models: ours against TRL's DPOTrainer, on a GPU or a CPU.
 
     $ python benchmarks/training_shapes.py --shape 0.5b 8b       # on a GPU
-    $ python benchmarks/training_shapes.py --shape 0.5b --pairs 4 --repetitions 1     # on a CPU: a few pairs
+    $ python benchmarks/training_shapes.py --shape 0.5b --pairs 4 --at-once 1 --repetitions 1     # a CPU: a few pairs
     | shape | rows  | tokens | ours, tokens/s | TRL, tokens/s | times | ours, GiB | TRL, GiB | of the matrix rate |
 
 The weights are random: a model's shape alone makes its speed. `short` rows have prompts of 100 to 200 tokens and
 answers of 250 to 550; `long` rows have 4,000 tokens in all. Both sides get the same token ids, LoRA layers, batches and
-seed, with one log a step; neither recomputes activations. Time is from the ids to the trained adapter, the reference's
-log-probabilities among it. Losses must agree, within the precision that is computed in, or the benchmark fails.
+seed, with one log a step; neither recomputes activations, or both do (`--recompute`: a pair of long rows has 35 GB of
+them at 0.5B). Time is from the ids to the trained adapter, the reference's log-probabilities among it. Losses must
+agree, within the precision that is computed in, or the benchmark fails.
 
 TRL's likelihood term is a mean over the tokens of a micro-batch, so ours is set to that as well. The last column counts
 the operations that the rows need (2 a weight and token forwards, as many backwards and for the reference) against what
@@ -39,6 +40,7 @@ from lidr.plan import device
 ROWS = {"short": ((100, 200), (250, 550)), "long": ((1_500, 1_500), (2_499, 2_499))}  # tokens of prompts and of answers
 FEWEST_TOKENS = 512  # of a vocabulary: ids are drawn below it
 DTYPES = {"cuda": "bfloat16", "cpu": "float32"}
+SETTING = ("device", "shape", "rows", "pairs_at_once", "recompute")  # a row of the table for each
 TOLERANCE = {"bfloat16": 5e-2, "float32": 1e-3}
 
 Rows = list[dict[str, list[int]]]
@@ -57,12 +59,13 @@ def token_rows(count: int, kind: str) -> Rows:
     ]
 
 
-def settings(kind: str, per_device: int) -> config.Settings:
+def settings(kind: str, per_device: int, recompute: bool) -> config.Settings:
     values = msgspec.to_builtins(config.load(PARAMS))
     values["engine"] |= {"device": kind, "processes": None}
     values["train"] |= {"dtype": DTYPES[kind], "alpha": 1.0, "likelihood_mean": "token", "pairs_per_step": 8}
     values["train"]["dpo"] |= {"beta": 0.1, "learning_rate": 1e-4, "logging_steps": 1, "num_train_epochs": 1}
     values["train"]["dpo"] |= {"per_device_train_batch_size": per_device, "max_length": 8192}
+    values["train"]["dpo"]["gradient_checkpointing"] = recompute
     return msgspec.convert(values, config.Settings)
 
 
@@ -110,11 +113,11 @@ def train_trl(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> 
     )
 
 
-def run(make: Callable[..., Any], shape: str, rows: Rows, kind: str, per_device: int) -> dict[str, Any]:
+def run(make: Callable[..., Any], shape: str, rows: Rows, kind: str, given: config.Settings) -> dict[str, Any]:
     """Train once on the rows; returns the cost, the losses, and the GPU's peak memory in bytes (0 on a CPU)."""
     import torch
 
-    given, model = settings(kind, per_device), random_model(shape, kind)
+    model = random_model(shape, kind)
     torch.manual_seed(given.seed)
     if kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -143,15 +146,15 @@ def operations(shape: str, rows: Rows) -> float:
     return 6.0 * (layers * tokens + at["hidden_size"] * at["vocab_size"] * answers)
 
 
-def measure(shape: str, kind_of_rows: str, kind: str, count: int, per_device: int, repetitions: int) -> dict[str, Any]:
+def measure(shape: str, kind_of_rows: str, kind: str, chosen: argparse.Namespace) -> dict[str, Any]:
     """Both sides in turn, after a step of each that is not counted; SystemExit where their losses differ."""
-    rows = token_rows(count, kind_of_rows)
+    rows, given = token_rows(chosen.pairs, kind_of_rows), settings(kind, chosen.at_once, chosen.recompute)
     sides = {"ours": train_ours, "peer": train_trl}
     if kind == "cuda":
         for make in sides.values():
-            run(make, shape, rows[:8], kind, per_device)
+            run(make, shape, rows[:8], kind, given)
     found = take_turns(
-        {name: partial(run, make, shape, rows, kind, per_device) for name, make in sides.items()}, repetitions
+        {name: partial(run, make, shape, rows, kind, given) for name, make in sides.items()}, chosen.repetitions
     )
     losses = list(zip(found["ours"][0]["losses"], found["peer"][0]["losses"], strict=True))
     difference = max(abs(a - b) / abs(b) for a, b in losses)
@@ -164,8 +167,9 @@ def measure(shape: str, kind_of_rows: str, kind: str, count: int, per_device: in
         "dtype": DTYPES[kind],
         "shape": shape,
         "rows": kind_of_rows,
-        "pairs": count,
-        "pairs_at_once": per_device,
+        "pairs": chosen.pairs,
+        "pairs_at_once": chosen.at_once,
+        "recompute": chosen.recompute,
         "tokens": tokens,
         "loss_difference": difference,
         **costs(found),
@@ -184,14 +188,15 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=["short"])
     parser.add_argument("--pairs", type=int, default=96)
     parser.add_argument("--at-once", type=int, default=4, help="Pairs of one micro-batch.")
+    parser.add_argument("--recompute", action="store_true", help="Compute activations anew (gradient_checkpointing).")
     parser.add_argument("--repetitions", type=int, default=2)
     parser.add_argument("--no-save", action="store_true", help="Print only.")
     chosen = parser.parse_args()
     kind = policy.pick_device("auto")
     described, rows = machine("torch", "transformers", "trl", "peft"), []
     for shape, of_rows in product(chosen.shape, chosen.rows):
-        rows.append(measure(shape, of_rows, kind, chosen.pairs, chosen.at_once, chosen.repetitions))
-        kept = [*others("training_shapes", rows[0]["device"]), *rows]
+        rows.append(measure(shape, of_rows, kind, chosen) | {"machine": described})
+        kept = [*others("training_shapes", rows, SETTING), *rows]
         tell("training_shapes", {"machine": described, "rows": kept}, not chosen.no_save)
 
 

@@ -130,7 +130,7 @@ def test_held_out_pairs_are_read_at_each_evaluation() -> None:
     every = with_train(paper, eval_steps=300)
     (train,) = [w for w in work.of(every, Lengths(300, 150)) if w.stage == "train@m1"]
     steps = -(-8000 // paper.train.pairs_per_step) * paper.train.dpo["num_train_epochs"]
-    assert train.read == 400 * 1050 * (1 + -(-steps // 300))
+    assert train.read == 400 * 1050 * (2 + -(-steps // 300))
 
 
 def test_items_of_the_labs_tasks_are_those_that_there_are() -> None:
