@@ -15,11 +15,14 @@ import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import msgspec
 
 from lidr import config
 from lidr.models import policy
+from lidr.training import packing
+from lidr.training.lines import share_out
 from lidr.training.packing import TokenizedPair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,10 +135,23 @@ def all_pairs() -> dict[str, list[TokenizedPair]]:
     return {"shorter": pairs(WINDOW // 2, 3), "longer": pairs(3 * WINDOW, 3)}
 
 
+# Rows on lines that they share, as a large model has them, and on a line each.
+LAYOUTS = {
+    "shared": lambda lengths, _: share_out(lengths, 512),
+    "alone": lambda lengths, _: [(line, 0) for line in range(len(lengths))],
+}
+
+
+def laid_out(layout: str) -> Any:
+    """Within it, packed rows have this layout."""
+    return mock.patch.object(packing, "share_out", LAYOUTS[layout])
+
+
 def measure(family: str, dtype: str, settings: config.Settings, **train: Any) -> dict[str, Any]:
     """How rows are laid out, and the largest relative difference of a batch's loss and of its gradient.
 
-    `train` are values of `train.dpo`, or of the block itself.
+    `train` are values of `train.dpo`, or of the block itself. Where rows may share lines, both they and rows that have
+    one each are measured.
     """
     given, rows = _settings(settings, dtype, **train), all_pairs()
     both = [pair for batch in rows.values() for pair in batch]
@@ -145,9 +161,12 @@ def measure(family: str, dtype: str, settings: config.Settings, **train: Any) ->
         losses, gradients = [], []
         for start, batch in zip((0, len(rows["shorter"])), rows.values(), strict=True):
             places = range(start, start + len(batch))
-            (loss, gradient), (their_loss, their_gradient) = (_step(trainer, places) for trainer in (ours, trls))
-            losses.append(abs(loss - their_loss) / abs(their_loss))
-            gradients.append(float((gradient - their_gradient).norm() / their_gradient.norm()))
+            their_loss, their_gradient = _step(trls, places)
+            for layout in LAYOUTS if ours.rows == "packed" else ("alone",):
+                with laid_out(layout):
+                    loss, gradient = _step(ours, places)
+                losses.append(abs(loss - their_loss) / abs(their_loss))
+                gradients.append(float((gradient - their_gradient).norm() / their_gradient.norm()))
     return {"rows": ours.rows, "loss": max(losses), "gradient": max(gradients)}
 
 

@@ -11,13 +11,11 @@ from lidr import config
 pytest.importorskip("torch")
 
 import torch
-from families import DTYPES, FAMILIES, PACKED_AS_WELL, TOLERANCE, all_pairs, build, measure
+from families import DTYPES, FAMILIES, LAYOUTS, PACKED_AS_WELL, TOLERANCE, all_pairs, build, laid_out, measure
 
-from lidr.training import packing
 from lidr.training.packable import PACKED, why_padded
 from lidr.training.packing import pack, rows
 
-WIDE = 10**6  # a hidden size at which no line is too wide: rows share lines
 PADDED = {
     "Qwen 3.5": "its linear_attention layers do not keep the rows of a line apart",
     "GPT-OSS": "packed rows are not tested for gpt_oss models",
@@ -37,19 +35,16 @@ def test_loss_and_gradient_are_those_of_trls_own_trainer(
     assert found["gradient"] < TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("family", [name for name in FAMILIES | PACKED_AS_WELL if name not in PADDED])
-def test_packed_rows_have_the_log_probabilities_of_each_row_by_itself(
-    family: str, alone: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packed_rows_have_the_log_probabilities_of_each_row_by_itself(family: str, layout: str) -> None:
     """Whether they share lines, or each has one to itself and is padded without a mask."""
-    if alone:
-        monkeypatch.setattr(packing, "share_out", lambda lengths, _: [(line, 0) for line in range(len(lengths))])
     model = build(family).eval()
     assert why_padded(model) is None
     for batch in all_pairs().values():
-        given = pack(batch, 0, WIDE)
-        assert ("position_ids" in given) is not alone
+        with laid_out(layout):
+            given = pack(batch, 0, 64)
+        assert ("position_ids" in given) == (layout == "shared")
         scored = given.pop("scored")
         with torch.inference_mode():
             packed = model(**given, use_cache=False).logits.flatten(0, 1)[scored].log_softmax(-1)
@@ -65,7 +60,8 @@ def test_the_longer_pairs_reach_beyond_the_window() -> None:
         found = []
         for values in ({}, {"sliding_window": None}):
             model = build("Mistral, window", **values).eval()
-            given = pack(batch, 0, WIDE)
+            with laid_out("shared"):
+                given = pack(batch, 0, 64)
             scored = given.pop("scored")
             with torch.inference_mode():
                 found.append(model(**given, use_cache=False).logits.flatten(0, 1)[scored].log_softmax(-1))
