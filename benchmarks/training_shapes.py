@@ -2,7 +2,7 @@
 
     $ python benchmarks/training_shapes.py --shape 0.5b 8b       # on a GPU
     $ python benchmarks/training_shapes.py --shape 0.5b --pairs 4 --at-once 1 --repetitions 1     # a CPU: a few pairs
-    | shape | rows  | tokens | ours, tokens/s | TRL, tokens/s | times | ours, GiB | TRL, GiB | of the matrix rate |
+    | shape | rows  | pairs at once | tokens | ours, tokens/s | TRL, tokens/s | times | ours, GiB | TRL, GiB | ...
 
 The weights are random: a model's shape alone makes its speed. `short` rows have prompts of 100 to 200 tokens and
 answers of 250 to 550; `long` rows have 4,000 tokens in all. Both sides get the same token ids, LoRA layers, batches and
@@ -197,7 +197,7 @@ def main() -> None:
     for shape, of_rows in product(chosen.shape, chosen.rows):
         rows.append(measure(shape, of_rows, kind, chosen) | {"machine": described})
         kept = [*others("training_shapes", rows, SETTING), *rows]
-        tell("training_shapes", {"machine": described, "rows": kept}, not chosen.no_save)
+        tell("training_shapes", {"rows": kept}, not chosen.no_save)
 
 
 if __name__ == "__main__":

@@ -47,5 +47,5 @@ def _on_lines(lengths: Sequence[int], count: int, balance: int) -> tuple[float, 
         spots[index] = (line, taken)
         heapq.heapreplace(lines, (taken + lengths[index], line))
     width = max(lines)[0]
-    attention = width / balance / (2 if count == len(lengths) else 1)
+    attention = width / balance / (2 if are_alone(spots) else 1)
     return count * width * (1 + attention), spots

@@ -125,9 +125,9 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     trainer.train(resume_from_checkpoint=checkpoint)
     weights = trainer.adapter_weights()
     told = history(trainer.args, trainer.state)
-    if launcher.is_first():
-        _save(trainer.model, weights, paths.model(iteration), record, drops, told, as_seen(chat, rows[0]))
     first, last = ends(told)
+    if launcher.is_first():
+        _save(trainer.model, weights, paths.model(iteration), record, drops, told, last, as_seen(chat, rows[0]))
     return Trained(len(rows), len(held_out), drops, trainer.state.global_step, first, last, trainer.rows)
 
 
@@ -253,6 +253,7 @@ def _save(
     record: AdapterRecord,
     drops: list[Drop],
     told: History,
+    last: dict[str, float],
     seen: str,
 ) -> None:
     with atomic_folder(target) as folder:
@@ -261,7 +262,7 @@ def _save(
         _normalise_adapter_config(folder / "adapter_config.json")
         write_json(folder / paths.RECORD, record)
         write_rows(folder / paths.DROPS, drops)
-        write_json(folder / "metrics.json", rounded(ends(told)[1]))
+        write_json(folder / "metrics.json", rounded(last))
         write_text(folder / "log.csv", csv(told))
         write_text(folder / "first_pair.txt", seen)
 
