@@ -105,12 +105,16 @@ def test_the_curve_is_that_of_trls_own_trainer(
 def test_the_curve_is_the_same_where_logits_are_too_many_to_be_there_at_once(
     model: Any, tmp_path: Any, project_settings: config.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lidr.training import scoring
+    from lidr.training import head, trainer
 
-    at_once = curve(model, project_settings, tmp_path / "at-once", True, "sequence")
-    monkeypatch.setattr(scoring, "AT_ONCE", 0)
-    in_tiles = curve(model, project_settings, tmp_path / "in-tiles", True, "sequence")
-    assert at_once == [pytest.approx(metrics, abs=1e-4) for metrics in in_tiles]
+    whole = curve(model, project_settings, tmp_path / "whole", True, "sequence")
+    monkeypatch.setattr(head, "AT_ONCE", 7 * 90)  # of seven positions
+    in_parts = curve(model, project_settings, tmp_path / "parts", True, "sequence")
+    # As on a GPU.
+    monkeypatch.setattr(trainer.PreferenceTrainer, "in_tiles", True)
+    in_tiles = curve(model, project_settings, tmp_path / "tiles", True, "sequence")
+    assert whole == [pytest.approx(metrics, abs=1e-4) for metrics in in_parts]
+    assert whole == [pytest.approx(metrics, abs=1e-4) for metrics in in_tiles]
 
 
 def curve(

@@ -147,8 +147,8 @@ def _advice(settings: config.Settings, shape: Shape, lower: str, more: str, part
 
 
 def _training_logits(tokens: int, shape: Shape) -> Part:
-    """Logits at once where they are few; else TRL makes a part of them at a time (lidr.training.scoring)."""
-    from lidr.training.scoring import AT_ONCE
+    """Logits at once where they are few, else a part of them at a time (lidr.training.head)."""
+    from lidr.training.head import AT_ONCE
 
     how = f"3 x {tokens:,} tokens x {shape.vocabulary:,}"
     if tokens * shape.vocabulary > AT_ONCE:

@@ -20,8 +20,7 @@ ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 from lidr.training.lines import Spot, are_alone, share_out
@@ -107,30 +106,3 @@ def _scored(given: list[Row], spots: list[Spot]) -> torch.Tensor:
 
 def _width(lengths: Any, spots: list[Spot]) -> int:
     return max(start + tokens for (_, start), tokens in zip(spots, lengths, strict=True))
-
-
-class ScoredPositions:
-    """Lets a causal model's backbone return only the hidden states at given positions of its flattened rows.
-
-    A language model's head then makes logits for these alone: a prompt's tokens have none to be scored. Outside `only`
-    the model is as it was.
-    """
-
-    def __init__(self, backbone: Any) -> None:
-        self._wanted: torch.Tensor | None = None
-        backbone.register_forward_hook(self._keep)
-
-    @contextmanager
-    def only(self, positions: torch.Tensor) -> Iterator[None]:
-        """The positions that calls of the model within it return."""
-        self._wanted = positions
-        try:
-            yield
-        finally:
-            self._wanted = None
-
-    def _keep(self, module: Any, arguments: Any, outputs: Any) -> Any:
-        if self._wanted is not None:
-            hidden = outputs.last_hidden_state
-            outputs.last_hidden_state = hidden.reshape(-1, hidden.shape[-1])[self._wanted][None]
-        return outputs

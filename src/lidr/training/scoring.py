@@ -4,8 +4,8 @@
     TRL's layout     chosen    a b <end>            log-probabilities at w3 a b
                      rejected  x <end>              log-probabilities at w3 x
 
-TRL computes log-probabilities in tiles of the vocabulary, and each tile a second time for its gradient, so that the
-logits of large vocabularies are never there as a whole. Where they are small it is faster to make them at once.
+The model's head makes them in parts (head.py). On a GPU TRL's kernels do so in tiles of the vocabulary; and where
+processes hold shards of the weights, they gather the head's.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import Any
 
 import torch
 
-from lidr.training.packing import ScoredPositions, TokenizedPair, sides
+from lidr.training.head import ScoredPositions
+from lidr.training.packing import TokenizedPair, sides
 
 # The label of a token that is not scored.
 IGNORED = -100
-# Logits that are made at once: 64 MiB of them in float32. The reference's batches have more pairs, and no gradients.
-AT_ONCE = 2**24
 
 
 def answers(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]:
@@ -36,22 +35,16 @@ def answers(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]
     return {"input_ids": ids, "attention_mask": mask, "completion_mask": mask}
 
 
-def fit_at_once(pairs: Sequence[TokenizedPair], pairs_per_batch: int, vocabulary: int) -> bool:
-    """Whether the logits of any batch of these pairs are few enough; the same in all processes."""
-    longest = max(sum(len(answer) for _, answer in sides([pair])) for pair in pairs)
-    return longest * pairs_per_batch * vocabulary <= AT_ONCE
-
-
 class AnswerScorer:
     """Stands for the model where TRL calls it: computes the batch's `rows`, answers in TRL's layout.
 
     TRL asks for log-probabilities of shape (2 x pairs, tokens - 1), chosen rows first, zero where nothing is scored.
     """
 
-    def __init__(self, model: Any, positions: ScoredPositions, at_once: bool) -> None:
+    def __init__(self, model: Any, positions: ScoredPositions, in_tiles: bool) -> None:
         self.model = model
         self.positions = positions
-        self.at_once = at_once
+        self.in_tiles = in_tiles
         self.log_probs: torch.Tensor
 
     def __call__(
@@ -60,28 +53,20 @@ class AnswerScorer:
         wanted = labels[:, 1:] != IGNORED
         targets = labels[:, 1:][wanted]
         given = {name: values for name, values in rows.items() if name != "scored"} | {"use_cache": use_cache}
-        with self.positions.only(rows["scored"]):
-            if self.at_once:
-                log_probs, entropy = from_logits(self.model(**given).logits[0], targets)
-            else:
+        if self.in_tiles:
+            with self.positions.only(rows["scored"]):
                 outputs = self.model(**given, shift_labels=targets[None], fused_lm_head=fused_lm_head)
-                log_probs, entropy = outputs.log_probs[0], outputs.entropy[0]
-        self.log_probs = _laid_out(log_probs, wanted)
+        else:
+            with self.positions.only(rows["scored"], targets):
+                outputs = self.model(**given)
+        self.log_probs = _laid_out(outputs.log_probs, wanted)
         # TRL makes metrics of the last two that no one reads here (trainer.METRIC_NAMES).
         return SimpleNamespace(
             log_probs=self.log_probs,
-            entropy=_laid_out(entropy, wanted),
+            entropy=_laid_out(outputs.entropy, wanted),
             mean_logits=torch.zeros_like(self.log_probs),
             is_top1=torch.zeros_like(wanted),
         )
-
-
-def from_logits(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each target's log-probability, and the entropy of its distribution, which has no gradient; both in float32."""
-    all_log_probs = logits.float().log_softmax(-1)
-    with torch.no_grad():
-        entropy = -(all_log_probs.exp() * all_log_probs).sum(-1)
-    return all_log_probs.gather(1, targets[:, None])[:, 0], entropy
 
 
 def _laid_out(values: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 TRL makes the loss. What differs from its own trainer is how it gets the log-probabilities:
 - rows stand one after the other, without padding, where the model allows it (packing.py, packable.py);
-- logits are made only where a token is scored (scoring.py);
+- logits are made only where a token is scored, a part of them at a time (head.py);
 - the pairs of one optimizer step are sorted by length, so that those of a micro-batch are of similar length.
 None of it changes the gradient of a step but for rounding, nor which pairs it is made of.
 
@@ -38,9 +38,10 @@ from lidr.training.arguments import arguments
 from lidr.training.callbacks import LogCallback, LogMetrics, SaveCallback
 from lidr.training.checkpoints import WritesCheckpoints
 from lidr.training.finite import FiniteCallback, StopsWhereNotFinite
+from lidr.training.head import ScoredPositions
 from lidr.training.packable import why_padded
-from lidr.training.packing import ScoredPositions, TokenizedPair, length, pack, pad_right
-from lidr.training.scoring import IGNORED, AnswerScorer, answers, fit_at_once
+from lidr.training.packing import TokenizedPair, length, pack, pad_right
+from lidr.training.scoring import IGNORED, AnswerScorer, answers
 
 # The columns that TRL adds to the pairs.
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
@@ -66,14 +67,13 @@ def make(
     """
     causal = _causal_model(model)
     args = args or arguments(train, settings, scratch)
-    padded, text = why_padded(causal), causal.config.get_text_config()
-    lay_out = pad_right if padded else partial(pack, hidden_size=text.hidden_size)
+    padded = why_padded(causal)
+    lay_out = pad_right if padded else partial(pack, hidden_size=causal.config.get_text_config().hidden_size)
     if padded and args.process_index == 0:
         print(f"rows are padded: {padded}", file=sys.stderr)
     trainer = PreferenceTrainer(
-        positions=ScoredPositions(causal.base_model),
+        positions=ScoredPositions(causal),
         rows=f"padded: {padded}" if padded else "packed",
-        at_once=fit_at_once([*pairs, *held_out], args.per_device_train_batch_size, text.vocab_size),
         train=train,
         model=model,
         args=args,
@@ -135,13 +135,10 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
     For the objective `sft` this mean is the whole loss.
     """
 
-    def __init__(
-        self, *, rows: str, positions: ScoredPositions, at_once: bool, train: config.Train, **arguments: Any
-    ) -> None:
+    def __init__(self, *, rows: str, positions: ScoredPositions, train: config.Train, **arguments: Any) -> None:
         # Before TRL's own set-up, which computes the reference's log-probabilities.
         self.rows = rows
         self.positions = positions
-        self.at_once = at_once
         self.is_supervised = train.objective == "sft"
         self.token_mean = train.likelihood_mean == "token"
         # TRL's own term has its weight in `loss_weights`.
@@ -154,6 +151,11 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
     def is_sharded(self) -> bool:
         """Whether this process holds a part of the weights only."""
         return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    @property
+    def in_tiles(self) -> bool:
+        """Whether TRL computes the log-probabilities (scoring.py)."""
+        return self.is_sharded or self.accelerator.device.type == "cuda"
 
     def train(self, *arguments: Any, **values: Any) -> Any:
         """Train. Under autocast, PEFT's copy of each layer's input in float32 is left out: no value depends on it."""
@@ -189,10 +191,10 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
         return SortedWithinSteps(pairs, [length(pair) for pair in pairs], per_step, arguments.data_seed)
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, torch.Tensor]) -> Any:
-        return super().compute_ref_log_probs(AnswerScorer(model, self.positions, self.at_once), inputs)
+        return super().compute_ref_log_probs(AnswerScorer(model, self.positions, self.in_tiles), inputs)
 
     def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool) -> Any:
-        scorer = AnswerScorer(model, self.positions, self.at_once)
+        scorer = AnswerScorer(model, self.positions, self.in_tiles)
         metrics = self._metrics["train" if model.training else "eval"]
         if self.is_supervised:
             result = loss = self._supervised_loss(scorer, inputs, metrics)
