@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
@@ -70,10 +69,19 @@ class ScoredPositions:
             return values
 
         hidden = outputs.last_hidden_state[0]
-        self._wanted = None
-        with patch.object(self._backbone, "forward", lambda *_, **__: outputs):
+        with self._computed(outputs):
             log_probs, entropy = score(logits, hidden, targets, max(1, AT_ONCE // self._vocabulary))
         return SimpleNamespace(log_probs=log_probs, entropy=entropy)
+
+    @contextmanager
+    def _computed(self, outputs: Any) -> Iterator[None]:
+        """Within it, the backbone returns these outputs instead of computing any."""
+        compute, self._wanted = self._backbone.forward, None
+        self._backbone.forward = lambda *_, **__: outputs
+        try:
+            yield
+        finally:
+            self._backbone.forward = compute
 
 
 def score(
