@@ -178,15 +178,16 @@ def main() -> int:
     if not whole:
         print("no pipeline in MLflow whose `compare` has run; run `dvc repro` first", file=sys.stderr)
         return 1
-    latest = whole[0]
-    other = next((run for run in whole if run.data.params != latest.data.params), None)
+    # The project's own, rather than an experiment on it.
+    own = next((run for run in whole if "dvc.experiment" not in run.data.tags), whole[0])
+    other = next((run for run in whole if run.data.params != own.data.params), None)
     with opened(project) as pages:
-        pages.runs(experiment, latest.info.run_id)
+        pages.runs(experiment, own.info.run_id)
         pages.picture(IMAGES / "mlflow-runs.png")
-        pages.curves(experiment, latest.info.run_id, "mgsm accuracy")
+        pages.curves(experiment, own.info.run_id, "mgsm accuracy")
         pages.picture(IMAGES / "mlflow-curve.png")
         if other:
-            pages.chart(experiment, [latest.info.run_id, other.info.run_id], ["mgsm accuracy/average"])
+            pages.chart(experiment, [own.info.run_id, other.info.run_id], ["mgsm accuracy/average"])
             pages.picture(IMAGES / "mlflow-pipelines.png")
         if arms := [run.info.run_id for run in whole if run.data.tags.get("dvc.experiment", "").startswith("study-")]:
             pages.chart(experiment, arms, ["mgsm accuracy/trained"])
