@@ -136,5 +136,10 @@ def lock(output: Path) -> Path:
     return WORK / "locks" / output.as_posix().replace("/", "-")
 
 
+def times(output: Path) -> Path:
+    """When the stage that made this output began and ended."""
+    return WORK / "times" / (output.as_posix().replace("/", "-") + ".json")
+
+
 def judgment_cache(name: str) -> Path:
     return WORK / "judge" / f"{name}.jsonl"

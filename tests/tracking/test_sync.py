@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 from factories import with_train
 from tracking_project import Project, job
 
-from lidr.tracking import Job, StageRun, sync
+from lidr import paths
+from lidr.tracking import Job, StageRun, sync, time_kept
 from lidr.tracking.describe import fingerprint, key, params
 from lidr.tracking.hashes import dvc_hash
 
@@ -68,6 +70,31 @@ def test_run_says_what_it_was(project: Project) -> None:
     experiment = project.client.get_experiment(child.info.experiment_id)
     assert (experiment.name, experiment.artifact_location) == ("lidr", str(project.root / "mlartifacts"))
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_a_run_lasts_as_long_as_its_stage(project: Project) -> None:
+    with time_kept(Path("models/m1")):
+        time.sleep(0.2)
+        made = _train(project)
+    project.log(made)
+    (child,) = project.children()
+    assert 200 <= child.info.end_time - child.info.start_time < 60_000
+
+
+def test_what_dvc_fetched_from_its_cache_took_no_time(project: Project) -> None:
+    with time_kept(Path("models/m1")):
+        made = _train(project)
+    an_hour_later = time.time() + 3600
+    os.utime("models/m1/adapter.safetensors", (an_hour_later, an_hour_later))
+    project.log(made)
+    (child,) = project.children()
+    assert child.info.start_time == child.info.end_time == int(an_hour_later * 1000)
+
+
+def test_a_stage_that_failed_has_no_time(project: Project) -> None:
+    with pytest.raises(ZeroDivisionError), time_kept(Path("models/m1")):
+        _ = 1 / 0
+    assert not paths.times(Path("models/m1")).exists()
 
 
 def test_datasets_artifacts_and_tables(project: Project) -> None:

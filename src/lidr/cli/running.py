@@ -51,11 +51,12 @@ def tracked_job(settings: config.Settings, job: Job, at_once: bool = False) -> I
     by_hand = _DVC_STAGE not in os.environ and (outer is not None or job.stage in _LONG)
     begun = time.monotonic()
     with alone(job.outputs[0]):
-        if is_live:
-            with tracking.live_run(settings, job, outer) as live:
-                yield live
-        else:
-            yield tracking.LiveRun()
+        with tracking.time_kept(job.outputs[0]):
+            if is_live:
+                with tracking.live_run(settings, job, outer) as live:
+                    yield live
+            else:
+                yield tracking.LiveRun()
         if tracking.is_off():
             return
         try:

@@ -6,8 +6,8 @@
 
 A job (describe.py) names a stage's files and what they say; `lidr.cli.runs` makes it, for tracking knows no stage.
 sync.py logs it by run.py's calls of MLflow's client, under the parent of parents.py; live.py does so while the stage
-works. Where runs go is decided in store.py, how to get there in connection.py. models.py and registry.py keep models;
-lookup.py finds runs again, pipelines.py what they measured.
+works, and times.py keeps how long that took. Where runs go is decided in store.py, how to get there in connection.py.
+models.py and registry.py keep models; lookup.py finds runs again, pipelines.py what they measured.
 
     LIDR_TRACKING=off           logs nothing at all
     MLFLOW_TRACKING_URI=...     a tracking server; without it, a local store in the project
@@ -20,6 +20,7 @@ from lidr.tracking.registry import Promoted, promote
 from lidr.tracking.run import StageRun
 from lidr.tracking.server import serve
 from lidr.tracking.sync import Synced, is_off, sync
+from lidr.tracking.times import time_kept
 
 __all__ = [
     "FoundRun",
@@ -35,5 +36,6 @@ __all__ = [
     "runs_tagged",
     "serve",
     "sync",
+    "time_kept",
     "warn",
 ]

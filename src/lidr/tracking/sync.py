@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from lidr import config, paths
 from lidr.errors import LidrError
-from lidr.tracking import connection, describe, parents, store
+from lidr.tracking import connection, describe, parents, store, times
 from lidr.tracking.describe import Description, Job
 from lidr.tracking.parents import OUTER_TAG, PARENT_TAG
 from lidr.tracking.run import StageRun
@@ -79,7 +79,7 @@ def _log(
 ) -> bool:
     """Log one result; False where MLflow has it already."""
     outputs = describe.hash_tags("out", job.outputs)
-    identity = describe.identity(described, outputs)
+    identity, changed = describe.identity(described, outputs), _last_change(job.outputs)
     run = _find(client, experiment, identity)
     if run and COMPLETE_TAG in run.data.tags:
         return False
@@ -88,8 +88,8 @@ def _log(
     else:
         parent = parents.find_or_make(client, root, experiment, pipeline, outer)
         tags = {RESULT_TAG: identity, **outputs}
-        run = open_run(client, parent, described, tags, outer, _last_change(job.outputs))
-    time = run.info.end_time or max(run.info.start_time, _last_change(job.outputs))
+        run = open_run(client, parent, described, tags, outer, times.began(job.outputs, changed))
+    time = run.info.end_time or max(run.info.start_time, changed)
     log_params(client, run, described)
     stage_run = StageRun(client, run, parent)
     job.tell(stage_run)
