@@ -91,6 +91,15 @@ def test_what_dvc_fetched_from_its_cache_took_no_time(project: Project) -> None:
     assert child.info.start_time == child.info.end_time == int(an_hour_later * 1000)
 
 
+def test_a_pipeline_that_is_logged_long_after_it_ran_does_not_end_before_it_began(project: Project) -> None:
+    made = _train(project)
+    os.utime("models/m1/adapter.safetensors", (1_700_000_000, 1_700_000_000))
+    project.log(made)
+    (parent,), (child,) = project.parents(), project.children()
+    assert child.info.end_time == 1_700_000_000_000
+    assert parent.info.end_time == parent.info.start_time > child.info.end_time
+
+
 def test_a_stage_that_failed_has_no_time(project: Project) -> None:
     with pytest.raises(ZeroDivisionError), time_kept(Path("models/m1")):
         _ = 1 / 0

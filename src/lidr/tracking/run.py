@@ -133,7 +133,9 @@ class StageRun:
         """End the run and its parent; the end of the run of `mlflow run` is for MLflow to say."""
         self._client.set_terminated(self.id, status, time)
         if not self._is_in_outer:
-            self._client.set_terminated(self._parent.info.run_id, status, time)
+            # Made when its first run was logged, which may be long after the stages ran.
+            last = None if time is None else max(time, self._parent.info.start_time)
+            self._client.set_terminated(self._parent.info.run_id, status, last)
 
     def flush(self) -> None:
         """Send the metrics that wait."""
