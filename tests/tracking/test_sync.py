@@ -78,7 +78,8 @@ def test_a_run_lasts_as_long_as_its_stage(project: Project) -> None:
         made = _train(project)
     project.log(made)
     (child,) = project.children()
-    assert 200 <= child.info.end_time - child.info.start_time < 60_000
+    # A file's time may be some milliseconds behind the clock's.
+    assert 190 <= child.info.end_time - child.info.start_time < 60_000
 
 
 def test_what_dvc_fetched_from_its_cache_took_no_time(project: Project) -> None:
