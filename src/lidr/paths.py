@@ -133,13 +133,18 @@ def scratch(stage: str, model_name: str) -> Path:
 
 def lock(output: Path) -> Path:
     """Who is at work on this output."""
-    return WORK / "locks" / output.as_posix().replace("/", "-")
+    return WORK / "locks" / _in_one(output)
 
 
 def times(output: Path) -> Path:
     """When the stage that made this output began and ended."""
-    return WORK / "times" / (output.as_posix().replace("/", "-") + ".json")
+    return WORK / "times" / f"{_in_one(output)}.json"
 
 
 def judgment_cache(name: str) -> Path:
     return WORK / "judge" / f"{name}.jsonl"
+
+
+def _in_one(output: Path) -> str:
+    """The path as one file's name."""
+    return output.as_posix().replace("/", "-")

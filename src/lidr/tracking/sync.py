@@ -79,10 +79,11 @@ def _log(
 ) -> bool:
     """Log one result; False where MLflow has it already."""
     outputs = describe.hash_tags("out", job.outputs)
-    identity, changed = describe.identity(described, outputs), _last_change(job.outputs)
+    identity = describe.identity(described, outputs)
     run = _find(client, experiment, identity)
     if run and COMPLETE_TAG in run.data.tags:
         return False
+    changed = _last_change(job.outputs)
     if run:
         parent = client.get_run(run.data.tags[PARENT_TAG])
     else:
