@@ -276,8 +276,15 @@ def test_a_judge_that_never_names_a_label_is_not_asked_on(endpoint: Endpoint) ->
     with pytest.raises(LidrError, match="gives neither 'm' nor 'M', in 20 of 20 answers"):
         judge_all(judge(endpoint), contests(200))
     assert len(endpoint.bodies) < 40
-    with pytest.raises(LidrError, match="neither 'm' nor 'M'"):
-        judge_all(judge(endpoint, model="judge-3"), contests(2))
+
+
+def test_a_few_replies_without_a_label_are_no_verdicts_and_no_error(endpoint: Endpoint) -> None:
+    endpoint.faults = lambda number, body: "mute"
+    for _ in range(2):  # the second time from the cache
+        assert [found.preference for found in judge_all(judge(endpoint), contests(19))] == [None] * 19
+    assert len(endpoint.bodies) == 19
+    with pytest.raises(LidrError, match="in 20 of 20 answers"):
+        judge_all(judge(endpoint), contests(20))
 
 
 def test_the_key_is_in_no_file_and_openais_goes_nowhere_else(
@@ -435,7 +442,7 @@ def test_local_judge_that_cannot_name_a_label(tmp_path: Path) -> None:
     with pytest.raises(LidrError, match="its tokenizer does not tell them apart"):
         local(ScoringEngine(-2.0, -2.0), tmp_path / "a").opinions(contests(3))
     with pytest.raises(LidrError, match="neither 'm' nor 'M'"):
-        local(ScoringEngine(-math.inf, -math.inf), tmp_path / "b").opinions(contests(3))
+        local(ScoringEngine(-math.inf, -math.inf), tmp_path / "b").opinions(contests(20))
 
 
 def test_lab_judge_prefers_the_right_answer() -> None:

@@ -81,43 +81,41 @@ def baseline_answers(items: Sequence[Prompt]) -> dict[str, Response]:
 def judge_items(
     settings: config.Settings, judge: Judge, items: Sequence[Prompt], own: Answers, baseline: Answers
 ) -> list[Verdict]:
-    """Each instruction with both answers and the judge's preference, asked for a whole language at a time.
+    """Each instruction with both answers and the judge's preference.
 
     Raises InputError for a language whose off-target rate cannot be measured, before anything is paid for.
     """
-    alpaca = settings.block(Alpaca)
-    identify("", alpaca.languages)
+    languages = settings.block(Alpaca).languages
+    identify("", languages)
+    contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in items]
     verdicts = []
-    for lang in alpaca.languages:
-        members = [item for item in items if item.lang == lang]
-        contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in members]
-        for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
-            item = contest.instruction
-            sentences = count(contest.completion, lang, alpaca.languages)
-            baseline_sentences = count(contest.baseline, lang, alpaca.languages)
-            verdicts.append(
-                Verdict(
-                    id=item.id,
-                    lang=item.lang,
-                    prompt=item.text,
-                    completion=contest.completion,
-                    reasoning=own[key(item)].reasoning,
-                    baseline=contest.baseline,
-                    preference=opinion.preference,
-                    finish_reason=own[key(item)].finish_reason,
-                    off_target=is_off_target(contest.completion, lang, alpaca.languages),
-                    baseline_off_target=is_off_target(contest.baseline, lang, alpaca.languages),
-                    sentences=sentences.judged,
-                    other_sentences=sentences.other,
-                    baseline_sentences=baseline_sentences.judged,
-                    baseline_other_sentences=baseline_sentences.other,
-                    swapped=opinion.swapped,
-                    orders=opinion.orders,
-                    judge_faults=opinion.faults,
-                    judge_prompt_tokens=opinion.prompt_tokens,
-                    judge_completion_tokens=opinion.completion_tokens,
-                )
+    for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
+        item = contest.instruction
+        sentences = count(contest.completion, item.lang, languages)
+        baseline_sentences = count(contest.baseline, item.lang, languages)
+        verdicts.append(
+            Verdict(
+                id=item.id,
+                lang=item.lang,
+                prompt=item.text,
+                completion=contest.completion,
+                reasoning=own[key(item)].reasoning,
+                baseline=contest.baseline,
+                preference=opinion.preference,
+                finish_reason=own[key(item)].finish_reason,
+                off_target=is_off_target(contest.completion, item.lang, languages),
+                baseline_off_target=is_off_target(contest.baseline, item.lang, languages),
+                sentences=sentences.judged,
+                other_sentences=sentences.other,
+                baseline_sentences=baseline_sentences.judged,
+                baseline_other_sentences=baseline_sentences.other,
+                swapped=opinion.swapped,
+                orders=opinion.orders,
+                judge_faults=opinion.faults,
+                judge_prompt_tokens=opinion.prompt_tokens,
+                judge_completion_tokens=opinion.completion_tokens,
             )
+        )
     return verdicts
 
 
@@ -179,6 +177,8 @@ def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str
 
 def _win_rates(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     rates = win_rates(verdicts)
+    if not rates:
+        raise InputError(f"not one answer in {verdicts[0].lang!r} is judged; another judge is expected")
     compare = settings.compare
     plain = mean_interval(rates, compare.confidence, settings.seed, compare.resamples)
     controlled = length_controlled(

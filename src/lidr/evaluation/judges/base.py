@@ -23,7 +23,7 @@ from lidr.evaluation.judges import prompt
 from lidr.records import TIE, Prompt, Record
 from lidr.records.prompt_templates import Conversation
 
-# A judge that has not given a verdict after so many answers is not asked for the rest.
+# A judge that has not named a label in so many replies cannot do it, and is not asked for the rest.
 PATIENCE = 20
 # Why a reply in text holds no verdict.
 FAULTS = ("empty", "cut_off", "no_label")
@@ -118,7 +118,9 @@ class TokenJudge:
                 for turned in turns
             ]
         )
-        check_speaks(self.panel.name, replies)
+        # A few may all be without a label by chance, and the same replies come from the cache in a rerun.
+        if len(replies) >= PATIENCE:
+            check_speaks(self.panel.name, replies)
         starts = range(0, len(replies), len(turns))
         return [_opinion(swap, replies[at : at + len(turns)]) for at, swap in zip(starts, swaps, strict=True)]
 
@@ -154,7 +156,7 @@ def is_flipped(orders: Sequence[float | None]) -> bool:
 
 def check_speaks(name: str, replies: Sequence[Reply]) -> None:
     """Raise LidrError where not one reply holds either token; says what is wrong with replies in text."""
-    if not replies or any(reply.lower is not None or reply.upper is not None for reply in replies):
+    if any(reply.lower is not None or reply.upper is not None for reply in replies):
         return
     faults = Counter(reply.fault for reply in replies if reply.fault)
     why = f" ({', '.join(f'{count} {fault}' for fault, count in faults.items())})" if faults else ""

@@ -1,0 +1,68 @@
+"""The figures of stage `alpaca`, from answers and a judge's opinions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from factories import prompt, response
+from msgspec.structs import replace
+
+from lidr import config
+from lidr.errors import InputError
+from lidr.evaluation.alpaca import Alpaca
+from lidr.evaluation.alpaca.stage import judge_items, summarise
+from lidr.evaluation.answers import key
+from lidr.evaluation.judges import Contest, Opinion
+from lidr.evaluation.registry import Metrics
+from lidr.records import Verdict
+
+
+class Fake:
+    """A judge with these opinions; keeps how many comparisons each call had."""
+
+    def __init__(self, opinion: Callable[[Contest], Opinion]) -> None:
+        self.opinion = opinion
+        self.asked: list[int] = []
+
+    def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
+        self.asked.append(len(contests))
+        return [self.opinion(contest) for contest in contests]
+
+
+def verdicts(settings: config.Settings, judge: Fake, same: dict[str, int], different: dict[str, int]) -> list[Verdict]:
+    """The judge's verdicts on so many identical and so many different answers in each language."""
+    items, own, baseline = [], {}, {}
+    for lang in settings.block(Alpaca).languages:
+        for number in range(same[lang] + different[lang]):
+            item = prompt(f"i-{number}", lang)
+            items.append(item)
+            baseline[key(item)] = response(item.id, lang, "the same")
+            own[key(item)] = response(item.id, lang, "the same" if number < same[lang] else "another")
+    return judge_items(settings, judge, items, own, baseline)
+
+
+def with_judge(settings: config.Settings, judge: Any, *languages: str) -> config.Settings:
+    return replace(settings, alpaca=replace(settings.block(Alpaca), judge=judge, languages=languages))
+
+
+def measured(settings: config.Settings, judge: Fake, same: dict[str, int], different: dict[str, int]) -> Metrics:
+    return summarise(settings, verdicts(settings, judge, same, different))
+
+
+def test_all_languages_are_judged_at_once_and_one_missing_verdict_is_a_row_less(
+    project_settings: config.Settings,
+) -> None:
+    settings = with_judge(project_settings, config.LabJudge(), "en", "es")
+    judge = Fake(lambda contest: Opinion(None if contest.instruction.lang == "es" else 2.0))
+    found = measured(settings, judge, {"en": 0, "es": 9}, {"en": 20, "es": 1})
+    assert judge.asked == [21]
+    assert (found["es"]["win_rate"], found["es"]["unjudged"], found["en"]["win_rate"]) == (50.0, 0.1, 100.0)
+
+
+def test_a_language_without_any_verdict_is_named(project_settings: config.Settings) -> None:
+    settings = with_judge(project_settings, config.LabJudge(), "en", "es")
+    judge = Fake(lambda contest: Opinion(None if contest.instruction.lang == "es" else 2.0))
+    with pytest.raises(InputError, match="not one answer in 'es' is judged"):
+        measured(settings, judge, {"en": 0, "es": 0}, {"en": 3, "es": 3})
