@@ -66,3 +66,19 @@ def test_a_language_without_any_verdict_is_named(project_settings: config.Settin
     judge = Fake(lambda contest: Opinion(None if contest.instruction.lang == "es" else 2.0))
     with pytest.raises(InputError, match="not one answer in 'es' is judged"):
         measured(settings, judge, {"en": 0, "es": 0}, {"en": 3, "es": 3})
+
+
+def test_faults_and_flips_are_shares_of_what_was_asked(project_settings: config.Settings) -> None:
+    paid = config.OpenAIJudge(model="judge", endpoint="http://127.0.0.1", reply="text")
+    settings = with_judge(project_settings, paid, "en", "es", "de")
+    opinions = {
+        "en": Opinion(None, orders=(None, None), faults=("cut_off", "cut_off")),
+        "es": Opinion(1.5, orders=(1.0, 2.0)),
+    }
+    judge = Fake(lambda contest: opinions[contest.instruction.lang])
+    found = measured(settings, judge, {"en": 90, "es": 9, "de": 5}, {"en": 10, "es": 1, "de": 0})
+    shares = ("judge_empty", "judge_cut_off", "judge_no_label", "flips")
+    assert [found["en"].get(name) for name in shares] == [0.0, 1.0, 0.0, None]
+    assert [found["es"].get(name) for name in shares] == [0.0, 0.0, 0.0, 1.0]
+    assert [found["de"].get(name) for name in shares] == [None] * 4
+    assert [found["average"].get(name) for name in shares] == [0.0, 0.5, 0.0, 1.0]

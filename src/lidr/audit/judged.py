@@ -24,7 +24,7 @@ from lidr.audit.examples import Example
 from lidr.audit.facts import UNJUDGED, Groups
 from lidr.evaluation.alpaca.stage import expense, outcome
 from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
-from lidr.evaluation.judges.base import is_flipped
+from lidr.evaluation.judges.base import flips
 from lidr.evaluation.judges.lab import LabJudge
 from lidr.records import PromptKind, Verdict
 from lidr.records.draw import rank
@@ -94,9 +94,8 @@ def figures(pairs: Groups, verdicts: Sequence[Verdict], settings: config.Setting
     """The reward's figures by the judge, and what asking was like: orders that disagree, no verdicts, tokens, cost."""
     if settings.audit.judge is None:
         return {}
-    orders = [row.orders for row in verdicts if row.orders and None not in row.orders]
     judge = {
-        "flips": sum(map(is_flipped, orders)) / max(1, len(orders)),
+        **flips(verdicts),
         "unjudged": sum(row.preference is None for row in verdicts) / max(1, len(verdicts)),
         **expense(settings.audit.judge, verdicts),
     }

@@ -32,7 +32,7 @@ from lidr.evaluation.alpaca.baseline import instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
 from lidr.evaluation.answers import SENTENCE_COUNTS, ask, averaged, code_switching, key, rounded, write
 from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
-from lidr.evaluation.judges.base import FAULTS, is_flipped
+from lidr.evaluation.judges.base import FAULTS, flips
 from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.evaluation.statistics import mean_interval
 from lidr.models import policy
@@ -160,7 +160,7 @@ def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str
             "wins": outcomes.count(1) / n,
             "ties": outcomes.count(0) / n,
             "losses": outcomes.count(-1) / n,
-            **_flips(settings, verdicts),
+            **flips(verdicts),
             "length": fmean(len(v.completion) for v in verdicts),
             "baseline_length": fmean(len(v.baseline) for v in verdicts),
             "off_target": sum(v.off_target for v in verdicts) / n,
@@ -216,22 +216,19 @@ def _code_switching(verdicts: Sequence[Verdict]) -> dict[str, float]:
     return own | {BASELINE + name: value for name, value in baseline.items()}
 
 
-def _flips(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    asked = [v.orders for v in verdicts if v.orders and None not in v.orders]
-    if not asked and not settings.block(Alpaca).judge.in_both_orders:
-        return {}
-    return {"flips": sum(map(is_flipped, asked)) / max(1, len(asked))}
-
-
 def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """Of a judge that replies in text: the share of its replies that hold no verdict, by the reason."""
+    """Of a judge that replies in text: the share of its replies that hold no verdict, by the reason.
+
+    Nothing where it was not asked, since all answers are the baseline's.
+    """
     judge = settings.block(Alpaca).judge
     if not (isinstance(judge, config.OpenAIJudge) and judge.reply == "text"):
         return {}
-    asked = (2 if judge.in_both_orders else 1) * len(verdicts)
-    return {
-        f"judge_{fault}": sum(verdict.judge_faults.count(fault) for verdict in verdicts) / asked for fault in FAULTS
-    }
+    asked = [verdict for verdict in verdicts if verdict.completion != verdict.baseline]
+    if not asked:
+        return {}
+    replies = (2 if judge.in_both_orders else 1) * len(asked)
+    return {f"judge_{fault}": sum(v.judge_faults.count(fault) for v in asked) / replies for fault in FAULTS}
 
 
 def expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:

@@ -13,14 +13,14 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
 
 from lidr.errors import LidrError
 from lidr.evaluation.judges import prompt
-from lidr.records import TIE, Prompt, Record
+from lidr.records import TIE, Prompt, Record, Verdict
 from lidr.records.prompt_templates import Conversation
 
 # A judge that has not named a label in so many replies cannot do it, and is not asked for the rest.
@@ -152,6 +152,12 @@ def is_flipped(orders: Sequence[float | None]) -> bool:
     """Whether the two orders name different winners."""
     judged = [preference for preference in orders if preference is not None]
     return any(p > TIE for p in judged) and any(p < TIE for p in judged)
+
+
+def flips(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Of verdicts in both orders, the share in which the two name different winners; nothing where there are none."""
+    flipped = [is_flipped(verdict.orders) for verdict in verdicts if verdict.orders and None not in verdict.orders]
+    return {"flips": sum(flipped) / len(flipped)} if flipped else {}
 
 
 def check_speaks(name: str, replies: Sequence[Reply]) -> None:
