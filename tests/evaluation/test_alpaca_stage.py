@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.evaluation.alpaca import Alpaca
+from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.stage import judge_items, summarise
 from lidr.evaluation.answers import key
 from lidr.evaluation.judges import Contest, Opinion
@@ -82,3 +82,31 @@ def test_faults_and_flips_are_shares_of_what_was_asked(project_settings: config.
     assert [found["es"].get(name) for name in shares] == [0.0, 0.0, 0.0, 1.0]
     assert [found["de"].get(name) for name in shares] == [None] * 4
     assert [found["average"].get(name) for name in shares] == [0.0, 0.5, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("preference", "orders", "said", "counted"),
+    [
+        (1.65, (1.9, 1.4), ("ties with the baseline", None), "ties"),
+        (1.65, (1.7, 1.6), ("beats the baseline (1.65)", True), "wins"),
+        (1.25, (1.0, 1.5), ("ties with the baseline", None), "ties"),
+        (1.1, (), ("loses to the baseline (1.10)", False), "losses"),
+        (1.5, (), ("ties with the baseline", None), "ties"),
+        (None, (1.9, None), ("not judged", None), "unjudged"),
+    ],
+)
+def test_what_is_said_of_a_verdict_is_what_is_counted(
+    project_settings: config.Settings,
+    preference: float | None,
+    orders: tuple[float | None, ...],
+    said: tuple[str, bool | None],
+    counted: str,
+) -> None:
+    settings = with_judge(project_settings, config.LabJudge(both_orders=True), "en")
+    judge = Fake(lambda contest: Opinion(preference, orders=orders))
+    same, row = verdicts(settings, judge, {"en": 1}, {"en": 1})
+    assert BENCHMARK.outcome(row) == said
+    figures = summarise(settings, [same, row])["en"]
+    shares = {"wins": 0.0, "ties": 0.5, "losses": 0.0, "unjudged": 0.0}
+    shares[counted] += 0.5
+    assert {name: figures[name] for name in shares} == shares

@@ -22,7 +22,8 @@ from lidr import config
 from lidr.audit import reward
 from lidr.audit.examples import Example
 from lidr.audit.facts import UNJUDGED, Groups
-from lidr.evaluation.alpaca.stage import expense, outcome
+from lidr.evaluation.alpaca import winner
+from lidr.evaluation.alpaca.stage import expense
 from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
 from lidr.evaluation.judges.base import flips
 from lidr.evaluation.judges.lab import LabJudge
@@ -85,9 +86,7 @@ def ask(judge: Judge, drawn: Sequence[Row], examples: Mapping[str, Example]) -> 
 
 def columns(verdicts: Iterable[Verdict]) -> dict[str, Row]:
     """The verdicts as columns of the facts table, by the pairs' ids."""
-    return {
-        row.id: {"judged_preference": row.preference, "judged_outcome": _OUTCOMES[outcome(row)]} for row in verdicts
-    }
+    return {row.id: {"judged_preference": row.preference, "judged_outcome": _OUTCOMES[winner(row)]} for row in verdicts}
 
 
 def figures(pairs: Groups, verdicts: Sequence[Verdict], settings: config.Settings) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lidr import config
-from lidr.evaluation.alpaca import BENCHMARK, Alpaca
-from lidr.evaluation.alpaca.stage import outcome
+from lidr.evaluation.alpaca import BENCHMARK, Alpaca, winner
 from lidr.evaluation.judges.base import is_flipped
 from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import Interval, macro_interval
@@ -59,7 +58,7 @@ def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> 
 
 
 def _entry(verdict: Verdict, model: str, other: str) -> dict[str, Any]:
-    result = outcome(verdict)
+    result = winner(verdict)
     first, second = (model, other) if verdict.swapped else (other, model)
     return {
         "id": f"{verdict.id}:{verdict.lang}",

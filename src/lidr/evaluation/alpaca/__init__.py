@@ -67,13 +67,12 @@ class AlpacaBenchmark(Benchmark):
         return None if row.preference is None else 100 * (row.preference - 1)
 
     def outcome(self, row: Verdict) -> tuple[str, bool | None]:
-        preference = row.preference
-        if preference is None:
+        won = winner(row)
+        if won is None:
             return "not judged", None
-        if preference == TIE:
+        if won == 0:
             return "ties with the baseline", None
-        verb = "beats" if preference > TIE else "loses to"
-        return f"{verb} the baseline ({preference:.2f})", preference > TIE
+        return f"{'beats' if won > 0 else 'loses to'} the baseline ({row.preference:.2f})", won > 0
 
     def level(self, scores: Sequence[float], confidence: float, seed: int, resamples: int) -> statistics.Interval:
         return statistics.mean_interval(scores, confidence, seed, resamples)
@@ -82,6 +81,18 @@ class AlpacaBenchmark(Benchmark):
         self, first: Sequence[float], second: Sequence[float], confidence: float, seed: int, resamples: int
     ) -> statistics.Comparison:
         return statistics.paired_difference(first, second, confidence, seed, resamples)
+
+
+def winner(verdict: Verdict) -> int | None:
+    """1 for the model, -1 for the baseline, 0 for neither; None where the judge gave no verdict.
+
+    With both orders a win is one in both, and so is a loss.
+    """
+    if verdict.preference is None:
+        return None
+    preferences = verdict.orders or (verdict.preference,)
+    signs = {(p > TIE) - (p < TIE) for p in preferences if p is not None}
+    return signs.pop() if len(signs) == 1 else 0
 
 
 BENCHMARK = AlpacaBenchmark()

@@ -27,7 +27,7 @@ from statistics import fmean, stdev
 from lidr import config, paths
 from lidr.engines.base import response_of
 from lidr.errors import InputError
-from lidr.evaluation.alpaca import BENCHMARK, Alpaca
+from lidr.evaluation.alpaca import BENCHMARK, Alpaca, winner
 from lidr.evaluation.alpaca.baseline import instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
 from lidr.evaluation.answers import SENTENCE_COUNTS, ask, averaged, code_switching, key, rounded, write
@@ -36,7 +36,7 @@ from lidr.evaluation.judges.base import FAULTS, flips
 from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.evaluation.statistics import mean_interval
 from lidr.models import policy
-from lidr.records import TIE, FinishReason, Prompt, Response, Verdict
+from lidr.records import FinishReason, Prompt, Response, Verdict
 from lidr.records.code_switching import Sentences, count
 from lidr.records.jsonl import read_by_key
 from lidr.records.langid import identify, is_off_target
@@ -119,15 +119,6 @@ def judge_items(
     return verdicts
 
 
-def outcome(verdict: Verdict) -> int | None:
-    """1 for a win, -1 for a loss, 0 for a tie; with both orders a win is one in both, and so is a loss."""
-    if verdict.preference is None:
-        return None
-    preferences = verdict.orders or (verdict.preference,)
-    signs = {(p > TIE) - (p < TIE) for p in preferences if p is not None}
-    return signs.pop() if len(signs) == 1 else 0
-
-
 def summarise(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics:
     """The figures of each language, and their average."""
     metrics = {
@@ -153,7 +144,7 @@ def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], bas
 
 def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     n = len(verdicts)
-    outcomes = [outcome(verdict) for verdict in verdicts]
+    outcomes = [winner(verdict) for verdict in verdicts]
     return rounded(
         {
             **_win_rates(settings, verdicts),
