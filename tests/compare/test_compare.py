@@ -154,6 +154,17 @@ def test_headline_names_for_mlflow(result: Result) -> None:
     assert (figures["off target/es"], figures["off target/trained"]) == (0.25, 0.125)
 
 
+def test_what_was_not_measured_in_a_language_is_left_out_of_its_shares(root: Path) -> None:
+    settings = make_project()
+    for model in settings.models:
+        write_answers(model, lambda row: replace(row, off_target=None) if row.lang == "it" else row)
+    comparison = compare.run(settings)
+    mgsm = json.loads(written()["metrics.json"])["m0"]["mgsm"]
+    assert [mgsm[place].get("off_target") for place in ("es", "it", "average", "transfer")] == [0.25, None, 0.125, None]
+    assert not {"off target/it", "off target/transfer"} & compare.headline(comparison, "m0").keys()
+    assert "| it Italian | - / 2 / 1 |" in written()["report.md"].decode()
+
+
 def test_table_for_the_terminal(result: Result) -> None:
     assert table(result.comparison).splitlines() == [
         "          MGSM accuracy, %              AlpacaEval win rate against m0, %",

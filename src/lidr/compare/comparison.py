@@ -44,11 +44,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Figures:
-    """One model in one place or group: level, counts of what went wrong, changes by the model compared with."""
+    """One model in one place or group: level, counts of what went wrong, changes by the model compared with.
+
+    `shares` are the counts' shares of the answers in which each was measured; both lack what was measured in none.
+    """
 
     level: statistics.Interval
     items: int
     counts: dict[str, int]
+    shares: dict[str, float]
     changes: dict[str, Change]
 
 
@@ -186,8 +190,10 @@ def _figures(
     for place, level in levels.items():
         members = groups.get(place, (place,))
         asked = [row for row in rows[model].values() if benchmark.place(row) in members]
-        counts = {name: sum(map(is_counted, asked)) for name, is_counted in benchmark.counts.items()}
-        figures[place] = Figures(level, len(asked), counts, changes[place])
+        counted = benchmark.counted(asked)
+        counts = {name: sum(values) for name, values in counted.items()}
+        shares = {name: round(sum(values) / len(values), 6) for name, values in counted.items()}
+        figures[place] = Figures(level, len(asked), counts, shares, changes[place])
     return figures
 
 

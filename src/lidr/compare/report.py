@@ -219,5 +219,9 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
 
 def count_headings(results: Results) -> list[str]:
     """The counts that are shown beside the figures, in order."""
-    counts = results.figures[next(iter(results.figures))][AVERAGE].counts
-    return [name.replace("_", " ") for name in counts]
+    return [name.replace("_", " ") for name in results.benchmark.counts]
+
+
+def counts(results: Results, figures: Figures) -> str:
+    """The counts under these headings; `-` for what was not measured."""
+    return " / ".join(str(figures.counts.get(name, "-")) for name in results.benchmark.counts)

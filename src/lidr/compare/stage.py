@@ -57,7 +57,11 @@ def headline(comparison: Comparison, model: str) -> dict[str, float]:
         for place, figures in results.figures[model].items()
     }
     mgsm = comparison.results[0].figures[model]
-    return values | {f"off target/{place}": _share(figures, "off_target") for place, figures in mgsm.items()}
+    return values | {
+        f"off target/{place}": figures.shares["off_target"]
+        for place, figures in mgsm.items()
+        if "off_target" in figures.shares
+    }
 
 
 def metrics(comparison: Comparison) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def _figures(results: Results, figures: Figures) -> dict[str, Any]:
         "low": round(level.low, 6),
         "high": round(level.high, 6),
         "n": level.n,
-        **{name: _share(figures, name) for name in figures.counts},
+        **figures.shares,
         **{f"against_{other}": _change(change) for other, change in figures.changes.items()},
     }
 
@@ -109,7 +113,3 @@ def _change(change: Change) -> dict[str, float]:
     if change.p_holm is not None:
         values["p_holm"] = round(change.p_holm, 6)
     return values | {"n": test.n, "gained": test.gained, "lost": test.lost}
-
-
-def _share(figures: Figures, name: str) -> float:
-    return round(figures.counts[name] / figures.items, 6)

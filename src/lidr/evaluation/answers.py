@@ -109,7 +109,7 @@ def summarise(
         metrics[place] = rounded(
             {benchmark.measure.replace(" ", "_"): level.estimate, "low": level.low, "high": level.high}
             | more(own)
-            | {name: sum(map(is_counted, own)) / len(own) for name, is_counted in benchmark.counts.items()}
+            | {name: sum(values) / len(values) for name, values in benchmark.counted(own).items()}
             | {"n": len(own)}
         )
     return metrics | {AVERAGE: averaged(metrics, sums=(*SENTENCE_COUNTS, "n"), left_out=("low", "high"))}

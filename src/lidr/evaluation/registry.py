@@ -27,7 +27,7 @@ from lidr.evaluation import statistics
 from lidr.records import FinishReason, Prompt
 
 Groups = dict[str, tuple[str, ...]]  # places by the name of their group
-Counts = dict[str, Callable[[Any], bool]]
+Counts = dict[str, Callable[[Any], bool | None]]  # None of a row in which it was not measured
 Metrics = dict[str, dict[str, float]]  # figures by place, and their plain average under `average`
 
 # Groups of places whose average is reported beside the places.
@@ -140,6 +140,13 @@ class Benchmark:
     def outcome(self, row: Any) -> tuple[str, bool | None]:
         """The score in words, and whether it is good; None where it is neither."""
         return ("right", True) if self.score(row) else ("wrong", False)
+
+    def counted(self, rows: Sequence[Any]) -> dict[str, list[bool]]:
+        """For each count, whether it holds of the rows in which it was measured; left out where there are none."""
+        found = {
+            name: [value for row in rows if (value := holds(row)) is not None] for name, holds in self.counts.items()
+        }
+        return {name: values for name, values in found.items() if values}
 
     # --- statistics: of scores, with the confidence, the seed and the number of resamples
 

@@ -6,8 +6,9 @@
 
 Answers are generated greedily and kept with each scorer's verdict in reports/mgsm/m1/answers.jsonl; metrics.json beside
 it holds the figures of each language and their plain average, with the number of languages `without_wording`: their
-answers are read by English's phrases and by the last number alone. `off_target` is the paper's rate, of whole answers;
-`code_switching` is the share of sentences in another language (docs/language.md).
+answers are read by English's phrases and by the last number alone. `off_target` is the paper's rate, of whole answers,
+and left out for a language that cannot be identified; `code_switching` is the share of sentences in another language
+(docs/language.md).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lidr import config
 from lidr.engines.base import Completion
 from lidr.errors import InputError
 from lidr.evaluation.answers import ask, code_switching, key, summarise, write
-from lidr.evaluation.mgsm import BENCHMARK, Mgsm
+from lidr.evaluation.mgsm import BENCHMARK, Mgsm, without_words
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.numbers import score
 from lidr.evaluation.registry import AVERAGE, Metrics
@@ -91,7 +92,7 @@ def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
         strict=scores.lm_eval_strict,
         flexible=scores.lm_eval_flexible,
         parsed=scores.parsed,
-        off_target=is_supported(asked_in) and is_off_target(completion.text, asked_in, candidates),
+        off_target=is_off_target(completion.text, asked_in, candidates) if is_supported(asked_in) else None,
         sentences=sentences.judged,
         other_sentences=sentences.other,
     )
@@ -137,7 +138,7 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
 def figures(settings: config.Settings, answers: Sequence[Answer]) -> Metrics:
     """Accuracy with its interval, the other scorers, code-switching and the counts, by language and on average."""
     metrics = summarise(BENCHMARK, settings, answers, _more)
-    metrics[AVERAGE]["without_wording"] = len(BENCHMARK.notes(settings))
+    metrics[AVERAGE]["without_wording"] = len(without_words(settings.block(Mgsm)))
     return metrics
 
 
