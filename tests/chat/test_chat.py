@@ -34,6 +34,13 @@ def written(chat: Chat, text: str = "It is 59.") -> str:
     return chat.tokenizer.decode(chat.answer_ids(ASKED, text))
 
 
+@pytest.mark.parametrize(("name", "mark"), [("qwen3", "</think>"), ("gptoss", "<|message|>"), ("llama3", None)])
+def test_reasoning_ends_at_a_mark_or_at_its_last_special_token(name: str, mark: str | None) -> None:
+    chat = published(name)
+    special = chat.tokenizer.convert_tokens_to_ids("<|message|>") if mark == "<|message|>" else None
+    assert chat.reasoning_end == (special if special is not None else mark)
+
+
 # ---- what an answer is, by family
 
 

@@ -282,6 +282,27 @@ def test_without_tasks_there_is_nothing_to_measure(settings: config.Settings) ->
     assert [results.benchmark.name for results in compare_models(alone).results] == ["mgsm", "alpaca"]
 
 
+def test_a_models_reasoning_is_cut_off_by_the_harness(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    from lm_eval.models import huggingface
+
+    from lidr.evaluation.harness import asking
+
+    given = []
+    monkeypatch.setattr(huggingface, "HFLM", lambda **values: given.append(values["think_end_token"]))
+    monkeypatch.setattr(asking.policy, "resolve", lambda model: None)
+    loaded = SimpleNamespace(generation_config=SimpleNamespace())
+    monkeypatch.setattr(asking.policy, "load_for_generation", lambda *arguments: loaded)
+    for mark in ("</think>", None):
+        chat = SimpleNamespace(end_ids={0}, tokenizer=None, reasoning_end=mark)
+        monkeypatch.setattr(asking, "open_chat", lambda of, chat=chat: chat)
+        asking._language_model(settings, "m0")
+    assert given == ["</think>", None]
+
+
 def test_an_unknown_task_is_named(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from lm_eval.tasks import TaskManager
 

@@ -156,6 +156,18 @@ class Chat:
         return turn[: turn.rfind(REPLY["content"])].strip()
 
     @cached_property
+    def reasoning_end(self) -> int | str | None:
+        """The closing mark of the model's reasoning; None where its template has none.
+
+        A token of its own, or the last one of the mark, is given by its id: decoding may leave it out.
+        """
+        mark = reasoning.closing_mark(self.tokenizer.get_chat_template())
+        if mark is None:
+            return None
+        ids = [number for token, number in self._special_tokens.items() if token and mark.endswith(token)]
+        return ids[0] if ids else mark
+
+    @cached_property
     def _special_tokens(self) -> dict[str, int]:
         """Tokens that no ordinary text is made of, by how they are written."""
         known = dict(self.tokenizer.get_added_vocab())

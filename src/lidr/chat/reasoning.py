@@ -40,6 +40,11 @@ def split(text: str) -> tuple[str, str] | None:
     return None
 
 
+def closing_mark(template: str) -> str | None:
+    """What ends reasoning in a chat template, None where it knows none."""
+    return next((closing for _, closing in MARKS if closing in template), None)
+
+
 def is_open(prompt: str) -> str | None:
     """The mark of a thinking block that a prompt opens and does not close, None where there is none."""
     for opening, closing in MARKS:

@@ -92,7 +92,12 @@ def _language_model(settings: config.Settings, model: str) -> Any:
     dtype = getattr(torch, settings.engine.precision)
     loaded = policy.load_for_generation(own_policy, dtype, device)
     loaded.generation_config.eos_token_id = sorted(chat.end_ids)
-    return HFLM(pretrained=loaded, tokenizer=chat.tokenizer, batch_size=settings.block(Harness).batch_size)
+    return HFLM(
+        pretrained=loaded,
+        tokenizer=chat.tokenizer,
+        batch_size=settings.block(Harness).batch_size,
+        think_end_token=chat.reasoning_end,
+    )
 
 
 def _line(error: Exception) -> str:
