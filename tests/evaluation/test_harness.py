@@ -19,7 +19,7 @@ from lidr.compare.table import table
 from lidr.errors import InputError
 from lidr.evaluation.harness import Harness
 from lidr.evaluation.harness import stage as harness
-from lidr.evaluation.harness.items import family, items, language
+from lidr.evaluation.harness.items import items, language_and_family
 from lidr.evaluation.statistics import macro_comparison, macro_interval, mean_interval, paired_difference
 from lidr.lab import world
 from lidr.lab.harness.items import FOLDER, ITEMS, exactness, sums, translations
@@ -28,6 +28,8 @@ from lidr.records import HarnessItem
 from lidr.records.jsonl import read_rows, write_json
 
 # --- items -----------------------------------------------------------------------------------------------------------
+
+OTHERS = ("truthfulqa_es_mc2", "global_mmlu_full_es_anatomy", "blimp_wh_vs_that_with_gap", "truthfulqa_es_mc1")
 
 
 @pytest.mark.parametrize(
@@ -39,10 +41,14 @@ from lidr.records.jsonl import read_rows, write_json
         ("wmt_mt_de", "de", "wmt_mt"),
         ("arc_easy", "und", "arc_easy"),
         ("hellaswag", "und", "hellaswag"),
+        ("truthfulqa_es_mc1", "und", "truthfulqa_es_mc1"),  # asked in one language alone
+        ("blimp_wh_vs_that_no_gap", "und", "blimp_wh_vs_that_no_gap"),
+        ("agieval_lsat_ar", "und", "agieval_lsat_ar"),
+        ("lm_syneval_sing_ES", "und", "lm_syneval_sing_ES"),
     ],
 )
 def test_language_and_family_are_read_from_a_tasks_name(task: str, lang: str, name: str) -> None:
-    assert (language(task), family(task)) == (lang, name)
+    assert language_and_family(task, [task, *OTHERS]) == (lang, name)
 
 
 def sample(doc_id: int, arguments: Sequence[Any], responses: Sequence[Any], target: Any, **values: Any) -> Any:
@@ -173,9 +179,9 @@ RIGHT = {
 def rows(model: str, right: dict[str, dict[str, int]] = RIGHT) -> list[HarnessItem]:
     return [
         HarnessItem(
-            id=f"{family(task)}:{n}",
+            id=f"{language_and_family(task, SIZES)[1]}:{n}",
             task=task,
-            lang=language(task),
+            lang=language_and_family(task, SIZES)[0],
             prompt=f"ask {n}",
             gold="yes",
             completion="yes" if n < right[model][task] else "no",

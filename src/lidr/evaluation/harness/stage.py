@@ -21,7 +21,7 @@ from typing import Any
 
 from lidr import config, paths
 from lidr.evaluation.harness import BENCHMARK, Harness
-from lidr.evaluation.harness.items import family, items
+from lidr.evaluation.harness.items import items
 from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import wilson
 from lidr.records import HarnessItem
@@ -77,7 +77,7 @@ def _report(rows: Sequence[HarnessItem], metrics: Metrics) -> dict[str, Any]:
         if own:
             names = [name for name in own[0].scores if name != own[0].metric]
             others = {name: round(fmean(row.scores[name] for row in own), 6) for name in names}
-            about = {"family": family(task), "metric": own[0].metric, "version": own[0].version}
+            about = {"family": own[0].id.rpartition(":")[0], "metric": own[0].metric, "version": own[0].version}
             tasks[task] = figures | others | about
     average = {"average": metrics["average"]} if metrics else {}
     return average | {"lm_eval": version("lm_eval"), "tasks": tasks}
