@@ -19,8 +19,9 @@ from decimal import Decimal
 from typing import Any
 
 from lidr.audit.examples import Direction
+from lidr.evaluation.mgsm.golds import read_gold
 from lidr.evaluation.mgsm.numbers import extract_answer
-from lidr.pairs.gold import LAB, gold_number
+from lidr.pairs.gold import LAB
 from lidr.pairs.numbers import numbers
 from lidr.records import Prompt
 
@@ -61,7 +62,7 @@ def chrf(text: str, reference: str) -> float:
 
 def _said(prompt: Prompt, answer: str, lang: str) -> Decimal | None:
     """The number that an answer arrives at, where the gold answer is a number."""
-    if not isinstance(prompt.answer, str) or gold_number(prompt.answer) is None:
+    if not isinstance(prompt.answer, str) or read_gold(prompt.answer, prompt.lang) is None:
         return None
     return extract_answer(answer, lang)
 

@@ -59,12 +59,13 @@ def prompts(settings: config.Settings) -> list[Prompt]:
     mgsm = settings.block(Mgsm)
     items = {lang: _items(settings, lang) for lang in mgsm.languages}
     check_parallel(items)
+    examples = {lang: _examples(settings, lang) for lang in mgsm.languages}
     name = mgsm.source if mgsm.source == "lab" else Path(mgsm.source).name
     return [
         Prompt(
             id=item.id,
             lang=lang,
-            text=render_prompt(item, mgsm.style, _examples(settings, lang)),
+            text=render_prompt(item, mgsm.style, examples[lang]),
             source=Source(name=f"{name}/{mgsm.style}", row=row),
             kind=PromptKind.TASK,
             answer=str(item.gold),
