@@ -16,8 +16,9 @@ from fake_endpoint import KEY, completion, content, running
 from ruamel.yaml import YAML
 
 from lidr import config
+from lidr.evaluation.alpaca import BENCHMARK
 from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.alpaca.stage import standard_error, win_rates
+from lidr.evaluation.alpaca.stage import standard_error
 from lidr.evaluation.judges import Contest, judge_all
 from lidr.evaluation.judges.openai import openai_judge
 from lidr.evaluation.judges.prompt import SYSTEM, template
@@ -186,7 +187,8 @@ def test_win_rate_and_standard_error(seed: int) -> None:
         )
         for row in rows
     ]
-    theirs, ours = get_winrate(rows), win_rates(verdicts)
+    theirs = get_winrate(rows)
+    ours = [score for verdict in verdicts if (score := BENCHMARK.score(verdict)) is not None]
     assert sum(ours) / len(ours) == pytest.approx(theirs["win_rate"], abs=1e-9)
     assert standard_error(ours) == pytest.approx(theirs["standard_error"], abs=1e-9)
     assert len(ours) == theirs["n_total"]

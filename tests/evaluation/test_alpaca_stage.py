@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lidr import config
 from lidr.errors import InputError
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca
-from lidr.evaluation.alpaca.stage import judge_items, summarise
+from lidr.evaluation.alpaca.stage import figures, judge_items
 from lidr.evaluation.answers import key
 from lidr.evaluation.judges import Contest, Opinion
 from lidr.evaluation.registry import Metrics
@@ -48,7 +48,7 @@ def with_judge(settings: config.Settings, judge: Any, *languages: str) -> config
 
 
 def measured(settings: config.Settings, judge: Fake, same: dict[str, int], different: dict[str, int]) -> Metrics:
-    return summarise(settings, verdicts(settings, judge, same, different))
+    return figures(settings, verdicts(settings, judge, same, different))
 
 
 def test_all_languages_are_judged_at_once_and_one_missing_verdict_is_a_row_less(
@@ -106,7 +106,7 @@ def test_what_is_said_of_a_verdict_is_what_is_counted(
     judge = Fake(lambda contest: Opinion(preference, orders=orders))
     same, row = verdicts(settings, judge, {"en": 1}, {"en": 1})
     assert BENCHMARK.outcome(row) == said
-    figures = summarise(settings, [same, row])["en"]
+    found = figures(settings, [same, row])["en"]
     shares = {"wins": 0.0, "ties": 0.5, "losses": 0.0, "unjudged": 0.0}
     shares[counted] += 0.5
-    assert {name: figures[name] for name in shares} == shares
+    assert {name: found[name] for name in shares} == shares

@@ -26,7 +26,7 @@ OUTCOMES = {1: "won", 0: "tied", -1: "lost", None: "not judged"}
 
 
 def html(settings: config.Settings, model: str, other: str, metrics: Metrics, verdicts: Sequence[Verdict]) -> str:
-    """The page of `model` against `other`; `metrics` are those of `lidr.evaluation.alpaca.stage.summarise`."""
+    """The page of `model` against `other`; `metrics` are those of `lidr.evaluation.alpaca.stage.figures`."""
     return render(
         "pairwise.html",
         filters={"english_name": english_name},

@@ -30,6 +30,9 @@ Groups = dict[str, tuple[str, ...]]  # places by the name of their group
 Counts = dict[str, Callable[[Any], bool | None]]  # None of a row in which it was not measured
 Metrics = dict[str, dict[str, float]]  # figures by place, and their plain average under `average`
 
+# Beside the share `code_switching`: the sentences that it is a share of, and answers in which none was judged.
+SENTENCE_COUNTS = ("code_switching_sentences", "code_switching_abstained")
+
 # Groups of places whose average is reported beside the places.
 AVERAGE, TRAINED, TRANSFER = "average", "trained", "transfer"
 
@@ -61,6 +64,10 @@ class Benchmark:
     same: ClassVar[tuple[str, ...]] = ("prompt", "gold")  # fields that all models' rows of an item share
     # What can be wrong with an answer beside its score, counted and shown.
     counts: ClassVar[Counts] = {}
+    # Figures that are summed over places, not averaged, and figures of a place alone: an interval of the average has to
+    # know the items, as that of `lidr compare` does.
+    sums: ClassVar[tuple[str, ...]] = (*SENTENCE_COUNTS, "n")
+    of_places: ClassVar[tuple[str, ...]] = ("low", "high")
 
     # --- files and settings
 
@@ -148,15 +155,21 @@ class Benchmark:
         }
         return {name: values for name, values in found.items() if values}
 
-    # --- statistics: of scores, with the confidence, the seed and the number of resamples
+    # --- statistics: of scores, with the confidence, the seed and the number of resamples; where each is 0 or 1,
+    # Wilson's interval and McNemar's test, else a bootstrap and a permutation test
 
     def level(self, scores: Sequence[float], confidence: float, seed: int, resamples: int) -> statistics.Interval:
-        return statistics.share_interval(scores, confidence, seed, resamples)
+        if statistics.is_binary(scores):
+            return statistics.wilson(round(sum(scores)), len(scores), confidence)
+        return statistics.mean_interval(scores, confidence, seed, resamples)
 
     def change(
         self, first: Sequence[float], second: Sequence[float], confidence: float, seed: int, resamples: int
     ) -> statistics.Comparison:
-        return statistics.share_comparison(first, second, confidence, seed, resamples)
+        if statistics.is_binary([*first, *second]):
+            before, after = ([score == 1 for score in scores] for scores in (first, second))
+            return statistics.paired_accuracy_test(before, after, confidence)
+        return statistics.paired_difference(first, second, confidence, seed, resamples)
 
 
 @cache

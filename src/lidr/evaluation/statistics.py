@@ -140,28 +140,6 @@ def paired_difference(
     return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
-def share_interval(
-    scores: Sequence[float], confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
-    """The mean of scores from 0 to 1: Wilson's interval where each is 0 or 1, else a bootstrap's."""
-    if _are_binary(scores):
-        return wilson(round(sum(scores)), len(scores), confidence)
-    return mean_interval(scores, confidence, seed, resamples)
-
-
-def share_comparison(
-    first: Sequence[float],
-    second: Sequence[float],
-    confidence: float = 0.95,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Comparison:
-    """Scores from 0 to 1 of two models on the same items: McNemar's test where each is 0 or 1, else a permutation."""
-    if _are_binary([*first, *second]):
-        return paired_accuracy_test([value == 1 for value in first], [value == 1 for value in second], confidence)
-    return paired_difference(first, second, confidence, seed, resamples)
-
-
 def macro_interval(values: ByPlace, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """The average over places, with an interval that takes the items, not the answers, as the sample.
 
@@ -276,7 +254,8 @@ def _linearised(values: ByPlace) -> list[float]:
     return [average + part for part in _parts(deviations)]
 
 
-def _are_binary(scores: Sequence[float]) -> bool:
+def is_binary(scores: Sequence[float]) -> bool:
+    """Whether each score is 0 or 1."""
     return all(score in (0, 1) for score in scores)
 
 

@@ -13,11 +13,13 @@ from lidr import paths
 from lidr.config.evaluation import Generative, Judge, judge_problems
 from lidr.config.section import Problem, within
 from lidr.evaluation import statistics
-from lidr.evaluation.registry import Benchmark, Counts, is_truncated
+from lidr.evaluation.registry import SENTENCE_COUNTS, Benchmark, Counts, is_truncated
 from lidr.records import TIE, Prompt, Verdict
 
 if TYPE_CHECKING:
     from lidr.config import Settings
+
+BASELINE = "baseline_"  # before the name of a figure of the baseline's answers
 
 
 class Alpaca(Generative, frozen=True, kw_only=True):
@@ -44,6 +46,14 @@ class AlpacaBenchmark(Benchmark):
         "unjudged": lambda verdict: verdict.preference is None,
         "truncated": is_truncated,
     }
+    sums: ClassVar[tuple[str, ...]] = (
+        *Benchmark.sums,
+        *(BASELINE + name for name in SENTENCE_COUNTS),
+        "judge_prompt_tokens",
+        "judge_completion_tokens",
+        "judge_cost",
+    )
+    of_places: ClassVar[tuple[str, ...]] = (*Benchmark.of_places, "standard_error", "lc_low", "lc_high")
 
     def inputs(self) -> list[Path]:
         return [paths.baseline()]
