@@ -15,7 +15,7 @@ from fake_endpoint import KEY, PROMPT_TOKENS, running
 from lidr import config, paths
 from lidr.audit import stage as audit
 from lidr.errors import InputError, LidrError
-from lidr.evaluation.judges import Contest, Opinion
+from lidr.evaluation.judges import Opinion, Pairwise
 from lidr.records import PromptKind, Verdict
 from lidr.records.jsonl import read_rows
 
@@ -31,13 +31,13 @@ def judged(count: int = 1_000, **judge: Any) -> config.Settings:
 class Fake:
     """A judge that gives these preferences for an instruction and two texts, in the drawn order and the other one."""
 
-    def __init__(self, preferences: Callable[[Contest], tuple[float | None, float | None]]) -> None:
+    def __init__(self, preferences: Callable[[Pairwise], tuple[float | None, float | None]]) -> None:
         self.preferences = preferences
-        self.asked: list[Contest] = []
+        self.asked: list[Pairwise] = []
 
-    def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
-        self.asked += contests
-        found = [self.preferences(contest) for contest in contests]
+    def opinions(self, comparisons: Sequence[Pairwise]) -> list[Opinion]:
+        self.asked += comparisons
+        found = [self.preferences(comparison) for comparison in comparisons]
         return [Opinion(None if None in orders else sum(orders) / 2, orders) for orders in found]
 
 
@@ -47,18 +47,18 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_lab(settings(LANGUAGES), 60).write(settings(LANGUAGES))
 
 
-def by_swapped(contest: Contest) -> tuple[float, float]:
+def by_swapped(comparison: Pairwise) -> tuple[float, float]:
     """The lab's checker on chosen and rejected the other way round."""
     from lidr.evaluation.judges.lab import LabJudge
 
-    swapped = Contest(contest.instruction, contest.baseline, contest.completion)
+    swapped = Pairwise(comparison.instruction, comparison.baseline, comparison.completion)
     preference = LabJudge(both_orders=True, half_marks=False).opinions([swapped])[0].preference
     assert preference is not None
     return preference, preference
 
 
-def by_coin(contest: Contest) -> tuple[float, float]:
-    heads = sha256(f"{contest.completion}{contest.baseline}".encode()).digest()[0] % 2
+def by_coin(comparison: Pairwise) -> tuple[float, float]:
+    heads = sha256(f"{comparison.completion}{comparison.baseline}".encode()).digest()[0] % 2
     return 1.0 + heads, 1.0 + heads
 
 
@@ -96,7 +96,7 @@ def test_a_coin_on_open_prompts_advises_to_stop(tmp_path: Path, monkeypatch: pyt
     chosen = settings(audit=config.Audit(judge=config.LabJudge()))
     heads = iter([1.0, 2.0] * 20)
 
-    def coin(contest: Contest) -> tuple[float, float]:
+    def coin(comparison: Pairwise) -> tuple[float, float]:
         preference = next(heads)
         return preference, preference
 
@@ -126,7 +126,7 @@ def test_orders_that_disagree_are_a_tie_and_no_verdict_is_none(tmp_path: Path, m
     open_prompts().write(settings())
     chosen = settings(audit=config.Audit(judge=config.LabJudge(), judged_pairs=4))
     answers = iter([(2.0, 1.0), (2.0, None), (2.0, 2.0), (1.5, 2.0)] * 2)
-    fake = Fake(lambda contest: next(answers))
+    fake = Fake(lambda comparison: next(answers))
     report = audit.measure(chosen, "m1", None, {}, fake)
     whole = report.figures["judged"]["all"]
     assert len(fake.asked) == 8 and all(one.instruction.kind is PromptKind.TASK for one in fake.asked)

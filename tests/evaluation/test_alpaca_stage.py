@@ -14,7 +14,7 @@ from lidr.errors import InputError
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.stage import figures, judge_items
 from lidr.evaluation.answers import key
-from lidr.evaluation.judges import Contest, Opinion
+from lidr.evaluation.judges import Opinion, Pairwise
 from lidr.evaluation.registry import Metrics
 from lidr.records import Verdict
 
@@ -22,13 +22,13 @@ from lidr.records import Verdict
 class Fake:
     """A judge with these opinions; keeps how many comparisons each call had."""
 
-    def __init__(self, opinion: Callable[[Contest], Opinion]) -> None:
+    def __init__(self, opinion: Callable[[Pairwise], Opinion]) -> None:
         self.opinion = opinion
         self.asked: list[int] = []
 
-    def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
-        self.asked.append(len(contests))
-        return [self.opinion(contest) for contest in contests]
+    def opinions(self, comparisons: Sequence[Pairwise]) -> list[Opinion]:
+        self.asked.append(len(comparisons))
+        return [self.opinion(comparison) for comparison in comparisons]
 
 
 def verdicts(settings: config.Settings, judge: Fake, same: dict[str, int], different: dict[str, int]) -> list[Verdict]:
@@ -55,7 +55,7 @@ def test_all_languages_are_judged_at_once_and_one_missing_verdict_is_a_row_less(
     project_settings: config.Settings,
 ) -> None:
     settings = with_judge(project_settings, config.LabJudge(), "en", "es")
-    judge = Fake(lambda contest: Opinion(None if contest.instruction.lang == "es" else 2.0))
+    judge = Fake(lambda comparison: Opinion(None if comparison.instruction.lang == "es" else 2.0))
     found = measured(settings, judge, {"en": 0, "es": 9}, {"en": 20, "es": 1})
     assert judge.asked == [21]
     assert (found["es"]["win_rate"], found["es"]["unjudged"], found["en"]["win_rate"]) == (50.0, 0.1, 100.0)
@@ -63,7 +63,7 @@ def test_all_languages_are_judged_at_once_and_one_missing_verdict_is_a_row_less(
 
 def test_a_language_without_any_verdict_is_named(project_settings: config.Settings) -> None:
     settings = with_judge(project_settings, config.LabJudge(), "en", "es")
-    judge = Fake(lambda contest: Opinion(None if contest.instruction.lang == "es" else 2.0))
+    judge = Fake(lambda comparison: Opinion(None if comparison.instruction.lang == "es" else 2.0))
     with pytest.raises(InputError, match="not one answer in 'es' is judged"):
         measured(settings, judge, {"en": 0, "es": 0}, {"en": 3, "es": 3})
 
@@ -75,7 +75,7 @@ def test_faults_and_flips_are_shares_of_what_was_asked(project_settings: config.
         "en": Opinion(None, orders=(None, None), faults=("cut_off", "cut_off")),
         "es": Opinion(1.5, orders=(1.0, 2.0)),
     }
-    judge = Fake(lambda contest: opinions[contest.instruction.lang])
+    judge = Fake(lambda comparison: opinions[comparison.instruction.lang])
     found = measured(settings, judge, {"en": 90, "es": 9, "de": 5}, {"en": 10, "es": 1, "de": 0})
     shares = ("judge_empty", "judge_cut_off", "judge_no_label", "flips")
     assert [found["en"].get(name) for name in shares] == [0.0, 1.0, 0.0, None]
@@ -103,7 +103,7 @@ def test_what_is_said_of_a_verdict_is_what_is_counted(
     counted: str,
 ) -> None:
     settings = with_judge(project_settings, config.LabJudge(both_orders=True), "en")
-    judge = Fake(lambda contest: Opinion(preference, orders=orders))
+    judge = Fake(lambda comparison: Opinion(preference, orders=orders))
     same, row = verdicts(settings, judge, {"en": 1}, {"en": 1})
     assert BENCHMARK.outcome(row) == said
     found = figures(settings, [same, row])["en"]

@@ -24,8 +24,8 @@ from lidr.audit.examples import Example
 from lidr.audit.facts import UNJUDGED, Groups
 from lidr.evaluation.alpaca import winner
 from lidr.evaluation.alpaca.stage import expense
-from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
-from lidr.evaluation.judges.base import flips
+from lidr.evaluation.judges import Judge, Pairwise, judge_all, open_judge
+from lidr.evaluation.judges.base import flips, verdict
 from lidr.evaluation.judges.lab import LabJudge
 from lidr.records import PromptKind, Verdict
 from lidr.records.draw import rank
@@ -59,28 +59,22 @@ def ask(judge: Judge, drawn: Sequence[Row], examples: Mapping[str, Example]) -> 
     """What the judge says of each of these pairs, with the texts that it saw."""
     pairs = {pair.id: pair for example in examples.values() for pair in example.pairs}
     found = [(row, pairs[row["id"]], examples[row["prompt_id"]]) for row in drawn]
-    contests = [
-        Contest(example.prompts[pair.lang], pair.chosen[0].content, pair.rejected[0].content)
+    comparisons = [
+        Pairwise(example.prompts[pair.lang], pair.chosen[0].content, pair.rejected[0].content)
         for _, pair, example in found
     ]
+    opinions = judge_all(judge, comparisons)
     return [
-        Verdict(
+        verdict(
+            comparison,
+            opinion,
             id=pair.id,
             lang=pair.lang,
-            prompt=contest.instruction.text,
-            completion=contest.completion,
-            baseline=contest.baseline,
-            preference=opinion.preference,
             finish_reason=example.rows[pair.chosen_from].finish_reason,
             off_target=bool(row["chosen_off_target"]),
             baseline_off_target=bool(row["rejected_off_target"]),
-            swapped=opinion.swapped,
-            orders=opinion.orders,
-            judge_faults=opinion.faults,
-            judge_prompt_tokens=opinion.prompt_tokens,
-            judge_completion_tokens=opinion.completion_tokens,
         )
-        for (row, pair, example), contest, opinion in zip(found, contests, judge_all(judge, contests), strict=True)
+        for (row, pair, example), comparison, opinion in zip(found, comparisons, opinions, strict=True)
     ]
 
 

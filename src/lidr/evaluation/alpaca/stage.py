@@ -33,8 +33,8 @@ from lidr.evaluation.alpaca import BASELINE, BENCHMARK, Alpaca, winner
 from lidr.evaluation.alpaca.baseline import instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
 from lidr.evaluation.answers import ask, code_switching, key, summarise, write
-from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
-from lidr.evaluation.judges.base import FAULTS, flips
+from lidr.evaluation.judges import Judge, Pairwise, judge_all, open_judge
+from lidr.evaluation.judges.base import FAULTS, flips, verdict
 from lidr.evaluation.registry import Metrics
 from lidr.models import policy
 from lidr.records import Prompt, Response, Verdict
@@ -75,33 +75,26 @@ def judge_items(
     """
     languages = settings.block(Alpaca).languages
     identify("", languages)
-    contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in items]
+    comparisons = [Pairwise(item, own[key(item)].text, baseline[key(item)].text) for item in items]
     verdicts = []
-    for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
-        item = contest.instruction
-        sentences = count(contest.completion, item.lang, languages)
-        baseline_sentences = count(contest.baseline, item.lang, languages)
+    for comparison, opinion in zip(comparisons, judge_all(judge, comparisons), strict=True):
+        item = comparison.instruction
+        sentences = count(comparison.completion, item.lang, languages)
+        baseline_sentences = count(comparison.baseline, item.lang, languages)
         verdicts.append(
-            Verdict(
+            verdict(
+                comparison,
+                opinion,
                 id=item.id,
                 lang=item.lang,
-                prompt=item.text,
-                completion=contest.completion,
                 reasoning=own[key(item)].reasoning,
-                baseline=contest.baseline,
-                preference=opinion.preference,
                 finish_reason=own[key(item)].finish_reason,
-                off_target=is_off_target(contest.completion, item.lang, languages),
-                baseline_off_target=is_off_target(contest.baseline, item.lang, languages),
+                off_target=is_off_target(comparison.completion, item.lang, languages),
+                baseline_off_target=is_off_target(comparison.baseline, item.lang, languages),
                 sentences=sentences.judged,
                 other_sentences=sentences.other,
                 baseline_sentences=baseline_sentences.judged,
                 baseline_other_sentences=baseline_sentences.other,
-                swapped=opinion.swapped,
-                orders=opinion.orders,
-                judge_faults=opinion.faults,
-                judge_prompt_tokens=opinion.prompt_tokens,
-                judge_completion_tokens=opinion.completion_tokens,
             )
         )
     return verdicts

@@ -16,7 +16,7 @@ from pathlib import Path
 from lidr import config
 from lidr.engines.base import Engine, open_engine
 from lidr.errors import InputError, LidrError
-from lidr.evaluation.judges.base import Reply, TokenJudge
+from lidr.evaluation.judges.base import LanguageModelJudge, Reply
 from lidr.evaluation.judges.cache import JudgmentCache, key_of, open_cache
 from lidr.models import policy
 from lidr.progress import bar
@@ -26,23 +26,22 @@ LABELS = ("m", "M")
 QUESTIONS_AT_ONCE = 32
 
 
-def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool, block: str) -> TokenJudge:
+def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool, block: str) -> LocalModelJudge:
     """The judge in the folder that params.yaml names."""
     folder = Path(judge.model)
     if not (folder / "config.json").is_file():
         raise InputError(f"no model here (no config.json); `{block}.model` is expected to be its folder", folder)
     model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
     cache = open_cache("local", model.fingerprint, engine.precision)
-    return TokenJudge(LocalPanel(str(folder), open_engine(engine, model), cache), both_orders)
+    return LocalModelJudge(str(folder), open_engine(engine, model), cache, both_orders)
 
 
-class LocalPanel:
-    """See `lidr.evaluation.judges.base.Panel`."""
+class LocalModelJudge(LanguageModelJudge):
+    """A judge by an engine's log-probabilities of the two labels."""
 
-    def __init__(self, name: str, engine: Engine, cache: JudgmentCache) -> None:
-        self.name, self.reply = name, "logprobs"
-        self.engine = engine
-        self.cache = cache
+    def __init__(self, name: str, engine: Engine, cache: JudgmentCache, both_orders: bool) -> None:
+        super().__init__(name, both_orders)
+        self.engine, self.cache = engine, cache
 
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
         """Score what the cache does not have."""
