@@ -20,7 +20,7 @@ from lidr.chat import open_chat
 from lidr.engines.base import Completion, Request, Sampling, TokenIds
 from lidr.engines.shards import generate_in_shards
 from lidr.errors import LidrError
-from lidr.evaluation.mgsm.items import wording
+from lidr.evaluation.mgsm.extraction.words import wording
 from lidr.lab import source, world
 from lidr.models import policy
 from lidr.records import FinishReason

@@ -21,7 +21,7 @@ from lidr.evaluation.mgsm import Mgsm
 from lidr.evaluation.mgsm.extraction.notation import in_digits
 from lidr.evaluation.mgsm.extraction.run_on import answer_part
 from lidr.evaluation.mgsm.extraction.words import _tables, has_words
-from lidr.evaluation.mgsm.numbers import extract_answer, lm_eval_flexible
+from lidr.evaluation.mgsm.scorers import extract_answer, lm_eval_flexible
 
 PUBLIC = [
     json.loads(line)

@@ -253,13 +253,6 @@ def test_a_language_without_words_of_its_own_is_asked_in_english() -> None:
     assert render_prompt(Item("mgsm-0", "ko", "몇 개?", 1), "native_cot") == "Question: 몇 개?\nStep-by-Step Answer:"
 
 
-def test_styles_that_do_not_exist_or_take_no_examples() -> None:
-    with pytest.raises(InputError, match="no prompt style 'cot'; one of paper, paper_instructed, native_cot, en_cot"):
-        render_prompt(GERMAN, "cot")
-    with pytest.raises(InputError, match="'paper' takes no examples"):
-        render_prompt(GERMAN, "paper", [SOLVED])
-
-
 def test_a_languages_examples_are_read_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project_settings: config.Settings
 ) -> None:

@@ -29,7 +29,7 @@ from lidr.evaluation.judges import openai as endpoint
 from lidr.evaluation.judges.base import Reply, opinion
 from lidr.evaluation.judges.cache import JudgmentCache
 from lidr.evaluation.mgsm.items import load_items
-from lidr.evaluation.mgsm.numbers import extract_answer, score
+from lidr.evaluation.mgsm.scorers import extract_answer, score
 from lidr.generation.translate import parse
 from lidr.records import FinishReason, Pair, Prompt, Translation
 from lidr.records.jsonl import read_by_key, read_rows, repeated_key, write_rows
@@ -175,7 +175,7 @@ def test_any_answer_has_a_finite_number_or_none(text: str, lang: str) -> None:
     number = extract_answer(text, lang)
     assert number is None or (isinstance(number, Decimal) and number.is_finite())
     scores = score(text, 7, lang)
-    assert scores.parsed == (number is not None) and scores.robust == (number == 7)
+    assert scores.parsed == (number is not None) and scores.right == (number == 7)
 
 
 logarithms = st.none() | st.floats(allow_nan=False, allow_infinity=False)

@@ -6,7 +6,7 @@
 On the way there: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
 order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a
 number, whether the translation arrives at the number that the answer arrives at, right or wrong
-(`evaluation.mgsm.numbers` reads both, each in its language); and for answers in the lab's world, whether the
+(`evaluation.mgsm.scorers` reads both, each in its language); and for answers in the lab's world, whether the
 translation is the exact one, mistakes of the answer kept.
 
 On the way back: chrF of what came back. It needs no reference translation, and it has a blind spot: what is lost on the
@@ -20,7 +20,7 @@ from typing import Any
 
 from lidr.audit.examples import Direction
 from lidr.evaluation.mgsm.golds import read_gold
-from lidr.evaluation.mgsm.numbers import extract_answer
+from lidr.evaluation.mgsm.scorers import extract_answer
 from lidr.pairs.gold import LAB
 from lidr.pairs.numbers import numbers
 from lidr.records import Prompt

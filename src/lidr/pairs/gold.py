@@ -5,14 +5,14 @@
 
 A text is right where it says the gold answer of the prompt in the language of the pair. For prompts of the lab that is
 the world's own checker, which also wants the right language; for others the number that a worked answer arrives at
-(`evaluation.mgsm.numbers`), in whatever language, where the gold answer is a number (`evaluation.mgsm.golds`). All else
+(`evaluation.mgsm.scorers`), in whatever language, where the gold answer is a number (`evaluation.mgsm.golds`). All else
 is not judged.
 """
 
 from __future__ import annotations
 
 from lidr.evaluation.mgsm.golds import read_gold
-from lidr.evaluation.mgsm.numbers import extract_answer
+from lidr.evaluation.mgsm.scorers import extract_answer
 from lidr.records import Prompt, PromptKind
 
 LAB = "lab/"

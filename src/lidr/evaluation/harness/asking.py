@@ -61,8 +61,7 @@ def ask(settings: config.Settings, model: str) -> dict[str, Any]:
         raise LidrError(f"the data of harness.tasks cannot be read or fetched: {_line(error)}") from error
     except ValueError as error:
         raise InputError(f"harness.tasks: {_line(error)}") from error
-    if results is None:
-        raise LidrError("lm-evaluation-harness gave no results: this process is not the first of several")
+    assert results is not None, "only the first of several processes has results, and this one is alone"
     return dict(results)
 
 

@@ -17,13 +17,15 @@ from lidr.records import Answer, Prompt
 if TYPE_CHECKING:
     from lidr.config import Settings
 
+Style = Literal["paper", "paper_instructed", "native_cot", "en_cot"]
+
 WITHOUT_WORDS = "no answer phrases known; read by English's and by the last number"
 
 
 class Mgsm(Generative, frozen=True, kw_only=True):
     """Accuracy on grade-school problems."""
 
-    style: Literal["paper", "paper_instructed", "native_cot", "en_cot"] = "paper"
+    style: Style = "paper"
     examples: WholeNumber = 0
 
     def problems(self, settings: Settings) -> list[Problem]:

@@ -14,6 +14,7 @@ and left out for a language that cannot be identified; `code_switching` is the s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
@@ -23,7 +24,7 @@ from lidr.errors import InputError
 from lidr.evaluation.answers import ask, code_switching, key, summarise, write
 from lidr.evaluation.mgsm import BENCHMARK, Mgsm, without_words
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
-from lidr.evaluation.mgsm.numbers import score
+from lidr.evaluation.mgsm.scorers import score
 from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.models import policy
 from lidr.records import Answer, Prompt, PromptKind, Source
@@ -89,10 +90,7 @@ def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
         reasoning=completion.reasoning,
         finish_reason=completion.finish_reason,
         gold=str(problem.answer),
-        right=scores.robust,
-        strict=scores.lm_eval_strict,
-        flexible=scores.lm_eval_flexible,
-        parsed=scores.parsed,
+        **asdict(scores),
         off_target=is_off_target(completion.text, asked_in, candidates) if is_supported(asked_in) else None,
         sentences=sentences.judged,
         other_sentences=sentences.other,
