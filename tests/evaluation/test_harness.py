@@ -162,7 +162,7 @@ def test_tasks_of_different_sizes_have_the_same_weight() -> None:
 
 
 def test_other_items_of_a_task_are_refused() -> None:
-    with pytest.raises(InputError, match="the first model's a"):
+    with pytest.raises(InputError, match="2 items of a are scored"):
         macro_comparison({"a": {"1": 1.0}}, {"a": {"2": 1.0}})
 
 

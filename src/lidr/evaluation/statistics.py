@@ -160,10 +160,9 @@ def macro_comparison(
     first: ByPlace, second: ByPlace, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
 ) -> Comparison:
     """Two models' averages over places, in each of them on the same items; see `macro_interval`."""
-    if set(first) != set(second):
-        raise InputError(f"the models were scored in {sorted(first)} and in {sorted(second)}; the same are expected")
     for place in first:
-        _check_same_items(first[place], second[place], f"the first model's {place}", f"the second model's {place}")
+        if odd := sorted(first[place].keys() ^ second[place].keys()):
+            raise InputError(f"{len(odd)} items of {place} are scored for one model alone, the first is {odd[0]!r}")
     differences = {
         place: {item: second[place][item] - value for item, value in values.items()} for place, values in first.items()
     }
@@ -244,7 +243,7 @@ def _parts(values: ByPlace) -> list[float]:
 
 
 def _linearised(values: ByPlace) -> list[float]:
-    """The average over places plus each item's deviations from its places' means; of the same items, their means."""
+    """One value per item whose mean is the average over places (Taylor linearisation of a sum of ratios)."""
     first, *others = values.values()
     if all(own.keys() == first.keys() for own in others):
         return _parts(values)
@@ -257,12 +256,6 @@ def _linearised(values: ByPlace) -> list[float]:
 def is_binary(scores: Sequence[float]) -> bool:
     """Whether each score is 0 or 1."""
     return all(score in (0, 1) for score in scores)
-
-
-def _check_same_items(first: Mapping[str, float], second: Mapping[str, float], one: str, other: str) -> None:
-    if odd := sorted(set(first) ^ set(second)):
-        place = one if odd[0] in first else other
-        raise InputError(f"{len(odd)} items are not in both {one} and {other}: {odd[0]!r} is only in {place}")
 
 
 def _check_lengths(first: Sequence[float], second: Sequence[float]) -> None:

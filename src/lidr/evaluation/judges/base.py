@@ -122,7 +122,7 @@ class LanguageModelJudge(ABC):
         turns = (False, True) if self.both_orders else (False,)
         replies = self.ask(
             [
-                # The model's answer comes first where it is drawn so and not turned, or turned and not drawn so.
+                # The drawn order, turned over in the second turn: the two are XORed.
                 question(comparison, swap != turned, self.reply)
                 for comparison, swap in zip(comparisons, swaps, strict=True)
                 for turned in turns
