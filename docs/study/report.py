@@ -90,7 +90,7 @@ class Results:
         models = [self.scores(claim.benchmark, arm)[model] for arm, model in (claim.than, claim.better)]
         first, second = ({lang: model[lang] for lang in places} for model in models)
         params = self.pipelines[claim.better[0]].params
-        how = (CONFIDENCE, int(params["seed"]), int(params["compare.resamples"]))
+        how = statistics.Resampling(CONFIDENCE, int(params["seed"]), int(params["compare.resamples"]))
         return paired_changes(benchmark, claim.says, first, second, {AVERAGE: tuple(places)}, how)[AVERAGE].test
 
     def findings(self) -> list[Finding]:
@@ -128,7 +128,7 @@ class Results:
         levels = [self.level(benchmark, arm, "m1", group) for arm in self.study.seeds]
         own = self.scores(benchmark, self.study.seeds[0])["m1"]
         places = {lang: own[lang] for lang in self.study.languages[group]}
-        half = statistics.macro_interval(places, CONFIDENCE)
+        half = statistics.macro_interval(places, statistics.Resampling(CONFIDENCE))
         return {
             "what": benchmark_of(benchmark).title,
             "group": group,

@@ -22,6 +22,7 @@ from lidr.evaluation.alpaca.stage import standard_error
 from lidr.evaluation.judges import Pairwise, judge_all
 from lidr.evaluation.judges.openai import EndpointJudge
 from lidr.evaluation.judges.prompt import SYSTEM, template
+from lidr.evaluation.statistics import Resampling
 from lidr.records import FinishReason, Verdict
 
 alpaca_eval = pytest.importorskip("alpaca_eval", reason="alpaca-eval is not installed")
@@ -224,8 +225,6 @@ def test_length_controlled(
         [judged(row) for row in rows],
         [len(row["output_2"]) for row in rows],
         [len(row["output_1"]) for row in rows],
-        confidence=0.95,
-        resamples=50,
-        seed=1,
+        Resampling(resamples=50, seed=1),
     )
     assert ours.estimate == pytest.approx(theirs["length_controlled_winrate"], abs=tolerance)

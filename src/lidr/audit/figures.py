@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lidr import config
 from lidr.audit.examples import pair_directions, translation_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES, Groups, total
-from lidr.evaluation.statistics import mean_interval, wilson
+from lidr.evaluation.statistics import Resampling, mean_interval, wilson
 from lidr.records import FinishReason
 
 if TYPE_CHECKING:
@@ -169,5 +169,5 @@ def _came_back(rows: DataFrame, settings: config.Settings) -> Figures:
     }
     if not scores:
         return found
-    mean = mean_interval(scores, settings.audit.confidence, settings.seed)
+    mean = mean_interval(scores, Resampling(settings.audit.confidence, settings.seed))
     return found | {"chrf": mean.estimate, "low": mean.low, "high": mean.high}

@@ -21,7 +21,7 @@ from lidr import config, paths
 from lidr.compare.samples import Sample, draw
 from lidr.errors import InputError
 from lidr.evaluation import statistics
-from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks
+from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks, resampling
 from lidr.evaluation.rows import Rows, read
 
 __all__ = ["AVERAGE", "TRAINED", "TRANSFER", "Change", "Comparison", "Figures", "Results", "compare_models"]
@@ -177,11 +177,11 @@ def _figures(
     model: str,
     groups: Groups,
 ) -> dict[str, Figures]:
-    how = (settings.compare.confidence, settings.seed, settings.compare.resamples)
+    how = resampling(settings)
     own, where = scores[model], benchmark.path(model)
-    levels = {place: benchmark.level(list(by_id.values()), *how) for place, by_id in own.items()}
+    levels = {place: benchmark.level(list(by_id.values()), how) for place, by_id in own.items()}
     for group, members in groups.items():
-        levels[group] = statistics.macro_interval(_shared(benchmark, where, own, own, members)[0], *how)
+        levels[group] = statistics.macro_interval(_shared(benchmark, where, own, own, members)[0], how)
     changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
     for other in references(settings, model):
         for place, change in paired_changes(benchmark, where, scores[other], own, groups, how).items():
@@ -203,22 +203,21 @@ def paired_changes(
     first: Scores,
     second: Scores,
     groups: Groups,
-    how: tuple[float, int, int],
+    how: statistics.Resampling,
 ) -> dict[str, Change]:
     """Second minus first in every place, adjusted over the places, and for each group.
 
-    `how` is the confidence, the seed and the number of resamples. Raises InputError, which names `where`, if no item is
-    judged for both.
+    Raises InputError, which names `where`, if no item is judged for both.
     """
     tests = {}
     for place in first:
         before, after = judged_in_all(where, first, second, [place])
-        tests[place] = benchmark.change(list(before[place].values()), list(after[place].values()), *how)
+        tests[place] = benchmark.change(list(before[place].values()), list(after[place].values()), how)
     adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
     changes = {place: Change(test, adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
         one, other = _shared(benchmark, where, first, second, members)
-        changes[group] = Change(statistics.macro_comparison(one, other, *how), None)
+        changes[group] = Change(statistics.macro_comparison(one, other, how), None)
     return changes
 
 

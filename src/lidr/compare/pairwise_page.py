@@ -16,7 +16,7 @@ from typing import Any
 from lidr import config
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca, winner
 from lidr.evaluation.judges.base import is_flipped
-from lidr.evaluation.registry import Metrics
+from lidr.evaluation.registry import Metrics, resampling
 from lidr.evaluation.statistics import Interval, macro_interval
 from lidr.pages import browsable, render
 from lidr.records import FinishReason, Verdict
@@ -54,7 +54,7 @@ def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> 
     if not shared:
         return None
     values = {lang: {item: score for item, score in by_id.items() if item in shared} for lang, by_id in scores.items()}
-    return macro_interval(values, settings.compare.confidence, settings.seed, settings.compare.resamples)
+    return macro_interval(values, resampling(settings))
 
 
 def _entry(verdict: Verdict, model: str, other: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from lidr.compare.report import number, p_value, signed
 from lidr.config import iteration_number
 from lidr.errors import InputError
 from lidr.evaluation.registry import AVERAGE, Benchmark, benchmarks
+from lidr.evaluation.statistics import Resampling
 from lidr.tracking.pipelines import Pipeline
 
 # What a row says beside each model's score.
@@ -52,7 +53,7 @@ def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> Contras
     model = max(shared, key=iteration_number)
     languages = tuple(one[model])
     params = first.params
-    how = (float(params["compare.confidence"]), int(params["seed"]), int(params["compare.resamples"]))
+    how = Resampling(float(params["compare.confidence"]), int(params["seed"]), int(params["compare.resamples"]))
     where, groups = f"{benchmark.title} of {second.name}", {AVERAGE: languages}
     changes = paired_changes(benchmark, where, one[model], other[model], groups, how)
     return Contrast(

@@ -37,6 +37,11 @@ SENTENCE_COUNTS = ("code_switching_sentences", "code_switching_abstained")
 AVERAGE, TRAINED, TRANSFER = "average", "trained", "transfer"
 
 
+def resampling(settings: config.Settings) -> statistics.Resampling:
+    """How the figures of this pipeline are resampled."""
+    return statistics.Resampling(settings.compare.confidence, settings.seed, settings.compare.resamples)
+
+
 def is_truncated(row: Any) -> bool:
     return row.finish_reason is FinishReason.LENGTH
 
@@ -155,21 +160,21 @@ class Benchmark:
         }
         return {name: values for name, values in found.items() if values}
 
-    # --- statistics: of scores, with the confidence, the seed and the number of resamples; where each is 0 or 1,
-    # Wilson's interval and McNemar's test, else a bootstrap and a permutation test
+    # --- statistics of scores: where each is 0 or 1 Wilson's interval and McNemar's test, else a bootstrap and a
+    # permutation test
 
-    def level(self, scores: Sequence[float], confidence: float, seed: int, resamples: int) -> statistics.Interval:
+    def level(self, scores: Sequence[float], how: statistics.Resampling) -> statistics.Interval:
         if statistics.is_binary(scores):
-            return statistics.wilson(round(sum(scores)), len(scores), confidence)
-        return statistics.mean_interval(scores, confidence, seed, resamples)
+            return statistics.wilson(round(sum(scores)), len(scores), how.confidence)
+        return statistics.mean_interval(scores, how)
 
     def change(
-        self, first: Sequence[float], second: Sequence[float], confidence: float, seed: int, resamples: int
+        self, first: Sequence[float], second: Sequence[float], how: statistics.Resampling
     ) -> statistics.Comparison:
         if statistics.is_binary([*first, *second]):
             before, after = ([score == 1 for score in scores] for scores in (first, second))
-            return statistics.paired_accuracy_test(before, after, confidence)
-        return statistics.paired_difference(first, second, confidence, seed, resamples)
+            return statistics.paired_accuracy_test(before, after, how.confidence)
+        return statistics.paired_difference(first, second, how)
 
 
 @cache

@@ -24,8 +24,19 @@ from lidr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RESAMPLES = 9_999
 BATCH = 1_000  # resamples at a time: bounds the memory, changes no digit
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """The confidence of intervals, and what bootstraps and permutation tests are drawn by."""
+
+    confidence: float = 0.95
+    seed: int = 0
+    resamples: int = 9_999
+
+
+USUAL = Resampling()
 
 ByPlace = Mapping[str, Mapping[str, float]]  # a value for each item id, by language or task
 
@@ -70,9 +81,7 @@ def sign_test(successes: int, n: int) -> float:
     return float(binom.sf(successes - 1, n, 0.5))
 
 
-def mean_interval(
-    values: Sequence[float], confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
+def mean_interval(values: Sequence[float], how: Resampling = USUAL) -> Interval:
     """The mean with its BCa bootstrap interval (B. Efron, JASA 82, 1987), or the percentile one where BCa is undefined.
 
     Where all values are the same there is nothing to resample: both ends are then the mean, and only n tells how much
@@ -93,11 +102,11 @@ def mean_interval(
                 low, high = bootstrap(
                     (sample,),
                     numpy.mean,
-                    confidence_level=confidence,
-                    n_resamples=resamples,
+                    confidence_level=how.confidence,
+                    n_resamples=how.resamples,
                     batch=BATCH,
                     method=method,
-                    rng=numpy.random.default_rng(seed),
+                    rng=numpy.random.default_rng(how.seed),
                 ).confidence_interval
     return Interval(fmean(values), float(low), float(high), len(values))
 
@@ -119,28 +128,22 @@ def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confiden
     return Comparison((gained - lost) / len(first), low, high, p_value, len(first), gained, lost)
 
 
-def paired_difference(
-    first: Sequence[float],
-    second: Sequence[float],
-    confidence: float = 0.95,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Comparison:
+def paired_difference(first: Sequence[float], second: Sequence[float], how: Resampling = USUAL) -> Comparison:
     """Scores of two models on the same items, such as preferences over a common baseline.
 
     The interval is a BCa bootstrap of the mean difference, p that of the sign-flip permutation test: if the models
     were alike, each item's difference could as well have the other sign. Where there are no more flips than
-    `resamples` all of them are counted; otherwise p cannot fall below 2 / (resamples + 1).
+    `how.resamples` all of them are counted; otherwise p cannot fall below 2 / (how.resamples + 1).
     """
     _check_lengths(first, second)
     differences = [after - before for before, after in zip(first, second, strict=True)]
-    interval = mean_interval(differences, confidence, seed, resamples)
+    interval = mean_interval(differences, how)
     gained, lost = sum(value > 0 for value in differences), sum(value < 0 for value in differences)
-    p_value = _sign_flip(differences, seed, resamples)
+    p_value = _sign_flip(differences, how)
     return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
-def macro_interval(values: ByPlace, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+def macro_interval(values: ByPlace, how: Resampling = USUAL) -> Interval:
     """The average over places, with an interval that takes the items, not the answers, as the sample.
 
     The languages' items are translations of each other: a hard problem is hard in all of them, and answers to it are
@@ -150,15 +153,13 @@ def macro_interval(values: ByPlace, confidence: float = 0.95, seed: int = 0, res
     """
     if not values:
         raise InputError("nothing to average over; at least one language or task is expected")
-    found = mean_interval(_linearised(values), confidence, seed, resamples)
+    found = mean_interval(_linearised(values), how)
     # An average lies among what it averages; linearised in a place of few items, the ends may not.
     every = [value for own in values.values() for value in own.values()]
     return Interval(found.estimate, max(found.low, min(every)), min(found.high, max(every)), found.n)
 
 
-def macro_comparison(
-    first: ByPlace, second: ByPlace, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
-) -> Comparison:
+def macro_comparison(first: ByPlace, second: ByPlace, how: Resampling = USUAL) -> Comparison:
     """Two models' averages over places, in each of them on the same items; see `macro_interval`."""
     for place in first:
         if odd := sorted(first[place].keys() ^ second[place].keys()):
@@ -166,10 +167,10 @@ def macro_comparison(
     differences = {
         place: {item: second[place][item] - value for item, value in values.items()} for place, values in first.items()
     }
-    interval = macro_interval(differences, confidence, seed, resamples)
+    interval = macro_interval(differences, how)
     parts = _parts(differences)
     gained, lost = sum(part > 0 for part in parts), sum(part < 0 for part in parts)
-    p_value = _sign_flip(parts, seed, resamples)
+    p_value = _sign_flip(parts, how)
     return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
@@ -183,7 +184,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def _sign_flip(differences: Sequence[float], seed: int, resamples: int) -> float:
+def _sign_flip(differences: Sequence[float], how: Resampling) -> float:
     import numpy
     from scipy.stats import monte_carlo_test, permutation_test
 
@@ -194,15 +195,15 @@ def _sign_flip(differences: Sequence[float], seed: int, resamples: int) -> float
     def mean(values: NDArray[Any], axis: int) -> NDArray[Any]:
         return values.mean(axis=axis)
 
-    if 2 ** len(sample) <= resamples:
-        test = permutation_test((sample,), mean, permutation_type="samples", vectorized=True, n_resamples=resamples)
+    if 2 ** len(sample) <= how.resamples:
+        test = permutation_test((sample,), mean, permutation_type="samples", vectorized=True, n_resamples=how.resamples)
     else:  # permutation_test draws the same flips in eight times the time
-        rng = numpy.random.default_rng(seed)
+        rng = numpy.random.default_rng(how.seed)
 
         def flipped(size: tuple[int, int]) -> NDArray[Any]:
             return rng.choice((-1.0, 1.0), size=size) * sample
 
-        test = monte_carlo_test(sample, flipped, mean, vectorized=True, n_resamples=resamples, batch=BATCH)
+        test = monte_carlo_test(sample, flipped, mean, vectorized=True, n_resamples=how.resamples, batch=BATCH)
     return float(test.pvalue)
 
 

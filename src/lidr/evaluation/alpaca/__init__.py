@@ -84,13 +84,13 @@ class AlpacaBenchmark(Benchmark):
             return "ties with the baseline", None
         return f"{'beats' if won > 0 else 'loses to'} the baseline ({row.preference:.2f})", won > 0
 
-    def level(self, scores: Sequence[float], confidence: float, seed: int, resamples: int) -> statistics.Interval:
-        return statistics.mean_interval(scores, confidence, seed, resamples)
+    def level(self, scores: Sequence[float], how: statistics.Resampling) -> statistics.Interval:
+        return statistics.mean_interval(scores, how)
 
     def change(
-        self, first: Sequence[float], second: Sequence[float], confidence: float, seed: int, resamples: int
+        self, first: Sequence[float], second: Sequence[float], how: statistics.Resampling
     ) -> statistics.Comparison:
-        return statistics.paired_difference(first, second, confidence, seed, resamples)
+        return statistics.paired_difference(first, second, how)
 
 
 def winner(verdict: Verdict) -> int | None:

@@ -35,7 +35,7 @@ from lidr.evaluation.alpaca.length_controlled import length_controlled
 from lidr.evaluation.answers import ask, code_switching, key, summarise, write
 from lidr.evaluation.judges import Judge, Pairwise, judge_all, open_judge
 from lidr.evaluation.judges.base import FAULTS, flips, verdict
-from lidr.evaluation.registry import Metrics
+from lidr.evaluation.registry import Metrics, resampling
 from lidr.models import policy
 from lidr.records import Prompt, Response, Verdict
 from lidr.records.code_switching import Sentences, count
@@ -143,9 +143,7 @@ def _length_controlled(settings: config.Settings, verdicts: Sequence[Verdict]) -
         [v.preference for v in verdicts],
         [len(v.completion) for v in verdicts],
         [len(v.baseline) for v in verdicts],
-        confidence=settings.compare.confidence,
-        resamples=settings.compare.resamples,
-        seed=settings.seed,
+        resampling(settings),
     )
     return {"lc_win_rate": controlled.estimate, "lc_low": controlled.low, "lc_high": controlled.high}
 
