@@ -37,7 +37,7 @@ class Finding:
     """A claim's test on the items that both models answered; `p` is adjusted for the number of claims (Holm)."""
 
     claim: Claim
-    test: statistics.Comparison
+    test: statistics.PairedTest
     p: float
     unit: float
 
@@ -84,14 +84,14 @@ class Results:
         means = [fmean(own[lang].values()) for lang in self.study.languages[languages]]
         return benchmark_of(benchmark).unit * fmean(means)
 
-    def test(self, claim: Claim) -> statistics.Comparison:
+    def test(self, claim: Claim) -> statistics.PairedTest:
         """`better` less `than`, over items: an item's score is its mean over the languages."""
         benchmark, places = benchmark_of(claim.benchmark), self.study.languages[claim.languages]
         models = [self.scores(claim.benchmark, arm)[model] for arm, model in (claim.than, claim.better)]
         first, second = ({lang: model[lang] for lang in places} for model in models)
         params = self.pipelines[claim.better[0]].params
         how = statistics.Resampling(CONFIDENCE, int(params["seed"]), int(params["compare.resamples"]))
-        return paired_changes(benchmark, claim.says, first, second, {AVERAGE: tuple(places)}, how)[AVERAGE].test
+        return paired_changes(benchmark, claim.says, first, second, {AVERAGE: tuple(places)}, how)[AVERAGE]
 
     def findings(self) -> list[Finding]:
         tests = [self.test(claim) for claim in self.study.claims]

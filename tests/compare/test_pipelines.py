@@ -40,10 +40,10 @@ def test_levels_and_paired_changes() -> None:
     assert found.levels[0]["m1"] == {"en": 1.0, "es": 0.125, "average": 0.5625}
     assert found.levels[1]["m1"] == {"en": 1.0, "es": 0.875, "average": 0.9375}
     es = found.changes["es"]
-    assert (es.test.difference, es.test.gained, es.test.lost, es.test.n) == (0.75, 6, 0, 8)
+    assert (es.difference, es.gained, es.lost, es.n) == (0.75, 6, 0, 8)
     # Six items of six in one direction: 2 / 2^6, times the two languages.
-    assert (es.test.p_value, es.p) == (0.03125, 0.0625)
-    assert found.changes["average"].test.difference == 0.375
+    assert (es.p_value, es.p) == (0.03125, 0.0625)
+    assert found.changes["average"].difference == 0.375
 
 
 def test_last_model_that_both_have_is_tested() -> None:
@@ -51,7 +51,7 @@ def test_last_model_that_both_have_is_tested() -> None:
     found = contrast(MGSM, pipeline("a", right=1, win_rate=50), longer)
     assert found.model == "m1"
     assert list(found.levels[1]) == ["m0", "m1", "m2"]
-    assert found.changes["es"].test.difference == -0.125
+    assert found.changes["es"].difference == -0.125
 
 
 def test_rows_that_are_not_judged_are_left_out() -> None:
@@ -61,8 +61,8 @@ def test_rows_that_are_not_judged_are_left_out() -> None:
         for entry in second.rows
     ]
     found = contrast(ALPACA, pipeline("a", right=1, win_rate=50), replace(second, rows=rows))
-    assert found.changes["es"].test.n == N - 1
-    assert found.changes["es"].test.difference == 25.0
+    assert found.changes["es"].n == N - 1
+    assert found.changes["es"].difference == 25.0
 
 
 def test_other_items_are_refused() -> None:

@@ -213,20 +213,20 @@ def test_tasks_are_compared_item_by_item(settings: config.Settings) -> None:
     assert benchmark.places == ("sums_en", "sums_es", "plain")
     assert benchmark.groups == {"average": benchmark.places, "sums": ("sums_en", "sums_es")}
     change = benchmark.figures["m2"]["sums_es"].changes["m0"]
-    assert (change.test.gained, change.test.lost, change.test.n) == (8, 0, 12)
-    assert change.test.p_value == pytest.approx(2 / 2**8)
+    assert (change.gained, change.lost, change.n) == (8, 0, 12)
+    assert change.p_value == pytest.approx(2 / 2**8)
     assert change.p_holm == pytest.approx(3 * 2 / 2**8)
     average = benchmark.figures["m2"]["average"]
     assert average.level.estimate == pytest.approx((1 + 1 + 0.5) / 3)
     assert (average.level.n, average.items) == (32, 44)  # an item in two languages is one
-    assert average.changes["m0"].test.difference == pytest.approx(8 / 12 / 3)
+    assert average.changes["m0"].difference == pytest.approx(8 / 12 / 3)
 
 
 def test_scores_between_wrong_and_right_are_compared_by_their_differences(settings: config.Settings) -> None:
     for model, more in (("m0", 0.0), ("m1", 0.0), ("m2", 0.25)):
         own = [replace(row, score=0.25 + more) if row.task == "plain" else row for row in rows(model)]
         harness.write(settings, model, own)
-    change = measured(settings).figures["m2"]["plain"].changes["m0"].test
+    change = measured(settings).figures["m2"]["plain"].changes["m0"]
     assert (change.difference, change.low, change.high, change.gained) == (0.25, 0.25, 0.25, 20)
     assert change.p_value == pytest.approx(2 / 10_000)
 

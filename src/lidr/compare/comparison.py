@@ -13,7 +13,7 @@ percentage points of both.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,11 @@ from lidr.errors import InputError
 from lidr.evaluation import statistics
 from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks, resampling
 from lidr.evaluation.rows import Rows, read
+from lidr.evaluation.statistics import PairedTest
 
-__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "Change", "Comparison", "Figures", "Results", "compare_models"]
+__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "Comparison", "Figures", "Results", "compare_models"]
 
 Scores = dict[str, dict[str, float]]  # by place and id; what was not judged is left out
-
-
-@dataclass(frozen=True)
-class Change:
-    """A model against another one on the same items; `p_holm` is for places only, averages have no family."""
-
-    test: statistics.Comparison
-    p_holm: float | None
-
-    @property
-    def p(self) -> float:
-        """The p value that decides: Holm's where there is one."""
-        return self.test.p_value if self.p_holm is None else self.p_holm
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,7 @@ class Figures:
     items: int
     counts: dict[str, int]
     shares: dict[str, float]
-    changes: dict[str, Change]
+    changes: dict[str, PairedTest]
 
 
 @dataclass(frozen=True)
@@ -88,7 +76,7 @@ class Comparison:
         """The level below which a p value is called significant."""
         return round(1 - self.settings.compare.confidence, 12)
 
-    def is_significant(self, change: Change) -> bool:
+    def is_significant(self, change: PairedTest) -> bool:
         return change.p < self.alpha
 
     def references(self, model: str) -> tuple[str, ...]:
@@ -182,7 +170,7 @@ def _figures(
     levels = {place: benchmark.level(list(by_id.values()), how) for place, by_id in own.items()}
     for group, members in groups.items():
         levels[group] = statistics.macro_interval(_shared(benchmark, where, own, own, members)[0], how)
-    changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
+    changes: dict[str, dict[str, PairedTest]] = {place: {} for place in levels}
     for other in references(settings, model):
         for place, change in paired_changes(benchmark, where, scores[other], own, groups, how).items():
             changes[place][other] = change
@@ -204,7 +192,7 @@ def paired_changes(
     second: Scores,
     groups: Groups,
     how: statistics.Resampling,
-) -> dict[str, Change]:
+) -> dict[str, PairedTest]:
     """Second minus first in every place, adjusted over the places, and for each group.
 
     Raises InputError, which names `where`, if no item is judged for both.
@@ -214,10 +202,10 @@ def paired_changes(
         before, after = judged_in_all(where, first, second, [place])
         tests[place] = benchmark.change(list(before[place].values()), list(after[place].values()), how)
     adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
-    changes = {place: Change(test, adjusted[place]) for place, test in tests.items()}
+    changes = {place: replace(test, p_holm=adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
         one, other = _shared(benchmark, where, first, second, members)
-        changes[group] = Change(statistics.macro_comparison(one, other, how), None)
+        changes[group] = statistics.macro_comparison(one, other, how)
     return changes
 
 

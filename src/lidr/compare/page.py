@@ -15,7 +15,8 @@ from typing import Any
 
 from lidr import config
 from lidr.compare import report
-from lidr.compare.comparison import AVERAGE, Change, Comparison, Results
+from lidr.compare.comparison import AVERAGE, Comparison, Results
+from lidr.evaluation.statistics import PairedTest
 from lidr.pages import drawings, render
 
 
@@ -49,10 +50,10 @@ def _kind(settings: config.Settings, results: Results, place: str) -> str:
     return "dominant" if place == settings.dominant else "trained on" if place in settings.languages else "transfer"
 
 
-def _tone(comparison: Comparison, change: Change | None) -> str:
+def _tone(comparison: Comparison, change: PairedTest | None) -> str:
     if change is None or not comparison.is_significant(change):
         return "none"
-    return "better" if change.test.difference > 0 else "worse"
+    return "better" if change.difference > 0 else "worse"
 
 
 def _bars(comparison: Comparison, results: Results) -> Callable[..., list[str]]:
@@ -60,7 +61,7 @@ def _bars(comparison: Comparison, results: Results) -> Callable[..., list[str]]:
     ends = [0.0]
     for model, other in report.comparisons(comparison):
         for place in report.table_rows(results):
-            test = results.figures[model][place].changes[other].test
+            test = results.figures[model][place].changes[other]
             ends += [results.points(test.low), results.points(test.high)]
     margin = max(1.0, 0.04 * (max(ends) - min(ends)))
     low, high = min(ends) - margin, max(ends) + margin

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from lidr.compare.comparison import Change, Scores, judged_in_all, paired_changes
+from lidr.compare.comparison import Scores, judged_in_all, paired_changes
 from lidr.compare.report import number, p_value, signed
 from lidr.config import iteration_number
 from lidr.errors import InputError
 from lidr.evaluation.registry import AVERAGE, Benchmark, benchmarks
-from lidr.evaluation.statistics import Resampling
+from lidr.evaluation.statistics import PairedTest, Resampling
 from lidr.tracking.pipelines import Pipeline
 
 # What a row says beside each model's score.
@@ -39,7 +39,7 @@ class Contrast:
     model: str
     languages: tuple[str, ...]
     levels: tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]
-    changes: dict[str, Change]
+    changes: dict[str, PairedTest]
 
 
 def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> Contrast:
@@ -155,8 +155,7 @@ def _line(place: str, cells: Sequence[str], change: str) -> str:
     return place + "".join(f"{cell:>9}" for cell in cells) + f"   {change}"
 
 
-def _change(change: Change, unit: float) -> str:
-    test = change.test
+def _change(change: PairedTest, unit: float) -> str:
     holm = "" if change.p_holm is None else " (Holm)"
-    span = f"[{number(unit * test.low)}, {number(unit * test.high)}]"
-    return f"{signed(unit * test.difference)} points {span}, {p_value(change.p)}{holm}, n = {test.n}"
+    span = f"[{number(unit * change.low)}, {number(unit * change.high)}]"
+    return f"{signed(unit * change.difference)} points {span}, {p_value(change.p)}{holm}, n = {change.n}"

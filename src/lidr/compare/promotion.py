@@ -40,7 +40,7 @@ def _sign(comparison: Comparison, results: Results, model: str) -> int:
     change = results.figures[model][AVERAGE].changes[paths.BASE]
     if not comparison.is_significant(change):
         return 0
-    return 1 if change.test.difference > 0 else -1
+    return 1 if change.difference > 0 else -1
 
 
 def _finding(comparison: Comparison, results: Results, model: str) -> str:

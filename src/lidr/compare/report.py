@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lidr import paths
-from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, Change, Comparison, Figures, Results
-from lidr.evaluation.statistics import Interval
+from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, Comparison, Figures, Results
+from lidr.evaluation.statistics import Interval, PairedTest
 from lidr.pages import render
 from lidr.records.languages import english_name
 
@@ -117,19 +117,18 @@ def items(results: Results, place: str) -> str:
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 
-def finding(comparison: Comparison, results: Results, change: Change) -> str:
+def finding(comparison: Comparison, results: Results, change: PairedTest) -> str:
     """What changed in one place or group, also where nothing did."""
-    test = change.test
     verdict = "" if comparison.is_significant(change) else "no significant difference: "
     holm = "" if change.p_holm is None else " (Holm)"
-    gained = f" ({test.gained} gained, {test.lost} lost)"
-    return f"{verdict}{difference(results, change)}, {p_value(change.p)}{holm}, n = {test.n}{gained}"
+    gained = f" ({change.gained} gained, {change.lost} lost)"
+    return f"{verdict}{difference(results, change)}, {p_value(change.p)}{holm}, n = {change.n}{gained}"
 
 
-def difference(results: Results, change: Change) -> str:
+def difference(results: Results, change: PairedTest) -> str:
     """'+31.2 points [24.0, 38.0]'."""
-    low, high = (number(results.points(end)) for end in (change.test.low, change.test.high))
-    return f"{signed(results.points(change.test.difference))} points [{low}, {high}]"
+    low, high = (number(results.points(end)) for end in (change.low, change.high))
+    return f"{signed(results.points(change.difference))} points [{low}, {high}]"
 
 
 def title(comparison: Comparison) -> str:
@@ -151,13 +150,13 @@ def _headline(comparison: Comparison, results: Results) -> str:
     before, after = (number(results.points(results.figures[m][AVERAGE].level.estimate)) for m in (first, last))
     verb = "did not change significantly"
     if comparison.is_significant(change):
-        verb = "rose" if change.test.difference > 0 else "fell"
+        verb = "rose" if change.difference > 0 else "fell"
     count = len(results.places)
     over = f"on average over {count} {results.benchmark.by}s" if count > 1 else f"in {results.places[0]}"
     before += "% (by construction)" if is_baseline(comparison, results, first) else "%"
     measured = f"{results.benchmark.title} {measure(comparison, results)} {over} {verb} from {before} to {after}%"
     by_place = _by_place(comparison, {place: figures[place].changes[first] for place in results.places})
-    return f"{measured} ({difference(results, change)}, {p_value(change.p)}, n = {change.test.n}). {by_place}"
+    return f"{measured} ({difference(results, change)}, {p_value(change.p)}, n = {change.n}). {by_place}"
 
 
 def measure(comparison: Comparison, results: Results) -> str:
@@ -167,14 +166,14 @@ def measure(comparison: Comparison, results: Results) -> str:
     return f"{results.benchmark.measure} against {comparison.settings.baseline.model}"
 
 
-def _by_place(comparison: Comparison, changes: dict[str, Change]) -> str:
+def _by_place(comparison: Comparison, changes: dict[str, PairedTest]) -> str:
     def named(verdict: str, places: list[str]) -> list[str]:
         return [f"{verdict} in {_listed(places)}"] if places else []
 
     significant = {place: change for place, change in changes.items() if comparison.is_significant(change)}
     parts = [
-        *named("higher", [place for place, change in significant.items() if change.test.difference > 0]),
-        *named("lower", [place for place, change in significant.items() if change.test.difference < 0]),
+        *named("higher", [place for place, change in significant.items() if change.difference > 0]),
+        *named("lower", [place for place, change in significant.items() if change.difference < 0]),
         *named("no significant difference", [place for place in changes if place not in significant]),
     ]
     text = "; ".join(parts)

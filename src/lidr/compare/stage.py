@@ -23,8 +23,9 @@ from typing import Any
 
 from lidr import config, paths
 from lidr.compare import page, plots
-from lidr.compare.comparison import Change, Comparison, Figures, Results, compare_models
+from lidr.compare.comparison import Comparison, Figures, Results, compare_models
 from lidr.evaluation.registry import Benchmark, benchmarks
+from lidr.evaluation.statistics import PairedTest
 from lidr.records.jsonl import atomic_folder, write_json, write_text
 
 STAGE = "compare"
@@ -102,14 +103,13 @@ def _figures(results: Results, figures: Figures) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, float]:
-    test = change.test
+def _change(change: PairedTest) -> dict[str, float]:
     values: dict[str, float] = {
-        "difference": round(test.difference, 6),
-        "low": round(test.low, 6),
-        "high": round(test.high, 6),
-        "p": round(test.p_value, 6),
+        "difference": round(change.difference, 6),
+        "low": round(change.low, 6),
+        "high": round(change.high, 6),
+        "p": round(change.p_value, 6),
     }
     if change.p_holm is not None:
         values["p_holm"] = round(change.p_holm, 6)
-    return values | {"n": test.n, "gained": test.gained, "lost": test.lost}
+    return values | {"n": change.n, "gained": change.gained, "lost": change.lost}

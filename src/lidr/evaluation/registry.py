@@ -170,7 +170,7 @@ class Benchmark:
 
     def change(
         self, first: Sequence[float], second: Sequence[float], how: statistics.Resampling
-    ) -> statistics.Comparison:
+    ) -> statistics.PairedTest:
         if statistics.is_binary([*first, *second]):
             before, after = ([score == 1 for score in scores] for scores in (first, second))
             return statistics.paired_accuracy_test(before, after, how.confidence)

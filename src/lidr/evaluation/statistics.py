@@ -3,7 +3,7 @@
     >>> wilson(114, 250)
     Interval(estimate=0.456, low=0.395..., high=0.517..., n=250)
     >>> paired_accuracy_test([False, False, True, False], [True, True, True, False])
-    Comparison(difference=0.5, low=..., high=..., p_value=0.5, n=4, gained=2, lost=0)
+    PairedTest(difference=0.5, low=..., high=..., p_value=0.5, n=4, gained=2, lost=0, p_holm=None)
 
 SciPy computes them, except for Tango's interval and Holm's adjustment, which it lacks. A comparison of two models is on
 the same items and always 'second minus first'. Resampling is seeded: a rerun gives the same digits. Unequal ids or
@@ -52,8 +52,11 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Second minus first on n items, with the interval, the two-sided p value and the items gained and lost."""
+class PairedTest:
+    """Second minus first on n items, with the interval, the two-sided p value and the items gained and lost.
+
+    `p_holm` is the p value adjusted over a family of tests, where the test is in one.
+    """
 
     difference: float
     low: float
@@ -62,6 +65,12 @@ class Comparison:
     n: int
     gained: int
     lost: int
+    p_holm: float | None = None
+
+    @property
+    def p(self) -> float:
+        """The p value that decides: Holm's where there is one."""
+        return self.p_value if self.p_holm is None else self.p_holm
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
@@ -111,7 +120,7 @@ def mean_interval(values: Sequence[float], how: Resampling = USUAL) -> Interval:
     return Interval(fmean(values), float(low), float(high), len(values))
 
 
-def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> Comparison:
+def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> PairedTest:
     """Right and wrong answers of two models to the same items.
 
     p is that of the exact McNemar test: a binomial test of the items that only one model got right. The interval is
@@ -125,10 +134,10 @@ def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confiden
     lost = sum(bool(before) and not after for before, after in zip(first, second, strict=True))
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
     low, high = _tango(gained, lost, len(first), confidence)
-    return Comparison((gained - lost) / len(first), low, high, p_value, len(first), gained, lost)
+    return PairedTest((gained - lost) / len(first), low, high, p_value, len(first), gained, lost)
 
 
-def paired_difference(first: Sequence[float], second: Sequence[float], how: Resampling = USUAL) -> Comparison:
+def paired_difference(first: Sequence[float], second: Sequence[float], how: Resampling = USUAL) -> PairedTest:
     """Scores of two models on the same items, such as preferences over a common baseline.
 
     The interval is a BCa bootstrap of the mean difference, p that of the sign-flip permutation test: if the models
@@ -140,7 +149,7 @@ def paired_difference(first: Sequence[float], second: Sequence[float], how: Resa
     interval = mean_interval(differences, how)
     gained, lost = sum(value > 0 for value in differences), sum(value < 0 for value in differences)
     p_value = _sign_flip(differences, how)
-    return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
+    return PairedTest(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
 def macro_interval(values: ByPlace, how: Resampling = USUAL) -> Interval:
@@ -159,7 +168,7 @@ def macro_interval(values: ByPlace, how: Resampling = USUAL) -> Interval:
     return Interval(found.estimate, max(found.low, min(every)), min(found.high, max(every)), found.n)
 
 
-def macro_comparison(first: ByPlace, second: ByPlace, how: Resampling = USUAL) -> Comparison:
+def macro_comparison(first: ByPlace, second: ByPlace, how: Resampling = USUAL) -> PairedTest:
     """Two models' averages over places, in each of them on the same items; see `macro_interval`."""
     for place in first:
         if odd := sorted(first[place].keys() ^ second[place].keys()):
@@ -171,7 +180,7 @@ def macro_comparison(first: ByPlace, second: ByPlace, how: Resampling = USUAL) -
     parts = _parts(differences)
     gained, lost = sum(part > 0 for part in parts), sum(part < 0 for part in parts)
     p_value = _sign_flip(parts, how)
-    return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
+    return PairedTest(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

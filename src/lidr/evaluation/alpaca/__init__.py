@@ -89,7 +89,7 @@ class AlpacaBenchmark(Benchmark):
 
     def change(
         self, first: Sequence[float], second: Sequence[float], how: statistics.Resampling
-    ) -> statistics.Comparison:
+    ) -> statistics.PairedTest:
         return statistics.paired_difference(first, second, how)
 
 
