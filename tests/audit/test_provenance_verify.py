@@ -277,6 +277,27 @@ def test_stages_of_another_pipeline_are_named_and_break_nothing(project: Path) -
     assert "with the same commands; not looked at, of another pipeline: train@m9\n" in result.output
 
 
+def test_a_project_in_a_folder_of_its_git_repository(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a lock of another processor, for which the stages of HEAD are read as well."""
+    folder = tmp_path / "repository" / "sub"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns(".git"))
+    monkeypatch.chdir(folder)
+    git("init", "-q", "-b", "main", "..")
+    relock()
+    assert verify().exit_code == 0
+    train(config.load(), "m1", weights=b"rounded otherwise")
+    train(config.load(), "m2")
+    relock(commit=False)
+    result = verify()
+    assert result.exit_code == 0, result.output
+    assert "2 outputs have other bytes, as on another processor\n" in result.output
+    change("params.yaml", "filters: [identical, repeated]", "filters: [identical]")
+    relock(commit=False)
+    expect(verify(), "commit: sub/params.yaml: not as it was committed")
+
+
 def test_code_that_dvc_ignores_does_not_count(project: Path) -> None:
     cached = project / "src" / "code" / "__pycache__" / "rules.pyc"
     cached.parent.mkdir()

@@ -144,15 +144,13 @@ def _changed_inside(path: str) -> str:
 def _commit(project: _Project) -> Passed:
     code = sorted({path for stage in project.stages.values() for path in stage.code})
     names = [str(paths.PIPELINE), str(paths.PARAMS), *code]
-    status = git("status", "--porcelain", "--untracked-files=all", "--", *names, str(paths.LOCK)).splitlines()
-    changed = [line[3:] for line in status]
-    if others := [name for name in changed if name != str(paths.LOCK)]:
-        raise InputError("not as it was committed; commit it, or `git checkout` it", others[0])
+    if changed := _changed_since_commit(*names):
+        raise InputError("not as it was committed; commit it, or `git checkout` it", changed[0])
     for name in [*names, str(paths.LOCK)]:
         if not git("ls-files", "--", name):
             raise InputError("not in git", name)
-    head = git_head()[:12]
-    if not changed:
+    head = git("rev-parse", "HEAD")[:12]
+    if not _changed_since_commit(str(paths.LOCK)):
         found = f"{paths.PIPELINE}, {paths.LOCK}, {paths.PARAMS} and the code are those of commit {head}"
         return Passed("commit", found)
     found_here = differences.between(state.load(revision="HEAD"), project.stages)
@@ -167,9 +165,10 @@ def _commit(project: _Project) -> Passed:
     return Passed("commit", found, table)
 
 
-def git_head() -> str:
-    """The commit that is checked out."""
-    return git("rev-parse", "HEAD")
+def _changed_since_commit(*names: str) -> list[str]:
+    """Those files that are not as in HEAD, by their names from the root of the git repository."""
+    status = git("status", "--porcelain", "--untracked-files=all", "--", *names)
+    return [line[3:] for line in status.splitlines()]
 
 
 def _pairs(project: _Project) -> str:
