@@ -18,6 +18,7 @@ from lidr.audit.provenance.trace import recorded_in
 from lidr.cli import main
 from lidr.models.policy import file_hash, resolve
 from lidr.records import Drop, Pair, Response, Translation
+from lidr.records.draw import is_held_out
 from lidr.records.jsonl import read_by_key, read_rows
 from lidr.tracking.hashes import dvc_hash
 
@@ -72,6 +73,21 @@ def test_a_pair_says_where_every_text_comes_from(project: config.Settings) -> No
 def test_a_pair_of_a_later_iteration_names_the_model_that_wrote_it() -> None:
     said = lidr("show", next(iter(read_rows(FOLDER / paths.PAIRS, Pair))).id)
     assert f"model: m1 (models/m0 + models/m1), fingerprint {resolve('m1').fingerprint}" in said
+
+
+def test_a_held_out_pair_is_not_one_that_was_trained_on(project: config.Settings) -> None:
+    rows = list(read_rows(Path("data/m1/pairs/pairs.jsonl"), Pair))
+    held_out = [pair for pair in rows if is_held_out(pair.prompt_id, project.train.eval_share)]
+    assert 0 < len(held_out) < len(rows)
+    trained = next(pair for pair in rows if pair not in held_out)
+    proven_project.train(project, "m1", rows=len(rows) - len(held_out), eval_rows=len(held_out))
+    try:
+        said = lidr("show", held_out[0].id)
+        assert "training: held out of m1: evaluated, never trained on · models/m1/lidr.json\n" in said
+        assert f"training: one of {len(rows) - len(held_out)} pairs of m1, 1 epoch" in lidr("show", trained.id)
+    finally:
+        proven_project.train(project, "m1")
+    assert "training: one of " in lidr("show", held_out[0].id)  # too few for an evaluation: none is held out
 
 
 def test_a_drop_says_why() -> None:

@@ -15,9 +15,10 @@ from lidr import paths
 from lidr.chat import open_chat
 from lidr.models import policy
 from lidr.models.policy import AdapterRecord
+from lidr.records.draw import is_held_out
 from lidr.records.jsonl import read_json
 from lidr.training import stage as train
-from lidr.training.held_out import FEWEST, is_held_out, split
+from lidr.training.held_out import FEWEST, split
 
 PAIRS = [pair(number) for number in range(60)]
 
