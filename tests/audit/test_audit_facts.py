@@ -58,6 +58,7 @@ def test_a_pair_has_all_that_was_found(rows: dict[str, dict[str, Any]]) -> None:
         "prompt_id": "p0", "lang": "es", "other_lang": "en", "rule": "translated_dominant", "reason": None,
         "source": "made", "source_row": 0, "kind": "task", "gold": "59", "prompt_characters": 15,
         "answer_finish_reason": "stop", "answer_characters": 33, "answer_tokens": 7, "answer_empty": False,
+        "dominant_characters": 33,
         "translation_finish_reason": "stop", "translation_parsed": True, "translation_numbers_kept": True,
         "translation_answer_kept": True, "translation_exact": None, "round_trip_parsed": None,
         "chosen_from": "translation:p0:en-es", "chosen_characters": 44, "chosen_words": 8, "chosen_tokens": None,

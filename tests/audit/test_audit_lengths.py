@@ -51,6 +51,23 @@ def test_a_bias_is_warned_of(
         assert figures["bias"]["difference"] == 0.5
 
 
+def test_drops_are_by_the_dominant_answer_whatever_the_directions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = settings(pairs=config.Pairs(directions="others"))
+    dropped_at({7, 8}).write(chosen)
+    report = audit.measure(chosen, "m1", None, {})
+    assert {row["dominant_characters"] for row in report.facts.to_pylist()} == {4, 9, 14, 19, 24, 29, 34, 39}
+    drops = report.figures["lengths"]["drops"]
+    assert [quarter["prompts"] for quarter in drops["quarters"].values()] == [20, 20, 20, 20]
+    assert (drops["bias"]["difference"], drops["quarters"]["q4"]["failed"]) == (1.0, 1.0)
+    assert bias_warning(drops)[0] in report.warnings
+    counts = report.figures["counts"]
+    assert list(counts["answers"]) == list(counts["by_language"]) == ["es"]
+    assert counts["by_language"]["es"] == {"prompts": 80, "pairs": 60, "drops": 20, "unparsed": 20}
+
+
 def test_identical_answers_are_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made = Made()

@@ -57,6 +57,7 @@ class Examiner:
             for lang, prompt in example.prompts.items()
         }
         answers = {lang: _answer(response) for lang, response in example.responses.items()}
+        dominant = example.responses.get(self._settings.dominant)
         sides: Sides = {}
         overlaps: dict[str, Nearest | None] = {}
         for direction in self._directions:
@@ -71,6 +72,7 @@ class Examiner:
                 "rejected_from": row.rejected_from or None,
                 **prompts[lang],
                 **answers.get(lang, {}),
+                "dominant_characters": None if dominant is None else len(dominant.text),
                 **self._translation(example, (other_lang, lang)),
             }
             if isinstance(row, Drop):

@@ -89,6 +89,9 @@ COLUMNS = (
     Column("answer_tokens", "int32", "its tokens"),
     Column("answer_empty", "bool", "whether it ended by itself without any text"),
     Column("answer_reasoning_characters", "int32", "length of the reasoning before it, which is in no pair"),
+    Column(
+        "dominant_characters", "int32", "length of the own answer in the dominant language; null where there is none"
+    ),
     Column("translation_finish_reason", "string", "how the translation from `other_lang` ended; null where none is"),
     Column("translation_parsed", "bool", "whether its text could be read"),
     Column("translation_empty", "bool", "whether its text is empty"),

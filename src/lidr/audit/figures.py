@@ -42,6 +42,8 @@ def counts(rows: Groups, settings: config.Settings) -> Figures:
     """Prompts, pairs and drops, by reason, rule, language and direction, and those of answers and translations."""
     directions, translated = pair_directions(settings), translation_directions(settings)
     whole = _pairs_and_drops(rows.all)
+    # Not every rule and direction makes pairs in every language.
+    by_language = {lang: part for lang, part in rows.by_language.items() if len(part)}
     return {
         "prompts": len(rows.all) // len(directions),
         "prompts_with_gold": int(rows.all.loc[rows.all["gold"].notna(), "prompt_id"].nunique()),
@@ -50,9 +52,9 @@ def counts(rows: Groups, settings: config.Settings) -> Figures:
         "drops": whole.pop("drops"),
         "by_reason": {reason: count for reason, count in whole.items() if reason != "prompts"},
         "by_rule": by_name(rows.all["rule"]),
-        "by_language": {lang: _pairs_and_drops(part) for lang, part in rows.by_language.items()},
+        "by_language": {lang: _pairs_and_drops(part) for lang, part in by_language.items()},
         "by_direction": {f"{a}:{b}": _pairs_and_drops(rows.by_direction[a, b]) for a, b in directions},
-        "answers": {lang: _answers(part) for lang, part in rows.by_language.items()},
+        "answers": {lang: _answers(part) for lang, part in by_language.items()},
         "translations": {f"{a}-{b}": _translations(rows.translated(a, b)) for a, b in translated},
     }
 
