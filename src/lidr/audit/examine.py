@@ -25,6 +25,8 @@ from lidr.pairs.normalise import Comparable, comparable, is_similar, words
 from lidr.pairs.refusals import is_refusal
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, langid, pair_id
 from lidr.records.code_switching import Sentences, count
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import without_answer_language
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -53,7 +55,7 @@ class Examiner:
         made: dict[Direction, Pair | Drop] = {(pair.lang, pair.other_lang): pair for pair in example.pairs}
         made |= {(drop.lang, drop.other_lang): drop for drop in example.drops}
         prompts = {
-            lang: _prompt(prompt, matches.add(words(prompt.text), "prompt", prompt.id))
+            lang: _prompt(prompt, matches.add(words(self._bare(prompt)), "prompt", prompt.id))
             for lang, prompt in example.prompts.items()
         }
         answers = {lang: _answer(response) for lang, response in example.responses.items()}
@@ -79,6 +81,13 @@ class Examiner:
                 yield found | _drop(row, [example.rows.get(name) for name in (row.chosen_from, row.rejected_from)])
             else:
                 yield found | self._pair(example, row, sides, overlaps, matches)
+
+    def _bare(self, prompt: Prompt) -> str:
+        """The prompt's text as an evaluation item would have it, without the request for a language."""
+        version = self._settings.prompts.answer_language
+        return (
+            prompt.text if version is None else without_answer_language(version, prompt.text, english_name(prompt.lang))
+        )
 
     def _pair(
         self, example: Example, pair: Pair, sides: Sides, overlaps: dict[str, Nearest | None], matches: Matches
