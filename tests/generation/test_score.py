@@ -11,6 +11,7 @@ import pytest
 from factories import edited
 
 from lidr import config, paths
+from lidr.audit import page
 from lidr.audit import stage as audit
 from lidr.audit.provenance import state
 from lidr.audit.provenance.show import show
@@ -154,6 +155,10 @@ def test_pairs_are_the_best_against_the_worst_and_the_audit_shows_all_samples(
     report = audit.measure(scored, "m1", None, {})
     assert report.figures["counts"]["by_rule"] == {"implicit": counts.pairs}
     assert report.facts.num_rows == 18
+    # Nothing is translated, so no table counts translations.
+    assert report.figures["counts"]["translations"] == report.figures["fidelity"] == report.figures["round_trip"] == {}
+    text = page.markdown(report)
+    assert "## Answers\n" in text and "→" not in text and "## Translation fidelity" not in text
 
     monkeypatch.setattr(state, "load", dict)
     first = next(line for line in (paths.pairs("m1") / paths.PAIRS).read_text("utf-8").splitlines() if ":es:es" in line)

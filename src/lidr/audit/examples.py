@@ -150,7 +150,12 @@ def pair_directions(settings: config.Settings) -> list[Direction]:
 
 
 def translation_directions(settings: config.Settings) -> list[Direction]:
-    """(source, target) of all translations, as in the names of their files: each the reverse of a pair's."""
+    """(source, target) of all translations, as in the names of their files: each the reverse of a pair's.
+
+    None where the rule makes its pairs of answers alone.
+    """
+    if not settings.pairs.reads("translations"):
+        return []
     return [(source, target) for target, source in pair_directions(settings)]
 
 
