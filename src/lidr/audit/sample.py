@@ -78,15 +78,16 @@ def _pair(example: Example, row: dict[str, Any]) -> Entry:
         "reason": row["rule"],
         "outcome": row["gold_outcome"],
         "notes": list(row["notes"]),
-        "panes": sides + _provenance(example, origins, pair.other_lang),
+        "panes": sides + _provenance(example, (pair.chosen_from, pair.rejected_from), pair.other_lang),
     }
 
 
 def _drop(example: Example, row: dict[str, Any]) -> Entry:
-    origins = [example.rows.get(row[f"{name}_from"]) for name in SIDES]
+    names = [row[f"{side}_from"] or "" for side in SIDES]
+    origins = [example.rows.get(name) for name in names]
     sides = [
-        _pane(name, _whence(origin), origin.text or "" if origin else "", row["lang"], name, None)
-        for name, origin in zip(SIDES, origins, strict=True)
+        _pane(side, _whence(origin), origin.text or "" if origin else "", row["lang"], side, None)
+        for side, origin in zip(SIDES, origins, strict=True)
     ]
     return _entry(example, row) | {
         "kind": "drop",
@@ -94,7 +95,7 @@ def _drop(example: Example, row: dict[str, Any]) -> Entry:
         "detail": row["detail"],
         "outcome": "",
         "notes": [],
-        "panes": sides + _provenance(example, origins, row["other_lang"]),
+        "panes": sides + _provenance(example, names, row["other_lang"]),
     }
 
 
@@ -113,11 +114,12 @@ def _prompt(prompt: Prompt) -> Entry:
     return _pane("prompt", prompt.lang, prompt.text, prompt.lang, "prompt", None)
 
 
-def _provenance(example: Example, origins: Sequence[Response | Translation | None], other_lang: str) -> list[Entry]:
+def _provenance(example: Example, names: Sequence[str], other_lang: str) -> list[Entry]:
     """For a side that is a translation: the answer that was translated, and the translation as it was written."""
     panes = []
-    for row in origins:
-        if row is None and other_lang in example.responses and not example.scores:
+    for name in names:
+        row = example.rows.get(name)
+        if row is None and name.startswith("translation:") and other_lang in example.responses:
             answer = example.responses[other_lang]
             panes.append(_pane("not translated", _whence(answer), answer.text, other_lang, "provenance", None))
         if isinstance(row, Translation):
