@@ -66,11 +66,12 @@ def verify(again: bool) -> None:
 @click.option("--licence", metavar="NAME", help="The pairs' licence, where prompts or model are not the lab's.")
 def card(folder: Path, licence: str | None) -> None:
     """Write the pairs as a Hugging Face dataset with its card."""
-    from lidr.audit.provenance import card as cards
+    from lidr.audit.provenance.card import write
 
-    written = cards.write(config.load(), folder, licence)
+    settings = config.load()
+    pairs, drops = write(settings, folder, licence)
     click.echo(
-        f"{folder}: {written.pairs:,} pairs and {written.drops:,} drops of {', '.join(written.iterations)}; "
+        f"{folder}: {pairs:,} pairs and {drops:,} drops of {', '.join(settings.iterations)}; "
         f"share it with: hf upload NAME {folder} --repo-type dataset"
     )
 
