@@ -13,8 +13,8 @@ from contextlib import closing
 import pytest
 from processes import is_running
 
-from lidr.errors import InputError
-from lidr.pool import WorkerLostError, WorkerPool
+from lidr.errors import InputError, LidrError
+from lidr.pool import WorkerPool
 
 PARENT = """
 import os, time
@@ -83,8 +83,10 @@ def _refuse(number: int) -> None:
 @pytest.mark.fault
 @pytest.mark.parametrize("order", ["in_order", "as_completed"])
 def test_a_worker_that_is_killed_is_an_error_in_words(order: str) -> None:
-    with closing(WorkerPool(2, _kill_itself)) as pool, pytest.raises(WorkerLostError, match="was ended from outside"):
+    message = "one of several processes was ended from outside, as where memory runs out; use fewer"
+    with closing(WorkerPool(2, _kill_itself, advice="use fewer")) as pool, pytest.raises(LidrError) as error:
         list(getattr(pool, order)([(0,), (1,)]))
+    assert str(error.value) == message
 
 
 def _kill_itself(number: int) -> None:

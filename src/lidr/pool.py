@@ -31,13 +31,6 @@ _WAITING = 2
 _work: Callable[..., Any] | None = None
 
 
-class WorkerLostError(LidrError):
-    """A worker is gone before its work was done: the system ends the largest process where memory runs out."""
-
-    def __init__(self) -> None:
-        super().__init__("one of several processes was ended from outside, as where memory runs out")
-
-
 def cores() -> int:
     """The cores that this process may use, where the system can tell."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -51,28 +44,31 @@ def forkable_cores() -> int:
 class WorkerPool:
     """`count` forked workers that call `work`; load all that it needs before they are made.
 
-    `begin` is called once in each worker. Results come with what `work` raises, or with WorkerLostError.
+    `begin` is called once in each worker. Results come with what `work` raises, or with a LidrError where a worker is
+    gone, which ends with `advice`.
     """
 
-    def __init__(self, count: int, work: Callable[..., Any], begin: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, count: int, work: Callable[..., Any], begin: Callable[[], None] | None = None, advice: str = ""
+    ) -> None:
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        self._count = count
+        self._count, self._advice = count, advice
         self._pool = ProcessPoolExecutor(count, get_context("fork"), initializer=_begin, initargs=(work, begin))
 
     def as_completed(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """What `work` returns for each tuple of arguments, the first that is done first."""
         from concurrent.futures import as_completed
 
-        with _lost_workers_named():
+        with self._lost_workers_named():
             for done in as_completed([self._pool.submit(_call, arguments) for arguments in calls]):
                 yield done.result()
 
     def in_order(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """What `work` returns for each tuple of arguments, in their order; takes no more than keep the workers busy."""
         waiting: deque[Future[Any]] = deque()
-        with _lost_workers_named():
+        with self._lost_workers_named():
             for arguments in calls:
                 waiting.append(self._pool.submit(_call, arguments))
                 if len(waiting) > _WAITING * self._count:
@@ -84,15 +80,16 @@ class WorkerPool:
         """End the workers; what they have not begun is not done."""
         self._pool.shutdown(cancel_futures=True)
 
+    @contextmanager
+    def _lost_workers_named(self) -> Iterator[None]:
+        from concurrent.futures.process import BrokenProcessPool
 
-@contextmanager
-def _lost_workers_named() -> Iterator[None]:
-    from concurrent.futures.process import BrokenProcessPool
-
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise WorkerLostError from error
+        try:
+            yield
+        except BrokenProcessPool as error:
+            # Linux ends the largest process where memory runs out.
+            problem = "one of several processes was ended from outside, as where memory runs out"
+            raise LidrError("; ".join(filter(None, (problem, self._advice)))) from error
 
 
 def _begin(work: Callable[..., Any], begin: Callable[[], None] | None) -> None:

@@ -15,7 +15,6 @@ from processes import children
 from lidr.engines import workers
 from lidr.engines.base import Completion, Sampling
 from lidr.engines.transformers import TransformersEngine
-from lidr.engines.workers import Workers
 from lidr.errors import InputError, LidrError
 from lidr.models import policy
 
@@ -39,33 +38,6 @@ def test_a_number_of_processes_is_refused_beside_a_gpu(device: str) -> None:
         workers.count(2, device)
 
 
-def test_each_call_is_done_once_by_processes_of_their_own_with_one_thread() -> None:
-    with closing(Workers(2, _square)) as pool:
-        found = sorted(pool.results([(number,) for number in range(20)]))
-        assert [square for square, _, _ in found] == [number**2 for number in range(20)]
-        assert os.getpid() not in {process for _, process, _ in found}
-        assert {threads for _, _, threads in found} == {1}
-
-
-def _square(number: int) -> tuple[int, int, int]:
-    import torch
-
-    return number**2, os.getpid(), torch.get_num_threads()
-
-
-@pytest.mark.fault
-def test_a_worker_that_is_killed_is_an_error_in_words() -> None:
-    with (
-        closing(Workers(2, _kill_itself)) as pool,
-        pytest.raises(LidrError, match=r"was ended from outside.*; lower engine\.processes"),
-    ):
-        list(pool.results([(0,), (1,)]))
-
-
-def _kill_itself(number: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 # ---- the engine that has them
 
 
@@ -75,6 +47,40 @@ def engine(models: Path) -> Callable[..., TransformersEngine]:
         return TransformersEngine(engine_settings("transformers", **values), policy.resolve("m0", models))
 
     return make
+
+
+@pytest.mark.pipeline
+def test_each_process_computes_with_one_thread(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def asked(_: TransformersEngine) -> tuple[int, int]:
+        return os.getpid(), torch.get_num_threads()
+
+    monkeypatch.setattr(TransformersEngine, "asked", asked, raising=False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with closing(engine(processes=2)) as used:
+            found = list(used._results("asked", [()] * 20))
+    finally:
+        torch.set_num_threads(threads)
+    assert {count for _, count in found} == {1} and os.getpid() not in {process for process, _ in found}
+
+
+@pytest.mark.pipeline
+@pytest.mark.fault
+def test_a_process_that_is_killed_is_an_error_in_words(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+    monkeypatch.setattr(TransformersEngine, "kill", kill, raising=False)
+    with (
+        closing(engine(processes=2)) as used,
+        pytest.raises(LidrError, match=r"was ended from outside.*; lower engine\.processes"),
+    ):
+        list(used._results("kill", [(), ()]))
 
 
 @pytest.mark.pipeline

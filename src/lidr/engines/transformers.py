@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from lidr.chat import Chat, open_chat
@@ -30,6 +30,7 @@ from lidr.engines.continuous import ROUND, ContinuousBatching, Result
 from lidr.engines.flight import Begun, keeps_cache
 from lidr.engines.settings.transformers import Transformers
 from lidr.models import policy
+from lidr.pool import WorkerPool
 from lidr.records.prompt_templates import Conversation
 
 # Batches' worth of requests that one process answers in turn: enough that the last ones, which are answered in ever
@@ -143,10 +144,15 @@ class TransformersEngine:
         )
 
     @cached_property
-    def _workers(self) -> workers.Workers | None:
+    def _workers(self) -> WorkerPool | None:
         """Several processes, where they are asked for and computed on a CPU; the model is loaded before they part."""
+        import torch
+
         count = workers.count(self.settings.processes, self._model.device.type)
-        return workers.Workers(count, self._call) if count else None
+        if not count:
+            return None
+        advice = "lower engine.processes or engine.tokens_per_batch"
+        return WorkerPool(count, self._call, begin=partial(torch.set_num_threads, 1), advice=advice)
 
     def _call(self, method: str, *arguments: Any) -> Any:
         return getattr(self, method)(*arguments)
@@ -158,7 +164,7 @@ class TransformersEngine:
             yield from (self._call(method, *arguments) for arguments in calls)
         else:
             # The longest first: what is begun last is short, and nobody waits long for it.
-            yield from self._workers.results((method, *arguments) for arguments in reversed(list(calls)))
+            yield from self._workers.as_completed((method, *arguments) for arguments in reversed(list(calls)))
 
     def _groups(self, waiting: Sequence[Begun]) -> list[list[Begun]]:
         """Requests that are answered in turn, the shortest first; the groups are the same whoever answers them."""
