@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -46,20 +45,6 @@ def _square_the_first_slowly(number: int) -> tuple[int, int]:
     if number == 0:
         time.sleep(1)
     return number**2, os.getpid()
-
-
-def test_no_more_is_taken_than_keeps_the_workers_busy() -> None:
-    taken: list[int] = []
-
-    def numbers() -> Iterator[tuple[int]]:
-        for number in range(100):
-            taken.append(number)
-            yield (number,)
-
-    with closing(WorkerPool(2, abs)) as pool:
-        results = pool.in_order(numbers())
-        assert next(results) == 0 and taken == [0, 1, 2, 3, 4]
-        assert list(results) == list(range(1, 100))
 
 
 def test_each_worker_begins_once() -> None:

@@ -1,11 +1,11 @@
 """A pool of forked worker processes, for work that Python does on one core only.
 
     >>> with closing(WorkerPool(2, count_words)) as pool:
-    ...     for words in pool.in_order([(first_chunk,), (second_chunk,)]): ...
+    ...     for words in pool.in_order([(0,), (200,)]): ...
 
 It is concurrent.futures' ProcessPoolExecutor with three additions. The work is inherited by the fork, so it may be a
-bound method or a closure over a loaded model, whose memory all workers share. A worker that dies is a `LidrError`. And
-workers end with their parent, however that ends.
+bound method or a closure over a loaded model or over rows, whose memory all workers share: only arguments and results
+are sent. A worker that dies is a `LidrError`. And workers end with their parent, however that ends.
 """
 
 from __future__ import annotations
@@ -14,18 +14,11 @@ import os
 import signal
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lidr.errors import LidrError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-# Calls waiting in `in_order` for each worker: one at work, one next.
-_WAITING = 2
 
 # What a worker does with the arguments that it is sent; inherited, never sent.
 _work: Callable[..., Any] | None = None
@@ -54,7 +47,7 @@ class WorkerPool:
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        self._count, self._advice = count, advice
+        self._advice = advice
         self._pool = ProcessPoolExecutor(count, get_context("fork"), initializer=_begin, initargs=(work, begin))
 
     def as_completed(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
@@ -66,15 +59,9 @@ class WorkerPool:
                 yield done.result()
 
     def in_order(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """What `work` returns for each tuple of arguments, in their order; takes no more than keep the workers busy."""
-        waiting: deque[Future[Any]] = deque()
+        """What `work` returns for each tuple of arguments, in their order."""
         with self._lost_workers_named():
-            for arguments in calls:
-                waiting.append(self._pool.submit(_call, arguments))
-                if len(waiting) > _WAITING * self._count:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield from self._pool.map(_call, calls)
 
     def close(self) -> None:
         """End the workers; what they have not begun is not done."""

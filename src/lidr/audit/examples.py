@@ -72,7 +72,7 @@ class Example:
 
 
 class Examples:
-    """All examples of an iteration, iterated in the order of the dominant language's prompts.
+    """All examples of an iteration by the prompt's id; `ids` are in the order of the dominant language's prompts.
 
     The rows are checked against the prompts at once, each example when it is asked for.
     """
@@ -93,11 +93,9 @@ class Examples:
                 problem = f"a row of {row.id!r}: there is no translation {row.target_lang}-{row.source_lang} of it"
                 raise InputError(problem, paths.round_trip(self._data))
 
-    def __len__(self) -> int:
-        return len(self._prompts)
-
-    def __iter__(self) -> Iterator[Example]:
-        return (self[prompt_id] for prompt_id in self._prompts)
+    @property
+    def ids(self) -> list[str]:
+        return list(self._prompts)
 
     def __contains__(self, prompt_id: str) -> bool:
         return prompt_id in self._prompts
