@@ -165,7 +165,7 @@ def _of(prompt_id: str, files: Mapping) -> dict:
 def _by_prompt(path: Path, record: type[RowT]) -> dict[str, list[RowT]]:
     """The file's rows by their prompts; an empty file has none."""
     found: dict[str, list[RowT]] = {}
-    for row in read_rows(path, record) if not path.is_file() or path.stat().st_size else ():
+    for row in read_rows(path, record, may_be_empty=True):
         found.setdefault(row.prompt_id, []).append(row)
     return found
 

@@ -149,7 +149,7 @@ def _score(settings: config.Settings, data: str, run: StageRun) -> None:
 def _translate(settings: config.Settings, data: str, run: StageRun) -> None:
     total, unparsed = 0, Counter[str]()
     for path in sorted(paths.translations(data).glob("*.jsonl")):
-        rows = list(read_rows(path, Translation)) if path.stat().st_size else []
+        rows = list(read_rows(path, Translation, may_be_empty=True))
         total += len(rows)
         unparsed[f"unparsed/{path.stem}"] = sum(row.text is None for row in rows)
     run.log_metrics(unparsed | {"translations": total})
@@ -157,8 +157,7 @@ def _translate(settings: config.Settings, data: str, run: StageRun) -> None:
 
 def _pairs(settings: config.Settings, iteration: str, run: StageRun) -> None:
     folder = paths.pairs(iteration)
-    drops = folder / paths.DROPS
-    reasons = Counter(row.reason for row in read_rows(drops, Drop)) if drops.stat().st_size else Counter()
+    reasons = Counter(row.reason for row in read_rows(folder / paths.DROPS, Drop, may_be_empty=True))
     figures = {"pairs": _lines(folder / paths.PAIRS), "drops": reasons.total()}
     run.log_metrics(figures | {f"drops/{reason}": count for reason, count in reasons.items()})
 

@@ -28,8 +28,10 @@ _TEMPORARY = ".part"
 _ENCODER = msgspec.json.Encoder()
 
 
-def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
-    """Yield the file's rows, validated; raises InputError for a missing or empty file or a malformed line."""
+def read_rows(path: Path, record: type[RecordT], may_be_empty: bool = False) -> Iterator[RecordT]:
+    """Yield the file's rows, validated; raises InputError for a missing file, an empty one unless it may be empty, or
+    a malformed line.
+    """
     decoder, number = msgspec.json.Decoder(record), 0
     with _open_to_read(path) as file:
         for number, line in enumerate(file, start=1):
@@ -38,7 +40,7 @@ def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
             if _ENCODER.encode(row) != line.removesuffix(b"\n"):
                 _check_keys(line, path, number)
             yield row
-    if not number:
+    if not number and not may_be_empty:
         raise InputError("the file is empty; one JSON object a line is expected", path)
 
 
@@ -50,9 +52,7 @@ def read_by_key(
 ) -> dict[str, RecordT]:
     """The file's rows by their key, in file order; raises InputError where two rows share a key."""
     rows: dict[str, RecordT] = {}
-    if may_be_empty and path.exists() and path.stat().st_size == 0:
-        return rows
-    for number, row in enumerate(read_rows(path, record), start=1):
+    for number, row in enumerate(read_rows(path, record, may_be_empty), start=1):
         name = key(row)
         if name in rows:
             raise InputError(f"a second row with the id {_short(name)}; ids are expected once each", path, number)
