@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidr.audit.text_quality import is_repeated
+from lidr.audit.examine import is_repeated
 from lidr.pairs.markers import markers
 from lidr.pairs.normalise import (
     CHARACTERS,

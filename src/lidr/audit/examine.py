@@ -18,7 +18,6 @@ from lidr.audit import facts, fidelity
 from lidr.audit.contamination import Index, Match, Matches, Nearest
 from lidr.audit.examples import Direction, Example, pair_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
-from lidr.audit.text_quality import is_repeated
 from lidr.pairs.gold import is_right
 from lidr.pairs.markers import markers
 from lidr.pairs.normalise import Comparable, comparable, is_similar, words
@@ -27,9 +26,13 @@ from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation
 from lidr.records.code_switching import Sentences, count
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import without_answer_language
+from lidr.records.repetition import ends_in_repetition
 
 if TYPE_CHECKING:
     from pyarrow import Table
+
+# Of a text with as many words, the share of its n-grams that it has said before makes it repeated.
+_FEWEST_WORDS, _REPEATED_SHARE, _REPEATED_NGRAM = 20, 0.5, 4
 
 Row = dict[str, Any]
 Sides = dict[tuple[str, str], tuple[Comparable, Row]]
@@ -149,6 +152,18 @@ class Examiner:
             found |= fidelity.compare(prompt, answer.text, translation.text, direction)
         back = example.back.get(direction)
         return found if back is None else found | fidelity.compare_back(answer.text, back.text)
+
+
+def is_repeated(content: Comparable) -> bool:
+    """Whether the text is stuck: a repetition at its end, or mostly what it has said before."""
+    if ends_in_repetition(content.text):
+        return True
+    if len(content.words) < _FEWEST_WORDS:
+        return False
+    n = _REPEATED_NGRAM
+    count = len(content.words) - n + 1
+    distinct = len({tuple(content.words[i : i + n]) for i in range(count)})
+    return 1 - distinct / count >= _REPEATED_SHARE
 
 
 def notes(row: Mapping[str, Any]) -> Iterator[str]:

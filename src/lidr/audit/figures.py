@@ -117,7 +117,15 @@ def _identified(rows: DataFrame, side: str) -> Figures:
 
 
 def quality(pairs: Groups) -> Figures:
-    """How many pairs of each language show what (`text_quality`); the markers by name."""
+    """How many pairs of each language look wrong in which way; the markers by name.
+
+    - Markers: what `pairs.markers` finds, wherever it stands.
+    - Repeated: the text ends in eight or more times the same up to 60 characters, or, from 20 words on, half of its
+      4-grams of words have been there before.
+    - Refusals: the text begins with a phrase of `pairs.refusals.PHRASES`, in any language.
+    - Near-identical: chosen and rejected are similar by `pairs.normalise.NEAR_IDENTICAL` or more. Such pairs are not
+      wrong (one digit may decide), but DPO is known to lower the likelihood of both sides where they are many.
+    """
     markers = Counter(marker for side in SIDES for found in pairs.all[f"{side}_markers"].dropna() for marker in found)
     by_language = {
         lang: {"pairs": len(rows), "near_identical": total(rows["near_identical"])}
