@@ -152,10 +152,10 @@ _MEASURES = {
 def fidelity(rows: Groups, settings: config.Settings) -> Figures:
     """By direction: translations, those with numbers, those that keep them or the answer, those that are exact."""
     confidence = settings.audit.confidence
-    return {f"{a}-{b}": _kept(rows.translated(a, b), confidence) for a, b in translation_directions(settings)}
+    return {f"{a}-{b}": _fidelity_of(rows.translated(a, b), confidence) for a, b in translation_directions(settings)}
 
 
-def _kept(rows: DataFrame, confidence: float) -> Figures:
+def _fidelity_of(rows: DataFrame, confidence: float) -> Figures:
     found: Figures = {"translations": total(rows["translation_compared"])}
     shares: dict[str, float] = {}
     for name, (measured, kept) in _MEASURES.items():
@@ -167,10 +167,10 @@ def _kept(rows: DataFrame, confidence: float) -> Figures:
 
 def round_trip(rows: Groups, settings: config.Settings) -> Figures:
     """By direction: answers that were sent, that came back unparsed or the same, and the mean chrF of the others."""
-    return {f"{a}-{b}": _came_back(rows.translated(a, b), settings) for a, b in translation_directions(settings)}
+    return {f"{a}-{b}": _round_trip_of(rows.translated(a, b), settings) for a, b in translation_directions(settings)}
 
 
-def _came_back(rows: DataFrame, settings: config.Settings) -> Figures:
+def _round_trip_of(rows: DataFrame, settings: config.Settings) -> Figures:
     parsed, scores = rows["round_trip_parsed"], rows["round_trip_chrf"].dropna().to_list()
     found: Figures = {
         "n": int(parsed.notna().sum()),

@@ -70,7 +70,7 @@ def _pair(example: Example, row: dict[str, Any]) -> Entry:
     pair = next(pair for pair in example.pairs if pair.id == row["id"])
     origins = [example.rows[name] for name in (pair.chosen_from, pair.rejected_from)]
     sides = [
-        _pane(name, _whence(origin), messages[0].content, pair.lang, name, row[f"{name}_right"])
+        _pane(name, _origin_label(origin), messages[0].content, pair.lang, name, row[f"{name}_right"])
         for name, origin, messages in zip(SIDES, origins, (pair.chosen, pair.rejected), strict=True)
     ]
     return _entry(example, row) | {
@@ -86,7 +86,7 @@ def _drop(example: Example, row: dict[str, Any]) -> Entry:
     names = [row[f"{side}_from"] or "" for side in SIDES]
     origins = [example.rows.get(name) for name in names]
     sides = [
-        _pane(side, _whence(origin), origin.text or "" if origin else "", row["lang"], side, None)
+        _pane(side, _origin_label(origin), origin.text or "" if origin else "", row["lang"], side, None)
         for side, origin in zip(SIDES, origins, strict=True)
     ]
     return _entry(example, row) | {
@@ -121,19 +121,19 @@ def _provenance(example: Example, names: Sequence[str], other_lang: str) -> list
         row = example.rows.get(name)
         if row is None and name.startswith("translation:") and other_lang in example.responses:
             answer = example.responses[other_lang]
-            panes.append(_pane("not translated", _whence(answer), answer.text, other_lang, "provenance", None))
+            panes.append(_pane("not translated", _origin_label(answer), answer.text, other_lang, "provenance", None))
         if isinstance(row, Translation):
             source = example.responses.get(row.source_lang)
             if source is not None:
                 panes.append(
-                    _pane("translated from", _whence(source), source.text, row.source_lang, "provenance", None)
+                    _pane("translated from", _origin_label(source), source.text, row.source_lang, "provenance", None)
                 )
-            raw = _pane("translation as written", _whence(row), row.raw, row.target_lang, "provenance", None)
+            raw = _pane("translation as written", _origin_label(row), row.raw, row.target_lang, "provenance", None)
             panes.append(raw | {"source": ", ".join([raw["source"], *row.tolerated])})
     return panes
 
 
-def _whence(row: Response | Translation | None) -> str:
+def _origin_label(row: Response | Translation | None) -> str:
     if row is None:
         return "no such row"
     ended = f"ended by {row.finish_reason.value}"

@@ -80,13 +80,13 @@ def _why(old: Stage | None, new: Stage | None, other: set[str]) -> tuple[str, bo
     if params := [place for place in {**old.params, **new.params} if old.params.get(place) != new.params.get(place)]:
         return f"parameter {params[0]}", False
     deps = [path for path in {**old.deps, **new.deps} if old.deps.get(path) != new.deps.get(path)]
-    made = [path for path in deps if any(overlap(Path(path), Path(output)) for output in other)]
+    made = [path for path in deps if any(contains_or_is_inside(Path(path), Path(output)) for output in other)]
     if len(made) < len(deps):
         return f"input {next(path for path in deps if path not in made)}", False
     return (f"made from {made[0]}", True) if made else ("", False)
 
 
-def overlap(one: PurePath, other: PurePath) -> bool:
+def contains_or_is_inside(one: PurePath, other: PurePath) -> bool:
     """Whether one of the two is, or lies in, the other."""
     return one.is_relative_to(other) or other.is_relative_to(one)
 

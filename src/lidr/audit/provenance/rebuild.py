@@ -52,7 +52,9 @@ def imported(project: Path, stages: dict[str, state.Stage]) -> list[str]:
     read = {PurePath(path) for stage in stages.values() for path in stage.deps}
     pointers = sorted(path.relative_to(project) for path in project.rglob("*.dvc") if path.is_file())
     return [
-        str(pointer) for pointer in pointers if any(differences.overlap(pointer.with_suffix(""), path) for path in read)
+        str(pointer)
+        for pointer in pointers
+        if any(differences.contains_or_is_inside(pointer.with_suffix(""), path) for path in read)
     ]
 
 
