@@ -14,6 +14,7 @@ from fake_endpoint import KEY, PROMPT_TOKENS, running
 
 from lidr import config, paths
 from lidr.audit import stage as audit
+from lidr.audit.drift import key_figures
 from lidr.errors import InputError, LidrError
 from lidr.evaluation.judges import Contest, Opinion
 from lidr.records import PromptKind, Verdict
@@ -104,7 +105,7 @@ def test_a_coin_on_open_prompts_advises_to_stop(tmp_path: Path, monkeypatch: pyt
     assert report.figures["reward"]["all"]["verdict"] == "no gold answers"
     assert report.recommendation.startswith("By the judge's verdicts: Stop: the signal is saturated")
     assert report.figures["history"]["m1"].keys() == {"en", "es"}
-    headline = audit.headline(report)
+    headline = key_figures(report.figures)
     assert headline["judged accuracy"] == 0.5 and "reward accuracy" not in headline
 
 
@@ -192,7 +193,7 @@ def test_a_paid_judge_goes_on_after_its_budget_is_asked_once_and_its_cost_is_tol
                 audit.run(chosen, "m1")
             assert len(endpoint.bodies) == expected
         first = paths.audit_verdicts("m1").read_bytes()
-        headline = audit.headline(audit.run(chosen, "m1"))
+        headline = key_figures(audit.run(chosen, "m1").figures)
         assert len(endpoint.bodies) == 40 and paths.audit_verdicts("m1").read_bytes() == first
     assert (headline["judge/prompt_tokens"], headline["judge/completion_tokens"]) == (40 * PROMPT_TOKENS, 40)
     assert headline["judge/cost"] == round((40 * PROMPT_TOKENS * 2.0 + 40 * 4.0) / 1e6, 6)

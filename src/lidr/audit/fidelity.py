@@ -35,7 +35,9 @@ def compare(prompt: Prompt, answer: str, translation: str, direction: Direction)
     if said is not None:
         found["translation_answer_kept"] = extract_answer(translation, direction[1]) == said
     if prompt.source.name.startswith(LAB):
-        exact = _lab_translation(answer, direction)
+        from lidr.lab.world import translate_answer
+
+        exact = translate_answer(answer, *direction)
         if exact is not None:
             found["translation_exact"] = translation.strip() == exact
     return found
@@ -64,9 +66,3 @@ def _said(prompt: Prompt, answer: str, lang: str) -> Decimal | None:
     if not isinstance(prompt.answer, str) or gold_number(prompt.answer) is None:
         return None
     return extract_answer(answer, lang)
-
-
-def _lab_translation(text: str, direction: Direction) -> str | None:
-    from lidr.lab.world import translate_answer
-
-    return translate_answer(text, *direction)

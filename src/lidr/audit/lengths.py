@@ -37,13 +37,6 @@ def figures(rows: Groups, pairs: Groups, settings: config.Settings) -> Figures:
     }
 
 
-def by_side(pairs: Groups) -> dict[tuple[str, str], list[int]]:
-    """All lengths in characters by (language, side)."""
-    return {
-        (lang, side): rows[f"{side}_characters"].to_list() for lang, rows in pairs.by_language.items() for side in SIDES
-    }
-
-
 def distribution(values: Series) -> Figures:
     """Size, mean, quartiles and greatest of whole numbers; nulls do not count."""
     import numpy

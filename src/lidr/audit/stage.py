@@ -45,7 +45,7 @@ from lidr.records.jsonl import write_json, write_rows, write_text
 if TYPE_CHECKING:
     from pyarrow import Table
 
-__all__ = ["Report", "headline", "measure", "run", "summary", "write"]
+__all__ = ["Report", "measure", "run", "summary", "write"]
 
 STAGE = "audit"
 REPORT, OVERLAPS = "report.md", "contamination.jsonl"
@@ -59,11 +59,6 @@ def run(settings: config.Settings, iteration: str) -> Report:
     report = measure(settings, iteration, drift.previous(settings, iteration), contamination.evaluation_items(settings))
     write(report, paths.audit(iteration))
     return report
-
-
-def headline(report: Report) -> dict[str, float]:
-    """The figures that go to MLflow: 'pairs', 'drops/truncated', 'reward accuracy/es' ..."""
-    return {name: float(value) for name, value in drift.key_figures(report.figures).items()}
 
 
 def summary(report: Report) -> list[str]:
@@ -99,7 +94,7 @@ def measure(
     shown = {row["prompt_id"]: examples[row["prompt_id"]] for row in (*drawn.pairs, *drawn.drops, *asked)}
     verdicts = judged.ask(judge or judged.open_for_pairs(settings), asked, shown) if asked else []
     if verdicts:
-        table = facts.with_columns(table, judged.columns(verdicts))
+        table = facts.with_values_by_id(table, judged.columns(verdicts))
         frame = facts.frame(table)
         pairs = facts.groups(frame[frame["outcome"] == facts.PAIR], settings)
     nearest = contamination.nearest(matches)
@@ -126,7 +121,6 @@ def measure(
         recommendation=reward.recommendation(found, settings),
         warnings=warnings(settings, found, examiner.unsupported),
         overlaps=contamination.overlaps(examiner.index, nearest),
-        lengths=lengths.by_side(pairs),
         pairs=pair_entries,
         drops=drop_entries,
         verdicts=verdicts,
