@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,13 +145,15 @@ def repeated_key(text: bytes) -> str | None:
     """A key that stands twice in an object of this JSON, of which a reader would take one in silence; None if none."""
     found: list[str] = []
 
-    def look(members: list[tuple[str, object]]) -> None:
-        names = [name for name, _ in members]
-        found.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
-
     # Numbers stay text: Python refuses to read those of thousands of digits.
-    json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    json.loads(text, object_pairs_hook=lambda members: found.extend(repeated(members)), parse_int=str, parse_float=str)
     return found[0] if found else None
+
+
+def repeated(members: Iterable[tuple[str, Any]]) -> list[str]:
+    """The keys that stand twice or more often among the members of one JSON object."""
+    counts = Counter(name for name, _ in members)
+    return [name for name, count in counts.items() if count > 1]
 
 
 def _check_keys(text: bytes, path: Path, line: int | None = None) -> None:
