@@ -154,7 +154,7 @@ def train(iteration: str) -> None:
 
 @main.group(cls=StageGroup, subcommand_metavar="ITERATION | COMMAND [ARGS]...")
 def audit() -> None:
-    """Say what the data is, where it came from, and prove it.
+    """Say what the data is, where it came from, and check it.
 
     \b
     lidr audit m1      measures one iteration: the stage of dvc.yaml
