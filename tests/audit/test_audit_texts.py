@@ -92,7 +92,12 @@ def test_near_identical() -> None:
         ("Translation Error", ("translation error",)),
         ("59<|eot_id|>", ("<|eot_id|>",)),
         ("[INST] 59 [/INST]", ("[inst]", "[/inst]")),
+        ("59<｜end▁of▁sentence｜>", ("<｜end▁of▁sentence｜>",)),
+        ("59<|reserved_special_token_0|>", ("<|reserved_special_token_0|>",)),
+        ("20 + 39.</think>59", ("</think>",)),
         ("a < b > c, <b>bold</b>, |x|", ()),
+        ("xs <|> ys, f <| g |> h, x<|y|>z, I think <so>", ()),
+        ("re.compile(r'(<|&lt;|>)'), a <| b and c |> d, | x | y |", ()),
     ],
 )
 def test_markers(text: str, expected: tuple[str, ...]) -> None:
