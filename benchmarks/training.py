@@ -101,11 +101,13 @@ def work(side: str, peer: str) -> dict[str, Any]:
 def train_ours(
     model: Any, tokenizer: Any, pairs: list[Pair], given: config.Settings, scratch: Path, losses: list[float]
 ) -> list[tuple[list[int], ...]]:
+    from lidr.training.arguments import arguments
     from lidr.training.trainer import make
 
     rows, drops = train.tokenize(pairs, open_chat(policy.resolve("m0")), given.train.dpo["max_length"])
     assert not drops, drops[0].detail
-    trainer = make(model, tokenizer, rows, given.train, given, scratch, lambda metrics, _: None)
+    args = arguments(given.train, given, scratch)
+    trainer = make(model, tokenizer, rows, given.train, args, scratch, lambda metrics, _: None)
     trainer.train()
     losses += [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return [_ids(row) for row in rows]

@@ -88,9 +88,11 @@ def tokenizer() -> Any:
 
 
 def train_ours(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> Any:
+    from lidr.training.arguments import arguments
     from lidr.training.trainer import make
 
-    return make(model, tokenizer(), rows, given.train, given, scratch, lambda metrics, step: None)  # type: ignore[arg-type]
+    args = arguments(given.train, given, scratch)
+    return make(model, tokenizer(), rows, given.train, args, scratch, lambda metrics, step: None)  # type: ignore[arg-type]
 
 
 def train_trl(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> Any:

@@ -196,11 +196,13 @@ def tokenizer() -> Any:
 
 
 def _trainer(model: Any, rows: list[TokenizedPair], settings: config.Settings, scratch: Path) -> Any:
+    from lidr.training.arguments import arguments
     from lidr.training.trainer import make
 
     if settings.train.objective == "sft":
         rows = [{"prompt_ids": row["prompt_ids"], "chosen_ids": row["chosen_ids"]} for row in rows]
-    return make(model, tokenizer(), rows, settings.train, settings, scratch, lambda metrics, step: None)
+    args = arguments(settings.train, settings, scratch)
+    return make(model, tokenizer(), rows, settings.train, args, scratch, lambda metrics, step: None)
 
 
 def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scratch: Path) -> Any:
@@ -209,7 +211,6 @@ def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scr
     from trl.trainer.dpo_trainer import DPOTrainer
 
     from lidr.models.targets import target_modules
-    from lidr.training.arguments import arguments
 
     class Plain(DPOTrainer):
         """On pairs that are token ids already."""
@@ -220,11 +221,22 @@ def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scr
     train = settings.train
     return Plain(
         model=model,
-        args=arguments(train, settings, scratch),
+        args=trl_arguments(settings, scratch),
         train_dataset=Dataset.from_list([dict(row) for row in rows]),
         processing_class=tokenizer(),
         peft_config=LoraConfig(**(train.lora | target_modules(model, train.lora["target_modules"]))),
     )
+
+
+def trl_arguments(settings: config.Settings, scratch: Path) -> Any:
+    """Our arguments with the likelihood term as TRL has it, a loss of its own."""
+    from lidr.training.arguments import arguments
+
+    args, train = arguments(settings.train, settings, scratch), settings.train
+    if train.objective == "dpo":
+        args.loss_weights = [*(args.loss_weights or [1.0] * len(args.loss_type)), train.alpha]
+        args.loss_type = [*args.loss_type, "sft"]
+    return args
 
 
 def _step(trainer: Any, places: range) -> tuple[float, Any]:

@@ -91,13 +91,13 @@ def test_values_reach_trl_as_they_are(project_settings: config.Settings, tmp_pat
     values = {"loss_type": ["sigmoid", "hinge"], "loss_weights": [0.8, 0.2], "adam_beta2": 0.95, "warmup_steps": 7}
     settings = families._settings(project_settings, "float32", alpha=2.0, **values)
     given = arguments(settings.train, settings, tmp_path)
-    assert (given.loss_type, given.loss_weights) == (["sigmoid", "hinge", "sft"], [0.8, 0.2, 2.0])
+    assert (given.loss_type, given.loss_weights) == (["sigmoid", "hinge"], [0.8, 0.2])
     assert (given.adam_beta2, given.warmup_steps, given.beta, given.max_length) == (0.95, 7, 0.1, 256)
     assert (given.per_device_train_batch_size, given.gradient_accumulation_steps) == (3, 1)
     assert (given.per_device_eval_batch_size, given.seed, given.report_to) == (12, settings.seed, [])
-    settings = families._settings(project_settings, "float32", likelihood_mean="sequence", **values)
+    settings = families._settings(project_settings, "float32", objective="sft", **values)
     given = arguments(settings.train, settings, tmp_path)
-    assert (given.loss_type, given.loss_weights) == (["sigmoid", "hinge"], [0.8, 0.2])
+    assert (given.loss_type, given.loss_weights) == (["sft"], None)
 
 
 def test_adapter_is_what_lora_s_keys_say(project_settings: config.Settings, tmp_path: Path) -> None:

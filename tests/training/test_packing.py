@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from factories import put_train
+from families import trl_arguments
 
 from lidr import config
 from lidr.training import packing
@@ -136,7 +137,8 @@ def curve(
     values["engine"]["device"] = "cpu"
     put_train(values, alpha=2.0, beta=0.1, learning_rate=1e-2, num_train_epochs=2, logging_steps=1)
     put_train(values, pairs_per_step=4, per_device_train_batch_size=1, likelihood_mean=likelihood_mean)
-    train = msgspec.convert(values, config.Settings).train
+    settings = msgspec.convert(values, config.Settings)
+    train = settings.train
     pairs = random_pairs(12, 90, seed=3)
     history: list[dict[str, float]] = []
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=_tokenizer(), pad_token="<0>", eos_token="<1>")
@@ -150,12 +152,11 @@ def curve(
 
     model = copy.deepcopy(model)
     if ours:
-        trainer.make(model, tokenizer, pairs, train, settings, scratch, log).train()
+        trainer.make(model, tokenizer, pairs, train, arguments(train, settings, scratch), scratch, log).train()
     else:
-        with_sft = msgspec.structs.replace(train, likelihood_mean="token")
         Plain(
             model=model,
-            args=arguments(with_sft, msgspec.convert(values, config.Settings), scratch),
+            args=trl_arguments(settings, scratch),
             train_dataset=Dataset.from_list([dict(pair) for pair in pairs]),
             processing_class=tokenizer,
             peft_config=LoraConfig(**train.lora),

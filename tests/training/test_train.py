@@ -84,6 +84,8 @@ def test_token_mean_is_over_all_tokens_of_the_batch(settings: config.Settings) -
     trained = train.run(with_train(settings, likelihood_mean="token"), "m1")
     tokens = [p for c, _ in log_probabilities("m0") for p in c]
     likelihood = -sum(tokens) / len(tokens)
+    assert trained.first["loss_preference"] == pytest.approx(math.log(2), abs=1e-5)
+    assert trained.first["loss_likelihood"] == pytest.approx(likelihood, rel=1e-4)
     assert trained.first["loss"] == pytest.approx(math.log(2) + 3.0 * likelihood, rel=1e-4)
 
 
@@ -157,6 +159,7 @@ def test_reference_is_without_the_dropout_of_training(settings: config.Settings,
     import torch
     from peft import PeftModel
 
+    from lidr.training.arguments import arguments
     from lidr.training.trainer import make
 
     given = with_train(settings, lora_dropout=0.5, disable_dropout=False, lr_scheduler_type="constant")
@@ -166,7 +169,8 @@ def test_reference_is_without_the_dropout_of_training(settings: config.Settings,
         policy.load_base(policy.resolve("m0"), torch.float32), paths.model("m1"), is_trainable=True
     )
     tokenizer = policy.load_tokenizer(reference)
-    trainer = make(model, tokenizer, rows(), given.train, given, tmp_path / "x", lambda metrics, step: None)
+    args = arguments(given.train, given, tmp_path / "x")
+    trainer = make(model, tokenizer, rows(), given.train, args, tmp_path / "x", lambda metrics, step: None)
     found = [row["ref_chosen_logps"] for row in trainer.train_dataset]
     assert found == pytest.approx([sum(chosen) for chosen, _ in log_probabilities("m1")], rel=1e-4)
     assert any(module.p == 0.5 for module in trainer.model.modules() if isinstance(module, torch.nn.Dropout))

@@ -120,7 +120,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     devices.use_one(args)
     devices.leave_out_cudnn_attention()
     model = _trainable_model(reference, train, str(args.device))
-    trainer = make(model, chat.tokenizer, rows, train, settings, scratch, log, held_out, args)
+    trainer = make(model, chat.tokenizer, rows, train, args, scratch, log, held_out)
     trainer.add_callback(ThroughputCallback(rows, log))
     trainer.train(resume_from_checkpoint=checkpoint)
     weights = trainer.adapter_weights()
