@@ -101,6 +101,26 @@ def test_margin_is_zero_at_the_first_step_of_both_iterations_and_grows(settings:
         assert trained.last["reward_margin"] > 0.001
 
 
+def test_a_training_of_one_step_trains_without_a_warm_up(
+    settings: config.Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    once = train.run(with_train(settings, num_train_epochs=1), "m1")
+    assert (once.steps, once.last["learning_rate"]) == (1, 2e-3)
+    assert log_probabilities("m1")[0][0] != log_probabilities("m0")[0][0]
+    said = "training has one step, in which a warm-up's learning rate is 0; train.dpo.warmup_steps is left out\n"
+    assert said in capfd.readouterr().err
+    train.run(with_train(settings, num_train_epochs=2), "m1")
+    assert said not in capfd.readouterr().err
+
+
+def test_an_adapter_that_does_not_fit_the_base_is_refused(settings: config.Settings) -> None:
+    train.run(with_train(settings, num_train_epochs=1), "m1")
+    weights = paths.model("m1") / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(InputError, match=r"models/m1: no adapter that fits the base: .*; train it again"):
+        train.run(settings, "m2")
+
+
 def test_second_iteration_measures_rewards_against_the_first_ones_adapter(settings: config.Settings) -> None:
     train.run(settings, "m1")
     trained = train.run(with_train(settings, num_train_epochs=1, learning_rate=1e-12), "m2")

@@ -257,12 +257,12 @@ def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
     return model.eval() if policy.quantization is not None else model.to(device).eval()
 
 
-def with_adapter(model: Any, adapter: Path) -> Any:
+def with_adapter(model: Any, adapter: Path, is_trainable: bool = False) -> Any:
     """The model with the adapter beside its weights; raises InputError where the folder holds none that fits it."""
     from peft import PeftModel
     from safetensors import SafetensorError
 
     try:
-        return PeftModel.from_pretrained(model, adapter)
+        return PeftModel.from_pretrained(model, adapter, is_trainable=is_trainable)
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"no adapter that fits the base: {error}; train it again", adapter) from error

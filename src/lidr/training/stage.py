@@ -239,11 +239,7 @@ def _trainable_model(reference: Policy, train: config.Train, device: str) -> Any
     import torch
 
     model = policy.load_base(reference, getattr(torch, train.dtype), device)
-    if reference.adapter is None:
-        return model
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(model, reference.adapter, is_trainable=True)
+    return model if reference.adapter is None else policy.with_adapter(model, reference.adapter, is_trainable=True)
 
 
 def _save(

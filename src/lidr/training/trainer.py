@@ -38,6 +38,7 @@ from lidr.training.callbacks import LogCallback, LogMetrics, SaveCallback
 from lidr.training.checkpoints import WritesCheckpoints
 from lidr.training.finite import FiniteCallback, StopsWhereNotFinite
 from lidr.training.head import ScoredPositions
+from lidr.training.history import first_update
 from lidr.training.packable import why_padded
 from lidr.training.packing import TokenizedPair, length, pack, pad_right
 from lidr.training.scoring import IGNORED, AnswerScorer, answers
@@ -162,6 +163,15 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
         """None: Trainer's estimate goes through the parameters of all modules in each step, and no one reads it."""
         return 0
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The schedule of the learning rate; a training of one step has no warm-up, which would begin and end at 0."""
+        if first_update(self.args, num_training_steps) > num_training_steps:
+            if self.is_world_process_zero():
+                reason = "training has one step, in which a warm-up's learning rate is 0"
+                print(f"{reason}; train.dpo.warmup_steps is left out", file=sys.stderr)
+            self.args.warmup_steps = 0
+        return super().create_scheduler(num_training_steps, optimizer)
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
