@@ -259,6 +259,15 @@ def test_data_may_differ_in_how_they_are_made(tmp_path: Path) -> None:
     assert settings.of_data("m2-sampled").pairs.filters == settings.pairs.filters
 
 
+def test_a_rule_that_all_data_overrule_needs_no_samples(tmp_path: Path) -> None:
+    implicit, own = ("  rule: imbalance", "  rule: implicit"), "\n    rule: imbalance"
+    both = ("  m1:\n    by: m0", f"  m1:\n    by: m0{own}"), ("  m2:\n    by: m1", f"  m2:\n    by: m1{own}")
+    assert load(tmp_path, edited(implicit, *both)).of_iteration("m2").pairs.rule == "imbalance"
+    text = edited(implicit, both[0])
+    found = "generate.samples: 2 or more are expected: 'implicit' compares them"
+    assert message(tmp_path, text) == f"params.yaml:{line_of(text, 'generate:')}: {found}"
+
+
 @pytest.mark.parametrize(
     ("own", "line", "expected"),
     [

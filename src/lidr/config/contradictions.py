@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ def contradictions(settings: Settings) -> Problems:
     yield from _languages(settings)
     yield from _chain(settings)
     yield from _making(settings)
+    # Where all data have a rule of their own, nothing is made by this one.
+    if any(own.rule is None for own in settings.data.values()):
+        yield from _scored(settings)
     yield from within("train", _train(settings.train))
     for name in settings.data:
         yield from _own_data(settings, name)
@@ -201,6 +205,11 @@ def _pairs(settings: Settings) -> Problems:
     if generate.samples > 1 and not generate.temperature:
         yield ("generate", "temperature"), "above 0 is expected: greedy samples are all the same answer"
     yield from within("score", _wording(settings.score.wording, UNDER_DOMINANT))
+
+
+def _scored(settings: Settings) -> Problems:
+    """What is missing where the rule compares scores."""
+    pairs, generate = settings.pairs, settings.generate
     if pairs.reads("scores"):
         if generate.samples < 2:
             yield ("generate", "samples"), f"2 or more are expected: {pairs.rule!r} compares them"
@@ -226,7 +235,8 @@ def _own_data(settings: Settings, name: str) -> Problems:
     if wrong := [found for block, values in blocks.items() for found in _no_values(settings, block, values)]:
         yield from within(where, wrong)
     elif own.rule is not None or any(blocks.values()):
-        for place, reason in _making(settings.of_data(name)):
+        made = settings.of_data(name)
+        for place, reason in chain(_making(made), _scored(made)):
             if place == ("pairs", "rule"):
                 yield (*where, "rule"), reason
             else:
