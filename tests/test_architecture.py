@@ -83,7 +83,6 @@ NOT_IN_THE_OUTPUT = {
     "lidr.errors",  # a stage that fails has no output
     "lidr.paths",  # where an output lies; dvc.yaml says the same, or DVC misses the output
     "lidr.progress",  # written to the terminal only
-    "lidr.training.throughput",  # written to MLflow only: times and memory
     "lidr.tracking",  # written to MLflow only; run ids stay out of outputs
     "lidr.cli",  # calls the stage
 }

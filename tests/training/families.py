@@ -23,8 +23,7 @@ import msgspec
 from lidr import config
 from lidr.models import policy
 from lidr.training import head, packing
-from lidr.training.lines import share_out
-from lidr.training.packing import TokenizedPair
+from lidr.training.packing import TokenizedPair, share_out
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "families.json"
@@ -166,13 +165,13 @@ def measure(family: str, dtype: str, settings: config.Settings, **train: Any) ->
         for start, batch in zip((0, len(rows["shorter"])), rows.values(), strict=True):
             places = range(start, start + len(batch))
             their_loss, their_gradient = _step(trls, places)
-            layouts = LAYOUTS if ours.rows == "packed" else ("alone",)
+            layouts = LAYOUTS if ours.layout == "packed" else ("alone",)
             for layout, at_once in product(layouts, (head.AT_ONCE, FEW)):
                 with laid_out(layout), mock.patch.object(head, "AT_ONCE", at_once):
                     loss, gradient = _step(ours, places)
                 losses.append(abs(loss - their_loss) / abs(their_loss))
                 gradients.append(float((gradient - their_gradient).norm() / their_gradient.norm()))
-    return {"rows": ours.rows, "loss": max(losses), "gradient": max(gradients)}
+    return {"rows": ours.layout, "loss": max(losses), "gradient": max(gradients)}
 
 
 def _settings(settings: config.Settings, dtype: str, **train: Any) -> config.Settings:

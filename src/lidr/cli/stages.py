@@ -136,18 +136,19 @@ def train(iteration: str) -> None:
     settings = config.load()
     with tracked(settings, "train", iteration) as live:
         trained = stage.run(settings, iteration, live.log)
-        live.tag("lidr.rows", trained.rows)
+        live.tag("lidr.rows", trained.layout)
     first, last = trained.first, trained.last
-    told, held_out = f"loss {first['loss']:.2f} -> {last['loss']:.2f}", "none held out"
+    figures, held_out = f"loss {first['loss']:.2f} -> {last['loss']:.2f}", "none held out"
     if trained.eval_pairs:
         held_out = f"{trained.eval_pairs:,} held out: loss {first['eval_loss']:.2f} -> {last['eval_loss']:.2f}"
+    steps = "1 step" if trained.steps == 1 else f"{trained.steps:,} steps"
     # Supervised training has no rewards.
     if "reward_accuracy" in last:
-        told += f", reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}"
+        figures += f", reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}"
         if trained.eval_pairs:
             held_out += f", reward accuracy {last['eval_reward_accuracy']:.2f}"
     click.echo(
-        f"train {iteration}: {trained.pairs:,} pairs, {trained.steps} steps; {told}; {held_out}; "
+        f"train {iteration}: {trained.pairs:,} pairs, {steps}; {figures}; {held_out}; "
         f"{len(trained.drops):,} pairs too long"
     )
 

@@ -34,11 +34,11 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config
 from lidr.models import targets
-from lidr.training.callbacks import LogCallback, LogMetrics, SaveCallback
-from lidr.training.checkpoints import WritesCheckpoints
-from lidr.training.finite import FiniteCallback, StopsWhereNotFinite
+from lidr.training.callbacks import FiniteCallback, LogCallback, SaveCallback
+from lidr.training.checkpoints import CheckpointMixin
+from lidr.training.finite import FiniteCheckMixin
 from lidr.training.head import ScoredPositions
-from lidr.training.history import first_update
+from lidr.training.history import LogMetrics, first_update
 from lidr.training.packable import why_padded
 from lidr.training.packing import TokenizedPair, length, pack, pad_right
 from lidr.training.scoring import IGNORED, AnswerScorer, answers
@@ -62,7 +62,7 @@ def make(
     `args` are those of arguments.py.
 
     Raises InputError where `train.lora.target_modules` are not the model's. Under several processes each makes its own
-    trainer, and `scratch` is the same folder for all. The trainer's `rows` say how the batches are laid out.
+    trainer, and `scratch` is the same folder for all. The trainer's `layout` says whether rows are packed or padded.
     """
     causal = _causal_model(model)
     padded = why_padded(causal)
@@ -71,7 +71,7 @@ def make(
         print(f"rows are padded: {padded}", file=sys.stderr)
     trainer = PreferenceTrainer(
         positions=ScoredPositions(causal),
-        rows=f"padded: {padded}" if padded else "packed",
+        layout=f"padded: {padded}" if padded else "packed",
         train=train,
         model=model,
         args=args,
@@ -116,7 +116,7 @@ def _dataset(pairs: Sequence[TokenizedPair], args: DPOConfig, folder: Path) -> D
 
 
 class Collator:
-    """TRL's batch (two rows a pair: what the loss is laid out in) with the rows that the model computes as `rows`."""
+    """TRL's batch (two rows a pair: what the loss is laid out in), and the model's as `model_inputs` (packing.py)."""
 
     def __init__(self, pad: int, lay_out: Callable[..., dict[str, torch.Tensor]]) -> None:
         self._pad = pad
@@ -124,18 +124,18 @@ class Collator:
 
     def __call__(self, pairs: list[Any]) -> dict[str, Any]:
         values = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
-        return answers(pairs, self._pad) | {"rows": self._lay_out(pairs, pad=self._pad)} | values
+        return answers(pairs, self._pad) | {"model_inputs": self._lay_out(pairs, pad=self._pad)} | values
 
 
-class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
+class PreferenceTrainer(FiniteCheckMixin, CheckpointMixin, DPOTrainer):
     """DPOTrainer on rows of packing.py, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|.
 
     For the objective `sft` this mean is the whole loss.
     """
 
-    def __init__(self, *, rows: str, positions: ScoredPositions, train: config.Train, **arguments: Any) -> None:
+    def __init__(self, *, layout: str, positions: ScoredPositions, train: config.Train, **arguments: Any) -> None:
         # Before TRL's own set-up, which computes the reference's log-probabilities.
-        self.rows = rows
+        self.layout = layout
         self.positions = positions
         self.is_supervised = train.objective == "sft"
         self.alpha = train.alpha
@@ -228,7 +228,7 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
         """The likelihood term of chosen answers, which are all that the batch has."""
         mask = inputs["completion_mask"]
         labels = inputs["input_ids"].masked_fill(mask == 0, IGNORED)
-        outputs = scorer(rows=inputs["rows"], labels=labels, fused_lm_head=True, use_cache=False)
+        outputs = scorer(model_inputs=inputs["model_inputs"], labels=labels, fused_lm_head=True, use_cache=False)
         scored = mask[:, 1:].bool()
         metrics["logps/chosen"].append(self._mean_of_processes(outputs.log_probs.sum(1).mean()))
         metrics["entropy"].append(self._mean_of_processes(outputs.entropy[scored].mean()))
