@@ -44,6 +44,20 @@ def lidr(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
+# ---- what a stage says
+
+
+def test_a_training_of_one_step_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lidr.training import stage
+
+    monkeypatch.chdir(tmp_path)
+    paths.PARAMS.write_text(edited(), "utf-8")
+    done = stage.Trained(8, 0, [], 1, {"loss": 1.5}, {"loss": 0.5}, "packed")
+    monkeypatch.setattr(stage, "run", lambda *_: done)
+    said = "train m1: 8 pairs, 1 step; loss 1.50 -> 0.50; none held out; 0 pairs too long\n"
+    assert lidr("train", "m1").output == said
+
+
 # ---- help
 
 
