@@ -94,6 +94,7 @@ def _kept(model: str, items: Sequence[Prompt]) -> dict[str, Response]:
             id=row.id,
             lang=row.lang,
             text=row.completion,
+            reasoning=row.reasoning,
             finish_reason=row.finish_reason,
             prompt_tokens=0,
             completion_tokens=0,
