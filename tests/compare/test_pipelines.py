@@ -20,6 +20,10 @@ def row(benchmark: str, lang: str, number: int, **scores: float | None) -> dict[
     return {"benchmark": benchmark, "lang": lang, "id": f"i-{number}", "prompt": f"ask {number} {lang}", **scores}
 
 
+BASELINE = "dvc.in.reports/alpaca/baseline"
+TAGS = {"lidr.base": "3f1c", BASELINE: "5f4d.dir"}
+
+
 def pipeline(name: str, right: int, win_rate: float, models: tuple[str, ...] = ("m0", "m1")) -> Pipeline:
     """The last model gets the first `right` items in es and all in en; the others get none, and all win 50."""
     *earlier, last = models
@@ -31,7 +35,7 @@ def pipeline(name: str, right: int, win_rate: float, models: tuple[str, ...] = (
     rows += [row("alpaca", "es", n, **dict.fromkeys(earlier, 50.0), **{last: win_rate}) for n in range(N)]
     params = {"seed": "42", "compare.confidence": "0.95", "compare.resamples": "9999"}
     params |= {"baseline.model": "m0", "train.dpo.beta": name}
-    return Pipeline(run_id=f"{name}-id", name=name, params=params, tags={"lidr.base": "3f1c"}, rows=rows)
+    return Pipeline(run_id=f"{name}-id", name=name, params=params, tags=TAGS, rows=rows)
 
 
 def test_levels_and_paired_changes() -> None:
@@ -87,7 +91,15 @@ def test_text_says_what_differs_and_by_how_much() -> None:
     assert "own baseline" not in lines[-1]
 
 
-def test_text_says_that_win_rates_are_against_other_baselines() -> None:
+@pytest.mark.parametrize("tags", [TAGS | {"lidr.base": "another"}, TAGS | {BASELINE: "another.dir"}])
+def test_text_says_that_win_rates_are_against_other_baselines(tags: dict[str, str]) -> None:
     first, second = pipeline("a", right=1, win_rate=50), pipeline("b", right=7, win_rate=75)
-    other_base = replace(second, tags={"lidr.base": "another"})
-    assert text(first, other_base).splitlines()[-1].endswith("each win rate is against the pipeline's own baseline.")
+    for one, other in ((first, replace(second, tags=tags)), (replace(first, tags=tags), second)):
+        assert text(one, other).splitlines()[-1].endswith("each win rate is against the pipeline's own baseline.")
+
+
+def test_settings_that_leave_the_baselines_answers_as_they_are_make_no_other_baseline() -> None:
+    first, second = pipeline("a", right=1, win_rate=50), pipeline("b", right=7, win_rate=75)
+    second = replace(second, params=second.params | {"base.template.enable_thinking": "false"})
+    for one, other in ((first, second), (second, first)):
+        assert "own baseline" not in text(one, other)

@@ -100,7 +100,9 @@ def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[
     if stage == "baseline":
         return [Path(settings.baseline.source)], (paths.baseline(),)
     if stage == "compare":
-        return [each.folder(name) for name in settings.models for each in benchmarks()], (paths.compare(),)
+        measured = [each.folder(name) for name in settings.models for each in benchmarks()]
+        # Of the baseline's answers the hash is of use: by it `lidr compare --runs` knows whether win rates compare.
+        return [paths.baseline(), *measured], (paths.compare(),)
     benchmark = benchmark_of(stage)
     return [paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from lidr import paths
 from lidr.compare.comparison import Change, Scores, judged_in_all, paired_changes
 from lidr.compare.report import number, p_value, signed
 from lidr.config import iteration_number
@@ -129,10 +130,9 @@ def _levels(benchmark: Benchmark, scores: Mapping[str, Scores], where: str) -> d
 
 
 def _have_same_baseline(first: Pipeline, second: Pipeline) -> bool:
-    names = [name for name in first.params if name.startswith(("base.", "baseline."))]
-    return first.tags.get("lidr.base") == second.tags.get("lidr.base") and all(
-        first.params.get(name) == second.params.get(name) for name in names
-    )
+    """Whether the win rates are against the same answers, by their hash."""
+    names = ("lidr.base", f"dvc.in.{paths.baseline().as_posix()}")
+    return all(first.tags.get(name) == second.tags.get(name) for name in names)
 
 
 def _table(contrast: Contrast) -> list[str]:

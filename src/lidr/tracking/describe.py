@@ -36,6 +36,7 @@ PIPELINE_TAG = "lidr.pipeline"
 BASE_TAG = "lidr.base"
 MODEL_HASH_TAG = "dvc.md5"
 EXPERIMENT_TAG = "dvc.experiment"
+STATE_TAG = "lidr.state"
 _SHARED_PARAMS = ("seed", "dominant", "languages")
 # What the pipeline itself writes and git tracks: it says nothing about what a run was made from.
 _WRITTEN_BY_STAGES = (str(paths.LOCK), f"{paths.REPORTS}/**", "**/.gitignore")
@@ -87,6 +88,8 @@ def stage(settings: config.Settings, job: Job) -> Description:
         name += f" · {_how(settings.of_iteration(job.model).train)}"
     tags = {**_origin(settings), "lidr.stage": job.stage}
     tags |= {"mlflow.source.name": job.command, "mlflow.source.type": "LOCAL"}
+    if job.stage == "compare":  # the parent's curves come with it: each state has its own
+        tags[STATE_TAG] = fingerprint(settings)
     if job.model:
         tags["lidr.model"] = job.model
     if job.model in settings.models:  # a published generator is of no iteration
@@ -100,7 +103,7 @@ def stage(settings: config.Settings, job: Job) -> Description:
 
 def identity(described: Description, outputs: Mapping[str, str]) -> str:
     """The identity of a stage's result: what it was made from, and what came of it, by DVC's hashes."""
-    inputs = {name: value for name, value in described.tags.items() if name.startswith("dvc.in.")}
+    inputs = {name: value for name, value in described.tags.items() if name.startswith(("dvc.in.", STATE_TAG))}
     return _sha256([described.tags["mlflow.source.name"], described.params, inputs, dict(outputs)])
 
 

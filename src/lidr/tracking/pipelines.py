@@ -29,7 +29,10 @@ SCORES = "scores.json"
 
 
 class Pipeline(Struct, frozen=True, kw_only=True):
-    """A pipeline's parent run; `rows` are the items with a score, or None, for each model."""
+    """A pipeline's parent run; `rows` are the items with a score, or None, for each model.
+
+    `tags` are also those of the run of `compare`: the hashes of what it compared, and of the baseline's answers.
+    """
 
     run_id: str
     name: str
@@ -45,12 +48,13 @@ def read(name: str) -> Pipeline:
     """
     with connection.opened() as client:
         run = _find(client, name)
+        compare = _compare_run(client, run)
         return Pipeline(
             run_id=run.info.run_id,
             name=run.info.run_name or run.info.run_id,
             params=dict(run.data.params),
-            tags=dict(run.data.tags),
-            rows=_rows(client, run),
+            tags=compare.data.tags | run.data.tags,
+            rows=_rows(client, compare),
         )
 
 
@@ -81,14 +85,17 @@ def _find(client: MlflowClient, name: str) -> Run:
     raise InputError(f"no pipeline {name!r} in MLflow; a run's id or name is expected, or a DVC experiment's:{listed}")
 
 
-def _rows(client: MlflowClient, parent: Run) -> list[dict[str, Any]]:
-    """The table of the latest `compare` of the pipeline."""
+def _compare_run(client: MlflowClient, parent: Run) -> Run:
+    """The latest run of `compare` that has the table of scores."""
     condition = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}' AND tags.`lidr.stage` = 'compare'"
-    runs = client.search_runs([parent.info.experiment_id], condition, order_by=["start_time DESC"])
-    for run in runs:
+    for run in client.search_runs([parent.info.experiment_id], condition, order_by=["start_time DESC"]):
         if any(artifact.path == SCORES for artifact in client.list_artifacts(run.info.run_id)):
-            with tempfile.TemporaryDirectory(prefix="lidr-scores-") as folder:
-                path = Path(client.download_artifacts(run.info.run_id, SCORES, folder))
-                table = msgspec.json.decode(path.read_bytes(), type=dict[str, list])
-            return [dict(zip(table["columns"], values, strict=True)) for values in table["data"]]
+            return run
     raise LidrError(f"{parent.info.run_name} ({parent.info.run_id}) has no comparison in MLflow: `compare` has not run")
+
+
+def _rows(client: MlflowClient, compare: Run) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="lidr-scores-") as folder:
+        path = Path(client.download_artifacts(compare.info.run_id, SCORES, folder))
+        table = msgspec.json.decode(path.read_bytes(), type=dict[str, list])
+    return [dict(zip(table["columns"], values, strict=True)) for values in table["data"]]
