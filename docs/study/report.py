@@ -24,8 +24,8 @@ from lidr.errors import LidrError
 from lidr.evaluation import statistics
 from lidr.evaluation.registry import AVERAGE, benchmark_of
 from lidr.git import git
-from lidr.tracking import pipelines
-from lidr.tracking.pipelines import Pipeline
+from lidr.tracking import lookup
+from lidr.tracking.lookup import Pipeline
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "study.md"
@@ -140,7 +140,7 @@ class Results:
 
 def read(study: Study, experiments: Mapping[str, str]) -> Results:
     """What MLflow and git have of the experiments, by arm; raises LidrError where one is missing."""
-    found = {arm: pipelines.read(name) for arm, name in experiments.items()}
+    found = {arm: lookup.read(name) for arm, name in experiments.items()}
     commits = _commits()
     if missing := [name for name in experiments.values() if name not in commits]:
         raise LidrError(f"DVC has no experiment {missing[0]!r}")

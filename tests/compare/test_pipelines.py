@@ -11,7 +11,7 @@ from lidr.compare.pipelines import contrast, differences, text
 from lidr.errors import InputError
 from lidr.evaluation.alpaca import BENCHMARK as ALPACA
 from lidr.evaluation.mgsm import BENCHMARK as MGSM
-from lidr.tracking.pipelines import Pipeline
+from lidr.tracking.lookup import Pipeline
 
 N = 8
 

@@ -14,7 +14,7 @@ from tracking_project import Project, job
 from lidr.errors import InputError, LidrError
 from lidr.tracking import Job, StageRun, promote, sync
 from lidr.tracking.hashes import dvc_hash
-from lidr.tracking.pipelines import SCORES, latest_curves, read
+from lidr.tracking.lookup import SCORES, latest_curves, read
 
 ITEMS = [{"id": f"i-{n}", "lang": lang, "prompt": "?", "gold": "1"} for lang in ("en", "es") for n in range(3)]
 
@@ -31,10 +31,10 @@ def _train(project: Project, adapter: Path) -> None:
 def _evaluate(project: Project, adapter: Path, accuracy: float = 0.5) -> None:
     answers = project.file(f"reports/{adapter.name}.json", str(accuracy))
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         run.log_evaluation({"accuracy/es": accuracy, "missing": None}, adapter, "mgsm lab", "lab", ITEMS)
 
-    project.log(job("mgsm", adapter.name, [adapter], [answers], tell))
+    project.log(job("mgsm", adapter.name, [adapter], [answers], log_to))
 
 
 def _models(project: Project) -> list[Any]:
@@ -168,12 +168,12 @@ def _compare(project: Project, beta: float, right: float) -> None:
         for n in range(2)
     ]
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         run.log_rows(rows, SCORES)
         run.log_to_parent({"mgsm accuracy/average": right}, step=1)
 
     report = project.file("reports/compare/metrics.json", f"{beta} {right} {project.settings.seed}")
-    sync(settings, [job("compare", None, [], [report], tell)])
+    sync(settings, [job("compare", None, [], [report], log_to)])
 
 
 def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
@@ -192,9 +192,9 @@ def test_a_comparison_that_another_state_leaves_as_it_is_belongs_to_that_state_a
     def measured() -> list[Job]:
         audit = project.file("reports/m1/audit/metrics.json", str(project.settings.audit.confidence))
         report, baseline = project.file("reports/compare/metrics.json", "{}"), project.file("baseline.jsonl", "{}")
-        return [job("audit", "m1", [], [audit]), job("compare", None, [baseline], [report], tell)]
+        return [job("audit", "m1", [], [audit]), job("compare", None, [baseline], [report], log_to)]
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         run.log_rows([{"benchmark": "mgsm", "lang": "es", "id": "0", "prompt": "ask 0", "m0": 0.0}], SCORES)
         run.log_to_parent({"mgsm accuracy/average": 0.5}, step=0)
 

@@ -18,9 +18,9 @@ def job(
     model: str | None = None,
     inputs: Sequence[Path] = (),
     outputs: Sequence[Path] = (),
-    tell: Callable[[StageRun], None] = lambda run: None,
+    log_to: Callable[[StageRun], None] = lambda run: None,
 ) -> Job:
-    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=tuple(outputs), tell=tell)
+    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=tuple(outputs), log_to=log_to)
 
 
 @dataclass

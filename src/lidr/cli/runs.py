@@ -38,18 +38,18 @@ def job(settings: config.Settings, stage: str, model: str | None) -> Job:
 
     inputs, outputs = _files(settings, stage, model or "")
     of_model = (settings,) if model is None else (settings, model)
-    tell = _TELL.get(stage) or partial(_evaluation, benchmark_of(stage))
-    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=outputs, tell=partial(tell, *of_model))
+    log_to = _LOG_TO.get(stage) or partial(_evaluation, benchmark_of(stage))
+    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=outputs, log_to=partial(log_to, *of_model))
 
 
-def sync(settings: config.Settings, running: Job | None = None, outer: str | None = None) -> Synced:
+def sync(settings: config.Settings, running: Job | None = None, mlflow_run_id: str | None = None) -> Synced:
     """Log every stage that DVC has for up to date, and the one that has just run; raises LidrError without MLflow."""
     from lidr import tracking
     from lidr.audit.provenance import state
 
     done = state.unchanged(without=name(running) if running else None)
     jobs = [each for each in jobs_of(settings) if name(each) in done]
-    return tracking.sync(settings, [*jobs, running] if running else jobs, outer)
+    return tracking.sync(settings, [*jobs, running] if running else jobs, mlflow_run_id)
 
 
 def jobs_of(settings: config.Settings) -> Iterator[Job]:
@@ -205,7 +205,7 @@ def _evaluation(benchmark: Benchmark, settings: config.Settings, model: str, run
 def _compare(settings: config.Settings, run: StageRun) -> None:
     from lidr.compare import stage as compare
     from lidr.compare.comparison import compare_models
-    from lidr.tracking.pipelines import SCORES
+    from lidr.tracking.lookup import SCORES
 
     comparison = compare_models(settings)
     for model in settings.models:
@@ -214,7 +214,7 @@ def _compare(settings: config.Settings, run: StageRun) -> None:
     run.log_rows((row for results in comparison.results for row in results.items), SCORES)
 
 
-_TELL: dict[str, Callable[..., None]] = {
+_LOG_TO: dict[str, Callable[..., None]] = {
     "base": _base,
     "prompts": _prompts,
     "generate": _generate,

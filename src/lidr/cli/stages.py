@@ -217,7 +217,7 @@ def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> 
 
 def _compare_pipelines(first: str, second: str) -> None:
     from lidr.compare import pipelines
-    from lidr.tracking.pipelines import read
+    from lidr.tracking.lookup import read
 
     click.echo(pipelines.text(read(first), read(second)))
 

@@ -25,7 +25,7 @@ from lidr.compare.report import number, p_value, signed
 from lidr.config import iteration_number
 from lidr.errors import InputError
 from lidr.evaluation.registry import AVERAGE, Benchmark, benchmarks
-from lidr.tracking.pipelines import Pipeline
+from lidr.tracking.lookup import Pipeline
 
 # What a row says beside each model's score.
 ITEM = ("benchmark", "lang", "id", "prompt")

@@ -149,7 +149,7 @@ def _commit() -> str:
         return str(error)
 
 
-def _runs(iteration: str, locked: dict[str, state.Stage]) -> list[tracking.FoundRun] | str | None:
+def _runs(iteration: str, locked: dict[str, state.Stage]) -> list[tracking.Run] | str | None:
     """The MLflow runs that trained on these very pairs, by their hash; why they are not known, as text."""
     path, stage = paths.pairs(iteration).as_posix(), locked.get(f"pairs@{iteration}")
     if stage is None or stage.outs[path] is None:
