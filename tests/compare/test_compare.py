@@ -31,8 +31,8 @@ from lidr import config, paths
 from lidr.cli import main
 from lidr.compare import report
 from lidr.compare import stage as compare
-from lidr.compare.comparison import Comparison, compare_models
-from lidr.compare.table import table
+from lidr.compare.comparison import Comparison, compare_models, references
+from lidr.compare.report import table
 from lidr.errors import InputError
 from lidr.records import Answer
 from lidr.records.jsonl import write_rows
@@ -146,7 +146,7 @@ def test_csv_for_plots(result: Result) -> None:
 
 
 def test_headline_names_for_mlflow(result: Result) -> None:
-    figures = compare.headline(result.comparison, "m0")
+    figures = compare.headline(result.metrics["m0"])
     places = ("en", "es", "it", "average", "trained", "transfer")
     names = ("mgsm accuracy", "alpaca win rate", "off target")
     assert list(figures) == [f"{name}/{place}" for name in names for place in places]
@@ -342,7 +342,7 @@ def test_arms_that_go_on_from_the_same_model_are_compared_with_each_other(settin
     arms = {name: config.Iteration(previous="m0", data="m1") for name in ("m1", "m2")}
     chain = compare.run(settings)
     found = compare.run(replace(settings, data={"m1": config.Data(by="m0")}, iterations=arms))
-    assert (found.references("m1"), found.references("m2")) == (("m0",), ("m0", "m1"))
+    assert (references(found.settings, "m1"), references(found.settings, "m2")) == (("m0",), ("m0", "m1"))
     assert found.results[0].figures == chain.results[0].figures
     # What was a mark against the model before is one against the other arm.
     assert table(found).splitlines()[:-1] == table(chain).replace("†", "‡").splitlines()[:-1]

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare
-from lidr.compare.comparison import Results, compare_models
+from lidr.compare.comparison import BenchmarkResult, compare_models, scores_table
 from lidr.compare.promotion import evidence
-from lidr.compare.table import table
+from lidr.compare.report import table
 from lidr.errors import InputError
 from lidr.evaluation.harness import Harness
 from lidr.evaluation.harness import stage as harness
@@ -198,7 +198,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings
     return made
 
 
-def measured(settings: config.Settings) -> Results:
+def measured(settings: config.Settings) -> BenchmarkResult:
     return {results.benchmark.name: results for results in compare_models(settings).results}["harness"]
 
 
@@ -243,8 +243,8 @@ def test_page_report_table_and_figure_show_it(settings: config.Settings) -> None
     assert "Answers with a defect: </h3>" not in page
     drawn = (folder / "harness.svg").read_text("utf-8")
     assert ">sums 100.0" in drawn and ">plain 50.0" in drawn
-    assert compare.headline(comparison, "m2")["harness score/sums_es"] == 1.0
-    scores = [item for item in comparison.results[2].items if item["id"] == "sums:5" and item["lang"] == "sums_es"]
+    assert compare.headline(compare.metrics(comparison)["m2"])["harness score/sums_es"] == 1.0
+    scores = [item for item in scores_table(settings) if item["id"] == "sums:5" and item["lang"] == "sums_es"]
     assert [(item["m0"], item["m1"], item["m2"]) for item in scores] == [(0.0, 1.0, 1.0)]
 
 

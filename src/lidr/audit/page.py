@@ -16,7 +16,7 @@ from lidr.audit import contamination, drift, reward
 from lidr.audit.facts import FLAGS, SIDES
 from lidr.audit.report import Report
 from lidr.audit.sample import Entry
-from lidr.pages import browsable, drawings, render
+from lidr.pages import browsable, render
 from lidr.pairs.normalise import CHARACTERS, NEAR_IDENTICAL, WORDS
 from lidr.records.languages import english_name
 
@@ -51,7 +51,7 @@ def html(report: Report, plots: Mapping[str, str]) -> str:
         tone=_TONES.get(reward.deciding(report.figures)["all"]["verdict"], "none"),
         tiles=_tiles(report),
         titles=[],
-        plots=drawings(plots),
+        plots=plots,
         sampled={"pairs": len(report.pairs), "drops": len(report.drops)},
         browse=browsable(rows, "rows of the sample", labels),
     )

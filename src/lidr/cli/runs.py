@@ -204,14 +204,15 @@ def _evaluation(benchmark: Benchmark, settings: config.Settings, model: str, run
 
 def _compare(settings: config.Settings, run: StageRun) -> None:
     from lidr.compare import stage as compare
-    from lidr.compare.comparison import compare_models
+    from lidr.compare.comparison import scores_table
     from lidr.tracking.lookup import SCORES
 
-    comparison = compare_models(settings)
+    figures = read_json(paths.compare() / paths.METRICS)
+    assert isinstance(figures, dict)
     for model in settings.models:
-        run.log_to_parent(compare.headline(comparison, model), config.iteration_number(model))
+        run.log_to_parent(compare.headline(figures[model]), config.iteration_number(model))
     run.log_artifact(paths.compare())
-    run.log_rows((row for results in comparison.results for row in results.items), SCORES)
+    run.log_rows(scores_table(settings), SCORES)
 
 
 _LOG_TO: dict[str, Callable[..., None]] = {

@@ -202,13 +202,12 @@ def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> 
         return
     from lidr.compare import report, stage
     from lidr.compare.comparison import compare_models
-    from lidr.compare.table import table
 
     settings = config.load()
     if show:
         comparison = compare_models(settings, only)
         where = [] if only else [_where_to_look()]
-        click.echo("\n\n".join([table(comparison), *report.headlines(comparison), *where]))
+        click.echo("\n\n".join([report.table(comparison), *report.headlines(comparison), *where]))
         return
     with tracked(settings, "compare", None):
         stage.run(settings)

@@ -6,25 +6,25 @@
     >>> mgsm.figures["m2"]["es"].changes["m0"].p
     1.2e-16
 
-Values are in the benchmark's own unit (a share, or a win rate from 0 to 100); `Results.points` makes
+Values are in the benchmark's own unit (a share, or a win rate from 0 to 100); `BenchmarkResult.points` makes
 percentage points of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lidr import config, paths
-from lidr.compare.samples import Sample, draw
+from lidr.compare.samples import ChangedItem, draw
 from lidr.errors import InputError
 from lidr.evaluation import statistics
 from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks
 from lidr.evaluation.rows import Rows, read
 
-__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "Change", "Comparison", "Figures", "Results", "compare_models"]
+__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "BenchmarkResult", "Change", "Comparison", "Figures", "compare_models"]
 
 Scores = dict[str, dict[str, float]]  # by place and id; what was not judged is left out
 
@@ -53,7 +53,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Results:
+class BenchmarkResult:
     """All models' figures on one benchmark, by model and by place or group; a place is a language or a task."""
 
     benchmark: Benchmark
@@ -63,8 +63,7 @@ class Results:
     groups: Groups
     figures: dict[str, dict[str, Figures]]
     baseline_off_target: dict[str, int]
-    samples: tuple[Sample, ...]
-    items: tuple[dict[str, Any], ...]  # an item's text and each model's score of it
+    samples: tuple[ChangedItem, ...]
 
     def points(self, value: float) -> float:
         """A value of this benchmark in percentage points."""
@@ -77,7 +76,7 @@ class Comparison:
 
     settings: config.Settings
     models: tuple[str, ...]
-    results: tuple[Results, ...]
+    results: tuple[BenchmarkResult, ...]
 
     @property
     def alpha(self) -> float:
@@ -87,25 +86,48 @@ class Comparison:
     def is_significant(self, change: Change) -> bool:
         return change.p < self.alpha
 
-    def references(self, model: str) -> tuple[str, ...]:
-        """The models that this one is compared with: m0, the one before it, and the arms before it."""
-        return references(self.settings, model)
-
 
 def compare_models(settings: config.Settings, only: Collection[str] = ()) -> Comparison:
     """Read all models' answers and verdicts and compare them; raises InputError where the items differ.
 
     `only` are names of benchmarks, where not all are measured.
     """
-    models = tuple(sorted(settings.models, key=config.iteration_number))
-    wanted = [benchmark for benchmark in benchmarks() if not only or benchmark.name in only]
-    places = {benchmark: benchmark.places(settings) for benchmark in wanted}
-    results = [_results(settings, models, benchmark, own) for benchmark, own in places.items() if own]
+    models = _models(settings)
+    measured = _measured(settings, only)
+    results = [_results(settings, models, benchmark, places) for benchmark, places in measured.items()]
     return Comparison(settings, models, tuple(results))
 
 
+def scores_table(settings: config.Settings) -> Iterator[dict[str, Any]]:
+    """Every item's text and each model's score of it, over all benchmarks."""
+    for benchmark, places in _measured(settings).items():
+        rows = read(benchmark, _models(settings), places)
+        for key, first in next(iter(rows.values())).items():
+            # A task stands for a language here: MLflow's tables have one set of columns for all benchmarks.
+            about = {
+                "benchmark": benchmark.name,
+                "lang": benchmark.place(first),
+                "id": first.id,
+                "prompt": first.prompt,
+            }
+            yield about | {model: benchmark.score(own[key]) for model, own in rows.items()}
+
+
+def _models(settings: config.Settings) -> tuple[str, ...]:
+    return tuple(sorted(settings.models, key=config.iteration_number))
+
+
+def _measured(settings: config.Settings, only: Collection[str] = ()) -> dict[Benchmark, tuple[str, ...]]:
+    """The benchmarks that are a part of this pipeline, with their places."""
+    wanted = [benchmark for benchmark in benchmarks() if not only or benchmark.name in only]
+    return {benchmark: places for benchmark in wanted if (places := benchmark.places(settings))}
+
+
 def references(settings: config.Settings, model: str) -> tuple[str, ...]:
-    """m0, the model before, and earlier ones that go on from that one as well, each once; none for m0."""
+    """The models that this one is compared with; none for m0.
+
+    They are m0, the model before, and earlier ones that go on from that one as well, each once.
+    """
     if model == paths.BASE:
         return ()
     previous, number = settings.iteration(model).previous, config.iteration_number(model)
@@ -122,11 +144,11 @@ def references(settings: config.Settings, model: str) -> tuple[str, ...]:
 
 def _results(
     settings: config.Settings, models: tuple[str, ...], benchmark: Benchmark, places: tuple[str, ...]
-) -> Results:
+) -> BenchmarkResult:
     rows = read(benchmark, models, places)
     groups = benchmark.groups(settings, places)
     scores = {model: _scores(benchmark, model, rows[model], places) for model in models}
-    return Results(
+    return BenchmarkResult(
         benchmark=benchmark,
         what=benchmark.what(settings),
         notes=tuple(benchmark.notes(settings)),
@@ -135,20 +157,12 @@ def _results(
         figures={model: _figures(settings, benchmark, rows, scores, model, groups) for model in models},
         baseline_off_target=_baseline_off_target(benchmark, rows[models[0]], places),
         samples=draw(settings, benchmark, models, rows),
-        items=tuple(_item(benchmark, rows, key) for key in rows[models[0]]),
     )
-
-
-def _item(benchmark: Benchmark, rows: Mapping[str, Rows], key: str) -> dict[str, Any]:
-    first = next(iter(rows.values()))[key]
-    # A task stands for a language here: MLflow's tables have one set of columns for all benchmarks.
-    about = {"benchmark": benchmark.name, "lang": benchmark.place(first), "id": first.id, "prompt": first.prompt}
-    return about | {model: benchmark.score(own[key]) for model, own in rows.items()}
 
 
 def _baseline_off_target(benchmark: Benchmark, rows: Rows, places: Sequence[str]) -> dict[str, int]:
     """By language; empty where nothing is compared with a baseline."""
-    if benchmark.middle is None:
+    if benchmark.baseline_level is None:
         return {}
     return {place: sum(row.baseline_off_target for row in rows.values() if row.lang == place) for place in places}
 

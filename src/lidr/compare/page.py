@@ -15,14 +15,14 @@ from typing import Any
 
 from lidr import config
 from lidr.compare import report
-from lidr.compare.comparison import AVERAGE, Change, Comparison, Results
-from lidr.pages import drawings, render
+from lidr.compare.comparison import AVERAGE, BenchmarkResult, Change, Comparison
+from lidr.pages import render
 
 
 def html(comparison: Comparison, plots: Mapping[str, str]) -> str:
     """The page; `plots` holds the SVG of each benchmark by its name."""
     profile = comparison.settings.profile
-    return render("compare.html", profile=profile, plots=drawings(plots), bars=_bars, **_content(comparison))
+    return render("compare.html", profile=profile, plots=plots, bars=_bars, **_content(comparison))
 
 
 def markdown(comparison: Comparison) -> str:
@@ -42,7 +42,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _kind(settings: config.Settings, results: Results, place: str) -> str:
+def _kind(settings: config.Settings, results: BenchmarkResult, place: str) -> str:
     """What is said beside a language."""
     if results.benchmark.by != "language" or place in results.groups:
         return ""
@@ -55,7 +55,7 @@ def _tone(comparison: Comparison, change: Change | None) -> str:
     return "better" if change.test.difference > 0 else "worse"
 
 
-def _bars(comparison: Comparison, results: Results) -> Callable[..., list[str]]:
+def _bars(comparison: Comparison, results: BenchmarkResult) -> Callable[..., list[str]]:
     """A function from points to percent of a benchmark's scale, which holds all its intervals and zero."""
     ends = [0.0]
     for model, other in report.comparisons(comparison):

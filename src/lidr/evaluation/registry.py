@@ -55,7 +55,7 @@ class Benchmark:
     measure: ClassVar[str] = "accuracy"
     expected: ClassVar[str] = "gold answer"  # what `expectation` is called
     unit: ClassVar[float] = 100.0  # of a score, in percentage points
-    middle: ClassVar[float | None] = None  # the level of a model that is as good as the baseline
+    baseline_level: ClassVar[float | None] = None  # the level of a model that is as good as the baseline
     by: ClassVar[str] = "language"  # what a place is: language or task
     is_parallel: ClassVar[bool] = True  # whether all places have the same items, translated
     same: ClassVar[tuple[str, ...]] = ("prompt", "gold")  # fields that all models' rows of an item share

@@ -37,7 +37,7 @@ class AlpacaBenchmark(Benchmark):
     section, record, rank = Alpaca, Verdict, 2
     file = paths.VERDICTS
     measure, expected = "win rate", "baseline's answer"
-    unit, middle = 1.0, 50.0
+    unit, baseline_level = 1.0, 50.0
     same = ("prompt", "baseline")
     counts: ClassVar[Counts] = {
         "off_target": lambda verdict: verdict.off_target,
