@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from xml.etree.ElementTree import Element
 
 import msgspec
@@ -28,7 +29,7 @@ from msgspec.structs import replace
 from svg import parsed, tips, words
 
 from lidr import config, paths
-from lidr.cli import main
+from lidr.cli import main, runs
 from lidr.compare import report
 from lidr.compare import stage as compare
 from lidr.compare.comparison import Comparison, compare_models, references
@@ -152,6 +153,22 @@ def test_headline_names_for_mlflow(result: Result) -> None:
     assert list(figures) == [f"{name}/{place}" for name in names for place in places]
     assert (figures["mgsm accuracy/es"], figures["alpaca win rate/es"]) == (0.166667, 50.0)
     assert (figures["off target/es"], figures["off target/trained"]) == (0.25, 0.125)
+
+
+def test_mlflow_is_told_what_the_stage_wrote_and_nothing_is_computed_again(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = compare.run(settings)
+    monkeypatch.setattr("lidr.compare.comparison._results", lambda *_: pytest.fail("compared again"))
+    run = Mock()
+    runs.job(settings, "compare", None).log_to(run)
+    curves = {call.args[1]: call.args[0] for call in run.log_to_parent.call_args_list}
+    assert curves == {t: compare.headline(compare.metrics(made)[f"m{t}"]) for t in range(3)}
+    ((rows, name),) = (call.args for call in run.log_rows.call_args_list)
+    rows = list(rows)
+    assert (name, len(rows)) == ("scores.json", 2 * 3 * ITEMS)
+    about = {"benchmark": "mgsm", "lang": "es", "id": "p-3", "prompt": "ask 3 es"}
+    assert about | {"m0": 0.0, "m1": 1.0, "m2": 1.0} in rows
 
 
 def test_table_for_the_terminal(result: Result) -> None:
