@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,21 @@ def test_sides_take_turns() -> None:
 
     assert measuring.take_turns({"a": lambda: side("a"), "b": lambda: side("b")}, 2) == {"a": [1, 3], "b": [2, 4]}
     assert order == ["a", "b", "a", "b"]
+
+
+def test_each_run_has_a_process_and_a_peak_of_its_own(tmp_path: Path) -> None:
+    peaks = [measuring.in_new_process(peak_of, size, here=tmp_path) for size in (2**28, 1)]
+    assert peaks[0] - peaks[1] > 2**27
+    assert measuring.in_new_process(os.getcwd, here=tmp_path) == str(tmp_path)
+    assert measuring.in_new_process(os.getenv, "LIDR_BENCH", here=tmp_path, LIDR_BENCH="yes") == "yes"
+    assert os.getenv("LIDR_BENCH") is None
+
+
+def peak_of(size: int) -> float:
+    """The peak memory of a process that holds so many bytes."""
+    with measuring.cost() as spent:
+        bytearray(size)
+    return spent["peak_bytes"]
 
 
 def test_a_figure_is_the_median_and_the_range() -> None:
@@ -100,14 +116,13 @@ def test_the_best_fixed_batch_is_that_of_the_highest_median() -> None:
     ]
 
 
-def test_generation_whose_answers_differ_has_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def answer(script: str, *arguments: str, **_: Any) -> dict[str, Any]:
-        return {"answers": arguments[-1], "tokens": 5, "seconds": 2.0, "cpu_seconds": 2.0, "peak_bytes": 1}
+def test_generation_whose_answers_differ_has_no_result() -> None:
+    def answer(text: str) -> dict[str, Any]:
+        return {"answers": text, "tokens": 5, "seconds": 2.0, "cpu_seconds": 2.0, "peak_bytes": 1}
 
-    monkeypatch.setattr(generation, "child", answer)
     with pytest.raises(SystemExit, match="not the same work"):
-        generation.in_turn("a.py", {"ours": ("ours",), "plain": ("plain",)}, 3, 1, tmp_path)
-    same = generation.in_turn("a.py", {"ours": ("x",), "plain": ("x",)}, 3, 1, tmp_path)
+        generation.in_turn({"ours": lambda: answer("one"), "plain": lambda: answer("two")}, 3, 1)
+    same = generation.in_turn({"ours": lambda: answer("one"), "plain": lambda: answer("one")}, 3, 1)
     assert same["tokens_per_second"] == {"ours": [2.5], "plain": [2.5]}
 
 
