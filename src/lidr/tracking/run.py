@@ -43,7 +43,7 @@ class StageRun:
     def __init__(self, client: MlflowClient, run: Run, parent: Run) -> None:
         self._client, self._parent = client, parent
         self.info, self.id = run.info, run.info.run_id
-        self._is_in_outer = OUTER_TAG in run.data.tags
+        self._is_in_mlflow_run = OUTER_TAG in run.data.tags
         self._experiment = run.info.experiment_id
         self._tables: list[dict[str, str]] = json.loads(run.data.tags.get(_TABLES_TAG, "[]"))
         there = [metric for name in run.data.metrics for metric in client.get_metric_history(self.id, name)]
@@ -140,13 +140,13 @@ class StageRun:
 
     def show_as_running(self) -> None:
         """Open the parent again, which has ended with the stage before; the run of `mlflow run` is open anyway."""
-        if not self._is_in_outer and self._parent.info.status != "RUNNING":
+        if not self._is_in_mlflow_run and self._parent.info.status != "RUNNING":
             self._client.update_run(self._parent.info.run_id, status="RUNNING")
 
     def end(self, status: str, time: int | None = None) -> None:
         """End the run and its parent; the end of the run of `mlflow run` is for MLflow to say."""
         self._client.set_terminated(self.id, status, time)
-        if not self._is_in_outer:
+        if not self._is_in_mlflow_run:
             # Made when its first run was logged, which may be long after the stages ran.
             last = None if time is None else max(time, self._parent.info.start_time)
             self._client.set_terminated(self._parent.info.run_id, status, last)
