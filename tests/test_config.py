@@ -279,6 +279,15 @@ def test_a_mistake_in_data_is_named_with_its_line(tmp_path: Path, own: str, line
     assert message(tmp_path, text).startswith(f"params.yaml:{line_of(text, line)}: {expected}")
 
 
+def test_the_engine_checks_the_values_of_data_as_well(tmp_path: Path) -> None:
+    text = with_engine(SERVER.replace("takes: vllm", "takes: openai"))
+    own_values = {"generate.top_k": "generate: {top_k: 5}", "translate.": "translate: {repetition_penalty: 1.1}"}
+    for key, own in own_values.items():
+        changed = text.replace("  m2:\n    by: m1", f"  m2:\n    by: m1\n    {own}")
+        assert f": data.m2.{key}" in message(tmp_path, changed)
+        assert "only a server that takes what vLLM's does knows it (engine.takes)" in message(tmp_path, changed)
+
+
 @pytest.mark.parametrize("name", ["m0", "second", "m1-", "m1_b", "../m1"])
 def test_data_have_another_name(tmp_path: Path, name: str) -> None:
     text = edited(("  m2:\n    by: m1", f"  {name}:\n    by: m1"))

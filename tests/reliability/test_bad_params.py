@@ -132,6 +132,16 @@ def test_text_that_is_no_name(keys: str, value: str) -> None:
     assert refused(*COMMAND).endswith(f"{keys}: text without control characters is expected")
 
 
+@pytest.mark.usefixtures("root")
+def test_texts_of_several_lines_are_no_names() -> None:
+    changed = document()
+    changed["harness"]["system_instruction"] = "Answer in one word.\nGive no reasons."
+    changed["base"]["template"] = {"custom_system_prompt": "You are terse.\n"}
+    save(changed)
+    settings = config.load()
+    assert settings.base.template == {"custom_system_prompt": "You are terse.\n"}
+
+
 CODES = [
     "../es",
     "es/../de",
@@ -203,6 +213,22 @@ def test_file_that_is_no_configuration(content: bytes, expected: str) -> None:
     Path("params.yaml").write_bytes(content)
     line = refused(*COMMAND)
     assert line.startswith("params.yaml:") and expected in line
+
+
+MERGED = {
+    "nothing but the merged keys": "translate: {<<: {max_new_tokens: high}}",
+    "beside a key of its own": "translate: {<<: {max_new_tokens: high}, wording: v1}",
+}
+
+
+@pytest.mark.parametrize("written", MERGED.values(), ids=MERGED.keys())
+def test_a_merged_key_has_the_line_of_its_block(root: Path, written: str) -> None:
+    lines = (root / "params.yaml").read_text("utf-8").splitlines()
+    start = lines.index("translate:")
+    end = next(number for number in range(start + 1, len(lines)) if not lines[number].startswith(" "))
+    Path("params.yaml").write_text("\n".join([*lines[:start], written, *lines[end:]]) + "\n", "utf-8")
+    expected = f"params.yaml:{start + 1}: translate.max_new_tokens: Expected `int`, got `str`"
+    assert refused(*COMMAND) == expected
 
 
 def test_aliases_that_multiply_end(root: Path) -> None:

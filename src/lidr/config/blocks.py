@@ -10,7 +10,7 @@ Engines and training are in modules of their own, benchmarks in their packages (
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -68,6 +68,8 @@ class Base(Section, frozen=True):
     `pairs.rule` needs one: `lab`, or a folder in data/sources with a checkpoint of the same architecture and tokenizer,
     such as the one before preference tuning.
     """
+
+    free_texts: ClassVar[tuple[str, ...]] = ("template",)
 
     model: str
     revision: str | None = None

@@ -52,9 +52,12 @@ def contradictions(settings: Settings) -> Problems:
 
 def _texts(settings: Settings) -> Problems:
     """Texts that can be no name and no path; values of an iteration's own are checked with the block they change."""
+    blocks = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    texts = {(name, key) for name, block in blocks.items() if isinstance(block, Section) for key in block.free_texts}
     for name, value in flatten(settings).items():
-        if isinstance(value, str) and not (value.strip() and value.isprintable()):
-            yield tuple(name.split(".")), "text without control characters is expected"
+        place = tuple(name.split("."))
+        if isinstance(value, str) and place[:2] not in texts and not (value.strip() and value.isprintable()):
+            yield place, "text without control characters is expected"
 
 
 def _sources(settings: Settings) -> Problems:
@@ -226,7 +229,8 @@ def _own_data(settings: Settings, name: str) -> Problems:
     if wrong := [found for block, values in blocks.items() for found in _no_values(settings, block, values)]:
         yield from within(where, wrong)
     elif own.rule is not None or any(blocks.values()):
-        for place, reason in _making(settings.of_data(name)):
+        made = settings.of_data(name)
+        for place, reason in [*_making(made), *made.engine.problems(made)]:
             if place == ("pairs", "rule"):
                 yield (*where, "rule"), reason
             else:

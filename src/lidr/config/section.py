@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
@@ -42,6 +42,9 @@ Problem = tuple[Place, str]
 
 class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Base of all blocks of params.yaml: a key without a default must be there, and no key that is not here may."""
+
+    # Keys whose texts may have several lines; all other texts are names, paths or choices.
+    free_texts: ClassVar[tuple[str, ...]] = ()
 
     def problems(self, settings: Settings) -> Iterable[Problem]:
         """What contradicts itself in the block of a benchmark, or other blocks; places are within the block."""

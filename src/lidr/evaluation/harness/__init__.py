@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lidr import paths
 from lidr.config.section import LAB, Count, Problem, Section, WholeNumber
@@ -26,6 +26,8 @@ class Harness(Section, frozen=True):
     `tasks` are its tasks, groups or tags, or those of the YAML files in the folder `include_path`: one within
     data/sources, or `lab`. Without tasks the stage has nothing to do.
     """
+
+    free_texts: ClassVar[tuple[str, ...]] = ("system_instruction",)
 
     tasks: tuple[str, ...] = ()
     num_fewshot: WholeNumber | None = None
