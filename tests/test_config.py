@@ -454,3 +454,49 @@ def test_a_translator_is_a_folder_of_sources_or_a_server(tmp_path: Path) -> None
 def test_a_folder_is_no_translator_where_a_server_answers(tmp_path: Path) -> None:
     text = with_engine(SERVER).replace("translate:\n", "translate:\n  model: data/sources/translator\n")
     assert "translate.model: a folder needs an engine on this machine, not 'openai'" in message(tmp_path, text)
+
+
+# ---- what DVC sees change
+
+OUTSIDE = "lies outside of data/sources, where DVC would miss changes"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("    name: lab  ", "    name: local\n    model: /opt/judge  ", "alpaca.judge.model: '/opt/judge'"),
+        ("    name: lab  ", "    name: local\n    model: models/m1  ", "alpaca.judge.model: 'models/m1'"),
+        (
+            "audit:\n",
+            "audit:\n  judge: {name: local, model: data/sources/../judge}\n",
+            "audit.judge.model: 'data/sources/../judge'",
+        ),
+        ("  include_path: lab", "  include_path: data/sources/../x", "harness.include_path: 'data/sources/../x'"),
+        ("    by: m1", "    by: m1\n    translate: {model: models/m0}", "data.m2.translate.model: 'models/m0'"),
+    ],
+)
+def test_files_lie_where_dvc_sees_them_change(tmp_path: Path, old: str, new: str, place: str) -> None:
+    assert message(tmp_path, edited((old, new))).endswith(f": {place} {OUTSIDE}")
+
+
+def test_sources_are_all_files_of_the_user_s(tmp_path: Path) -> None:
+    assert config.load(ROOT / "params.yaml").sources() == {}
+    text = edited(
+        ("    name: lab  ", "    name: local\n    model: models/m0  "),
+        ("audit:\n", "audit:\n  judge: {name: local, model: data/sources/judge}\n"),
+        ("    by: m1", "    by: m1\n    translate: {model: data/sources/other}"),
+        ("translate:\n", "translate:\n  model: data/sources/translator\n"),
+    )
+    assert load(tmp_path, text).sources() == {
+        ("translate", "model"): "data/sources/translator",
+        ("alpaca", "judge", "model"): "models/m0",
+        ("audit", "judge", "model"): "data/sources/judge",
+        ("data", "m2", "translate", "model"): "data/sources/other",
+    }
+    assert config.load(ROOT / "profiles/paper.yaml").sources() == {
+        ("prompts", "source"): "data/sources/alpagasus",
+        ("prompts", "translation_requests"): "data/sources/translation_instructions.jsonl",
+        ("baseline", "source"): "data/sources/x-alpacaeval-outputs",
+        ("mgsm", "source"): "data/sources/mgsm",
+        ("alpaca", "source"): "data/sources/x-alpacaeval-prompts",
+    }

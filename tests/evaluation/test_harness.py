@@ -298,7 +298,7 @@ def test_an_unknown_task_is_named(settings: config.Settings, monkeypatch: pytest
     ("block", "message"),
     [
         ("harness:\n  tasks: [a, a]\n", "harness.tasks: each task once is expected"),
-        ("harness:\n  include_path: elsewhere\n", "harness.include_path: null, 'lab' or a folder within data/sources"),
+        ("harness:\n  include_path: elsewhere\n", "harness.include_path: 'elsewhere' lies outside of data/sources"),
         ("harness:\n  batch_sizes: 3\n", "harness.batch_sizes: there is no such key"),
     ],
 )

@@ -85,7 +85,7 @@ def published(root: Path) -> Path:
             "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
             "alpaca:\n  source: data/sources/p\n  languages: [es]\n  items: 3",
         ),
-        ("    name: lab  ", "    name: local\n    model: models/judge  "),
+        ("    name: lab  ", "    name: local\n    model: data/sources/judge  "),
     )
     (root / "params.yaml").write_text(edited(*change), "utf-8")
     write_json(PROMPTS, [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in (1, 2, 3)])
@@ -166,7 +166,7 @@ def test_a_judge_that_is_not_there() -> None:
         [row | {"generator": "gpt-3", "output": "x"} for row in output_rows()],
     )
     said = refused("alpaca", "gpt-3", "--outputs", "data/sources/o")
-    assert said.startswith("models/judge: no model here (no config.json)")
+    assert said.startswith("data/sources/judge: no model here (no config.json)")
 
 
 # --- models ----------------------------------------------------------------------------------------------------------

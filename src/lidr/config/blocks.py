@@ -21,11 +21,14 @@ from lidr.config.evaluation import Baseline, Generative, Judge
 from lidr.config.section import (
     DATE,
     HUB,
+    LAB,
+    RULE,
     Count,
     DataName,
     Languages,
     ModelName,
     NotNegative,
+    Place,
     Positive,
     Section,
     WholeNumber,
@@ -45,6 +48,10 @@ class Data(Section, frozen=True):
     generate: dict[str, Any] = msgspec.field(default_factory=dict)
     score: dict[str, Any] = msgspec.field(default_factory=dict)
     translate: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def sources(self) -> dict[Place, str | None]:
+        model = self.translate.get("model")
+        return {("translate", "model"): model if isinstance(model, str) else None}
 
 
 class Iteration(Section, frozen=True):
@@ -78,6 +85,9 @@ class Base(Section, frozen=True):
     date: date = DATE
     quantization: dict[str, Any] | None = None
     reference: str | None = None
+
+    def sources(self) -> dict[Place, str | None]:
+        return {("reference",): self.reference}
 
 
 class Fields(Section, frozen=True):
@@ -116,6 +126,12 @@ class Prompts(Section, frozen=True):
         """Whether the source is a dataset, not the lab or a folder."""
         return self.source.startswith(HUB)
 
+    def sources(self) -> dict[Place, str | None]:
+        return {
+            ("source",): None if self.is_on_hub else self.source,
+            ("translation_requests",): self.translation_requests,
+        }
+
 
 class Generate(Section, frozen=True):
     """How a model answers the prompts; `top_k` 0 samples from all tokens, whatever the model's own default.
@@ -137,6 +153,9 @@ class TranslationServer(Section, frozen=True):
     `takes: vllm` is for servers that go on with a begun turn and know a repetition penalty.
     """
 
+    # The environment's name for its key.
+    key_variable: ClassVar[str] = "LIDR_TRANSLATOR_KEY"
+
     endpoint: str
     model: str
     takes: Literal["openai", "vllm"] = "openai"
@@ -156,6 +175,9 @@ class Translate(Section, frozen=True):
     wording: str = "v1"
     repetition_penalty: Positive = 1.0
     round_trip: WholeNumber = 25
+
+    def sources(self) -> dict[Place, str | None]:
+        return {("model",): self.model if isinstance(self.model, str) else None}
 
 
 class Score(Section, frozen=True):
@@ -197,6 +219,9 @@ class Audit(Section, frozen=True):
     confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.95
     judge: Judge | None = None
     judged_pairs: Count = 100
+
+    def sources(self) -> dict[Place, str | None]:
+        return {} if self.judge is None else {("judge", *place): path for place, path in self.judge.sources().items()}
 
 
 class Compare(Section, frozen=True):
@@ -259,6 +284,17 @@ class Settings(Section, frozen=True):
     def generative(self) -> dict[str, Generative]:
         """Those whose items models answer through the engine."""
         return {name: block for name, block in self.benchmarks.items() if isinstance(block, Generative)}
+
+    def sources(self) -> dict[Place, str | None]:
+        """Files and folders of the user's that the pipeline reads, by their places; without `lab`, `rule` and the Hub.
+
+        All but a judge's, which may be models/m0, lie in data/sources.
+        """
+        blocks: dict[Place, Any] = {(name,): getattr(self, name) for name in self.__struct_fields__}
+        blocks |= {("data", name): own for name, own in self.data.items()}
+        sections = {where: block for where, block in blocks.items() if isinstance(block, Section)}
+        read = {(*where, *place): path for where, block in sections.items() for place, path in block.sources().items()}
+        return {place: path for place, path in read.items() if path not in (None, LAB, RULE)}
 
     def block(self, kind: type[Block]) -> Block:
         """The block of a benchmark by its class."""

@@ -18,15 +18,13 @@ from lidr.config import quantization, training_keys
 from lidr.config.blocks import Prompts, Settings, flatten, iteration_number, with_values
 from lidr.config.evaluation import judge_problems
 from lidr.config.explanations import explain
-from lidr.config.section import GENERATOR, HUB, LAB, RULE, Place, Problem, Section, address_problems, within
+from lidr.config.section import GENERATOR, HUB, LAB, Place, Problem, Section, address_problems, within
 from lidr.config.training import Train
 from lidr.errors import InputError
 from lidr.records.languages import locale
 from lidr.records.prompt_templates import ANSWER_LANGUAGE, TRANSLATION, UNDER_DOMINANT
 
 Problems = Iterator[Problem]
-
-_OUTSIDE = f"lies outside of {paths.SOURCES}, where DVC would miss changes"
 
 
 def contradictions(settings: Settings) -> Problems:
@@ -61,24 +59,14 @@ def _texts(settings: Settings) -> Problems:
 
 
 def _sources(settings: Settings) -> Problems:
-    """Files that a stage reads must lie in data/sources, on which dvc.yaml depends, or a change would not rerun it."""
-    base, prompts = settings.base, settings.prompts
-    read: dict[Place, str | None] = {
-        ("prompts", "source"): None if prompts.is_on_hub else prompts.source,
-        ("prompts", "translation_requests"): prompts.translation_requests,
-        **{(name, "source"): block.source for name, block in settings.generative.items()},
-        ("baseline", "source"): settings.baseline.source if settings.baseline.is_published else None,
-        ("base", "reference"): base.reference,
-    }
-    for where, path in read.items():
-        if path is not None and path not in (LAB, RULE) and not _is_within(path, paths.SOURCES):
-            yield where, f"{path!r} {_OUTSIDE}"
-    if base.model == LAB and base.revision is not None:
+    """Files that a stage reads must lie where dvc.yaml depends on them, or a change would not rerun it."""
+    for where, written in settings.sources().items():
+        path = Path(os.path.normpath(written))
+        is_judge = where[-2:] == ("judge", "model")
+        if not path.is_relative_to(paths.SOURCES) and not (is_judge and path == paths.model(paths.BASE)):
+            yield where, f"{written!r} lies outside of {paths.SOURCES}, where DVC would miss changes"
+    if settings.base.model == LAB and settings.base.revision is not None:
         yield ("base", "revision"), "the lab's base comes with the package; null is expected"
-
-
-def _is_within(path: str, folder: Path) -> bool:
-    return Path(os.path.normpath(path)).is_relative_to(folder)
 
 
 def _prompts(prompts: Prompts) -> Problems:
@@ -176,8 +164,6 @@ def _translate(settings: Settings) -> Problems:
     model = settings.translate.model
     yield from _wording(settings.translate.wording, TRANSLATION)
     if isinstance(model, str):
-        if not _is_within(model, paths.SOURCES):
-            yield ("model",), f"{model!r} {_OUTSIDE}"
         if settings.engine.here is None:
             yield ("model",), f"a folder needs an engine on this machine, not {settings.engine.name!r}"
     elif model is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lidr import paths
 from lidr.config.section import (
@@ -17,6 +17,7 @@ from lidr.config.section import (
     Count,
     Languages,
     NotNegative,
+    Place,
     Positive,
     Problem,
     Section,
@@ -37,6 +38,9 @@ class Generative(Section, frozen=True, kw_only=True):
     items: Count = 250
     repetition_penalty: Positive = 1.0
 
+    def sources(self) -> dict[Place, str | None]:
+        return {("source",): self.source}
+
 
 class Baseline(Section, frozen=True):
     """Whose answers a model is compared with in `alpaca`, and where they come from.
@@ -52,6 +56,9 @@ class Baseline(Section, frozen=True):
     def is_published(self) -> bool:
         """Whether the answers are read, not generated."""
         return not re.search(MODEL_NAME, self.model)
+
+    def sources(self) -> dict[Place, str | None]:
+        return {("source",): self.source if self.is_published else None}
 
 
 class AnyJudge(Section, frozen=True, kw_only=True, tag_field="name"):
@@ -75,9 +82,12 @@ class LabJudge(AnyJudge, frozen=True, kw_only=True, tag="lab"):
 
 
 class LocalJudge(AnyJudge, frozen=True, kw_only=True, tag="local"):
-    """A model in a folder, by the log-probabilities of the two labels."""
+    """A model in a folder of data/sources, or models/m0, by the log-probabilities of the two labels."""
 
     model: str
+
+    def sources(self) -> dict[Place, str | None]:
+        return {("model",): self.model}
 
 
 class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
@@ -87,6 +97,9 @@ class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
     `text` reads the label at the end of a reply of at most `max_completion_tokens`, for models that reason or give no
     log-probabilities; both orders are then the default. Prices are per million tokens.
     """
+
+    # The environment's name for its key.
+    key_variable: ClassVar[str] = "LIDR_JUDGE_KEY"
 
     model: str
     endpoint: str

@@ -46,6 +46,10 @@ class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     # Keys whose texts may have several lines; all other texts are names, paths or choices.
     free_texts: ClassVar[tuple[str, ...]] = ()
 
+    def sources(self) -> dict[Place, str | None]:
+        """Files and folders of the user's that are read because of the block, by their places within it."""
+        return {}
+
     def problems(self, settings: Settings) -> Iterable[Problem]:
         """What contradicts itself in the block of a benchmark, or other blocks; places are within the block."""
         return []

@@ -27,7 +27,7 @@ RECORD = "translator.json"
 class Server(OpenAI, frozen=True, kw_only=True, tag="openai"):
     """A server that only translates: the key of the block `engine` does not go there."""
 
-    key_variable: ClassVar[str] = "LIDR_TRANSLATOR_KEY"
+    key_variable: ClassVar[str] = config.TranslationServer.key_variable
 
 
 class TranslatorRecord(Record, frozen=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lidr import paths
 from lidr.config.evaluation import Generative, Judge, judge_problems
-from lidr.config.section import Problem, within
+from lidr.config.section import Place, Problem, within
 from lidr.evaluation import statistics
 from lidr.evaluation.registry import Benchmark, Counts, is_truncated
 from lidr.records import TIE, Prompt, Verdict
@@ -24,6 +24,9 @@ class Alpaca(Generative, frozen=True, kw_only=True):
     """Win rate on instructions, as a judge sees it."""
 
     judge: Judge
+
+    def sources(self) -> dict[Place, str | None]:
+        return super().sources() | {("judge", *place): path for place, path in self.judge.sources().items()}
 
     def problems(self, settings: Settings) -> Iterator[Problem]:
         return within("judge", judge_problems(self.judge, ("alpaca.source", self.source), settings))

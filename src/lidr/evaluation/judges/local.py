@@ -1,6 +1,6 @@
 """A model on this machine as a judge: an engine gives the log-probabilities of `m` and `M` as its answer's beginning.
 
-    judge: {name: local, model: models/judge, ...}
+    judge: {name: local, model: data/sources/judge, ...}
 
 The question is one user turn, as not every chat template knows a system turn. Replies are kept in the judgment cache
 after every few questions, so a judge that is stopped goes on. A question that does not fit the device's memory has no

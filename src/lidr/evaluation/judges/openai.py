@@ -30,7 +30,6 @@ from lidr.progress import bar
 from lidr.records.prompt_templates import Conversation
 
 TOP = 5
-KEY_VARIABLE = "LIDR_JUDGE_KEY"
 # The last line of a reply in text: a label, at most dressed as chat models dress it.
 _LABEL = re.compile(r"[*_`\"'\[(\s]*([mM])[*_`\"'\])\s]*[.]?[*_`\"'\])\s]*")
 
@@ -119,7 +118,7 @@ class OpenAIPanel:
         self.cache = cache
         # Newer models refuse the older name.
         self.limit = "max_tokens" if judge.reply == "logprobs" else "max_completion_tokens"
-        key = read_key(judge.endpoint, KEY_VARIABLE)
+        key = read_key(judge.endpoint, judge.key_variable)
         who = f"the judge {self.name}"
         self.server = Endpoint(
             who, judge.model, judge.endpoint, key, judge.retries, judge.timeout_seconds, self.budget.take_request
