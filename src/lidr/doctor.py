@@ -166,7 +166,7 @@ def _answers(uri: str) -> bool:
 
 def _engine(settings: config.Settings) -> Finding:
     engine = settings.engine
-    for library, extra in (used.library for used in (engine, engine.here) if used and used.library):
+    for library, extra in (used.library for used in (engine, engine.local) if used and used.library):
         if importlib.util.find_spec(library) is None:
             return Finding("engine", False, f"{library} is not installed: `pip install 'lidr[{extra}]'`")
     if settings.base.quantization is not None and not quantization.is_installed():

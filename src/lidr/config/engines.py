@@ -37,7 +37,7 @@ class EngineSettings(Section, frozen=True, kw_only=True, tag_field="name"):
         return str(self.__struct_config__.tag)
 
     @property
-    def here(self) -> EngineSettings | None:
+    def local(self) -> EngineSettings | None:
         """The engine that computes with the project's own files: None where a server does."""
         return self
 
@@ -54,7 +54,7 @@ class EngineSettings(Section, frozen=True, kw_only=True, tag_field="name"):
     @property
     def gives_log_probabilities(self) -> bool:
         """Whether it can tell the log-probability of a given text."""
-        return self.here is not None
+        return self.local is not None
 
     def rows_at_once(self, longest: int) -> int:
         """How many rows of so many tokens it writes at a time, by which `lidr plan` counts."""

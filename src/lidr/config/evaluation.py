@@ -122,16 +122,16 @@ class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
 Judge = LabJudge | LocalJudge | OpenAIJudge
 
 
-def judge_problems(judge: Judge, source: tuple[str, str], settings: Settings) -> Iterator[Problem]:
-    """What is wrong with a judge of answers to prompts of this source, a key and its value; places are in its block."""
+def judge_problems(judge: Judge, where: Place, source: tuple[str, str], settings: Settings) -> Iterator[Problem]:
+    """What is wrong with the judge at this place, of answers to prompts of this source, a key and its value."""
     key, prompts = source
     if isinstance(judge, LabJudge) and prompts != LAB:
-        yield ("name",), f"the lab's checker judges its own instructions only ({key}: lab)"
-    if isinstance(judge, LocalJudge) and settings.engine.here is None:
-        yield ("name",), "a judge in a folder needs an engine on this machine, not 'openai'"
+        yield (*where, "name"), f"the lab's checker judges its own instructions only ({key}: lab)"
+    if isinstance(judge, LocalJudge) and settings.engine.local is None:
+        yield (*where, "name"), "a judge in a folder needs an engine on this machine, not 'openai'"
     if isinstance(judge, OpenAIJudge):
         if (judge.prompt_price is None) != (judge.completion_price is None):
-            yield ("prompt_price",), "both prices are expected, or neither"
+            yield (*where, "prompt_price"), "both prices are expected, or neither"
         if judge.reasoning_effort is not None and judge.reply != "text":
-            yield ("reasoning_effort",), "a judge that reasons replies in text (judge.reply)"
-        yield from address_problems(("endpoint",), judge.endpoint)
+            yield (*where, "reasoning_effort"), "a judge that reasons replies in text (judge.reply)"
+        yield from address_problems((*where, "endpoint"), judge.endpoint)

@@ -7,7 +7,7 @@ class Compare(Section, frozen=True):
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -51,14 +51,8 @@ class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
         return {}
 
     def problems(self, settings: Settings) -> Iterable[Problem]:
-        """What contradicts itself in the block of a benchmark, or other blocks; places are within the block."""
+        """What contradicts itself in the block, or other blocks."""
         return []
-
-
-def within(place: str | Place, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """The problems of a block, with the block's place before theirs."""
-    outer = (place,) if isinstance(place, str) else place
-    return (((*outer, *where), reason) for where, reason in problems)
 
 
 def address_problems(where: Place, address: str) -> list[Problem]:

@@ -71,7 +71,7 @@ def make(
 ) -> Plan:
     """The plan for the device that is there, or for one with `memory_gib`; rates in tokens/s overrule the estimate."""
     found, unknown = shape.read(settings.base)
-    engine = settings.engine.here
+    engine = settings.engine.local
     served = engine is None
     there = device.find(settings.engine.device, memory_gib)
     batches = workers.count(engine.processes, there.kind) or 1 if isinstance(engine, Transformers) else 1

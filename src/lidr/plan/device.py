@@ -98,7 +98,7 @@ def rates(
     training: float | None,
 ) -> Rates:
     """The rates that were given, or what the device should reach."""
-    start_up = START_UP["vllm" if isinstance(settings.engine.here, Vllm) else there.kind]
+    start_up = START_UP["vllm" if isinstance(settings.engine.local, Vllm) else there.kind]
     if generation and training:
         return Rates(generation, training, "as given", start_up)
     dtype = settings.engine.precision
@@ -110,7 +110,7 @@ def rates(
     )
     if speed.launches:
         why += f", and {1000 * TRAINING_LAUNCH:g} ms a layer at least for a step of training"
-        if isinstance(settings.engine.here, Transformers):
+        if isinstance(settings.engine.local, Transformers):
             why += f", {1000 * GENERATION_LAUNCH:g} ms for one of generation"
     scoring = SHARE * speed.flops / (2 * (shape.parameters - shape.embedding))
     return Rates(
@@ -126,14 +126,14 @@ def rates(
 
 def generation_rate(settings: config.Settings, shape: Shape, speed: Speed, answer_tokens: int) -> float:
     """Tokens a second that the largest batches write."""
-    engine = settings.engine.here or settings.engine
+    engine = settings.engine.local or settings.engine
     rows = engine.rows_at_once(longest_request(settings))
     return rows / _step_seconds(settings, shape, speed, rows, answer_tokens)
 
 
 def _step_seconds(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
     """What a step really takes."""
-    launched = speed.launches and isinstance(settings.engine.here, Transformers)
+    launched = speed.launches and isinstance(settings.engine.local, Transformers)
     least = GENERATION_LAUNCH * shape.layers if launched else 0.0
     return max(least, step_time(settings, shape, speed, rows, answer_tokens) / SHARE)
 

@@ -47,7 +47,7 @@ class Budget:
 
 def generation(settings: config.Settings, shape: Shape, device_memory: int, batches: int = 1) -> Budget:
     """Weights, adapter, key-value cache and logits of the largest batch, of which there may be some at once."""
-    engine = settings.engine.here
+    engine = settings.engine.local
     if isinstance(engine, Vllm):
         return _vllm(engine, shape, device_memory)
     size = BYTES[settings.engine.precision]
@@ -79,7 +79,7 @@ def room(settings: config.Settings, shape: Shape, device_memory: int) -> int | N
 
     Each token has its part of cache, activations and logits; weights and adapter are there whatever the batch.
     """
-    engine = settings.engine.here
+    engine = settings.engine.local
     if not isinstance(engine, Transformers):
         return None
     parts = {part.name: part.bytes for part in generation(settings, shape, device_memory).parts}

@@ -19,7 +19,7 @@ def lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield from _stages(plan)
     yield ""
-    if plan.settings.engine.here is None:
+    if plan.settings.engine.local is None:
         yield "memory for generation: none here, a server answers"
     else:
         yield from _budget("generation", plan.generation)
@@ -96,7 +96,7 @@ def _budget(name: str, budget: Budget | None) -> Iterator[str]:
 
 def _room(plan: Plan) -> Iterator[str]:
     """Larger batches, where a GPU has room for them: a step takes little longer for more rows."""
-    engine = plan.settings.engine.here
+    engine = plan.settings.engine.local
     if plan.shape is None or plan.device.kind == "cpu" or not isinstance(engine, Transformers):
         return
     tokens = room(plan.settings, plan.shape, plan.device.memory)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lidr import paths
 from lidr.config.evaluation import Generative, Judge, judge_problems
-from lidr.config.section import Place, Problem, within
+from lidr.config.section import Place, Problem
 from lidr.evaluation import statistics
 from lidr.evaluation.registry import Benchmark, Counts, is_truncated
 from lidr.records import TIE, Prompt, Verdict
@@ -29,7 +29,7 @@ class Alpaca(Generative, frozen=True, kw_only=True):
         return super().sources() | {("judge", *place): path for place, path in self.judge.sources().items()}
 
     def problems(self, settings: Settings) -> Iterator[Problem]:
-        return within("judge", judge_problems(self.judge, ("alpaca.source", self.source), settings))
+        return judge_problems(self.judge, ("alpaca", "judge"), ("alpaca.source", self.source), settings)
 
 
 class AlpacaBenchmark(Benchmark):

@@ -42,7 +42,7 @@ class Harness(Section, frozen=True):
 
     def problems(self, settings: Settings) -> list[Problem]:
         if len(set(self.tasks)) != len(self.tasks):
-            return [(("tasks",), "each task once is expected")]
+            return [(("harness", "tasks"), "each task once is expected")]
         return []
 
 

@@ -26,7 +26,7 @@ class Mgsm(Generative, frozen=True, kw_only=True):
 
     def problems(self, settings: Settings) -> list[Problem]:
         if self.examples and self.style not in ("native_cot", "en_cot"):
-            return [(("examples",), f"the style {self.style!r} takes no examples; native_cot and en_cot do")]
+            return [(("mgsm", "examples"), f"the style {self.style!r} takes no examples; native_cot and en_cot do")]
         return []
 
 
