@@ -177,8 +177,8 @@ def _engine(settings: config.Settings) -> Finding:
 def _base(settings: config.Settings) -> Finding:
     base = settings.base
     try:
-        # Of a model on the Hub the smallest file: it is gated, absent or out of reach as the whole is.
-        model.locate(base) if base.revision is None else model.from_hub(base, ("config.json",))
+        # It is gated, absent or out of reach as the whole is.
+        model.config_folder(base)
     except LidrError as error:
         return Finding("base", False, str(error))
     return Finding("base", True, base.model if base.revision is None else f"{base.model} at {base.revision}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -24,8 +24,6 @@ from lidr.models.policy import AdapterRecord, BaseRecord, Policy
 from lidr.pages import render
 from lidr.records.jsonl import atomic_folder, read_json, write_text
 from lidr.records.languages import english_name
-
-DTYPES = ("float32", "bfloat16", "float16")
 
 # What saving the merged model writes anew; all else of the base's folder goes along as it is.
 _WRITTEN = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "README.md")
@@ -102,12 +100,10 @@ def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:
 
 def _own_dtype(base: Path) -> str:
     """The precision in which the base was published."""
-    import torch
-
     named = read_json(base / "config.json")
     assert isinstance(named, dict)
     own = str(named.get("dtype") or named.get("torch_dtype") or "float32")
-    return own if own in DTYPES and hasattr(torch, own) else "float32"
+    return own if own in get_args(config.Precision) else "float32"
 
 
 def _copy_rest(base: Path, folder: Path) -> None:

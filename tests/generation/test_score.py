@@ -178,7 +178,7 @@ def test_a_rule_that_compares_no_scores_has_empty_files_at_once(
 
 def test_the_reference_of_a_later_iteration(project: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = policy.resolve("m0")
-    later = msgspec.structs.replace(project, score=config.Score(reference="previous"))
+    later = msgspec.structs.replace(project, score=config.Scoring(reference="previous"))
     m1 = policy.Policy("m1", resolved.base, Path("models/m1"), False, "f" * 64)
     assert score.reference(project, m1).name == "lab"
     assert score.reference(later, m1).name == "m0"

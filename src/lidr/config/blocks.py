@@ -9,6 +9,7 @@ Engines and training are in modules of their own, benchmarks in their packages (
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -180,7 +181,7 @@ class Translate(Section, frozen=True):
         return {("model",): self.model if isinstance(self.model, str) else None}
 
 
-class Score(Section, frozen=True):
+class Scoring(Section, frozen=True):
     """How samples are scored, where `pairs.rule` compares scores (generation/score.py).
 
     `reference` is the model that the log-ratio is against, after m1: the `first` one, which is `base.reference`, or the
@@ -257,7 +258,7 @@ class Settings(Section, frozen=True):
     generate: Generate
     translate: Translate
     train: Train
-    score: Score = Score()
+    score: Scoring = Scoring()
     pairs: Pairs = Pairs()
     baseline: Baseline = Baseline()
     audit: Audit = Audit()
@@ -302,22 +303,15 @@ class Settings(Section, frozen=True):
 
     def iteration(self, name: str) -> Iteration:
         """The iteration's block; raises InputError where there is none."""
-        if name not in self.iterations:
-            known = ", ".join(self.iterations)
-            raise InputError(f"no iteration {name!r} in params.yaml: it has {known}")
-        return self.iterations[name]
+        return self.iterations[_known("iteration", name, self.iterations)]
 
     def named_data(self, name: str) -> Data:
         """The block of these data; raises InputError where there is none."""
-        if name not in self.data:
-            raise InputError(f"no data {name!r} in params.yaml: it has {', '.join(self.data)}")
-        return self.data[name]
+        return self.data[_known("data", name, self.data)]
 
     def model(self, name: str) -> str:
         """The name itself; raises InputError where params.yaml has no such model."""
-        if name not in self.models:
-            raise InputError(f"no model {name!r} in params.yaml: it has {', '.join(self.models)}")
-        return name
+        return _known("model", name, self.models)
 
     def of_data(self, name: str) -> Settings:
         """The settings by which these data are made: their own values over the blocks', key by key."""
@@ -345,6 +339,13 @@ class Settings(Section, frozen=True):
         while names[0] != paths.BASE:
             names.insert(0, self.iteration(names[0]).previous)
         return tuple(names)
+
+
+def _known(kind: str, name: str, names: Collection[str]) -> str:
+    """The name itself, if it is one of these; else InputError."""
+    if name not in names:
+        raise InputError(f"no {kind} {name!r} in params.yaml: it has {', '.join(names)}")
+    return name
 
 
 def iteration_number(name: str) -> int:

@@ -11,7 +11,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union
 
-from lidr.config.section import Count, Problem, Section
+from lidr.config.section import Count, Problem, Tagged
 
 if TYPE_CHECKING:
     from lidr.config.blocks import Settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
-class EngineSettings(Section, frozen=True, kw_only=True, tag_field="name"):
+class EngineSettings(Tagged, frozen=True, kw_only=True):
     """What generates text, for all stages that do.
 
     `device` is training's as well. A stage that is killed goes on from its last whole shard of `rows_per_shard`.
@@ -30,11 +30,6 @@ class EngineSettings(Section, frozen=True, kw_only=True, tag_field="name"):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     rows_per_shard: Count = 1000
-
-    @property
-    def name(self) -> str:
-        """The engine's name, as params.yaml has it."""
-        return str(self.__struct_config__.tag)
 
     @property
     def local(self) -> EngineSettings | None:

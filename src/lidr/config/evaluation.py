@@ -21,6 +21,7 @@ from lidr.config.section import (
     Positive,
     Problem,
     Section,
+    Tagged,
     WholeNumber,
     address_problems,
 )
@@ -61,15 +62,10 @@ class Baseline(Section, frozen=True):
         return {("source",): self.source if self.is_published else None}
 
 
-class AnyJudge(Section, frozen=True, kw_only=True, tag_field="name"):
+class AnyJudge(Tagged, frozen=True, kw_only=True):
     """What all judges have: whether each comparison is judged in both orders of the two answers."""
 
     both_orders: bool | None = None
-
-    @property
-    def name(self) -> str:
-        """`lab`, `openai` or `local`, as params.yaml has it."""
-        return str(self.__struct_config__.tag)
 
     @property
     def in_both_orders(self) -> bool:

@@ -55,6 +55,15 @@ class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
         return []
 
 
+class Tagged(Section, frozen=True, kw_only=True, tag_field="name"):
+    """Base of blocks that are one of several kinds, which `name` tells."""
+
+    @property
+    def name(self) -> str:
+        """The kind's name, as params.yaml has it."""
+        return str(self.__struct_config__.tag)
+
+
 def address_problems(where: Place, address: str) -> list[Problem]:
     """What is wrong with a server's address, which the message does not repeat: it may hold a password."""
     if re.fullmatch(r"https?://[^\s@?#]+", address):

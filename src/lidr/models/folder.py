@@ -33,6 +33,11 @@ def locate(base: config.Base) -> Path:
     raise InputError(f"there is no folder {base.model!r}, and base.revision is expected {reason}")
 
 
+def config_folder(base: config.Base) -> Path:
+    """A folder with the model's config.json; of a model on the Hub nothing else is fetched."""
+    return locate(base) if base.revision is None else from_hub(base, ("config.json",))
+
+
 def wanted(base: config.Base) -> tuple[str, ...]:
     """Names of all files but the weights that belong to a model; its Python files only where they may be run."""
     return (*TALK, CODE) if base.trust_remote_code else TALK
