@@ -286,7 +286,7 @@ class Settings(Section, frozen=True):
         """Those whose items models answer through the engine."""
         return {name: block for name, block in self.benchmarks.items() if isinstance(block, Generative)}
 
-    def sources(self) -> dict[Place, str | None]:
+    def sources(self) -> dict[Place, str]:
         """Files and folders of the user's that the pipeline reads, by their places; without `lab`, `rule` and the Hub.
 
         All but a judge's, which may be models/m0, lie in data/sources.
@@ -295,7 +295,7 @@ class Settings(Section, frozen=True):
         blocks |= {("data", name): own for name, own in self.data.items()}
         sections = {where: block for where, block in blocks.items() if isinstance(block, Section)}
         read = {(*where, *place): path for where, block in sections.items() for place, path in block.sources().items()}
-        return {place: path for place, path in read.items() if path not in (None, LAB, RULE)}
+        return {place: path for place, path in read.items() if path is not None and path not in (LAB, RULE)}
 
     def block(self, kind: type[Block]) -> Block:
         """The block of a benchmark by its class."""

@@ -7,7 +7,7 @@ class Compare(Section, frozen=True):
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -46,7 +46,7 @@ class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     # Keys whose texts may have several lines; all other texts are names, paths or choices.
     free_texts: ClassVar[tuple[str, ...]] = ()
 
-    def sources(self) -> dict[Place, str | None]:
+    def sources(self) -> Mapping[Place, str | None]:
         """Files and folders of the user's that are read because of the block, by their places within it."""
         return {}
 
