@@ -43,6 +43,7 @@ _DPO_LEFT_OUT = {
     ),
     "lidr logs to MLflow itself": (
         *("report_to", "run_name", "project", "logging_strategy", "logging_nan_inf_filter", "disable_tqdm"),
+        *("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
     ),
     "lidr evaluates what `train.eval_share` holds out": (
         *("eval_strategy", "eval_on_start", "do_train", "do_eval", "do_predict"),
@@ -50,8 +51,10 @@ _DPO_LEFT_OUT = {
     "lidr lays out and orders the rows of a batch itself": (
         *("padding_free", "pad_to_multiple_of", "pad_token", "truncation_mode", "dataset_num_proc"),
         *("train_sampling_strategy", "length_column_name", "remove_unused_columns", "label_names"),
-        *("dataloader_drop_last", "include_for_metrics", "batch_eval_metrics", "torch_compile"),
+        *("dataloader_drop_last", "include_for_metrics", "batch_eval_metrics"),
+        *("torch_compile", "torch_compile_backend", "torch_compile_mode"),
     ),
+    "DPO's losses do not read it; theirs is `label_smoothing`": ("label_smoothing_factor",),
     "the reference is the model before, whose values are computed once": (
         *("precompute_ref_log_probs", "sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"),
     ),
@@ -68,6 +71,11 @@ _LORA_LEFT_OUT = {
     "it follows from the model and `target_modules`": ("exclude_modules", "fan_in_fan_out"),
     "an adapter is LoRA weights of linear layers and nothing else": (
         *("modules_to_save", "trainable_token_indices", "bias", "target_parameters", "layer_replication"),
+        *("lora_bias", "use_dora", "use_qalora", "qalora_group_size", "use_bdlora", "arrow_config", "kasa_config"),
+        *("monteclora_config", "alora_invocation_tokens"),
+    ),
+    "the ways of `init_lora_weights` that read it are refused": (
+        *("loftq_config", "eva_config", "corda_config", "lora_ga_config"),
     ),
 }
 LOSSES_LEFT_OUT = {
