@@ -17,7 +17,7 @@ from lidr.errors import InputError
 from lidr.lab import source
 from lidr.models import base, policy
 from lidr.models.policy import AdapterRecord, Policy
-from lidr.records.jsonl import write_json
+from lidr.records.jsonl import read_json, write_json
 from lidr.records.prompt_templates import prompt_conversation
 
 pytestmark = pytest.mark.pipeline
@@ -76,6 +76,33 @@ def test_card_names_everything_that_the_weights_come_from(trained: config.Settin
     assert "language: [en, es, de, fr, ru]" in card
     (tmp_path / "out/README.md").unlink()
     assert policy.fingerprint(tmp_path / "out") == fingerprint
+
+
+def test_card_says_how_the_model_was_made(trained: config.Settings) -> None:
+    def card(name: str, **changes: Any) -> str:
+        own = msgspec.structs.replace(trained, **changes)
+        return " ".join(export.card(own, policy.resolve(name), "float32", "e" * 64).split())
+
+    ranked = "Its own answers in Spanish, German, French, Russian were ranked below its translated answers in English"
+    paper = card("m1")
+    assert "lab after 1 iteration of training on its own answers" in paper
+    assert f"{ranked}, and the other way round. It was trained on such pairs by DPO. No human label was used." in paper
+    assert "tags: [lidr, dpo, multilingual]" in paper
+    # A branch from the base has one iteration behind it, whatever its name.
+    write_json(paths.model("m3") / paths.RECORD, read_json(paths.model("m1") / paths.RECORD) | {"model": "m3"})
+    branch = trained.iterations | {"m3": config.Iteration(previous="m0", data="m1")}
+    assert "lab after 1 iteration of" in card("m3", iterations=branch)
+    supervised = msgspec.structs.replace(trained.train, objective="sft")
+    others = config.Pairs(directions="others", filters=("right", {"name": "length_ratio", "most": 2}))
+    found = card("m1", train=supervised, pairs=others)
+    assert f"{ranked}. It was trained on the better ones alone, by supervised fine-tuning." in found
+    assert "tags: [lidr, sft, multilingual]" in found and "No human label" not in found
+    implicit = card("m1", pairs=config.Pairs(rule="implicit"))
+    assert "the one with the highest implicit reward was ranked above the one with the lowest" in implicit
+    assert ranked not in implicit
+    base = card("m0")
+    assert "lab, before any iteration. The adapter was merged" in base and "tags: [lidr, multilingual]" in base
+    assert "DPO" not in base and "human label" not in base
 
 
 def test_whole_folder_is_a_model_of_its_own(trained: config.Settings, tmp_path: Path) -> None:

@@ -204,6 +204,11 @@ class Pairs(Section, frozen=True):
     dominant_per_prompt: Count | None = None
     filters: tuple[str | dict[str, Any], ...] = ("identical", "repeated")
 
+    @property
+    def filter_names(self) -> list[str]:
+        """The filters without their options."""
+        return [one if isinstance(one, str) else one["name"] for one in self.filters]
+
     def reads(self, what: Literal["translations", "scores"]) -> bool:
         """Whether the rule makes its pairs of these; where it does not, their stage has nothing to do."""
         from lidr.pairs.rules import RULES
