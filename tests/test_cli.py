@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import shutil
@@ -114,24 +113,6 @@ def test_without_a_reader_it_ends_without_a_word() -> None:
         sample.stdin.close()
         assert sample.stderr.read() == b""
     assert sample.returncode == 1
-
-
-def test_another_broken_pipe_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-
-    monkeypatch.setattr("lidr.pairs.stage.run", broken)
-    assert refused("pairs", "m1") == "[Errno 32] Broken pipe"
-
-
-@pytest.mark.parametrize(("closed", "said"), [((0,), True), ((1,), False), ((0, 1), False), ((0, 1, 2), False)])
-def test_standard_files_that_are_closed(closed: tuple[int, ...], said: bool, tmp_path: Path) -> None:
-    code = "from lidr.cli import run; run()"
-    closing = " ".join(f"{number}>&-" for number in closed)
-    command = ["sh", "-c", f'exec "$0" -c "$1" --version {closing}', sys.executable, code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (f"lidr, version {__version__}\n" if said else "")
 
 
 # ---- numbers

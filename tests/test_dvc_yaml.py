@@ -16,6 +16,7 @@ from factories import ROOT, edited, own_prompts, prompt
 from ruamel.yaml import YAML
 
 from lidr import config, paths
+from lidr.cli import runs
 from lidr.compare.stage import COLUMNS
 from lidr.evaluation.registry import benchmarks
 from lidr.records.jsonl import write_rows
@@ -38,6 +39,28 @@ def names(entries: list[Any]) -> Iterator[str]:
 def test_stages_depend_on_the_files_that_they_read() -> None:
     assert {name for name, stage in stages().items() if "data/sources" in stage.get("deps", [])} == READERS
     assert [name for name, stage in stages().items() if "${baseline.source}" in stage.get("deps", [])] == ["baseline"]
+
+
+def test_mlflow_is_told_of_the_data_that_dvc_depends_on(project_settings: config.Settings) -> None:
+    """But for what a user brings; of folders that `compare` depends on, those of the models."""
+    jobs = {job.stage: job for job in runs.jobs_of(project_settings)}  # the last one of each stage: of m2
+    for name, stage in stages().items():
+        if name == "compare":
+            continue
+        job = jobs[name]
+        values = {"${key}": "m2", "${item}": "m2", "${item.data}": "m2", "${item.previous}": "m1", "${item.by}": "m1"}
+        values |= {"${baseline.source}": project_settings.baseline.source}
+        data = [each for each in stage["deps"] if not each.startswith(("src/", "profiles/", "data/sources"))]
+        listed = {Path(replaced(each, values)) for each in data}
+        # Of the baseline DVC has the only file, MLflow its folder.
+        listed = {each.parent if each.name == paths.ANSWERS else each for each in listed}
+        assert set(job.inputs) == listed, name
+
+
+def replaced(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
 
 
 def test_figures_and_their_columns_are_plots() -> None:

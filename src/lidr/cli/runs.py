@@ -73,47 +73,47 @@ def by_language(metrics: Metrics) -> dict[str, float]:
     return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
 
 
-# What a stage reads of the pipeline's data, and what it writes; `previous` is the model that writes or is trained.
-_Reads = dict[str, tuple[tuple[str, ...], str]]
-_OF_DATA: _Reads = {
-    "prompts": ((), "prompts"),
-    "generate": (("prompts", "previous"), "responses"),
-    "score": (("prompts", "responses", "previous"), "scores"),
-    "translate": (("responses", "previous"), "translations"),
-}
-_OF_AN_ITERATION: _Reads = {
-    "pairs": (("prompts", "responses", "translations", "scores"), "pairs"),
-    "train": (("pairs", "previous"), "model"),
-    "audit": (("prompts", "responses", "translations", "pairs"), "audit"),
-}
+_OF_DATA = ("prompts", "generate", "score", "translate")
+_OF_AN_ITERATION = ("pairs", "train", "audit")
 
 
 def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[Path], tuple[Path]]:
-    """What the stage reads of the pipeline's data, and what it writes."""
+    """What the stage reads of the pipeline's data, as in dvc.yaml, and what it writes."""
+    base = paths.model(paths.BASE)
     if stage in _OF_DATA:
-        return _inputs_and_output(*_OF_DATA[stage], settings.named_data(model).by, model, model)
+        return _files_of_data(stage, model, [base, paths.model(settings.named_data(model).by)])
     if stage in _OF_AN_ITERATION:
-        of = settings.iteration(model)
-        return _inputs_and_output(*_OF_AN_ITERATION[stage], of.previous, of.data, model)
+        return _files_of_an_iteration(stage, model, settings.iteration(model))
     if stage == "base":
         return [], (paths.model(model),)
     if stage == "baseline":
-        return [Path(settings.baseline.source)], (paths.baseline(),)
+        return [base, Path(settings.baseline.source)], (paths.baseline(),)
     if stage == "compare":
         return [each.folder(name) for name in settings.models for each in benchmarks()], (paths.compare(),)
     benchmark = benchmark_of(stage)
-    return [paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
+    return [base, paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
 
 
-def _inputs_and_output(
-    reads: Sequence[str], writes: str, previous: str, data: str, name: str
-) -> tuple[list[Path], tuple[Path]]:
-    of_data = [made for _, made in _OF_DATA.values()]
-    inputs = [
-        paths.model(previous) if each == "previous" else getattr(paths, each)(data if each in of_data else name)
-        for each in reads
-    ]
-    return inputs, (getattr(paths, writes)(name),)
+def _files_of_data(stage: str, data: str, models: list[Path]) -> tuple[Sequence[Path], tuple[Path]]:
+    """`models` are the base and the one that writes."""
+    prompts, responses = paths.prompts(data), paths.responses(data)
+    if stage == "prompts":
+        return [], (prompts,)
+    if stage == "generate":
+        return [prompts, *models], (responses,)
+    output = paths.scores(data) if stage == "score" else paths.translations(data)
+    return [prompts, responses, *models], (output,)
+
+
+def _files_of_an_iteration(stage: str, name: str, of: config.Iteration) -> tuple[Sequence[Path], tuple[Path]]:
+    base = paths.model(paths.BASE)
+    if stage == "train":
+        return [paths.pairs(name), base, paths.model(of.previous)], (paths.model(name),)
+    texts = [paths.prompts(of.data), paths.responses(of.data), paths.scores(of.data), paths.translations(of.data)]
+    if stage == "pairs":
+        return texts, (paths.pairs(name),)
+    before = paths.audit(of.previous) / paths.METRICS
+    return [base, *texts, paths.round_trip(of.data), paths.pairs(name), before], (paths.audit(name),)
 
 
 def _base(settings: config.Settings, model: str, run: StageRun) -> None:
