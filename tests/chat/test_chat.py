@@ -66,6 +66,10 @@ def test_an_answer_ends_where_its_template_ends_the_turn(name: str, arguments: d
     turn = chat.render([*ASKED, {"role": "assistant", "content": "It is 59."}])
     assert turn.startswith(chat.tokenizer.decode(whole))
     assert chat.read(chat.answer_ids(ASKED, "It is 59.")[:-1]) == Answer("It is 59.")
+    # Answers of which the end token has a part, or that have a part of it, or all.
+    end = chat.tokenizer.convert_ids_to_tokens(chat.end_id)
+    for text in ("", "en", "t", "of", "return", f"It is {end[:-1]}", f"It is {end} 59."):
+        assert written(chat, text) == answer.replace("It is 59.", text)
 
 
 def test_the_first_end_token_after_the_content_counts_not_the_last() -> None:
@@ -77,6 +81,23 @@ def test_the_first_end_token_after_the_content_counts_not_the_last() -> None:
     chat = chat_of(by_bytes(template, eos="<|endoftext|>"), "<|end|>", "<|endoftext|>")
     assert written(chat) == "It is 59.<|end|>"
     assert chat.added_end is None
+
+
+def test_an_end_token_that_the_template_writes_twice_is_trained_once() -> None:
+    template = (
+        "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% else %}{{ eos_token }}{% endif %}"
+    )
+    assert written(chat_of(by_bytes(template))) == "It is 59.<eos>"
+
+
+def test_a_template_that_ends_answers_differently_is_refused() -> None:
+    template = (
+        "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{{ '!' if m['content'] == '59' }}"
+        "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    with pytest.raises(InputError, match="does not end every answer in the same way"):
+        probe(chat_of(by_bytes(template)))
 
 
 def test_an_end_token_that_the_model_does_not_list_is_added_and_said() -> None:

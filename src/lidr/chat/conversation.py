@@ -60,13 +60,17 @@ class Chat:
         tokenizer's own.
         """
         special = self._special_tokens
-        tail = self.render([*QUESTION, REPLY]).rpartition(REPLY["content"])[2]
-        if found := _first(special, tail):
+        if found := _first(special, self._tail):
             return special[found]
         listed = {token: number for token, number in special.items() if number in self.listed}
         next_turn = self.render([*QUESTION, REPLY, *QUESTION]).rpartition(REPLY["content"])[2]
         found = _first(listed, next_turn)
         return listed[found] if found else int(self.tokenizer.eos_token_id)
+
+    @cached_property
+    def _tail(self) -> str:
+        """What the template writes after the content of a last answer."""
+        return self.render([*QUESTION, REPLY]).rpartition(REPLY["content"])[2]
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
@@ -108,7 +112,7 @@ class Chat:
         """(the prompt, the prompt with the answer): rendered text up to, and without, the token that ends the turn.
 
         Raises InputError where a rendered turn does not begin as the prompt does: what is trained on would not be
-        what generation continues.
+        what generation continues. So it does where the turn does not end as that of another answer.
         """
         prompt = self.render(conversation, open_turn=True)
         whole = self.render([*conversation, {"role": "assistant", "content": text}])
@@ -116,7 +120,11 @@ class Chat:
             raise InputError(
                 "the chat template writes an answer in another turn than the one it prompts for", self.place
             )
-        return prompt, whole[: len(prompt) + self._end_of_answer(whole[len(prompt) :], text)]
+        # Looking for the content instead would find a short one within the end token.
+        if not whole.endswith(self._tail):
+            raise InputError("the chat template does not end every answer in the same way", self.place)
+        before, end, _ = self._tail.partition(str(self.tokenizer.convert_ids_to_tokens(self.end_id)))
+        return prompt, whole.removesuffix(self._tail) + (before if end else "")
 
     def answer_ids(self, conversation: Conversation, text: str) -> list[int]:
         """Token ids of an answer in the rendered turn, after those of `prompt_ids`, and of the turn's end.
@@ -167,13 +175,6 @@ class Chat:
         for token in self.tokenizer.all_special_tokens:
             text = text.replace(token, "")
         return text
-
-    def _end_of_answer(self, turn: str, text: str) -> int:
-        """Where, in the rendered turn, the end token stands that follows the content, or the content ends."""
-        content = text.strip()
-        begins = turn.rfind(content) + len(content) if content in turn else 0
-        end = turn.find(str(self.tokenizer.convert_ids_to_tokens(self.end_id)), begins)
-        return end if end >= 0 else begins or len(turn)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text, to which nothing is added: the template has written all special tokens."""
