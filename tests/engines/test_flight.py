@@ -13,7 +13,7 @@ from factories import ROOT
 from lidr.engines import continuous
 from lidr.engines.base import Sampling
 from lidr.engines.continuous import ContinuousBatching
-from lidr.engines.flight import Begun, keeps_cache
+from lidr.engines.flight import Begun, Flight, keeps_cache
 from lidr.records import FinishReason
 
 sys.path.insert(0, str(ROOT / "tests" / "training"))
@@ -45,6 +45,12 @@ def answers(model: Any, prompts: list[list[int]], keeps: bool) -> list[tuple[str
     return [(found[index].text, found[index].finish_reason) for index in range(len(prompts))]
 
 
+def tiny_llama() -> Any:
+    model = families.build("Llama").eval()
+    model.generation_config.update(eos_token_id=sorted(ENDS), pad_token_id=Chat.pad_id)
+    return model
+
+
 def alone(model: Any, prompt: list[int]) -> list[int]:
     import torch
 
@@ -68,3 +74,53 @@ def test_every_answer_is_that_of_its_request_alone(family: str, monkeypatch: pyt
         for ids in expected
     ]
     assert answers(model, prompts, keeps_cache(model)) == told
+
+
+@pytest.mark.fault
+def test_a_lack_of_memory_halves_what_all_rows_have_at_the_widest_ones_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(continuous, "ROUND", 8)
+    batching = ContinuousBatching(tiny_llama(), Chat(), context=256, budget=1000, keeps_cache=True)
+    generate, widths = batching.generate, list[tuple[int, int]]()
+
+    def limited(flight: Flight, sampling: Sampling) -> Any:
+        widths.append((len(flight.rows), flight.width))
+        if len(widths) == 2:
+            raise torch.OutOfMemoryError
+        return generate(flight, sampling)
+
+    monkeypatch.setattr(batching, "generate", limited)
+    admitted = iter((5, 3))
+    monkeypatch.setattr(batching, "_room", lambda *_: next(admitted))
+    wide = [Begun(index, str(index), [7] * 110, []) for index in range(5)]
+    short = [Begun(index, str(index), [8] * 4, []) for index in range(5, 8)]
+    monkeypatch.setattr(batching, "_ends", frozenset())  # nobody ends early
+    rounds = batching.answer([*wide, *short], Sampling(NEW_TOKENS))
+    for _ in range(2):
+        next(rounds)
+    assert widths == [(5, 110), (3, 4)]
+    assert batching.budget.tokens == 8 * (118 + 8) // 2
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("step", ["join", "keep"])
+def test_a_lack_of_memory_beside_the_model_is_one_too(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(continuous, "ROUND", 8)
+    rng = random.Random(1)
+    prompts = [[rng.randrange(6, 60) for _ in range(rng.randint(4, 40))] for _ in range(8)]
+    model = tiny_llama()
+    expected = answers(model, prompts, keeps=True)
+    working, failures = getattr(Flight, step), [True]
+
+    def limited(flight: Flight, given: Any) -> None:
+        working(flight, given)
+        if failures:
+            failures.pop()
+            raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Flight, step, limited)
+    assert answers(model, prompts, keeps=True) == expected
+    assert not failures

@@ -48,15 +48,35 @@ class ContinuousBatching:
             coming = [waiting.popleft() for _ in range(self._room(waiting, flight))]
             part, aside = (self._begin(coming), flight) if coming else (flight, None)
             assert part is not None
-            output = if_it_fits(partial(self.generate, part, sampling))
-            if output is None:
-                yield self._put_back([*part.rows, *(aside.rows if aside else ())], part.width, waiting)
+            # Joining copies the caches, so it may lack memory as well. The rows are taken before either changes them.
+            rows = [*part.rows, *(aside.rows if aside else ())]
+            done = if_it_fits(partial(self._round, part, aside, sampling))
+            if done is None:
                 flight = None
+                yield self._put_back(rows, waiting)
                 continue
-            ended, staying = self._read(part, output, sampling)
+            ended, flight, left_out = done
+            waiting.extendleft(reversed(left_out))
             yield ended
-            part.grow(output)
-            flight = self._joined(aside, part, staying, waiting)
+
+    def _round(
+        self, part: Flight, aside: Flight | None, sampling: Sampling
+    ) -> tuple[list[Result], Flight | None, list[Begun]]:
+        """The answers that a round ends, the rows that go on together, and those that have grown out of the budget."""
+        output = self.generate(part, sampling)
+        ended, staying = self._read(part, output, sampling)
+        if not staying:
+            return ended, aside, []
+        part.grow(output)
+        part.keep(staying)
+        if aside is not None:
+            aside.join(part)
+        flight = aside or part
+        fits = max(1, self.budget.tokens // (flight.width + ROUND))
+        left_out = flight.rows[fits:]
+        if left_out:
+            flight.keep(dict(enumerate(flight.rows[:fits])))
+        return ended, flight, left_out
 
     def _begin(self, rows: list[Begun]) -> Flight:
         return Flight.begin(rows, self.chat.pad_id, self.model.device, self.keeps_cache)
@@ -72,27 +92,11 @@ class ContinuousBatching:
             count += 1
         return count
 
-    def _joined(
-        self, aside: Flight | None, part: Flight, staying: dict[int, Begun], waiting: deque[Begun]
-    ) -> Flight | None:
-        """Those that go on together; what has grown out of the budget waits, and is computed anew."""
-        if not staying:
-            return aside
-        part.keep(staying)
-        if aside is not None:
-            aside.join(part)
-        flight = aside or part
-        fits = max(1, self.budget.tokens // (flight.width + ROUND))
-        if fits < len(flight.rows):
-            waiting.extendleft(reversed(flight.rows[fits:]))
-            flight.keep(dict(enumerate(flight.rows[:fits])))
-        return flight
-
-    def _put_back(self, rows: list[Begun], width: int, waiting: deque[Begun]) -> list[Result]:
+    def _put_back(self, rows: list[Begun], waiting: deque[Begun]) -> list[Result]:
         """Have rows that do not fit the device together wait for less company; one that is alone is refused."""
         if len(rows) == 1:
             return [(rows[0].index, refused(rows[0].id, len(rows[0].prompt), FinishReason.OUT_OF_MEMORY))]
-        self.budget.halve(len(rows), width + ROUND)
+        self.budget.halve(len(rows), max(len(row.ids) for row in rows) + ROUND)
         waiting.extendleft(reversed(rows))
         return []
 
