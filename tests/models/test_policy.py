@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from factories import ROOT
@@ -56,3 +57,27 @@ def test_context_length_by_other_names(config: str, limit: int | None, expected:
 
     tokenizer = SimpleNamespace(model_max_length=limit)
     assert policy.context_length(getattr(transformers, config)(), tokenizer) == expected
+
+
+LONG = {"long_factor": [2.0] * 48, "short_factor": [1.0] * 48}
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "expected"),
+    [
+        ("Phi3Config", {"rope_scaling": {"type": "longrope", **LONG}}, 4096),
+        ("Phi3Config", {"rope_scaling": {"type": "longrope", **LONG}, "original_max_position_embeddings": 512}, 512),
+        (
+            "LlamaConfig",
+            {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 256, **LONG}},
+            256,
+        ),
+        ("Phi3Config", {}, 131072),
+        ("LlamaConfig", {"rope_scaling": {"type": "linear", "factor": 2.0}}, 131072),
+    ],
+)
+def test_context_length_of_longrope_is_the_original_one(config: str, values: dict[str, Any], expected: int) -> None:
+    import transformers
+
+    found = getattr(transformers, config)(max_position_embeddings=131072, **values)
+    assert policy.context_length(found) == expected

@@ -179,12 +179,27 @@ def context_length(config: Any, tokenizer: Any = None) -> int | None:
     this one. A tokenizer without a limit carries a number of thirty digits instead.
     """
     text = config.get_text_config()
+    if original := longrope_length(config):
+        return original
     for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
         length = getattr(text, name, None)
         if isinstance(length, int) and length > 0:
             return length
     length = getattr(tokenizer, "model_max_length", None)
     return int(length) if length is not None and 0 < length < _NO_LIMIT else None
+
+
+def longrope_length(config: Any) -> int | None:
+    """Tokens up to which LongRoPE (Phi-3, Phi-4-mini) has one table of positions; None for other models.
+
+    Beyond it all positions are those of a second table, and a cache of the first one's keys no longer fits.
+    """
+    text = config.get_text_config()
+    rope = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
+    if rope.get("rope_type", rope.get("type")) != "longrope":
+        return None
+    length = getattr(text, "original_max_position_embeddings", None) or rope.get("original_max_position_embeddings")
+    return int(length) if length else None
 
 
 def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
