@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,25 @@ def test_what_does_not_fit_the_context_has_no_score(
     assert found is not None
     assert 0 < found.unscored < found.rows == len(rows)
     assert sum(row.policy is None and row.reference is None for row in rows) == found.unscored
+    for lang, content in kept.items():
+        paths.score_file("m1", lang).write_bytes(content)
+
+
+def test_a_reference_with_another_tokenizer_is_refused(
+    scored: config.Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = {lang: paths.score_file("m1", lang).read_bytes() for lang in LANGUAGES}
+    folder = tmp_path / "sft"
+    shutil.copytree("models/m0", folder, ignore=shutil.ignore_patterns(paths.RECORD))
+    other = msgspec.structs.replace(scored, base=msgspec.structs.replace(scored.base, reference=str(folder)))
+    monkeypatch.setattr(score, "_log_probabilities", lambda _, model, rows, shards: [0.0] * len(rows))
+    assert score.run(other, "m1") is not None
+    tokenizer = msgspec.json.decode((folder / "tokenizer.json").read_bytes())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["."], vocabulary[","] = vocabulary[","], vocabulary["."]
+    (folder / "tokenizer.json").write_bytes(msgspec.json.encode(tokenizer))
+    with pytest.raises(InputError, match=r"the token \d+ is .* here and '\.' in m0; a reference with the same tok"):
+        score.run(other, "m1")
     for lang, content in kept.items():
         paths.score_file("m1", lang).write_bytes(content)
 
