@@ -124,3 +124,11 @@ def test_a_lack_of_memory_beside_the_model_is_one_too(step: str, monkeypatch: py
     monkeypatch.setattr(Flight, step, limited)
     assert answers(model, prompts, keeps=True) == expected
     assert not failures
+
+
+def test_a_state_beside_the_cache_is_seen() -> None:
+    import transformers
+
+    values = families.SHAPE | families.HEADS | {"lru_width": 64, "block_types": ["recurrent", "attention"]}
+    settings = transformers.RecurrentGemmaConfig(**values)
+    assert not keeps_cache(transformers.AutoModelForCausalLM.from_config(settings))

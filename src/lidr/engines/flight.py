@@ -103,7 +103,7 @@ def keeps_cache(model: Any) -> bool:
     from transformers import DynamicCache
 
     layers = DynamicCache(config=model.config).layers
-    return all(type(layer).__name__ in _WITH_TOKENS for layer in layers)
+    return not model._is_stateful and all(type(layer).__name__ in _WITH_TOKENS for layer in layers)
 
 
 def _wider(values: Any, width: int, dim: int = 1) -> Any:
