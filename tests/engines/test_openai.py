@@ -214,3 +214,12 @@ def test_the_fingerprint_tells_servers_and_models_apart(endpoint: Endpoint) -> N
 def test_a_model_without_a_name_there(endpoint: Endpoint) -> None:
     with pytest.raises(LidrError, match=r"engine\.models names no 'm1'"):
         engine(endpoint, models={"m0": "m0"})
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("https://api.openai.com/v1", "max_completion_tokens"), ("http://127.0.0.1:8000/v1", "max_tokens")],
+)
+def test_openai_gets_the_limit_by_the_name_that_all_its_models_take(address: str, expected: str) -> None:
+    body = OpenAIEngine(server_settings(address, "openai"), MODEL)._body(requests(1)[0], SAMPLING)
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == {expected: 8}

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from lidr.chat import reasoning
 from lidr.engines.base import Completion, Progress, Request, Sampling, TokenIds, fingerprint_of, refused, request_seed
-from lidr.engines.endpoint import Endpoint, Rejected, Usage, in_parallel, read_key
+from lidr.engines.endpoint import Endpoint, Rejected, Usage, in_parallel, is_openais, read_key
 from lidr.engines.settings.openai import OpenAI
 from lidr.errors import LidrError
 from lidr.models.policy import Policy
@@ -106,7 +106,8 @@ class OpenAIEngine:
         """The request's body; what only a server such as vLLM's takes goes into `extra_body`."""
         body: dict[str, Any] = {
             "messages": request.conversation,
-            "max_tokens": sampling.max_new_tokens,
+            # OpenAI's reasoning models refuse the older name, which is the one that other servers know.
+            "max_completion_tokens" if is_openais(self.settings.endpoint) else "max_tokens": sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": request_seed(sampling.seed, request.id),
