@@ -115,6 +115,14 @@ def refused(request_id: str, prompt_tokens: int, reason: FinishReason = FinishRe
     return Completion(id=request_id, text="", finish_reason=reason, prompt_tokens=prompt_tokens, completion_tokens=0)
 
 
+def stop_at(text: str, stop: Sequence[str]) -> int | None:
+    """Where the first stop string in a text begins.
+
+    It may end inside a token: what the token holds beyond it is not part of the answer either.
+    """
+    return min((text.index(one) for one in stop if one in text), default=None)
+
+
 def ignore(count: int) -> None:
     """Progress that nobody watches."""
 

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from lidr.chat import Chat
-from lidr.engines.base import Completion, Sampling, refused, request_seed
+from lidr.engines.base import Completion, Sampling, refused, request_seed, stop_at
 from lidr.engines.batches import Budget, if_it_fits
 from lidr.engines.flight import Begun, Flight
 from lidr.records import FinishReason
@@ -146,15 +146,14 @@ class ContinuousBatching:
         if goes_on and not sampling.stop:
             return Begun(row.index, row.id, row.prompt, answer)
         found = self.chat.read(answer)
-        # A stop string may end inside a token: what the token holds beyond it is not part of the answer either.
-        begins = [found.text.index(stop) for stop in sampling.stop if stop in found.text]
-        if goes_on and not begins:
+        begins = stop_at(found.text, sampling.stop)
+        if goes_on and begins is None:
             return Begun(row.index, row.id, row.prompt, answer)
         # A stop string may end just at the limit.
-        stopped = end is not None or begins
+        stopped = end is not None or begins is not None
         return Completion(
             id=row.id,
-            text=found.text[: min(begins, default=None)],
+            text=found.text[:begins],
             reasoning=found.reasoning,
             finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
             prompt_tokens=len(row.prompt),
