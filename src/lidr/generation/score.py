@@ -87,16 +87,7 @@ def reference(settings: config.Settings, model: Policy) -> Policy:
 
         folder = paths.scratch(STAGE, config.LAB)
         lab_reference.write(folder)
-    if not (folder / "config.json").is_file():
-        raise InputError("no config.json here; base.reference names the folder of a model", folder)
-    return Policy(
-        name=named,
-        base=folder,
-        adapter=None,
-        trust_remote_code=model.trust_remote_code,
-        fingerprint=policy.fingerprint(folder),
-        quantization=model.quantization,
-    )
+    return policy.of_folder(folder, "base.reference", named, model.trust_remote_code, model.quantization)
 
 
 def _answers(settings: config.Settings, data: str) -> Iterator[tuple[Prompt, Response]]:

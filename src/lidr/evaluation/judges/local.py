@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lidr import config
 from lidr.engines.base import Engine, open_engine
-from lidr.errors import InputError, LidrError
+from lidr.errors import LidrError
 from lidr.evaluation.judges.base import Reply, TokenJudge
 from lidr.evaluation.judges.cache import JudgmentCache, key_of, open_cache
 from lidr.models import policy
@@ -29,9 +29,7 @@ QUESTIONS_AT_ONCE = 32
 def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool, block: str) -> TokenJudge:
     """The judge in the folder that params.yaml names."""
     folder = Path(judge.model)
-    if not (folder / "config.json").is_file():
-        raise InputError(f"no model here (no config.json); `{block}.model` is expected to be its folder", folder)
-    model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
+    model = policy.of_folder(folder, f"{block}.model")
     cache = open_cache("local", model.fingerprint, engine.precision)
     return TokenJudge(LocalPanel(str(folder), open_engine(engine, model), cache), both_orders)
 
