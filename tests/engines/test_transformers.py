@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -231,35 +230,6 @@ def test_a_closed_engine_lets_go_of_the_model_and_loads_it_anew(engine: Callable
     gc.collect()
     assert model() is None
     assert used.generate(wanted, SAMPLING, ignore) == first
-
-
-@pytest.mark.parametrize(
-    ("tokens_per_batch", "used", "said"),
-    [
-        (500, 8, "generation used 8.0 of the GPU's 80.0 GiB; a larger engine.tokens_per_batch is faster"),
-        (500, 40, ""),
-        (32768, 8, ""),
-    ],
-    ids=["spare memory", "little to spare", "no one waited"],
-)
-def test_a_gpu_that_is_mostly_empty_is_mentioned(
-    engine: Callable[..., TransformersEngine],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tokens_per_batch: int,
-    used: int,
-    said: str,
-) -> None:
-    import torch
-
-    made = engine(tokens_per_batch=tokens_per_batch)
-    made.generate(requests("en", 20), Sampling(max_new_tokens=8), ignore)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: used * 2**30)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda: SimpleNamespace(total_memory=80 * 2**30))
-    made.close()
-    found = capsys.readouterr().err
-    assert found.startswith(said) and bool(found) == bool(said)
 
 
 def test_the_fingerprint_tells_precisions_apart(models: Path) -> None:

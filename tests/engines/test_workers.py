@@ -7,36 +7,31 @@ import signal
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from at_hand import engine_settings, ignore, requests
 from processes import children
 
-from lidr.engines import workers
 from lidr.engines.base import Completion, Sampling
+from lidr.engines.settings.transformers import Transformers
 from lidr.engines.transformers import TransformersEngine
 from lidr.engines.workers import Workers
-from lidr.errors import InputError, LidrError
+from lidr.errors import LidrError
 from lidr.models import policy
 
 
 @pytest.mark.parametrize(
     ("wanted", "device", "expected"),
-    [(None, "cpu", 0), (None, "cuda", 0), (3, "cpu", 3), ("auto", "cuda", 0), ("auto", "mps", 0), (3, "other", 3)],
+    [(None, "cpu", 0), (None, "cuda", 0), (3, "cpu", 3), ("auto", "cuda", 0), ("auto", "mps", 0), (3, "cuda", 0)],
 )
-def test_count(wanted: int | None, device: str, expected: int) -> None:
-    assert workers.count(wanted, device) == expected
+def test_processes_are_made_on_a_cpu_alone(wanted: Any, device: str, expected: int) -> None:
+    assert Transformers(processes=wanted).workers_on(device) == expected
 
 
 def test_auto_is_as_many_as_the_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
-    assert workers.count("auto", "cpu") == 3
-
-
-@pytest.mark.parametrize("device", ["cuda", "mps"])
-def test_a_number_of_processes_is_refused_beside_a_gpu(device: str) -> None:
-    with pytest.raises(InputError, match=f"engine.processes: null or `auto` is expected, for on {device} there is one"):
-        workers.count(2, device)
+    assert Transformers(processes="auto").workers_on("cpu") == 3
 
 
 def test_each_call_is_done_once_by_processes_of_their_own_with_one_thread() -> None:

@@ -30,12 +30,11 @@ Result = tuple[int, Completion]
 
 
 class ContinuousBatching:
-    """`budget` is tokens of a batch, padded; `was_full` says whether a request had to wait for room in it."""
+    """`budget` is tokens of a batch, padded."""
 
     def __init__(self, model: Any, chat: Chat, context: float, budget: int, keeps_cache: bool) -> None:
         self.model, self.chat, self.context = model, chat, context
         self.budget, self.keeps_cache = Budget(budget), keeps_cache
-        self.was_full = False
         self._ends = chat.end_ids | {chat.pad_id}
 
     def answer(self, group: list[Begun], sampling: Sampling) -> Iterator[list[Result]]:
@@ -87,7 +86,6 @@ class ContinuousBatching:
         for request in waiting:
             width = max(width, len(request.ids))
             if rows + count and (rows + count + 1) * (width + ROUND) > self.budget.tokens:
-                self.was_full = True
                 return count if 4 * count >= rows else 0
             count += 1
         return count

@@ -8,7 +8,6 @@ unanswered, with that reason. On a CPU, several processes may take a group of re
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -88,16 +87,12 @@ class TransformersEngine:
         """Forget the model; the device's memory is free again."""
         import torch
 
-        copies = self.__dict__.pop("_workers", None)
-        if copies is not None:
-            copies.close()
-        batching: ContinuousBatching | None = self.__dict__.pop("_continuous", None)
-        was_full = batching is not None and batching.was_full
-        del batching
+        pool = self.__dict__.pop("_workers", None)
+        if pool is not None:
+            pool.close()
+        self.__dict__.pop("_continuous", None)
         self.__dict__.pop("_model", None)
         if torch.cuda.is_available():
-            if was_full:
-                _tell_spare_memory()
             torch.cuda.empty_cache()
 
     @cached_property
@@ -145,7 +140,7 @@ class TransformersEngine:
     @cached_property
     def _workers(self) -> workers.Workers | None:
         """Several processes, where they are asked for and computed on a CPU; the model is loaded before they part."""
-        count = workers.count(self.settings.processes, self._model.device.type)
+        count = self.settings.workers_on(self._model.device.type)
         return workers.Workers(count, self._call) if count else None
 
     def _call(self, method: str, *arguments: Any) -> Any:
@@ -186,16 +181,6 @@ class TransformersEngine:
 
     def _likelihoods(self, rows: Sequence[TokenIds]) -> list[float]:
         return likelihood.log_probabilities(self._model, rows)
-
-
-def _tell_spare_memory() -> None:
-    """Say that more requests could be answered at once: on a GPU a step takes little longer for more rows."""
-    import torch
-
-    used, memory = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties().total_memory
-    if used < memory / 4:
-        said = f"generation used {used / 2**30:.1f} of the GPU's {memory / 2**30:.1f} GiB"
-        print(f"{said}; a larger engine.tokens_per_batch is faster, and `lidr plan` says how large", file=sys.stderr)
 
 
 def _len_of(placed: tuple[int, TokenIds]) -> int:

@@ -10,19 +10,10 @@ processes with a batch each do. As each has one thread, what comes out is the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
-from lidr.errors import InputError, LidrError
-from lidr.pool import WorkerLostError, WorkerPool, cores
-
-
-def count(wanted: int | Literal["auto"] | None, device: str) -> int:
-    """How many workers to make: 0 where this process computes alone; raises InputError where it would have to."""
-    if wanted == "auto":
-        return cores() if device == "cpu" else 0
-    if wanted is not None and device in ("cuda", "mps"):
-        raise InputError(f"engine.processes: null or `auto` is expected, for on {device} there is one process")
-    return wanted or 0
+from lidr.errors import LidrError
+from lidr.pool import WorkerLostError, WorkerPool
 
 
 class Workers:

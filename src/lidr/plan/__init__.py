@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lidr import config
-from lidr.engines import workers
 from lidr.engines.settings.transformers import Transformers
 from lidr.plan import device, memory, shape, work
 from lidr.plan.device import Device, Rates
@@ -74,7 +73,7 @@ def make(
     engine = settings.engine.here
     served = engine is None
     there = device.find(settings.engine.device, memory_gib)
-    batches = workers.count(engine.processes, there.kind) or 1 if isinstance(engine, Transformers) else 1
+    batches = engine.workers_on(there.kind) or 1 if isinstance(engine, Transformers) else 1
     rates = None
     can_be_measured = found is not None and memory_gib is None and not (served and generation_rate is None)
     if found is not None and (can_be_measured or (generation_rate and training_rate)):
