@@ -90,8 +90,6 @@ def translation(
 class FakeEngine:
     """Answers by a function of the request; keeps what it was asked."""
 
-    continues_turns = True
-
     def __init__(self, answer: Callable[[Request], str | Completion], fingerprint: str = "f" * 64) -> None:
         self.answer = answer
         self.fingerprint = fingerprint

@@ -95,7 +95,10 @@ def test_a_prompt_that_does_not_fit_is_refused_and_the_rest_goes_on(at_hand: AtH
     assert [c.finish_reason for c in completions] == reasons
     refused = completions[2]
     assert (refused.text, refused.completion_tokens) == ("", 0)
-    assert refused.prompt_tokens > CONTEXT - 64
+    if at_hand.kind in ("openai", "vllm serve"):  # the server says in words only how many they were
+        assert refused.prompt_tokens == 0
+    else:
+        assert refused.prompt_tokens > CONTEXT - 64
 
 
 def test_only_what_fits_with_its_answer_is_begun(at_hand: AtHand) -> None:
@@ -133,7 +136,6 @@ def test_a_stop_string_that_never_comes_changes_nothing(at_hand: AtHand) -> None
 
 
 def test_a_begun_turn_is_continued(at_hand: AtHand) -> None:
-    assert at_hand.engine.continues_turns
     task = world.tasks("iterations", ("larger",), 1, seed=5)[0]
     conversation = translation_conversation("v1", task.answer("en"), "English", "Spanish")
     [completion] = generate(at_hand, [Request("t", conversation)])

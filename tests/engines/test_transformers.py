@@ -74,7 +74,7 @@ def test_answers_that_have_ended_leave_and_others_come_in(
 ) -> None:
     monkeypatch.setattr(continuous, "ROUND", 8)
     wanted, told = requests("en", 20), list[int]()
-    used = engine(8 * (max(len(engine()._encode(request.conversation)) for request in wanted) + 40))
+    used = engine(8 * (max(len(engine()._chat.prompt_ids(request.conversation)) for request in wanted) + 40))
     rounds, generate = list[tuple[list[int], int]](), used._continuous.generate
 
     def watched(flight: Flight, sampling: Sampling) -> Any:
@@ -136,7 +136,7 @@ def test_a_request_that_does_not_fit_alone_is_left_out_and_the_rest_goes_on(
     wanted = requests("en", 8)
     expected = engine().generate(wanted, SAMPLING, ignore)
     small = engine()
-    generate, too_large = small._continuous.generate, small._encode(wanted[5].conversation)
+    generate, too_large = small._continuous.generate, small._chat.prompt_ids(wanted[5].conversation)
 
     def without_room_for_one(flight: Flight, sampling: Sampling) -> Any:
         if too_large in [row.prompt for row in flight.rows]:
@@ -172,7 +172,7 @@ def test_a_question_that_does_not_fit_has_no_verdict_and_the_rest_have(
     asked = [request.conversation for request in requests("en", 3)]
     expected = engine().score(asked, ("m", "M"))
     small = engine()
-    measure, too_large = small._likelihoods, small._encode(asked[1])
+    measure, too_large = small._likelihoods, small._chat.prompt_ids(asked[1])
 
     def without_room_for_one(rows: Sequence[TokenIds]) -> list[float]:
         if any(row.prompt == too_large for row in rows):
@@ -190,9 +190,8 @@ def test_answers_that_do_not_fit_together_are_scored_in_halves(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = engine()
-    rows = [
-        TokenIds(small._encode(request.conversation), [40 + n, 50, 2]) for n, request in enumerate(requests("en", 8))
-    ]
+    prompts = [small._chat.prompt_ids(request.conversation) for request in requests("en", 8)]
+    rows = [TokenIds(prompt, [40 + n, 50, 2]) for n, prompt in enumerate(prompts)]
     expected = small.log_probabilities(rows, ignore)
     measure, sizes, told = small._likelihoods, list[int](), list[int]()
 

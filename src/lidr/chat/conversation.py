@@ -20,7 +20,7 @@ from lidr import config, paths
 from lidr.chat import reasoning
 from lidr.chat.template import fixed_template
 from lidr.errors import InputError
-from lidr.models.policy import Policy, load_generation_config, load_tokenizer
+from lidr.models.policy import Policy, load_tokenizer
 from lidr.records.prompt_templates import Conversation
 
 QUESTION: Conversation = [{"role": "user", "content": "Question"}]
@@ -108,7 +108,7 @@ class Chat:
         """Token ids up to where the assistant's turn begins, or up to where its begun turn is to be continued."""
         return self.encode(self.render(conversation, open_turn=True))
 
-    def answered(self, conversation: Conversation, text: str) -> tuple[str, str]:
+    def prompt_and_answered(self, conversation: Conversation, text: str) -> tuple[str, str]:
         """(the prompt, the prompt with the answer): rendered text up to, and without, the token that ends the turn.
 
         Raises InputError where a rendered turn does not begin as the prompt does: what is trained on would not be
@@ -129,9 +129,9 @@ class Chat:
     def answer_ids(self, conversation: Conversation, text: str) -> list[int]:
         """Token ids of an answer in the rendered turn, after those of `prompt_ids`, and of the turn's end.
 
-        Raises InputError as `answered` does.
+        Raises InputError as `prompt_and_answered` does.
         """
-        prompt, whole = self.answered(conversation, text)
+        prompt, whole = self.prompt_and_answered(conversation, text)
         before, ids = self.encode(prompt), self.encode(whole)
         if ids[: len(before)] != before:
             # A token of the whole turn lies across the prompt's end, where generation begins with a token of its own.
@@ -197,7 +197,14 @@ def open_chat(policy: Policy) -> Chat:
 
 def listed_end_ids(folder: Path, trust_remote_code: bool) -> set[int]:
     """The end-of-sequence tokens that a model's files list: none, one or several."""
-    listed = load_generation_config(folder, trust_remote_code).eos_token_id
+    from transformers import AutoConfig, GenerationConfig
+
+    if (folder / "generation_config.json").exists():
+        generation = GenerationConfig.from_pretrained(folder)
+    else:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        generation = GenerationConfig.from_model_config(config)
+    listed = generation.eos_token_id
     ids = listed if isinstance(listed, list) else [listed]
     return {number for number in ids if number is not None}
 

@@ -25,9 +25,8 @@ from lidr.models.policy import Policy
 from lidr.records import FinishReason
 from lidr.records.prompt_templates import Conversation
 
-# What servers say of a prompt that is too long for the model, with status 400, and how many tokens it has.
+# What servers say of a prompt that is too long for the model, with status 400.
 _TOO_LONG = re.compile(r"context[ _]length|context window|maximum (model|input) length|too many tokens", re.IGNORECASE)
-_PROMPT_TOKENS = re.compile(r"(\d+) input tokens|resulted in (\d+) tokens|(\d+) in the messages")
 
 # How the server's words for the end of a completion are recorded.
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "content_filter": FinishReason.REFUSED}
@@ -60,7 +59,6 @@ class OpenAIEngine:
         if model.name not in settings.models:
             raise LidrError(f"engine.models names no {model.name!r}: the server's name of it is expected")
         self.settings = settings
-        self.continues_turns = settings.continues_turns
         self._end_ids = list(model.end_ids)
         self._name = settings.models[model.name]
         self.fingerprint = fingerprint_of(model, "openai", settings.endpoint, self._name, settings.takes)
@@ -115,7 +113,7 @@ class OpenAIEngine:
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         continued = request.conversation[-1]["role"] == "assistant"
-        if self.continues_turns:
+        if self.settings.continues_turns:
             body["extra_body"] = {
                 "repetition_penalty": sampling.repetition_penalty,
                 "top_k": sampling.top_k,
@@ -156,5 +154,4 @@ def _refusal(request_id: str, error: Rejected) -> Completion:
     """The refused completion where the prompt is too long; any other rejection ends the run."""
     if error.status != 400 or not _TOO_LONG.search(error.said):
         raise error
-    told = _PROMPT_TOKENS.search(error.said)
-    return refused(request_id, int(told[told.lastindex or 0]) if told else 0)
+    return refused(request_id, prompt_tokens=0)

@@ -57,8 +57,6 @@ ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token
 class RayEngine:
     """See `lidr.engines.base.Engine` for the contract."""
 
-    continues_turns = True
-
     def __init__(self, settings: Ray, model: policy.Policy) -> None:
         self.options = settings
         self.held = msgspec.structs.replace(settings.engine, device=settings.device)

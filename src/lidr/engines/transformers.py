@@ -44,8 +44,6 @@ Scored = list[tuple[int, float | None]]
 class TransformersEngine:
     """See `lidr.engines.base.Engine` for the contract."""
 
-    continues_turns = True
-
     def __init__(self, settings: Transformers, model: policy.Policy) -> None:
         self.settings, self.policy = settings, model
         # A sample depends on the batch that it is in, and in half precision so does every answer.
@@ -53,7 +51,8 @@ class TransformersEngine:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
-        begun = [Begun(i, request.id, self._encode(request.conversation), []) for i, request in enumerate(requests)]
+        prompts = [self._chat.prompt_ids(request.conversation) for request in requests]
+        begun = [Begun(i, requests[i].id, prompt, []) for i, prompt in enumerate(prompts)]
         completions = {request.index: refused(request.id, len(request.prompt)) for request in begun}
         waiting = [r for r in begun if len(r.prompt) + sampling.max_new_tokens <= self._context] if begun else []
         progress(len(begun) - len(waiting))
@@ -121,9 +120,6 @@ class TransformersEngine:
         """Batches of answers to score: each position has logits of the whole vocabulary."""
         vocabulary = self._model.config.get_text_config().vocab_size
         return Batches(min(self.settings.tokens_per_batch, LOGITS // vocabulary))
-
-    def _encode(self, conversation: Conversation) -> list[int]:
-        return self._chat.prompt_ids(conversation)
 
     @cached_property
     def _continuous(self) -> ContinuousBatching:

@@ -50,8 +50,6 @@ ENVIRONMENT = {
 class VllmEngine:
     """See `lidr.engines.base.Engine` for the contract."""
 
-    continues_turns = True
-
     def __init__(self, settings: Vllm, model: policy.Policy) -> None:
         self.settings, self.policy = settings, model
         self.fingerprint = fingerprint_of(model, "vllm", settings.fingerprint())

@@ -54,7 +54,7 @@ def run(settings: config.Settings, data: str) -> dict[Direction, list[Translatio
     wanted = {direction: list(_translatable(settings, data, direction[0])) for direction in directions(settings)}
     shards = paths.shards(STAGE, data)
     with closing(open_engine(by.engine, by.model)) as engine:
-        ask = partial(_translate, settings, engine, sampling)
+        ask = partial(_translate, settings, engine, by.engine.continues_turns, sampling)
         done = ask([(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {by.name}")
         translations = {way: [done[row.id, way] for row in rows] for way, rows in wanted.items()}
         back = [
@@ -125,18 +125,19 @@ def parse(
 def _translate(
     settings: config.Settings,
     engine: Engine,
+    primed: bool,
     sampling: Sampling,
     wanted: Sequence[tuple[Response | Translation, Direction]],
     shards: Path,
     description: str,
 ) -> dict[tuple[str, Direction], Translation]:
-    """Translate texts, each in its direction; by id and direction, in the order in which they are wanted."""
-    requests = [_request(settings, row, direction, engine.continues_turns) for row, direction in wanted]
+    """Translate texts, each in its direction; by id and direction, in the order in which they are wanted.
+
+    Primed, the engine goes on with a turn that begins with the opening tag.
+    """
+    requests = [_request(settings, row, direction, primed) for row, direction in wanted]
     completions = generate_in_shards(engine, requests, sampling, shards, settings.engine.rows_per_shard, description)
-    return {
-        (row.id, way): _translation(row, way, completions[_request_id(row.id, way)], engine.continues_turns)
-        for row, way in wanted
-    }
+    return {(row.id, way): _translation(row, way, completions[_request_id(row.id, way)], primed) for row, way in wanted}
 
 
 def _translatable(settings: config.Settings, data: str, lang: str) -> Iterator[Response]:

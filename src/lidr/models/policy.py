@@ -171,16 +171,6 @@ def load_tokenizer(policy: Policy) -> Any:
     return tokenizer
 
 
-def load_generation_config(folder: Path, trust_remote_code: bool) -> Any:
-    """A model folder's generation config as its model would have it, without the model."""
-    from transformers import AutoConfig, GenerationConfig
-
-    if (folder / "generation_config.json").exists():
-        return GenerationConfig.from_pretrained(folder)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    return GenerationConfig.from_model_config(config)
-
-
 def context_length(config: Any, tokenizer: Any = None) -> int | None:
     """Tokens that the model of this transformers config takes at most; None where nothing says so, as with ALiBi.
 
