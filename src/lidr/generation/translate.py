@@ -97,29 +97,32 @@ def parse(
     where the model ended its turn by itself (cut off by the token limit, the text is not whole and stays unparsed);
     text after the closing tag; a code fence around the whole text that the original does not have.
     """
-    tolerated = []
+    before, opened, text, closed, after = _between_tags(raw)
+    is_announced = not before.strip() or before.rstrip(" ").endswith((":", "\n"))
+    is_whole = closed or (finish_reason is FinishReason.STOP and text.strip())
+    if not (opened or primed) or not is_announced or OPENING_TAG in text or not is_whole:
+        return None, ()
+    fenced = None if _FENCE.fullmatch(original.strip()) else _FENCE.fullmatch(text.strip())
+    departures = (
+        ("text_before_opening_tag", before.strip()),
+        ("repeated_opening_tag", not before.strip() and opened > (0 if primed else 1)),
+        ("no_closing_tag", not closed),
+        ("text_after_closing_tag", after.strip()),
+        ("code_fence", fenced),
+    )
+    whole = fenced[1] if fenced else text
+    return whole.strip(), tuple(name for name, is_there in departures if is_there)
+
+
+def _between_tags(raw: str) -> tuple[str, int, str, bool, str]:
+    """(before, opened, text, closed, after): the text between the tags, after so many opening ones."""
     body, closing_tag, after = raw.partition(CLOSING_TAG)
     before, opening_tag, text = body.partition(OPENING_TAG)
     if not opening_tag:
-        before, text = "", body
-    if before.strip():
-        tolerated.append("text_before_opening_tag")
-    elif opening_tag and (primed or text.lstrip().startswith(OPENING_TAG)):
-        tolerated.append("repeated_opening_tag")
-    text = _LEADING_TAGS.sub("", text)
-    is_announced = not before.strip() or before.rstrip(" ").endswith((":", "\n"))
-    if not (opening_tag or primed) or not is_announced or OPENING_TAG in text:
-        return None, ()
-    if not closing_tag:
-        if finish_reason is not FinishReason.STOP or not text.strip():
-            return None, ()
-        tolerated.append("no_closing_tag")
-    if after.strip():
-        tolerated.append("text_after_closing_tag")
-    if (fenced := _FENCE.fullmatch(text.strip())) and not _FENCE.fullmatch(original.strip()):
-        text = fenced[1]
-        tolerated.append("code_fence")
-    return text.strip(), tuple(tolerated)
+        return "", 0, body, bool(closing_tag), after
+    rest = _LEADING_TAGS.sub("", text)
+    opened = 1 + text.count(OPENING_TAG) - rest.count(OPENING_TAG)
+    return before, opened, rest, bool(closing_tag), after
 
 
 def _translate(
