@@ -14,7 +14,7 @@ from at_hand import engine_settings, ignore, requests
 
 from lidr.engines import continuous
 from lidr.engines.base import Sampling, TokenIds
-from lidr.engines.flight import Flight
+from lidr.engines.running_batch import RunningBatch
 from lidr.engines.transformers import TransformersEngine
 from lidr.evaluation.judges.base import opinion
 from lidr.evaluation.judges.local import _reply
@@ -77,9 +77,9 @@ def test_answers_that_have_ended_leave_and_others_come_in(
     used = engine(8 * (max(len(engine()._chat.prompt_ids(request.conversation)) for request in wanted) + 40))
     rounds, generate = list[tuple[list[int], int]](), used._continuous.generate
 
-    def watched(flight: Flight, sampling: Sampling) -> Any:
-        output = generate(flight, sampling)
-        rounds.append(([len(row.answer) for row in flight.rows], output.shape[1] - flight.width))
+    def watched(batch: RunningBatch, sampling: Sampling) -> Any:
+        output = generate(batch, sampling)
+        rounds.append(([len(row.answer) for row in batch.rows], output.shape[1] - batch.width))
         return output
 
     monkeypatch.setattr(used._continuous, "generate", watched)
@@ -98,11 +98,11 @@ def with_room_for_three(small: TransformersEngine, monkeypatch: pytest.MonkeyPat
 
     generate, sizes = small._continuous.generate, list[int]()
 
-    def limited(flight: Flight, sampling: Sampling) -> Any:
-        sizes.append(len(flight.rows))
-        if len(flight.rows) > 3:
+    def limited(batch: RunningBatch, sampling: Sampling) -> Any:
+        sizes.append(len(batch.rows))
+        if len(batch.rows) > 3:
             raise torch.OutOfMemoryError
-        return generate(flight, sampling)
+        return generate(batch, sampling)
 
     monkeypatch.setattr(small._continuous, "generate", limited)
     return sizes
@@ -138,10 +138,10 @@ def test_a_request_that_does_not_fit_alone_is_left_out_and_the_rest_goes_on(
     small = engine()
     generate, too_large = small._continuous.generate, small._chat.prompt_ids(wanted[5].conversation)
 
-    def without_room_for_one(flight: Flight, sampling: Sampling) -> Any:
-        if too_large in [row.prompt for row in flight.rows]:
+    def without_room_for_one(batch: RunningBatch, sampling: Sampling) -> Any:
+        if too_large in [row.prompt for row in batch.rows]:
             raise error()
-        return generate(flight, sampling)
+        return generate(batch, sampling)
 
     monkeypatch.setattr(small._continuous, "generate", without_room_for_one)
     found = small.generate(wanted, SAMPLING, ignore)
@@ -157,7 +157,7 @@ def test_any_other_error_of_the_model_ends_the_run(
 ) -> None:
     broken = engine()
 
-    def fail(flight: Flight, sampling: Sampling) -> Any:
+    def fail(batch: RunningBatch, sampling: Sampling) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(broken._continuous, "generate", fail)

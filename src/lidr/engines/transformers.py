@@ -26,7 +26,7 @@ from lidr.engines.base import (
 )
 from lidr.engines.batches import Batches
 from lidr.engines.continuous import ROUND, ContinuousBatching, Result
-from lidr.engines.flight import Begun, keeps_cache
+from lidr.engines.running_batch import SequenceState, keeps_cache
 from lidr.engines.settings.transformers import Transformers
 from lidr.models import policy
 from lidr.records.prompt_templates import Conversation
@@ -52,10 +52,10 @@ class TransformersEngine:
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
         prompts = [self._chat.prompt_ids(request.conversation) for request in requests]
-        begun = [Begun(i, requests[i].id, prompt, []) for i, prompt in enumerate(prompts)]
-        completions = {request.index: refused(request.id, len(request.prompt)) for request in begun}
-        waiting = [r for r in begun if len(r.prompt) + sampling.max_new_tokens <= self._context] if begun else []
-        progress(len(begun) - len(waiting))
+        states = [SequenceState(i, requests[i].id, prompt, []) for i, prompt in enumerate(prompts)]
+        completions = {request.index: refused(request.id, len(request.prompt)) for request in states}
+        waiting = [r for r in states if len(r.prompt) + sampling.max_new_tokens <= self._context] if states else []
+        progress(len(states) - len(waiting))
         for results in self._answered(waiting, sampling) if waiting else ():
             completions |= dict(results)
             progress(len(results))
@@ -151,14 +151,14 @@ class TransformersEngine:
             # The longest first: what is begun last is short, and nobody waits long for it.
             yield from self._workers.results((method, *arguments) for arguments in reversed(list(calls)))
 
-    def _groups(self, waiting: Sequence[Begun]) -> list[list[Begun]]:
+    def _groups(self, waiting: Sequence[SequenceState]) -> list[list[SequenceState]]:
         """Requests that are answered in turn, the shortest first; the groups are the same whoever answers them."""
         ordered = sorted(waiting, key=lambda request: (len(request.prompt), request.index))
         tokens = sum(len(request.prompt) + ROUND for request in ordered)
         count = math.ceil(tokens / (GROUP * self.settings.tokens_per_batch))
         return [ordered[start::count] for start in range(min(count, len(ordered)))]
 
-    def _answered(self, waiting: Sequence[Begun], sampling: Sampling) -> Iterator[list[Result]]:
+    def _answered(self, waiting: Sequence[SequenceState], sampling: Sampling) -> Iterator[list[Result]]:
         """Completions by index, as they come: of a round in this process, of a group from another one."""
         groups = self._groups(waiting)
         if self._workers is None:
@@ -167,7 +167,7 @@ class TransformersEngine:
         else:
             yield from self._results("_answer", ((group, sampling) for group in groups))
 
-    def _answer(self, group: list[Begun], sampling: Sampling) -> list[Result]:
+    def _answer(self, group: list[SequenceState], sampling: Sampling) -> list[Result]:
         return [result for results in self._continuous.answer(group, sampling) for result in results]
 
     def _score(self, batch: list[tuple[int, TokenIds]]) -> Scored:

@@ -1,4 +1,4 @@
-"""Flights of the transformers engine on tiny models of each family: every answer is that of its request alone."""
+"""Running batches on tiny models of each family: every answer is that of its request alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from factories import ROOT
 from lidr.engines import continuous
 from lidr.engines.base import Sampling
 from lidr.engines.continuous import ContinuousBatching
-from lidr.engines.flight import Begun, Flight, keeps_cache
+from lidr.engines.running_batch import RunningBatch, SequenceState, keeps_cache
 from lidr.records import FinishReason
 
 sys.path.insert(0, str(ROOT / "tests" / "training"))
@@ -40,7 +40,7 @@ class Chat:
 def answers(model: Any, prompts: list[list[int]], keeps: bool) -> list[tuple[str, FinishReason]]:
     """By continuous batching, about four rows at a time."""
     batching = ContinuousBatching(model, Chat(), context=256, budget=4 * 56, keeps_cache=keeps)
-    rows = [Begun(index, str(index), prompt, []) for index, prompt in enumerate(prompts)]
+    rows = [SequenceState(index, str(index), prompt, []) for index, prompt in enumerate(prompts)]
     found = dict(result for results in batching.answer(rows, Sampling(NEW_TOKENS)) for result in results)
     return [(found[index].text, found[index].finish_reason) for index in range(len(prompts))]
 
@@ -84,17 +84,17 @@ def test_a_lack_of_memory_halves_what_all_rows_have_at_the_widest_ones_width(mon
     batching = ContinuousBatching(tiny_llama(), Chat(), context=256, budget=1000, keeps_cache=True)
     generate, widths = batching.generate, list[tuple[int, int]]()
 
-    def limited(flight: Flight, sampling: Sampling) -> Any:
-        widths.append((len(flight.rows), flight.width))
+    def limited(batch: RunningBatch, sampling: Sampling) -> Any:
+        widths.append((len(batch.rows), batch.width))
         if len(widths) == 2:
             raise torch.OutOfMemoryError
-        return generate(flight, sampling)
+        return generate(batch, sampling)
 
     monkeypatch.setattr(batching, "generate", limited)
     admitted = iter((5, 3))
-    monkeypatch.setattr(batching, "_room", lambda *_: next(admitted))
-    wide = [Begun(index, str(index), [7] * 110, []) for index in range(5)]
-    short = [Begun(index, str(index), [8] * 4, []) for index in range(5, 8)]
+    monkeypatch.setattr(batching, "_admissible", lambda *_: next(admitted))
+    wide = [SequenceState(index, str(index), [7] * 110, []) for index in range(5)]
+    short = [SequenceState(index, str(index), [8] * 4, []) for index in range(5, 8)]
     monkeypatch.setattr(batching, "_ends", frozenset())  # nobody ends early
     rounds = batching.answer([*wide, *short], Sampling(NEW_TOKENS))
     for _ in range(2):
@@ -104,7 +104,7 @@ def test_a_lack_of_memory_halves_what_all_rows_have_at_the_widest_ones_width(mon
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("step", ["join", "keep"])
+@pytest.mark.parametrize("step", ["merge", "keep"])
 def test_a_lack_of_memory_beside_the_model_is_one_too(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
@@ -113,15 +113,15 @@ def test_a_lack_of_memory_beside_the_model_is_one_too(step: str, monkeypatch: py
     prompts = [[rng.randrange(6, 60) for _ in range(rng.randint(4, 40))] for _ in range(8)]
     model = tiny_llama()
     expected = answers(model, prompts, keeps=True)
-    working, failures = getattr(Flight, step), [True]
+    working, failures = getattr(RunningBatch, step), [True]
 
-    def limited(flight: Flight, given: Any) -> None:
-        working(flight, given)
+    def limited(batch: RunningBatch, given: Any) -> None:
+        working(batch, given)
         if failures:
             failures.pop()
             raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(Flight, step, limited)
+    monkeypatch.setattr(RunningBatch, step, limited)
     assert answers(model, prompts, keeps=True) == expected
     assert not failures
 
