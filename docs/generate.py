@@ -2,7 +2,7 @@
 of README.md, docs/language.md, docs/performance.md, docs/real-models.md and docs/scale.md.
 
 python docs/generate.py           write them
-python docs/generate.py --check   exit 1 where one is not up to date, and name it
+python docs/generate.py --check   exit 1 where one is not up to date or a link leads nowhere, and name it
 """
 
 from __future__ import annotations
@@ -35,7 +35,21 @@ def main(check: bool) -> int:
                 path.write_text(text, "utf-8")
     for path in stale:
         print(f"{path}: {'not up to date; run `python docs/generate.py`' if check else 'written'}")
-    return 1 if check and stale else 0
+    dead = dead_links() if check else []
+    for link in dead:
+        print(link)
+    return 1 if check and (stale or dead) else 0
+
+
+def dead_links() -> list[str]:
+    """Links of documents to files that are not there."""
+    links = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+    return [
+        f"{path.relative_to(ROOT)}: {target} is not there"
+        for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+        for target in links.findall(path.read_text("utf-8"))
+        if not (path.parent / target).exists()
+    ]
 
 
 def commands_document() -> dict[Path, str]:
