@@ -160,34 +160,28 @@ def test_numbers_that_make_no_sense(command: str, expected: str) -> None:
 
 # ---- names of iterations and models
 
-TRICKS = {
-    "unknown": "m7",
-    "parent": "../x",
-    "its own parent": "m1/..",
-    "absolute": "/tmp/m1",
-    "NUL": "m1\0",
-    "empty": "",
-    "new line": "m1\nm2",
-}
+TRICKS = ["m7", "../x", "m1/..", "/tmp/m1", "m1\0", "", "m1\nm2", "M1", "m1 ", "m01"]
+
+
+def tried(commands: list[str], names: list[str]) -> list[tuple[str, str]]:
+    """All names at the first command, and an unknown one at each other."""
+    return [*((commands[0], name) for name in names), *((command, "m7") for command in commands[1:])]
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("name", [*TRICKS.values(), "m0"], ids=[*TRICKS.keys(), "the base"])
-@pytest.mark.parametrize("command", OF_ITERATIONS)
+@pytest.mark.parametrize(("command", "name"), tried(OF_ITERATIONS, [*TRICKS, "m0"]))
 def test_only_iterations_of_params_are_taken(command: str, name: str) -> None:
     assert refused(command, name) == f"no iteration {name!r} in params.yaml: it has m1, m2"
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("name", [*TRICKS.values(), "m0"], ids=[*TRICKS.keys(), "the base"])
-@pytest.mark.parametrize("command", OF_DATA)
+@pytest.mark.parametrize(("command", "name"), tried(OF_DATA, [*TRICKS, "m0"]))
 def test_only_data_of_params_are_taken(command: str, name: str) -> None:
     assert refused(command, name) == f"no data {name!r} in params.yaml: it has m1, m2"
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("name", TRICKS.values(), ids=TRICKS.keys())
-@pytest.mark.parametrize("command", OF_MODELS)
+@pytest.mark.parametrize(("command", "name"), tried(OF_MODELS, TRICKS))
 def test_only_models_of_params_are_taken(command: str, name: str) -> None:
     assert refused(command, name) == f"no model {name!r} in params.yaml: it has m0, m1, m2"
 

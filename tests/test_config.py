@@ -13,7 +13,6 @@ from lidr.engines.settings.openai import OpenAI
 from lidr.engines.settings.vllm import _known_keys
 from lidr.errors import InputError
 
-PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 LANGUAGES = "languages: [es, de, fr, ru]"
 LAST_ITERATION = "  m2:\n    previous: m1\n    data: m2"
 BASELINE = re.search(r"  model: m0 .*\n  source: models/m0", edited())[0]  # type: ignore[index]
@@ -42,11 +41,6 @@ def test_committed_params_are_the_lab_profile() -> None:
 
 def test_the_params_that_tests_edit_are_the_lab_s_with_all_keys() -> None:
     assert config.load(ROOT / "tests/params.yaml") == config.load(ROOT / "params.yaml")
-
-
-@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
-def test_every_profile_loads_and_says_its_name(path: Path) -> None:
-    assert config.load(path).profile == path.stem
 
 
 # What stands in params.yaml instead of the line with the same key, and what is said of the last of these lines.
@@ -290,20 +284,6 @@ def test_data_that_no_iteration_is_trained_on_are_refused(tmp_path: Path) -> Non
     text = edited(("iterations:", "  m2-more: {by: m1}\niterations:"))
     found = f"params.yaml:{line_of(text, '  m2-more')}: data.m2-more: no iteration is trained on these"
     assert message(tmp_path, text) == found
-
-
-@pytest.mark.parametrize("name", ["m7", "m0", "", "../m1", "m1/..", "/m1", "m1\0", "M1", "m1 ", "m01"])
-def test_only_iterations_of_the_file_are_iterations(name: str) -> None:
-    with pytest.raises(InputError) as caught:
-        config.load(ROOT / "params.yaml").iteration(name)
-    assert str(caught.value) == f"no iteration {name!r} in params.yaml: it has m1, m2"
-
-
-@pytest.mark.parametrize("name", ["m7", "", "../m1", "m0/..", "/m0", "m1\0", "M1"])
-def test_only_models_of_the_file_are_models(name: str) -> None:
-    with pytest.raises(InputError) as caught:
-        config.load(ROOT / "params.yaml").model(name)
-    assert str(caught.value) == f"no model {name!r} in params.yaml: it has m0, m1, m2"
 
 
 def test_flatten_names_values_as_the_file_does() -> None:
