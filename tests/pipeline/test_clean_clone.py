@@ -68,7 +68,7 @@ def test_mlflow_has_one_parent_with_a_child_for_each_stage_and_the_curve(project
     assert all(run.info.status == "FINISHED" for run in (parent, *children))
     names = [name for name in parent.data.metrics if name.endswith("/es")]
     assert {"mgsm accuracy/es", "alpaca win rate/es", "off target/es"} <= set(names)
-    assert all(sorted(runs.history(parent, name)) == [0, 1, 2] for name in names)
+    assert all(sorted(dict(runs.history(parent.info.run_id, name))) == [0, 1, 2] for name in names)
 
 
 def test_mlflow_has_the_speed_of_training_and_every_model(project: Path) -> None:

@@ -1,8 +1,9 @@
-"""The table of docs/scale.md by hand: what is counted, and where each scale gives way."""
+"""The table of docs/scale.md by hand: what is counted, what is divided by what, and where each scale gives way."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from factories import ROOT
@@ -12,7 +13,15 @@ from lidr import config
 sys.path.insert(0, str(ROOT / "docs"))
 import scale
 
+from test_plan import LLAMA_8B, measured  # isort: skip
+
 PAPER = config.load(ROOT / "profiles" / "paper.yaml")
+
+
+def test_measures_are_those_of_the_models_config(tmp_path: Path) -> None:
+    found = measured(tmp_path / "llama", LLAMA_8B)
+    for name in ("parameters", "embedding", "layers", "hidden", "key_value_heads", "head", "vocabulary", "context"):
+        assert getattr(scale.LLAMA_8B, name) == getattr(found, name), name
 
 
 def test_the_papers_own_run() -> None:
