@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from clones import git
 from factories import edited
 from refusal import refused
 
@@ -270,11 +271,6 @@ def test_prompts_reports_in_a_line(root: Path) -> None:
 
 
 # ---- profiles
-
-
-def git(*arguments: str) -> None:
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
+from clones import git
 from factories import ROOT
 
 from lidr import config, doctor
@@ -98,11 +98,8 @@ def test_package_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert detail.endswith(", ==0.1 is expected; nobody-has-this is not installed")
 
 
-def test_repository_is_named_by_its_commit(root: Path) -> None:
-    for command in (
-        ["init", "-q"],
-        ["-c", "user.email=a@b.c", "-c", "user.name=a", "commit", "-qm", "x", "--allow-empty"],
-    ):
-        subprocess.run(["git", *command], check=True, cwd=root)
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=root)
-    assert findings(msgspec.structs.replace(profile("lab")))["git"].detail == f"at {head.stdout.strip()}"
+@pytest.mark.usefixtures("root")
+def test_repository_is_named_by_its_commit() -> None:
+    git("init", "-q")
+    git("commit", "-qm", "x", "--allow-empty")
+    assert findings(profile("lab"))["git"].detail == f"at {git('rev-parse', '--short', 'HEAD')}"

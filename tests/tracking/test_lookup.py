@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from clones import git
 from tracking_project import Project, job
 
 from lidr.cli import main
@@ -31,11 +32,6 @@ PIPELINE = """stages:
       cmd: lidr pairs ${item}
       outs: ['data/${item}/pairs']
 """
-
-
-def git(*arguments: str) -> str:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
-    return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def train(project: Project, rows: str) -> str:

@@ -6,13 +6,13 @@ import json
 import math
 import multiprocessing
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from clones import git
 from factories import with_train
 from tracking_project import Project, job
 
@@ -42,7 +42,7 @@ def _train(project: Project, model: str = "m1") -> Job:
 
 
 def test_run_says_what_it_was(project: Project) -> None:
-    subprocess.run(["git", "init", "-q"], check=True)
+    git("init", "-q")
     project.file("models/m0/lidr.json", '{"fingerprint": "3f1c9a04b7d2"}')
     assert project.log(_train(project)) == ("train m1 · beta 0.1",)
 
@@ -268,15 +268,13 @@ def test_run_of_mlflow_run_that_is_in_another_store(project: Project) -> None:
 # ---- where it came from
 
 
-def test_git_state(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.org")
+def test_git_state(project: Project) -> None:
     for name in ("dvc.lock", "data/.gitignore", "reports/mgsm/m1/metrics.json"):
         project.file(name, "old")
-    for command in (["init", "-q"], ["add", "params.yaml", "dvc.lock", "data", "reports"], ["commit", "-qm", "first"]):
-        subprocess.run(["git", *command], check=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    git("init", "-q")
+    git("add", "params.yaml", "dvc.lock", "data", "reports")
+    git("commit", "-qm", "first")
+    commit = git("rev-parse", "HEAD")
     # What stages write does not make the tree dirty: it would be so in every pipeline from its second stage on.
     for name in ("dvc.lock", "data/.gitignore", "reports/mgsm/m1/metrics.json"):
         project.file(name, "new")
