@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clones import run
 from factories import ROOT, edited, own_prompts, prompt
-from ruamel.yaml import YAML
+from test_architecture import stages
 
 from lidr import config, paths
 from lidr.compare.stage import COLUMNS
@@ -22,12 +20,6 @@ from lidr.records.jsonl import write_rows
 
 # The stages that read files which a user brings.
 READERS = {"prompts", "translate", "score", "audit", "mgsm", "baseline", "alpaca", "harness"}
-
-
-def stages() -> dict[str, dict[str, Any]]:
-    """Each stage, with what `foreach` repeats."""
-    listed = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
-    return {name: stage.get("do", stage) for name, stage in listed.items()}
 
 
 def names(entries: list[Any]) -> Iterator[str]:
@@ -53,14 +45,8 @@ def test_figures_and_their_columns_are_plots() -> None:
             assert {options["x"], options["y"]} <= set(COLUMNS)
 
 
-def run(*command: str) -> str:
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DVC_NO_ANALYTICS": "1",
-    }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+def dvc(*arguments: str) -> str:
+    return run("dvc", *arguments, cwd=Path.cwd(), LIDR_TRACKING="off")
 
 
 @pytest.fixture
@@ -76,15 +62,15 @@ def project(root: Path) -> Path:
     (root / "src").symlink_to(ROOT / "src")
     for lang in config.load().all_languages:
         write_rows(root / source / f"{lang}.jsonl", [prompt("a", lang)])
-    run("dvc", "init", "--quiet", "--no-scm")
+    dvc("init", "--quiet", "--no-scm")
     return root / source
 
 
 def test_another_source_file_makes_the_stage_out_of_date(project: Path) -> None:
-    run("dvc", "repro", "--quiet", "--single-item", "prompts@m1")
-    assert json.loads(run("dvc", "status", "--json", "prompts@m1")) == {}
+    dvc("repro", "--quiet", "--single-item", "prompts@m1")
+    assert json.loads(dvc("status", "--json", "prompts@m1")) == {}
     write_rows(project / "es.jsonl", [prompt("a", "es", "¿y ahora?")])
-    status = json.loads(run("dvc", "status", "--json", "prompts@m1"))
+    status = json.loads(dvc("status", "--json", "prompts@m1"))
     assert status == {"prompts@m1": [{"changed deps": {"data/sources": "modified"}}]}
-    run("dvc", "repro", "--quiet", "--single-item", "prompts@m1")
+    dvc("repro", "--quiet", "--single-item", "prompts@m1")
     assert "¿y ahora?" in paths.prompt_file("m1", "es").read_text("utf-8")
