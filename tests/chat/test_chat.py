@@ -129,17 +129,35 @@ def test_a_begun_turn_is_continued() -> None:
             "She has 18",
             "12? No",
         ),
+        (
+            "gptoss",
+            "<|channel|>analysis<|message|>one<|end|><|start|>assistant<|channel|>analysis<|message|>two<|end|>"
+            "<|start|>assistant<|channel|>final<|message|>She has 18",
+            "She has 18",
+            "one\n\ntwo",
+        ),
+        (
+            "gptoss",
+            "<|channel|>commentary<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>She has 18",
+            "She has 18",
+            "hm",
+        ),
+        ("gptoss", "<|channel|>commentary<|message|>hm<|end|><|start|>assistant<|channel|>anal", "", "hm"),
         ("gptoss", "<|channel|>final<|message|>She has 18", "She has 18", ""),
         ("gptoss", "<|channel|>analysis<|message|>Cut off", "", "Cut off"),
+        (
+            "muse_glimmer",
+            " to=self<|message|>12? No<|eom|><|start|>assistant to=user<|message|>She has 18",
+            "She has 18",
+            "12? No",
+        ),
         ("gemma4", "<|channel>thought\n12? No<channel|>She has 18", "She has 18", "12? No"),
     ],
 )
 def test_reasoning_is_kept_apart(name: str, text: str, answer: str, reasoning: str) -> None:
     chat = published(name)
     ids = chat.tokenizer(text, add_special_tokens=False)["input_ids"]
-    found = chat.read(ids)
-    assert found.text == answer
-    assert found.reasoning.removesuffix("assistant") == reasoning
+    assert chat.read(ids) == Answer(answer, reasoning)
 
 
 def test_a_prompt_that_opens_a_thinking_block_names_its_switch() -> None:

@@ -141,7 +141,8 @@ class Chat:
         text = self.tokenizer.decode(ids, skip_special_tokens=False)
         if self.answer_header and self.answer_header in text:
             before, _, answer = text.rpartition(self.answer_header)
-            thought = (reasoning.split(before) or (before, ""))[0]
+            split = reasoning.split(before)
+            thought = split[0] if split else reasoning.messages(before)
         elif found := reasoning.split(text):
             thought, answer = found
         else:
