@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
+from factories import random_adapter
 
 from lidr import config, export, paths
 from lidr.cli import main
@@ -16,8 +17,7 @@ from lidr.engines.transformers import TransformersEngine
 from lidr.errors import InputError
 from lidr.lab import source
 from lidr.models import base, policy
-from lidr.models.policy import AdapterRecord, Policy
-from lidr.records.jsonl import write_json
+from lidr.models.policy import Policy
 from lidr.records.prompt_templates import prompt_conversation
 
 pytestmark = pytest.mark.pipeline
@@ -27,27 +27,9 @@ pytestmark = pytest.mark.pipeline
 def trained(root: Path) -> config.Settings:
     """A project with the lab's base and an adapter m1 that changes its answers."""
     settings = config.load()
-    record = base.run(settings)
-    write_adapter("m1", settings)
-    adapter = AdapterRecord(
-        model="m1", previous="m0", base=record.fingerprint, reference=record.fingerprint, pairs="a1" * 32, rows=1843
-    )
-    write_json(paths.model("m1") / paths.RECORD, adapter)
+    base.run(settings)
+    random_adapter(paths.MODELS, 0.2, ["q_proj", "down_proj"], rows=1843)
     return settings
-
-
-def write_adapter(name: str, settings: config.Settings) -> None:
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(0)
-    wanted = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
-    model = get_peft_model(policy.load_base(policy.resolve("m0"), torch.float32), wanted)
-    with torch.no_grad():
-        for key, weight in model.named_parameters():
-            if "lora_B" in key:
-                weight.normal_(std=0.2)
-    model.save_pretrained(paths.model(name))
 
 
 def answers(settings: config.Settings, model: Policy) -> list[str]:
