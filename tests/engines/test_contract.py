@@ -141,16 +141,20 @@ def test_a_begun_turn_is_continued(at_hand: AtHand) -> None:
     assert not completion.text.startswith("<translated>")
 
 
-@pytest.mark.parametrize("lang", MGSM_LANGUAGES)
-def test_text_of_any_script_goes_in_whole(lang: str, at_hand: AtHand, models: Path) -> None:
+def test_text_of_any_script_goes_in_whole(at_hand: AtHand, models: Path) -> None:
     """Every engine counts the tokens that the tokenizer makes of the text, and they hold the text."""
-    words = wording(lang)
-    text = f"{words.question} 7 + 5 = ?\n{words.steps}"
-    chat = open_chat(policy.resolve("m0", models))
-    ids = chat.prompt_ids(prompt_conversation(text))
-    assert text in chat.tokenizer.decode(ids)
-    [completion] = generate(at_hand, [Request(f"{lang}:größer", prompt_conversation(text))], Sampling(max_new_tokens=8))
-    assert (completion.id, completion.prompt_tokens) == (f"{lang}:größer", len(ids))
+    chat, wanted, counts = open_chat(policy.resolve("m0", models)), [], []
+    for lang in MGSM_LANGUAGES:
+        words = wording(lang)
+        text = f"{words.question} 7 + 5 = ?\n{words.steps}"
+        ids = chat.prompt_ids(prompt_conversation(text))
+        assert text in chat.tokenizer.decode(ids)
+        wanted.append(Request(f"{lang}:größer", prompt_conversation(text)))
+        counts.append(len(ids))
+    completions = generate(at_hand, wanted, Sampling(max_new_tokens=8))
+    assert [(c.id, c.prompt_tokens) for c in completions] == [
+        (request.id, count) for request, count in zip(wanted, counts, strict=True)
+    ]
 
 
 def test_the_same_seed_samples_the_same(at_hand: AtHand) -> None:
