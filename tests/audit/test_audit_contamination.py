@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import pytest
 from audit_project import Made, settings, two_sided
 
 from lidr.audit import stage as audit
@@ -38,8 +37,7 @@ def planted() -> Made:
     return made
 
 
-def test_planted_overlaps_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_planted_overlaps_are_found(folder: Path) -> None:
     planted().write(settings())
     items = [item("robe", QUESTION), item("light", STORY), item("free", "Explain why the sky looks blue at noon.")]
     items += [item("zh", CHINESE, "zh"), item("short", "Red 1.")]
@@ -57,8 +55,7 @@ def test_planted_overlaps_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "2 items of tests are nearly or exactly among the training prompts" in report.warnings
 
 
-def test_a_short_item_counts_only_where_it_is_the_whole_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_short_item_counts_only_where_it_is_the_whole_text(folder: Path) -> None:
     planted().write(settings())
     report = audit.measure(settings(), "m1", None, {"tests": [item("a", "name a colour"), item("b", "a colour")]})
     assert [(o.item, o.exact) for o in report.overlaps] == [("a", True)]

@@ -166,8 +166,7 @@ def test_summary_ends_where_to_look(report: Report) -> None:
     assert lines[-1] == "  The page: reports/m1/audit/index.html"
 
 
-def test_files_and_drift_over_two_iterations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_files_and_drift_over_two_iterations(folder: Path) -> None:
     chosen = settings()
     for iteration in ("m1", "m2"):
         by_hand().write(chosen, iteration)

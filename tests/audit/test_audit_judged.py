@@ -42,8 +42,7 @@ class Fake:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def lab(folder: Path) -> None:
     in_lab(settings(LANGUAGES), 60).write(settings(LANGUAGES))
 
 
@@ -90,8 +89,7 @@ def test_a_coin_gives_stop_and_swapped_pairs_reversed(lab: None, preferences: An
     assert f"gold answers and the judge disagree: 'go on' by gold answers, {verdict!r} by the judge" in report.warnings
 
 
-def test_a_coin_on_open_prompts_advises_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_coin_on_open_prompts_advises_to_stop(folder: Path) -> None:
     open_prompts().write(settings())
     chosen = settings(audit=config.Audit(judge=config.LabJudge()))
     heads = iter([1.0, 2.0] * 20)
@@ -121,8 +119,7 @@ def open_prompts() -> Made:
     return made
 
 
-def test_orders_that_disagree_are_a_tie_and_no_verdict_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_orders_that_disagree_are_a_tie_and_no_verdict_is_none(folder: Path) -> None:
     open_prompts().write(settings())
     chosen = settings(audit=config.Audit(judge=config.LabJudge(), judged_pairs=4))
     answers = iter([(2.0, 1.0), (2.0, None), (2.0, 2.0), (1.5, 2.0)] * 2)

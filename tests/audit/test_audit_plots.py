@@ -134,8 +134,7 @@ def test_iterations_have_a_point_for_each_language_that_was_measured(report: Rep
     assert {"m1", "m2", "en", "de"} <= set(words(text)) and "es" not in words(text)
 
 
-def test_an_iteration_without_pairs_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_an_iteration_without_pairs_says_so(folder: Path) -> None:
     made = Made()
     made.prompt("p0", {"en": "Ask?", "es": "¿Preguntas?"})
     two_sided(made, "p0", ("Blue.", "Azul."), (None, None))

@@ -72,8 +72,7 @@ def test_recommendation_names_spent_languages() -> None:
     assert "no longer for de" in recommendation({"reward": figures}, settings(("es", "de")))
 
 
-def test_an_iteration_of_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_an_iteration_of_the_lab(folder: Path) -> None:
     chosen = settings(("es", "ru"))
     in_lab(chosen, 60).write(chosen)
     report = audit.run(chosen, "m1")
