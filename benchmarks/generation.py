@@ -31,7 +31,7 @@ from statistics import mean, median
 from typing import Any
 
 import msgspec
-from measuring import PARAMS, child, cost, costs, machine, take_turns
+from measuring import PARAMS, cost, costs, in_new_process, machine, take_turns
 from tables import tell
 
 from lidr import config
@@ -45,7 +45,6 @@ PROMPTS = 400
 SHORTEST, LONGEST, NEW_TOKENS = 10, 400, 64
 FIXED = (8, 32, 128)
 
-Work = Callable[..., dict[str, Any]]  # count, side, ...
 Measure = Callable[[int, int], dict[str, Any]]  # count, repetitions
 
 
@@ -63,7 +62,7 @@ def requests(count: int, tokenizer: Any) -> list[Request]:
     return made
 
 
-def work(count: int, side: str, rows: str = "0") -> dict[str, Any]:
+def work(count: int, side: str, rows: int = 0) -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     values = msgspec.to_builtins(config.load(PARAMS))
     values["engine"]["device"] = "cpu"
@@ -73,9 +72,9 @@ def work(count: int, side: str, rows: str = "0") -> dict[str, Any]:
     asked = requests(count, tokenizer)
     engine.generate(asked[:1], Sampling(1), lambda _: None)
     with cost() as spent:
-        done = ours(engine, asked) if side == "ours" else _plain(engine._model, tokenizer, asked, int(rows))
+        done = ours(engine, asked) if side == "ours" else _plain(engine._model, tokenizer, asked, rows)
         engine.close()
-    return {"rows": int(rows) or room(engine, asked), **told(done, spent)}
+    return {"rows": rows or room(engine, asked), **told(done, spent)}
 
 
 def room(engine: TransformersEngine, asked: Sequence[Request]) -> int:
@@ -84,9 +83,9 @@ def room(engine: TransformersEngine, asked: Sequence[Request]) -> int:
     return int(min(len(asked), engine.settings.tokens_per_batch / tokens))
 
 
-def ours(engine: Engine, asked: Sequence[Request]) -> list[tuple[str, int]]:
+def ours(engine: Engine, asked: Sequence[Request], tokens: int = NEW_TOKENS) -> list[tuple[str, int]]:
     """The text and the number of tokens of each answer, by an engine of ours."""
-    return [(c.text, c.completion_tokens) for c in engine.generate(asked, Sampling(NEW_TOKENS), lambda _: None)]
+    return [(c.text, c.completion_tokens) for c in engine.generate(asked, Sampling(tokens), lambda _: None)]
 
 
 def told(done: Sequence[tuple[str, int]], spent: Mapping[str, float]) -> dict[str, Any]:
@@ -96,22 +95,17 @@ def told(done: Sequence[tuple[str, int]], spent: Mapping[str, float]) -> dict[st
 
 
 @contextmanager
-def prepared(script: str) -> Iterator[Path]:
-    """A folder for the sides to work in, with the lab's base."""
+def prepared(write: Callable[[], None], **variables: str) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Runs functions in processes of their own, in a folder with the base that `write` writes."""
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
-        child(script, "--write", cwd=Path(folder))
-        yield Path(folder)
+        run = partial(in_new_process, here=Path(folder), **variables)
+        run(write)
+        yield run
 
 
-def in_turn(
-    script: str, sides: Mapping[str, Sequence[str]], count: int, repetitions: int, here: Path, **variables: str
-) -> dict[str, Any]:
-    """All sides in turn, each the script with its own arguments of `--work`; SystemExit where their answers differ."""
-
-    def run(arguments: Sequence[str]) -> dict[str, Any]:
-        return child(script, "--prompts", str(count), "--work", *arguments, cwd=here, **variables)
-
-    runs = take_turns({name: partial(run, arguments) for name, arguments in sides.items()}, repetitions)
+def in_turn(sides: Mapping[str, Callable[[], dict[str, Any]]], count: int, repetitions: int) -> dict[str, Any]:
+    """All sides in turn; SystemExit where their answers differ."""
+    runs = take_turns(sides, repetitions)
     if len({run["answers"] for found in runs.values() for run in found}) > 1:
         raise SystemExit("not the same work: answers differ")
     return {
@@ -150,11 +144,11 @@ def _plain(model: Any, tokenizer: Any, asked: list[Request], rows: int) -> list[
 
 def measure(count: int, repetitions: int) -> dict[str, Any]:
     """All sides in turn; raises SystemExit where their answers differ."""
-    with prepared(__file__) as here:
-        rows = child(__file__, "--work", "ours", "--prompts", str(count), cwd=here)["rows"]
-        sides = {"ours": ("ours",), "same rows": ("plain", str(rows))}
-        sides |= {f"fixed {size}": ("plain", str(size)) for size in FIXED}
-        found = in_turn(__file__, sides, count, repetitions, here)
+    with prepared(write_base) as run:
+        rows = run(work, count, "ours")["rows"]
+        sides = {"ours": partial(run, work, count, "ours"), "same rows": partial(run, work, count, "plain", rows)}
+        sides |= {f"fixed {size}": partial(run, work, count, "plain", size) for size in FIXED}
+        found = in_turn(sides, count, repetitions)
     return {**found, "rows_per_batch": rows, **best_fixed(found["tokens_per_second"])}
 
 
@@ -169,33 +163,16 @@ def write_base() -> None:
     base.run(config.load(PARAMS))
 
 
-def run(
-    name: str,
-    doc: str,
-    prompts: int,
-    packages: Sequence[str],
-    work: Work,
-    measure: Measure,
-    write: Callable[[], None] = write_base,
-) -> None:
-    """The command of a benchmark of generation: measures, or is the process of one side."""
+def main(name: str, doc: str, prompts: int, packages: Sequence[str], measure: Measure) -> None:
+    """The command of a benchmark of generation."""
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("--prompts", type=int, default=prompts)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--no-save", action="store_true", help="Print only.")
-    parser.add_argument("--write", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--work", nargs="+", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.write:
-        write()
-        print("{}")
-    elif chosen.work:
-        print(json.dumps(work(chosen.prompts, *chosen.work)))
-    else:
-        described = machine(*packages)
-        rows = [measure(chosen.prompts, chosen.repetitions)]
-        tell(name, {"machine": described, "rows": rows}, not chosen.no_save)
+    described = machine(*packages)
+    tell(name, {"machine": described, "rows": [measure(chosen.prompts, chosen.repetitions)]}, not chosen.no_save)
 
 
 if __name__ == "__main__":
-    run("generation", __doc__ or "", PROMPTS, ("torch", "transformers", "peft"), work, measure)
+    main("generation", __doc__ or "", PROMPTS, ("torch", "transformers", "peft"), measure)

@@ -13,18 +13,16 @@ several fixed numbers of rows. All sides must write the same answers. transforme
 from __future__ import annotations
 
 import random
-import tempfile
+from functools import partial
 from math import exp, log
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from generation import best_fixed, in_turn, requests, run, told
+from generation import best_fixed, in_turn, main, ours, prepared, requests, told
 from made import RANDOM, SHAPES, write_random_model
-from measuring import PARAMS, child, cost
+from measuring import PARAMS, cost
 
 from lidr import config
-from lidr.engines.base import Request, Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.models import base, policy
 
@@ -56,7 +54,7 @@ class Ends:
         return scores
 
 
-def work(count: int, side: str, rows: str = "0") -> dict[str, Any]:
+def work(count: int, side: str, rows: int = 0) -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     engine = TransformersEngine(settings().engine, policy.resolve("m0"))
     asked, rng = requests(count, engine._chat.tokenizer), random.Random(1)
@@ -67,13 +65,8 @@ def work(count: int, side: str, rows: str = "0") -> dict[str, Any]:
     generate, ends = model.generate, Ends(lengths, end, engine._chat.pad_id)
     model.generate = lambda **options: generate(**options, logits_processor=[ends])
     with cost() as spent:
-        done = _ours(engine, asked) if side == "ours" else _plain(engine, prompts, int(rows))
-    return {"rows": int(rows), **told(done, spent)}
-
-
-def _ours(engine: TransformersEngine, asked: list[Request]) -> list[tuple[str, int]]:
-    found = engine.generate(asked, Sampling(LONGEST), lambda _: None)
-    return [(completion.text, completion.completion_tokens) for completion in found]
+        done = ours(engine, asked, LONGEST) if side == "ours" else _plain(engine, prompts, rows)
+    return told(done, spent)
 
 
 def _plain(engine: TransformersEngine, prompts: list[list[int]], rows: int) -> list[tuple[str, int]]:
@@ -94,11 +87,10 @@ def _plain(engine: TransformersEngine, prompts: list[list[int]], rows: int) -> l
 
 def measure(count: int, repetitions: int) -> dict[str, Any]:
     """All sides in turn; raises SystemExit where their answers differ."""
-    with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
-        here = Path(folder)
-        child(__file__, "--write", cwd=here)
-        sides = {"ours": ("ours",)} | {f"fixed {size}": ("plain", str(size)) for size in FIXED}
-        found = in_turn(__file__, sides, count, repetitions, here)
+    with prepared(write) as run:
+        sides = {"ours": partial(run, work, count, "ours")}
+        sides |= {f"fixed {size}": partial(run, work, count, "plain", size) for size in FIXED}
+        found = in_turn(sides, count, repetitions)
     return {**found, **best_fixed(found["tokens_per_second"])}
 
 
@@ -108,4 +100,4 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    run("generation_half", __doc__ or "", PROMPTS, ("torch", "transformers"), work, measure, write)
+    main("generation_half", __doc__ or "", PROMPTS, ("torch", "transformers"), measure)

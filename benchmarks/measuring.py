@@ -14,15 +14,17 @@ import json
 import os
 import platform
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -59,16 +61,25 @@ def cost() -> Iterator[dict[str, float]]:
     spent: dict[str, float] = {}
     start, processor = time.perf_counter(), _processor_seconds()
     yield spent
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     spent["seconds"] = round(time.perf_counter() - start, 4)
     spent["cpu_seconds"] = round(_processor_seconds() - processor, 4)
-    spent["peak_bytes"] = peak * (1 if sys.platform == "darwin" else 1024)
+    spent["peak_bytes"] = _peak_bytes()
 
 
 def _processor_seconds() -> float:
     # In microseconds, where os.times counts in hundredths of a second.
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in spent)
+
+
+def _peak_bytes() -> int:
+    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    if sys.platform == "darwin":
+        return max(own, children)
+    # Linux counts in `own` what the parent had when it started this process.
+    status = Path("/proc/self/status").read_text("ascii")
+    own = int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
+    return 1024 * max(own, children)
 
 
 def costs(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
@@ -80,17 +91,19 @@ def costs(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str
     }
 
 
-def child(script: str, *arguments: str, cwd: Path, python: str = sys.executable, **variables: str) -> dict[str, Any]:
-    """Run a benchmark's own script in another process; its last line of output is the JSON that it found."""
-    command = [python, str(Path(script).resolve()), *arguments]
-    # This tree's sources first, whatever is installed.
-    sources = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, "PYTHONPATH": sources, "LIDR_TRACKING": "off", "TQDM_DISABLE": "1", **variables}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def in_new_process(work: Callable[..., Any], *arguments: Any, here: Path, **variables: str) -> Any:
+    """What the function gives in a process of its own, in the folder `here` and with these environment variables."""
+    inherited = {"LIDR_TRACKING": "off", "TQDM_DISABLE": "1", **variables}
+    with (
+        mock.patch.dict(os.environ, inherited),
+        ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(here,)) as process,
+    ):
+        return process.submit(work, *arguments).result()
+
+
+def _begin(here: Path) -> None:
+    os.chdir(here)
+    sys.stdout = sys.stderr  # what trainers print is not the benchmark's table
 
 
 def machine(*packages: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from made import ITERATION, write_iteration
-from measuring import PARAMS, child, cost, costs, machine, take_turns
+from measuring import PARAMS, cost, costs, in_new_process, machine, take_turns
 from tables import tell
 
 from lidr import config, paths
@@ -87,16 +87,22 @@ WORK: dict[str, dict[str, Callable[[], dict[str, float]]]] = {
 }
 
 
+def work(stage: str, side: str) -> dict[str, float]:
+    """One side of a stage, once the files that another one has left to be written are on the disk."""
+    os.sync()
+    return WORK[stage][side]()
+
+
 def measure(rows: int, stages: Sequence[str], repetitions: int) -> list[dict[str, Any]]:
     """All sides of these stages in turn, for one size."""
     settings = config.load(PARAMS)
     prompts = -(-rows // (2 * len(settings.languages)))
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
         here = Path(folder)
-        child(__file__, "--write", str(prompts), cwd=here)
+        in_new_process(write_iteration, settings, prompts, here=here)
         found = []
         for stage in stages:
-            sides = {side: partial(child, __file__, "--work", stage, side, cwd=here) for side in WORK[stage]}
+            sides = {side: partial(in_new_process, work, stage, side, here=here) for side in WORK[stage]}
             runs = take_turns(sides, repetitions)
             found.append({"stage": stage, "rows": prompts * 2 * len(settings.languages), **costs(runs)})
     return found
@@ -128,18 +134,7 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", choices=WORK, default=list(WORK))
     parser.add_argument("--repetitions", type=int, help="Instead of what the size has by default.")
     parser.add_argument("--no-save", action="store_true", help="Print only.")
-    parser.add_argument("--write", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.write:
-        print(json.dumps({"rows": write_iteration(config.load(PARAMS), chosen.write)}))
-        return
-    if chosen.work:
-        stage, side = chosen.work
-        # Ours waits until its files are on the disk; it should not wait for what another side has left to be written.
-        os.sync()
-        print(json.dumps(WORK[stage][side]()))
-        return
     packages = ("msgspec", "pandas", "pyarrow", "sacrebleu", "py3langid")
     report: dict[str, Any] = {"machine": machine(*packages), "rows": []}
     for size in chosen.rows:

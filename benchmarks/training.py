@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import tempfile
 import venv
@@ -37,7 +38,7 @@ from typing import Any
 
 import msgspec
 from made import ITERATION, LONGEST, lab_pairs, mixed_pairs
-from measuring import CACHE, PARAMS, ROOT, child, cost, costs, machine, take_turns
+from measuring import CACHE, PARAMS, ROOT, cost, costs, in_new_process, machine, take_turns
 from tables import PEERS, tell
 
 from lidr import config, paths
@@ -88,32 +89,34 @@ def work(side: str, peer: str) -> dict[str, Any]:
     pairs = list(read_rows(_pairs_file(), Pair))
     tokenizer = policy.load_tokenizer(reference)
     model = policy.load_base(reference, torch.float32)
-    run = train_ours if side == "ours" else _trl
+    make = _ours if side == "ours" else _trl
     import lidr.training.trainer  # noqa: F401 (so that no import is timed)
 
     torch.manual_seed(given.seed)
-    losses: list[float] = []
     with tempfile.TemporaryDirectory() as scratch, cost() as spent:
-        ids = run(model, tokenizer, pairs, given, Path(scratch), losses)
-    return {"pairs": len(pairs), "tokens": sum(len(part) for row in ids for part in row), "losses": losses} | spent
+        trainer, rows = make(model, tokenizer, pairs, given, Path(scratch))
+        trainer.train()
+    tokens = sum(len(row[part]) for row in rows for part in ("prompt_ids", "chosen_ids", "rejected_ids"))
+    return {"pairs": len(pairs), "tokens": tokens, "losses": losses_of(trainer)} | spent
 
 
-def train_ours(
-    model: Any, tokenizer: Any, pairs: list[Pair], given: config.Settings, scratch: Path, losses: list[float]
-) -> list[tuple[list[int], ...]]:
+def losses_of(trainer: Any) -> list[float]:
+    """The loss of each step."""
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _ours(model: Any, tokenizer: Any, pairs: list[Pair], given: config.Settings, scratch: Path) -> tuple[Any, Any]:
+    """Trainer and rows of token ids."""
+    from lidr.training.arguments import arguments
     from lidr.training.trainer import make
 
     rows, drops = train.tokenize(pairs, open_chat(policy.resolve("m0")), given.train.dpo["max_length"])
     assert not drops, drops[0].detail
-    trainer = make(model, tokenizer, rows, given.train, given, scratch, lambda metrics, _: None)
-    trainer.train()
-    losses += [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return [_ids(row) for row in rows]
+    args = arguments(given.train, given, scratch)
+    return make(model, tokenizer, rows, given.train, args, scratch, lambda metrics, _: None), rows
 
 
-def _trl(
-    model: Any, tokenizer: Any, pairs: list[Pair], given: config.Settings, scratch: Path, losses: list[float]
-) -> list[tuple[list[int], ...]]:
+def _trl(model: Any, tokenizer: Any, pairs: list[Pair], given: config.Settings, scratch: Path) -> tuple[Any, Any]:
     from datasets import Dataset
     from peft import LoraConfig
     from trl import DPOTrainer
@@ -126,9 +129,7 @@ def _trl(
         processing_class=tokenizer,
         peft_config=LoraConfig(**given.train.lora, task_type="CAUSAL_LM"),
     )
-    trainer.train()
-    losses += [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return [_ids(row) for row in trainer.train_dataset]
+    return trainer, trainer.train_dataset
 
 
 def trl_arguments(given: config.Settings, scratch: Path) -> Any:
@@ -159,23 +160,14 @@ def _texts(pair: Pair, tokenizer: Any) -> dict[str, str]:
     return {"prompt": rendered, "chosen": pair.chosen[-1].content, "rejected": pair.rejected[-1].content}
 
 
-def _ids(row: Any) -> tuple[list[int], ...]:
-    return tuple(row[side] for side in ("prompt_ids", "chosen_ids", "rejected_ids"))
-
-
 def measure(name: str, count: int, peer: str, repetitions: int) -> dict[str, Any]:
     """Both sides in turn on one set; raises SystemExit where they do not do the same work."""
     with tempfile.TemporaryDirectory(prefix="lidr-benchmark-") as folder:
         here = Path(folder)
-        child(__file__, "--write", name, "--pairs", str(count), "--peers", peer, cwd=here)
-
-        def run(side: str) -> dict[str, Any]:
-            return child(__file__, "--work", side, "--peers", peer, cwd=here)
-
-        sides = {side: partial(run, side) for side in ("ours", peer)}
+        in_new_process(write_set, name, count, peer, here=here)
+        sides = {side: partial(in_new_process, work, side, peer, here=here) for side in ("ours", peer)}
         if peer == "llama_factory":
-            script = str(ROOT / "benchmarks" / "llama_factory.py")
-            sides[peer] = partial(child, script, str(here), cwd=here, python=llama_factory())
+            sides[peer] = partial(_run_llama_factory, llama_factory(), here)
         runs = take_turns(sides, repetitions)
     return {"set": name, "peer": peer, **compared(runs["ours"], runs[peer])}
 
@@ -219,6 +211,17 @@ def llama_factory() -> str:
             subprocess.run([*pip, "uninstall", "--yes", "torchvision", "torchaudio"], check=True)
         made.write_text(wanted, "utf-8")
     return str(python)
+
+
+def _run_llama_factory(python: str, here: Path) -> dict[str, Any]:
+    """Its side, in its own environment; the last line of the script's output is the JSON that it found."""
+    command = [python, str(ROOT / "benchmarks" / "llama_factory.py"), str(here)]
+    environment = {**os.environ, "TQDM_DISABLE": "1"}
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _write_for_llama_factory(rows: list[dict[str, str]], given: config.Settings) -> None:
@@ -272,16 +275,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="Pairs of each set, instead of 480 and 400.")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--no-save", action="store_true", help="Print only.")
-    parser.add_argument("--write", choices=SIZES, help=argparse.SUPPRESS)
-    parser.add_argument("--work", choices=("ours", "trl"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.write:
-        write_set(chosen.write, chosen.pairs, chosen.peers[0])
-        print("{}")
-        return
-    if chosen.work:
-        print(json.dumps(work(chosen.work, chosen.peers[0])))
-        return
     report: dict[str, Any] = {"machine": machine("torch", "transformers", "trl", "peft", "accelerate"), "rows": []}
     for name, peer in product(chosen.sets, chosen.peers):
         report["rows"].append(measure(name, chosen.pairs or SIZES[name], peer, chosen.repetitions))

@@ -21,7 +21,6 @@ import argparse
 import gc
 import random
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -29,9 +28,9 @@ from typing import Any
 
 import msgspec
 from made import SHAPES
-from measuring import PARAMS, cost, costs, machine, take_turns
+from measuring import PARAMS, cost, costs, in_new_process, machine, take_turns
 from tables import others, tell
-from training import trl_arguments
+from training import losses_of, trl_arguments
 
 from lidr import config
 from lidr.models import policy
@@ -88,9 +87,11 @@ def tokenizer() -> Any:
 
 
 def train_ours(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> Any:
+    from lidr.training.arguments import arguments
     from lidr.training.trainer import make
 
-    return make(model, tokenizer(), rows, given.train, given, scratch, lambda metrics, step: None)  # type: ignore[arg-type]
+    args = arguments(given.train, given, scratch)
+    return make(model, tokenizer(), rows, given.train, args, scratch, lambda metrics, step: None)  # type: ignore[arg-type]
 
 
 def train_trl(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> Any:
@@ -113,7 +114,17 @@ def train_trl(model: Any, rows: Rows, given: config.Settings, scratch: Path) -> 
     )
 
 
-def run(make: Callable[..., Any], shape: str, rows: Rows, kind: str, given: config.Settings) -> dict[str, Any]:
+SIDES = {"ours": train_ours, "peer": train_trl}
+
+
+def work(side: str, shape: str, rows: Rows, kind: str, given: config.Settings) -> dict[str, Any]:
+    """A side's process: on a GPU it first trains on a few rows, which are not counted."""
+    if kind == "cuda":
+        run(side, shape, rows[:8], kind, given)
+    return run(side, shape, rows, kind, given)
+
+
+def run(side: str, shape: str, rows: Rows, kind: str, given: config.Settings) -> dict[str, Any]:
     """Train once on the rows; returns the cost, the losses, and the GPU's peak memory in bytes (0 on a CPU)."""
     import torch
 
@@ -122,11 +133,11 @@ def run(make: Callable[..., Any], shape: str, rows: Rows, kind: str, given: conf
     if kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as scratch, cost() as spent:
-        trainer = make(model, rows, given, Path(scratch))
+        trainer = SIDES[side](model, rows, given, Path(scratch))
         trainer.train()
         if kind == "cuda":
             torch.cuda.synchronize()
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    losses = losses_of(trainer)
     peak = torch.cuda.max_memory_allocated() if kind == "cuda" else 0
     del trainer, model
     gc.collect()
@@ -147,15 +158,11 @@ def operations(shape: str, rows: Rows) -> float:
 
 
 def measure(shape: str, kind_of_rows: str, kind: str, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Both sides in turn, after a step of each that is not counted; SystemExit where their losses differ."""
+    """Both sides in turn, each run in a process of its own; SystemExit where their losses differ."""
     rows, given = token_rows(chosen.pairs, kind_of_rows), settings(kind, chosen.at_once, chosen.recompute)
-    sides = {"ours": train_ours, "peer": train_trl}
-    if kind == "cuda":
-        for make in sides.values():
-            run(make, shape, rows[:8], kind, given)
-    found = take_turns(
-        {name: partial(run, make, shape, rows, kind, given) for name, make in sides.items()}, chosen.repetitions
-    )
+    here = Path.cwd()
+    sides = {side: partial(in_new_process, work, side, shape, rows, kind, given, here=here) for side in SIDES}
+    found = take_turns(sides, chosen.repetitions)
     losses = list(zip(found["ours"][0]["losses"], found["peer"][0]["losses"], strict=True))
     difference = max(abs(a - b) / abs(b) for a, b in losses)
     if difference > TOLERANCE[DTYPES[kind]]:

@@ -2,7 +2,7 @@
 of README.md, docs/language.md, docs/performance.md, docs/real-models.md and docs/scale.md.
 
 python docs/generate.py           write them
-python docs/generate.py --check   exit 1 where one is not up to date, and name it
+python docs/generate.py --check   exit 1 where one is not up to date or a link leads nowhere, and name it
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import inspect
 import json
 import re
 import sys
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from types import NoneType, UnionType
@@ -25,79 +26,77 @@ START, END = "<!-- {}: made by docs/generate.py -->", "<!-- end of {} -->"
 
 def main(check: bool) -> int:
     """Write or check all documents; returns the exit code."""
-    stale = []
-    documents = {**commands_document(), **params_document(), **readme(), **performance()}
-    documents |= {**real_models(), **scale_document(), **language_document()}
-    for path, text in documents.items():
-        if (path.read_text("utf-8") if path.exists() else "") != text:
-            stale.append(path.relative_to(ROOT))
-            if not check:
-                path.write_text(text, "utf-8")
-    for path in stale:
-        print(f"{path}: {'not up to date; run `python docs/generate.py`' if check else 'written'}")
-    return 1 if check and stale else 0
+    documents = {"docs/commands.md": commands_document(), "docs/params.md": params_document()}
+    documents |= {name: filled(name, blocks) for name, blocks in made_blocks().items()}
+    stale = [name for name, text in documents.items() if _read(name) != text]
+    for name in stale:
+        print(f"{name}: {'not up to date; run `python docs/generate.py`' if check else 'written'}")
+        if not check:
+            (ROOT / name).write_text(documents[name], "utf-8")
+    dead = dead_links() if check else []
+    for link in dead:
+        print(link)
+    return 1 if check and (stale or dead) else 0
 
 
-def commands_document() -> dict[Path, str]:
+def dead_links() -> list[str]:
+    """Links of documents to files that are not there."""
+    links = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+    return [
+        f"{path.relative_to(ROOT)}: {target} is not there"
+        for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+        for target in links.findall(path.read_text("utf-8"))
+        if not (path.parent / target).exists()
+    ]
+
+
+def made_blocks() -> dict[str, dict[str, str]]:
+    """Of each document that is written by hand, the blocks that are not, by name, as far as their data are here."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import language
+    import measuring
+    import scale
+    import tables
+
+    report = ROOT / "reports" / "compare" / "report.md"  # the stage `compare` writes it
+    return {
+        "README.md": {"results": _result_tables(report.read_text("utf-8"))} if report.exists() else {},
+        "docs/performance.md": tables.blocks(measuring.RESULTS),
+        "docs/real-models.md": {"families": _families_table(measuring.RESULTS / "families.json")},
+        "docs/scale.md": {"scale": scale.table()},
+        "docs/language.md": language.tables(),
+    }
+
+
+def filled(name: str, blocks: Mapping[str, str]) -> str:
+    """The document with these blocks; SystemExit where it has no place for one."""
+    text = _read(name)
+    for block, content in blocks.items():
+        start, end = START.format(block), END.format(block)
+        before, found, rest = text.partition(start)
+        _, ended, after = rest.partition(end)
+        if not (found and ended):
+            raise SystemExit(f"{name}: no line {end if found else start!r}")
+        text = f"{before}{start}\n\n{content}\n\n{end}{after}"
+    return text
+
+
+def commands_document() -> str:
     """The help of every command, as `lidr COMMAND --help` prints it."""
     from lidr.cli import main as group
 
     parts = ["# Commands\n\nMade from the commands themselves by `python docs/generate.py`.\n"]
-    parts += _help(group, ["lidr"])
-    return {ROOT / "docs" / "commands.md": "\n".join(parts)}
+    return "\n".join(parts + _help(group, ["lidr"]))
 
 
-def readme() -> dict[Path, str]:
-    """The README with the result tables of reports/compare/report.md, which the stage `compare` writes."""
-    path, report = ROOT / "README.md", ROOT / "reports" / "compare" / "report.md"
-    text = path.read_text("utf-8")
-    if report.exists():
-        text = _replace(text, "results", _result_tables(report.read_text("utf-8")))
-    return {path: text}
-
-
-def performance() -> dict[Path, str]:
-    """docs/performance.md with the tables that the benchmarks' results make."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    import measuring
-    import tables
-
-    path = ROOT / "docs" / "performance.md"
-    text = path.read_text("utf-8")
-    for name, content in tables.blocks(measuring.RESULTS).items():
-        text = _replace(text, name, content)
-    return {path: text}
-
-
-def real_models() -> dict[Path, str]:
-    """docs/real-models.md with the table of tests/training/families.py."""
-    path, dtypes = ROOT / "docs" / "real-models.md", ("float32", "bfloat16")
-    found = json.loads((ROOT / "benchmarks" / "results" / "families.json").read_text("utf-8"))
+def _families_table(results: Path) -> str:
+    """What tests/training/families.py measured."""
     lines = ["| family | rows | loss, float32 | gradient, float32 | loss, bfloat16 | gradient, bfloat16 |"]
     lines.append("| --- | --- | --: | --: | --: | --: |")
-    for family, by_dtype in found.items():
-        figures = [f"{by_dtype[dtype][what]:.0e}" for dtype in dtypes for what in ("loss", "gradient")]
+    for family, by_dtype in json.loads(results.read_text("utf-8")).items():
+        figures = [f"{by_dtype[dtype][what]:.0e}" for dtype in ("float32", "bfloat16") for what in ("loss", "gradient")]
         lines.append(f"| {family} | {by_dtype['float32']['rows']} | {' | '.join(figures)} |")
-    return {path: _replace(path.read_text("utf-8"), "families", "\n".join(lines))}
-
-
-def scale_document() -> dict[Path, str]:
-    """docs/scale.md with the table that docs/scale.py computes."""
-    import scale
-
-    path = ROOT / "docs" / "scale.md"
-    return {path: _replace(path.read_text("utf-8"), "scale", scale.table())}
-
-
-def language_document() -> dict[Path, str]:
-    """docs/language.md with the tables that docs/language.py makes, as far as it has their data here."""
-    import language
-
-    path = ROOT / "docs" / "language.md"
-    text = path.read_text("utf-8")
-    for name, content in language.tables().items():
-        text = _replace(text, name, content)
-    return {path: text}
+    return "\n".join(lines)
 
 
 def _result_tables(report: str) -> str:
@@ -112,7 +111,7 @@ def _result_tables(report: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n\n".join(parts))
 
 
-def params_document() -> dict[Path, str]:
+def params_document() -> str:
     """Every key of params.yaml with what it may be and its default, from the classes of lidr.config."""
     from lidr import config
     from lidr.config import blocks, engines
@@ -134,7 +133,7 @@ def params_document() -> dict[Path, str]:
     parts += _block("`translate.model`, a server", blocks.TranslationServer)
     for kind in get_args(config.Judge):
         parts += _block(f"`alpaca.judge`, `name: {kind.__struct_config__.tag}`", kind)
-    return {ROOT / "docs" / "params.md": "\n".join(parts)}
+    return "\n".join(parts)
 
 
 def _block(title: str, kind: type) -> list[str]:
@@ -206,11 +205,9 @@ def _help(command: click.Command, names: list[str]) -> list[str]:
     return parts
 
 
-def _replace(text: str, block: str, content: str) -> str:
-    start, end = START.format(block), END.format(block)
-    before, _, rest = text.partition(start)
-    _, _, after = rest.partition(end)
-    return f"{before}{start}\n\n{content}\n\n{end}{after}" if rest else text
+def _read(name: str) -> str:
+    path = ROOT / name
+    return path.read_text("utf-8") if path.exists() else ""
 
 
 if __name__ == "__main__":

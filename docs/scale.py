@@ -25,6 +25,7 @@ LLAMA_8B = Shape(
     name="meta-llama/Meta-Llama-3-8B-Instruct",
     parameters=8_030_261_248,
     embedding=128_256 * 4096,
+    linear=8_030_261_248 - 2 * 128_256 * 4096 - 65 * 4096,  # all but embedding, head and norms
     layers=32,
     hidden=4096,
     intermediate=14_336,
@@ -33,7 +34,6 @@ LLAMA_8B = Shape(
     head=128,
     vocabulary=128_256,
     context=8192,
-    modules=(),
 )
 
 # An H100 SXM's data sheet: dense bfloat16 operations and bytes a second. `lidr plan` takes 40% of them, or what a layer

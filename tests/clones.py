@@ -1,4 +1,4 @@
-"""Clones of this work tree in which the pipeline runs as its users run it."""
+"""Clones of this work tree in which the pipeline runs as its users run it, and repositories that tests make."""
 
 from __future__ import annotations
 
@@ -51,3 +51,9 @@ def commit(folder: Path, message: str) -> None:
     run("git", "config", "user.email", "test@example.invalid", cwd=folder)
     run("git", "add", "--all", cwd=folder)
     run("git", "commit", "--quiet", "--message", message, cwd=folder)
+
+
+def git(*arguments: str) -> str:
+    """What git prints in the working folder; it commits as nobody in particular."""
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
+    return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()

@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
-from lidr import config
+from lidr import config, paths
 from lidr.config.training import Lora
 from lidr.engines.base import Completion, Conversation, Progress, Request, Sampling, TokenIds
+from lidr.models import policy
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Source, Translation
+from lidr.records.jsonl import write_json
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,10 +89,27 @@ def translation(
     )
 
 
+def random_adapter(models: Path, std: float, modules: list[str], r: int = 4, rows: int = 1) -> None:
+    """m1 beside the base: an adapter of random weights, and a record that says it was trained on `rows` pairs."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    base = policy.resolve("m0", models)
+    torch.manual_seed(0)
+    wanted = LoraConfig(r=r, lora_alpha=2 * r, target_modules=modules, task_type="CAUSAL_LM")
+    model = get_peft_model(policy.load_base(base, torch.float32), wanted)
+    for name, weights in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights, std=std)
+    model.save_pretrained(models / "m1")
+    record = policy.AdapterRecord(
+        model="m1", previous="m0", base=base.fingerprint, reference=base.fingerprint, pairs="a1" * 32, rows=rows
+    )
+    write_json(models / "m1" / paths.RECORD, record)
+
+
 class FakeEngine:
     """Answers by a function of the request; keeps what it was asked."""
-
-    continues_turns = True
 
     def __init__(self, answer: Callable[[Request], str | Completion], fingerprint: str = "f" * 64) -> None:
         self.answer = answer

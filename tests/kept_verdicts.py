@@ -18,6 +18,7 @@ def keep_verdicts(settings: config.Settings, model: str, texts: Sequence[str]) -
             lang=item.lang,
             prompt=item.text,
             completion=texts[number % len(texts)],
+            reasoning=f"{model} thinks",
             baseline="",
             preference=1.5,
             finish_reason=FinishReason.LENGTH if number == 0 else FinishReason.STOP,

@@ -27,8 +27,18 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
-def configure(prompts: Path, outputs: Path, generator: str, items: int, url: str = "http://127.0.0.1:1/v1") -> None:
-    """A params.yaml in the working folder: published prompts and baseline, es only, an endpoint as the judge."""
+ENDPOINT = """name: openai
+    model: judge-1
+    endpoint: {}
+    retries: 3
+    prompt_price: 10
+    completion_price: 30"""
+
+
+def configure(
+    prompts: Path, outputs: Path, generator: str, items: int, judge: str = ENDPOINT.format("http://127.0.0.1:1/v1")
+) -> None:
+    """A params.yaml in the working folder: published prompts and baseline, es only, and this judge."""
     text = edited(
         ("baseline:\n  model: m0  ", f"baseline:\n  model: {generator}  "),
         ("  source: models/m0 ", f"  source: {outputs} "),
@@ -36,10 +46,6 @@ def configure(prompts: Path, outputs: Path, generator: str, items: int, url: str
             "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
             f"alpaca:\n  source: {prompts}\n  languages: [es]\n  items: {items}",
         ),
-        (
-            "    name: lab  ",
-            f"    name: openai\n    model: judge-1\n    endpoint: {url}\n    retries: 3\n"
-            "    prompt_price: 10\n    completion_price: 30  ",
-        ),
+        ("    name: lab  ", f"    {judge}  "),
     )
     Path("params.yaml").write_text(text, "utf-8")

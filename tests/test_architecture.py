@@ -15,6 +15,7 @@ import pytest
 from factories import ROOT
 from ruamel.yaml import YAML
 
+from lidr.config import Settings
 from lidr.evaluation.registry import benchmarks
 
 SOURCE = ROOT / "src"
@@ -83,7 +84,6 @@ NOT_IN_THE_OUTPUT = {
     "lidr.errors",  # a stage that fails has no output
     "lidr.paths",  # where an output lies; dvc.yaml says the same, or DVC misses the output
     "lidr.progress",  # written to the terminal only
-    "lidr.training.throughput",  # written to MLflow only: times and memory
     "lidr.tracking",  # written to MLflow only; run ids stay out of outputs
     "lidr.cli",  # calls the stage
 }
@@ -264,3 +264,35 @@ def test_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
     needed = {f"src/lidr/{room(module)}" for module in modules}
     needed |= {path for module, path in DATA.items() if module in modules}
     assert listed == needed
+
+
+# Blocks that a stage's code reads although no change of them alone changes the stage's output.
+SEEN_OTHERWISE = {
+    "base": {"iterations"},  # their layers are looked for in the model, which changes no output
+    "generate": {"dominant", "languages"},  # data/prompts has a file for each
+    "score": {"iterations"},  # the one that made models/<by>
+    "mgsm": {"languages"},  # of its own block
+    "baseline": {"models"},  # which models are asked is read by `lidr plan` and `lidr compare`
+    "alpaca": {"models"},
+}
+
+
+def blocks_read(module: str) -> set[str]:
+    """The blocks of params.yaml that a module reads of what it calls `settings`."""
+    tree = ast.parse(FILES[module].read_text("utf-8"))
+    read = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "settings"
+    }
+    combined = {"all_languages": {"dominant", "languages"}, "iteration": {"iterations"}, "of_iteration": {"iterations"}}
+    return {block for name in read for block in combined.get(name, {name})} & set(Settings.__struct_fields__)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_depends_on_the_blocks_that_it_reads(stage: str) -> None:
+    entry = STAGES[stage]
+    own = {name for name in what_runs(entry) if is_within(name, entry.rpartition(".")[0])}
+    read = {block for name in own for block in blocks_read(name)} - SEEN_OTHERWISE.get(stage, set())
+    listed = {name.partition(".")[0] for name in stages()[stage]["params"]}
+    assert read - listed == set()

@@ -1,34 +1,31 @@
-"""What could be wrong in a benchmark without a sign: ratios, the equality of the work compared, tables."""
+"""What could be wrong in a benchmark without a sign: ratios, the equality of the work compared."""
 
 from __future__ import annotations
 
-import json
+import os
 from pathlib import Path
 from typing import Any
 
 import generation
 import measuring
 import pytest
-import tables
 import training
 import training_shapes
 
 
-def test_sides_take_turns() -> None:
-    order: list[str] = []
-
-    def side(name: str) -> int:
-        order.append(name)
-        return len(order)
-
-    assert measuring.take_turns({"a": lambda: side("a"), "b": lambda: side("b")}, 2) == {"a": [1, 3], "b": [2, 4]}
-    assert order == ["a", "b", "a", "b"]
+def test_each_run_has_a_process_and_a_peak_of_its_own(tmp_path: Path) -> None:
+    peaks = [measuring.in_new_process(peak_of, size, here=tmp_path) for size in (2**28, 1)]
+    assert peaks[0] - peaks[1] > 2**27
+    assert measuring.in_new_process(os.getcwd, here=tmp_path) == str(tmp_path)
+    assert measuring.in_new_process(os.getenv, "LIDR_BENCH", here=tmp_path, LIDR_BENCH="yes") == "yes"
+    assert os.getenv("LIDR_BENCH") is None
 
 
-def test_a_figure_is_the_median_and_the_range() -> None:
-    assert measuring.figure([9.3, 9.0, 9.14]) == "9.1 [9.0, 9.3]"
-    assert measuring.figure([1200.0], 2) == "1,200.00 [1,200.00, 1,200.00]"
-    assert measuring.ratios([2.0, 9.0], [1.0, 3.0]) == [2.0, 3.0]
+def peak_of(size: int) -> float:
+    """The peak memory of a process that holds so many bytes."""
+    with measuring.cost() as spent:
+        bytearray(size)
+    return spent["peak_bytes"]
 
 
 def test_operations_that_rows_need() -> None:
@@ -57,33 +54,6 @@ def test_training_that_is_not_the_same_has_no_result(theirs: dict[str, Any], mes
         training.compared([run_of(90, [2.0, 1.0])], [theirs])
 
 
-MACHINE = {
-    "processor": "P",
-    "cores": 2,
-    "threads": "1",
-    "memory_bytes": 2**33,
-    "load_average": [0.5, 0.4, 0.3],
-    "python": "3.11.7",
-    "packages": {"trl": "1.16.0"},
-}
-
-
-def test_a_table_is_made_from_the_results_and_a_benchmark_without_any_names_its_command(tmp_path: Path) -> None:
-    theirs = run_of(90, [2.0]) | {"seconds": 4.0, "cpu_seconds": 2.5}
-    row = {"set": "lab", "peer": "trl", **training.compared([run_of(90, [2.0])], [theirs])}
-    report = {"command": "python benchmarks/training.py", "machine": MACHINE, "rows": [row]}
-    (tmp_path / "training.json").write_text(json.dumps(report), "utf-8")
-    blocks = tables.blocks(tmp_path)
-    assert blocks["training"].splitlines()[2:] == [
-        "| lab | TRL | 8 | 4.0 [4.0, 4.0] | 2.0 [2.0, 2.0] | 2.00 [2.00, 2.00] | 2.50 [2.50, 2.50] "
-        "| 0e+00 over 1 steps |",
-        "",
-        "`python benchmarks/training.py` on 2 cores (P), torch's threads: 1, 8 GiB, load average 0.5 at the start; "
-        "Python 3.11.7, trl 1.16.0.",
-    ]
-    assert blocks["rows"] == "Not measured yet with this code: `python benchmarks/rows.py` does."
-
-
 def test_the_best_fixed_batch_is_that_of_the_highest_median() -> None:
     speed = {
         "ours": [9.0, 9.0, 9.0],
@@ -94,31 +64,13 @@ def test_the_best_fixed_batch_is_that_of_the_highest_median() -> None:
     best = generation.best_fixed(speed)
     assert best["best_fixed_rows"] == 32
     assert best["tokens_per_second"]["best fixed"] == [5.0, 1.0, 5.0]
-    assert tables.generation({"rows": [{"rows_per_batch": 70, **best}]}).splitlines()[2:] == [
-        "| plain loop, same rows (70) | 9.0 [9.0, 9.0] | 3.0 [3.0, 3.0] | 3.00 [3.00, 3.00] |",
-        "| plain loop, best fixed (32) | 9.0 [9.0, 9.0] | 5.0 [1.0, 5.0] | 1.80 [1.80, 9.00] |",
-    ]
 
 
-def test_generation_whose_answers_differ_has_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def answer(script: str, *arguments: str, **_: Any) -> dict[str, Any]:
-        return {"answers": arguments[-1], "tokens": 5, "seconds": 2.0, "cpu_seconds": 2.0, "peak_bytes": 1}
+def test_generation_whose_answers_differ_has_no_result() -> None:
+    def answer(text: str) -> dict[str, Any]:
+        return {"answers": text, "tokens": 5, "seconds": 2.0, "cpu_seconds": 2.0, "peak_bytes": 1}
 
-    monkeypatch.setattr(generation, "child", answer)
     with pytest.raises(SystemExit, match="not the same work"):
-        generation.in_turn("a.py", {"ours": ("ours",), "plain": ("plain",)}, 3, 1, tmp_path)
-    same = generation.in_turn("a.py", {"ours": ("x",), "plain": ("x",)}, 3, 1, tmp_path)
+        generation.in_turn({"ours": lambda: answer("one"), "plain": lambda: answer("two")}, 3, 1)
+    same = generation.in_turn({"ours": lambda: answer("one"), "plain": lambda: answer("one")}, 3, 1)
     assert same["tokens_per_second"] == {"ours": [2.5], "plain": [2.5]}
-
-
-def test_rows_stand_beside_the_script_where_there_is_one() -> None:
-    def run(seconds: float, cpu: float) -> dict[str, float]:
-        return {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": 3 * 2**20}
-
-    pairs = measuring.costs({"ours": [run(2.5, 4.0)], "script": [run(10.0, 10.0)]})
-    audit = measuring.costs({"ours": [run(5.0, 9.0)]})
-    found = [{"stage": "pairs", "rows": 1_000, **pairs}, {"stage": "audit", "rows": 1_000, **audit}]
-    assert tables.rows({"rows": found}).splitlines()[2:] == [
-        "| pairs | 1,000 | 2.50 [2.50, 2.50] | 4.00 [4.00, 4.00] | 3 | 10.00 [10.00, 10.00] | 4.00 [4.00, 4.00] |",
-        "| audit | 1,000 | 5.00 [5.00, 5.00] | 9.00 [9.00, 9.00] | 3 |  |  |",
-    ]

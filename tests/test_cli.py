@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from clones import git
 from factories import edited
 from refusal import refused
 
@@ -116,24 +116,6 @@ def test_without_a_reader_it_ends_without_a_word() -> None:
     assert sample.returncode == 1
 
 
-def test_another_broken_pipe_is_an_error(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-
-    monkeypatch.setattr("lidr.pairs.stage.run", broken)
-    assert refused("pairs", "m1") == "[Errno 32] Broken pipe"
-
-
-@pytest.mark.parametrize(("closed", "said"), [((0,), True), ((1,), False), ((0, 1), False), ((0, 1, 2), False)])
-def test_standard_files_that_are_closed(closed: tuple[int, ...], said: bool, tmp_path: Path) -> None:
-    code = "from lidr.cli import run; run()"
-    closing = " ".join(f"{number}>&-" for number in closed)
-    command = ["sh", "-c", f'exec "$0" -c "$1" --version {closing}', sys.executable, code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (f"lidr, version {__version__}\n" if said else "")
-
-
 # ---- numbers
 
 
@@ -160,34 +142,28 @@ def test_numbers_that_make_no_sense(command: str, expected: str) -> None:
 
 # ---- names of iterations and models
 
-TRICKS = {
-    "unknown": "m7",
-    "parent": "../x",
-    "its own parent": "m1/..",
-    "absolute": "/tmp/m1",
-    "NUL": "m1\0",
-    "empty": "",
-    "new line": "m1\nm2",
-}
+TRICKS = ["m7", "../x", "m1/..", "/tmp/m1", "m1\0", "", "m1\nm2", "M1", "m1 ", "m01"]
+
+
+def tried(commands: list[str], names: list[str]) -> list[tuple[str, str]]:
+    """All names at the first command, and an unknown one at each other."""
+    return [*((commands[0], name) for name in names), *((command, "m7") for command in commands[1:])]
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("name", [*TRICKS.values(), "m0"], ids=[*TRICKS.keys(), "the base"])
-@pytest.mark.parametrize("command", OF_ITERATIONS)
+@pytest.mark.parametrize(("command", "name"), tried(OF_ITERATIONS, [*TRICKS, "m0"]))
 def test_only_iterations_of_params_are_taken(command: str, name: str) -> None:
     assert refused(command, name) == f"no iteration {name!r} in params.yaml: it has m1, m2"
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("name", [*TRICKS.values(), "m0"], ids=[*TRICKS.keys(), "the base"])
-@pytest.mark.parametrize("command", OF_DATA)
+@pytest.mark.parametrize(("command", "name"), tried(OF_DATA, [*TRICKS, "m0"]))
 def test_only_data_of_params_are_taken(command: str, name: str) -> None:
     assert refused(command, name) == f"no data {name!r} in params.yaml: it has m1, m2"
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("name", TRICKS.values(), ids=TRICKS.keys())
-@pytest.mark.parametrize("command", OF_MODELS)
+@pytest.mark.parametrize(("command", "name"), tried(OF_MODELS, TRICKS))
 def test_only_models_of_params_are_taken(command: str, name: str) -> None:
     assert refused(command, name) == f"no model {name!r} in params.yaml: it has m0, m1, m2"
 
@@ -276,11 +252,6 @@ def test_prompts_reports_in_a_line(root: Path) -> None:
 
 
 # ---- profiles
-
-
-def git(*arguments: str) -> None:
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from lidr.engines.settings.openai import OpenAI
 from lidr.engines.settings.vllm import _known_keys
 from lidr.errors import InputError
 
-PROFILES = sorted((ROOT / "profiles").glob("*.yaml"))
 LANGUAGES = "languages: [es, de, fr, ru]"
 LAST_ITERATION = "  m2:\n    previous: m1\n    data: m2"
 BASELINE = re.search(r"  model: m0 .*\n  source: models/m0", edited())[0]  # type: ignore[index]
@@ -42,11 +41,6 @@ def test_committed_params_are_the_lab_profile() -> None:
 
 def test_the_params_that_tests_edit_are_the_lab_s_with_all_keys() -> None:
     assert config.load(ROOT / "tests/params.yaml") == config.load(ROOT / "params.yaml")
-
-
-@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
-def test_every_profile_loads_and_says_its_name(path: Path) -> None:
-    assert config.load(path).profile == path.stem
 
 
 # What stands in params.yaml instead of the line with the same key, and what is said of the last of these lines.
@@ -259,6 +253,15 @@ def test_data_may_differ_in_how_they_are_made(tmp_path: Path) -> None:
     assert settings.of_data("m2-sampled").pairs.filters == settings.pairs.filters
 
 
+def test_a_rule_that_all_data_overrule_needs_no_samples(tmp_path: Path) -> None:
+    implicit, own = ("  rule: imbalance", "  rule: implicit"), "\n    rule: imbalance"
+    both = ("  m1:\n    by: m0", f"  m1:\n    by: m0{own}"), ("  m2:\n    by: m1", f"  m2:\n    by: m1{own}")
+    assert load(tmp_path, edited(implicit, *both)).of_iteration("m2").pairs.rule == "imbalance"
+    text = edited(implicit, both[0])
+    found = "generate.samples: 2 or more are expected: 'implicit' compares them"
+    assert message(tmp_path, text) == f"params.yaml:{line_of(text, 'generate:')}: {found}"
+
+
 @pytest.mark.parametrize(
     ("own", "line", "expected"),
     [
@@ -279,6 +282,15 @@ def test_a_mistake_in_data_is_named_with_its_line(tmp_path: Path, own: str, line
     assert message(tmp_path, text).startswith(f"params.yaml:{line_of(text, line)}: {expected}")
 
 
+def test_the_engine_checks_the_values_of_data_as_well(tmp_path: Path) -> None:
+    text = with_engine(SERVER.replace("takes: vllm", "takes: openai"))
+    own_values = {"generate.top_k": "generate: {top_k: 5}", "translate.": "translate: {repetition_penalty: 1.1}"}
+    for key, own in own_values.items():
+        changed = text.replace("  m2:\n    by: m1", f"  m2:\n    by: m1\n    {own}")
+        assert f": data.m2.{key}" in message(tmp_path, changed)
+        assert "only a server that takes what vLLM's does knows it (engine.takes)" in message(tmp_path, changed)
+
+
 @pytest.mark.parametrize("name", ["m0", "second", "m1-", "m1_b", "../m1"])
 def test_data_have_another_name(tmp_path: Path, name: str) -> None:
     text = edited(("  m2:\n    by: m1", f"  {name}:\n    by: m1"))
@@ -290,20 +302,6 @@ def test_data_that_no_iteration_is_trained_on_are_refused(tmp_path: Path) -> Non
     text = edited(("iterations:", "  m2-more: {by: m1}\niterations:"))
     found = f"params.yaml:{line_of(text, '  m2-more')}: data.m2-more: no iteration is trained on these"
     assert message(tmp_path, text) == found
-
-
-@pytest.mark.parametrize("name", ["m7", "m0", "", "../m1", "m1/..", "/m1", "m1\0", "M1", "m1 ", "m01"])
-def test_only_iterations_of_the_file_are_iterations(name: str) -> None:
-    with pytest.raises(InputError) as caught:
-        config.load(ROOT / "params.yaml").iteration(name)
-    assert str(caught.value) == f"no iteration {name!r} in params.yaml: it has m1, m2"
-
-
-@pytest.mark.parametrize("name", ["m7", "", "../m1", "m0/..", "/m0", "m1\0", "M1"])
-def test_only_models_of_the_file_are_models(name: str) -> None:
-    with pytest.raises(InputError) as caught:
-        config.load(ROOT / "params.yaml").model(name)
-    assert str(caught.value) == f"no model {name!r} in params.yaml: it has m0, m1, m2"
 
 
 def test_flatten_names_values_as_the_file_does() -> None:
@@ -445,3 +443,49 @@ def test_a_translator_is_a_folder_of_sources_or_a_server(tmp_path: Path) -> None
 def test_a_folder_is_no_translator_where_a_server_answers(tmp_path: Path) -> None:
     text = with_engine(SERVER).replace("translate:\n", "translate:\n  model: data/sources/translator\n")
     assert "translate.model: a folder needs an engine on this machine, not 'openai'" in message(tmp_path, text)
+
+
+# ---- what DVC sees change
+
+OUTSIDE = "lies outside of data/sources, where DVC would miss changes"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("    name: lab  ", "    name: local\n    model: /opt/judge  ", "alpaca.judge.model: '/opt/judge'"),
+        ("    name: lab  ", "    name: local\n    model: models/m1  ", "alpaca.judge.model: 'models/m1'"),
+        (
+            "audit:\n",
+            "audit:\n  judge: {name: local, model: data/sources/../judge}\n",
+            "audit.judge.model: 'data/sources/../judge'",
+        ),
+        ("  include_path: lab", "  include_path: data/sources/../x", "harness.include_path: 'data/sources/../x'"),
+        ("    by: m1", "    by: m1\n    translate: {model: models/m0}", "data.m2.translate.model: 'models/m0'"),
+    ],
+)
+def test_files_lie_where_dvc_sees_them_change(tmp_path: Path, old: str, new: str, place: str) -> None:
+    assert message(tmp_path, edited((old, new))).endswith(f": {place} {OUTSIDE}")
+
+
+def test_sources_are_all_files_of_the_user_s(tmp_path: Path) -> None:
+    assert config.load(ROOT / "params.yaml").sources() == {}
+    text = edited(
+        ("    name: lab  ", "    name: local\n    model: models/m0  "),
+        ("audit:\n", "audit:\n  judge: {name: local, model: data/sources/judge}\n"),
+        ("    by: m1", "    by: m1\n    translate: {model: data/sources/other}"),
+        ("translate:\n", "translate:\n  model: data/sources/translator\n"),
+    )
+    assert load(tmp_path, text).sources() == {
+        ("translate", "model"): "data/sources/translator",
+        ("alpaca", "judge", "model"): "models/m0",
+        ("audit", "judge", "model"): "data/sources/judge",
+        ("data", "m2", "translate", "model"): "data/sources/other",
+    }
+    assert config.load(ROOT / "profiles/paper.yaml").sources() == {
+        ("prompts", "source"): "data/sources/alpagasus",
+        ("prompts", "translation_requests"): "data/sources/translation_instructions.jsonl",
+        ("baseline", "source"): "data/sources/x-alpacaeval-outputs",
+        ("mgsm", "source"): "data/sources/mgsm",
+        ("alpaca", "source"): "data/sources/x-alpacaeval-prompts",
+    }

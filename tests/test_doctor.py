@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
-from factories import ROOT
+from clones import git
+from factories import ROOT, edited
 
 from lidr import config, doctor
 from lidr.cli import main
+from lidr.engines.settings.openai import OpenAI
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
 from lidr.models import folder as model
@@ -29,7 +30,8 @@ def test_lab_in_a_project_needs_nothing_more(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(ROOT)
     found = findings(profile("lab"))
     assert {name for name, finding in found.items() if finding.is_there is False} <= {"packages", "disk"}
-    assert [found[name].detail for name in ("base", "prompts", "mgsm", "judge")] == ["lab"] * 4
+    assert [found[name].detail for name in ("base", "engine")] == ["lab", "transformers"]
+    assert not {"prompts", "mgsm", "judge"} & found.keys()
 
 
 def test_folder_that_is_no_project(root: Path) -> None:
@@ -70,12 +72,15 @@ def test_what_the_paper_s_run_needs(root: Path, monkeypatch: pytest.MonkeyPatch)
     assert found["prompts"].detail == ("data/sources/alpagasus is not here: `dvc pull data/sources/alpagasus.dvc`")
     assert found["baseline"].detail.endswith("`dvc pull data/sources/x-alpacaeval-outputs.dvc`")
     assert found["judge"].is_there is False
-    assert found["judge"].detail == "gpt-4-1106-preview at https://api.openai.com/v1; OPENAI_API_KEY is not set"
+    assert found["judge"].detail == (
+        "https://api.openai.com/v1; OPENAI_API_KEY is not set in the environment; api.openai.com expects a key"
+    )
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     (root / "data/sources/alpagasus").mkdir(parents=True)
-    (root / "data/sources/translation_instructions.jsonl").touch()
     found = findings(profile("paper"))
     assert (found["judge"].is_there, found["prompts"].is_there) == (True, True)
+    listed = "data/sources/translation_instructions.jsonl"
+    assert found["prompts.translation_requests"].detail == f"{listed} is not here: `dvc pull {listed}.dvc`"
     assert "secret" not in "".join(finding.line() for finding in found.values())
 
 
@@ -86,8 +91,37 @@ def test_the_audit_s_judge_is_looked_at_as_well(monkeypatch: pytest.MonkeyPatch)
     assert "audit's judge" not in findings(paper)
     judge = msgspec.structs.replace(paper.block(Alpaca).judge, endpoint="http://127.0.0.1:1/v1")
     with_judge = msgspec.structs.replace(paper, audit=msgspec.structs.replace(paper.audit, judge=judge))
-    detail = "gpt-4-1106-preview at http://127.0.0.1:1/v1; LIDR_JUDGE_KEY is not set"
+    detail = "http://127.0.0.1:1/v1; LIDR_JUDGE_KEY is not set"
     assert findings(with_judge)["audit's judge"] == doctor.Finding("audit's judge", None, detail)
+
+
+def test_what_stops_a_later_stage_is_looked_at_as_well(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OPENAI_API_KEY", "LIDR_ENGINE_KEY", "LIDR_TRANSLATOR_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    (root / "data/sources/tasks").mkdir(parents=True)
+    lab = edited(
+        ("translate:\n", "translate:\n  model: {endpoint: https://api.openai.com/v1, model: t}\n"),
+        ("    by: m1", "    by: m1\n    translate: {model: {endpoint: http://127.0.0.1:1/v1, model: t}}"),
+        ("  trust_remote_code: false", "  trust_remote_code: false\n  reference: data/sources/sft"),
+        ("  include_path: lab", "  include_path: data/sources/tasks"),
+    )
+    (root / "params.yaml").write_text(lab, "utf-8")
+    settings = config.load()
+    engine = OpenAI(endpoint="http://127.0.0.1:2/v1", models={"m0": "base"})
+    found = list(doctor.examine(msgspec.structs.replace(settings, engine=engine)))[11:]
+    assert found == [
+        doctor.Finding("base.reference", False, "data/sources/sft is not here"),
+        doctor.Finding("harness.include_path", True, "data/sources/tasks"),
+        doctor.Finding("server", None, "http://127.0.0.1:2/v1; LIDR_ENGINE_KEY is not set"),
+        doctor.Finding(
+            "translator",
+            False,
+            "https://api.openai.com/v1; OPENAI_API_KEY is not set in the environment; api.openai.com expects a key",
+        ),
+        doctor.Finding("translator", None, "http://127.0.0.1:1/v1; LIDR_TRANSLATOR_KEY is not set"),
+    ]
+    (root / "params.yaml").write_text(lab.replace("{endpoint: https://api.openai.com/v1, model: t}", "data/sources/t"))
+    assert findings(config.load())["translate.model"].detail == "data/sources/t is not here"
 
 
 def test_package_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,11 +132,8 @@ def test_package_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert detail.endswith(", ==0.1 is expected; nobody-has-this is not installed")
 
 
-def test_repository_is_named_by_its_commit(root: Path) -> None:
-    for command in (
-        ["init", "-q"],
-        ["-c", "user.email=a@b.c", "-c", "user.name=a", "commit", "-qm", "x", "--allow-empty"],
-    ):
-        subprocess.run(["git", *command], check=True, cwd=root)
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=root)
-    assert findings(msgspec.structs.replace(profile("lab")))["git"].detail == f"at {head.stdout.strip()}"
+@pytest.mark.usefixtures("root")
+def test_repository_is_named_by_its_commit() -> None:
+    git("init", "-q")
+    git("commit", "-qm", "x", "--allow-empty")
+    assert findings(profile("lab"))["git"].detail == f"at {git('rev-parse', '--short', 'HEAD')}"

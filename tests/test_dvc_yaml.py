@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clones import run
 from factories import ROOT, edited, own_prompts, prompt
-from ruamel.yaml import YAML
+from test_architecture import stages
 
 from lidr import config, paths
+from lidr.cli import runs
 from lidr.compare.stage import COLUMNS
 from lidr.evaluation.registry import benchmarks
 from lidr.records.jsonl import write_rows
 
 # The stages that read files which a user brings.
 READERS = {"prompts", "translate", "score", "audit", "mgsm", "baseline", "alpaca", "harness"}
-
-
-def stages() -> dict[str, dict[str, Any]]:
-    """Each stage, with what `foreach` repeats."""
-    listed = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
-    return {name: stage.get("do", stage) for name, stage in listed.items()}
 
 
 def names(entries: list[Any]) -> Iterator[str]:
@@ -38,6 +31,28 @@ def names(entries: list[Any]) -> Iterator[str]:
 def test_stages_depend_on_the_files_that_they_read() -> None:
     assert {name for name, stage in stages().items() if "data/sources" in stage.get("deps", [])} == READERS
     assert [name for name, stage in stages().items() if "${baseline.source}" in stage.get("deps", [])] == ["baseline"]
+
+
+def test_mlflow_is_told_of_the_data_that_dvc_depends_on(project_settings: config.Settings) -> None:
+    """But for what a user brings; of folders that `compare` depends on, those of the models."""
+    jobs = {job.stage: job for job in runs.jobs_of(project_settings)}  # the last one of each stage: of m2
+    for name, stage in stages().items():
+        if name == "compare":
+            continue
+        job = jobs[name]
+        values = {"${key}": "m2", "${item}": "m2", "${item.data}": "m2", "${item.previous}": "m1", "${item.by}": "m1"}
+        values |= {"${baseline.source}": project_settings.baseline.source}
+        data = [each for each in stage["deps"] if not each.startswith(("src/", "profiles/", "data/sources"))]
+        listed = {Path(replaced(each, values)) for each in data}
+        # Of the baseline DVC has the only file, MLflow its folder.
+        listed = {each.parent if each.name == paths.ANSWERS else each for each in listed}
+        assert set(job.inputs) == listed, name
+
+
+def replaced(text: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
 
 
 def test_figures_and_their_columns_are_plots() -> None:
@@ -53,14 +68,8 @@ def test_figures_and_their_columns_are_plots() -> None:
             assert {options["x"], options["y"]} <= set(COLUMNS)
 
 
-def run(*command: str) -> str:
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DVC_NO_ANALYTICS": "1",
-    }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+def dvc(*arguments: str) -> str:
+    return run("dvc", *arguments, cwd=Path.cwd(), LIDR_TRACKING="off")
 
 
 @pytest.fixture
@@ -76,15 +85,15 @@ def project(root: Path) -> Path:
     (root / "src").symlink_to(ROOT / "src")
     for lang in config.load().all_languages:
         write_rows(root / source / f"{lang}.jsonl", [prompt("a", lang)])
-    run("dvc", "init", "--quiet", "--no-scm")
+    dvc("init", "--quiet", "--no-scm")
     return root / source
 
 
 def test_another_source_file_makes_the_stage_out_of_date(project: Path) -> None:
-    run("dvc", "repro", "--quiet", "--single-item", "prompts@m1")
-    assert json.loads(run("dvc", "status", "--json", "prompts@m1")) == {}
+    dvc("repro", "--quiet", "--single-item", "prompts@m1")
+    assert json.loads(dvc("status", "--json", "prompts@m1")) == {}
     write_rows(project / "es.jsonl", [prompt("a", "es", "¿y ahora?")])
-    status = json.loads(run("dvc", "status", "--json", "prompts@m1"))
+    status = json.loads(dvc("status", "--json", "prompts@m1"))
     assert status == {"prompts@m1": [{"changed deps": {"data/sources": "modified"}}]}
-    run("dvc", "repro", "--quiet", "--single-item", "prompts@m1")
+    dvc("repro", "--quiet", "--single-item", "prompts@m1")
     assert "¿y ahora?" in paths.prompt_file("m1", "es").read_text("utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
+from factories import random_adapter
 
 from lidr import config, export, paths
 from lidr.cli import main
@@ -16,8 +17,8 @@ from lidr.engines.transformers import TransformersEngine
 from lidr.errors import InputError
 from lidr.lab import source
 from lidr.models import base, policy
-from lidr.models.policy import AdapterRecord, Policy
-from lidr.records.jsonl import write_json
+from lidr.models.policy import Policy
+from lidr.records.jsonl import read_json, write_json
 from lidr.records.prompt_templates import prompt_conversation
 
 pytestmark = pytest.mark.pipeline
@@ -27,27 +28,9 @@ pytestmark = pytest.mark.pipeline
 def trained(root: Path) -> config.Settings:
     """A project with the lab's base and an adapter m1 that changes its answers."""
     settings = config.load()
-    record = base.run(settings)
-    write_adapter("m1", settings)
-    adapter = AdapterRecord(
-        model="m1", previous="m0", base=record.fingerprint, reference=record.fingerprint, pairs="a1" * 32, rows=1843
-    )
-    write_json(paths.model("m1") / paths.RECORD, adapter)
+    base.run(settings)
+    random_adapter(paths.MODELS, 0.2, ["q_proj", "down_proj"], rows=1843)
     return settings
-
-
-def write_adapter(name: str, settings: config.Settings) -> None:
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(0)
-    wanted = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
-    model = get_peft_model(policy.load_base(policy.resolve("m0"), torch.float32), wanted)
-    with torch.no_grad():
-        for key, weight in model.named_parameters():
-            if "lora_B" in key:
-                weight.normal_(std=0.2)
-    model.save_pretrained(paths.model(name))
 
 
 def answers(settings: config.Settings, model: Policy) -> list[str]:
@@ -76,6 +59,33 @@ def test_card_names_everything_that_the_weights_come_from(trained: config.Settin
     assert "language: [en, es, de, fr, ru]" in card
     (tmp_path / "out/README.md").unlink()
     assert policy.fingerprint(tmp_path / "out") == fingerprint
+
+
+def test_card_says_how_the_model_was_made(trained: config.Settings) -> None:
+    def card(name: str, **changes: Any) -> str:
+        own = msgspec.structs.replace(trained, **changes)
+        return " ".join(export.card(own, policy.resolve(name), "float32", "e" * 64).split())
+
+    ranked = "Its own answers in Spanish, German, French, Russian were ranked below its translated answers in English"
+    paper = card("m1")
+    assert "lab after 1 iteration of training on its own answers" in paper
+    assert f"{ranked}, and the other way round. It was trained on such pairs by DPO. No human label was used." in paper
+    assert "tags: [lidr, dpo, multilingual]" in paper
+    # A branch from the base has one iteration behind it, whatever its name.
+    write_json(paths.model("m3") / paths.RECORD, read_json(paths.model("m1") / paths.RECORD) | {"model": "m3"})
+    branch = trained.iterations | {"m3": config.Iteration(previous="m0", data="m1")}
+    assert "lab after 1 iteration of" in card("m3", iterations=branch)
+    supervised = msgspec.structs.replace(trained.train, objective="sft")
+    others = config.Pairs(directions="others", filters=("right", {"name": "length_ratio", "most": 2}))
+    found = card("m1", train=supervised, pairs=others)
+    assert f"{ranked}. It was trained on the better ones alone, by supervised fine-tuning." in found
+    assert "tags: [lidr, sft, multilingual]" in found and "No human label" not in found
+    implicit = card("m1", pairs=config.Pairs(rule="implicit"))
+    assert "the one with the highest implicit reward was ranked above the one with the lowest" in implicit
+    assert ranked not in implicit
+    base = card("m0")
+    assert "lab, before any iteration. The adapter was merged" in base and "tags: [lidr, multilingual]" in base
+    assert "DPO" not in base and "human label" not in base
 
 
 def test_whole_folder_is_a_model_of_its_own(trained: config.Settings, tmp_path: Path) -> None:

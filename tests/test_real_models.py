@@ -109,7 +109,7 @@ def test_what_is_trained_on_is_what_generation_is_given(family: str, root: Path)
     )
     [row], drops = train.tokenize([pair], chat, 4096)
     assert not drops
-    assert row["prompt_ids"] == engine._encode(requests[1].conversation)
+    assert row["prompt_ids"] == engine._chat.prompt_ids(requests[1].conversation)
     # SentencePiece shows its marks of words as spaces.
     shown, rendered = chat.tokenizer.decode(row["prompt_ids"]), chat.render(requests[1].conversation, open_turn=True)
     assert shown.replace(" ", "") == rendered.replace(" ", "")

@@ -36,14 +36,6 @@ def test_an_arm_is_a_configuration_that_loads(arm: str, tmp_path: Path) -> None:
     assert made <= set(settings.models)
 
 
-def test_the_arms_differ_in_what_they_say(tmp_path: Path) -> None:
-    assert settings_of("sft", tmp_path).train.objective == "sft"
-    assert settings_of("no-likelihood", tmp_path).train.alpha == 0
-    assert settings_of("implicit", tmp_path).generate.samples == 5
-    assert settings_of("spanish", tmp_path).all_languages == ("es", "en", "de", "fr", "ru")
-    assert settings_of("lidr", tmp_path).models == ("m0", "m1", "m2", "m3")
-
-
 def test_claims_are_about_languages_and_arms_of_the_study() -> None:
     assert {claim.languages for claim in STUDY.claims} <= set(STUDY.languages)
     assert {name for claim in STUDY.claims for name, _ in (claim.better, claim.than)} <= set(STUDY.arms)

@@ -75,6 +75,36 @@ WRONG = {
         "    seed: 4",
         "train.dpo.seed: `seed` at the top of the file is the one for everything",
     ),
+    "key that would compile the model": (
+        "    beta:",
+        "    beta: 0.1\n    torch_compile_mode: default",
+        "    torch_compile_mode",
+        "train.dpo.torch_compile_mode: lidr lays out and orders the rows of a batch itself",
+    ),
+    "smoothing of another loss": (
+        "    beta:",
+        "    beta: 0.1\n    label_smoothing_factor: 0.1",
+        "    label_smoothing_factor",
+        "train.dpo.label_smoothing_factor: DPO's losses do not read it; theirs is `label_smoothing`",
+    ),
+    "another place to log to": (
+        "    beta:",
+        "    beta: 0.1\n    trackio_space_id: me/space",
+        "    trackio_space_id",
+        "train.dpo.trackio_space_id: lidr logs to MLflow itself",
+    ),
+    "more than LoRA weights": (
+        "    r: 16",
+        "    r: 16\n    use_dora: true",
+        "    use_dora",
+        "train.lora.use_dora: an adapter is LoRA weights of linear layers and nothing else",
+    ),
+    "values of another beginning": (
+        "    r: 16",
+        "    r: 16\n    eva_config: {rho: 2.0}",
+        "    eva_config",
+        "train.lora.eva_config: the ways of `init_lora_weights` that read it are refused",
+    ),
     "part of the base in the adapter": (
         "    r: 16",
         "    r: 16\n    bias: all",

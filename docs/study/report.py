@@ -24,8 +24,8 @@ from lidr.errors import LidrError
 from lidr.evaluation import statistics
 from lidr.evaluation.registry import AVERAGE, benchmark_of
 from lidr.git import git
-from lidr.tracking import pipelines
-from lidr.tracking.pipelines import Pipeline
+from lidr.tracking import lookup
+from lidr.tracking.lookup import Pipeline
 
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "study.md"
@@ -37,7 +37,7 @@ class Finding:
     """A claim's test on the items that both models answered; `p` is adjusted for the number of claims (Holm)."""
 
     claim: Claim
-    test: statistics.Comparison
+    test: statistics.PairedTest
     p: float
     unit: float
 
@@ -84,14 +84,14 @@ class Results:
         means = [fmean(own[lang].values()) for lang in self.study.languages[languages]]
         return benchmark_of(benchmark).unit * fmean(means)
 
-    def test(self, claim: Claim) -> statistics.Comparison:
+    def test(self, claim: Claim) -> statistics.PairedTest:
         """`better` less `than`, over items: an item's score is its mean over the languages."""
         benchmark, places = benchmark_of(claim.benchmark), self.study.languages[claim.languages]
         models = [self.scores(claim.benchmark, arm)[model] for arm, model in (claim.than, claim.better)]
         first, second = ({lang: model[lang] for lang in places} for model in models)
         params = self.pipelines[claim.better[0]].params
-        how = (CONFIDENCE, int(params["seed"]), int(params["compare.resamples"]))
-        return paired_changes(benchmark, claim.says, first, second, {AVERAGE: tuple(places)}, how)[AVERAGE].test
+        how = statistics.Resampling(CONFIDENCE, int(params["seed"]), int(params["compare.resamples"]))
+        return paired_changes(benchmark, claim.says, first, second, {AVERAGE: tuple(places)}, how)[AVERAGE]
 
     def findings(self) -> list[Finding]:
         tests = [self.test(claim) for claim in self.study.claims]
@@ -128,7 +128,7 @@ class Results:
         levels = [self.level(benchmark, arm, "m1", group) for arm in self.study.seeds]
         own = self.scores(benchmark, self.study.seeds[0])["m1"]
         places = {lang: own[lang] for lang in self.study.languages[group]}
-        half = statistics.macro_interval(places, CONFIDENCE)
+        half = statistics.macro_interval(places, statistics.Resampling(CONFIDENCE))
         return {
             "what": benchmark_of(benchmark).title,
             "group": group,
@@ -140,7 +140,7 @@ class Results:
 
 def read(study: Study, experiments: Mapping[str, str]) -> Results:
     """What MLflow and git have of the experiments, by arm; raises LidrError where one is missing."""
-    found = {arm: pipelines.read(name) for arm, name in experiments.items()}
+    found = {arm: lookup.read(name) for arm, name in experiments.items()}
     commits = _commits()
     if missing := [name for name in experiments.values() if name not in commits]:
         raise LidrError(f"DVC has no experiment {missing[0]!r}")

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from lidr import config, paths, profiles
 from lidr.config import quantization
+from lidr.engines.endpoint import NO_KEY, read_key
+from lidr.engines.settings.openai import OpenAI
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
 from lidr.git import git
@@ -42,7 +44,7 @@ class Finding:
 
     def line(self) -> str:
         mark = {True: "ok", False: "miss", None: "note"}[self.is_there]
-        return f"{mark:<6}{self.name:<14}{self.detail}"
+        return f"{mark:<6}{self.name:<13} {self.detail}"
 
 
 def examine(settings: config.Settings) -> Iterator[Finding]:
@@ -50,9 +52,7 @@ def examine(settings: config.Settings) -> Iterator[Finding]:
     machine = (_python, _packages, _device, _training, _memory, _disk, _git, _dvc, _mlflow, _engine, _base)
     yield from (look(settings) for look in machine)
     yield from _data(settings)
-    yield _judge("judge", settings.block(Alpaca).judge)
-    if settings.audit.judge is not None:
-        yield _judge("audit's judge", settings.audit.judge)
+    yield from _keys(settings)
 
 
 def _python(_: config.Settings) -> Finding:
@@ -166,7 +166,7 @@ def _answers(uri: str) -> bool:
 
 def _engine(settings: config.Settings) -> Finding:
     engine = settings.engine
-    for library, extra in (used.library for used in (engine, engine.here) if used and used.library):
+    for library, extra in (used.library for used in (engine, engine.local) if used and used.library):
         if importlib.util.find_spec(library) is None:
             return Finding("engine", False, f"{library} is not installed: `pip install 'lidr[{extra}]'`")
     if settings.base.quantization is not None and not quantization.is_installed():
@@ -177,52 +177,49 @@ def _engine(settings: config.Settings) -> Finding:
 def _base(settings: config.Settings) -> Finding:
     base = settings.base
     try:
-        # Of a model on the Hub the smallest file: it is gated, absent or out of reach as the whole is.
-        model.locate(base) if base.revision is None else model.from_hub(base, ("config.json",))
+        # It is gated, absent or out of reach as the whole is.
+        model.config_folder(base)
     except LidrError as error:
         return Finding("base", False, str(error))
     return Finding("base", True, base.model if base.revision is None else f"{base.model} at {base.revision}")
 
 
 def _data(settings: config.Settings) -> Iterator[Finding]:
-    """The files that prompts and evaluations are read from."""
-    prompts, baseline = settings.prompts, settings.baseline
-    if prompts.is_on_hub:
-        yield Finding("prompts", None, f"{prompts.source}: fetched by the stage")
-    else:
-        listed = prompts.translation_requests
-        yield _source("prompts", settings, prompts.source, *([listed] if listed and listed != config.RULE else []))
-    for name, block in settings.generative.items():
-        yield _source(name, settings, block.source)
-    if baseline.is_published:
-        yield _source("baseline", settings, baseline.source)
-    else:
-        yield Finding("baseline", True, f"{baseline.model}, made by the pipeline")
+    """The files that stages read, by their keys in params.yaml."""
+    if settings.prompts.is_on_hub:
+        yield Finding("prompts", None, f"{settings.prompts.source}: fetched by the stage")
+    for place, path in settings.sources().items():
+        if not Path(path).is_relative_to(paths.MODELS):  # made by the pipeline
+            advice = "" if Path(path).exists() else _how_to_get(settings, path)
+            yield Finding(".".join(place).removesuffix(".source"), not advice, advice or path)
 
 
-def _source(name: str, settings: config.Settings, *needed: str) -> Finding:
-    missing = [advice for path in needed if path != config.LAB and (advice := _missing(settings, path))]
-    return Finding(name, not missing, missing[0] if missing else needed[0])
-
-
-def _missing(settings: config.Settings, path: str) -> str:
-    """What to do about a path that is not there; empty where it is."""
-    if Path(path).exists():
-        return ""
+def _how_to_get(settings: config.Settings, path: str) -> str:
     for pointer in profiles.pointers(settings):
         if Path(path).is_relative_to(pointer.with_suffix("")):
             return f"{path} is not here: `dvc pull {pointer}`"
     return f"{path} is not here"
 
 
-def _judge(title: str, judge: config.Judge) -> Finding:
-    if isinstance(judge, config.LocalJudge):
-        folder = Path(judge.model)
-        made_here = folder.is_relative_to(paths.MODELS)
-        return Finding(title, made_here or folder.is_dir(), f"the model in {folder}")
-    if not isinstance(judge, config.OpenAIJudge):
-        return Finding(title, True, judge.name)
-    name = "OPENAI_API_KEY" if "api.openai.com" in judge.endpoint else "LIDR_JUDGE_KEY"
-    is_set = bool(os.environ.get(name))
-    detail = f"{judge.model} at {judge.endpoint}; {name} is {'set' if is_set else 'not set'}"
-    return Finding(title, is_set or (None if name == "LIDR_JUDGE_KEY" else False), detail)
+def _keys(settings: config.Settings) -> Iterator[Finding]:
+    """The keys of all servers, from the environment; which is only looked at for whether it holds one."""
+    for title, address, variable in dict.fromkeys(_servers(settings)):
+        try:
+            is_set = read_key(address, variable) != NO_KEY
+        except LidrError as error:
+            yield Finding(title, False, f"{address}; {error}")
+        else:
+            yield Finding(title, is_set or None, f"{address}; {'its key is' if is_set else f'{variable} is not'} set")
+
+
+def _servers(settings: config.Settings) -> Iterator[tuple[str, str, str]]:
+    """Of each server what it is, its address and the name of its key."""
+    engine = settings.engine
+    if isinstance(engine, OpenAI):
+        yield "server", engine.endpoint, engine.key_variable
+    for made in (settings, *(settings.of_data(name) for name in settings.data)):
+        if isinstance(model := made.translate.model, config.TranslationServer):
+            yield "translator", model.endpoint, model.key_variable
+    for title, judge in (("judge", settings.block(Alpaca).judge), ("audit's judge", settings.audit.judge)):
+        if isinstance(judge, config.OpenAIJudge):
+            yield title, judge.endpoint, judge.key_variable

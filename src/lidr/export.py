@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
@@ -25,10 +25,16 @@ from lidr.pages import render
 from lidr.records.jsonl import atomic_folder, read_json, write_text
 from lidr.records.languages import english_name
 
-DTYPES = ("float32", "bfloat16", "float16")
-
 # What saving the merged model writes anew; all else of the base's folder goes along as it is.
 _WRITTEN = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "README.md")
+
+
+class _Method(NamedTuple):
+    """How an iteration ranks answers and trains on them."""
+
+    rule: str
+    directions: str
+    objective: str
 
 
 def run(settings: config.Settings, name: str, target: Path, dtype: str | None = None, force: bool = False) -> str:
@@ -72,7 +78,8 @@ def card(settings: config.Settings, model: Policy, dtype: str, exported: str) ->
     # A folder's place on this machine is nobody's business; its fingerprint tells what it is.
     source = Path(base.source).name if base.revision is None else base.source
     revision = f" at {base.revision}" if base.revision else ""
-    parents = [_parent(settings, name) for name in settings.lineage(model.name)[1:]]
+    parents = settings.lineage(model.name)[1:]
+    made = [settings.of_iteration(name) for name in parents]
     return render(
         "model_card.md",
         base=base,
@@ -81,9 +88,10 @@ def card(settings: config.Settings, model: Policy, dtype: str, exported: str) ->
         languages=settings.all_languages,
         others=[english_name(lang) for lang in settings.languages],
         dominant=english_name(settings.dominant),
-        iterations=config.iteration_number(model.name),
+        methods=list(dict.fromkeys(_Method(i.pairs.rule, i.pairs.directions, i.train.objective) for i in made)),
+        uses_gold=any("right" in own.pairs.filter_names for own in made),
         quantization=base.quantization and msgspec.json.encode(base.quantization, order="sorted").decode(),
-        rows=[("m0", source + revision, base.fingerprint, ""), *parents],
+        rows=[("m0", source + revision, base.fingerprint, ""), *(_parent(settings, name) for name in parents)],
         prompts=settings.prompts,
         dtype=dtype,
         exported=exported,
@@ -102,12 +110,10 @@ def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:
 
 def _own_dtype(base: Path) -> str:
     """The precision in which the base was published."""
-    import torch
-
     named = read_json(base / "config.json")
     assert isinstance(named, dict)
     own = str(named.get("dtype") or named.get("torch_dtype") or "float32")
-    return own if own in DTYPES and hasattr(torch, own) else "float32"
+    return own if own in get_args(config.Precision) else "float32"
 
 
 def _copy_rest(base: Path, folder: Path) -> None:

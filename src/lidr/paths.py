@@ -133,18 +133,18 @@ def scratch(stage: str, model_name: str) -> Path:
 
 def lock(output: Path) -> Path:
     """Who is at work on this output."""
-    return WORK / "locks" / _in_one(output)
+    return WORK / "locks" / _flat_name(output)
 
 
 def times(output: Path) -> Path:
     """When the stage that made this output began and ended."""
-    return WORK / "times" / f"{_in_one(output)}.json"
+    return WORK / "times" / f"{_flat_name(output)}.json"
 
 
 def judgment_cache(name: str) -> Path:
     return WORK / "judge" / f"{name}.jsonl"
 
 
-def _in_one(output: Path) -> str:
+def _flat_name(output: Path) -> str:
     """The path as one file's name."""
     return output.as_posix().replace("/", "-")

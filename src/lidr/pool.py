@@ -1,11 +1,11 @@
 """A pool of forked worker processes, for work that Python does on one core only.
 
     >>> with closing(WorkerPool(2, count_words)) as pool:
-    ...     for words in pool.in_order([(first_chunk,), (second_chunk,)]): ...
+    ...     for words in pool.in_order([(0,), (200,)]): ...
 
 It is concurrent.futures' ProcessPoolExecutor with three additions. The work is inherited by the fork, so it may be a
-bound method or a closure over a loaded model, whose memory all workers share. A worker that dies is a `LidrError`. And
-workers end with their parent, however that ends.
+bound method or a closure over a loaded model or over rows, whose memory all workers share: only arguments and results
+are sent. A worker that dies is a `LidrError`. And workers end with their parent, however that ends.
 """
 
 from __future__ import annotations
@@ -14,28 +14,14 @@ import os
 import signal
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lidr.errors import LidrError
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-# Calls waiting in `in_order` for each worker: one at work, one next.
-_WAITING = 2
-
 # What a worker does with the arguments that it is sent; inherited, never sent.
 _work: Callable[..., Any] | None = None
-
-
-class WorkerLostError(LidrError):
-    """A worker is gone before its work was done: the system ends the largest process where memory runs out."""
-
-    def __init__(self) -> None:
-        super().__init__("one of several processes was ended from outside, as where memory runs out")
 
 
 def cores() -> int:
@@ -51,48 +37,46 @@ def forkable_cores() -> int:
 class WorkerPool:
     """`count` forked workers that call `work`; load all that it needs before they are made.
 
-    `begin` is called once in each worker. Results come with what `work` raises, or with WorkerLostError.
+    `begin` is called once in each worker. Results come with what `work` raises, or with a LidrError where a worker is
+    gone, which ends with `advice`.
     """
 
-    def __init__(self, count: int, work: Callable[..., Any], begin: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, count: int, work: Callable[..., Any], begin: Callable[[], None] | None = None, advice: str = ""
+    ) -> None:
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        self._count = count
+        self._advice = advice
         self._pool = ProcessPoolExecutor(count, get_context("fork"), initializer=_begin, initargs=(work, begin))
 
     def as_completed(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         """What `work` returns for each tuple of arguments, the first that is done first."""
         from concurrent.futures import as_completed
 
-        with _lost_workers_named():
+        with self._lost_workers_named():
             for done in as_completed([self._pool.submit(_call, arguments) for arguments in calls]):
                 yield done.result()
 
     def in_order(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """What `work` returns for each tuple of arguments, in their order; takes no more than keep the workers busy."""
-        waiting: deque[Future[Any]] = deque()
-        with _lost_workers_named():
-            for arguments in calls:
-                waiting.append(self._pool.submit(_call, arguments))
-                if len(waiting) > _WAITING * self._count:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        """What `work` returns for each tuple of arguments, in their order."""
+        with self._lost_workers_named():
+            yield from self._pool.map(_call, calls)
 
     def close(self) -> None:
         """End the workers; what they have not begun is not done."""
         self._pool.shutdown(cancel_futures=True)
 
+    @contextmanager
+    def _lost_workers_named(self) -> Iterator[None]:
+        from concurrent.futures.process import BrokenProcessPool
 
-@contextmanager
-def _lost_workers_named() -> Iterator[None]:
-    from concurrent.futures.process import BrokenProcessPool
-
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise WorkerLostError from error
+        try:
+            yield
+        except BrokenProcessPool as error:
+            # Linux ends the largest process where memory runs out.
+            problem = "one of several processes was ended from outside, as where memory runs out"
+            raise LidrError("; ".join(filter(None, (problem, self._advice)))) from error
 
 
 def _begin(work: Callable[..., Any], begin: Callable[[], None] | None) -> None:

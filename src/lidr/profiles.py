@@ -52,12 +52,7 @@ def use(name: str, force: bool = False) -> str:
 
 def pointers(settings: config.Settings) -> list[Path]:
     """The pointers in data/sources that fetch what the configuration reads, as far as there are such."""
-    read = [
-        settings.prompts.source,
-        settings.prompts.translation_requests or "",
-        *(block.source for block in settings.generative.values()),
-        settings.baseline.source,
-    ]
+    read = settings.sources().values()
     known = {paths.SOURCES / path.stem: paths.SOURCES / path.name for path in sorted(paths.POINTERS.glob("*.dvc"))}
     return [pointer for data, pointer in known.items() if any(Path(path).is_relative_to(data) for path in read)]
 

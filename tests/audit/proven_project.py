@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from audit_project import Made, in_lab
+from clones import git
 from factories import edited
 
 from lidr import config, paths
@@ -117,11 +118,6 @@ def relock(commit: bool = True) -> None:
     if commit:
         git("add", "--all")
         git("commit", "-qm", "State", "--allow-empty")
-
-
-def git(*arguments: str) -> None:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
-    subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
 
 
 def _rename(made: Made, start: str) -> None:

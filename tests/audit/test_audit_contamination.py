@@ -11,6 +11,8 @@ from audit_project import Made, settings, two_sided
 from lidr.audit import stage as audit
 from lidr.audit.contamination import Index, Matches, evaluation_items
 from lidr.records import Prompt, PromptKind, Source
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import with_answer_language
 
 QUESTION = "A robe takes two bolts of blue fiber and half that much white fiber, so how many bolts does it take in all?"
 STORY = "Write a short story about a lighthouse keeper who finds a map of the stars in an old bottle."
@@ -38,8 +40,7 @@ def planted() -> Made:
     return made
 
 
-def test_planted_overlaps_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_planted_overlaps_are_found(folder: Path) -> None:
     planted().write(settings())
     items = [item("robe", QUESTION), item("light", STORY), item("free", "Explain why the sky looks blue at noon.")]
     items += [item("zh", CHINESE, "zh"), item("short", "Red 1.")]
@@ -57,11 +58,33 @@ def test_planted_overlaps_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "2 items of tests are nearly or exactly among the training prompts" in report.warnings
 
 
-def test_a_short_item_counts_only_where_it_is_the_whole_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_short_item_counts_only_where_it_is_the_whole_text(folder: Path) -> None:
     planted().write(settings())
     report = audit.measure(settings(), "m1", None, {"tests": [item("a", "name a colour"), item("b", "a colour")]})
     assert [(o.item, o.exact) for o in report.overlaps] == [("a", True)]
+
+
+def test_the_request_for_a_language_hides_no_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored prompt says in which language to answer (prompts.answer_language); the evaluation item does not."""
+    monkeypatch.chdir(tmp_path)
+    made = planted()
+    made.prompts = {
+        lang: [
+            msgspec.structs.replace(prompt, text=with_answer_language("v1", prompt.text, english_name(lang)))
+            for prompt in prompts
+        ]
+        for lang, prompts in made.prompts.items()
+    }
+    chosen = settings()
+    chosen = msgspec.structs.replace(chosen, prompts=msgspec.structs.replace(chosen.prompts, answer_language="v1"))
+    made.write(chosen)
+    items = [item("robe", QUESTION), item("es", "Una frase cualquiera número 2.", "es")]
+    report = audit.measure(chosen, "m1", None, {"tests": items})
+    assert report.figures["contamination"]["tests"]["prompt"]["exact"] == 2
+    assert [(o.item, o.exact, o.share, o.id) for o in report.overlaps] == [
+        ("robe", True, 1.0, "p0"),
+        ("es", True, 1.0, "p2"),
+    ]
 
 
 def test_of_items_that_are_as_near_the_first_is_named() -> None:

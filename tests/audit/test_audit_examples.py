@@ -18,14 +18,13 @@ PAIRS = "data/m1/pairs/pairs.jsonl"
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def project(folder: Path) -> Path:
     made = Made()
     for name in ("a", "b", "c"):
         made.prompt(name, {"en": f"Ask {name}?", "es": f"Pregunta {name}?"}, gold="1")
         two_sided(made, name, (f"One {name}.", f"Uno {name}."), (f"Una {name}.", f"Only {name}."))
     made.write(settings())
-    return tmp_path
+    return folder
 
 
 def edit(path: str, change: Callable[[list[str]], list[str]]) -> None:
@@ -90,8 +89,7 @@ def test_a_missing_file_is_named(project: Path) -> None:
         audit.run(settings(), "m1")
 
 
-def test_an_iteration_without_any_pair_is_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_an_iteration_without_any_pair_is_audited(folder: Path) -> None:
     made = Made()
     made.prompt("a", {"en": "Ask?", "es": "Pregunta?"})
     two_sided(made, "a", ("One.", "Uno."), ("Uno.", "One."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,14 @@ def by_hand() -> Made:
     return made
 
 
-@pytest.fixture
-def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
-    """The table's rows by id, as anybody reads the file."""
-    monkeypatch.chdir(tmp_path)
-    by_hand().write(settings())
-    audit.run(settings(), "m1")
-    return {row["id"]: row for row in parquet.read_table(paths.facts("m1")).to_pylist()}
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
+    """The table's rows by id, as anybody reads the file; its project is the working folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("facts"))
+        by_hand().write(settings())
+        audit.run(settings(), "m1")
+        yield {row["id"]: row for row in parquet.read_table(paths.facts("m1")).to_pylist()}
 
 
 def test_there_is_a_row_for_each_prompt_and_direction_in_their_order(rows: dict[str, dict[str, Any]]) -> None:
@@ -58,6 +60,7 @@ def test_a_pair_has_all_that_was_found(rows: dict[str, dict[str, Any]]) -> None:
         "prompt_id": "p0", "lang": "es", "other_lang": "en", "rule": "translated_dominant", "reason": None,
         "source": "made", "source_row": 0, "kind": "task", "gold": "59", "prompt_characters": 15,
         "answer_finish_reason": "stop", "answer_characters": 33, "answer_tokens": 7, "answer_empty": False,
+        "dominant_characters": 33,
         "translation_finish_reason": "stop", "translation_parsed": True, "translation_numbers_kept": True,
         "translation_answer_kept": True, "translation_exact": None, "round_trip_parsed": None,
         "chosen_from": "translation:p0:en-es", "chosen_characters": 44, "chosen_words": 8, "chosen_tokens": None,
@@ -88,8 +91,7 @@ def test_a_translation_request_is_made_of_answers(rows: dict[str, dict[str, Any]
         assert (rows[name]["kind"], rows[name]["gold_outcome"]) == ("translation", "unjudged")
 
 
-def test_an_overlap_is_named_in_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_an_overlap_is_named_in_its_row(folder: Path) -> None:
     by_hand().write(settings())
     items = list(read_rows(paths.prompt_file("m1", "en"), Prompt))[:1]
     found = audit.measure(settings(), "m1", None, {"tests": items}).facts.to_pylist()
@@ -122,9 +124,8 @@ def test_the_document_describes_each_column() -> None:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
+def lab(folder: Path) -> config.Settings:
     """Thirty prompts of the lab in three languages."""
-    monkeypatch.chdir(tmp_path)
     chosen = settings(("es", "de"))
     in_lab(chosen, PROMPTS).write(chosen)
     return chosen

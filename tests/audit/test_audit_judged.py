@@ -14,8 +14,9 @@ from fake_endpoint import KEY, PROMPT_TOKENS, running
 
 from lidr import config, paths
 from lidr.audit import stage as audit
+from lidr.audit.drift import key_figures
 from lidr.errors import InputError, LidrError
-from lidr.evaluation.judges import Contest, Opinion
+from lidr.evaluation.judges import Opinion, Pairwise
 from lidr.records import PromptKind, Verdict
 from lidr.records.jsonl import read_rows
 
@@ -31,34 +32,33 @@ def judged(count: int = 1_000, **judge: Any) -> config.Settings:
 class Fake:
     """A judge that gives these preferences for an instruction and two texts, in the drawn order and the other one."""
 
-    def __init__(self, preferences: Callable[[Contest], tuple[float | None, float | None]]) -> None:
+    def __init__(self, preferences: Callable[[Pairwise], tuple[float | None, float | None]]) -> None:
         self.preferences = preferences
-        self.asked: list[Contest] = []
+        self.asked: list[Pairwise] = []
 
-    def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
-        self.asked += contests
-        found = [self.preferences(contest) for contest in contests]
+    def opinions(self, comparisons: Sequence[Pairwise]) -> list[Opinion]:
+        self.asked += comparisons
+        found = [self.preferences(comparison) for comparison in comparisons]
         return [Opinion(None if None in orders else sum(orders) / 2, orders) for orders in found]
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def lab(folder: Path) -> None:
     in_lab(settings(LANGUAGES), 60).write(settings(LANGUAGES))
 
 
-def by_swapped(contest: Contest) -> tuple[float, float]:
+def by_swapped(comparison: Pairwise) -> tuple[float, float]:
     """The lab's checker on chosen and rejected the other way round."""
     from lidr.evaluation.judges.lab import LabJudge
 
-    swapped = Contest(contest.instruction, contest.baseline, contest.completion)
+    swapped = Pairwise(comparison.instruction, comparison.baseline, comparison.completion)
     preference = LabJudge(both_orders=True, half_marks=False).opinions([swapped])[0].preference
     assert preference is not None
     return preference, preference
 
 
-def by_coin(contest: Contest) -> tuple[float, float]:
-    heads = sha256(f"{contest.completion}{contest.baseline}".encode()).digest()[0] % 2
+def by_coin(comparison: Pairwise) -> tuple[float, float]:
+    heads = sha256(f"{comparison.completion}{comparison.baseline}".encode()).digest()[0] % 2
     return 1.0 + heads, 1.0 + heads
 
 
@@ -90,13 +90,12 @@ def test_a_coin_gives_stop_and_swapped_pairs_reversed(lab: None, preferences: An
     assert f"gold answers and the judge disagree: 'go on' by gold answers, {verdict!r} by the judge" in report.warnings
 
 
-def test_a_coin_on_open_prompts_advises_to_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_coin_on_open_prompts_advises_to_stop(folder: Path) -> None:
     open_prompts().write(settings())
     chosen = settings(audit=config.Audit(judge=config.LabJudge()))
     heads = iter([1.0, 2.0] * 20)
 
-    def coin(contest: Contest) -> tuple[float, float]:
+    def coin(comparison: Pairwise) -> tuple[float, float]:
         preference = next(heads)
         return preference, preference
 
@@ -104,7 +103,7 @@ def test_a_coin_on_open_prompts_advises_to_stop(tmp_path: Path, monkeypatch: pyt
     assert report.figures["reward"]["all"]["verdict"] == "no gold answers"
     assert report.recommendation.startswith("By the judge's verdicts: Stop: the signal is saturated")
     assert report.figures["history"]["m1"].keys() == {"en", "es"}
-    headline = audit.headline(report)
+    headline = key_figures(report.figures)
     assert headline["judged accuracy"] == 0.5 and "reward accuracy" not in headline
 
 
@@ -121,12 +120,11 @@ def open_prompts() -> Made:
     return made
 
 
-def test_orders_that_disagree_are_a_tie_and_no_verdict_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_orders_that_disagree_are_a_tie_and_no_verdict_is_none(folder: Path) -> None:
     open_prompts().write(settings())
     chosen = settings(audit=config.Audit(judge=config.LabJudge(), judged_pairs=4))
     answers = iter([(2.0, 1.0), (2.0, None), (2.0, 2.0), (1.5, 2.0)] * 2)
-    fake = Fake(lambda contest: next(answers))
+    fake = Fake(lambda comparison: next(answers))
     report = audit.measure(chosen, "m1", None, {}, fake)
     whole = report.figures["judged"]["all"]
     assert len(fake.asked) == 8 and all(one.instruction.kind is PromptKind.TASK for one in fake.asked)
@@ -192,7 +190,7 @@ def test_a_paid_judge_goes_on_after_its_budget_is_asked_once_and_its_cost_is_tol
                 audit.run(chosen, "m1")
             assert len(endpoint.bodies) == expected
         first = paths.audit_verdicts("m1").read_bytes()
-        headline = audit.headline(audit.run(chosen, "m1"))
+        headline = key_figures(audit.run(chosen, "m1").figures)
         assert len(endpoint.bodies) == 40 and paths.audit_verdicts("m1").read_bytes() == first
     assert (headline["judge/prompt_tokens"], headline["judge/completion_tokens"]) == (40 * PROMPT_TOKENS, 40)
     assert headline["judge/cost"] == round((40 * PROMPT_TOKENS * 2.0 + 40 * 4.0) / 1e6, 6)

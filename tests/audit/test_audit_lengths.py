@@ -35,10 +35,7 @@ def dropped_at(lengths: set[int]) -> Made:
 
 
 @pytest.mark.parametrize(("lengths", "expected"), [({7, 8}, "short"), ({1, 2}, "long"), ({1, 3, 6, 8}, None)])
-def test_a_bias_is_warned_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lengths: set[int], expected: str | None
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_bias_is_warned_of(folder: Path, lengths: set[int], expected: str | None) -> None:
     dropped_at(lengths).write(settings())
     figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
     assert [quarter["prompts"] for quarter in figures["quarters"].values()] == [20, 20, 20, 20]
@@ -51,8 +48,21 @@ def test_a_bias_is_warned_of(
         assert figures["bias"]["difference"] == 0.5
 
 
-def test_identical_answers_are_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_drops_are_by_the_dominant_answer_whatever_the_directions(folder: Path) -> None:
+    chosen = settings(pairs=config.Pairs(directions="others"))
+    dropped_at({7, 8}).write(chosen)
+    report = audit.measure(chosen, "m1", None, {})
+    assert {row["dominant_characters"] for row in report.facts.to_pylist()} == {4, 9, 14, 19, 24, 29, 34, 39}
+    drops = report.figures["lengths"]["drops"]
+    assert [quarter["prompts"] for quarter in drops["quarters"].values()] == [20, 20, 20, 20]
+    assert (drops["bias"]["difference"], drops["quarters"]["q4"]["failed"]) == (1.0, 1.0)
+    assert bias_warning(drops)[0] in report.warnings
+    counts = report.figures["counts"]
+    assert list(counts["answers"]) == list(counts["by_language"]) == ["es"]
+    assert counts["by_language"]["es"] == {"prompts": 80, "pairs": 60, "drops": 20, "unparsed": 20}
+
+
+def test_identical_answers_are_no_loss(folder: Path) -> None:
     made = Made()
     for number in range(40):
         name, length = f"p{number}", number % 8 + 1
@@ -66,8 +76,7 @@ def test_identical_answers_are_no_loss(tmp_path: Path, monkeypatch: pytest.Monke
     assert bias_warning(figures) == []
 
 
-def test_equal_lengths_make_one_quarter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_equal_lengths_make_one_quarter(folder: Path) -> None:
     made = Made()
     for name in "abcd":
         made.prompt(name, {"en": f"Ask {name}?", "es": f"Pregunta {name}?"})
@@ -78,10 +87,7 @@ def test_equal_lengths_make_one_quarter(tmp_path: Path, monkeypatch: pytest.Monk
     assert bias_warning(figures) == []
 
 
-def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(folder: Path) -> None:
     made = Made()
     for name in "abcdef":
         made.prompt(name, {"en": f"Ask {name}?", "es": f"Pregunta {name}?"})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,17 @@ from chromium import HOSTILE, drive, needs_chromium, title, visit
 
 from lidr import config, paths
 from lidr.audit import stage as audit
+from lidr.audit.report import Report
 from lidr.pages import browsable, render
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+    """Twenty prompts of the lab, audited; their project is the working folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("page"))
+        in_lab(settings(), 20).write(settings())
+        yield audit.run(settings(), "m1")
 
 
 def hostile() -> Made:
@@ -46,16 +52,14 @@ def test_data_cannot_end_their_script() -> None:
     }
 
 
-def test_the_page_names_no_address_and_forbids_them(project: Path) -> None:
-    in_lab(settings(), 10).write(settings())
-    audit.run(settings(), "m1")
+def test_the_page_names_no_address_and_forbids_them(report: Report) -> None:
     text = (paths.audit("m1") / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"""(?:src|href|url|action)\s*[=(]\s*["']?(?:https?:)?//""", text)
     assert "default-src 'none'" in text
 
 
 @needs_chromium
-def test_hostile_texts_stay_texts(project: Path) -> None:
+def test_hostile_texts_stay_texts(folder: Path) -> None:
     # The search for loops in the stage `pairs` takes quadratic time on such lines.
     chosen = settings(pairs=config.Pairs(filters=("identical",)))
     hostile().write(chosen)
@@ -79,7 +83,7 @@ def test_hostile_texts_stay_texts(project: Path) -> None:
               braces: document.body.innerText.includes('{{ 7 * 7 }}'),
             });""",
         ),
-        project,
+        folder,
     )
     assert seen.console == []
     assert seen.requests == []
@@ -92,10 +96,8 @@ def test_hostile_texts_stay_texts(project: Path) -> None:
 
 
 @needs_chromium
-def test_the_plots_keep_their_style_within_the_page_and_tell_their_figures(project: Path) -> None:
-    in_lab(settings(), 20).write(settings())
-    audit.run(settings(), "m1")
-    page = paths.audit("m1") / "index.html"
+def test_the_plots_keep_their_style_within_the_page_and_tell_their_figures(report: Report, tmp_path: Path) -> None:
+    page = Path(shutil.copy(paths.audit("m1") / "index.html", tmp_path))
     seen = visit(
         drive(
             page,
@@ -110,7 +112,7 @@ def test_the_plots_keep_their_style_within_the_page_and_tell_their_figures(proje
               overflow: document.body.scrollWidth <= innerWidth,
             });""",
         ),
-        project,
+        tmp_path,
     )
     assert (seen.console, seen.requests) == ([], [])
     assert json.loads(title(seen)) == {
@@ -120,7 +122,7 @@ def test_the_plots_keep_their_style_within_the_page_and_tell_their_figures(proje
 
 
 @needs_chromium
-def test_the_search_finds_by_id_language_and_reason(project: Path) -> None:
+def test_the_search_finds_by_id_language_and_reason(folder: Path) -> None:
     chosen = settings(("es", "de"))
     in_lab(chosen, 40).write(chosen)
     report = audit.run(chosen, "m1")
@@ -145,7 +147,7 @@ def test_the_search_finds_by_id_language_and_reason(project: Path) -> None:
             set('q', '', 'input'); set('lang', 'de', 'change'); set('reason', 'truncated', 'change');
             return JSON.stringify({{ all, more, byId, none, byReason: ids(), hash: location.hash }});""",
         ),
-        project,
+        folder,
     )
     assert (seen.console, seen.requests) == ([], [])
     state = json.loads(title(seen))
@@ -157,11 +159,9 @@ def test_the_search_finds_by_id_language_and_reason(project: Path) -> None:
 
 
 @needs_chromium
-def test_a_search_can_be_linked(project: Path) -> None:
-    in_lab(settings(), 20).write(settings())
-    report = audit.run(settings(), "m1")
+def test_a_search_can_be_linked(report: Report, tmp_path: Path) -> None:
     wanted = report.pairs[3]["id"]
-    seen = visit(paths.audit("m1") / "index.html", project, f"#q={wanted}&kind=pair")
+    seen = visit(paths.audit("m1") / "index.html", tmp_path, f"#q={wanted}&kind=pair")
     assert re.findall(r"<header><b>(.*?)</b>", seen.dom) == [wanted]
 
 
@@ -174,16 +174,13 @@ def test_the_browser_test_sees_errors_and_requests(tmp_path: Path) -> None:
     assert seen.requests == ["http://127.0.0.1:9/x.png"]
 
 
-def test_the_same_data_give_the_same_bytes_in_any_process(project: Path) -> None:
-    chosen = settings()
-    in_lab(chosen, 30).write(chosen)
+def test_the_same_data_give_the_same_bytes_in_any_process(report: Report) -> None:
+    here = {file.name: file.read_bytes() for file in paths.audit("m1").iterdir()}
     code = "from audit_project import settings; from lidr.audit import stage; stage.run(settings(), 'm1')"
-    results = []
-    for seed in ("1", "2"):
-        path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
-        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path}
-        subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
-        results.append({file.name: file.read_bytes() for file in paths.audit("m1").iterdir()})
-    assert results[0].keys() == results[1].keys()
-    for name, content in results[0].items():
-        assert content == results[1][name], name
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
+    there = {file.name: file.read_bytes() for file in paths.audit("m1").iterdir()}
+    assert here.keys() == there.keys()
+    for name, content in here.items():
+        assert content == there[name], name

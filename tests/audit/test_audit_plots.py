@@ -11,7 +11,7 @@ import pytest
 import svg
 from audit_project import Made, in_lab, settings, two_sided
 
-from lidr.audit import plots
+from lidr.audit import facts, plots
 from lidr.audit import stage as audit
 from lidr.audit.report import Report
 from lidr.pairs.filters import reasons
@@ -105,10 +105,14 @@ def test_every_pair_is_in_a_bin_of_the_lengths(report: Report) -> None:
 
 
 def test_bins_are_whole_numbers_of_characters_and_the_last_holds_the_rest(report: Report) -> None:
-    lengths = {("en", "chosen"): [10] * 60 + [99] * 39 + [5_000], ("en", "rejected"): [3]}
-    found = tips(plots.draw(dataclasses.replace(report, lengths=lengths))["lengths"])
+    rows = [
+        {"outcome": "pair", "lang": "en", "chosen_characters": length, "rejected_characters": 3}
+        for length in [10] * 60 + [99] * 39 + [5_000]
+    ]
+    dropped = {"outcome": "drop", "lang": "en", "chosen_characters": 9, "rejected_characters": 9}
+    found = tips(plots.draw(dataclasses.replace(report, facts=facts.table([*rows, dropped])))["lengths"])
     assert found == [
-        "en · 3 to 5 characters: 0 chosen, 1 rejected",
+        "en · 3 to 5 characters: 0 chosen, 100 rejected",
         "en · 9 to 11 characters: 60 chosen, 0 rejected",
         "en · 99 or more characters: 40 chosen, 0 rejected",
     ]
@@ -134,8 +138,7 @@ def test_iterations_have_a_point_for_each_language_that_was_measured(report: Rep
     assert {"m1", "m2", "en", "de"} <= set(words(text)) and "es" not in words(text)
 
 
-def test_an_iteration_without_pairs_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_an_iteration_without_pairs_says_so(folder: Path) -> None:
     made = Made()
     made.prompt("p0", {"en": "Ask?", "es": "¿Preguntas?"})
     two_sided(made, "p0", ("Blue.", "Azul."), (None, None))

@@ -28,6 +28,15 @@ def prompt(lang: str, answer: str | None, source: str = "gsm8k", kind: PromptKin
         ("The answer is 58.", "en", None, None),
         ("Paris", "en", "Paris", None),
         ("The answer is NaN", "en", "NaN", None),
+        ("Die Antwort ist 70.000.", "de", "70.000", True),
+        ("Die Antwort ist 70.", "de", "70.000", False),
+        ("Die Antwort ist 1,5.", "de", "1,5", True),
+        ("Die Antwort ist 15.", "de", "1,5", False),
+        ("The answer is 72.", "en", "9 * 8 = 72\n#### 72", True),
+        ("The answer is 18.", "en", "$18", True),
+        ("La réponse est 1 000.", "fr", "1 000", True),
+        ("The answer is -5.", "en", "\u22125", True),
+        ("The answer is 70,000.", "en", "70.000", None),  # 70 or 70000
     ],
 )
 def test_numbers_are_compared_with_numeric_golds(text: str, lang: str, gold: str | None, expected: bool | None) -> None:
@@ -72,8 +81,7 @@ def test_recommendation_names_spent_languages() -> None:
     assert "no longer for de" in recommendation({"reward": figures}, settings(("es", "de")))
 
 
-def test_an_iteration_of_the_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_an_iteration_of_the_lab(folder: Path) -> None:
     chosen = settings(("es", "ru"))
     in_lab(chosen, 60).write(chosen)
     report = audit.run(chosen, "m1")

@@ -21,8 +21,7 @@ def back(prompt_id: str, source: str, target: str, text: str | None) -> Translat
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    monkeypatch.chdir(tmp_path)
+def made(folder: Path) -> Made:
     made = Made()
     for name, gold in (("p0", "59"), ("p1", "59"), ("p2", None), ("p3", "a word")):
         made.prompt(name, {"en": f"What is {name}?", "es": f"¿Qué es {name}?"}, gold=gold)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidr.audit.text_quality import is_repeated
+from lidr.audit.examine import is_repeated
 from lidr.pairs.markers import markers
 from lidr.pairs.normalise import (
     CHARACTERS,
@@ -92,7 +92,12 @@ def test_near_identical() -> None:
         ("Translation Error", ("translation error",)),
         ("59<|eot_id|>", ("<|eot_id|>",)),
         ("[INST] 59 [/INST]", ("[inst]", "[/inst]")),
+        ("59<｜end▁of▁sentence｜>", ("<｜end▁of▁sentence｜>",)),
+        ("59<|reserved_special_token_0|>", ("<|reserved_special_token_0|>",)),
+        ("20 + 39.</think>59", ("</think>",)),
         ("a < b > c, <b>bold</b>, |x|", ()),
+        ("xs <|> ys, f <| g |> h, x<|y|>z, I think <so>", ()),
+        ("re.compile(r'(<|&lt;|>)'), a <| b and c |> d, | x | y |", ()),
     ],
 )
 def test_markers(text: str, expected: tuple[str, ...]) -> None:
@@ -115,19 +120,92 @@ def test_repeated(text: str, expected: bool) -> None:
     assert is_repeated(comparable(text)) is expected
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("I'm sorry, but I can't help with that.", True),
-        ("I\u2019m sorry, but no.", True),
-        ("Es tut mir leid, aber das geht nicht.", True),
-        ("抱歉，我无法回答。", True),
-        ("He said: I'm sorry, but I can't.", False),
-        ("The answer is 59.", False),
-    ],
+REFUSALS = (
+    "I'm sorry, but I can't help with that.",
+    "I’m sorry, but no.",
+    "Es tut mir leid, aber das geht nicht.",
+    "抱歉，我无法回答。",
+    "I can't assist with that request.",
+    "I cannot provide medical advice.",
+    "I won't help you with that.",
+    "I'm unable to answer this question.",
+    "I'm not able to provide this.",
+    "As an AI language model, I have no opinions.",
+    "As an AI, I cannot say.",
+    "As a language model, I have no body.",
+    "Sorry, but I can’t do that.",
+    "No puedo ayudarte con eso.",
+    "Como modelo de lenguaje, no tengo opiniones.",
+    "Ich kann Ihnen dabei nicht helfen.",
+    "Als KI habe ich keine Meinung.",
+    "Als KI-Sprachmodell kann ich das nicht.",
+    "Je ne peux pas vous aider.",
+    "En tant qu’IA, je n'ai pas d'opinion.",
+    "Non posso aiutarti con questo.",
+    "Não posso ajudá-lo com isso.",
+    "К сожалению, я не могу помочь вам с этим.",
+    "我无法提供这些信息。",
+    "作为一个人工智能语言模型，我没有感情。",
+    "申し訳ありませんが、お答えできません。",
+    "죄송합니다. 도와드릴 수 없습니다.",
+    "عذرا، لا أستطيع المساعدة.",
+    "माफ़ कीजिए, मैं मदद नहीं कर सकता।",
+    "দুঃখিত, আমি এই প্রশ্নের উত্তর দিতে পারব না।",
+    "Samahani, siwezi kukusaidia.",
+    "ขออภัย ฉันไม่สามารถช่วยได้",
+    "క్షమించండి, నేను సహాయం చేయలేను.",
 )
-def test_refusals(text: str, expected: bool) -> None:
-    assert is_refusal(comparable(text)) is expected
+NO_REFUSALS = (
+    "He said: I'm sorry, but I can't.",
+    "The answer is 59.",
+    "I can't wait to share this recipe!",
+    "I cannot stress this enough: salt the water.",
+    "I won't lie: it takes an hour.",
+    "I can't help but smile.",
+    "I'm unable to attend the meeting on Monday.",
+    "I won't be able to attend the meeting on Monday.",
+    "As an aid to memory, write it down.",
+    "As an airline pilot, she flies 80 hours a month.",
+    "As an AI researcher, she trains models.",
+    "As a language model grows, it learns more.",
+    "No puedo ayudar a mi hermano, dijo Ana.",
+    "Como modelo de lenguaje natural, BERT lee en ambos sentidos.",
+    "Als Kind habe ich viel gelesen.",
+    "Als Kirsche bezeichnet man eine Frucht.",
+    "Als KI bezeichnet man Systeme, die lernen.",
+    "Als KI-Experte verdient man gut.",
+    "Je ne peux pas croire que tu aies 12 ans.",
+    "Non posso aiutare mio fratello, disse Anna.",
+    "Não posso ajudar meu irmão, disse Ana.",
+    "К сожалению, я не могу прийти в понедельник.",
+    "Я не могу помочь брату, сказала Анна.",
+    "我无法相信他今年12岁。",
+    "我不能吃花生。",
+    "很抱歉听到这个消息。",
+    "作为一个人工智能专家，她训练模型。",
+    "申し訳ありませんでした。と彼は言った。",
+    "すみませんが、駅はどこですか。",
+    "AIとして知られる技術です。",
+    "죄송합니다라고 그가 말했다.",
+    "عذرا، لاحظت خطأ في الحساب.",
+    "لا أستطيع مساعدته، قالت آنا.",
+    "माफ़ कीजिए कहना अच्छी बात है।",
+    "দুঃখিত, আমি দেরি করেছি।",
+    "Samahani, siwezi kuja Jumatatu.",
+    "ขออภัยในความไม่สะดวก",
+    "ขอโทษที่มาสาย",
+    "క్షమించండి అని ఆమె చెప్పింది.",
+)
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_refusals(text: str) -> None:
+    assert is_refusal(comparable(text))
+
+
+@pytest.mark.parametrize("text", NO_REFUSALS)
+def test_ordinary_sentences_that_begin_like_a_refusal(text: str) -> None:
+    assert not is_refusal(comparable(text))
 
 
 def test_numbers_in_any_writing() -> None:

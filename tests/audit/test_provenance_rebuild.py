@@ -6,10 +6,11 @@ import subprocess
 from pathlib import Path
 
 import clones
+import msgspec
 import pytest
 from proven_project import git
 
-from lidr.audit.provenance.differences import Difference, between, objection
+from lidr.audit.provenance.differences import Difference, between, figures, objection
 from lidr.audit.provenance.rebuild import rebuild
 from lidr.audit.provenance.state import Stage
 
@@ -94,3 +95,23 @@ def test_differences_are_listed_with_their_reasons_in_the_order_of_the_pipeline(
         ("four", "a stage of one of them only"),
     ]
     assert objection(other, []) == "a ran with another input in"
+
+
+def test_the_level_of_every_benchmark_is_compared(tmp_path: Path) -> None:
+    """Each under the name that `lidr compare` gives it; `average` is a place like any other."""
+    interval = {"low": 0.88, "high": 0.95, "n": 250}
+    before = {
+        "m1": {
+            "mgsm": {"es": {"accuracy": 0.9, **interval}},
+            "alpaca": {"es": {"win_rate": 0.9, **interval}},
+            "harness": {"arc_easy": {"score": 0.92, **interval}},
+        }
+    }
+    names = ["mgsm accuracy of m1, es", "alpaca win rate of m1, es", "harness score of m1, arc_easy"]
+    file = tmp_path / "metrics.json"
+    file.write_bytes(msgspec.json.encode(before))
+    assert [one.name for one in figures(before, file)] == names
+    assert objection([], figures(before, file)) is None
+    fallen = before | {"m1": before["m1"] | {"harness": {"arc_easy": {"score": 0.04, **interval}}}}
+    file.write_bytes(msgspec.json.encode(fallen))
+    assert objection([], figures(before, file)) == "harness score of m1, arc_easy is outside of its interval"

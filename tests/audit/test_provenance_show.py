@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +17,11 @@ from lidr import config, paths
 from lidr.audit.provenance.show import printable
 from lidr.audit.provenance.trace import recorded_in
 from lidr.cli import main
+from lidr.generation.translator import RECORD, TranslatorRecord
 from lidr.models.policy import file_hash, resolve
 from lidr.records import Drop, Pair, Response, Translation
-from lidr.records.jsonl import read_by_key, read_rows
+from lidr.records.draw import is_held_out
+from lidr.records.jsonl import read_by_key, read_rows, write_json
 from lidr.tracking.hashes import dvc_hash
 
 FOLDER = Path("data/m2/pairs")
@@ -72,6 +75,21 @@ def test_a_pair_says_where_every_text_comes_from(project: config.Settings) -> No
 def test_a_pair_of_a_later_iteration_names_the_model_that_wrote_it() -> None:
     said = lidr("show", next(iter(read_rows(FOLDER / paths.PAIRS, Pair))).id)
     assert f"model: m1 (models/m0 + models/m1), fingerprint {resolve('m1').fingerprint}" in said
+
+
+def test_a_held_out_pair_is_not_one_that_was_trained_on(project: config.Settings) -> None:
+    rows = list(read_rows(Path("data/m1/pairs/pairs.jsonl"), Pair))
+    held_out = [pair for pair in rows if is_held_out(pair.prompt_id, project.train.eval_share)]
+    assert 0 < len(held_out) < len(rows)
+    trained = next(pair for pair in rows if pair not in held_out)
+    proven_project.train(project, "m1", rows=len(rows) - len(held_out), eval_rows=len(held_out))
+    try:
+        said = lidr("show", held_out[0].id)
+        assert "training: held out of m1: evaluated, never trained on · models/m1/lidr.json\n" in said
+        assert f"training: one of {len(rows) - len(held_out)} pairs of m1, 1 epoch" in lidr("show", trained.id)
+    finally:
+        proven_project.train(project, "m1")
+    assert "training: one of " in lidr("show", held_out[0].id)  # too few for an evaluation: none is held out
 
 
 def test_a_drop_says_why() -> None:
@@ -132,6 +150,46 @@ def test_the_card_is_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     again = (folder / "README.md").read_bytes()
     lidr("card", "--to", str(folder))
     assert (folder / "README.md").read_bytes() == again
+
+
+def readme(folder: Path) -> str:
+    lidr("card", "--to", str(folder))
+    return (folder / "README.md").read_text("utf-8")
+
+
+def test_the_card_tells_who_answered_and_translated(tmp_path: Path) -> None:
+    said = readme(tmp_path / "own")
+    assert "English, its dominant language, and in Spanish. No human label and no other model took part.\n" in said
+    assert "(arXiv 2410.08964), *chosen* is the answer in English, or its translation.\n" in said
+    assert "- Answers: of m1 by m0, of m2 by m1. m0 is `lab`, fingerprint" in said
+    assert "- Translations: of m1, m2 by the model itself.\n" in said
+
+    record = paths.translations("m2") / RECORD
+    write_json(record, TranslatorRecord(model="data/sources/translator", fingerprint="f"))
+    try:
+        said = readme(tmp_path / "other")
+    finally:
+        record.unlink()
+    assert "No human label took part.\n" in said
+    assert "- Translations: of m1 by the model itself, of m2 by `data/sources/translator`.\n" in said
+
+
+def test_the_card_tells_the_rule_and_the_values_of_each_iteration(tmp_path: Path) -> None:
+    params = paths.PARAMS.read_text("utf-8")
+    own = "  m2: {by: m1, rule: implicit, generate: {samples: 4, temperature: 0.9}}\n"
+    try:
+        changed = re.sub(r"^  m2:\n    by: m1\n", own, params, count=1, flags=re.MULTILINE)
+        assert changed != params
+        paths.PARAMS.write_text(changed.replace("  revision: null", "  reference: lab"), "utf-8")
+        said = readme(tmp_path / "hub")
+    finally:
+        paths.PARAMS.write_text(params, "utf-8")
+    assert "No human label took part.\n" in said
+    assert "- Pairs of m1: by Language Imbalance Driven Rewarding (arXiv 2410.08964), " in said
+    assert "- Pairs of m2: by Implicit Cross-Lingual Rewarding (arXiv 2503.04647), of several answers " in said
+    assert "- Translations: of m1 by the model itself.\n" in said
+    assert '"data.m2.rule": "implicit", "data.m2.generate.samples": 4' in said
+    assert '"iterations.m2.previous": "m1"' in said
 
 
 def test_the_card_never_replaces_other_files(tmp_path: Path) -> None:

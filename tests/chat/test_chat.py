@@ -34,6 +34,13 @@ def written(chat: Chat, text: str = "It is 59.") -> str:
     return chat.tokenizer.decode(chat.answer_ids(ASKED, text))
 
 
+@pytest.mark.parametrize(("name", "mark"), [("qwen3", "</think>"), ("gptoss", "<|message|>"), ("llama3", None)])
+def test_reasoning_ends_at_a_mark_or_at_its_last_special_token(name: str, mark: str | None) -> None:
+    chat = published(name)
+    special = chat.tokenizer.convert_tokens_to_ids("<|message|>") if mark == "<|message|>" else None
+    assert chat.reasoning_end == (special if special is not None else mark)
+
+
 # ---- what an answer is, by family
 
 
@@ -66,6 +73,10 @@ def test_an_answer_ends_where_its_template_ends_the_turn(name: str, arguments: d
     turn = chat.render([*ASKED, {"role": "assistant", "content": "It is 59."}])
     assert turn.startswith(chat.tokenizer.decode(whole))
     assert chat.read(chat.answer_ids(ASKED, "It is 59.")[:-1]) == Answer("It is 59.")
+    # Answers of which the end token has a part, or that have a part of it, or all.
+    end = chat.tokenizer.convert_ids_to_tokens(chat.end_id)
+    for text in ("", "en", "t", "of", "return", f"It is {end[:-1]}", f"It is {end} 59."):
+        assert written(chat, text) == answer.replace("It is 59.", text)
 
 
 def test_the_first_end_token_after_the_content_counts_not_the_last() -> None:
@@ -77,6 +88,23 @@ def test_the_first_end_token_after_the_content_counts_not_the_last() -> None:
     chat = chat_of(by_bytes(template, eos="<|endoftext|>"), "<|end|>", "<|endoftext|>")
     assert written(chat) == "It is 59.<|end|>"
     assert chat.added_end is None
+
+
+def test_an_end_token_that_the_template_writes_twice_is_trained_once() -> None:
+    template = (
+        "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% else %}{{ eos_token }}{% endif %}"
+    )
+    assert written(chat_of(by_bytes(template))) == "It is 59.<eos>"
+
+
+def test_a_template_that_ends_answers_differently_is_refused() -> None:
+    template = (
+        "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{{ '!' if m['content'] == '59' }}"
+        "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    with pytest.raises(InputError, match="does not end every answer in the same way"):
+        probe(chat_of(by_bytes(template)))
 
 
 def test_an_end_token_that_the_model_does_not_list_is_added_and_said() -> None:
@@ -129,17 +157,35 @@ def test_a_begun_turn_is_continued() -> None:
             "She has 18",
             "12? No",
         ),
+        (
+            "gptoss",
+            "<|channel|>analysis<|message|>one<|end|><|start|>assistant<|channel|>analysis<|message|>two<|end|>"
+            "<|start|>assistant<|channel|>final<|message|>She has 18",
+            "She has 18",
+            "one\n\ntwo",
+        ),
+        (
+            "gptoss",
+            "<|channel|>commentary<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>She has 18",
+            "She has 18",
+            "hm",
+        ),
+        ("gptoss", "<|channel|>commentary<|message|>hm<|end|><|start|>assistant<|channel|>anal", "", "hm"),
         ("gptoss", "<|channel|>final<|message|>She has 18", "She has 18", ""),
         ("gptoss", "<|channel|>analysis<|message|>Cut off", "", "Cut off"),
+        (
+            "muse_glimmer",
+            " to=self<|message|>12? No<|eom|><|start|>assistant to=user<|message|>She has 18",
+            "She has 18",
+            "12? No",
+        ),
         ("gemma4", "<|channel>thought\n12? No<channel|>She has 18", "She has 18", "12? No"),
     ],
 )
 def test_reasoning_is_kept_apart(name: str, text: str, answer: str, reasoning: str) -> None:
     chat = published(name)
     ids = chat.tokenizer(text, add_special_tokens=False)["input_ids"]
-    found = chat.read(ids)
-    assert found.text == answer
-    assert found.reasoning.removesuffix("assistant") == reasoning
+    assert chat.read(ids) == Answer(answer, reasoning)
 
 
 def test_a_prompt_that_opens_a_thinking_block_names_its_switch() -> None:

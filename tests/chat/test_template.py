@@ -70,6 +70,8 @@ def test_a_template_without_arguments_and_date_stays_as_it_is() -> None:
         ("a'b\"ñ", "a'b\"ñ"),
         (["x", False], "['x', False]"),
         ({"k": 1}, "{'k': 1}"),
+        ("😀", "😀"),
+        ({"😀": "ñ"}, "{'😀': 'ñ'}"),
     ],
 )
 def test_an_argument_has_its_value(value: Any, shown: str) -> None:

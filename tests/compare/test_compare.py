@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from xml.etree.ElementTree import Element
 
 import msgspec
@@ -28,11 +29,11 @@ from msgspec.structs import replace
 from svg import parsed, tips, words
 
 from lidr import config, paths
-from lidr.cli import main
+from lidr.cli import main, runs
 from lidr.compare import report
 from lidr.compare import stage as compare
-from lidr.compare.comparison import Comparison, compare_models
-from lidr.compare.table import table
+from lidr.compare.comparison import Comparison, compare_models, references
+from lidr.compare.report import table
 from lidr.errors import InputError
 from lidr.records import Answer
 from lidr.records.jsonl import write_rows
@@ -146,12 +147,40 @@ def test_csv_for_plots(result: Result) -> None:
 
 
 def test_headline_names_for_mlflow(result: Result) -> None:
-    figures = compare.headline(result.comparison, "m0")
+    figures = compare.headline(result.metrics["m0"])
     places = ("en", "es", "it", "average", "trained", "transfer")
     names = ("mgsm accuracy", "alpaca win rate", "off target")
     assert list(figures) == [f"{name}/{place}" for name in names for place in places]
     assert (figures["mgsm accuracy/es"], figures["alpaca win rate/es"]) == (0.166667, 50.0)
     assert (figures["off target/es"], figures["off target/trained"]) == (0.25, 0.125)
+
+
+def test_what_was_not_measured_in_a_language_is_left_out_of_its_shares(root: Path) -> None:
+    settings = make_project()
+    for model in settings.models:
+        write_answers(model, lambda row: replace(row, off_target=None) if row.lang == "it" else row)
+    compare.run(settings)
+    figures = json.loads(written()["metrics.json"])["m0"]
+    mgsm = figures["mgsm"]
+    assert [mgsm[place].get("off_target") for place in ("es", "it", "average", "transfer")] == [0.25, None, 0.125, None]
+    assert not {"off target/it", "off target/transfer"} & compare.headline(figures).keys()
+    assert "| it Italian | - / 2 / 1 |" in written()["report.md"].decode()
+
+
+def test_mlflow_is_told_what_the_stage_wrote_and_nothing_is_computed_again(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = compare.run(settings)
+    monkeypatch.setattr("lidr.compare.comparison._results", lambda *_: pytest.fail("compared again"))
+    run = Mock()
+    runs.job(settings, "compare", None).log_to(run)
+    curves = {call.args[1]: call.args[0] for call in run.log_to_parent.call_args_list}
+    assert curves == {t: compare.headline(compare.metrics(made)[f"m{t}"]) for t in range(3)}
+    ((rows, name),) = (call.args for call in run.log_rows.call_args_list)
+    rows = list(rows)
+    assert (name, len(rows)) == ("scores.json", 2 * 3 * ITEMS)
+    about = {"benchmark": "mgsm", "lang": "es", "id": "p-3", "prompt": "ask 3 es"}
+    assert about | {"m0": 0.0, "m1": 1.0, "m2": 1.0} in rows
 
 
 def test_table_for_the_terminal(result: Result) -> None:
@@ -342,7 +371,7 @@ def test_arms_that_go_on_from_the_same_model_are_compared_with_each_other(settin
     arms = {name: config.Iteration(previous="m0", data="m1") for name in ("m1", "m2")}
     chain = compare.run(settings)
     found = compare.run(replace(settings, data={"m1": config.Data(by="m0")}, iterations=arms))
-    assert (found.references("m1"), found.references("m2")) == (("m0",), ("m0", "m1"))
+    assert (references(found.settings, "m1"), references(found.settings, "m2")) == (("m0",), ("m0", "m1"))
     assert found.results[0].figures == chain.results[0].figures
     # What was a mark against the model before is one against the other arm.
     assert table(found).splitlines()[:-1] == table(chain).replace("†", "‡").splitlines()[:-1]

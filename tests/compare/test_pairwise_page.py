@@ -154,6 +154,7 @@ def test_models_of_the_pipeline_in_both_orders(settings: config.Settings) -> Non
     rows, entries = list(read_rows(folder / paths.VERDICTS, Verdict)), data(folder / paths.PAGE)
     assert len(rows) == len(entries) == 12
     assert all(len(row.orders) == 2 for row in rows if row.completion != row.baseline)
+    assert {row.reasoning for row in rows} == {"m2 thinks"}
     for row, entry in zip(rows, entries, strict=True):
         assert entry["id"] == f"{row.id}:{row.lang}"
         assert [pane["text"] for pane in entry["panes"]] == [row.completion[:100_000], row.baseline[:100_000]]

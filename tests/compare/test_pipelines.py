@@ -11,13 +11,17 @@ from lidr.compare.pipelines import contrast, differences, text
 from lidr.errors import InputError
 from lidr.evaluation.alpaca import BENCHMARK as ALPACA
 from lidr.evaluation.mgsm import BENCHMARK as MGSM
-from lidr.tracking.pipelines import Pipeline
+from lidr.tracking.lookup import Pipeline
 
 N = 8
 
 
 def row(benchmark: str, lang: str, number: int, **scores: float | None) -> dict[str, Any]:
     return {"benchmark": benchmark, "lang": lang, "id": f"i-{number}", "prompt": f"ask {number} {lang}", **scores}
+
+
+BASELINE = "dvc.in.reports/alpaca/baseline"
+TAGS = {"lidr.base": "3f1c", BASELINE: "5f4d.dir"}
 
 
 def pipeline(name: str, right: int, win_rate: float, models: tuple[str, ...] = ("m0", "m1")) -> Pipeline:
@@ -31,7 +35,7 @@ def pipeline(name: str, right: int, win_rate: float, models: tuple[str, ...] = (
     rows += [row("alpaca", "es", n, **dict.fromkeys(earlier, 50.0), **{last: win_rate}) for n in range(N)]
     params = {"seed": "42", "compare.confidence": "0.95", "compare.resamples": "9999"}
     params |= {"baseline.model": "m0", "train.dpo.beta": name}
-    return Pipeline(run_id=f"{name}-id", name=name, params=params, tags={"lidr.base": "3f1c"}, rows=rows)
+    return Pipeline(run_id=f"{name}-id", name=name, params=params, tags=TAGS, rows=rows)
 
 
 def test_levels_and_paired_changes() -> None:
@@ -40,10 +44,10 @@ def test_levels_and_paired_changes() -> None:
     assert found.levels[0]["m1"] == {"en": 1.0, "es": 0.125, "average": 0.5625}
     assert found.levels[1]["m1"] == {"en": 1.0, "es": 0.875, "average": 0.9375}
     es = found.changes["es"]
-    assert (es.test.difference, es.test.gained, es.test.lost, es.test.n) == (0.75, 6, 0, 8)
+    assert (es.difference, es.gained, es.lost, es.n) == (0.75, 6, 0, 8)
     # Six items of six in one direction: 2 / 2^6, times the two languages.
-    assert (es.test.p_value, es.p) == (0.03125, 0.0625)
-    assert found.changes["average"].test.difference == 0.375
+    assert (es.p_value, es.p) == (0.03125, 0.0625)
+    assert found.changes["average"].difference == 0.375
 
 
 def test_last_model_that_both_have_is_tested() -> None:
@@ -51,7 +55,7 @@ def test_last_model_that_both_have_is_tested() -> None:
     found = contrast(MGSM, pipeline("a", right=1, win_rate=50), longer)
     assert found.model == "m1"
     assert list(found.levels[1]) == ["m0", "m1", "m2"]
-    assert found.changes["es"].test.difference == -0.125
+    assert found.changes["es"].difference == -0.125
 
 
 def test_rows_that_are_not_judged_are_left_out() -> None:
@@ -61,8 +65,8 @@ def test_rows_that_are_not_judged_are_left_out() -> None:
         for entry in second.rows
     ]
     found = contrast(ALPACA, pipeline("a", right=1, win_rate=50), replace(second, rows=rows))
-    assert found.changes["es"].test.n == N - 1
-    assert found.changes["es"].test.difference == 25.0
+    assert found.changes["es"].n == N - 1
+    assert found.changes["es"].difference == 25.0
 
 
 def test_other_items_are_refused() -> None:
@@ -87,7 +91,15 @@ def test_text_says_what_differs_and_by_how_much() -> None:
     assert "own baseline" not in lines[-1]
 
 
-def test_text_says_that_win_rates_are_against_other_baselines() -> None:
+@pytest.mark.parametrize("tags", [TAGS | {"lidr.base": "another"}, TAGS | {BASELINE: "another.dir"}])
+def test_text_says_that_win_rates_are_against_other_baselines(tags: dict[str, str]) -> None:
     first, second = pipeline("a", right=1, win_rate=50), pipeline("b", right=7, win_rate=75)
-    other_base = replace(second, tags={"lidr.base": "another"})
-    assert text(first, other_base).splitlines()[-1].endswith("each win rate is against the pipeline's own baseline.")
+    for one, other in ((first, replace(second, tags=tags)), (replace(first, tags=tags), second)):
+        assert text(one, other).splitlines()[-1].endswith("each win rate is against the pipeline's own baseline.")
+
+
+def test_settings_that_leave_the_baselines_answers_as_they_are_make_no_other_baseline() -> None:
+    first, second = pipeline("a", right=1, win_rate=50), pipeline("b", right=7, win_rate=75)
+    second = replace(second, params=second.params | {"base.template.enable_thinking": "false"})
+    for one, other in ((first, second), (second, first)):
+        assert "own baseline" not in text(one, other)

@@ -1,6 +1,6 @@
 """The engines that can run in this environment, each on the lab's model, and what the contract's tests ask them.
 
-A server of the kind `openai` runs in this process and answers by the transformers engine; `vllm serve` is the real one.
+The engine `openai` is asked for as `vllm serve`, with this server behind it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,18 +21,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from fake_endpoint import Model, running
 
 from lidr import config
 from lidr.config.engines import KINDS as KINDS_OF_SETTINGS
-from lidr.engines.base import Engine, Request, Sampling, open_engine
-from lidr.engines.transformers import TransformersEngine
+from lidr.engines.base import Engine, Request, open_engine
 from lidr.lab import source
 from lidr.models import policy
-from lidr.records import FinishReason
 from lidr.records.prompt_templates import prompt_conversation
 
-KINDS = (*(str(kind.__struct_config__.tag) for kind in KINDS_OF_SETTINGS), "vllm serve")
+ENGINES = [str(kind.__struct_config__.tag) for kind in KINDS_OF_SETTINGS]
+KINDS = ["vllm serve" if kind == "openai" else kind for kind in ENGINES]
 CONTEXT = 512
 
 # vLLM's build without a GPU hangs on some processors where it binds threads by itself, and takes half of the memory.
@@ -76,9 +73,7 @@ def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
     """The engine of this kind, and its server where it needs one, for as long as the block runs."""
     os.environ.setdefault("NO_PROXY", "127.0.0.1")
     with ExitStack() as stack:
-        if kind == "openai":
-            settings = server_settings(stack.enter_context(served_by_transformers(models, model)))
-        elif kind == "ray":
+        if kind == "ray":
             skip_without_ray()
             settings = ray_settings()
         elif kind == "vllm":
@@ -115,51 +110,6 @@ def server_settings(url: str, takes: str = "vllm", **values: object) -> Any:
 
 
 # --- servers ---------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def served_by_transformers(models: Path, model: str) -> Iterator[str]:
-    with (
-        closing(TransformersEngine(engine_settings("transformers"), policy.resolve(model, models))) as engine,
-        running() as endpoint,
-    ):
-        endpoint.model = answered_by(engine)
-        yield endpoint.url
-
-
-def answered_by(engine: TransformersEngine) -> Model:
-    """A chat completion, or what vLLM's server says of a prompt that is too long."""
-    lock = threading.Lock()
-
-    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        sampling = Sampling(
-            max_new_tokens=body["max_tokens"],
-            temperature=body["temperature"],
-            top_p=body["top_p"],
-            repetition_penalty=body.get("repetition_penalty", 1.0),
-            stop=tuple(body.get("stop", ())),
-            seed=body["seed"],
-        )
-        with lock:
-            [found] = engine.generate([Request("served", body["messages"])], sampling, ignore)
-        if found.finish_reason is FinishReason.REFUSED:
-            message = (
-                f"This model's maximum context length is {CONTEXT} tokens. However, you requested "
-                f"{sampling.max_new_tokens} output tokens and your prompt contains {found.prompt_tokens} input tokens"
-            )
-            return 400, {"error": {"message": message, "type": "BadRequestError", "code": 400}}
-        choice = {"index": 0, "finish_reason": found.finish_reason.value}
-        usage = {"prompt_tokens": found.prompt_tokens, "completion_tokens": found.completion_tokens}
-        return 200, {
-            "id": "c-1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": body["model"],
-            "choices": [choice | {"message": {"role": "assistant", "content": found.text}}],
-            "usage": usage | {"total_tokens": sum(usage.values())},
-        }
-
-    return answer
 
 
 @contextmanager

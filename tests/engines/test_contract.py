@@ -20,7 +20,7 @@ from lidr.chat import open_chat
 from lidr.engines.base import Completion, Request, Sampling, TokenIds
 from lidr.engines.shards import generate_in_shards
 from lidr.errors import LidrError
-from lidr.evaluation.mgsm.items import wording
+from lidr.evaluation.mgsm.extraction.words import wording
 from lidr.lab import source, world
 from lidr.models import policy
 from lidr.records import FinishReason
@@ -133,7 +133,6 @@ def test_a_stop_string_that_never_comes_changes_nothing(at_hand: AtHand) -> None
 
 
 def test_a_begun_turn_is_continued(at_hand: AtHand) -> None:
-    assert at_hand.engine.continues_turns
     task = world.tasks("iterations", ("larger",), 1, seed=5)[0]
     conversation = translation_conversation("v1", task.answer("en"), "English", "Spanish")
     [completion] = generate(at_hand, [Request("t", conversation)])
@@ -141,16 +140,20 @@ def test_a_begun_turn_is_continued(at_hand: AtHand) -> None:
     assert not completion.text.startswith("<translated>")
 
 
-@pytest.mark.parametrize("lang", MGSM_LANGUAGES)
-def test_text_of_any_script_goes_in_whole(lang: str, at_hand: AtHand, models: Path) -> None:
+def test_text_of_any_script_goes_in_whole(at_hand: AtHand, models: Path) -> None:
     """Every engine counts the tokens that the tokenizer makes of the text, and they hold the text."""
-    words = wording(lang)
-    text = f"{words.question} 7 + 5 = ?\n{words.steps}"
-    chat = open_chat(policy.resolve("m0", models))
-    ids = chat.prompt_ids(prompt_conversation(text))
-    assert text in chat.tokenizer.decode(ids)
-    [completion] = generate(at_hand, [Request(f"{lang}:größer", prompt_conversation(text))], Sampling(max_new_tokens=8))
-    assert (completion.id, completion.prompt_tokens) == (f"{lang}:größer", len(ids))
+    chat, wanted, counts = open_chat(policy.resolve("m0", models)), [], []
+    for lang in MGSM_LANGUAGES:
+        words = wording(lang)
+        text = f"{words.question} 7 + 5 = ?\n{words.steps}"
+        ids = chat.prompt_ids(prompt_conversation(text))
+        assert text in chat.tokenizer.decode(ids)
+        wanted.append(Request(f"{lang}:größer", prompt_conversation(text)))
+        counts.append(len(ids))
+    completions = generate(at_hand, wanted, Sampling(max_new_tokens=8))
+    assert [(c.id, c.prompt_tokens) for c in completions] == [
+        (request.id, count) for request, count in zip(wanted, counts, strict=True)
+    ]
 
 
 def test_the_same_seed_samples_the_same(at_hand: AtHand) -> None:

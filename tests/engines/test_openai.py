@@ -113,7 +113,7 @@ def test_what_a_server_does_not_take_is_not_left_out_in_silence(
     endpoint: Endpoint, conversation: Conversation, sampling: Sampling, message: str
 ) -> None:
     other = engine(endpoint, takes="openai")
-    assert not other.continues_turns
+    assert not other.settings.continues_turns
     with pytest.raises(LidrError, match=f"{message} is nothing that every server takes"):
         ask(other, conversation, sampling)
     assert endpoint.bodies == []
@@ -156,8 +156,8 @@ def test_a_fault_that_stays_ends_the_run_without_the_key(
     assert [body["messages"][-1]["content"] for body in endpoint.bodies].count("question 0") == sent
 
 
-@pytest.mark.parametrize(("server", "tokens"), [("vllm", 601), ("openai", 601), ("other", 0)])
-def test_a_prompt_that_is_too_long_is_refused_by_its_id(endpoint: Endpoint, server: str, tokens: int) -> None:
+@pytest.mark.parametrize("server", TOO_LONG)
+def test_a_prompt_that_is_too_long_is_refused_by_its_id(endpoint: Endpoint, server: str) -> None:
     def reject(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if body["messages"][0]["content"] == "question 1":
             return 400, {"error": {"message": TOO_LONG[server]}}
@@ -165,7 +165,7 @@ def test_a_prompt_that_is_too_long_is_refused_by_its_id(endpoint: Endpoint, serv
 
     endpoint.model = reject
     found = engine(endpoint).generate(requests(3), SAMPLING, ignore)
-    assert found[1] == refused("p1:es", tokens)
+    assert found[1] == refused("p1:es", prompt_tokens=0)
     assert [c.text for c in found] == ["re: question 0", "", "re: question 2"]
 
 
@@ -214,3 +214,12 @@ def test_the_fingerprint_tells_servers_and_models_apart(endpoint: Endpoint) -> N
 def test_a_model_without_a_name_there(endpoint: Endpoint) -> None:
     with pytest.raises(LidrError, match=r"engine\.models names no 'm1'"):
         engine(endpoint, models={"m0": "m0"})
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("https://api.openai.com/v1", "max_completion_tokens"), ("http://127.0.0.1:8000/v1", "max_tokens")],
+)
+def test_openai_gets_the_limit_by_the_name_that_all_its_models_take(address: str, expected: str) -> None:
+    body = OpenAIEngine(server_settings(address, "openai"), MODEL)._body(requests(1)[0], SAMPLING)
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == {expected: 8}

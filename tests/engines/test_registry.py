@@ -32,8 +32,6 @@ from lidr.records import FinishReason
 
 
 class EchoEngine:
-    continues_turns = True
-
     def __init__(self, settings, model):
         self.settings, self.fingerprint = settings, fingerprint_of(model, "echo")
 

@@ -114,9 +114,22 @@ def test_other_work_does_not_take_up_these_shards(
     assert other.asked == [request.id for request in requests]
 
 
-def test_shards_of_another_size_are_not_taken_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [2, 4])
+def test_shards_of_another_size_are_not_taken_up(tmp_path: Path, rows: int) -> None:
     whole = generate(engine(), tmp_path)
-    assert generate_in_shards(engine(), REQUESTS, SAMPLING, tmp_path, 2, "test") == whole
+    assert generate_in_shards(engine(), REQUESTS, SAMPLING, tmp_path, rows, "test") == whole
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+def test_shards_of_scores_of_another_size_are_not_taken_up(tmp_path: Path, rows: int) -> None:
+    class Scoring(FakeEngine):
+        def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
+            return [-0.5 * row.answer[0] for row in rows]
+
+    answers, scoring = [TokenIds([1, 2], [token]) for token in range(7)], Scoring(lambda request: "")
+    for size in (3, rows):
+        found = score_in_shards(scoring, answers, tmp_path, size, "test")
+        assert found == [0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0]
 
 
 def test_half_written_shard_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:

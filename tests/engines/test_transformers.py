@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from at_hand import engine_settings, ignore, requests
 
 from lidr.engines import continuous
 from lidr.engines.base import Sampling, TokenIds
-from lidr.engines.flight import Flight
+from lidr.engines.running_batch import RunningBatch
 from lidr.engines.transformers import TransformersEngine
 from lidr.evaluation.judges.base import opinion
 from lidr.evaluation.judges.local import _reply
@@ -75,12 +74,12 @@ def test_answers_that_have_ended_leave_and_others_come_in(
 ) -> None:
     monkeypatch.setattr(continuous, "ROUND", 8)
     wanted, told = requests("en", 20), list[int]()
-    used = engine(8 * (max(len(engine()._encode(request.conversation)) for request in wanted) + 40))
+    used = engine(8 * (max(len(engine()._chat.prompt_ids(request.conversation)) for request in wanted) + 40))
     rounds, generate = list[tuple[list[int], int]](), used._continuous.generate
 
-    def watched(flight: Flight, sampling: Sampling) -> Any:
-        output = generate(flight, sampling)
-        rounds.append(([len(row.answer) for row in flight.rows], output.shape[1] - flight.width))
+    def watched(batch: RunningBatch, sampling: Sampling) -> Any:
+        output = generate(batch, sampling)
+        rounds.append(([len(row.answer) for row in batch.rows], output.shape[1] - batch.width))
         return output
 
     monkeypatch.setattr(used._continuous, "generate", watched)
@@ -99,11 +98,11 @@ def with_room_for_three(small: TransformersEngine, monkeypatch: pytest.MonkeyPat
 
     generate, sizes = small._continuous.generate, list[int]()
 
-    def limited(flight: Flight, sampling: Sampling) -> Any:
-        sizes.append(len(flight.rows))
-        if len(flight.rows) > 3:
+    def limited(batch: RunningBatch, sampling: Sampling) -> Any:
+        sizes.append(len(batch.rows))
+        if len(batch.rows) > 3:
             raise torch.OutOfMemoryError
-        return generate(flight, sampling)
+        return generate(batch, sampling)
 
     monkeypatch.setattr(small._continuous, "generate", limited)
     return sizes
@@ -137,12 +136,12 @@ def test_a_request_that_does_not_fit_alone_is_left_out_and_the_rest_goes_on(
     wanted = requests("en", 8)
     expected = engine().generate(wanted, SAMPLING, ignore)
     small = engine()
-    generate, too_large = small._continuous.generate, small._encode(wanted[5].conversation)
+    generate, too_large = small._continuous.generate, small._chat.prompt_ids(wanted[5].conversation)
 
-    def without_room_for_one(flight: Flight, sampling: Sampling) -> Any:
-        if too_large in [row.prompt for row in flight.rows]:
+    def without_room_for_one(batch: RunningBatch, sampling: Sampling) -> Any:
+        if too_large in [row.prompt for row in batch.rows]:
             raise error()
-        return generate(flight, sampling)
+        return generate(batch, sampling)
 
     monkeypatch.setattr(small._continuous, "generate", without_room_for_one)
     found = small.generate(wanted, SAMPLING, ignore)
@@ -158,7 +157,7 @@ def test_any_other_error_of_the_model_ends_the_run(
 ) -> None:
     broken = engine()
 
-    def fail(flight: Flight, sampling: Sampling) -> Any:
+    def fail(batch: RunningBatch, sampling: Sampling) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(broken._continuous, "generate", fail)
@@ -173,7 +172,7 @@ def test_a_question_that_does_not_fit_has_no_verdict_and_the_rest_have(
     asked = [request.conversation for request in requests("en", 3)]
     expected = engine().score(asked, ("m", "M"))
     small = engine()
-    measure, too_large = small._likelihoods, small._encode(asked[1])
+    measure, too_large = small._likelihoods, small._chat.prompt_ids(asked[1])
 
     def without_room_for_one(rows: Sequence[TokenIds]) -> list[float]:
         if any(row.prompt == too_large for row in rows):
@@ -191,9 +190,8 @@ def test_answers_that_do_not_fit_together_are_scored_in_halves(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = engine()
-    rows = [
-        TokenIds(small._encode(request.conversation), [40 + n, 50, 2]) for n, request in enumerate(requests("en", 8))
-    ]
+    prompts = [small._chat.prompt_ids(request.conversation) for request in requests("en", 8)]
+    rows = [TokenIds(prompt, [40 + n, 50, 2]) for n, prompt in enumerate(prompts)]
     expected = small.log_probabilities(rows, ignore)
     measure, sizes, told = small._likelihoods, list[int](), list[int]()
 
@@ -231,35 +229,6 @@ def test_a_closed_engine_lets_go_of_the_model_and_loads_it_anew(engine: Callable
     gc.collect()
     assert model() is None
     assert used.generate(wanted, SAMPLING, ignore) == first
-
-
-@pytest.mark.parametrize(
-    ("tokens_per_batch", "used", "said"),
-    [
-        (500, 8, "generation used 8.0 of the GPU's 80.0 GiB; a larger engine.tokens_per_batch is faster"),
-        (500, 40, ""),
-        (32768, 8, ""),
-    ],
-    ids=["spare memory", "little to spare", "no one waited"],
-)
-def test_a_gpu_that_is_mostly_empty_is_mentioned(
-    engine: Callable[..., TransformersEngine],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tokens_per_batch: int,
-    used: int,
-    said: str,
-) -> None:
-    import torch
-
-    made = engine(tokens_per_batch=tokens_per_batch)
-    made.generate(requests("en", 20), Sampling(max_new_tokens=8), ignore)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: used * 2**30)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda: SimpleNamespace(total_memory=80 * 2**30))
-    made.close()
-    found = capsys.readouterr().err
-    assert found.startswith(said) and bool(found) == bool(said)
 
 
 def test_the_fingerprint_tells_precisions_apart(models: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 from at_hand import VLLM_ON_CPU, skip_without_vllm
 from clones import clone, run
 
-from lidr import config
+from lidr import config, paths
 from lidr.records import Answer, FinishReason, Response, Translation
 from lidr.records.jsonl import read_rows
 
@@ -64,4 +65,5 @@ def test_the_trained_adapter_was_measured(project: Path) -> None:
 
 
 def test_nothing_of_it_runs_on_and_no_shard_is_left(project: Path) -> None:
-    assert not (project / ".lidr" / "shards").exists() or not any((project / ".lidr" / "shards").rglob("*.jsonl"))
+    assert [p.info for p in psutil.process_iter(["cmdline", "cwd"]) if p.info["cwd"] == str(project)] == []
+    assert not any((project / paths.WORK / "shards").rglob("*.jsonl"))

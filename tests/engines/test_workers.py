@@ -7,63 +7,30 @@ import signal
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from at_hand import engine_settings, ignore, requests
 from processes import children
 
-from lidr.engines import workers
 from lidr.engines.base import Completion, Sampling
+from lidr.engines.settings.transformers import Transformers
 from lidr.engines.transformers import TransformersEngine
-from lidr.engines.workers import Workers
-from lidr.errors import InputError, LidrError
+from lidr.errors import LidrError
 from lidr.models import policy
 
 
 @pytest.mark.parametrize(
     ("wanted", "device", "expected"),
-    [(None, "cpu", 0), (None, "cuda", 0), (3, "cpu", 3), ("auto", "cuda", 0), ("auto", "mps", 0), (3, "other", 3)],
+    [(None, "cpu", 0), (None, "cuda", 0), (3, "cpu", 3), ("auto", "cuda", 0), ("auto", "mps", 0), (3, "cuda", 0)],
 )
-def test_count(wanted: int | None, device: str, expected: int) -> None:
-    assert workers.count(wanted, device) == expected
+def test_processes_are_made_on_a_cpu_alone(wanted: Any, device: str, expected: int) -> None:
+    assert Transformers(processes=wanted).workers_on(device) == expected
 
 
 def test_auto_is_as_many_as_the_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
-    assert workers.count("auto", "cpu") == 3
-
-
-@pytest.mark.parametrize("device", ["cuda", "mps"])
-def test_a_number_of_processes_is_refused_beside_a_gpu(device: str) -> None:
-    with pytest.raises(InputError, match=f"engine.processes: null or `auto` is expected, for on {device} there is one"):
-        workers.count(2, device)
-
-
-def test_each_call_is_done_once_by_processes_of_their_own_with_one_thread() -> None:
-    with closing(Workers(2, _square)) as pool:
-        found = sorted(pool.results([(number,) for number in range(20)]))
-        assert [square for square, _, _ in found] == [number**2 for number in range(20)]
-        assert os.getpid() not in {process for _, process, _ in found}
-        assert {threads for _, _, threads in found} == {1}
-
-
-def _square(number: int) -> tuple[int, int, int]:
-    import torch
-
-    return number**2, os.getpid(), torch.get_num_threads()
-
-
-@pytest.mark.fault
-def test_a_worker_that_is_killed_is_an_error_in_words() -> None:
-    with (
-        closing(Workers(2, _kill_itself)) as pool,
-        pytest.raises(LidrError, match=r"was ended from outside.*; lower engine\.processes"),
-    ):
-        list(pool.results([(0,), (1,)]))
-
-
-def _kill_itself(number: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    assert Transformers(processes="auto").workers_on("cpu") == 3
 
 
 # ---- the engine that has them
@@ -75,6 +42,40 @@ def engine(models: Path) -> Callable[..., TransformersEngine]:
         return TransformersEngine(engine_settings("transformers", **values), policy.resolve("m0", models))
 
     return make
+
+
+@pytest.mark.pipeline
+def test_each_process_computes_with_one_thread(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def asked(_: TransformersEngine) -> tuple[int, int]:
+        return os.getpid(), torch.get_num_threads()
+
+    monkeypatch.setattr(TransformersEngine, "asked", asked, raising=False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with closing(engine(processes=2)) as used:
+            found = list(used._results("asked", [()] * 20))
+    finally:
+        torch.set_num_threads(threads)
+    assert {count for _, count in found} == {1} and os.getpid() not in {process for process, _ in found}
+
+
+@pytest.mark.pipeline
+@pytest.mark.fault
+def test_a_process_that_is_killed_is_an_error_in_words(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # noqa: E731
+    monkeypatch.setattr(TransformersEngine, "kill", kill, raising=False)
+    with (
+        closing(engine(processes=2)) as used,
+        pytest.raises(LidrError, match=r"was ended from outside.*; lower engine\.processes"),
+    ):
+        list(used._results("kill", [(), ()]))
 
 
 @pytest.mark.pipeline

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from fake_endpoint import KEY, running
-from published import Rows, configure, output_rows, prompt_rows, write
+from published import ENDPOINT, Rows, configure, output_rows, prompt_rows, write
 
 from lidr import config, paths
 from lidr.cli import main
@@ -148,7 +148,7 @@ def test_published_models_are_judged_against_each_other(tmp_path: Path, monkeypa
     ours = [row | {"output": row["output"] + " bien"} for row in output_rows(30, "org/gpt-3.5")]
     write(tmp_path / "data/sources/o/es/org/gpt-3.5/model_outputs.json", ours)
     with running() as endpoint:
-        configure(Path("data/sources/p"), Path("data/sources/o"), "openai/gpt-4", 30, endpoint.url)
+        configure(Path("data/sources/p"), Path("data/sources/o"), "openai/gpt-4", 30, ENDPOINT.format(endpoint.url))
         for command in (["baseline"], ["alpaca", "org/gpt-3.5", "--outputs", "data/sources/o"]):
             done = CliRunner().invoke(main, command)
             assert done.exit_code == 0, done.output
@@ -173,7 +173,7 @@ def test_a_language_that_cannot_be_identified_costs_no_request(tmp_path: Path, m
         write(tmp_path / f"data/sources/o/gsw/{name}/model_outputs.json", output_rows(3, name))
     write(tmp_path / "data/sources/p/gsw.json", prompt_rows())
     with running() as endpoint:
-        configure(Path("data/sources/p"), Path("data/sources/o"), "gpt-4", 3, endpoint.url)
+        configure(Path("data/sources/p"), Path("data/sources/o"), "gpt-4", 3, ENDPOINT.format(endpoint.url))
         params = Path("params.yaml")
         params.write_text(
             params.read_text("utf-8").replace("languages: [es]\n  items: 3", "languages: [gsw]\n  items: 3")

@@ -16,11 +16,13 @@ from fake_endpoint import KEY, completion, content, running
 from ruamel.yaml import YAML
 
 from lidr import config
+from lidr.evaluation.alpaca import BENCHMARK
 from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.alpaca.stage import standard_error, win_rates
-from lidr.evaluation.judges import Contest, judge_all
-from lidr.evaluation.judges.openai import openai_judge
+from lidr.evaluation.alpaca.stage import standard_error
+from lidr.evaluation.judges import Pairwise, judge_all
+from lidr.evaluation.judges.openai import EndpointJudge
 from lidr.evaluation.judges.prompt import SYSTEM, template
+from lidr.evaluation.statistics import Resampling
 from lidr.records import FinishReason, Verdict
 
 alpaca_eval = pytest.importorskip("alpaca_eval", reason="alpaca-eval is not installed")
@@ -95,10 +97,10 @@ def no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_requests_order_and_preferences_are_the_same(tmp_path: Path) -> None:
     with running() as theirs:
         peer = annotate(tmp_path, theirs.url)
-    rows = [Contest(prompt(f"i-{n}", "es", text=texts(n)[0]), texts(n)[2], texts(n)[1]) for n in range(ROWS)]
+    rows = [Pairwise(prompt(f"i-{n}", "es", text=texts(n)[0]), texts(n)[2], texts(n)[1]) for n in range(ROWS)]
     with running() as ours:
         judge = config.OpenAIJudge(model=MODEL, endpoint=ours.url, concurrency=4, retries=0)
-        opinions = judge_all(openai_judge(judge, both_orders=False), rows)
+        opinions = judge_all(EndpointJudge(judge, both_orders=False), rows)
     assert len(ours.bodies) == len(theirs.bodies) == ROWS - ROWS // 20
     # The order of the two answers is within the texts.
     assert user_texts(ours.bodies) == user_texts(theirs.bodies)
@@ -125,11 +127,11 @@ def test_verdicts_in_text_are_the_same(tmp_path: Path) -> None:
     with running() as theirs:
         theirs.model = model
         peer = annotate(tmp_path, theirs.url, "text")
-    rows = [Contest(prompt(f"i-{n}", "es", text=texts(n)[0]), texts(n)[2], texts(n)[1]) for n in range(ROWS)]
+    rows = [Pairwise(prompt(f"i-{n}", "es", text=texts(n)[0]), texts(n)[2], texts(n)[1]) for n in range(ROWS)]
     with running() as ours:
         ours.model = model
         judge = config.OpenAIJudge(model=MODEL, endpoint=ours.url, reply="text", concurrency=4, retries=0)
-        opinions = judge_all(openai_judge(judge, both_orders=False), rows)
+        opinions = judge_all(EndpointJudge(judge, both_orders=False), rows)
     assert {body["messages"][-1]["content"] for body in ours.bodies} == {
         body["messages"][-1]["content"] for body in theirs.bodies
     }
@@ -186,7 +188,8 @@ def test_win_rate_and_standard_error(seed: int) -> None:
         )
         for row in rows
     ]
-    theirs, ours = get_winrate(rows), win_rates(verdicts)
+    theirs = get_winrate(rows)
+    ours = [score for verdict in verdicts if (score := BENCHMARK.score(verdict)) is not None]
     assert sum(ours) / len(ours) == pytest.approx(theirs["win_rate"], abs=1e-9)
     assert standard_error(ours) == pytest.approx(theirs["standard_error"], abs=1e-9)
     assert len(ours) == theirs["n_total"]
@@ -222,8 +225,6 @@ def test_length_controlled(
         [judged(row) for row in rows],
         [len(row["output_2"]) for row in rows],
         [len(row["output_1"]) for row in rows],
-        confidence=0.95,
-        resamples=50,
-        seed=1,
+        Resampling(resamples=50, seed=1),
     )
     assert ours.estimate == pytest.approx(theirs["length_controlled_winrate"], abs=tolerance)

@@ -43,9 +43,13 @@ def test_the_sentence_in_english_is_counted_and_the_off_target_rate_is_what_it_w
     assert (found["average"]["code_switching_sentences"], found["average"]["code_switching_abstained"]) == (6, 2)
 
 
-def test_a_language_that_cannot_be_identified_abstains() -> None:
-    (answer,) = answers("wo", ENGLISH_AT_THE_END)
-    assert (answer.off_target, answer.sentences, answer.other_sentences) == (False, 0, 0)
+def test_a_language_that_cannot_be_identified_has_no_off_target_rate(project_settings: config.Settings) -> None:
+    (wolof,) = answers("wo", ENGLISH_AT_THE_END)
+    assert (wolof.off_target, wolof.sentences, wolof.other_sentences) == (None, 0, 0)
+    english = structs.replace(wolof, lang="es", off_target=True)
+    found = figures(project_settings, [wolof, english])
+    assert [found[place].get("off_target") for place in ("wo", "es", "average")] == [None, 1.0, 1.0]
+    assert "off_target" not in figures(project_settings, [wolof])["average"]
 
 
 def test_an_answer_asked_for_in_english_is_measured_against_english() -> None:

@@ -9,25 +9,28 @@ from typing import Any
 
 import pytest
 from compared_project import make_project
+from factories import random_adapter
 from msgspec.structs import replace
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare
-from lidr.compare.comparison import Results, compare_models
+from lidr.compare.comparison import BenchmarkResult, compare_models, scores_table
 from lidr.compare.promotion import evidence
-from lidr.compare.table import table
+from lidr.compare.report import table
 from lidr.errors import InputError
 from lidr.evaluation.harness import Harness
 from lidr.evaluation.harness import stage as harness
-from lidr.evaluation.harness.items import family, items, language
+from lidr.evaluation.harness.items import items, language_and_family
 from lidr.evaluation.statistics import macro_comparison, macro_interval, mean_interval, paired_difference
 from lidr.lab import world
 from lidr.lab.harness.items import FOLDER, ITEMS, exactness, sums, translations
-from lidr.models import base, policy
+from lidr.models import base
 from lidr.records import HarnessItem
-from lidr.records.jsonl import read_rows, write_json
+from lidr.records.jsonl import read_rows
 
 # --- items -----------------------------------------------------------------------------------------------------------
+
+OTHERS = ("truthfulqa_es_mc2", "global_mmlu_full_es_anatomy", "blimp_wh_vs_that_with_gap", "truthfulqa_es_mc1")
 
 
 @pytest.mark.parametrize(
@@ -39,10 +42,14 @@ from lidr.records.jsonl import read_rows, write_json
         ("wmt_mt_de", "de", "wmt_mt"),
         ("arc_easy", "und", "arc_easy"),
         ("hellaswag", "und", "hellaswag"),
+        ("truthfulqa_es_mc1", "und", "truthfulqa_es_mc1"),  # asked in one language alone
+        ("blimp_wh_vs_that_no_gap", "und", "blimp_wh_vs_that_no_gap"),
+        ("agieval_lsat_ar", "und", "agieval_lsat_ar"),
+        ("lm_syneval_sing_ES", "und", "lm_syneval_sing_ES"),
     ],
 )
 def test_language_and_family_are_read_from_a_tasks_name(task: str, lang: str, name: str) -> None:
-    assert (language(task), family(task)) == (lang, name)
+    assert language_and_family(task, [task, *OTHERS]) == (lang, name)
 
 
 def sample(doc_id: int, arguments: Sequence[Any], responses: Sequence[Any], target: Any, **values: Any) -> Any:
@@ -155,11 +162,6 @@ def test_tasks_of_different_sizes_have_the_same_weight() -> None:
     assert change.p_value > 0.9
 
 
-def test_other_items_of_a_task_are_refused() -> None:
-    with pytest.raises(InputError, match="the first model's a"):
-        macro_comparison({"a": {"1": 1.0}}, {"a": {"2": 1.0}})
-
-
 # --- the comparison --------------------------------------------------------------------------------------------------
 
 SIZES = {"sums_en": 12, "sums_es": 12, "plain": 20}
@@ -173,9 +175,9 @@ RIGHT = {
 def rows(model: str, right: dict[str, dict[str, int]] = RIGHT) -> list[HarnessItem]:
     return [
         HarnessItem(
-            id=f"{family(task)}:{n}",
+            id=f"{language_and_family(task, SIZES)[1]}:{n}",
             task=task,
-            lang=language(task),
+            lang=language_and_family(task, SIZES)[0],
             prompt=f"ask {n}",
             gold="yes",
             completion="yes" if n < right[model][task] else "no",
@@ -198,7 +200,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings
     return made
 
 
-def measured(settings: config.Settings) -> Results:
+def measured(settings: config.Settings) -> BenchmarkResult:
     return {results.benchmark.name: results for results in compare_models(settings).results}["harness"]
 
 
@@ -207,20 +209,20 @@ def test_tasks_are_compared_item_by_item(settings: config.Settings) -> None:
     assert benchmark.places == ("sums_en", "sums_es", "plain")
     assert benchmark.groups == {"average": benchmark.places, "sums": ("sums_en", "sums_es")}
     change = benchmark.figures["m2"]["sums_es"].changes["m0"]
-    assert (change.test.gained, change.test.lost, change.test.n) == (8, 0, 12)
-    assert change.test.p_value == pytest.approx(2 / 2**8)
+    assert (change.gained, change.lost, change.n) == (8, 0, 12)
+    assert change.p_value == pytest.approx(2 / 2**8)
     assert change.p_holm == pytest.approx(3 * 2 / 2**8)
     average = benchmark.figures["m2"]["average"]
     assert average.level.estimate == pytest.approx((1 + 1 + 0.5) / 3)
     assert (average.level.n, average.items) == (32, 44)  # an item in two languages is one
-    assert average.changes["m0"].test.difference == pytest.approx(8 / 12 / 3)
+    assert average.changes["m0"].difference == pytest.approx(8 / 12 / 3)
 
 
 def test_scores_between_wrong_and_right_are_compared_by_their_differences(settings: config.Settings) -> None:
     for model, more in (("m0", 0.0), ("m1", 0.0), ("m2", 0.25)):
         own = [replace(row, score=0.25 + more) if row.task == "plain" else row for row in rows(model)]
         harness.write(settings, model, own)
-    change = measured(settings).figures["m2"]["plain"].changes["m0"].test
+    change = measured(settings).figures["m2"]["plain"].changes["m0"]
     assert (change.difference, change.low, change.high, change.gained) == (0.25, 0.25, 0.25, 20)
     assert change.p_value == pytest.approx(2 / 10_000)
 
@@ -243,8 +245,8 @@ def test_page_report_table_and_figure_show_it(settings: config.Settings) -> None
     assert "Answers with a defect: </h3>" not in page
     drawn = (folder / "harness.svg").read_text("utf-8")
     assert ">sums 100.0" in drawn and ">plain 50.0" in drawn
-    assert compare.headline(comparison, "m2")["harness score/sums_es"] == 1.0
-    scores = [item for item in comparison.results[2].items if item["id"] == "sums:5" and item["lang"] == "sums_es"]
+    assert compare.headline(compare.metrics(comparison)["m2"])["harness score/sums_es"] == 1.0
+    scores = [item for item in scores_table(settings) if item["id"] == "sums:5" and item["lang"] == "sums_es"]
     assert [(item["m0"], item["m1"], item["m2"]) for item in scores] == [(0.0, 1.0, 1.0)]
 
 
@@ -282,6 +284,27 @@ def test_without_tasks_there_is_nothing_to_measure(settings: config.Settings) ->
     assert [results.benchmark.name for results in compare_models(alone).results] == ["mgsm", "alpaca"]
 
 
+def test_a_models_reasoning_is_cut_off_by_the_harness(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    from lm_eval.models import huggingface
+
+    from lidr.evaluation.harness import asking
+
+    given = []
+    monkeypatch.setattr(huggingface, "HFLM", lambda **values: given.append(values["think_end_token"]))
+    monkeypatch.setattr(asking.policy, "resolve", lambda model: None)
+    loaded = SimpleNamespace(generation_config=SimpleNamespace())
+    monkeypatch.setattr(asking.policy, "load_for_generation", lambda *arguments: loaded)
+    for mark in ("</think>", None):
+        chat = SimpleNamespace(end_ids={0}, tokenizer=None, reasoning_end=mark)
+        monkeypatch.setattr(asking, "open_chat", lambda of, chat=chat: chat)
+        asking._language_model(settings, "m0")
+    assert given == ["</think>", None]
+
+
 def test_an_unknown_task_is_named(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from lm_eval.tasks import TaskManager
 
@@ -298,7 +321,7 @@ def test_an_unknown_task_is_named(settings: config.Settings, monkeypatch: pytest
     ("block", "message"),
     [
         ("harness:\n  tasks: [a, a]\n", "harness.tasks: each task once is expected"),
-        ("harness:\n  include_path: elsewhere\n", "harness.include_path: null, 'lab' or a folder within data/sources"),
+        ("harness:\n  include_path: elsewhere\n", "harness.include_path: 'elsewhere' lies outside of data/sources"),
         ("harness:\n  batch_sizes: 3\n", "harness.batch_sizes: there is no such key"),
     ],
 )
@@ -308,24 +331,6 @@ def test_settings_that_cannot_be(root: Path, block: str, message: str) -> None:
     (root / "params.yaml").write_text(before + block + "\n" + rest[rest.index("audit:") :], "utf-8")
     with pytest.raises(InputError, match=message):
         config.load()
-
-
-def write_adapter(settings: config.Settings, fingerprint: str) -> None:
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(0)
-    wanted = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
-    model = get_peft_model(policy.load_base(policy.resolve("m0"), torch.float32), wanted)
-    with torch.no_grad():
-        for key, weight in model.named_parameters():
-            if "lora_B" in key:
-                weight.normal_(std=0.3)
-    model.save_pretrained(paths.model("m1"))
-    record = policy.AdapterRecord(
-        model="m1", previous="m0", base=fingerprint, reference=fingerprint, pairs="a1" * 32, rows=1
-    )
-    write_json(paths.model("m1") / paths.RECORD, record)
 
 
 OWN_TASK = """\
@@ -363,7 +368,8 @@ def test_items_are_those_of_the_harness_on_the_exported_model(root: Path, own: b
             lines = [json.dumps(row) for row in sums(lang)["test"]]
             (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     settings = replace(settings, harness=asked, engine=replace(settings.engine, device="cpu"))
-    write_adapter(settings, base.run(settings).fingerprint)
+    base.run(settings)
+    random_adapter(paths.MODELS, 0.3, ["q_proj", "down_proj"])
     harness.run(settings, "m1")
     written = list(read_rows(paths.evaluation("harness", "m1") / paths.ITEMS, HarnessItem))
     export.run(settings, "m1", root / "exported")

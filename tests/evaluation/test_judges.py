@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from msgspec.structs import replace
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
-from lidr.evaluation.judges import Contest, judge_all
-from lidr.evaluation.judges import openai as judges_openai
-from lidr.evaluation.judges.base import Reply, TokenJudge, is_flipped, is_swapped, opinion
+from lidr.evaluation.judges import Pairwise, judge_all
+from lidr.evaluation.judges.base import Reply, is_flipped, is_swapped, opinion
 from lidr.evaluation.judges.cache import JudgmentCache, key_of, open_cache
 from lidr.evaluation.judges.lab import LabJudge
-from lidr.evaluation.judges.local import LocalPanel
+from lidr.evaluation.judges.local import LocalModelJudge
+from lidr.evaluation.judges.openai import EndpointJudge
 from lidr.evaluation.judges.prompt import conversation
 from lidr.records import TIE
 from lidr.records.prompt_templates import Conversation
@@ -41,17 +42,12 @@ def settings(server: Endpoint, **values: Any) -> config.OpenAIJudge:
     return config.OpenAIJudge(**(usual | values))
 
 
-def contests(count: int) -> list[Contest]:
-    return [Contest(prompt(f"i-{n}", "es"), f"ours {n}", f"theirs {n}") for n in range(count)]
+def comparisons(count: int) -> list[Pairwise]:
+    return [Pairwise(prompt(f"i-{n}", "es"), f"ours {n}", f"theirs {n}") for n in range(count)]
 
 
-def judge(endpoint: Endpoint, both_orders: bool = False, **values: object) -> TokenJudge:
-    return judges_openai.openai_judge(settings(endpoint, **values), both_orders)
-
-
-def budget(of: TokenJudge) -> judges_openai.Budget:
-    assert isinstance(of.panel, judges_openai.OpenAIPanel)
-    return of.panel.budget
+def judge(endpoint: Endpoint, both_orders: bool = False, **values: object) -> EndpointJudge:
+    return EndpointJudge(settings(endpoint, **values), both_orders)
 
 
 # --- the preference --------------------------------------------------------------------------------------------------
@@ -86,9 +82,7 @@ def test_flips() -> None:
 
 
 def test_order_depends_on_the_instruction_alone() -> None:
-    assert [is_swapped(text) for text in ("a", "b", "c", "d", "e", "f")] == [
-        is_swapped(text) for text in ("a", "b", "c", "d", "e", "f")
-    ]
+    assert [is_swapped(text) for text in "abcdef"] == [True, True, False, False, False, True]
     assert 380 < sum(is_swapped(f"instruction {n}") for n in range(805)) < 425
 
 
@@ -98,8 +92,8 @@ def test_texts_that_name_a_slot_stay_as_they_are() -> None:
 
 
 def test_identical_answers_are_a_tie_and_cost_nothing(endpoint: Endpoint) -> None:
-    same = Contest(prompt("same", "es"), "yes", "yes")
-    opinions = judge_all(judge(endpoint), [same, *contests(2), same])
+    same = Pairwise(prompt("same", "es"), "yes", "yes")
+    opinions = judge_all(judge(endpoint), [same, *comparisons(2), same])
     assert [opinions[0].preference, opinions[3].preference] == [TIE, TIE]
     assert len(endpoint.bodies) == 2
 
@@ -107,10 +101,12 @@ def test_identical_answers_are_a_tie_and_cost_nothing(endpoint: Endpoint) -> Non
 # --- an endpoint -----------------------------------------------------------------------------------------------------
 
 
-def expected(contest: Contest, swapped: bool) -> float | None:
+def expected(comparison: Pairwise, swapped: bool) -> float | None:
     """The preference by the formula, from what the server says about the question."""
-    first, second = (contest.completion, contest.baseline) if swapped else (contest.baseline, contest.completion)
-    turns = conversation(contest.instruction.text, first, second)
+    first, second = (
+        (comparison.completion, comparison.baseline) if swapped else (comparison.baseline, comparison.completion)
+    )
+    turns = conversation(comparison.instruction.text, first, second)
     likely = {row["token"]: row["logprob"] for row in logprobs("\n".join(turn["content"] for turn in turns))}
     if not likely.keys() & {"m", "M"}:
         return None
@@ -118,18 +114,27 @@ def expected(contest: Contest, swapped: bool) -> float | None:
     return 3 - (2 - m / (m + M)) if swapped else 2 - m / (m + M)
 
 
+def preferences(rows: list[Pairwise]) -> list[Any]:
+    """Those of the drawn orders, each None or nearly the formula's."""
+    found = [expected(row, is_swapped(row.instruction.text)) for row in rows]
+    return [None if p is None else pytest.approx(p, abs=1e-12) for p in found]
+
+
 def test_verdicts_in_order_with_tokens_and_no_more_at_once_than_allowed(endpoint: Endpoint) -> None:
-    rows = contests(40)
+    def slow(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        time.sleep(0.005)
+        return 200, completion(body, logprobs(content(body)))
+
+    endpoint.model, rows = slow, comparisons(40)
     opinions = judge_all(judge(endpoint), rows)
-    wanted = [expected(row, is_swapped(row.instruction.text)) for row in rows]
-    assert [o.preference for o in opinions] == [None if p is None else pytest.approx(p, abs=1e-12) for p in wanted]
+    assert [o.preference for o in opinions] == preferences(rows)
     assert {o.prompt_tokens for o in opinions} == {PROMPT_TOKENS}
-    assert 1 <= endpoint.most_at_once <= 4
+    assert 2 <= endpoint.most_at_once <= 4
     assert endpoint.keys == {f"Bearer {KEY}"}
 
 
 def test_both_orders(endpoint: Endpoint) -> None:
-    rows = contests(30)
+    rows = comparisons(30)
     opinions = judge_all(judge(endpoint, both_orders=True), rows)
     assert len(endpoint.bodies) == 60
     for row, found in zip(rows, opinions, strict=True):
@@ -149,15 +154,16 @@ PASSING += ["no logprobs", "no choices", "wrong schema"]
 def test_a_passing_fault_is_tried_again(endpoint: Endpoint, fault: str) -> None:
     endpoint.faults = lambda number, body: fault if number in (1, 3) else None
     patience = 4.0 if fault == "hang" else 60.0
-    opinions = judge_all(judge(endpoint, concurrency=1, timeout_seconds=patience), contests(3))
+    rows = comparisons(3)
+    opinions = judge_all(judge(endpoint, concurrency=1, timeout_seconds=patience), rows)
     assert len(endpoint.bodies) == 5
-    assert len(opinions) == 3 and any(found.preference is not None for found in opinions)
+    assert [o.preference for o in opinions] == preferences(rows)
 
 
 @pytest.mark.fault
 def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> None:
     """Each question meets a fault of its own first; stopped in the middle by its budget, the run goes on exactly."""
-    rows, met = contests(45), set[str]()
+    rows, met = comparisons(45), set[str]()
 
     def faults(number: int, body: dict[str, Any]) -> str | None:
         question = content(body)
@@ -172,8 +178,7 @@ def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> 
         judge_all(judge(endpoint, max_requests=50, **patient), rows)
     assert len(endpoint.bodies) == 50
     opinions = judge_all(judge(endpoint, **patient), rows)
-    wanted = [expected(row, is_swapped(row.instruction.text)) for row in rows]
-    assert [o.preference for o in opinions] == [None if p is None else pytest.approx(p, abs=1e-12) for p in wanted]
+    assert [o.preference for o in opinions] == preferences(rows)
     assert len({content(body) for body in endpoint.bodies}) == 45
     kept = [json.loads(line)["key"] for line in next(Path(".lidr/judge").iterdir()).read_text("utf-8").splitlines()]
     assert len(kept) == len(set(kept)) == 45
@@ -182,7 +187,7 @@ def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> 
 @pytest.mark.fault
 def test_retry_after_is_waited_for(endpoint: Endpoint) -> None:
     endpoint.faults = lambda number, body: "429 0.6" if number == 1 else None
-    judge_all(judge(endpoint, concurrency=1), contests(1))
+    judge_all(judge(endpoint, concurrency=1), comparisons(1))
     assert endpoint.times[1] - endpoint.times[0] >= 0.6
 
 
@@ -203,7 +208,7 @@ def test_a_fault_that_stays_ends_the_run_without_the_key(
 ) -> None:
     endpoint.faults = lambda number, body: fault
     with pytest.raises(LidrError) as caught:
-        judge_all(judge(endpoint, concurrency=1), contests(1))
+        judge_all(judge(endpoint, concurrency=1), comparisons(1))
     assert message in str(caught.value) and "0 verdicts of these are kept in .lidr/judge/" in str(caught.value)
     assert KEY not in str(caught.value) and KEY not in repr(caught.value.__cause__)
     assert len(endpoint.bodies) == requests
@@ -211,7 +216,7 @@ def test_a_fault_that_stays_ends_the_run_without_the_key(
 
 @pytest.mark.fault
 def test_a_stopped_run_goes_on_and_pays_for_no_row_twice(endpoint: Endpoint) -> None:
-    rows = contests(30)
+    rows = comparisons(30)
     endpoint.faults = lambda number, body: "401" if number == 13 else None
     with pytest.raises(LidrError, match="status 401"):
         judge_all(judge(endpoint), rows)
@@ -223,10 +228,7 @@ def test_a_stopped_run_goes_on_and_pays_for_no_row_twice(endpoint: Endpoint) -> 
     endpoint.faults, first = (lambda number, body: None), len(endpoint.bodies)
     opinions = judge_all(judge(endpoint), rows)
     assert len(endpoint.bodies) == first + 30 - kept
-    assert [o.preference for o in opinions] == [
-        None if p is None else pytest.approx(p, abs=1e-12)
-        for p in (expected(row, is_swapped(row.instruction.text)) for row in rows)
-    ]
+    assert [o.preference for o in opinions] == preferences(rows)
     judge_all(judge(endpoint), rows)
     assert len(endpoint.bodies) == first + 30 - kept
     answered = [content(body) for number, body in enumerate(endpoint.bodies, start=1) if number != 13]
@@ -234,21 +236,21 @@ def test_a_stopped_run_goes_on_and_pays_for_no_row_twice(endpoint: Endpoint) -> 
 
 
 def test_another_judge_has_another_cache(endpoint: Endpoint) -> None:
-    judge_all(judge(endpoint), contests(2))
-    judge_all(judge(endpoint, model="judge-2"), contests(2))
+    judge_all(judge(endpoint), comparisons(2))
+    judge_all(judge(endpoint, model="judge-2"), comparisons(2))
     assert len(endpoint.bodies) == 4 and len(list(Path(".lidr/judge").iterdir())) == 2
 
 
 @pytest.mark.fault
 def test_a_budget_of_requests_stops_and_the_next_run_goes_on(endpoint: Endpoint) -> None:
-    rows = contests(10)
+    rows = comparisons(10)
     with pytest.raises(LidrError) as caught:
         judge_all(judge(endpoint, max_requests=6), rows)
     assert str(caught.value).startswith("the budget of 6 requests (alpaca.judge.max_requests) is spent; 6 verdicts")
     assert len(endpoint.bodies) == 6
-    of_pairs = judges_openai.openai_judge(settings(endpoint, max_requests=1), False, "audit.judge")
+    of_pairs = EndpointJudge(settings(endpoint, max_requests=1), False, "audit.judge")
     with pytest.raises(LidrError, match=r"the budget of 1 requests \(audit.judge.max_requests\) is spent"):
-        judge_all(of_pairs, contests(9)[6:])
+        judge_all(of_pairs, comparisons(9)[6:])
     assert len(judge_all(judge(endpoint, max_requests=6), rows)) == 10
     assert len(endpoint.bodies) == 10
 
@@ -257,46 +259,53 @@ def test_a_budget_of_requests_stops_and_the_next_run_goes_on(endpoint: Endpoint)
 def test_a_budget_of_tokens_stops(endpoint: Endpoint) -> None:
     spender = judge(endpoint, max_tokens=3 * (PROMPT_TOKENS + 1), concurrency=1)
     with pytest.raises(LidrError, match=r"budget of 303 tokens \(alpaca\.judge\.max_tokens\) is spent"):
-        judge_all(spender, contests(10))
-    assert (len(endpoint.bodies), budget(spender).spent["tokens"]) == (3, 303)
+        judge_all(spender, comparisons(10))
+    assert (len(endpoint.bodies), spender.budget.spent["tokens"]) == (3, 303)
     endpoint.faults = lambda number, body: "no usage"
     with pytest.raises(LidrError, match="no token counts"):
-        judge_all(judge(endpoint, max_tokens=1_000), contests(10))
+        judge_all(judge(endpoint, max_tokens=1_000), comparisons(10))
 
 
 @pytest.mark.fault
 def test_retries_count_in_the_budget(endpoint: Endpoint) -> None:
     endpoint.faults = lambda number, body: "500"
     with pytest.raises(LidrError, match="budget of 2 requests"):
-        judge_all(judge(endpoint, max_requests=2, retries=9, concurrency=1), contests(1))
+        judge_all(judge(endpoint, max_requests=2, retries=9, concurrency=1), comparisons(1))
 
 
 def test_a_judge_that_never_names_a_label_is_not_asked_on(endpoint: Endpoint) -> None:
     endpoint.faults = lambda number, body: "mute"
     with pytest.raises(LidrError, match="gives neither 'm' nor 'M', in 20 of 20 answers"):
-        judge_all(judge(endpoint), contests(200))
+        judge_all(judge(endpoint), comparisons(200))
     assert len(endpoint.bodies) < 40
-    with pytest.raises(LidrError, match="neither 'm' nor 'M'"):
-        judge_all(judge(endpoint, model="judge-3"), contests(2))
+
+
+def test_a_few_replies_without_a_label_are_no_verdicts_and_no_error(endpoint: Endpoint) -> None:
+    endpoint.faults = lambda number, body: "mute"
+    for _ in range(2):  # the second time from the cache
+        assert [found.preference for found in judge_all(judge(endpoint), comparisons(19))] == [None] * 19
+    assert len(endpoint.bodies) == 19
+    with pytest.raises(LidrError, match="in 20 of 20 answers"):
+        judge_all(judge(endpoint), comparisons(20))
 
 
 def test_the_key_is_in_no_file_and_openais_goes_nowhere_else(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
-    judge_all(judge(endpoint), contests(3))
+    judge_all(judge(endpoint), comparisons(3))
     assert endpoint.keys == {f"Bearer {KEY}"}
     written = b"".join(file.read_bytes() for file in Path().rglob("*") if file.is_file())
     assert KEY.encode() not in written and b"sk-of-openai" not in written
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(LidrError, match="OPENAI_API_KEY is not set"):
-        judges_openai.openai_judge(settings(endpoint, endpoint="https://api.openai.com/v1"), False)
+        EndpointJudge(settings(endpoint, endpoint="https://api.openai.com/v1"), False)
 
 
 # --- replies in text -------------------------------------------------------------------------------------------------
 
 
-def in_text(endpoint: Endpoint, *texts: str | None, finish: str = "stop", **values: Any) -> TokenJudge:
+def in_text(endpoint: Endpoint, *texts: str | None, finish: str = "stop", **values: Any) -> EndpointJudge:
     """A judge whose server answers with these texts in turn."""
     said = iter(texts * 100)
 
@@ -331,21 +340,19 @@ def test_the_last_line_of_a_reply_is_its_verdict(
     endpoint: Endpoint, text: str | None, label: str | None, fault: str
 ) -> None:
     [question] = [conversation("i", "a", "b", "text")]
-    [found] = in_text(endpoint, text, concurrency=1).panel.ask([question])
+    [found] = in_text(endpoint, text, concurrency=1).ask([question])
     assert (found.lower, found.upper) == (0.0 if label == "m" else None, 0.0 if label == "M" else None)
     assert found.fault == fault
 
 
 def test_a_reply_that_was_cut_off_is_no_verdict(endpoint: Endpoint) -> None:
-    found = judge_all(in_text(endpoint, "m", "M", "m", "M", finish="length", both_orders=False), contests(0))
-    assert found == []
     [question] = [conversation("i", "a", "b", "text")]
-    [reply] = in_text(endpoint, "m", finish="length").panel.ask([question])
+    [reply] = in_text(endpoint, "m", finish="length").ask([question])
     assert (reply.lower, reply.upper, reply.fault) == (None, None, "cut_off")
 
 
 def test_verdicts_in_text_are_1_or_2_and_faults_are_counted(endpoint: Endpoint) -> None:
-    rows = contests(4)
+    rows = comparisons(4)
     found = judge_all(in_text(endpoint, "m", "M", "", "both", concurrency=1), rows)
     swaps = [is_swapped(row.instruction.text) for row in rows]
     assert [o.preference for o in found] == [2.0 if swaps[0] else 1.0, 1.0 if swaps[1] else 2.0, None, None]
@@ -353,7 +360,7 @@ def test_verdicts_in_text_are_1_or_2_and_faults_are_counted(endpoint: Endpoint) 
 
 
 def test_what_a_judge_that_replies_in_text_is_sent(endpoint: Endpoint) -> None:
-    judge_all(in_text(endpoint, "m", reasoning_effort="low", max_completion_tokens=500), contests(1))
+    judge_all(in_text(endpoint, "m", reasoning_effort="low", max_completion_tokens=500), comparisons(1))
     [body] = endpoint.bodies
     assert body.pop("messages")[1]["content"].endswith("m or M, and nothing else.")
     assert body == {"model": "judge-1", "max_completion_tokens": 500, "reasoning_effort": "low"}
@@ -361,7 +368,7 @@ def test_what_a_judge_that_replies_in_text_is_sent(endpoint: Endpoint) -> None:
 
 def test_a_judge_that_only_ever_is_empty_is_not_asked_on(endpoint: Endpoint) -> None:
     with pytest.raises(LidrError, match=r"neither 'm' nor 'M', in 20 of 20 answers \(20 empty\)"):
-        judge_all(in_text(endpoint, ""), contests(200))
+        judge_all(in_text(endpoint, ""), comparisons(200))
     assert len(endpoint.bodies) < 40
 
 
@@ -378,7 +385,7 @@ def refusing(endpoint: Endpoint, word: str, message: str, status: int = 400) -> 
 
 def test_a_model_that_wants_the_newer_name_of_the_limit_gets_it(endpoint: Endpoint) -> None:
     refusing(endpoint, "max_tokens", "Unsupported parameter: use 'max_completion_tokens' instead")
-    assert len(judge_all(judge(endpoint), contests(10))) == 10
+    assert len(judge_all(judge(endpoint), comparisons(10))) == 10
     assert len(endpoint.bodies) == 11
     assert [("max_tokens" in body, body.get("max_completion_tokens")) for body in endpoint.bodies[:2]] == [
         (True, None),
@@ -389,14 +396,14 @@ def test_a_model_that_wants_the_newer_name_of_the_limit_gets_it(endpoint: Endpoi
 def test_a_model_without_log_probabilities_is_found_out_by_one_request(endpoint: Endpoint) -> None:
     refusing(endpoint, "logprobs", "'logprobs' is not supported with this model")
     with pytest.raises(LidrError, match=r"it gives no log-probabilities: set alpaca.judge.reply to text"):
-        judge_all(judge(endpoint), contests(10))
+        judge_all(judge(endpoint), comparisons(10))
     assert len(endpoint.bodies) == 1
 
 
 def test_a_retired_model_is_found_out_by_one_request(endpoint: Endpoint) -> None:
     refusing(endpoint, "model", "The model has been deprecated", status=404)
     with pytest.raises(LidrError, match=r"or it is retired: name another one in alpaca.judge.model"):
-        judge_all(judge(endpoint), contests(10))
+        judge_all(judge(endpoint), comparisons(10))
     assert len(endpoint.bodies) == 1
 
 
@@ -418,12 +425,12 @@ class ScoringEngine(FakeEngine):
         return [list(self.scores) for _ in conversations]
 
 
-def local(engine: ScoringEngine, folder: Path) -> TokenJudge:
-    return TokenJudge(LocalPanel("judge", engine, JudgmentCache(folder / "j.jsonl")), both_orders=False)
+def local(engine: ScoringEngine, folder: Path) -> LocalModelJudge:
+    return LocalModelJudge("judge", engine, JudgmentCache(folder / "j.jsonl"), both_orders=False)
 
 
 def test_local_judge_by_log_probabilities_kept_in_the_cache(tmp_path: Path) -> None:
-    engine, rows = ScoringEngine(math.log(0.6), math.log(0.2)), contests(40)
+    engine, rows = ScoringEngine(math.log(0.6), math.log(0.2)), comparisons(40)
     opinions = local(engine, tmp_path).opinions(rows)
     assert {(o.swapped, round(o.preference or 0, 9)) for o in opinions} == {(False, 1.25), (True, 1.75)}
     assert engine.calls == 40
@@ -433,9 +440,9 @@ def test_local_judge_by_log_probabilities_kept_in_the_cache(tmp_path: Path) -> N
 
 def test_local_judge_that_cannot_name_a_label(tmp_path: Path) -> None:
     with pytest.raises(LidrError, match="its tokenizer does not tell them apart"):
-        local(ScoringEngine(-2.0, -2.0), tmp_path / "a").opinions(contests(3))
+        local(ScoringEngine(-2.0, -2.0), tmp_path / "a").opinions(comparisons(3))
     with pytest.raises(LidrError, match="neither 'm' nor 'M'"):
-        local(ScoringEngine(-math.inf, -math.inf), tmp_path / "b").opinions(contests(3))
+        local(ScoringEngine(-math.inf, -math.inf), tmp_path / "b").opinions(comparisons(20))
 
 
 def test_lab_judge_prefers_the_right_answer() -> None:
@@ -445,7 +452,7 @@ def test_lab_judge_prefers_the_right_answer() -> None:
     item = replace(prompt("lab-1", "es"), answer=task.gold("es"))
     right, wrong, english = task.answer("es"), other.answer("es"), task.answer("en")
     pairs = [(right, wrong), (wrong, right), (right, english), ("?", wrong)]
-    found = judge_all(LabJudge(both_orders=True), [Contest(item, ours, theirs) for ours, theirs in pairs])
+    found = judge_all(LabJudge(both_orders=True), [Pairwise(item, ours, theirs) for ours, theirs in pairs])
     assert [o.preference for o in found] == [2.0, 1.0, 2.0, 1.5]
     assert found[0].orders == (2.0, 2.0)
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from lidr.evaluation.mgsm.extraction.words import wording
 from lidr.evaluation.mgsm.items import Item, load_items, render_prompt, stop_strings
-from lidr.evaluation.mgsm.numbers import lm_eval_equal, lm_eval_flexible, lm_eval_strict, score
-from lidr.evaluation.mgsm.phrases import wording
+from lidr.evaluation.mgsm.scorers import lm_eval_equal, lm_eval_flexible, lm_eval_strict, score
 
 DATA = os.environ.get("LIDR_PAPER_DATA")
 if not DATA:
@@ -153,7 +153,7 @@ def test_extraction_scores_and_prompts_equal_the_harness(lang: str) -> None:
         assert stop_strings(lang, "native_cot") == sample.until
         strict, flexible, ours = lm_eval_strict(answer, lang), lm_eval_flexible(answer), score(answer, item.gold, lang)
         assert sample.extracted == {"strict-match": strict or "[invalid]", "flexible-extract": flexible or "[invalid]"}
-        assert sample.right == {"strict-match": ours.lm_eval_strict, "flexible-extract": ours.lm_eval_flexible}
+        assert sample.right == {"strict-match": ours.strict, "flexible-extract": ours.flexible}
     for scorer in ("strict-match", "flexible-extract"):
         share = sum(sample.right[scorer] for sample in samples) / len(samples)
         assert 0.1 < share < 0.9, "the prepared answers are expected to be right and wrong"

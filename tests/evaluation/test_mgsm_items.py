@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from factories import ROOT
+from msgspec.structs import replace
 
+from lidr import config
 from lidr.errors import InputError
+from lidr.evaluation.mgsm import Mgsm, stage
+from lidr.evaluation.mgsm.golds import read_gold
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
 
 ROWS = [("How many eggs?", "18"), ("What profit, “exactly”\u2028in dollars?", "2,125"), ("And what is left?", "3")]
@@ -65,6 +70,7 @@ def test_whole_numbers_are_golds(tmp_path: Path, gold: object) -> None:
 
 CASES = ROOT / "tests/cases/mgsm-rows"
 BOX = ("A box?", 18, None)
+NO_GOLD = "is no whole number, or may be one of two; such as '18' or '2,125' is expected"
 # What is read, (question, gold, solution) for each row; or what is said, without the file.
 PUBLISHED: dict[tuple[str, str], list[tuple[str, int, str | None]] | str] = {
     ("afrimgsm.tsv", "sw"): [
@@ -73,14 +79,14 @@ PUBLISHED: dict[tuple[str, str], list[tuple[str, int, str | None]] | str] = {
     ],
     ("belebele_like.jsonl", "en"): ":1: no question: query, question, m_query is expected; there are instruction, "
     "final_answer, id",
-    ("decimal_gold.jsonl", "en"): ":1: the gold answer '2.5' is no whole number; such as '18' or '2,125' is expected",
+    ("decimal_gold.jsonl", "en"): f":1: the gold answer '2.5' {NO_GOLD}",
     ("extra_col.jsonl", "en"): [BOX],
     ("extra_col_hub.jsonl", "en"): [BOX],
-    ("fraction_gold.jsonl", "en"): ":1: the gold answer '1/2' is no whole number; such as '18' or '2,125' is expected",
+    ("fraction_gold.jsonl", "en"): f":1: the gold answer '1/2' {NO_GOLD}",
     ("gold_bn.jsonl", "bn"): [("বাক্স?", 18, None)],
     ("gold_dollar.jsonl", "en"): [BOX],
     ("gold_dot_de.jsonl", "de"): [("Eine Kiste?", 70_000, None)],
-    ("gold_dot_en.jsonl", "en"): ":1: the gold answer '70.000' is 70 or 70000; one without marks is expected",
+    ("gold_dot_en.jsonl", "en"): f":1: the gold answer '70.000' {NO_GOLD}",
     ("gold_space.jsonl", "en"): [("A box?", 70_000, None)],
     ("gsm8k_hf.jsonl", "en"): [BOX],
     ("msvamp.jsonl", "en"): [("A box?", 145, None)],
@@ -126,9 +132,39 @@ def test_gold_in_its_language(tmp_path: Path, gold: object, lang: str, expected:
     assert load_items(write(tmp_path / "rows.jsonl", octopus("a", gold)), lang)[0].gold == expected
 
 
-@pytest.mark.parametrize("gold", ["70.000", "-1.000", "0.000"])
+@pytest.mark.parametrize(
+    ("gold", "lang", "expected"),
+    [
+        ("1,5", "de", "1.5"),
+        ("1.5", "de", "1.5"),  # as a program writes it
+        ("1,5", "en", None),
+        ("70.000,5", "de", "70000.5"),
+        ("1 234,50", "en", "1234.50"),
+        ("0.125", "en", "0.125"),
+        ("0,125", "de", "0.125"),
+        ("70.125", "en", None),
+        ("1,14,200", "bn", "114200"),
+        ("৭২", "bn", "72"),
+        ("\u22125", "en", "-5"),
+        ("$18", "en", "18"),
+        ("9 * 8 = <<9*8=72>>72\n#### 72", "en", "72"),
+        ("eighteen", "en", None),
+        ("1/2", "en", None),
+        ("", "en", None),
+    ],
+)
+def test_gold_as_a_number(gold: str, lang: str, expected: str | None) -> None:
+    assert read_gold(gold, lang) == (None if expected is None else Decimal(expected))
+
+
+def test_a_number_of_json_has_a_decimal_point_in_every_language(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'1\.234' is no whole number"):
+        load_items(write(tmp_path / "rows.jsonl", hub("a", 1.234)), "de")
+
+
+@pytest.mark.parametrize("gold", ["70.000", "-1.000"])
 def test_gold_that_may_be_two_numbers(tmp_path: Path, gold: str) -> None:
-    with pytest.raises(InputError, match="one without marks is expected"):
+    with pytest.raises(InputError, match="or may be one of two"):
         load_items(write(tmp_path / "rows.jsonl", octopus("a", gold)), "sw")
 
 
@@ -217,11 +253,19 @@ def test_a_language_without_words_of_its_own_is_asked_in_english() -> None:
     assert render_prompt(Item("mgsm-0", "ko", "몇 개?", 1), "native_cot") == "Question: 몇 개?\nStep-by-Step Answer:"
 
 
-def test_styles_that_do_not_exist_or_take_no_examples() -> None:
-    with pytest.raises(InputError, match="no prompt style 'cot'; one of paper, paper_instructed, native_cot, en_cot"):
-        render_prompt(GERMAN, "cot")
-    with pytest.raises(InputError, match="'paper' takes no examples"):
-        render_prompt(GERMAN, "paper", [SOLVED])
+def test_a_languages_examples_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project_settings: config.Settings
+) -> None:
+    mgsm = replace(
+        project_settings.block(Mgsm), source=str(tmp_path), languages=("en",), items=3, style="native_cot", examples=1
+    )
+    write(tmp_path / "en.jsonl", *(octopus(*row) for row in ROWS))
+    write(tmp_path / "en_train.jsonl", octopus("And before?", "7"))
+    read = []
+    monkeypatch.setattr(stage, "load_items", lambda path, lang: read.append(path.name) or load_items(path, lang))
+    asked = stage.prompts(replace(project_settings, mgsm=mgsm))
+    assert read == ["en.jsonl", "en_train.jsonl"]
+    assert asked[2].text.startswith("Question: And before?\nStep-by-Step Answer: 7\n\nQuestion: And what is left?")
 
 
 # --- the published files ---------------------------------------------------------------------------------------------

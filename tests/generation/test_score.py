@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from factories import edited
 
 from lidr import config, paths
+from lidr.audit import page
 from lidr.audit import stage as audit
 from lidr.audit.provenance import state
 from lidr.audit.provenance.show import show
@@ -142,6 +144,25 @@ def test_what_does_not_fit_the_context_has_no_score(
         paths.score_file("m1", lang).write_bytes(content)
 
 
+def test_a_reference_with_another_tokenizer_is_refused(
+    scored: config.Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = {lang: paths.score_file("m1", lang).read_bytes() for lang in LANGUAGES}
+    folder = tmp_path / "sft"
+    shutil.copytree("models/m0", folder, ignore=shutil.ignore_patterns(paths.RECORD))
+    other = msgspec.structs.replace(scored, base=msgspec.structs.replace(scored.base, reference=str(folder)))
+    monkeypatch.setattr(score, "_log_probabilities", lambda _, model, rows, shards: [0.0] * len(rows))
+    assert score.run(other, "m1") is not None
+    tokenizer = msgspec.json.decode((folder / "tokenizer.json").read_bytes())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["."], vocabulary[","] = vocabulary[","], vocabulary["."]
+    (folder / "tokenizer.json").write_bytes(msgspec.json.encode(tokenizer))
+    with pytest.raises(InputError, match=r"the token 16 is '\.' here and ',' in m0; a reference with the same tok"):
+        score.run(other, "m1")
+    for lang, content in kept.items():
+        paths.score_file("m1", lang).write_bytes(content)
+
+
 def test_pairs_are_the_best_against_the_worst_and_the_audit_shows_all_samples(
     scored: config.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +175,10 @@ def test_pairs_are_the_best_against_the_worst_and_the_audit_shows_all_samples(
     report = audit.measure(scored, "m1", None, {})
     assert report.figures["counts"]["by_rule"] == {"implicit": counts.pairs}
     assert report.facts.num_rows == 18
+    # Nothing is translated, so no table counts translations.
+    assert report.figures["counts"]["translations"] == report.figures["fidelity"] == report.figures["round_trip"] == {}
+    text = page.markdown(report)
+    assert "## Answers\n" in text and "→" not in text and "## Translation fidelity" not in text
 
     monkeypatch.setattr(state, "load", dict)
     first = next(line for line in (paths.pairs("m1") / paths.PAIRS).read_text("utf-8").splitlines() if ":es:es" in line)
@@ -178,13 +203,13 @@ def test_a_rule_that_compares_no_scores_has_empty_files_at_once(
 
 def test_the_reference_of_a_later_iteration(project: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = policy.resolve("m0")
-    later = msgspec.structs.replace(project, score=config.Score(reference="previous"))
+    later = msgspec.structs.replace(project, score=config.Scoring(reference="previous"))
     m1 = policy.Policy("m1", resolved.base, Path("models/m1"), False, "f" * 64)
     assert score.reference(project, m1).name == "lab"
     assert score.reference(later, m1).name == "m0"
     assert score.reference(later, resolved).name == "lab"
     nowhere = msgspec.structs.replace(project.base, reference="data/sources/none")
-    with pytest.raises(InputError, match=r"^data/sources/none: no config.json here; base.reference names the folder"):
+    with pytest.raises(InputError, match=r"^data/sources/none: no model here .*`base.reference`"):
         score.reference(msgspec.structs.replace(project, base=nowhere), resolved)
 
 

@@ -15,6 +15,7 @@ from fake_endpoint import completion as fake_completion
 
 from lidr import config, paths
 from lidr.engines.base import Request, open_engine
+from lidr.engines.settings.openai import OpenAI
 from lidr.errors import InputError
 from lidr.generation import translate
 from lidr.models import policy
@@ -156,10 +157,10 @@ def test_request_is_the_wording_with_the_turn_begun(two_languages: config.Settin
 def test_engine_that_cannot_continue_a_turn_is_asked_without_one(
     two_languages: config.Settings, engine: FakeEngine
 ) -> None:
-    engine.continues_turns = False
+    server = OpenAI(endpoint="http://127.0.0.1:1/v1", models={"m0": "m0"}, takes="openai")
     engine.answer = lambda request: "<translated>Son 25.</translated>" if ":es:" in request.id else "Son 25."
     write([response("p1", "en")])
-    made = translate.run(two_languages, "m1")
+    made = translate.run(msgspec.structs.replace(two_languages, engine=server), "m1")
     assert [turn["role"] for turn in engine.conversations["p1:en:de"]] == ["user"]
     assert (made["es", "en"][0].text, made["es", "en"][0].tolerated) == ("Son 25.", ())
     assert made["en", "de"][0].text is None

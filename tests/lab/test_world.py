@@ -261,7 +261,7 @@ def language_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """A copy of the languages' folder, which the world reads instead of its own."""
     shutil.copytree(FILES, tmp_path / "languages")
     monkeypatch.setattr(world.resources, "files", lambda package: tmp_path)
-    caches = (world.load_language, world._answer_pattern)
+    caches = (world.languages, world.load_language, world._answer_pattern)
     for cache in caches:
         cache.cache_clear()
     yield tmp_path / "languages"

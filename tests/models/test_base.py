@@ -198,12 +198,13 @@ def test_nothing_is_fetched_of_a_hub_model_that_cannot_be_used(own: Path, monkey
 
 
 REPLY: Any = SimpleNamespace(headers={}, request=None)
+NOT_FETCHED = "me/model at 0123abc could not be fetched: "
 HUB_ERRORS = {
     "gated": (GatedRepoError("x", response=REPLY), "me/model is gated: accept its licence on the Hub, then log in"),
-    "absent": (RepositoryNotFoundError("x", response=REPLY), "the Hub has no model 'me/model', or it is private"),
-    "no revision": (RevisionNotFoundError("x", response=REPLY), "me/model has no revision '0123abc'; the hash of a"),
-    "no id": (HFValidationError("x"), "'me/model' is no Hub id; OWNER/NAME is expected"),
-    "no network": (LocalEntryNotFoundError("No way.\nMore."), "me/model at 0123abc could not be fetched: No way.; "),
+    "absent": (RepositoryNotFoundError("x", response=REPLY), f"{NOT_FETCHED}x; check the id (OWNER/NAME)"),
+    "no revision": (RevisionNotFoundError("x", response=REPLY), f"{NOT_FETCHED}x; check the id"),
+    "no id": (HFValidationError("x"), f"{NOT_FETCHED}x; check the id"),
+    "no network": (LocalEntryNotFoundError("No way.\nMore."), f"{NOT_FETCHED}No way.; "),
 }
 
 

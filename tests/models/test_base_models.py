@@ -216,6 +216,14 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / "config.json").write_text('{"model_type": "vit"}'),
         f": vit is no causal language model for transformers; {CAUSAL}",
     ),
+    **{
+        kind: (
+            lambda folder, kind=kind: (folder / "config.json").write_text(json.dumps({"model_type": kind})),
+            f": {kind} models answer wrongly, or not at all, beside a longer request, as they take padding for text; "
+            "another model is expected",
+        )
+        for kind in ("minimax", "mpt", "recurrent_gemma", "rwkv")
+    },
     "no config": (
         lambda folder: (folder / "config.json").unlink(),
         ": not a model that transformers can load: Unrecognized model in OWN. Should have a `model_type` key in its "

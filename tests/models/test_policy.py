@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from factories import ROOT
 
+from lidr import paths
+from lidr.errors import InputError
 from lidr.models import policy
+from lidr.records.jsonl import write_json
 
 
-def test_settled_file_is_read_once_and_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads: list[str] = []
-    digest = policy.hashlib.file_digest
-    monkeypatch.setattr(policy.hashlib, "file_digest", lambda file, name: reads.append(name) or digest(file, name))
-    path = tmp_path / "weights"
-    path.write_bytes(b"one")
-    os.utime(path, (1, 1))
-    first = policy.file_hash(path)
-    path.rename(tmp_path / "moved")
-    assert policy.file_hash(tmp_path / "moved") == first
-    assert len(reads) == 1
-    (tmp_path / "moved").write_bytes(b"two")
-    second = policy.file_hash(tmp_path / "moved")
-    assert second != first
-    # Written a moment ago: it may change again with the same time.
-    (tmp_path / "moved").write_bytes(b"six")
-    assert policy.file_hash(tmp_path / "moved") not in {first, second}
-    assert len(reads) == 3
+def test_a_base_is_checked_once_and_refused_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def base(name: str, recorded: str) -> policy.Policy:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"one")
+        record = policy.BaseRecord("lab", None, False, recorded, None, {}, "2024-07-26", ())
+        write_json(folder / paths.RECORD, record)
+        return policy.Policy(name, folder, None, False, recorded)
+
+    hashed, digest = list[Path](), policy.file_hash
+    monkeypatch.setattr(policy, "file_hash", lambda path: hashed.append(path) or digest(path))
+    whole = base("whole", "9a227a3a529f8234d4413bf8dc157485847807af110e28b0bc22c490c00c7633")
+    spoilt = base("spoilt", "f" * 64)
+    for _ in range(2):
+        policy._check_base(whole.base)
+        with pytest.raises(InputError, match=r"spoilt: the files are not those that `lidr base` recorded"):
+            policy._check_base(spoilt.base)
+    assert [path.parent.name for path in hashed] == ["whole", "spoilt", "spoilt"]
 
 
 @pytest.mark.parametrize(("case", "expected"), [("gemma3mm", 2048), ("lfs", 2048), ("bloom", None)])
@@ -56,3 +59,27 @@ def test_context_length_by_other_names(config: str, limit: int | None, expected:
 
     tokenizer = SimpleNamespace(model_max_length=limit)
     assert policy.context_length(getattr(transformers, config)(), tokenizer) == expected
+
+
+LONG = {"long_factor": [2.0] * 48, "short_factor": [1.0] * 48}
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "expected"),
+    [
+        ("Phi3Config", {"rope_scaling": {"type": "longrope", **LONG}}, 4096),
+        ("Phi3Config", {"rope_scaling": {"type": "longrope", **LONG}, "original_max_position_embeddings": 512}, 512),
+        (
+            "LlamaConfig",
+            {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 256, **LONG}},
+            256,
+        ),
+        ("Phi3Config", {}, 131072),
+        ("LlamaConfig", {"rope_scaling": {"type": "linear", "factor": 2.0}}, 131072),
+    ],
+)
+def test_context_length_of_longrope_is_the_original_one(config: str, values: dict[str, Any], expected: int) -> None:
+    import transformers
+
+    found = getattr(transformers, config)(max_position_embeddings=131072, **values)
+    assert policy.context_length(found) == expected

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lidr import config, paths
 from lidr.errors import InputError
 from lidr.pairs import stage as pairs
+from lidr.pairs.filters import Candidate
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation
 from lidr.records.jsonl import read_rows, write_rows
 
@@ -466,10 +467,10 @@ def test_a_failure_in_the_middle_leaves_the_old_pairs(monkeypatch: pytest.Monkey
     files = (paths.pairs("m1") / paths.PAIRS, paths.pairs("m1") / paths.DROPS)
     before = [path.read_bytes() for path in files]
 
-    def fail(prompt: Prompt, *_: object) -> Pair:
-        if prompt.id == "p3":
+    def fail(made_of: Candidate, *_: object) -> Pair:
+        if made_of.prompt.id == "p3":
             raise ValueError("in the middle")
-        return make_pair(prompt, *_)
+        return make_pair(made_of, *_)
 
     make_pair = pairs._pair
     monkeypatch.setattr(pairs, "_pair", fail)

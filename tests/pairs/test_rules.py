@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from lidr import config
 from lidr.pairs import stage as pairs
-from lidr.pairs.length_control import best_and_worst
-from lidr.pairs.rules import RULES
+from lidr.pairs.rules import RULES, best_and_worst
 from lidr.records import FinishReason, Response, Score
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

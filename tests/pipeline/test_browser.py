@@ -55,7 +55,7 @@ def test_list_shows_parents_and_their_children(pages: Pages, higher: Any) -> Non
 def test_parents_charts_have_a_point_for_each_iteration(pages: Pages, experiments: Path, higher: Any) -> None:
     charts = pages.curves(higher.info.experiment_id, higher.info.run_id, "mgsm accuracy")
     for lang in LANGUAGES:
-        values = store(experiments).history(higher, f"mgsm accuracy/{lang}")
+        values = dict(store(experiments).history(higher.info.run_id, f"mgsm accuracy/{lang}"))
         (chart,) = [chart for chart in charts if f"(mgsm accuracy/{lang})" in chart["legend"]]
         for steps, shown in chart["lines"]:
             assert steps == [0, 1, 2]
@@ -77,7 +77,7 @@ def test_two_pipelines_side_by_side(pages: Pages, experiments: Path, higher: Any
     both = [higher.info.run_id, other.info.run_id]
     assert "Comparing 2 Runs" in pages.compared(higher.info.experiment_id, both)
     (chart,) = pages.chart(higher.info.experiment_id, both, ["mgsm accuracy/es"])
-    expected = [list(store(experiments).history(run, "mgsm accuracy/es").values()) for run in (higher, other)]
+    expected = [list(dict(store(experiments).history(run, "mgsm accuracy/es")).values()) for run in both]
     assert all(steps == [0, 1, 2] for steps, _ in chart["lines"])
     assert all(any(shown == pytest.approx(values) for _, shown in chart["lines"]) for values in expected)
 

@@ -1,6 +1,6 @@
-"""The pipeline as its users run it: from clean clones, through DVC and MLflow, on a smaller version of the default.
+"""The pipeline as its users run it: from a clean clone, through DVC and MLflow, on a smaller version of the default.
 
-One clone is reproduced and looked at; a second one must write the same entries into dvc.lock, an adapter's included.
+test_kills.py makes its stages again in another folder, which must write the same entries into dvc.lock.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-import small_pipeline
 from factories import ROOT
-from kills import locked
 from ruamel.yaml import YAML
 from small_pipeline import run, store
 
@@ -69,8 +67,8 @@ def test_mlflow_has_one_parent_with_a_child_for_each_stage_and_the_curve(project
     assert any(child.info.run_name.startswith("train m2") for child in children)
     assert all(run.info.status == "FINISHED" for run in (parent, *children))
     names = [name for name in parent.data.metrics if name.endswith("/es")]
-    assert names, "the parent carries the headline metrics"
-    assert all(sorted(runs.history(parent, name)) == [0, 1, 2] for name in names)
+    assert {"mgsm accuracy/es", "alpaca win rate/es", "off target/es"} <= set(names)
+    assert all(sorted(dict(runs.history(parent.info.run_id, name))) == [0, 1, 2] for name in names)
 
 
 def test_mlflow_has_the_speed_of_training_and_every_model(project: Path) -> None:
@@ -116,12 +114,3 @@ def test_promote_takes_a_gain_or_a_word(project: Path) -> None:
     assert "MGSM accuracy: " in said and "m2 is lidr-lab version 1, alias best" in said
     version = store(project).client.get_model_version_by_alias("lidr-lab", "best")
     assert version.tags["lidr.model"] == "m2"
-
-
-def test_a_second_clone_makes_the_same_bytes(project: Path, tmp_path: Path) -> None:
-    """From the base to the first adapter, its audit and its figures; test_kills.py makes the second one again."""
-    second = small_pipeline.clone(tmp_path / "lidr")
-    run("dvc", "repro", "--quiet", "audit@m1", "mgsm@m1", cwd=second, LIDR_TRACKING="off")
-    made, whole = locked(second), locked(project)
-    assert {"train@m1", "audit@m1", "mgsm@m1"} <= set(made)
-    assert made == {name: whole[name] for name in made}

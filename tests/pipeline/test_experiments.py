@@ -23,7 +23,7 @@ def test_each_experiment_has_its_own_parent_with_the_whole_curve(experiments: Pa
     }
     assert settings == {"higher": ("0.2", "200"), "queued": (None, "150")}
     for parent in parents.values():
-        assert sorted(runs.history(parent, "mgsm accuracy/es")) == [0, 1, 2]
+        assert sorted(dict(runs.history(parent.info.run_id, "mgsm accuracy/es"))) == [0, 1, 2]
         assert parent.info.status == "FINISHED"
 
 
@@ -54,7 +54,7 @@ def test_apply_brings_an_experiment_back(experiments: Path) -> None:
     measured = json.loads((experiments / "reports/compare/metrics.json").read_text())
     runs = store(experiments)
     (parent,) = [one for one in runs.experiments() if one.data.tags["dvc.experiment"] == "higher"]
-    assert runs.history(parent, "mgsm accuracy/es")[2] == measured["m2"]["mgsm"]["es"]["accuracy"]
+    assert dict(runs.history(parent.info.run_id, "mgsm accuracy/es"))[2] == measured["m2"]["mgsm"]["es"]["accuracy"]
 
 
 def test_two_experiments_compare_from_mlflow_alone(experiments: Path) -> None:

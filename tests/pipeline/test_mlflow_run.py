@@ -29,7 +29,7 @@ def test_one_stage(project: Path) -> None:
     (child,) = store(project).children(outer)
     assert child.info.run_name.startswith("train m2")
     assert (child.info.status, outer.info.status) == ("FINISHED", "FINISHED")
-    assert len(store(project).history(child, "loss")) > 1
+    assert len(store(project).history(child.info.run_id, "loss")) > 1
 
 
 def test_whole_pipeline(project: Path) -> None:
@@ -43,6 +43,6 @@ def test_whole_pipeline(project: Path) -> None:
     children = sorted(child.info.run_name for child in store(project).children(outer))
     assert {"alpaca m2", "compare"} <= set(children) <= {"alpaca m0", "alpaca m1", "alpaca m2", "compare"}
     assert outer.data.params["compare.resamples"] == "300"
-    assert sorted(store(project).history(outer, "mgsm accuracy/es")) == [0, 1, 2]
+    assert sorted(dict(store(project).history(outer.info.run_id, "mgsm accuracy/es"))) == [0, 1, 2]
     # The first is that of `dvc repro` before.
     assert len(store(project).parents()) == 1 + len(outer_runs(project)) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from factories import ROOT, edited, with_train
 
 from lidr import config
+from lidr import plan as planning
 from lidr.cli import main
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
@@ -51,7 +53,7 @@ QWEN_05B = {
 def measured(folder: Path, values: dict[str, Any]) -> Shape:
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(values))
-    return shape.measure(folder, "it")
+    return shape.measure(shape.build(folder, "it"), "it")
 
 
 def profile(name: str) -> config.Settings:
@@ -76,28 +78,56 @@ def test_lab_is_measured_as_it_is_when_loaded(tmp_path: Path, project_settings: 
 
     base.run(project_settings, tmp_path / "m0")
     loaded = policy.load_base(policy.resolve("m0", tmp_path), torch.float32)
-    found, unknown = shape.read(project_settings.base)
+    found, unknown = shape.read(project_settings)
     assert found is not None and unknown == ""
     assert found.parameters == sum(weight.numel() for weight in loaded.parameters())
     train = project_settings.train
     assert train.lora["target_modules"] == "all-linear"
     lora = LoraConfig(r=train.lora["r"], target_modules="all-linear", task_type="CAUSAL_LM")
     trainable, _ = get_peft_model(loaded, lora).get_nb_trainable_parameters()
-    assert found.adapter(train) == trainable
+    assert found.adapter == trainable
 
 
 def test_adapter_of_the_paper(tmp_path: Path) -> None:
     # Rank 8 on all seven projections of Llama-3-8B: 32 layers x 8 x (sum of inputs and outputs).
-    llama = measured(tmp_path / "llama", LLAMA_8B)
+    measured(tmp_path / "llama", LLAMA_8B)
     sums = 2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336)
-    assert llama.adapter(profile("paper").train) == 32 * 8 * sums == 20_971_520
+    built = shape.build(tmp_path / "llama", "it")
+    assert shape.adapter_parameters(built, profile("paper").train) == 32 * 8 * sums == 20_971_520
+    assert shape.adapter_parameters(built, with_train(profile("paper"), r=4).train) == 20_971_520 // 2
+    assert shape.measure(built, "it").parameters == 8_030_261_248  # the model has no adapter afterwards
+
+
+GPT2 = {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12}
+
+
+@pytest.mark.parametrize(
+    ("modules", "each"),
+    [(["c_attn"], 768 + 3 * 768), (["attn.c_attn"], 768 + 3 * 768), ("all-linear", (4 + 2 + 5 + 5) * 768)],
+)
+def test_adapters_are_counted_as_peft_makes_them(tmp_path: Path, modules: Any, each: int) -> None:
+    """GPT-2's layers are no nn.Linear, and a name may be the end of a path."""
+    (tmp_path / "config.json").write_text(json.dumps(GPT2))
+    train = with_train(profile("lab"), r=16, target_modules=modules).train
+    built = shape.build(tmp_path, "gpt2")
+    assert shape.adapter_parameters(built, train) == 12 * 16 * each
+    assert shape.measure(built, "gpt2").linear == 12 * (4 + 8) * 768 * 768
+
+
+def test_layers_that_are_not_there_are_a_problem_of_the_plan(root: Path) -> None:
+    (root / "params.yaml").write_text(edited(("target_modules: all-linear", "target_modules: [c_attn]")), "utf-8")
+    code, output = lidr_plan("--memory", "4")
+    assert code == 1
+    reason = "train.lora.target_modules: c_attn is no linear layer of the language model in LlamaForCausalLM, which has"
+    assert f"does not fit: {reason}" in output
+    assert "memory for training: " in output
 
 
 # ---- rows and tokens
 
 
 def test_rows_of_the_paper() -> None:
-    rows = {w.stage: (w.rows, w.tokens, w.most) for w in work.of(profile("paper"), Lengths(300, 150))}
+    rows = {w.stage: (w.rows, w.tokens, w.max_tokens) for w in work.of(profile("paper"), Lengths(300, 150))}
     assert rows["generate@m1"] == (5000, 1_500_000, 12_000_000)
     assert rows["translate@m2"] == (8000, 3_600_000, 32_768_000)
     assert rows["pairs@m1"] == (8000, 0, 0)
@@ -105,7 +135,7 @@ def test_rows_of_the_paper() -> None:
     assert rows["train@m1"] == (8000, 8_400_000, 32_768_000)
     assert rows["mgsm@m0"] == (2500, 750_000, 5_120_000)
     assert rows["alpaca@m2"][0] == 4025
-    assert rows["judge"] == (12075, 12_075_000, 0)
+    assert rows["judge"] == (12075, 12075 * (400 + 150 + 2 * 300), 0)
     assert [name for name in rows if name.startswith("baseline")] == []
     # Twenty tasks with 200 items each; four choices behind a question.
     assert rows["harness@m1"] == (4000, 4000 * 4 * 150, 0)
@@ -126,11 +156,28 @@ def test_held_out_pairs_are_read_at_each_evaluation() -> None:
     (train,) = [w for w in work.of(paper, Lengths(300, 150)) if w.stage == "train@m1"]
     # One in twenty of 8,000 pairs: once for the reference, once before training and four times in it.
     assert (paper.train.eval_share, paper.train.dpo["eval_steps"]) == (0.05, 0.25)
-    assert train.read == 400 * 1050 * 6
+    assert train.read_tokens == 400 * 1050 * 6
     every = with_train(paper, eval_steps=300)
     (train,) = [w for w in work.of(every, Lengths(300, 150)) if w.stage == "train@m1"]
     steps = -(-8000 // paper.train.pairs_per_step) * paper.train.dpo["num_train_epochs"]
-    assert train.read == 400 * 1050 * (2 + -(-steps // 300))
+    assert train.read_tokens == 400 * 1050 * (2 + -(-steps // 300))
+
+
+def test_supervised_training_is_of_chosen_answers_without_a_reference(tmp_path: Path) -> None:
+    paper, llama = profile("paper"), replace(measured(tmp_path / "llama", LLAMA_8B), adapter=20_971_520)
+    supervised = with_train(paper, objective="sft")
+    (train,) = [w for w in work.of(supervised, Lengths(300, 150)) if w.stage == "train@m1"]
+    # 150 tokens of the prompt, and as many answers of 300 as translations of 450.
+    assert (train.rows, train.tokens, train.max_tokens) == (8000, 8000 * 525, 8000 * 2048)
+    assert train.read_tokens == 400 * 525 * 5
+    parts = {part.name: part for part in memory.training(supervised, "m2", llama).parts}
+    assert parts["adapter"].formula == "1 x 21.0 M parameters x 4 bytes (policy)"
+    layer = 6 * 4096 + 2 * (4096 + 2 * 1024) + 4 * 14336
+    assert parts["activations"].bytes == 2048 * (32 * 4096 + layer) * 2
+    cores, lengths = device.Speed(flops=1e12, bandwidth=1e20), Lengths(300, 150)
+    multiplied = 8_030_261_248 - 128256 * 4096
+    assert device.training_rate(paper, llama, cores, lengths) == pytest.approx(0.4 * 1e12 / (8 * multiplied))
+    assert device.training_rate(supervised, llama, cores, lengths) == pytest.approx(0.4 * 1e12 / (6 * multiplied))
 
 
 def test_items_of_the_labs_tasks_are_those_that_there_are() -> None:
@@ -172,12 +219,26 @@ def test_requests_of_the_audit_s_judge() -> None:
     found = work.judges(msgspec.structs.replace(lab, audit=audit), Lengths(300, 150))
     # Two iterations, eight directions, both orders; an answer has 64 tokens at most.
     assert [(asked.title, asked.questions, asked.tokens_each) for asked in found] == [
-        ("judge", 3_500, 400 + 2 * 64),
-        ("judge of pairs", 2 * 8 * 100 * 2, 400 + 2 * 64),
+        ("judge", 3_500, 400 + 150 + 2 * 64),
+        ("judge of pairs", 2 * 8 * 100 * 2, 400 + 150 + 2 * 64),
     ]
     assert list(report._judge(found[1])) == [
-        "judge of pairs: gpt-4-1106-preview at an endpoint, 3,200 requests of about 528 tokens: about 16.99 at 10 a "
+        "judge of pairs: gpt-4-1106-preview at an endpoint, 3,200 requests of about 678 tokens: about 21.79 at 10 a "
         "million"
+    ]
+
+
+def test_a_reply_in_text_is_paid_for_at_most() -> None:
+    paper = profile("paper")
+    judge = msgspec.structs.replace(paper.block(Alpaca).judge, reply="text", max_completion_tokens=1000)
+    alpaca = msgspec.structs.replace(paper.block(Alpaca), judge=judge)
+    (asked,) = work.judges(msgspec.structs.replace(paper, alpaca=alpaca), Lengths(300, 150))
+    # In both orders, as it is usual for replies in text.
+    assert (asked.questions, asked.tokens_each, asked.reply_tokens) == (2 * 12_075, 1150, 1000)
+    assert asked.cost == pytest.approx(24_150 * (1150 * 10 + 1000 * 30) / 1e6)
+    assert list(report._judge(asked)) == [
+        "judge: gpt-4-1106-preview at an endpoint, 24,150 requests of about 1,150 tokens, replies of at most 1,000: "
+        "at most 1,002.23 at 10 a million"
     ]
 
 
@@ -186,7 +247,8 @@ def test_requests_of_the_audit_s_judge() -> None:
 
 def test_memory_of_training_part_by_part(tmp_path: Path) -> None:
     paper = profile("paper")
-    budget = memory.training(paper, measured(tmp_path / "llama", LLAMA_8B))
+    llama = replace(measured(tmp_path / "llama", LLAMA_8B), adapter=20_971_520)
+    budget = memory.training(paper, "m2", llama)
     parts = {part.name: part.bytes for part in budget.parts}
     adapter, tokens = 20_971_520, 2 * 1 * 2048
     assert parts["weights"] == 8_030_261_248 * 2
@@ -197,6 +259,27 @@ def test_memory_of_training_part_by_part(tmp_path: Path) -> None:
     assert parts["logits"] == 3 * 2**25 * 4  # a part at a time: all at once would be 6.3 GB
     assert budget.total == round(1.1 * sum(parts.values()))
     assert 16 * memory.GIB < budget.total < 24 * memory.GIB
+    # The reference of the first iteration's new adapter is the base.
+    assert memory.training(paper, "m1", llama).total == budget.total - round(1.1 * adapter * 4)
+
+
+@pytest.mark.usefixtures("root")
+def test_memory_is_that_of_the_largest_data_and_iteration() -> None:
+    lab = config.load()
+    one, lengths = planning.make(lab, Lengths(60, 40), memory_gib=4), Lengths(60, 40)
+    data = lab.data | {"m2": msgspec.structs.replace(lab.data["m2"], generate={"max_new_tokens": 100_000})}
+    train = {"dpo": {"per_device_train_batch_size": 80}, "pairs_per_step": 80}
+    iterations = lab.iterations | {"m1": msgspec.structs.replace(lab.iterations["m1"], train=train)}
+    found = planning.make(msgspec.structs.replace(lab, data=data, iterations=iterations), lengths, memory_gib=4)
+    caches, activations = (
+        [{part.name: part.bytes for part in budget.parts}[name] for budget in budgets if budget is not None]
+        for name, budgets in (
+            ("cache", (one.generation, found.generation)),
+            ("activations", (one.training, found.training)),
+        )
+    )
+    assert [size / caches[0] for size in caches] == [1, 200_000 / 16384]
+    assert [size / activations[0] for size in activations] == [1, 10]
 
 
 def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
@@ -204,14 +287,13 @@ def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
     paper = profile("paper")
     dpo = paper.train.dpo
     assert dpo["gradient_checkpointing"] and dpo["per_device_train_batch_size"] == 1
-    assert memory.training(paper, llama).advice == "lower train.dpo.max_length"
+    assert memory.training(paper, "m2", llama).advice == "lower train.dpo.max_length"
     # vLLM takes no quantised base.
     local = msgspec.structs.replace(paper, engine=profile("small").engine)
-    assert (
-        memory.training(local, llama).advice == "lower train.dpo.max_length, or quantise the base (base.quantization)"
-    )
+    advice = memory.training(local, "m2", llama).advice
+    assert advice == "lower train.dpo.max_length, or quantise the base (base.quantization)"
     more = with_train(paper, gradient_checkpointing=False, per_device_train_batch_size=2)
-    advice = memory.training(more, llama).advice
+    advice = memory.training(more, "m2", llama).advice
     assert advice == (
         "lower train.dpo.per_device_train_batch_size or train.dpo.max_length, "
         "or turn train.dpo.gradient_checkpointing on"
@@ -229,7 +311,7 @@ def test_quantised_base_keeps_its_linear_layers_in_four_bits(tmp_path: Path) -> 
     linear = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
     for own, scale in (({}, 4), ({"bnb_4bit_use_double_quant": True}, 1 + 4 / 256)):
         base = msgspec.structs.replace(paper.base, quantization={"load_in_4bit": True, **own})
-        budget = memory.training(msgspec.structs.replace(paper, base=base), llama)
+        budget = memory.training(msgspec.structs.replace(paper, base=base), "m2", llama)
         expected = round(linear * (0.5 + scale / 64)) + (8_030_261_248 - linear) * 2
         assert budget.parts[0].bytes == expected
         assert budget.advice == "lower train.dpo.max_length"
@@ -282,6 +364,25 @@ def test_generation_is_as_fast_as_the_slower_of_reading_and_computing(tmp_path: 
     assert device.training_rate(small, qwen, slow_cores, lengths) == pytest.approx(0.4 * 1e9 / (8 * 494_032_768))
 
 
+def test_training_is_measured_in_its_own_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def measure(kind: str, dtype: str) -> device.Speed:
+        asked.append(dtype)
+        return device.Speed(flops={"float32": 1e12, "bfloat16": 8e12}[dtype], bandwidth=1e20)
+
+    monkeypatch.setattr(device, "measure", measure)
+    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
+    there, lengths = device.Device("cpu", "it", 2**34), Lengths(answer=300, prompt=150)
+    for dtype, flops in (("float32", 1e12), ("bfloat16", 8e12)):
+        asked.clear()
+        found = device.rates(with_train(small, dtype=dtype), qwen, there, lengths, None, None)
+        assert found.training == pytest.approx(0.4 * flops / (8 * 494_032_768))
+        assert found.scoring == pytest.approx(0.4 * 1e12 / (2 * 494_032_768))
+        assert asked == list(dict.fromkeys(["float32", dtype]))
+    assert "in float32: 1,000 GFLOP/s" in found.why and " and in bfloat16: 8,000 GFLOP/s" in found.why
+
+
 def test_a_gpu_s_step_takes_its_launches_at_least(tmp_path: Path) -> None:
     """However fast it is, and not under vLLM."""
     small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
@@ -294,8 +395,8 @@ def test_a_gpu_s_step_takes_its_launches_at_least(tmp_path: Path) -> None:
 
 
 def test_a_stage_s_time_has_its_start_its_prompts_and_its_shards_ends(project_settings: config.Settings) -> None:
-    stage = work.Work("generate@m1", "generate", rows=100, tokens=1000, most=6400, read=500, longest=64)
-    rates = device.Rates(generation=10, training=1, why="", start_up=30, reading=100, alone=0.5)
+    stage = work.Work("generate@m1", "generate", rows=100, tokens=1000, max_tokens=6400, read_tokens=500, longest=64)
+    rates = device.Rates(generation=10, training=1, why="", start_up=30, reading=100, single_row_seconds=0.5)
     engine = msgspec.structs.replace(project_settings.engine, rows_per_shard=40)
     settings = msgspec.structs.replace(project_settings, engine=engine)
     made = SimpleNamespace(settings=settings, rates=rates)
@@ -304,7 +405,7 @@ def test_a_stage_s_time_has_its_start_its_prompts_and_its_shards_ends(project_se
     assert report._seconds(made, work.Work("train@m1", "train", rows=1, tokens=1000)) == 30 + 1000
     rates = device.Rates(generation=10, training=1, why="", start_up=30, scoring=50)
     made = SimpleNamespace(settings=settings, rates=rates)
-    assert report._seconds(made, work.Work("train@m1", "train", rows=1, tokens=1000, read=100)) == 30 + 1000 + 2
+    assert report._seconds(made, work.Work("train@m1", "train", rows=1, tokens=1000, read_tokens=100)) == 30 + 1000 + 2
     assert report._seconds(made, work.Work("harness@m1", "score", rows=1, tokens=1000)) == 30 + 20
 
 
@@ -357,5 +458,5 @@ def test_bill_of_the_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     paper = msgspec.structs.replace(profile("paper"), base=config.load().base)
     monkeypatch.setattr(config, "load", lambda: paper)
     _, output = lidr_plan("--anyway", "--memory", "80")
-    # 12,075 requests of 400 + 2 x 300 tokens at 10 a million, one token of answer each at 30.
-    assert "judge: gpt-4-1106-preview at an endpoint, 12,075 requests of about 1,000 tokens: about 121.11" in output
+    # 12,075 requests of 400 + 150 + 2 x 300 tokens at 10 a million, one token of answer each at 30.
+    assert "judge: gpt-4-1106-preview at an endpoint, 12,075 requests of about 1,150 tokens: about 139.22" in output

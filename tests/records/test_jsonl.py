@@ -6,11 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lidr.errors import InputError
-from lidr.records import Message, Pair, Prompt, PromptKind, Response, Source
+from lidr.records import Message, Pair, Prompt, PromptKind, Source
 from lidr.records.jsonl import atomic_file, atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows
 
 GOOD = b'{"name":"a","row":0}\n'
@@ -228,17 +226,6 @@ def test_old_folder_comes_back_when_the_new_one_cannot_be_moved(tmp_path: Path) 
         folder.rmdir()
     assert [p.name for p in target.iterdir()] == ["old.txt"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
-
-
-@settings(deadline=None, max_examples=100)
-@given(content=st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused_in_one_line(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.jsonl"
-    path.write_bytes(content)
-    try:
-        list(read_rows(path, Response))
-    except InputError as error:
-        assert "\n" not in str(error)
 
 
 def test_keys_stand_in_the_order_of_the_fields(tmp_path: Path) -> None:

@@ -120,16 +120,29 @@ def test_number_out_of_range(keys: Keys, value: float) -> None:
     assert line.startswith("params.yaml:") and f" {'.'.join(keys)}: " in line
 
 
+# All of them at one key, and one at each other.
+NO_NAMES = {"empty": "", "blank": " ", "NUL": "a\0b", "line": "a\nb", "escape": "\x1b[31m"}
+NO_NAMES_AT = [("profile", value) for value in NO_NAMES.values()]
+NO_NAMES_AT += [(keys, NO_NAMES["NUL"]) for keys in ("prompts.source", "mgsm.source", "alpaca.source", "base.model")]
+
+
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize(
-    "value", ["", " ", "a\0b", "a\nb", "\x1b[31m"], ids=["empty", "blank", "NUL", "line", "escape"]
-)
-@pytest.mark.parametrize("keys", ["profile", "prompts.source", "mgsm.source", "alpaca.source", "base.model"])
+@pytest.mark.parametrize(("keys", "value"), NO_NAMES_AT)
 def test_text_that_is_no_name(keys: str, value: str) -> None:
     changed = document()
     parent(changed, tuple(keys.split(".")))[keys.rpartition(".")[2]] = value
     save(changed)
     assert refused(*COMMAND).endswith(f"{keys}: text without control characters is expected")
+
+
+@pytest.mark.usefixtures("root")
+def test_texts_of_several_lines_are_no_names() -> None:
+    changed = document()
+    changed["harness"]["system_instruction"] = "Answer in one word.\nGive no reasons."
+    changed["base"]["template"] = {"custom_system_prompt": "You are terse.\n"}
+    save(changed)
+    settings = config.load()
+    assert settings.base.template == {"custom_system_prompt": "You are terse.\n"}
 
 
 CODES = [
@@ -151,8 +164,10 @@ CODES = [
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("key", ["languages", "mgsm.languages", "alpaca.languages"])
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [*(("languages", code) for code in CODES), ("mgsm.languages", CODES[0]), ("alpaca.languages", CODES[0])],
+)
 def test_language_that_would_be_a_path(key: str, code: str) -> None:
     changed = document()
     parent(changed, tuple(key.split(".")))[key.rpartition(".")[2]] = ["es", code] if "." not in key else ["en", code]
@@ -167,7 +182,7 @@ ITERATIONS = {
         {"m1": "m0", "m2": "m3", "m3": "m1"},
         "iterations.m2.previous: a model before 'm2' is expected",
     ),
-    "NUL in a name": ({"m1\0": "m0"}, "iterations are named m1, m2, ..."),
+    "NUL in a name": ({"m1\0": "m0"}, "models.1: the name of a model is expected"),
 }
 
 
@@ -179,7 +194,7 @@ def test_chain_of_iterations(chain: dict[str, str], expected: str) -> None:
     changed["models"] = ["m0", *chain]
     save(changed)
     line = refused(*COMMAND)
-    assert line.startswith("params.yaml:") and (expected in line or "models.1: the name of a model is expected" in line)
+    assert line.startswith("params.yaml:") and expected in line
 
 
 BROKEN = {
@@ -203,6 +218,22 @@ def test_file_that_is_no_configuration(content: bytes, expected: str) -> None:
     Path("params.yaml").write_bytes(content)
     line = refused(*COMMAND)
     assert line.startswith("params.yaml:") and expected in line
+
+
+MERGED = {
+    "nothing but the merged keys": "translate: {<<: {max_new_tokens: high}}",
+    "beside a key of its own": "translate: {<<: {max_new_tokens: high}, wording: v1}",
+}
+
+
+@pytest.mark.parametrize("written", MERGED.values(), ids=MERGED.keys())
+def test_a_merged_key_has_the_line_of_its_block(root: Path, written: str) -> None:
+    lines = (root / "params.yaml").read_text("utf-8").splitlines()
+    start = lines.index("translate:")
+    end = next(number for number in range(start + 1, len(lines)) if not lines[number].startswith(" "))
+    Path("params.yaml").write_text("\n".join([*lines[:start], written, *lines[end:]]) + "\n", "utf-8")
+    expected = f"params.yaml:{start + 1}: translate.max_new_tokens: Expected `int`, got `str`"
+    assert refused(*COMMAND) == expected
 
 
 def test_aliases_that_multiply_end(root: Path) -> None:

@@ -32,14 +32,17 @@ LINES: dict[str, tuple[bytes, str]] = {
     "trailing comma": (line()[:-2] + b",}\n", "not one JSON object on a line"),
     "comment": (b"// b\n", "not one JSON object on a line"),
     "Infinity": (line().replace(b'"row": 1', b'"row": Infinity'), "not one JSON object on a line"),
-    "deep": (b"[" * 100_000 + b"\n", "not "),
-    "deep in a field": (b'{"id":' + b"[" * 100_000 + b"\n", "not "),
+    "deep": (b"[" * 100_000 + b"\n", "not a prompt record: Expected `object`, got `array`"),
+    "deep in a field": (b'{"id":' + b"[" * 100_000 + b"\n", "Expected `str`, got `array` - at `$.id`"),
     "text": (b'"b"\n', "not a prompt record: Expected `object`, got `str`"),
     "unknown field inside": (
         line(source={"name": "t", "row": 1, "x": 1}),
         "Object contains unknown field `x` - at `$.source`",
     ),
-    "huge number": (line().replace(b'"row": 1', b'"row": 1' + b"0" * 5_000), "not "),
+    "huge number": (
+        line().replace(b'"row": 1', b'"row": 1' + b"0" * 5_000),
+        "Integer value out of range - at `$.source.row`",
+    ),
     "key twice": (line()[:-2] + b', "id": "c"}\n', "the key 'id' stands twice in an object; once is expected"),
     "key twice, escaped": (
         line()[:-2] + b', "\\u0069d": "c"}\n',
@@ -49,17 +52,11 @@ LINES: dict[str, tuple[bytes, str]] = {
     "another language": (line(lang="de"), "a prompt in 'de'; 'es' is expected in this file"),
     "language as a path": (line(lang="../es"), "a prompt in '../es'; 'es' is expected in this file"),
     "no text": (line(text=" \n"), "the prompt 'b' has no text"),
-    "50 MB of one line": (line(text="x" * 50_000_000)[:-3] + b"\n", "not one JSON object on a line"),
-    "50 MB of an id": (line(id="x" * 50_000_000) + line(id="x" * 50_000_000), "a second row with the id 'xxx"),
-    **{f"no {key}": (line(**{key: None}), f"Object missing required field `{key}`") for key in PROMPT},
-    **{
-        f"{key} is null": (
-            line().replace(json.dumps(PROMPT[key], ensure_ascii=False).encode(), b"null", 1),
-            "not a prompt record: Expected ",
-        )
-        for key in PROMPT
-    },
-    **{f"{key} is a list": (line(**{key: []}), "not a prompt record: Expected ") for key in PROMPT},
+    "5 MB of one line": (line(text="x" * 5_000_000)[:-3] + b"\n", "not one JSON object on a line"),
+    "5 MB of an id": (line(id="x" * 5_000_000) + line(id="x" * 5_000_000), "a second row with the id 'xxx"),
+    "no source": (line(source=None), "Object missing required field `source`"),
+    "text is null": (line().replace('"¿b?"'.encode(), b"null"), "Expected `str`, got `null` - at `$.text`"),
+    "kind is a list": (line(kind=[]), "Expected `str`, got `array` - at `$.kind`"),
 }
 
 
@@ -86,9 +83,9 @@ WHOLE: dict[str, tuple[bytes | None, str]] = {
     "missing": (None, ": no prompts in 'es'; one JSONL file for each language is expected"),
     "empty": (b"", ": the file is empty; one JSON object a line is expected"),
     "BOM": (b"\xef\xbb\xbf" + GOOD, ":1: a byte order mark; UTF-8 without one is expected"),
-    "UTF-16": (GOOD.decode().encode("utf-16"), ":1: not "),
-    "gzip": (b"\x1f\x8b\x08\0\0\0", ":1: not "),
-    "pickle": (b"\x80\x04\x95\x0b\0", ":1: not "),
+    "UTF-16": (GOOD.decode().encode("utf-16"), ":1: not one JSON object on a line: "),
+    "gzip": (b"\x1f\x8b\x08\0\0\0", ":1: not one JSON object on a line: "),
+    "pickle": (b"\x80\x04\x95\x0b\0", ":1: not one JSON object on a line: "),
     "no row of this iteration": (
         line(source={"name": "t", "row": 7}),
         ": no row from 0 to 1; the source has 1 prompts in 'es'",
@@ -131,18 +128,18 @@ INPUTS = [
     paths.translation_file("m1", "en", "es"),
 ]
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "cut off in the middle": (lambda content: content[: len(content) // 2 + 9], ":2: not "),
+    "cut off in the middle": (
+        lambda content: content[: len(content) // 2 + 9],
+        ":2: not one JSON object on a line: Input data was truncated",
+    ),
     "last row twice": (
         lambda content: content + content.splitlines(keepends=True)[-1],
         ":3: a second row with the id 'b'",
     ),
     "BOM": (lambda content: b"\xef\xbb\xbf" + content, ":1: a byte order mark"),
     "CRLF": (lambda content: content.replace(b"\n", b"\r\n"), ":1: the line ends in \\r\\n"),
-    "bad UTF-8": (
-        lambda content: content.replace(b'"lang":"e', b'"lang":"\xff').replace(b'_lang":"e', b'_lang":"\xff'),
-        ":1: not UTF-8",
-    ),
-    "another record": (lambda content: b'{"a":1}\n', ":1: not a "),
+    "bad UTF-8": (lambda content: content.replace(b'"lang":"e', b'"lang":"\xff'), ":1: not UTF-8 at byte "),
+    "another record": (lambda content: b'{"a":1}\n', ":1: not a prompt record: Object contains unknown field `a`"),
     "key twice": (
         lambda content: content.replace(b'{"id":"a"', b'{"id":"a","id":"a"'),
         ":1: the key 'id' stands twice",
@@ -152,9 +149,12 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.usefixtures("iteration")
-@pytest.mark.parametrize(("damage", "expected"), DAMAGES.values(), ids=DAMAGES.keys())
-@pytest.mark.parametrize("path", INPUTS, ids=str)
-def test_bad_input_of_pairs(path: Path, damage: Callable[[bytes], bytes], expected: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [*((INPUTS[0], name) for name in DAMAGES), *((path, "last row twice") for path in INPUTS[1:])],
+)
+def test_bad_input_of_pairs(path: Path, name: str) -> None:
+    damage, expected = DAMAGES[name]
     path.write_bytes(damage(path.read_bytes()))
     assert refused("pairs", "m1").startswith(f"{path}{expected}")
 

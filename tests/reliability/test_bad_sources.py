@@ -6,10 +6,10 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from factories import ROOT, edited, response
+from published import configure, output_rows, prompt_rows, write
 from refusal import done, refused
 
 from lidr import paths
@@ -47,7 +47,6 @@ PROBLEMS: dict[str, tuple[tuple[str, ...], str]] = {
         ":2: the gold answer 'two' is no whole number",
     ),
     "too few": ((ONE,), ": 1 problems; mgsm.items asks for 2"),
-    "none": ((), ": the file is empty"),
 }
 
 
@@ -72,81 +71,42 @@ def test_problems_whose_golds_differ(own_mgsm: Path) -> None:
 PROMPTS = Path("data/sources/p/es.json")
 OUTPUTS = Path("data/sources/o/es/gpt-4/model_outputs.json")
 OTHER = Path("data/sources/o/es/gpt-3/model_outputs.json")
-Rows = list[dict[str, Any]]
 
 
 @pytest.fixture
 def published(root: Path) -> Path:
     """A project whose baseline is published outputs, read once."""
-    change = (
-        ("baseline:\n  model: m0  ", "baseline:\n  model: gpt-4  "),
-        ("  source: models/m0 ", "  source: data/sources/o "),
-        (
-            "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
-            "alpaca:\n  source: data/sources/p\n  languages: [es]\n  items: 3",
-        ),
-        ("    name: lab  ", "    name: local\n    model: models/judge  "),
-    )
-    (root / "params.yaml").write_text(edited(*change), "utf-8")
-    write_json(PROMPTS, [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in (1, 2, 3)])
-    write_json(OUTPUTS, output_rows())
+    configure(PROMPTS.parent, Path("data/sources/o"), "gpt-4", 3, "name: local\n    model: data/sources/judge")
+    write(PROMPTS, prompt_rows())
+    write(OUTPUTS, output_rows(generator="gpt-4"))
     done("baseline")
     return OUTPUTS
 
 
-def output_rows() -> Rows:
-    return [
-        {"generator": "gpt-4", "dataset": "d", "instruction": f"haz {n}", "output": f"hecho {n}"} for n in (1, 2, 3)
-    ]
+def test_bad_outputs(published: Path) -> None:
+    write(published, [])
+    assert refused("baseline").startswith(f"{published}: the list is empty")
 
 
-CHANGES: dict[str, tuple[Callable[[Rows], object], str]] = {
-    "none": (lambda rows: [], ": the list is empty"),
-    "no list": (lambda rows: {"rows": rows}, ":1: not one JSON object on a line"),
-    "one too few": (
-        lambda rows: rows[:2],
-        f": no output for the instruction of row 3 of {PROMPTS}: 'haz 3'",
-    ),
-    "no output": (
-        lambda rows: [{k: v for k, v in rows[0].items() if k != "output"}, *rows[1:]],
-        ": row 1: no field 'output'; there are generator, dataset, instruction",
-    ),
-}
-
-
-@pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES.keys())
-def test_bad_outputs(published: Path, change: Callable[[Rows], object], expected: str) -> None:
-    write_json(published, change(output_rows()))
-    assert refused("baseline").startswith(f"{published}{expected}")
-
-
-RAW: dict[str, tuple[bytes, str]] = {
-    "cut off": (b'[{"generator": "gpt-4"', ": not one JSON list: Expecting ',' delimiter in line 1"),
-    "deep": (b"[" * 200_000, ": not one JSON list: nested too deeply"),
-    "key twice": (
-        b'[{"instruction": "haz 1", "generator": "gpt-4", "output": "x", "output": "y"}]',
-        ": row 1: the key 'output' stands twice",
-    ),
-}
-
-
-@pytest.mark.parametrize(("content", "expected"), RAW.values(), ids=RAW.keys())
-def test_outputs_that_are_no_list(published: Path, content: bytes, expected: str) -> None:
-    published.write_bytes(content)
-    assert refused("baseline").startswith(f"{published}{expected}")
+def test_outputs_that_are_no_list(published: Path) -> None:
+    write(published, '[{"generator": "gpt-4"')
+    assert refused("baseline") == (
+        f"{published}: not one JSON list: Expecting ',' delimiter in line 1, character 22; "
+        "JSON lines or one list of objects are expected"
+    )
 
 
 def test_an_empty_baseline(published: Path) -> None:
     answers = paths.baseline() / paths.ANSWERS
     answers.write_bytes(b"")
-    write_json(OTHER, [row | {"generator": "gpt-3"} for row in output_rows()])
+    write(OTHER, output_rows(generator="gpt-3"))
     assert refused("alpaca", "gpt-3", "--outputs", "data/sources/o").startswith(f"{answers}: the file is empty")
 
 
 def test_a_baseline_that_lacks_an_answer(published: Path) -> None:
     answers = paths.baseline() / paths.ANSWERS
     write_rows(answers, [response("alpaca-1", "es"), response("alpaca-2", "es")])
-    write_json(OTHER, [row | {"generator": "gpt-3"} for row in output_rows()])
+    write(OTHER, output_rows(generator="gpt-3"))
     assert (
         refused("alpaca", "gpt-3", "--outputs", "data/sources/o")
         == f"{answers}: no answer to 'alpaca-3' in 'es'; run `lidr baseline`"
@@ -161,12 +121,9 @@ def test_names_of_generators_that_would_be_paths(name: str) -> None:
 
 @pytest.mark.usefixtures("published")
 def test_a_judge_that_is_not_there() -> None:
-    write_json(
-        OTHER,
-        [row | {"generator": "gpt-3", "output": "x"} for row in output_rows()],
-    )
+    write(OTHER, [row | {"output": "x"} for row in output_rows(generator="gpt-3")])
     said = refused("alpaca", "gpt-3", "--outputs", "data/sources/o")
-    assert said.startswith("models/judge: no model here (no config.json)")
+    assert said.startswith("data/sources/judge: no model here (no config.json)")
 
 
 # --- models ----------------------------------------------------------------------------------------------------------

@@ -205,7 +205,8 @@ main()
 """
 
 
-@pytest.mark.parametrize("left", [1, 2, 3])
+# The lock takes one for as long as the stage works; a file that is read and one that is written take two more.
+@pytest.mark.parametrize("left", [1, 2])
 def test_too_many_open_files(project: Project, left: int) -> None:
     said = project.succeeds("pairs", "m1")
     before = files(project.root / "data")
@@ -213,10 +214,8 @@ def test_too_many_open_files(project: Project, left: int) -> None:
     done = subprocess.run(
         command, cwd=project.root, env=project.environment(), capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        assert done.returncode == 1 and done.stderr.startswith("Error: ") and len(done.stderr.splitlines()) == 1
-        assert done.stderr.endswith(": Too many open files\n"), done.stderr
-    assert left > 1 or done.returncode == 1
+    assert done.returncode == 1 and done.stderr.startswith("Error: ") and len(done.stderr.splitlines()) == 1
+    assert done.stderr.endswith(": Too many open files\n"), done.stderr
     # Without files to spare even a folder cannot be emptied: what could not be removed goes with the next run.
     there = files(project.root / "data")
     assert {name: content for name, content in there.items() if "pairs.old/" not in name} == before

@@ -1,100 +1,47 @@
 """What SECURITY.md promises: no pickle, no code of a model, nothing unpacked, safe YAML, no secret written.
 
-The code is read as syntax trees, and what the stages save as bytes.
+The code is read as text, and what the stages save as bytes.
 """
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from factories import ROOT, edited
 from fake_endpoint import running
+from published import configure, output_rows, prompt_rows, write
 
 from lidr import config
-from lidr.records.jsonl import write_json
 
 SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "docs").glob("*.py"))
 
-# Modules that read code or archives from data; `json`, `csv` and safetensors are what is used instead.
-MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "tarfile", "zipfile"}
-# Calls by what stands before the bracket.
-CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "torch.load", "torch.save", "numpy.load"}
-CALLS |= {"np.load", "pandas.read_pickle", "shutil.unpack_archive", "yaml.load", "yaml.unsafe_load", "tempfile.mktemp"}
-# Arguments that would open a door.
-ARGUMENTS = {
-    ("trust_remote_code", True),
-    ("shell", True),
-    ("verify", False),
-    ("weights_only", False),
-    ("allow_pickle", True),
-    ("use_safetensors", False),
-    ("autoescape", False),
-    ("safe_serialization", False),
-}
 TEMPLATES = ROOT / "src/lidr/templates"
-HOSTS = {"0.0.0.0", "::"}
 
-
-def findings(code: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] in MODULES)
-        elif isinstance(node, ast.ImportFrom):
-            yield from {str(node.module)} if str(node.module).partition(".")[0] in MODULES else set()
-        elif isinstance(node, ast.Call):
-            if (name := ast.unparse(node.func)) in CALLS:
-                yield name
-            for argument in node.keywords:
-                if isinstance(argument.value, ast.Constant) and (argument.arg, argument.value.value) in ARGUMENTS:
-                    yield f"{argument.arg}={argument.value.value}"
-                if argument.arg == "typ" and getattr(argument.value, "value", "") == "unsafe":
-                    yield "typ=unsafe"
-        elif isinstance(node, ast.Constant) and node.value in HOSTS:
-            yield str(node.value)
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_the_code_opens_no_door(path: Path) -> None:
-    assert list(findings(path.read_text("utf-8"))) == []
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import pickle",
-        "from pickle import loads",
-        "import torch\ntorch.load(x)",
-        "eval(x)",
-        "subprocess.run(x, shell=True)",
-        "AutoModel.from_pretrained(x, trust_remote_code=True)",
-        "import tarfile",
-        "YAML(typ='unsafe')",
-        "serve('0.0.0.0')",
-        "Environment(autoescape=False)",
-    ],
+# Doors that no rule of ruff is about; the others are in pyproject.toml, and `make check` looks for them.
+DOORS = re.compile(
+    r"""trust_remote_code\s*=\s*True|weights_only\s*=\s*False|use_safetensors\s*=\s*False|safe_serialization\s*=\s*False
+    |allow_pickle\s*=\s*True|autoescape\s*=\s*False|verify\s*=\s*False|typ\s*=\s*["']unsafe|["']::["']
+    |(?<![\w.])(?:compile|__import__)\(""",
+    re.VERBOSE,
 )
-def test_the_search_finds(code: str) -> None:
-    assert len(list(findings(code))) == 1
+
+
+def test_the_code_opens_no_door() -> None:
+    assert {path: found for path in SOURCES if (found := DOORS.findall(path.read_text("utf-8")))} == {}
 
 
 def test_every_template_escapes() -> None:
-    """Templates come from one place, which escapes; what is marked as safe is our own plots.
+    """What is marked as safe is our own plots, which matplotlib writes: `test_hostile_texts_stay_texts` of the figures.
 
-    Plots are SVG of `lidr.pages.figures`, which matplotlib writes: `test_hostile_texts_stay_texts` of the figures.
+    That all else is escaped is the subject of the tests of that name of each page.
     """
-    makers = [path for path in SOURCES if "Environment(" in path.read_text("utf-8")]
-    assert [path.parent.name for path in makers] == ["pages"]
-    # Cards and reports are Markdown, which is not escaped as HTML is; each page is a template of this name.
-    assert 'autoescape=template.endswith(".html")' in makers[0].read_text("utf-8")
     marked = {match for path in SOURCES for match in re.findall(r"Markup\((.*?)\)", path.read_text("utf-8"))}
     assert marked == {"plots[name]"}
     for path in [*SOURCES, *TEMPLATES.glob("*.html")]:
@@ -179,27 +126,14 @@ def test_the_hub_is_not_told_what_is_trained_unless_it_is_wanted(wanted: dict[st
 
 def test_secrets_are_written_nowhere(root: Path) -> None:
     """Commands that use a key, fail with it, and are told it by the endpoint; with MLflow on, and --debug."""
-    rows = [{"id": n, "dataset": "d", "instruction": f"haz {n}"} for n in range(3)]
-    write_json(Path("data/sources/p/es.json"), rows)
+    write(Path("data/sources/p/es.json"), prompt_rows())
     for name in ("gpt-4", "gpt-3"):
-        outputs = [{"generator": name, "output": f"{name} {row['id']}", **row} for row in rows]
-        write_json(Path(f"data/sources/o/es/{name}/model_outputs.json"), outputs)
+        outputs = [row | {"output": f"{name} {row['id']}"} for row in output_rows(generator=name)]
+        write(Path(f"data/sources/o/es/{name}/model_outputs.json"), outputs)
     said = b""
     with running() as endpoint:
-        text = edited(
-            ("baseline:\n  model: m0  ", "baseline:\n  model: gpt-4  "),
-            ("  source: models/m0 ", "  source: data/sources/o "),
-            (
-                "alpaca:\n  source: lab\n  languages: [en, es, de, fr, ru, it, pt]\n  items: 250",
-                "alpaca:\n  source: data/sources/p\n  languages: [es]\n  items: 3",
-            ),
-            (
-                "    name: lab  ",
-                f"    name: openai\n    model: judge-1\n    endpoint: {endpoint.url}\n"
-                "    concurrency: 1\n    retries: 0  ",
-            ),
-        )
-        (root / "params.yaml").write_text(text, "utf-8")
+        judge = f"name: openai\n    model: judge-1\n    endpoint: {endpoint.url}\n    concurrency: 1\n    retries: 0"
+        configure(Path("data/sources/p"), Path("data/sources/o"), "gpt-4", 3, judge)
         for faults, code, command in (
             (None, 0, ["baseline"]),
             ("401", 1, ["--debug", "alpaca", "gpt-3", "--outputs", "data/sources/o"]),

@@ -20,7 +20,7 @@ from lidr.errors import LidrError
 from lidr.tracking import Job, StageRun
 
 # Of a sync's calls to MLflow; `make chaos` tries each.
-EVERY = int(os.environ.get("LIDR_CHAOS_EVERY", "2"))
+EVERY = int(os.environ.get("LIDR_CHAOS_EVERY", "4"))
 ITEMS = [{"id": "i-1", "lang": "es", "prompt": "?", "gold": "1"}]
 ROWS = '{"id":"a","lang":"es"}\n{"id":"b","lang":"en"}\n'
 
@@ -65,7 +65,7 @@ def _stage(project: Project, experiment: str) -> Job:
     tracking = config.Tracking(experiment=experiment, system_metrics=False)
     project.settings = msgspec.structs.replace(project.settings, tracking=tracking)
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         run.use_dataset(pairs, "pairs m1", "training", {"es": 1, "en": 1})
         run.log_metrics({"loss": 1.0}, step=1)
         run.log_metrics({"loss": 0.5}, step=2)
@@ -75,7 +75,7 @@ def _stage(project: Project, experiment: str) -> Job:
         run.log_artifact(pairs)
         run.log_table(pairs, "pairs.json")
 
-    return job("train", "m1", [pairs.parent], [adapter], tell)
+    return job("train", "m1", [pairs.parent], [adapter], log_to)
 
 
 def _check_all_is_there_once(project: Project, experiment: str) -> None:

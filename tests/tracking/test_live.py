@@ -24,12 +24,12 @@ PATIENCE = 300.0  # seconds, for a machine that has much else to do
 def _train(project: Project) -> Job:
     adapter = project.file("models/m1/adapter.safetensors", "weights").parent
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         for step in range(1, 4):
             run.log_metrics({"loss": 1 / step}, step)
         run.log_artifact(adapter)
 
-    return job("train", "m1", [], [adapter], tell)
+    return job("train", "m1", [], [adapter], log_to)
 
 
 def test_off(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_a_stage_that_is_killed_goes_on_in_its_run(project: Project) -> None:
         "import time\n"
         "from lidr import config\n"
         "from lidr.tracking import Job, live_run\n"
-        "job = Job(stage='train', model='m1', inputs=(), outputs=(), tell=print)\n"
+        "job = Job(stage='train', model='m1', inputs=(), outputs=(), log_to=print)\n"
         "with live_run(config.load(), job, None) as live:\n"
         "    live.log({'loss': 1.0}, 1)\n"
         "    print('working', flush=True)\n"

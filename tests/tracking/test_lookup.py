@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from clones import git
 from tracking_project import Project, job
 
 from lidr.cli import main
@@ -33,11 +34,6 @@ PIPELINE = """stages:
 """
 
 
-def git(*arguments: str) -> str:
-    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
-    return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-
 def train(project: Project, rows: str) -> str:
     """A run of `train` on these rows; returns their hash."""
     pairs = project.file("data/m1/pairs/pairs.jsonl", rows).parent
@@ -49,22 +45,22 @@ def train(project: Project, rows: str) -> str:
 def test_runs_are_found_by_what_they_were_made_from(project: Project) -> None:
     first, second = train(project, "one\n"), train(project, "two\n")
     found = {md5: runs_tagged({"lidr.stage": "train", "dvc.in.data/m1/pairs": md5}) for md5 in (first, second)}
-    assert [[run.name for run in runs] for runs in found.values()] == [["train m1 · beta 0.1"]] * 2
-    assert found[first][0].id != found[second][0].id
+    assert [[run.info.run_name for run in runs] for runs in found.values()] == [["train m1 · beta 0.1"]] * 2
+    assert found[first][0].info.run_id != found[second][0].info.run_id
     assert runs_tagged({"lidr.stage": "train", "dvc.in.data/m1/pairs": "0" * 32}) == []
 
 
 def test_a_run_a_pipeline_and_a_registered_model_lead_to_the_same_data(project: Project) -> None:
     md5 = train(project, "one\n")
     (child,), (parent,) = project.children(), project.parents()
-    assert find_run(child.info.run_id).tags["dvc.in.data/m1/pairs"] == md5
-    assert [run.id for run in find_run(parent.info.run_id).children] == [child.info.run_id]
+    assert find_run(child.info.run_id)[0].data.tags["dvc.in.data/m1/pairs"] == md5
+    assert [run.info.run_id for run in find_run(parent.info.run_id)] == [parent.info.run_id, child.info.run_id]
 
     project.client.create_registered_model("lidr-es")
     version = project.client.create_model_version("lidr-es", source="models/m1", run_id=child.info.run_id)
     project.client.set_registered_model_alias("lidr-es", "best", version.version)
-    assert find_run(f"models:/lidr-es/{version.version}").id == child.info.run_id
-    assert find_run("models:/lidr-es@best").id == child.info.run_id
+    assert find_run(f"models:/lidr-es/{version.version}")[0].info.run_id == child.info.run_id
+    assert find_run("models:/lidr-es@best")[0].info.run_id == child.info.run_id
     for name, message in (
         ("models:lidr-es", "is no registered model; 'models:/NAME/VERSION'"),
         ("models:/lidr-es/9", "MLflow at sqlite:///.*9"),

@@ -12,9 +12,9 @@ from factories import with_train
 from tracking_project import Project, job
 
 from lidr.errors import InputError, LidrError
-from lidr.tracking import StageRun, promote, sync
+from lidr.tracking import Job, StageRun, promote, sync
 from lidr.tracking.hashes import dvc_hash
-from lidr.tracking.pipelines import SCORES, latest_curves, read
+from lidr.tracking.lookup import SCORES, latest_curves, read
 
 ITEMS = [{"id": f"i-{n}", "lang": lang, "prompt": "?", "gold": "1"} for lang in ("en", "es") for n in range(3)]
 
@@ -31,10 +31,10 @@ def _train(project: Project, adapter: Path) -> None:
 def _evaluate(project: Project, adapter: Path, accuracy: float = 0.5) -> None:
     answers = project.file(f"reports/{adapter.name}.json", str(accuracy))
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         run.log_evaluation({"accuracy/es": accuracy, "missing": None}, adapter, "mgsm lab", "lab", ITEMS)
 
-    project.log(job("mgsm", adapter.name, [adapter], [answers], tell))
+    project.log(job("mgsm", adapter.name, [adapter], [answers], log_to))
 
 
 def _models(project: Project) -> list[Any]:
@@ -168,12 +168,12 @@ def _compare(project: Project, beta: float, right: float) -> None:
         for n in range(2)
     ]
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         run.log_rows(rows, SCORES)
         run.log_to_parent({"mgsm accuracy/average": right}, step=1)
 
     report = project.file("reports/compare/metrics.json", f"{beta} {right} {project.settings.seed}")
-    sync(settings, [job("compare", None, [], [report], tell)])
+    sync(settings, [job("compare", None, [], [report], log_to)])
 
 
 def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
@@ -186,6 +186,29 @@ def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
     assert found.rows[0] == {"benchmark": "mgsm", "lang": "es", "id": "0", "prompt": "ask 0", "m0": 0.0, "m1": 0.0}
     with pytest.raises(InputError, match=r"no pipeline 'nothing' in MLflow.*\n  [0-9a-f]{32}  lab · beta 0\.[12]"):
         read("nothing")
+
+
+def test_a_comparison_that_another_state_leaves_as_it_is_belongs_to_that_state_as_well(project: Project) -> None:
+    def measured() -> list[Job]:
+        audit = project.file("reports/m1/audit/metrics.json", str(project.settings.audit.confidence))
+        report, baseline = project.file("reports/compare/metrics.json", "{}"), project.file("baseline.jsonl", "{}")
+        return [job("audit", "m1", [], [audit]), job("compare", None, [baseline], [report], log_to)]
+
+    def log_to(run: StageRun) -> None:
+        run.log_rows([{"benchmark": "mgsm", "lang": "es", "id": "0", "prompt": "ask 0", "m0": 0.0}], SCORES)
+        run.log_to_parent({"mgsm accuracy/average": 0.5}, step=0)
+
+    project.log(*measured())
+    audit = msgspec.structs.replace(project.settings.audit, confidence=0.8)
+    project.settings = msgspec.structs.replace(project.settings, audit=audit)
+    assert project.log(*measured()) == ("audit m1", "compare")
+    assert project.log(*measured()) == ()
+    for parent in project.parents():
+        assert project.history(parent.info.run_id, "mgsm accuracy/average") == [(0, 0.5)]
+        found = read(parent.info.run_id)
+        assert (found.rows[0]["m0"], found.tags["lidr.stage"]) == (0.0, "pipeline")
+        assert found.tags["dvc.in.baseline.jsonl"] == dvc_hash(Path("baseline.jsonl"))
+    assert len(project.parents()) == 2
 
 
 def test_latest_curves_are_those_of_the_pipeline_compared_last(project: Project) -> None:

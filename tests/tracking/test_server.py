@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
@@ -19,12 +18,10 @@ from lidr.tracking import serve
 @pytest.mark.usefixtures("project")
 def test_serves_until_it_is_interrupted() -> None:
     command = [sys.executable, "-c", "from lidr.tracking import serve; serve(None, False)"]
-    begun = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as server:
         try:
             assert server.stdout
             line = server.stdout.readline()
-            print(f"up after {time.monotonic() - begun:.1f} s")
             address = line.split()[1]
             assert line == f"MLflow: {address} (Ctrl-C ends it)\n"
             assert address.startswith("http://127.0.0.1:5")

@@ -64,13 +64,13 @@ def _train(project: Project, model: str) -> Job:
     adapter = project.file(f"models/{model}/adapter_model.safetensors", f"weights of {model}").parent
     project.file(f"models/{model}/lidr.json", '{"base": "3f1c", "reference": "9a04", "pairs": "b7d2"}')
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         for step in range(600):
             run.log_metrics({"loss": step / 7}, step=step)
         run.log_to_parent({"accuracy/es": 0.5}, step=1)
         run.log_model(adapter, "adapter", upload=True)
 
-    return job("train", model, [], [adapter], tell)
+    return job("train", model, [], [adapter], log_to)
 
 
 def _sync(folder: str, settings: Any, model: str, begin: Any, queue: Any) -> None:
@@ -121,12 +121,12 @@ def test_server_that_is_killed_between_two_log_calls(
     _experiment(project, "killed")
     report = project.file("reports/page.html", "<p>hello</p>")
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         run.log_metrics({"loss": 1.0}, 1)
         run.log_metrics({"loss": 0.5}, 2)
         run.log_artifact(report)
 
-    train = job("train", "m1", [], [report], tell)
+    train = job("train", "m1", [], [report], log_to)
     with live_run(project.settings, train, None) as live:
         live.log({"loss": 1.0}, 1)
         server.kill()
@@ -152,7 +152,7 @@ def test_server_that_never_answers_holds_a_stage_no_longer_than_it_says(
     """It takes connections and says nothing, as behind a proxy whose server hangs."""
     _experiment(project, "silent")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    train = job("train", "m1", tell=lambda run: run.log_metrics({"loss": 0.5}, 1))
+    train = job("train", "m1", log_to=lambda run: run.log_metrics({"loss": 0.5}, 1))
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)

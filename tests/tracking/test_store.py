@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tracking_project import ROOT, Project, job
 
-from lidr.tracking import store
+from lidr.tracking import store, sync
 
 
 def test_root_is_the_project_that_owns_an_experiments_folder(tmp_path: Path) -> None:
@@ -45,7 +45,6 @@ def test_runs_reach_the_store_of_a_folder_with_signs_that_mean_something(
     project: Project, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lidr import config
-    from lidr.tracking import connection, sync
 
     root = project.root.parent / "odd" / name
     root.parent.mkdir()
@@ -54,10 +53,8 @@ def test_runs_reach_the_store_of_a_folder_with_signs_that_mean_something(
     out = project.file("out.txt", "x")
     prompts = job("prompts", "m1", [], [out], lambda run: run.log_artifact(out))
     assert sync(config.load(), [prompts]).logged == ("prompts m1",)
-    with connection.opened() as client:
-        (run_of_stage,) = (
-            r for r in connection.search(client, "", "start_time ASC") if r.info.run_name == "prompts m1"
-        )
+    with store.opened() as client:
+        (run_of_stage,) = (r for r in store.search(client, "", "start_time ASC") if r.info.run_name == "prompts m1")
         assert [artifact.path for artifact in client.list_artifacts(run_of_stage.info.run_id)] == ["out.txt"]
     assert (root / "mlartifacts" / run_of_stage.info.run_id / "artifacts/out.txt").read_text() == "x"
     assert [folder.name for folder in root.parent.iterdir()] == [name]
@@ -77,8 +74,8 @@ def test_dvc_experiments_in_temporary_folders_reach_the_projects_store(project: 
         "from lidr.tracking import Job, sync\n"
         "out = Path('out.txt')\n"
         "out.write_text('x')\n"
-        "tell = lambda run: run.log_artifact(out)\n"
-        "sync(config.load(), [Job(stage='prompts', model='m1', inputs=(), outputs=(out,), tell=tell)])\n",
+        "log_to = lambda run: run.log_artifact(out)\n"
+        "sync(config.load(), [Job(stage='prompts', model='m1', inputs=(), outputs=(out,), log_to=log_to)])\n",
     )
     project.file(
         "dvc.yaml",

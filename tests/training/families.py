@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 import zlib
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,7 @@ import msgspec
 from lidr import config
 from lidr.models import policy
 from lidr.training import head, packing
-from lidr.training.lines import share_out
-from lidr.training.packing import TokenizedPair
+from lidr.training.packing import TokenizedPair, share_out
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "families.json"
@@ -151,28 +151,32 @@ def laid_out(layout: str) -> Any:
     return mock.patch.object(packing, "share_out", LAYOUTS[layout])
 
 
-def measure(family: str, dtype: str, settings: config.Settings, **train: Any) -> dict[str, Any]:
+def measure(
+    family: str, dtype: str, settings: config.Settings, ways: Sequence[tuple[str, int]] | None = None, **train: Any
+) -> dict[str, Any]:
     """How rows are laid out, and the largest relative difference of a batch's loss and of its gradient.
 
-    `train` are values of `train.dpo`, or of the block itself. Where rows may share lines, both they and rows that have
-    one each are measured; and logits that are all made at once as well as those of a few positions.
+    `train` are values of `train.dpo`, or of the block itself. `ways` are (layout, number of logits at once). By
+    default, where rows may share lines, both they and rows that have one each are measured; and logits that are all
+    made at once as well as those of a few positions.
     """
     given, rows = _settings(settings, dtype, **train), all_pairs()
     both = [pair for batch in rows.values() for pair in batch]
     with tempfile.TemporaryDirectory() as scratch:
         ours = _trainer(build(family, dtype), both, given, Path(scratch) / "ours")
         trls = _plain(build(family, dtype), both, given, Path(scratch) / "trl")
+        if ways is None:
+            ways = list(product(LAYOUTS if ours.layout == "packed" else ("alone",), (head.AT_ONCE, FEW)))
         losses, gradients = [], []
         for start, batch in zip((0, len(rows["shorter"])), rows.values(), strict=True):
             places = range(start, start + len(batch))
             their_loss, their_gradient = _step(trls, places)
-            layouts = LAYOUTS if ours.rows == "packed" else ("alone",)
-            for layout, at_once in product(layouts, (head.AT_ONCE, FEW)):
+            for layout, at_once in ways:
                 with laid_out(layout), mock.patch.object(head, "AT_ONCE", at_once):
                     loss, gradient = _step(ours, places)
                 losses.append(abs(loss - their_loss) / abs(their_loss))
                 gradients.append(float((gradient - their_gradient).norm() / their_gradient.norm()))
-    return {"rows": ours.rows, "loss": max(losses), "gradient": max(gradients)}
+    return {"rows": ours.layout, "loss": max(losses), "gradient": max(gradients)}
 
 
 def _settings(settings: config.Settings, dtype: str, **train: Any) -> config.Settings:
@@ -195,21 +199,27 @@ def tokenizer() -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<0>", eos_token="<2>")
 
 
-def _trainer(model: Any, rows: list[TokenizedPair], settings: config.Settings, scratch: Path) -> Any:
+def ignore(metrics: dict[str, float], step: int) -> None:
+    """Metrics that nobody reads."""
+
+
+def _trainer(model: Any, rows: list[TokenizedPair], settings: config.Settings, scratch: Path, log: Any = ignore) -> Any:
+    from lidr.training.arguments import arguments
     from lidr.training.trainer import make
 
     if settings.train.objective == "sft":
         rows = [{"prompt_ids": row["prompt_ids"], "chosen_ids": row["chosen_ids"]} for row in rows]
-    return make(model, tokenizer(), rows, settings.train, settings, scratch, lambda metrics, step: None)
+    args = arguments(settings.train, settings, scratch)
+    return make(model, tokenizer(), rows, settings.train, args, scratch, log)
 
 
-def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scratch: Path) -> Any:
+def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scratch: Path, log: Any = ignore) -> Any:
     from datasets import Dataset
     from peft import LoraConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
     from lidr.models.targets import target_modules
-    from lidr.training.arguments import arguments
+    from lidr.training.trainer import LogCallback
 
     class Plain(DPOTrainer):
         """On pairs that are token ids already."""
@@ -220,11 +230,23 @@ def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scr
     train = settings.train
     return Plain(
         model=model,
-        args=arguments(train, settings, scratch),
+        args=trl_arguments(settings, scratch),
         train_dataset=Dataset.from_list([dict(row) for row in rows]),
         processing_class=tokenizer(),
         peft_config=LoraConfig(**(train.lora | target_modules(model, train.lora["target_modules"]))),
+        callbacks=[LogCallback(log)],
     )
+
+
+def trl_arguments(settings: config.Settings, scratch: Path) -> Any:
+    """Our arguments with the likelihood term as TRL has it, a loss of its own."""
+    from lidr.training.arguments import arguments
+
+    args, train = arguments(settings.train, settings, scratch), settings.train
+    if train.objective == "dpo":
+        args.loss_weights = [*(args.loss_weights or [1.0] * len(args.loss_type)), train.alpha]
+        args.loss_type = [*args.loss_type, "sft"]
+    return args
 
 
 def _step(trainer: Any, places: range) -> tuple[float, Any]:

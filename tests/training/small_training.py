@@ -1,4 +1,4 @@
-"""Pairs for a training of seconds, and the lab's settings with one so small."""
+"""Pairs for a training of seconds, the lab's settings with one so small, and the figures of its pairs by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from factories import ROOT, put_train
 from ruamel.yaml import YAML
 
 from lidr import config, paths
+from lidr.chat import open_chat
+from lidr.models import policy
 from lidr.records import Message, Pair
+from lidr.training import stage as train
 
 
 def made_pair(number: int, chosen: str, rejected: str) -> Pair:
@@ -33,7 +36,7 @@ def pair(number: int) -> Pair:
     return made_pair(number, chosen, rejected[: 4 + number % 20])
 
 
-def configured(quantization: dict[str, Any] | None = None, **train: Any) -> config.Settings:
+def configured(quantization: dict[str, Any] | None = None, **values: Any) -> config.Settings:
     """The working folder's params.yaml with other values of `train`; other processes read the file."""
     document: dict[str, Any] = msgspec.to_builtins(config.load(ROOT / "params.yaml"))
     document["engine"]["device"] = "cpu"
@@ -41,7 +44,23 @@ def configured(quantization: dict[str, Any] | None = None, **train: Any) -> conf
     document["iterations"]["m2"]["train"] = {}
     small = {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "logging_steps": 1, "eval_share": 0.4}
     small |= {"pairs_per_step": 4, "per_device_train_batch_size": 2, "save_steps": 2}
-    put_train(document, **(small | train))
+    put_train(document, **(small | values))
     with paths.PARAMS.open("w") as file:
         YAML(typ="safe", pure=True).dump(msgspec.json.decode(msgspec.json.encode(document)), file)
     return config.load()
+
+
+def log_probabilities(pairs: list[Pair], model_name: str) -> list[tuple[list[float], list[float]]]:
+    """Per-token log-probabilities of chosen and rejected, one sequence at a time, with nothing of TRL."""
+    import torch
+
+    model_policy = policy.resolve(model_name)
+    model = policy.load_for_generation(model_policy, torch.float32, "cpu")
+    rows, _ = train.tokenize(pairs, open_chat(model_policy), 256)
+
+    def of(prompt: list[int], answer: list[int]) -> list[float]:
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([prompt + answer])).logits[0].log_softmax(-1)
+        return [float(logits[len(prompt) + i - 1, token]) for i, token in enumerate(answer)]
+
+    return [(of(r["prompt_ids"], r["chosen_ids"]), of(r["prompt_ids"], r["rejected_ids"])) for r in rows]

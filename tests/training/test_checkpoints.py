@@ -112,7 +112,7 @@ def test_torn_and_changed_checkpoints_are_left_out(
     with pytest.raises(Killed):
         run(settings, kill_at=8)
     older, newer = sorted(paths.scratch("train", "m1").glob("checkpoints/*/*"))
-    (newer / checkpoints.FILES).unlink()
+    (newer / paths.RECORD).unlink()
     capfd.readouterr()
     with pytest.raises(Killed):
         run(settings, kill_at=5)

@@ -73,11 +73,12 @@ def test_what_cannot_be_counted_is_asked_for(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(devices, "visible_gpus", lambda: 0)
     with pytest.raises(InputError, match=r"no GPU is visible; profiles/accelerate/cpu.yaml trains on the processor"):
         devices.processes(GPUS, "auto")
-    with pytest.raises(InputError, match="num_processes is expected: only one machine's GPUs can be counted"):
+    with pytest.raises(InputError, match="num_processes is expected: only GPUs can be counted"):
         devices.processes(GPUS, "cpu")
     several = tmp_path / "several.yaml"
     several.write_text(GPUS.read_text("utf-8").replace("num_machines: 1", "num_machines: 2") + "num_processes: 16\n")
-    assert devices.processes(several, "auto") == 16
+    with pytest.raises(InputError, match=r"several.yaml: num_machines: 1 is expected; docs/scale.md says how several"):
+        devices.processes(several, "auto")
     several.write_text("[")
     with pytest.raises(InputError, match=r"accelerate's own settings are expected \(train.accelerate\)"):
         devices.processes(several, "auto")

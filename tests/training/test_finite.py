@@ -70,7 +70,7 @@ def test_trained_weight_that_overflows_ends_training_at_its_step() -> None:
     import torch
     from transformers import TrainerState
 
-    from lidr.training.finite import FiniteCallback
+    from lidr.training.callbacks import FiniteCallback
 
     model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)).requires_grad_(False)
     model[0].weight[0, 0] = float("inf")  # frozen: none of training's

@@ -9,15 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from small_training import pair
+from small_training import log_probabilities, pair
 
 from lidr import paths
-from lidr.chat import open_chat
-from lidr.models import policy
 from lidr.models.policy import AdapterRecord
+from lidr.records.draw import is_held_out
 from lidr.records.jsonl import read_json
 from lidr.training import stage as train
-from lidr.training.held_out import FEWEST, is_held_out, split
+from lidr.training.held_out import FEWEST, split
 
 PAIRS = [pair(number) for number in range(60)]
 
@@ -72,23 +71,10 @@ def test_held_out_figures_are_those_by_hand_and_beside_training_s(configure: Any
 
 def by_hand(pairs: list[Any], of_model: str, alpha: float, beta: float) -> tuple[float, float, float]:
     """Loss, margin and accuracy of a model against m0, one sequence at a time, with nothing of TRL."""
-    import torch
-
-    log_probs: dict[str, list[tuple[list[float], list[float]]]] = {}
-    for name in {"m0", of_model}:
-        model_policy = policy.resolve(name)
-        model = policy.load_for_generation(model_policy, torch.float32, "cpu")
-        rows, _ = train.tokenize(pairs, open_chat(model_policy), 256)
-
-        def of(prompt: list[int], answer: list[int], model: Any = model) -> list[float]:
-            with torch.inference_mode():
-                logits = model(input_ids=torch.tensor([prompt + answer])).logits[0].log_softmax(-1)
-            return [float(logits[len(prompt) + i - 1, token]) for i, token in enumerate(answer)]
-
-        log_probs[name] = [(of(r["prompt_ids"], r["chosen_ids"]), of(r["prompt_ids"], r["rejected_ids"])) for r in rows]
+    after, before = log_probabilities(pairs, of_model), log_probabilities(pairs, "m0")
     margins, losses = [], []
-    for (chosen, rejected), (before, before_rejected) in zip(log_probs[of_model], log_probs["m0"], strict=True):
-        margins.append(beta * (sum(chosen) - sum(before) - sum(rejected) + sum(before_rejected)))
+    for (chosen, rejected), (chosen_before, rejected_before) in zip(after, before, strict=True):
+        margins.append(beta * (sum(chosen) - sum(chosen_before) - sum(rejected) + sum(rejected_before)))
         losses.append(math.log1p(math.exp(-margins[-1])) - alpha * sum(chosen) / len(chosen))
     count = len(margins)
     return sum(losses) / count, sum(margins) / count, sum(margin > 0 for margin in margins) / count

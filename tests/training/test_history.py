@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lidr.training.history import History, csv, ends, told
+from lidr.training.history import History, csv, ends, reported
 
 # 22 steps, logged every 5 and where the held-out pairs are evaluated; the last row is of two steps.
 ROWS: History = [
@@ -28,11 +28,11 @@ def test_one_row_is_both_ends() -> None:
 
 def test_up_to_the_first_update_only_the_held_out_loss_is_told() -> None:
     logs = {"eval_loss": 3.0, "eval_rewards/margins": 1e-9, "eval_rewards/accuracies": 0.38}
-    assert told(logs, 0, first=1, last=22) == {"eval_loss": 3.0}
-    assert told(logs, 2, first=1, last=22)["eval_reward_accuracy"] == 0.38
-    assert told({"loss": 4.0}, 1, first=1, last=22) == {}
-    assert told({"loss": 4.0}, 1, first=1, last=1) == {"loss": 4.0}, "of a single step there is nothing else"
-    assert told({"train_runtime": 3.0}, 22, first=1, last=22) == {}
+    assert reported(logs, 0, first=1, last=22) == {"eval_loss": 3.0}
+    assert reported(logs, 2, first=1, last=22)["eval_reward_accuracy"] == 0.38
+    assert reported({"loss": 4.0}, 1, first=1, last=22) == {}
+    assert reported({"loss": 4.0}, 1, first=1, last=1) == {"loss": 4.0}, "of a single step there is nothing else"
+    assert reported({"train_runtime": 3.0}, 22, first=1, last=22) == {}
 
 
 def test_a_column_is_there_where_any_row_has_it() -> None:

@@ -7,16 +7,13 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from factories import ROOT, put_train
-from ruamel.yaml import YAML
-from small_training import made_pair
+from factories import ROOT
+from small_training import configured, pair
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
 from lidr.models import base
-from lidr.records import Pair
 from lidr.records.jsonl import write_rows
 from lidr.training import stage as train
 
@@ -25,21 +22,9 @@ ON_CPU = "profiles/accelerate/cpu.yaml"
 ITERATIONS, PAIRS = ("m1", "m2"), 16
 
 
-def pair(number: int) -> Pair:
-    chosen, rejected = f"El número mayor es 61, porque 61 es más que {number}.", "The larger number is 61."[:number]
-    return made_pair(number, chosen, rejected)
-
-
 def settings_with(**values: Any) -> config.Settings:
-    """The working folder's params.yaml with other values of `train`; the processes read the file."""
-    document = msgspec.to_builtins(config.load(ROOT / "params.yaml"))
-    document["engine"]["device"] = "cpu"
-    small = {"beta": 0.1, "alpha": 3.0, "learning_rate": 2e-3, "num_train_epochs": 2, "logging_steps": 1}
-    small |= {"pairs_per_step": 4, "per_device_train_batch_size": 2}
-    put_train(document, **(small | values))
-    with paths.PARAMS.open("w") as file:
-        YAML(typ="safe", pure=True).dump(msgspec.json.decode(msgspec.json.encode(document)), file)
-    return config.load()
+    """Two epochs of all pairs and no checkpoints."""
+    return configured(**({"num_train_epochs": 2, "eval_share": 0.0, "save_steps": 0} | values))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +69,7 @@ def test_two_processes_have_the_curve_of_one(curves: Any) -> None:
     assert [row["step"] for row in two] == [row["step"] for row in one] == list(range(3, 9))
     assert live == list(range(1, 9)), "the metrics are passed on while they come"
     assert (trained.pairs, trained.steps, trained.drops) == (alone.pairs, alone.steps, alone.drops) == (PAIRS, 8, [])
-    assert one[-1]["loss"] < one[0]["loss"] - 0.2
+    assert one[-1]["loss"] < one[0]["loss"] / 2
     for name in one[0].keys() - {"entropy"}:  # TRL weighs it by micro-batch
         assert [row[name] for row in two] == pytest.approx([row[name] for row in one], abs=1e-3), name
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidr.training.lines import are_alone, share_out
+from lidr.training.packing import are_alone, share_out
 
 HIDDEN = 128  # the lab's
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
+import families
 import pytest
-from factories import put_train
 
 from lidr import config
 from lidr.training import packing
@@ -69,6 +70,10 @@ def random_pairs(count: int, vocabulary: int, seed: int) -> list[TokenizedPair]:
     ]
 
 
+# Metrics that TRL's trainer does not log.
+OURS_ALONE = {"loss_preference", "loss_likelihood"}
+
+
 @pytest.fixture(scope="module")
 def model() -> Any:
     torch = pytest.importorskip("torch")
@@ -76,7 +81,34 @@ def model() -> Any:
 
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
-    return LlamaForCausalLM(LlamaConfig(vocab_size=90, max_position_embeddings=128, initializer_range=0.3, **shape))
+    shape |= {"vocab_size": families.VOCABULARY, "max_position_embeddings": 128}
+    return LlamaForCausalLM(LlamaConfig(initializer_range=0.3, **shape))
+
+
+def curve(
+    make: Any, model: Any, settings: config.Settings, scratch: Any, likelihood_mean: str = "token"
+) -> list[dict[str, float]]:
+    """What each step after the first logs, from our trainer or from TRL's own with the same arguments."""
+    values = {"alpha": 2.0, "learning_rate": 1e-2, "num_train_epochs": 2, "logging_steps": 1}
+    values |= {"pairs_per_step": 4, "per_device_train_batch_size": 1, "likelihood_mean": likelihood_mean}
+    history: list[dict[str, float]] = []
+
+    def log(metrics: dict[str, float], step: int) -> None:
+        history.append({name: value for name, value in metrics.items() if name not in OURS_ALONE})
+
+    given = families._settings(settings, "float32", **values)
+    make(copy.deepcopy(model), random_pairs(12, 90, seed=3), given, scratch, log).train()
+    return history
+
+
+@pytest.fixture(scope="module")
+def trls_curve(
+    model: Any, project_settings: config.Settings, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, float]]:
+    """With one pair a micro-batch, TRL's token mean is the mean over each answer as well."""
+    found = curve(families._plain, model, project_settings, tmp_path_factory.mktemp("trl"))
+    assert len(found) == 4  # warm-up leaves the first step as it is, the second one begins to learn
+    return found
 
 
 @pytest.mark.pipeline
@@ -84,91 +116,35 @@ def model() -> Any:
 @pytest.mark.parametrize("likelihood_mean", ["token", "sequence"])
 def test_the_curve_is_that_of_trls_own_trainer(
     model: Any,
+    trls_curve: list[dict[str, float]],
     packed: bool,
     likelihood_mean: str,
     tmp_path: Any,
     project_settings: config.Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Same pairs, order and values; with one pair a micro-batch, TRL's token mean is the mean over each answer."""
+    """Same pairs, order and values."""
     from lidr.training import trainer
 
     if not packed:
         monkeypatch.setattr(trainer, "why_padded", lambda model: "told so")
-    ours = curve(model, project_settings, tmp_path, True, likelihood_mean)
-    trls = curve(model, project_settings, tmp_path, False, likelihood_mean)
-    assert len(ours) == len(trls) == 4  # warm-up leaves the first step as it is, the second one begins to learn
-    assert ours == [pytest.approx(metrics, abs=1e-4) for metrics in trls]
+    ours = curve(families._trainer, model, project_settings, tmp_path, likelihood_mean)
+    assert ours == [pytest.approx(metrics, abs=1e-4) for metrics in trls_curve]
 
 
 @pytest.mark.pipeline
+@pytest.mark.parametrize("in_tiles", [False, True])  # True as on a GPU
 def test_the_curve_is_the_same_where_logits_are_too_many_to_be_there_at_once(
-    model: Any, tmp_path: Any, project_settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+    model: Any,
+    trls_curve: list[dict[str, float]],
+    in_tiles: bool,
+    tmp_path: Any,
+    project_settings: config.Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from lidr.training import head, trainer
 
-    whole = curve(model, project_settings, tmp_path / "whole", True, "sequence")
-    monkeypatch.setattr(head, "AT_ONCE", 7 * 90)  # of seven positions
-    in_parts = curve(model, project_settings, tmp_path / "parts", True, "sequence")
-    # As on a GPU.
-    monkeypatch.setattr(trainer.PreferenceTrainer, "in_tiles", True)
-    in_tiles = curve(model, project_settings, tmp_path / "tiles", True, "sequence")
-    assert whole == [pytest.approx(metrics, abs=1e-4) for metrics in in_parts]
-    assert whole == [pytest.approx(metrics, abs=1e-4) for metrics in in_tiles]
-
-
-def curve(
-    model: Any, settings: config.Settings, scratch: Any, ours: bool, likelihood_mean: str
-) -> list[dict[str, float]]:
-    """What each step after the first logs, from our trainer or from TRL's own with the same arguments."""
-    import copy
-
-    import msgspec
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import PreTrainedTokenizerFast
-    from trl.trainer.dpo_trainer import DPOTrainer
-
-    from lidr.training import trainer
-    from lidr.training.arguments import arguments
-
-    values = msgspec.to_builtins(settings)
-    values["engine"]["device"] = "cpu"
-    put_train(values, alpha=2.0, beta=0.1, learning_rate=1e-2, num_train_epochs=2, logging_steps=1)
-    put_train(values, pairs_per_step=4, per_device_train_batch_size=1, likelihood_mean=likelihood_mean)
-    train = msgspec.convert(values, config.Settings).train
-    pairs = random_pairs(12, 90, seed=3)
-    history: list[dict[str, float]] = []
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=_tokenizer(), pad_token="<0>", eos_token="<1>")
-
-    class Plain(DPOTrainer):
-        def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
-            return dataset
-
-    def log(metrics: dict[str, float], step: int) -> None:
-        history.append({name: value for name, value in metrics.items() if name not in OURS_ALONE})
-
-    model = copy.deepcopy(model)
-    if ours:
-        trainer.make(model, tokenizer, pairs, train, settings, scratch, log).train()
-    else:
-        with_sft = msgspec.structs.replace(train, likelihood_mean="token")
-        Plain(
-            model=model,
-            args=arguments(with_sft, msgspec.convert(values, config.Settings), scratch),
-            train_dataset=Dataset.from_list([dict(pair) for pair in pairs]),
-            processing_class=tokenizer,
-            peft_config=LoraConfig(**train.lora),
-            callbacks=[trainer.LogCallback(log)],
-        ).train()
-    return history
-
-
-# Metrics that TRL's trainer does not log.
-OURS_ALONE = {"loss_preference", "loss_likelihood"}
-
-
-def _tokenizer() -> Any:
-    from tokenizers import Tokenizer, models
-
-    return Tokenizer(models.WordLevel({f"<{i}>": i for i in range(90)}, unk_token="<2>"))
+    monkeypatch.setattr(head, "AT_ONCE", families.FEW)
+    monkeypatch.setattr(trainer.PreferenceTrainer, "in_tiles", in_tiles)
+    ours = curve(families._trainer, model, project_settings, tmp_path, "sequence")
+    assert ours == [pytest.approx(metrics, abs=1e-4) for metrics in trls_curve]

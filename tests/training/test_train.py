@@ -6,15 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from factories import put_train, with_train
-from small_training import made_pair
+from factories import with_train
+from small_training import log_probabilities, made_pair
 
 from lidr import config, paths
 from lidr.chat import open_chat
 from lidr.errors import InputError
-from lidr.models import base, policy
+from lidr.models import policy
 from lidr.records import Drop, DropReason
 from lidr.records.jsonl import write_rows
 from lidr.training import stage as train
@@ -31,49 +30,22 @@ PAIRS = [
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project_settings: config.Settings) -> config.Settings:
-    """The lab's settings with tiny training, in a folder with a base and pairs for both iterations."""
-    monkeypatch.chdir(tmp_path)
-    values = msgspec.to_builtins(project_settings)
-    put_train(values, beta=0.1, alpha=3.0, learning_rate=2e-3, num_train_epochs=2, logging_steps=1)
-    put_train(values, pairs_per_step=4, per_device_train_batch_size=4)
-    values["engine"]["device"] = "cpu"
-    settings = msgspec.convert(values, config.Settings)
-    base.run(settings)
+def settings(configure: Any) -> config.Settings:
+    """Tiny training, in a folder with a base and four pairs for both iterations."""
     for iteration in ("m1", "m2"):
         write_rows(paths.pairs(iteration) / paths.PAIRS, PAIRS)
-    return settings
-
-
-def test_training_leaves_cudnn_s_attention_out(settings: config.Settings) -> None:
-    """Its gradient is NaN at some widths on Hopper, which tests/training/test_devices.py shows where there is a GPU."""
-    import torch
-
-    torch.backends.cuda.enable_cudnn_sdp(True)
-    train.run(settings, "m1")
-    assert not torch.backends.cuda.cudnn_sdp_enabled()
-
-
-def log_probabilities(model_name: str) -> list[tuple[list[float], list[float]]]:
-    """Per-token log-probabilities of chosen and rejected, one sequence at a time, with nothing of TRL."""
-    import torch
-
-    model_policy = policy.resolve(model_name)
-    model = policy.load_for_generation(model_policy, torch.float32, "cpu")
-    rows, _ = train.tokenize(PAIRS, open_chat(model_policy), 256)
-
-    def of(prompt: list[int], completion: list[int]) -> list[float]:
-        ids = torch.tensor([prompt + completion])
-        with torch.inference_mode():
-            logits = model(input_ids=ids).logits[0].log_softmax(-1)
-        return [float(logits[len(prompt) + i - 1, token]) for i, token in enumerate(completion)]
-
-    return [(of(r["prompt_ids"], r["chosen_ids"]), of(r["prompt_ids"], r["rejected_ids"])) for r in rows]
+    batch = {"pairs_per_step": 4, "per_device_train_batch_size": 4}
+    return configure(num_train_epochs=2, eval_share=0.0, save_steps=0, **batch)
 
 
 def test_first_step_equals_the_formula_with_a_mean_over_each_sequence(settings: config.Settings) -> None:
+    import torch
+
+    torch.backends.cuda.enable_cudnn_sdp(True)
     trained = train.run(settings, "m1")
-    chosen = [sum(c) / len(c) for c, _ in log_probabilities("m0")]
+    # Its gradient is NaN at some widths on Hopper, which tests/training/test_devices.py shows where there is a GPU.
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+    chosen = [sum(c) / len(c) for c, _ in log_probabilities(PAIRS, "m0")]
     likelihood = -sum(chosen) / len(chosen)
     assert trained.first["loss_preference"] == pytest.approx(math.log(2), abs=1e-5)
     assert trained.first["loss_likelihood"] == pytest.approx(likelihood, rel=1e-4)
@@ -82,8 +54,10 @@ def test_first_step_equals_the_formula_with_a_mean_over_each_sequence(settings: 
 
 def test_token_mean_is_over_all_tokens_of_the_batch(settings: config.Settings) -> None:
     trained = train.run(with_train(settings, likelihood_mean="token"), "m1")
-    tokens = [p for c, _ in log_probabilities("m0") for p in c]
+    tokens = [p for c, _ in log_probabilities(PAIRS, "m0") for p in c]
     likelihood = -sum(tokens) / len(tokens)
+    assert trained.first["loss_preference"] == pytest.approx(math.log(2), abs=1e-5)
+    assert trained.first["loss_likelihood"] == pytest.approx(likelihood, rel=1e-4)
     assert trained.first["loss"] == pytest.approx(math.log(2) + 3.0 * likelihood, rel=1e-4)
 
 
@@ -99,19 +73,39 @@ def test_margin_is_zero_at_the_first_step_of_both_iterations_and_grows(settings:
         assert trained.last["reward_margin"] > 0.001
 
 
+def test_a_training_of_one_step_trains_without_a_warm_up(
+    settings: config.Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    once = train.run(with_train(settings, num_train_epochs=1), "m1")
+    assert (once.steps, once.last["learning_rate"]) == (1, 2e-3)
+    assert log_probabilities("m1")[0][0] != log_probabilities("m0")[0][0]
+    said = "training has one step, in which a warm-up's learning rate is 0; train.dpo.warmup_steps is left out\n"
+    assert said in capfd.readouterr().err
+    train.run(with_train(settings, num_train_epochs=2), "m1")
+    assert said not in capfd.readouterr().err
+
+
+def test_an_adapter_that_does_not_fit_the_base_is_refused(settings: config.Settings) -> None:
+    train.run(with_train(settings, num_train_epochs=1), "m1")
+    weights = paths.model("m1") / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(InputError, match=r"models/m1: no adapter that fits the base: .*; train it again"):
+        train.run(settings, "m2")
+
+
 def test_second_iteration_measures_rewards_against_the_first_ones_adapter(settings: config.Settings) -> None:
     train.run(settings, "m1")
     trained = train.run(with_train(settings, num_train_epochs=1, learning_rate=1e-12), "m2")
-    sums = [(sum(c), sum(r)) for c, r in log_probabilities("m1")]
+    sums = [(sum(c), sum(r)) for c, r in log_probabilities(PAIRS, "m1")]
     assert trained.first["log_probability_chosen"] == pytest.approx(sum(c for c, _ in sums) / len(sums), rel=1e-4)
     assert trained.first["log_probability_rejected"] == pytest.approx(sum(r for _, r in sums) / len(sums), rel=1e-4)
 
 
 def test_rewards_of_the_second_step_equal_the_formula_by_hand(settings: config.Settings) -> None:
-    before = [(sum(c), sum(r)) for c, r in log_probabilities("m0")]
+    before = [(sum(c), sum(r)) for c, r in log_probabilities(PAIRS, "m0")]
     one_step = with_train(settings, lr_scheduler_type="constant", warmup_steps=0, num_train_epochs=1)
     train.run(one_step, "m1")
-    after = [(sum(c), sum(r)) for c, r in log_probabilities("m1")]
+    after = [(sum(c), sum(r)) for c, r in log_probabilities(PAIRS, "m1")]
     rewards = [(0.1 * (a[0] - b[0]), 0.1 * (a[1] - b[1])) for a, b in zip(after, before, strict=True)]
     trained = train.run(with_train(one_step, num_train_epochs=2), "m1")
     preference = [math.log(1 + math.exp(-(chosen - rejected))) for chosen, rejected in rewards]
@@ -122,12 +116,12 @@ def test_rewards_of_the_second_step_equal_the_formula_by_hand(settings: config.S
 
 
 def test_supervised_training_is_on_chosen_answers_alone(settings: config.Settings) -> None:
-    chosen = [sum(c) / len(c) for c, _ in log_probabilities("m0")]
+    chosen = [sum(c) / len(c) for c, _ in log_probabilities(PAIRS, "m0")]
     supervised = with_train(settings, objective="sft", lr_scheduler_type="constant", warmup_steps=0)
     once = train.run(with_train(supervised, num_train_epochs=1), "m1")
     assert once.first["loss"] == pytest.approx(-sum(chosen) / len(chosen), rel=1e-4)
     trained = train.run(with_train(supervised, num_train_epochs=3), "m1")
-    after = [sum(c) for c, _ in log_probabilities("m1")]
+    after = [sum(c) for c, _ in log_probabilities(PAIRS, "m1")]
     assert set(trained.last) == {"loss", "log_probability_chosen", "entropy", "learning_rate", "gradient_norm"}
     assert trained.last["loss"] < once.first["loss"]
     # The second iteration goes on from the first one's adapter.
@@ -157,6 +151,7 @@ def test_reference_is_without_the_dropout_of_training(settings: config.Settings,
     import torch
     from peft import PeftModel
 
+    from lidr.training.arguments import arguments
     from lidr.training.trainer import make
 
     given = with_train(settings, lora_dropout=0.5, disable_dropout=False, lr_scheduler_type="constant")
@@ -166,19 +161,18 @@ def test_reference_is_without_the_dropout_of_training(settings: config.Settings,
         policy.load_base(policy.resolve("m0"), torch.float32), paths.model("m1"), is_trainable=True
     )
     tokenizer = policy.load_tokenizer(reference)
-    trainer = make(model, tokenizer, rows(), given.train, given, tmp_path / "x", lambda metrics, step: None)
+    args = arguments(given.train, given, tmp_path / "x")
+    trainer = make(model, tokenizer, rows(), given.train, args, tmp_path / "x", lambda metrics, step: None)
     found = [row["ref_chosen_logps"] for row in trainer.train_dataset]
-    assert found == pytest.approx([sum(chosen) for chosen, _ in log_probabilities("m1")], rel=1e-4)
+    assert found == pytest.approx([sum(chosen) for chosen, _ in log_probabilities(PAIRS, "m1")], rel=1e-4)
     assert any(module.p == 0.5 for module in trainer.model.modules() if isinstance(module, torch.nn.Dropout))
 
 
-def test_the_same_run_gives_the_same_bytes(settings: config.Settings, tmp_path: Path) -> None:
+def test_files_are_these_and_name_no_path_of_this_machine(settings: config.Settings, tmp_path: Path) -> None:
     train.run(settings, "m1")
-    first = {p.name: p.read_bytes() for p in paths.model("m1").iterdir()}
-    train.run(settings, "m1")
-    assert {p.name: p.read_bytes() for p in paths.model("m1").iterdir()} == first
-    assert not any(str(tmp_path).encode() in content for content in first.values())
-    assert set(first) == {
+    written = {path.name: path.read_bytes() for path in paths.model("m1").iterdir()}
+    assert not any(str(tmp_path).encode() in content for content in written.values())
+    assert set(written) == {
         "adapter_config.json",
         "adapter_model.safetensors",
         "drops.jsonl",
@@ -216,11 +210,3 @@ def test_no_pair_made_is_an_error_that_says_why(settings: config.Settings) -> No
         "data/m1/pairs/pairs.jsonl: no pair was made; 3 were dropped (unparsed 2, identical 1), "
         "each with its reason in data/m1/pairs/drops.jsonl"
     )
-
-
-def test_an_adapter_of_another_base_is_refused(settings: config.Settings) -> None:
-    train.run(with_train(settings, num_train_epochs=1), "m1")
-    record = paths.model("m0") / paths.RECORD
-    record.write_text(record.read_text().replace(policy.resolve("m0").fingerprint, "0" * 64))
-    with pytest.raises(Exception, match="was trained on the base"):
-        policy.resolve("m1")

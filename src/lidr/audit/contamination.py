@@ -17,15 +17,11 @@ the chosen answers; an item of any language is found in a text of any language.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from lidr import config
 from lidr.pairs.normalise import ngram_length, ngrams, words
 from lidr.records import Prompt, Record
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 # At 0.8, short items of one template that share their first number already count (seen in the lab).
 NEAR = 0.9
@@ -35,8 +31,20 @@ KINDS = ("prompt", "chosen")
 Evaluations = Mapping[str, Sequence[Prompt]]
 # Of one text: the greatest share of an item's n-grams that it holds, and that item.
 Nearest = tuple[float, str]
-# Of some texts: kind, number of the item, exact, share, id of the nearest text, near texts.
-Match = tuple[Any, ...]
+
+
+class Match(NamedTuple):
+    """Of texts of one kind, the one most like an item, by the item's number in the index: `texts` of them are near."""
+
+    kind: str
+    number: int
+    exact: bool
+    share: float
+    id: str
+    texts: int
+
+
+Best = dict[tuple[str, int], Match]
 
 
 class Overlap(Record, frozen=True):
@@ -66,7 +74,6 @@ class Index:
     def __init__(self, evaluations: Evaluations) -> None:
         self.items = [(name, prompt) for name, prompts in evaluations.items() for prompt in prompts]
         self.ngram_counts: list[int] = []
-        self.near_counts: list[int] = []  # n-grams that make a text near
         self._by_words: dict[str, list[int]] = {}
         self._by_ngram: dict[tuple[str, ...], list[int]] = {}
         lengths: set[int] = set()
@@ -75,7 +82,6 @@ class Index:
             length = ngram_length(item_words)
             grams = set(ngrams(item_words, length))
             self.ngram_counts.append(len(grams))
-            self.near_counts.append(_near_count(len(grams)))
             self._by_words.setdefault(" ".join(item_words), []).append(number)
             lengths.add(length)
             for gram in grams:
@@ -111,51 +117,50 @@ class Matches:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        # [exact, share, id of the text, near texts] by kind and item.
-        self._found: dict[str, dict[int, list[Any]]] = {kind: {} for kind in KINDS}
+        self._best: Best = {}
 
     def add(self, text_words: Sequence[str], kind: str, text_id: str) -> Nearest | None:
         """Compare one text with all items; returns the item that it is most like, if it is like any."""
-        index, found = self._index, self._found[kind]
+        index, best = self._index, self._best
         same = index.same(text_words)
-        best, best_share = same[0] if same else None, float(bool(same))
+        nearest, greatest = same[0] if same else None, float(bool(same))
         # Sorted, so that of equals the first item is taken: n-grams come in the order of a set.
         for number, n in sorted(index.shared(text_words).items()):
             share = n / index.ngram_counts[number]
-            if share > best_share:
-                best, best_share = number, share
-            _keep(found, number, number in same, share, text_id, n >= index.near_counts[number])
+            if share > greatest:
+                nearest, greatest = number, share
+            known = best.get((kind, number))
+            if known is None or share > known.share or share >= NEAR:
+                _keep(best, Match(kind, number, number in same, share, text_id, int(share >= NEAR)))
         for number in same:
             if not index.ngram_counts[number]:  # too short to have an n-gram in common
-                _keep(found, number, True, 1.0, text_id, True)
-        return None if best is None else (best_share, index.name(best))
+                _keep(best, Match(kind, number, True, 1.0, text_id, 1))
+        return None if nearest is None else (greatest, index.name(nearest))
 
     def rows(self) -> list[Match]:
-        """What was found, a row for each kind of text and item."""
-        return [(kind, number, *best) for kind, found in self._found.items() for number, best in found.items()]
+        """What was found, one for each kind of text and item."""
+        return list(self._best.values())
 
 
-def _keep(found: dict[int, list[Any]], number: int, exact: bool, share: float, text_id: str, near: bool) -> None:
-    """The nearest text of an item, the first of equals, and one near text more."""
-    best = found.get(number)
-    if best is None:
-        found[number] = [exact, share, text_id, int(near)]
-        return
-    best[3] += near
-    if share > best[1] or (exact and not best[0]):
-        best[:3] = exact, share, text_id
+def nearest(matches: Iterable[Match]) -> Best:
+    """The matches of all texts, in their order, as one for each kind of text and item that any is like."""
+    best: Best = {}
+    for match in matches:
+        _keep(best, match)
+    return best
 
 
-def nearest(matches: Iterable[Match]) -> DataFrame:
-    """The matches of all texts, in their order, as one row for each kind of text and item that any is like."""
-    import pandas
+def _keep(best: Best, match: Match) -> None:
+    """The nearer of this match and the one before of its kind and item, the first of equals; near texts add up."""
+    key = match.kind, match.number
+    known = best.get(key)
+    if known is not None:
+        nearer = match if (match.exact, match.share) > (known.exact, known.share) else known
+        match = nearer._replace(texts=known.texts + match.texts)
+    best[key] = match
 
-    rows = pandas.DataFrame(matches, columns=["kind", "number", "exact", "share", "id", "texts"])
-    best = rows.sort_values(["exact", "share"], ascending=False, kind="stable").groupby(["kind", "number"]).first()
-    return best.assign(texts=rows.groupby(["kind", "number"])["texts"].sum())
 
-
-def figures(index: Index, best: DataFrame) -> dict[str, Any]:
+def figures(index: Index, best: Best) -> dict[str, Any]:
     """By benchmark and kind of text: items, how many overlap exactly, nearly, at all; the mean greatest share."""
     found: dict[str, Any] = {}
     for name in dict.fromkeys(name for name, _ in index.items):
@@ -163,38 +168,31 @@ def figures(index: Index, best: DataFrame) -> dict[str, Any]:
         languages = {index.items[number][1].lang for number in numbers}
         found[name] = {"items": len(numbers), "languages": len(languages)}
         for kind in KINDS:
-            rows = best[best.index.isin([(kind, number) for number in numbers])]
+            matches = [best[kind, number] for number in numbers if (kind, number) in best]
             found[name][kind] = {
-                "exact": int(rows["exact"].sum()),
-                "near": int((rows["texts"] > 0).sum()),
-                "any": int((rows["share"] > 0).sum()),
-                "mean_share": float(rows["share"].sum()) / len(numbers),
+                "exact": sum(match.exact for match in matches),
+                "near": sum(match.texts > 0 for match in matches),
+                "any": len(matches),
+                "mean_share": sum(match.share for match in matches) / len(numbers),
                 "too_short": sum(not index.ngram_counts[number] for number in numbers),
             }
     return found
 
 
-def overlaps(index: Index, best: DataFrame) -> list[Overlap]:
+def overlaps(index: Index, best: Best) -> list[Overlap]:
     """The items that overlap exactly or nearly, in the order of the items."""
-    near = best[best["texts"] > 0].to_dict("index")
     return [
         Overlap(
             evaluation=name,
             item=prompt.id,
             lang=prompt.lang,
             kind=kind,
-            exact=bool(row["exact"]),
-            share=round(float(row["share"]), 6),
-            texts=int(row["texts"]),
-            id=row["id"],
+            exact=match.exact,
+            share=round(match.share, 6),
+            texts=match.texts,
+            id=match.id,
         )
         for number, (name, prompt) in enumerate(index.items)
         for kind in KINDS
-        if (row := near.get((kind, number))) is not None
+        if (match := best.get((kind, number))) is not None and match.texts
     ]
-
-
-@cache
-def _near_count(count: int) -> int:
-    """How many of so many n-grams are `NEAR` or more of them."""
-    return next((n for n in range(1, count + 1) if n / count >= NEAR), 0)

@@ -18,16 +18,21 @@ from lidr.audit import facts, fidelity
 from lidr.audit.contamination import Index, Match, Matches, Nearest
 from lidr.audit.examples import Direction, Example, pair_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
-from lidr.audit.text_quality import is_repeated
 from lidr.pairs.gold import is_right
 from lidr.pairs.markers import markers
 from lidr.pairs.normalise import Comparable, comparable, is_similar, words
 from lidr.pairs.refusals import is_refusal
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, langid, pair_id
 from lidr.records.code_switching import Sentences, count
+from lidr.records.languages import english_name
+from lidr.records.prompt_templates import without_answer_language
+from lidr.records.repetition import ends_in_repetition
 
 if TYPE_CHECKING:
     from pyarrow import Table
+
+# Of a text with as many words, the share of its n-grams that it has said before makes it repeated.
+_FEWEST_WORDS, _REPEATED_SHARE, _REPEATED_NGRAM = 20, 0.5, 4
 
 Row = dict[str, Any]
 Sides = dict[tuple[str, str], tuple[Comparable, Row]]
@@ -53,10 +58,11 @@ class Examiner:
         made: dict[Direction, Pair | Drop] = {(pair.lang, pair.other_lang): pair for pair in example.pairs}
         made |= {(drop.lang, drop.other_lang): drop for drop in example.drops}
         prompts = {
-            lang: _prompt(prompt, matches.add(words(prompt.text), "prompt", prompt.id))
+            lang: _prompt(prompt, matches.add(words(self._bare(prompt)), "prompt", prompt.id))
             for lang, prompt in example.prompts.items()
         }
         answers = {lang: _answer(response) for lang, response in example.responses.items()}
+        dominant = example.responses.get(self._settings.dominant)
         sides: Sides = {}
         overlaps: dict[str, Nearest | None] = {}
         for direction in self._directions:
@@ -71,12 +77,20 @@ class Examiner:
                 "rejected_from": row.rejected_from or None,
                 **prompts[lang],
                 **answers.get(lang, {}),
+                "dominant_characters": None if dominant is None else len(dominant.text),
                 **self._translation(example, (other_lang, lang)),
             }
             if isinstance(row, Drop):
                 yield found | _drop(row, [example.rows.get(name) for name in (row.chosen_from, row.rejected_from)])
             else:
                 yield found | self._pair(example, row, sides, overlaps, matches)
+
+    def _bare(self, prompt: Prompt) -> str:
+        """The prompt's text as an evaluation item would have it, without the request for a language."""
+        version = self._settings.prompts.answer_language
+        return (
+            prompt.text if version is None else without_answer_language(version, prompt.text, english_name(prompt.lang))
+        )
 
     def _pair(
         self, example: Example, pair: Pair, sides: Sides, overlaps: dict[str, Nearest | None], matches: Matches
@@ -138,6 +152,18 @@ class Examiner:
             found |= fidelity.compare(prompt, answer.text, translation.text, direction)
         back = example.back.get(direction)
         return found if back is None else found | fidelity.compare_back(answer.text, back.text)
+
+
+def is_repeated(content: Comparable) -> bool:
+    """Whether the text is stuck: a repetition at its end, or mostly what it has said before."""
+    if ends_in_repetition(content.text):
+        return True
+    if len(content.words) < _FEWEST_WORDS:
+        return False
+    n = _REPEATED_NGRAM
+    count = len(content.words) - n + 1
+    distinct = len({tuple(content.words[i : i + n]) for i in range(count)})
+    return 1 - distinct / count >= _REPEATED_SHARE
 
 
 def notes(row: Mapping[str, Any]) -> Iterator[str]:

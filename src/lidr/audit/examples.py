@@ -72,7 +72,7 @@ class Example:
 
 
 class Examples:
-    """All examples of an iteration, iterated in the order of the dominant language's prompts.
+    """All examples of an iteration by the prompt's id; `ids` are in the order of the dominant language's prompts.
 
     The rows are checked against the prompts at once, each example when it is asked for.
     """
@@ -93,11 +93,9 @@ class Examples:
                 problem = f"a row of {row.id!r}: there is no translation {row.target_lang}-{row.source_lang} of it"
                 raise InputError(problem, paths.round_trip(self._data))
 
-    def __len__(self) -> int:
-        return len(self._prompts)
-
-    def __iter__(self) -> Iterator[Example]:
-        return (self[prompt_id] for prompt_id in self._prompts)
+    @property
+    def ids(self) -> list[str]:
+        return list(self._prompts)
 
     def __contains__(self, prompt_id: str) -> bool:
         return prompt_id in self._prompts
@@ -150,7 +148,12 @@ def pair_directions(settings: config.Settings) -> list[Direction]:
 
 
 def translation_directions(settings: config.Settings) -> list[Direction]:
-    """(source, target) of all translations, as in the names of their files: each the reverse of a pair's."""
+    """(source, target) of all translations, as in the names of their files: each the reverse of a pair's.
+
+    None where the rule makes its pairs of answers alone.
+    """
+    if not settings.pairs.reads("translations"):
+        return []
     return [(source, target) for target, source in pair_directions(settings)]
 
 
@@ -162,7 +165,7 @@ def _of(prompt_id: str, files: Mapping) -> dict:
 def _by_prompt(path: Path, record: type[RowT]) -> dict[str, list[RowT]]:
     """The file's rows by their prompts; an empty file has none."""
     found: dict[str, list[RowT]] = {}
-    for row in read_rows(path, record) if not path.is_file() or path.stat().st_size else ():
+    for row in read_rows(path, record, may_be_empty=True):
         found.setdefault(row.prompt_id, []).append(row)
     return found
 

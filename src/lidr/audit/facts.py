@@ -21,7 +21,7 @@ from lidr.records.jsonl import atomic_file
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
-    from pyarrow import Schema, Table
+    from pyarrow import DataType, Schema, Table
 
 SIDES = ("chosen", "rejected")
 FLAGS = ("truncated", "repeated", "markers", "refusal")
@@ -89,6 +89,9 @@ COLUMNS = (
     Column("answer_tokens", "int32", "its tokens"),
     Column("answer_empty", "bool", "whether it ended by itself without any text"),
     Column("answer_reasoning_characters", "int32", "length of the reasoning before it, which is in no pair"),
+    Column(
+        "dominant_characters", "int32", "length of the own answer in the dominant language; null where there is none"
+    ),
     Column("translation_finish_reason", "string", "how the translation from `other_lang` ended; null where none is"),
     Column("translation_parsed", "bool", "whether its text could be read"),
     Column("translation_empty", "bool", "whether its text is empty"),
@@ -116,16 +119,11 @@ def schema() -> Schema:
     """The table's Arrow schema, each field with its description."""
     import pyarrow
 
-    kinds = {
-        "string": pyarrow.string(),
-        "bool": pyarrow.bool_(),
-        "int32": pyarrow.int32(),
-        "int64": pyarrow.int64(),
-        "float64": pyarrow.float64(),
-        "list<string>": pyarrow.list_(pyarrow.string()),
-    }
+    def kind(name: str) -> DataType:
+        return pyarrow.list_(pyarrow.string()) if name == "list<string>" else pyarrow.type_for_alias(name)
+
     return pyarrow.schema(
-        [pyarrow.field(column.name, kinds[column.kind], metadata={"description": column.meaning}) for column in COLUMNS]
+        [pyarrow.field(column.name, kind(column.kind), metadata={"description": column.meaning}) for column in COLUMNS]
     )
 
 
@@ -143,7 +141,7 @@ def joined(tables: Iterable[Table]) -> Table:
     return pyarrow.concat_tables([schema().empty_table(), *tables]).combine_chunks()
 
 
-def with_columns(facts: Table, values: Mapping[str, Mapping[str, Any]]) -> Table:
+def with_values_by_id(facts: Table, values: Mapping[str, Mapping[str, Any]]) -> Table:
     """The table with these values in some rows of some columns: by id, then by column."""
     ids = facts["id"].to_pylist()
     for name in dict.fromkeys(name for row in values.values() for name in row):

@@ -6,7 +6,7 @@
 On the way there: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
 order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a
 number, whether the translation arrives at the number that the answer arrives at, right or wrong
-(`evaluation.mgsm.numbers` reads both, each in its language); and for answers in the lab's world, whether the
+(`evaluation.mgsm.scorers` reads both, each in its language); and for answers in the lab's world, whether the
 translation is the exact one, mistakes of the answer kept.
 
 On the way back: chrF of what came back. It needs no reference translation, and it has a blind spot: what is lost on the
@@ -19,8 +19,9 @@ from decimal import Decimal
 from typing import Any
 
 from lidr.audit.examples import Direction
-from lidr.evaluation.mgsm.numbers import extract_answer
-from lidr.pairs.gold import LAB, gold_number
+from lidr.evaluation.mgsm.golds import read_gold
+from lidr.evaluation.mgsm.scorers import extract_answer
+from lidr.pairs.gold import LAB
 from lidr.pairs.numbers import numbers
 from lidr.records import Prompt
 
@@ -35,7 +36,9 @@ def compare(prompt: Prompt, answer: str, translation: str, direction: Direction)
     if said is not None:
         found["translation_answer_kept"] = extract_answer(translation, direction[1]) == said
     if prompt.source.name.startswith(LAB):
-        exact = _lab_translation(answer, direction)
+        from lidr.lab.world import translate_answer
+
+        exact = translate_answer(answer, *direction)
         if exact is not None:
             found["translation_exact"] = translation.strip() == exact
     return found
@@ -61,12 +64,6 @@ def chrf(text: str, reference: str) -> float:
 
 def _said(prompt: Prompt, answer: str, lang: str) -> Decimal | None:
     """The number that an answer arrives at, where the gold answer is a number."""
-    if not isinstance(prompt.answer, str) or gold_number(prompt.answer) is None:
+    if not isinstance(prompt.answer, str) or read_gold(prompt.answer, prompt.lang) is None:
         return None
     return extract_answer(answer, lang)
-
-
-def _lab_translation(text: str, direction: Direction) -> str | None:
-    from lidr.lab.world import translate_answer
-
-    return translate_answer(text, *direction)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lidr import config
 from lidr.audit.examples import pair_directions, translation_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES, Groups, total
-from lidr.evaluation.statistics import mean_interval, wilson
+from lidr.evaluation.statistics import Resampling, mean_interval, wilson
 from lidr.records import FinishReason
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def counts(rows: Groups, settings: config.Settings) -> Figures:
     """Prompts, pairs and drops, by reason, rule, language and direction, and those of answers and translations."""
     directions, translated = pair_directions(settings), translation_directions(settings)
     whole = _pairs_and_drops(rows.all)
+    # Not every rule and direction makes pairs in every language.
+    by_language = {lang: part for lang, part in rows.by_language.items() if len(part)}
     return {
         "prompts": len(rows.all) // len(directions),
         "prompts_with_gold": int(rows.all.loc[rows.all["gold"].notna(), "prompt_id"].nunique()),
@@ -50,9 +52,9 @@ def counts(rows: Groups, settings: config.Settings) -> Figures:
         "drops": whole.pop("drops"),
         "by_reason": {reason: count for reason, count in whole.items() if reason != "prompts"},
         "by_rule": by_name(rows.all["rule"]),
-        "by_language": {lang: _pairs_and_drops(part) for lang, part in rows.by_language.items()},
+        "by_language": {lang: _pairs_and_drops(part) for lang, part in by_language.items()},
         "by_direction": {f"{a}:{b}": _pairs_and_drops(rows.by_direction[a, b]) for a, b in directions},
-        "answers": {lang: _answers(part) for lang, part in rows.by_language.items()},
+        "answers": {lang: _answers(part) for lang, part in by_language.items()},
         "translations": {f"{a}-{b}": _translations(rows.translated(a, b)) for a, b in translated},
     }
 
@@ -115,7 +117,15 @@ def _identified(rows: DataFrame, side: str) -> Figures:
 
 
 def quality(pairs: Groups) -> Figures:
-    """How many pairs of each language show what (`text_quality`); the markers by name."""
+    """How many pairs of each language look wrong in which way; the markers by name.
+
+    - Markers: what `pairs.markers` finds, wherever it stands.
+    - Repeated: the text ends in eight or more times the same up to 60 characters, or, from 20 words on, half of its
+      4-grams of words have been there before.
+    - Refusals: the text begins with a phrase of `pairs.refusals.PHRASES`, in any language.
+    - Near-identical: chosen and rejected are similar by `pairs.normalise.NEAR_IDENTICAL` or more. Such pairs are not
+      wrong (one digit may decide), but DPO is known to lower the likelihood of both sides where they are many.
+    """
     markers = Counter(marker for side in SIDES for found in pairs.all[f"{side}_markers"].dropna() for marker in found)
     by_language = {
         lang: {"pairs": len(rows), "near_identical": total(rows["near_identical"])}
@@ -142,10 +152,10 @@ _MEASURES = {
 def fidelity(rows: Groups, settings: config.Settings) -> Figures:
     """By direction: translations, those with numbers, those that keep them or the answer, those that are exact."""
     confidence = settings.audit.confidence
-    return {f"{a}-{b}": _kept(rows.translated(a, b), confidence) for a, b in translation_directions(settings)}
+    return {f"{a}-{b}": _fidelity_of(rows.translated(a, b), confidence) for a, b in translation_directions(settings)}
 
 
-def _kept(rows: DataFrame, confidence: float) -> Figures:
+def _fidelity_of(rows: DataFrame, confidence: float) -> Figures:
     found: Figures = {"translations": total(rows["translation_compared"])}
     shares: dict[str, float] = {}
     for name, (measured, kept) in _MEASURES.items():
@@ -157,10 +167,10 @@ def _kept(rows: DataFrame, confidence: float) -> Figures:
 
 def round_trip(rows: Groups, settings: config.Settings) -> Figures:
     """By direction: answers that were sent, that came back unparsed or the same, and the mean chrF of the others."""
-    return {f"{a}-{b}": _came_back(rows.translated(a, b), settings) for a, b in translation_directions(settings)}
+    return {f"{a}-{b}": _round_trip_of(rows.translated(a, b), settings) for a, b in translation_directions(settings)}
 
 
-def _came_back(rows: DataFrame, settings: config.Settings) -> Figures:
+def _round_trip_of(rows: DataFrame, settings: config.Settings) -> Figures:
     parsed, scores = rows["round_trip_parsed"], rows["round_trip_chrf"].dropna().to_list()
     found: Figures = {
         "n": int(parsed.notna().sum()),
@@ -169,5 +179,5 @@ def _came_back(rows: DataFrame, settings: config.Settings) -> Figures:
     }
     if not scores:
         return found
-    mean = mean_interval(scores, settings.audit.confidence, settings.seed)
+    mean = mean_interval(scores, Resampling(settings.audit.confidence, settings.seed))
     return found | {"chrf": mean.estimate, "low": mean.low, "high": mean.high}

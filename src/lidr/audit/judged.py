@@ -22,9 +22,10 @@ from lidr import config
 from lidr.audit import reward
 from lidr.audit.examples import Example
 from lidr.audit.facts import UNJUDGED, Groups
-from lidr.evaluation.alpaca.stage import expense, outcome
-from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
-from lidr.evaluation.judges.base import is_flipped
+from lidr.evaluation.alpaca import winner
+from lidr.evaluation.alpaca.stage import expense
+from lidr.evaluation.judges import Judge, Pairwise, judge_all, open_judge
+from lidr.evaluation.judges.base import flips, verdict
 from lidr.evaluation.judges.lab import LabJudge
 from lidr.records import PromptKind, Verdict
 from lidr.records.draw import rank
@@ -58,45 +59,36 @@ def ask(judge: Judge, drawn: Sequence[Row], examples: Mapping[str, Example]) -> 
     """What the judge says of each of these pairs, with the texts that it saw."""
     pairs = {pair.id: pair for example in examples.values() for pair in example.pairs}
     found = [(row, pairs[row["id"]], examples[row["prompt_id"]]) for row in drawn]
-    contests = [
-        Contest(example.prompts[pair.lang], pair.chosen[0].content, pair.rejected[0].content)
+    comparisons = [
+        Pairwise(example.prompts[pair.lang], pair.chosen[0].content, pair.rejected[0].content)
         for _, pair, example in found
     ]
+    opinions = judge_all(judge, comparisons)
     return [
-        Verdict(
+        verdict(
+            comparison,
+            opinion,
             id=pair.id,
             lang=pair.lang,
-            prompt=contest.instruction.text,
-            completion=contest.completion,
-            baseline=contest.baseline,
-            preference=opinion.preference,
             finish_reason=example.rows[pair.chosen_from].finish_reason,
             off_target=bool(row["chosen_off_target"]),
             baseline_off_target=bool(row["rejected_off_target"]),
-            swapped=opinion.swapped,
-            orders=opinion.orders,
-            judge_faults=opinion.faults,
-            judge_prompt_tokens=opinion.prompt_tokens,
-            judge_completion_tokens=opinion.completion_tokens,
         )
-        for (row, pair, example), contest, opinion in zip(found, contests, judge_all(judge, contests), strict=True)
+        for (row, pair, example), comparison, opinion in zip(found, comparisons, opinions, strict=True)
     ]
 
 
 def columns(verdicts: Iterable[Verdict]) -> dict[str, Row]:
     """The verdicts as columns of the facts table, by the pairs' ids."""
-    return {
-        row.id: {"judged_preference": row.preference, "judged_outcome": _OUTCOMES[outcome(row)]} for row in verdicts
-    }
+    return {row.id: {"judged_preference": row.preference, "judged_outcome": _OUTCOMES[winner(row)]} for row in verdicts}
 
 
 def figures(pairs: Groups, verdicts: Sequence[Verdict], settings: config.Settings) -> dict[str, Any]:
     """The reward's figures by the judge, and what asking was like: orders that disagree, no verdicts, tokens, cost."""
     if settings.audit.judge is None:
         return {}
-    orders = [row.orders for row in verdicts if row.orders and None not in row.orders]
     judge = {
-        "flips": sum(map(is_flipped, orders)) / max(1, len(orders)),
+        **flips(verdicts),
         "unjudged": sum(row.preference is None for row in verdicts) / max(1, len(verdicts)),
         **expense(settings.audit.judge, verdicts),
     }

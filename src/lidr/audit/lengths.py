@@ -30,18 +30,10 @@ SMALLEST_BIAS = 0.01
 
 def figures(rows: Groups, pairs: Groups, settings: config.Settings) -> Figures:
     """By language, distributions of lengths and their difference; drops by length; the filters' effect on lengths."""
-    answers = {lang: part.drop_duplicates("prompt_id") for lang, part in rows.by_language.items()}
     return {
-        "by_language": {lang: _of(part, answers[lang]) for lang, part in pairs.by_language.items()},
-        "drops": drops_by_length(rows.all, answers[settings.dominant], settings.audit.confidence),
+        "by_language": {lang: _of(part, rows.by_language[lang]) for lang, part in pairs.by_language.items()},
+        "drops": drops_by_length(rows.all, settings.audit.confidence),
         "filters": filters(rows),
-    }
-
-
-def by_side(pairs: Groups) -> dict[tuple[str, str], list[int]]:
-    """All lengths in characters by (language, side)."""
-    return {
-        (lang, side): rows[f"{side}_characters"].to_list() for lang, rows in pairs.by_language.items() for side in SIDES
     }
 
 
@@ -63,11 +55,13 @@ def distribution(values: Series) -> Figures:
     }
 
 
-def _of(pairs: DataFrame, answers: DataFrame) -> Figures:
+def _of(pairs: DataFrame, rows: DataFrame) -> Figures:
+    """Of one language's pairs, and of the own answers in all of its rows."""
     found: Figures = {side: distribution(pairs[f"{side}_characters"]) for side in SIDES}
     differences = pairs["chosen_characters"] - pairs["rejected_characters"]
     found["difference"] = distribution(differences)
-    found["answer_tokens"] = distribution(answers["answer_tokens"])
+    # The dominant answer stands in a row for each other language.
+    found["answer_tokens"] = distribution(rows.drop_duplicates("prompt_id")["answer_tokens"])
     if len(pairs):
         found["chosen_longer"] = total(differences > 0) / len(pairs)
         found["chosen_shorter"] = total(differences < 0) / len(pairs)
@@ -77,15 +71,14 @@ def _of(pairs: DataFrame, answers: DataFrame) -> Figures:
 # --- what dropping does to lengths -----------------------------------------------------------------------------------
 
 
-def drops_by_length(rows: DataFrame, dominant_answers: DataFrame, confidence: float) -> Figures:
-    """For each quarter its bounds, and the share of its prompts x directions dropped, in all and by reason.
+def drops_by_length(rows: DataFrame, confidence: float) -> Figures:
+    """By quarters of the dominant answers' lengths: bounds, and the share of prompts x directions dropped, by reason.
 
     A prompt without a dominant answer has no length, and is left out. `failed` leaves `NOTHING_LOST` out. `bias` is the
     share failed in the longest quarter less that in the shortest, with an interval over prompts: the directions of one
     prompt share its answers, and are no independent evidence.
     """
-    lengths = dominant_answers.set_index("prompt_id")["answer_characters"].dropna().astype("int64")
-    rows = rows[["prompt_id", "reason"]].assign(length=rows["prompt_id"].map(lengths)).dropna(subset="length")
+    rows = rows[["prompt_id", "reason"]].assign(length=rows["dominant_characters"]).dropna(subset="length")
     rows["failed"] = rows["reason"].notna() & ~rows["reason"].isin(NOTHING_LOST)
     prompts = rows.groupby("prompt_id").agg(length=("length", "first"), failed=("failed", "mean"))
     quarters = _quarters(prompts["length"])

@@ -14,21 +14,15 @@ from typing import Any
 
 from lidr.audit import contamination, drift, reward
 from lidr.audit.facts import FLAGS, SIDES
+from lidr.audit.plots import OUTCOMES
 from lidr.audit.report import Report
 from lidr.audit.sample import Entry
-from lidr.pages import browsable, drawings, render
+from lidr.pages import browsable, render
 from lidr.pairs.normalise import CHARACTERS, NEAR_IDENTICAL, WORDS
 from lidr.records.languages import english_name
 
 NONE = "–"
 LISTED = 50  # overlaps that are listed one by one; contamination.jsonl has all
-OUTCOMES = {
-    "chosen_only": "chosen right only",
-    "both": "both right",
-    "neither": "neither right",
-    "rejected_only": "rejected right only",
-    "unjudged": "not judged",
-}
 _TONES = {reward.GO_ON: "better", reward.STOP: "worse", reward.REVERSED: "worse"}
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|&])")
 
@@ -42,7 +36,8 @@ def markdown(report: Report) -> str:
 def html(report: Report, plots: Mapping[str, str]) -> str:
     """The page; the mapping holds the SVG of each plot by its name."""
     rows = [row | {"chips": _chips(row)} for row in report.pairs + report.drops]
-    labels = {row["reason"]: row["reason"].replace("_", " ") for row in rows} | OUTCOMES
+    labels = {row["reason"]: row["reason"].replace("_", " ") for row in rows}
+    labels |= {outcome: label for outcome, (label, _) in OUTCOMES.items()}
     return render(
         "audit.html",
         filters=_FILTERS,
@@ -51,7 +46,7 @@ def html(report: Report, plots: Mapping[str, str]) -> str:
         tone=_TONES.get(reward.deciding(report.figures)["all"]["verdict"], "none"),
         tiles=_tiles(report),
         titles=[],
-        plots=drawings(plots),
+        plots=plots,
         sampled={"pairs": len(report.pairs), "drops": len(report.drops)},
         browse=browsable(rows, "rows of the sample", labels),
     )
@@ -158,7 +153,7 @@ def _chips(row: Entry) -> list[tuple[str, str]]:
     ]
     if row["outcome"]:
         tone = {"chosen_only": "better", "rejected_only": "worse"}.get(row["outcome"], "")
-        chips.append((OUTCOMES[row["outcome"]], tone))
+        chips.append((OUTCOMES[row["outcome"]][0], tone))
     chips += [(note, "worse") for note in row["notes"]]
     return chips if row["gold"] is None else [*chips, (f"gold: {row['gold']}", "")]
 

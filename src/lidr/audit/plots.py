@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lidr.audit.facts import SIDES, UNJUDGED
+from lidr.audit import facts
+from lidr.audit.facts import PAIR, SIDES, UNJUDGED
 from lidr.audit.report import Report
 from lidr.pages.figures import (
     BOTH,
@@ -27,15 +28,20 @@ from lidr.pages.figures import (
     render,
 )
 
+if TYPE_CHECKING:
+    from numpy import ndarray
+    from pandas import DataFrame
+
 COIN = 0.5
 BINS = 40  # at most, in a histogram
 TWO = (1.35, 1.0)  # columns: bars by direction, and beside them fewer rows with shorter names
 COLOURS = {"chosen": CHOSEN, "rejected": REJECTED}
 
+# Label and colour.
 OUTCOMES = {
     "chosen_only": ("chosen right only", CHOSEN),
     "both": ("both right", BOTH),
-    "neither": ("neither", NEUTRAL),
+    "neither": ("neither right", NEUTRAL),
     "rejected_only": ("rejected right only", REJECTED),
     UNJUDGED: ("not judged", UNKNOWN),
 }
@@ -121,8 +127,12 @@ def _quarter(quarter: dict[str, Any], reasons: dict[str, str], directions: int) 
 
 
 def _lengths(report: Report) -> str:
-    together = sorted(length for one in report.lengths.values() for length in one)
-    longest = together[ceil(0.99 * len(together)) - 1] + 1 if together else 1
+    import numpy
+
+    frame = facts.frame(report.facts)
+    pairs = frame[frame["outcome"] == PAIR]
+    together = numpy.sort(numpy.concatenate([_characters(pairs, side) for side in SIDES]))
+    longest = int(together[ceil(0.99 * len(together)) - 1]) + 1 if len(together) else 1
     # Whole numbers of characters to a bin: if some held one length more than others, there would be a comb.
     width = -(-longest // BINS)
     bins = -(-longest // width)
@@ -134,7 +144,7 @@ def _lengths(report: Report) -> str:
         for axes in canvas.axes[len(languages) :]:
             axes.set_visible(False)
         for axes, lang in zip(canvas.axes, languages, strict=False):
-            _lengths_in(canvas, axes, report, lang, bins, width)
+            _lengths_in(canvas, axes, pairs[pairs["lang"] == lang], lang, bins, width)
         canvas.figure.supxlabel("characters; the last bar holds the longest hundredth", fontsize=8)
         canvas.legend(list(COLOURS.items()))
 
@@ -142,17 +152,21 @@ def _lengths(report: Report) -> str:
     return render(label, paint, height=0.6 + 1.6 * lines, columns=(1.0,) * columns, lines=lines)
 
 
-def _lengths_in(canvas: Canvas, axes: Any, report: Report, lang: str, bins: int, width: int) -> None:
-    counts = {side: [0] * bins for side in SIDES}
-    for side in SIDES:
-        for length in report.lengths.get((lang, side), ()):
-            counts[side][min(length // width, bins - 1)] += 1
+def _lengths_in(canvas: Canvas, axes: Any, pairs: DataFrame, lang: str, bins: int, width: int) -> None:
+    import numpy
+
+    places = {side: numpy.minimum(_characters(pairs, side) // width, bins - 1) for side in SIDES}
+    counts = {side: numpy.bincount(found, minlength=bins).tolist() for side, found in places.items()}
     tips = []
     for i in range(bins):
         start, end = i * width, (i + 1) * width - 1
         range_ = f"{start:,} or more" if i == bins - 1 else f"{start:,} to {end:,}" if width > 1 else f"{start:,}"
         tips.append(f"{lang} · {range_} characters: " + ", ".join(f"{counts[side][i]:,} {side}" for side in SIDES))
     canvas.histograms(axes, lang, [(COLOURS[side], counts[side]) for side in SIDES], width, tips)
+
+
+def _characters(pairs: DataFrame, side: str) -> ndarray:
+    return pairs[f"{side}_characters"].to_numpy(dtype="int64")
 
 
 def _languages(report: Report) -> str:

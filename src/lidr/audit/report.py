@@ -28,10 +28,7 @@ LENGTH_MARGIN = 0.10
 
 @dataclass(frozen=True)
 class Report:
-    """One iteration's audit. `lengths` are those in characters by (language, side), for the plot.
-
-    `facts` is the table that all of it is made from; `facts.COLUMNS` documents it.
-    """
+    """One iteration's audit; `facts` is the table that all of it is made from, which `facts.COLUMNS` documents."""
 
     iteration: str
     settings: config.Settings
@@ -40,7 +37,6 @@ class Report:
     recommendation: str
     warnings: list[str]
     overlaps: list[Overlap]
-    lengths: dict[tuple[str, str], list[int]]
     pairs: list[Entry]
     drops: list[Entry]
     verdicts: list[Verdict]

@@ -35,15 +35,15 @@ GO_ON, STOP, REVERSED, TOO_FEW = "go on", "stop", "stop: reversed", "too few"
 class Signal(NamedTuple):
     """What says which side is better: its column in the facts table and that column's values.
 
-    `nothing` is the verdict where it says nothing about any pair, `more` what helps where it says too little.
+    `no_verdict` is the verdict where it says nothing about any pair, `remedy` what helps where it says too little.
     """
 
     column: str
     outcomes: tuple[str, ...]
     better: str
     worse: str
-    nothing: str
-    more: str
+    no_verdict: str
+    remedy: str
 
 
 GOLD = Signal("gold_outcome", OUTCOMES, "chosen_only", "rejected_only", "no gold answers", "prompts with gold answers")
@@ -86,7 +86,7 @@ def _verdict(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
     better, worse = int((by_prompt > 0).sum()), int((by_prompt < 0).sum())
     counts: Figures = {"prompts_better": better, "prompts_worse": worse}
     if (outcomes == UNJUDGED).all():
-        return counts | {"verdict": signal.nothing}
+        return counts | {"verdict": signal.no_verdict}
     word, p = verdict(better, worse, confidence)
     return counts | {"verdict": word, "p": p}
 
@@ -106,7 +106,7 @@ def deciding(found: Figures) -> Figures:
     """The figures whose verdict counts: those by gold answers; the judge's where gold answers tell nothing."""
     by_gold: Figures = found["reward"]
     by_judge: Figures = found.get("judged", by_gold)
-    return by_gold if by_gold["all"]["verdict"] not in (GOLD.nothing, TOO_FEW) else by_judge
+    return by_gold if by_gold["all"]["verdict"] not in (GOLD.no_verdict, TOO_FEW) else by_judge
 
 
 def recommendation(found: Figures, settings: config.Settings) -> str:
@@ -122,7 +122,7 @@ def disagreement(found: Figures) -> list[str]:
     if "judged" not in found:
         return []
     gold, judge = (found[block]["all"]["verdict"] for block in ("reward", "judged"))
-    without = (GOLD.nothing, JUDGE.nothing, TOO_FEW)
+    without = (GOLD.no_verdict, JUDGE.no_verdict, TOO_FEW)
     if gold == judge or gold in without or judge in without:
         return []
     return [f"gold answers and the judge disagree: {gold!r} by gold answers, {judge!r} by the judge"]
@@ -134,15 +134,15 @@ def _advice(figures: Figures, signal: Signal, settings: config.Settings) -> str:
         f"counting each prompt once, the chosen side is better for {whole['prompts_better']:,} prompts and worse for "
         f"{whole['prompts_worse']:,}"
     )
-    if whole["verdict"] == GOLD.nothing:
+    if whole["verdict"] == GOLD.no_verdict:
         return (
             "No verdict on saturation: no prompt of this iteration has a gold answer that can be compared. "
             "A judge can tell (audit.judge)."
         )
-    if whole["verdict"] == JUDGE.nothing:
+    if whole["verdict"] == JUDGE.no_verdict:
         return "No verdict on saturation: the judge gave none."
     if whole["verdict"] == TOO_FEW:
-        return f"No verdict on saturation: {counts}, too few to tell. Use more {signal.more}."
+        return f"No verdict on saturation: {counts}, too few to tell. Use more {signal.remedy}."
     if whole["verdict"] == REVERSED:
         return f"Stop: the signal points the wrong way ({counts}). Training on these pairs teaches mistakes."
     if whole["verdict"] == STOP:

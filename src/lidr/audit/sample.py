@@ -70,7 +70,7 @@ def _pair(example: Example, row: dict[str, Any]) -> Entry:
     pair = next(pair for pair in example.pairs if pair.id == row["id"])
     origins = [example.rows[name] for name in (pair.chosen_from, pair.rejected_from)]
     sides = [
-        _pane(name, _whence(origin), messages[0].content, pair.lang, name, row[f"{name}_right"])
+        _pane(name, _origin_label(origin), messages[0].content, pair.lang, name, row[f"{name}_right"])
         for name, origin, messages in zip(SIDES, origins, (pair.chosen, pair.rejected), strict=True)
     ]
     return _entry(example, row) | {
@@ -78,15 +78,16 @@ def _pair(example: Example, row: dict[str, Any]) -> Entry:
         "reason": row["rule"],
         "outcome": row["gold_outcome"],
         "notes": list(row["notes"]),
-        "panes": sides + _provenance(example, origins, pair.other_lang),
+        "panes": sides + _provenance(example, (pair.chosen_from, pair.rejected_from), pair.other_lang),
     }
 
 
 def _drop(example: Example, row: dict[str, Any]) -> Entry:
-    origins = [example.rows.get(row[f"{name}_from"]) for name in SIDES]
+    names = [row[f"{side}_from"] or "" for side in SIDES]
+    origins = [example.rows.get(name) for name in names]
     sides = [
-        _pane(name, _whence(origin), origin.text or "" if origin else "", row["lang"], name, None)
-        for name, origin in zip(SIDES, origins, strict=True)
+        _pane(side, _origin_label(origin), origin.text or "" if origin else "", row["lang"], side, None)
+        for side, origin in zip(SIDES, origins, strict=True)
     ]
     return _entry(example, row) | {
         "kind": "drop",
@@ -94,7 +95,7 @@ def _drop(example: Example, row: dict[str, Any]) -> Entry:
         "detail": row["detail"],
         "outcome": "",
         "notes": [],
-        "panes": sides + _provenance(example, origins, row["other_lang"]),
+        "panes": sides + _provenance(example, names, row["other_lang"]),
     }
 
 
@@ -113,25 +114,26 @@ def _prompt(prompt: Prompt) -> Entry:
     return _pane("prompt", prompt.lang, prompt.text, prompt.lang, "prompt", None)
 
 
-def _provenance(example: Example, origins: Sequence[Response | Translation | None], other_lang: str) -> list[Entry]:
+def _provenance(example: Example, names: Sequence[str], other_lang: str) -> list[Entry]:
     """For a side that is a translation: the answer that was translated, and the translation as it was written."""
     panes = []
-    for row in origins:
-        if row is None and other_lang in example.responses and not example.scores:
+    for name in names:
+        row = example.rows.get(name)
+        if row is None and name.startswith("translation:") and other_lang in example.responses:
             answer = example.responses[other_lang]
-            panes.append(_pane("not translated", _whence(answer), answer.text, other_lang, "provenance", None))
+            panes.append(_pane("not translated", _origin_label(answer), answer.text, other_lang, "provenance", None))
         if isinstance(row, Translation):
             source = example.responses.get(row.source_lang)
             if source is not None:
                 panes.append(
-                    _pane("translated from", _whence(source), source.text, row.source_lang, "provenance", None)
+                    _pane("translated from", _origin_label(source), source.text, row.source_lang, "provenance", None)
                 )
-            raw = _pane("translation as written", _whence(row), row.raw, row.target_lang, "provenance", None)
+            raw = _pane("translation as written", _origin_label(row), row.raw, row.target_lang, "provenance", None)
             panes.append(raw | {"source": ", ".join([raw["source"], *row.tolerated])})
     return panes
 
 
-def _whence(row: Response | Translation | None) -> str:
+def _origin_label(row: Response | Translation | None) -> str:
     if row is None:
         return "no such row"
     ended = f"ended by {row.finish_reason.value}"

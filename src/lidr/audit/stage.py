@@ -15,9 +15,8 @@ and `contamination` are group-bys, and `page` puts them into words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing, nullcontext
-from itertools import islice
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,7 @@ from lidr.audit import (
 )
 from lidr.audit.contamination import Match
 from lidr.audit.examine import Examiner
-from lidr.audit.examples import Example, Examples, pair_directions
+from lidr.audit.examples import Examples, pair_directions
 from lidr.audit.report import Report, rounded, warnings
 from lidr.evaluation.judges import Judge
 from lidr.pool import WorkerPool, forkable_cores
@@ -46,7 +45,7 @@ from lidr.records.jsonl import write_json, write_rows, write_text
 if TYPE_CHECKING:
     from pyarrow import Table
 
-__all__ = ["Report", "headline", "measure", "run", "summary", "write"]
+__all__ = ["Report", "measure", "run", "summary", "write"]
 
 STAGE = "audit"
 REPORT, OVERLAPS = "report.md", "contamination.jsonl"
@@ -60,11 +59,6 @@ def run(settings: config.Settings, iteration: str) -> Report:
     report = measure(settings, iteration, drift.previous(settings, iteration), contamination.evaluation_items(settings))
     write(report, paths.audit(iteration))
     return report
-
-
-def headline(report: Report) -> dict[str, float]:
-    """The figures that go to MLflow: 'pairs', 'drops/truncated', 'reward accuracy/es' ..."""
-    return {name: float(value) for name, value in drift.key_figures(report.figures).items()}
 
 
 def summary(report: Report) -> list[str]:
@@ -93,14 +87,14 @@ def measure(
     """Read the iteration, look at all of it, and ask the judge about some pairs; nothing is written."""
     examiner = Examiner(settings, contamination.Index(evaluations))
     examples = Examples(settings, iteration)
-    table, matches = _examined(settings, iteration, examples, examiner)
+    table, matches = _facts_and_matches(settings, iteration, examples, examiner)
     frame = facts.frame(table)
     pairs = facts.groups(frame[frame["outcome"] == facts.PAIR], settings)
     drawn, asked = sample.draw(frame, pairs.all, settings), judged.draw(pairs, settings)
     shown = {row["prompt_id"]: examples[row["prompt_id"]] for row in (*drawn.pairs, *drawn.drops, *asked)}
     verdicts = judged.ask(judge or judged.open_for_pairs(settings), asked, shown) if asked else []
     if verdicts:
-        table = facts.with_columns(table, judged.columns(verdicts))
+        table = facts.with_values_by_id(table, judged.columns(verdicts))
         frame = facts.frame(table)
         pairs = facts.groups(frame[frame["outcome"] == facts.PAIR], settings)
     nearest = contamination.nearest(matches)
@@ -127,7 +121,6 @@ def measure(
         recommendation=reward.recommendation(found, settings),
         warnings=warnings(settings, found, examiner.unsupported),
         overlaps=contamination.overlaps(examiner.index, nearest),
-        lengths=lengths.by_side(pairs),
         pairs=pair_entries,
         drops=drop_entries,
         verdicts=verdicts,
@@ -148,25 +141,25 @@ def write(report: Report, folder: Path) -> None:
     write_json(folder / paths.METRICS, report.figures)
 
 
-def _examined(
+def _facts_and_matches(
     settings: config.Settings, iteration: str, examples: Examples, examiner: Examiner
 ) -> tuple[Table, list[Match]]:
     """The rows of all examples, and the texts most like evaluation items; workers look at some examples at a time."""
+    ids = examples.ids
+    chunks = [(start,) for start in range(0, len(ids), CHUNK)]
+
+    def examined(start: int) -> tuple[Table, list[Match]]:
+        return examiner.chunk([examples[prompt_id] for prompt_id in ids[start : start + CHUNK]])
+
     tables: list[Table] = []
     matches: list[Match] = []
-    processes = forkable_cores() if len(examples) >= WORTH_A_POOL * CHUNK else 1
-    chunks = _chunks(iter(examples))
+    processes = forkable_cores() if len(ids) >= WORTH_A_POOL * CHUNK else 1
     with (
-        bar(f"audit {iteration}", len(examples), "prompt") as advance,
-        closing(WorkerPool(processes, examiner.chunk)) if processes > 1 else nullcontext() as pool,
+        bar(f"audit {iteration}", len(ids), "prompt") as advance,
+        closing(WorkerPool(processes, examined)) if processes > 1 else nullcontext() as pool,
     ):
-        for table, of_chunk in pool.in_order(chunks) if pool else (examiner.chunk(*chunk) for chunk in chunks):
+        for table, of_chunk in pool.in_order(chunks) if pool else starmap(examined, chunks):
             tables.append(table)
             matches += of_chunk
             advance(table.num_rows // len(pair_directions(settings)))
     return facts.joined(tables), matches
-
-
-def _chunks(examples: Iterator[Example]) -> Iterator[tuple[list[Example]]]:
-    while chunk := list(islice(examples, CHUNK)):
-        yield (chunk,)

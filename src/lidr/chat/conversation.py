@@ -20,7 +20,7 @@ from lidr import config, paths
 from lidr.chat import reasoning
 from lidr.chat.template import fixed_template
 from lidr.errors import InputError
-from lidr.models.policy import Policy, load_generation_config, load_tokenizer
+from lidr.models.policy import Policy, load_tokenizer
 from lidr.records.prompt_templates import Conversation
 
 QUESTION: Conversation = [{"role": "user", "content": "Question"}]
@@ -60,13 +60,17 @@ class Chat:
         tokenizer's own.
         """
         special = self._special_tokens
-        tail = self.render([*QUESTION, REPLY]).rpartition(REPLY["content"])[2]
-        if found := _first(special, tail):
+        if found := _first(special, self._tail):
             return special[found]
         listed = {token: number for token, number in special.items() if number in self.listed}
         next_turn = self.render([*QUESTION, REPLY, *QUESTION]).rpartition(REPLY["content"])[2]
         found = _first(listed, next_turn)
         return listed[found] if found else int(self.tokenizer.eos_token_id)
+
+    @cached_property
+    def _tail(self) -> str:
+        """What the template writes after the content of a last answer."""
+        return self.render([*QUESTION, REPLY]).rpartition(REPLY["content"])[2]
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
@@ -104,11 +108,11 @@ class Chat:
         """Token ids up to where the assistant's turn begins, or up to where its begun turn is to be continued."""
         return self.encode(self.render(conversation, open_turn=True))
 
-    def answered(self, conversation: Conversation, text: str) -> tuple[str, str]:
+    def prompt_and_answered(self, conversation: Conversation, text: str) -> tuple[str, str]:
         """(the prompt, the prompt with the answer): rendered text up to, and without, the token that ends the turn.
 
         Raises InputError where a rendered turn does not begin as the prompt does: what is trained on would not be
-        what generation continues.
+        what generation continues. So it does where the turn does not end as that of another answer.
         """
         prompt = self.render(conversation, open_turn=True)
         whole = self.render([*conversation, {"role": "assistant", "content": text}])
@@ -116,14 +120,18 @@ class Chat:
             raise InputError(
                 "the chat template writes an answer in another turn than the one it prompts for", self.place
             )
-        return prompt, whole[: len(prompt) + self._end_of_answer(whole[len(prompt) :], text)]
+        # Looking for the content instead would find a short one within the end token.
+        if not whole.endswith(self._tail):
+            raise InputError("the chat template does not end every answer in the same way", self.place)
+        before, end, _ = self._tail.partition(str(self.tokenizer.convert_ids_to_tokens(self.end_id)))
+        return prompt, whole.removesuffix(self._tail) + (before if end else "")
 
     def answer_ids(self, conversation: Conversation, text: str) -> list[int]:
         """Token ids of an answer in the rendered turn, after those of `prompt_ids`, and of the turn's end.
 
-        Raises InputError as `answered` does.
+        Raises InputError as `prompt_and_answered` does.
         """
-        prompt, whole = self.answered(conversation, text)
+        prompt, whole = self.prompt_and_answered(conversation, text)
         before, ids = self.encode(prompt), self.encode(whole)
         if ids[: len(before)] != before:
             # A token of the whole turn lies across the prompt's end, where generation begins with a token of its own.
@@ -141,7 +149,8 @@ class Chat:
         text = self.tokenizer.decode(ids, skip_special_tokens=False)
         if self.answer_header and self.answer_header in text:
             before, _, answer = text.rpartition(self.answer_header)
-            thought = (reasoning.split(before) or (before, ""))[0]
+            split = reasoning.split(before)
+            thought = split[0] if split else reasoning.messages(before)
         elif found := reasoning.split(text):
             thought, answer = found
         else:
@@ -156,6 +165,18 @@ class Chat:
         return turn[: turn.rfind(REPLY["content"])].strip()
 
     @cached_property
+    def reasoning_end(self) -> int | str | None:
+        """The closing mark of the model's reasoning; None where its template has none.
+
+        A token of its own, or the last one of the mark, is given by its id: decoding may leave it out.
+        """
+        mark = reasoning.closing_mark(self.tokenizer.get_chat_template())
+        if mark is None:
+            return None
+        ids = [number for token, number in self._special_tokens.items() if token and mark.endswith(token)]
+        return ids[0] if ids else mark
+
+    @cached_property
     def _special_tokens(self) -> dict[str, int]:
         """Tokens that no ordinary text is made of, by how they are written."""
         known = dict(self.tokenizer.get_added_vocab())
@@ -167,13 +188,6 @@ class Chat:
         for token in self.tokenizer.all_special_tokens:
             text = text.replace(token, "")
         return text
-
-    def _end_of_answer(self, turn: str, text: str) -> int:
-        """Where, in the rendered turn, the end token stands that follows the content, or the content ends."""
-        content = text.strip()
-        begins = turn.rfind(content) + len(content) if content in turn else 0
-        end = turn.find(str(self.tokenizer.convert_ids_to_tokens(self.end_id)), begins)
-        return end if end >= 0 else begins or len(turn)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of rendered text, to which nothing is added: the template has written all special tokens."""
@@ -196,7 +210,14 @@ def open_chat(policy: Policy) -> Chat:
 
 def listed_end_ids(folder: Path, trust_remote_code: bool) -> set[int]:
     """The end-of-sequence tokens that a model's files list: none, one or several."""
-    listed = load_generation_config(folder, trust_remote_code).eos_token_id
+    from transformers import AutoConfig, GenerationConfig
+
+    if (folder / "generation_config.json").exists():
+        generation = GenerationConfig.from_pretrained(folder)
+    else:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        generation = GenerationConfig.from_model_config(config)
+    listed = generation.eos_token_id
     ids = listed if isinstance(listed, list) else [listed]
     return {number for number in ids if number is not None}
 

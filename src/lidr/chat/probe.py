@@ -67,7 +67,9 @@ def _check_answer(chat: Chat, conversation: Conversation, answer: str) -> None:
     if written[-1] not in chat.end_ids:
         raise InputError("an answer's turn does not end in a token at which generation ends", chat.place)
     text = chat.tokenizer.decode([*prompt, *written[:-1]], skip_special_tokens=False)
-    expected = chat.tokenizer.decode(chat.encode(chat.answered(conversation, answer)[1]), skip_special_tokens=False)
+    expected = chat.tokenizer.decode(
+        chat.encode(chat.prompt_and_answered(conversation, answer)[1]), skip_special_tokens=False
+    )
     found = chat.read(written[:-1])
     if text != expected or found.text.strip() != answer.strip() or found.reasoning:
         raise InputError(

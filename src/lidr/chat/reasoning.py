@@ -21,6 +21,9 @@ MARKS = (
     ("[THINK]", "[/THINK]"),  # Magistral
     ("<seed:think>", "</seed:think>"),  # Seed-OSS
 )
+# GPT-OSS writes each thought as a message of its own, on the channel `analysis` or `commentary`, before the answer's.
+_CHANNEL, _FINAL = "<|channel|>", "<|channel|>final<|message|>"
+_MESSAGE = re.compile(r"<\|message\|>(.*?)(?=<\|(?:end|eom|call|start|channel)\|>|\Z)", re.DOTALL)
 
 
 def split(text: str) -> tuple[str, str] | None:
@@ -29,15 +32,28 @@ def split(text: str) -> tuple[str, str] | None:
     A completion that was cut off within its reasoning has no answer. A closing mark without an opening one ends
     reasoning that the prompt had begun.
     """
+    if text.lstrip().startswith(_CHANNEL):
+        before, final, answer = text.rpartition(_FINAL)
+        return (messages(before), answer) if final else (messages(text), "")
     for opening, closing in MARKS:
         if text.lstrip().startswith(opening):
             block = re.compile(rf"{re.escape(opening)}(.*?)(?:{re.escape(closing)}|\Z)", re.DOTALL)
             return "\n\n".join(found.strip() for found in block.findall(text)), block.sub("", text)
-        # GPT-OSS's closing mark opens its answers, also those without reasoning.
         if closing in text and opening not in text:
             before, _, after = text.partition(closing)
             return before.strip(), after
     return None
+
+
+def closing_mark(template: str) -> str | None:
+    """What ends reasoning in a chat template, None where it knows none."""
+    return next((closing for _, closing in MARKS if closing in template), None)
+
+
+def messages(text: str) -> str:
+    """What the messages of a text say, without their headers; the text itself where it has no headers."""
+    found = _MESSAGE.findall(text)
+    return "\n\n".join(content.strip() for content in found) if found else text.strip()
 
 
 def is_open(prompt: str) -> str | None:

@@ -65,10 +65,11 @@ def _literal(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(str(key))}: {_literal(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{_literal(str(key))}: {_literal(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_literal, value)) + "]"
-    return json.dumps(value)
+    # Jinja reads an escape of two halves, as JSON writes an emoji, as two characters.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _clock(day: date) -> str:

@@ -48,7 +48,7 @@ def _measure(benchmark: Benchmark, model: str) -> None:
     name, average = benchmark.measure.replace(" ", "_"), metrics[AVERAGE]
     # A share has two digits more than a value in points.
     digits = 1 if benchmark.unit == 1 else 3
-    against = "" if benchmark.middle is None else f" against {settings.baseline.model}"
+    against = "" if benchmark.baseline_level is None else f" against {settings.baseline.model}"
     controlled = f", length-controlled {average['lc_win_rate']:.1f}" if "lc_win_rate" in average else ""
     click.echo(
         f"{benchmark.name} {model}{against}: {benchmark.measure} {average[name]:.{digits}f} on average over "

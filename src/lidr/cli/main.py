@@ -10,8 +10,6 @@ a bug and always shows it.
 from __future__ import annotations
 
 import os
-import select
-import sys
 from typing import Any
 
 import click
@@ -27,21 +25,10 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except (LidrError, OSError) as error:
-            # Without a reader click ends without a word.
-            if ctx.find_root().params.get("debug") or (isinstance(error, BrokenPipeError) and _reader_has_left()):
+            # Where the reader of what is printed has left, click ends without a word.
+            if ctx.find_root().params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
             raise click.ClickException(one_line(error)) from error
-
-
-def _reader_has_left() -> bool:
-    """Whether who reads what this process prints has gone, as `| head` does once it has seen enough."""
-    try:
-        printed = sys.stdout.fileno()
-    except (OSError, ValueError):
-        return False
-    poll = select.poll()
-    poll.register(printed, 0)
-    return bool(poll.poll(0))
 
 
 class Group(click.Group):

@@ -30,7 +30,7 @@ def judge_outside(settings: config.Settings, model: str, against: str | None, ou
         options = f"--against {match.other}"
     target, metrics = paths.judged(model, match.other), Metrics()
 
-    def tell(run: StageRun) -> None:
+    def log_to(run: StageRun) -> None:
         run.log_metrics(by_language(metrics))
         rows = {lang: int(figures["n"]) for lang, figures in metrics.items()}
         run.use_dataset(target / paths.VERDICTS, "verdicts", "evaluation", rows)
@@ -42,7 +42,7 @@ def judge_outside(settings: config.Settings, model: str, against: str | None, ou
         model=model,
         inputs=tuple(match.inputs),
         outputs=(target,),
-        tell=tell,
+        log_to=log_to,
         against=match.other,
         options=options,
     )

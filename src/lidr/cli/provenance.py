@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 @click.argument("row", metavar="ID")
 @click.option("--iteration", metavar="NAME", help="Of several that share data and so have the same ids.")
 def show(row: str, iteration: str | None) -> None:
-    """Tell the full story of a pair or drop, or list those of a prompt.
+    """Show a pair or drop with its whole history, or list those of a prompt.
 
     ID is a pair's, such as lab-0:es:en, or a prompt's, such as lab-0.
     """
-    from lidr.audit.provenance import show as stories
+    from lidr.audit.provenance.show import show
 
-    click.echo(stories.show(config.load(), row, iteration), nl=False)
+    click.echo(show(config.load(), row, iteration), nl=False)
 
 
 @audit.command()
@@ -39,26 +39,26 @@ def trace(run: str) -> None:
 
     RUN is a run's id, or a registered model: models:/NAME/VERSION or models:/NAME@ALIAS.
     """
-    from lidr.audit.provenance import trace as runs
+    from lidr.audit.provenance.trace import trace
 
-    for line in runs.trace(run):
+    for line in trace(run):
         click.echo(line)
 
 
 @audit.command()
 @click.option("--rebuild", "again", is_flag=True, help="Also run everything again in a clone, and compare the bytes.")
 def verify(again: bool) -> None:
-    """Prove that data, code, parameters and models are those of the record.
+    """Check that data, code, parameters and models are those of the record.
 
-    Ends with the first broken link and exit code 1 where they are not.
+    Ends with the first mismatch and exit code 1 where they are not.
     """
-    from lidr.audit.provenance import rebuild
-    from lidr.audit.provenance import verify as proof
+    from lidr.audit.provenance.rebuild import rebuild
+    from lidr.audit.provenance.verify import verify
 
-    for passed in proof.verify(config.load()):
+    for passed in verify(config.load()):
         _say(passed)
     if again:
-        _say(rebuild.rebuild())
+        _say(rebuild())
 
 
 @audit.command()
@@ -66,11 +66,12 @@ def verify(again: bool) -> None:
 @click.option("--licence", metavar="NAME", help="The pairs' licence, where prompts or model are not the lab's.")
 def card(folder: Path, licence: str | None) -> None:
     """Write the pairs as a Hugging Face dataset with its card."""
-    from lidr.audit.provenance import card as cards
+    from lidr.audit.provenance.card import write
 
-    written = cards.write(config.load(), folder, licence)
+    settings = config.load()
+    pairs, drops = write(settings, folder, licence)
     click.echo(
-        f"{folder}: {written.pairs:,} pairs and {written.drops:,} drops of {', '.join(written.iterations)}; "
+        f"{folder}: {pairs:,} pairs and {drops:,} drops of {', '.join(settings.iterations)}; "
         f"share it with: hf upload NAME {folder} --repo-type dataset"
     )
 

@@ -25,7 +25,7 @@ _LONG = ("generate", "score", "translate", "train", "baseline", *(benchmark.name
 # How many seconds a stage of `dvc repro` lasts before it logs itself; what is shorter is logged by `compare`.
 _AT_ONCE = 30.0
 # What DVC sets for the stages that it runs, and `mlflow run` for its commands.
-_DVC_STAGE, _OUTER_RUN = "DVC_STAGE", "MLFLOW_RUN_ID"
+_DVC_STAGE, _MLFLOW_RUN = "DVC_STAGE", "MLFLOW_RUN_ID"
 
 
 @contextmanager
@@ -46,14 +46,14 @@ def tracked_job(settings: config.Settings, job: Job, at_once: bool = False) -> I
     from lidr.locks import alone
 
     # Libraries that the stage uses must not log to that run by themselves.
-    outer = os.environ.pop(_OUTER_RUN, None)
+    mlflow_run_id = os.environ.pop(_MLFLOW_RUN, None)
     is_live = job.stage == "train" or (settings.tracking.system_metrics and job.stage in _LONG)
-    by_hand = _DVC_STAGE not in os.environ and (outer is not None or job.stage in _LONG)
+    by_hand = _DVC_STAGE not in os.environ and (mlflow_run_id is not None or job.stage in _LONG)
     begun = time.monotonic()
     with alone(job.outputs[0]):
         with tracking.time_kept(job.outputs[0]):
             if is_live:
-                with tracking.live_run(settings, job, outer) as live:
+                with tracking.live_run(settings, job, mlflow_run_id) as live:
                     yield live
             else:
                 yield tracking.LiveRun()
@@ -61,9 +61,9 @@ def tracked_job(settings: config.Settings, job: Job, at_once: bool = False) -> I
             return
         try:
             if job.stage == "compare":
-                runs.sync(settings, job, outer)
+                runs.sync(settings, job, mlflow_run_id)
             elif is_live or at_once or by_hand or time.monotonic() - begun > _AT_ONCE:
-                tracking.sync(settings, [job], outer)
+                tracking.sync(settings, [job], mlflow_run_id)
         except LidrError as error:
             remedy = f"`{job.command}` logs it again" if job.against else "`lidr track` logs it later"
             tracking.warn(error, remedy)

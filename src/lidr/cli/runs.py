@@ -38,18 +38,18 @@ def job(settings: config.Settings, stage: str, model: str | None) -> Job:
 
     inputs, outputs = _files(settings, stage, model or "")
     of_model = (settings,) if model is None else (settings, model)
-    tell = _TELL.get(stage) or partial(_evaluation, benchmark_of(stage))
-    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=outputs, tell=partial(tell, *of_model))
+    log_to = _LOG_TO.get(stage) or partial(_evaluation, benchmark_of(stage))
+    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=outputs, log_to=partial(log_to, *of_model))
 
 
-def sync(settings: config.Settings, running: Job | None = None, outer: str | None = None) -> Synced:
+def sync(settings: config.Settings, running: Job | None = None, mlflow_run_id: str | None = None) -> Synced:
     """Log every stage that DVC has for up to date, and the one that has just run; raises LidrError without MLflow."""
     from lidr import tracking
     from lidr.audit.provenance import state
 
     done = state.unchanged(without=name(running) if running else None)
     jobs = [each for each in jobs_of(settings) if name(each) in done]
-    return tracking.sync(settings, [*jobs, running] if running else jobs, outer)
+    return tracking.sync(settings, [*jobs, running] if running else jobs, mlflow_run_id)
 
 
 def jobs_of(settings: config.Settings) -> Iterator[Job]:
@@ -73,47 +73,49 @@ def by_language(metrics: Metrics) -> dict[str, float]:
     return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
 
 
-# What a stage reads of the pipeline's data, and what it writes; `previous` is the model that writes or is trained.
-_Reads = dict[str, tuple[tuple[str, ...], str]]
-_OF_DATA: _Reads = {
-    "prompts": ((), "prompts"),
-    "generate": (("prompts", "previous"), "responses"),
-    "score": (("prompts", "responses", "previous"), "scores"),
-    "translate": (("responses", "previous"), "translations"),
-}
-_OF_AN_ITERATION: _Reads = {
-    "pairs": (("prompts", "responses", "translations", "scores"), "pairs"),
-    "train": (("pairs", "previous"), "model"),
-    "audit": (("prompts", "responses", "translations", "pairs"), "audit"),
-}
+_OF_DATA = ("prompts", "generate", "score", "translate")
+_OF_AN_ITERATION = ("pairs", "train", "audit")
 
 
 def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[Path], tuple[Path]]:
-    """What the stage reads of the pipeline's data, and what it writes."""
+    """What the stage reads of the pipeline's data, as in dvc.yaml, and what it writes."""
+    base = paths.model(paths.BASE)
     if stage in _OF_DATA:
-        return _inputs_and_output(*_OF_DATA[stage], settings.named_data(model).by, model, model)
+        return _files_of_data(stage, model, [base, paths.model(settings.named_data(model).by)])
     if stage in _OF_AN_ITERATION:
-        of = settings.iteration(model)
-        return _inputs_and_output(*_OF_AN_ITERATION[stage], of.previous, of.data, model)
+        return _files_of_an_iteration(stage, model, settings.iteration(model))
     if stage == "base":
         return [], (paths.model(model),)
     if stage == "baseline":
-        return [Path(settings.baseline.source)], (paths.baseline(),)
+        return [base, Path(settings.baseline.source)], (paths.baseline(),)
     if stage == "compare":
-        return [each.folder(name) for name in settings.models for each in benchmarks()], (paths.compare(),)
+        measured = [each.folder(name) for name in settings.models for each in benchmarks()]
+        # Of the baseline's answers the hash is of use: by it `lidr compare --runs` knows whether win rates compare.
+        return [paths.baseline(), *measured], (paths.compare(),)
     benchmark = benchmark_of(stage)
-    return [paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
+    return [base, paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
 
 
-def _inputs_and_output(
-    reads: Sequence[str], writes: str, previous: str, data: str, name: str
-) -> tuple[list[Path], tuple[Path]]:
-    of_data = [made for _, made in _OF_DATA.values()]
-    inputs = [
-        paths.model(previous) if each == "previous" else getattr(paths, each)(data if each in of_data else name)
-        for each in reads
-    ]
-    return inputs, (getattr(paths, writes)(name),)
+def _files_of_data(stage: str, data: str, models: list[Path]) -> tuple[Sequence[Path], tuple[Path]]:
+    """`models` are the base and the one that writes."""
+    prompts, responses = paths.prompts(data), paths.responses(data)
+    if stage == "prompts":
+        return [], (prompts,)
+    if stage == "generate":
+        return [prompts, *models], (responses,)
+    output = paths.scores(data) if stage == "score" else paths.translations(data)
+    return [prompts, responses, *models], (output,)
+
+
+def _files_of_an_iteration(stage: str, name: str, of: config.Iteration) -> tuple[Sequence[Path], tuple[Path]]:
+    base = paths.model(paths.BASE)
+    if stage == "train":
+        return [paths.pairs(name), base, paths.model(of.previous)], (paths.model(name),)
+    texts = [paths.prompts(of.data), paths.responses(of.data), paths.scores(of.data), paths.translations(of.data)]
+    if stage == "pairs":
+        return texts, (paths.pairs(name),)
+    before = paths.audit(of.previous) / paths.METRICS
+    return [base, *texts, paths.round_trip(of.data), paths.pairs(name), before], (paths.audit(name),)
 
 
 def _base(settings: config.Settings, model: str, run: StageRun) -> None:
@@ -149,7 +151,7 @@ def _score(settings: config.Settings, data: str, run: StageRun) -> None:
 def _translate(settings: config.Settings, data: str, run: StageRun) -> None:
     total, unparsed = 0, Counter[str]()
     for path in sorted(paths.translations(data).glob("*.jsonl")):
-        rows = list(read_rows(path, Translation)) if path.stat().st_size else []
+        rows = list(read_rows(path, Translation, may_be_empty=True))
         total += len(rows)
         unparsed[f"unparsed/{path.stem}"] = sum(row.text is None for row in rows)
     run.log_metrics(unparsed | {"translations": total})
@@ -157,8 +159,7 @@ def _translate(settings: config.Settings, data: str, run: StageRun) -> None:
 
 def _pairs(settings: config.Settings, iteration: str, run: StageRun) -> None:
     folder = paths.pairs(iteration)
-    drops = folder / paths.DROPS
-    reasons = Counter(row.reason for row in read_rows(drops, Drop)) if drops.stat().st_size else Counter()
+    reasons = Counter(row.reason for row in read_rows(folder / paths.DROPS, Drop, may_be_empty=True))
     figures = {"pairs": _lines(folder / paths.PAIRS), "drops": reasons.total()}
     run.log_metrics(figures | {f"drops/{reason}": count for reason, count in reasons.items()})
 
@@ -202,17 +203,18 @@ def _evaluation(benchmark: Benchmark, settings: config.Settings, model: str, run
 
 def _compare(settings: config.Settings, run: StageRun) -> None:
     from lidr.compare import stage as compare
-    from lidr.compare.comparison import compare_models
-    from lidr.tracking.pipelines import SCORES
+    from lidr.compare.comparison import scores_table
+    from lidr.tracking.lookup import SCORES
 
-    comparison = compare_models(settings)
+    figures = read_json(paths.compare() / paths.METRICS)
+    assert isinstance(figures, dict)
     for model in settings.models:
-        run.log_to_parent(compare.headline(comparison, model), config.iteration_number(model))
+        run.log_to_parent(compare.headline(figures[model]), config.iteration_number(model))
     run.log_artifact(paths.compare())
-    run.log_rows((row for results in comparison.results for row in results.items), SCORES)
+    run.log_rows(scores_table(settings), SCORES)
 
 
-_TELL: dict[str, Callable[..., None]] = {
+_LOG_TO: dict[str, Callable[..., None]] = {
     "base": _base,
     "prompts": _prompts,
     "generate": _generate,

@@ -136,25 +136,26 @@ def train(iteration: str) -> None:
     settings = config.load()
     with tracked(settings, "train", iteration) as live:
         trained = stage.run(settings, iteration, live.log)
-        live.tag("lidr.rows", trained.rows)
+        live.tag("lidr.rows", trained.layout)
     first, last = trained.first, trained.last
-    told, held_out = f"loss {first['loss']:.2f} -> {last['loss']:.2f}", "none held out"
+    figures, held_out = f"loss {first['loss']:.2f} -> {last['loss']:.2f}", "none held out"
     if trained.eval_pairs:
         held_out = f"{trained.eval_pairs:,} held out: loss {first['eval_loss']:.2f} -> {last['eval_loss']:.2f}"
+    steps = "1 step" if trained.steps == 1 else f"{trained.steps:,} steps"
     # Supervised training has no rewards.
     if "reward_accuracy" in last:
-        told += f", reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}"
+        figures += f", reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}"
         if trained.eval_pairs:
             held_out += f", reward accuracy {last['eval_reward_accuracy']:.2f}"
     click.echo(
-        f"train {iteration}: {trained.pairs:,} pairs, {trained.steps} steps; {told}; {held_out}; "
+        f"train {iteration}: {trained.pairs:,} pairs, {steps}; {figures}; {held_out}; "
         f"{len(trained.drops):,} pairs too long"
     )
 
 
 @main.group(cls=StageGroup, subcommand_metavar="ITERATION | COMMAND [ARGS]...")
 def audit() -> None:
-    """Say what the data is, where it came from, and prove it.
+    """Say what the data is, where it came from, and check it.
 
     \b
     lidr audit m1      measures one iteration: the stage of dvc.yaml
@@ -202,13 +203,12 @@ def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> 
         return
     from lidr.compare import report, stage
     from lidr.compare.comparison import compare_models
-    from lidr.compare.table import table
 
     settings = config.load()
     if show:
         comparison = compare_models(settings, only)
         where = [] if only else [_where_to_look()]
-        click.echo("\n\n".join([table(comparison), *report.headlines(comparison), *where]))
+        click.echo("\n\n".join([report.table(comparison), *report.headlines(comparison), *where]))
         return
     with tracked(settings, "compare", None):
         stage.run(settings)
@@ -217,7 +217,7 @@ def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> 
 
 def _compare_pipelines(first: str, second: str) -> None:
     from lidr.compare import pipelines
-    from lidr.tracking.pipelines import read
+    from lidr.tracking.lookup import read
 
     click.echo(pipelines.text(read(first), read(second)))
 

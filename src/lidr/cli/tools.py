@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from lidr.cli.main import main
+from lidr.config import Precision
 from lidr.errors import LidrError
 
 
@@ -125,7 +126,7 @@ def doctor() -> None:
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path), required=True, help="Where to: an empty or new folder."
 )
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The base's own by default.")
+@click.option("--dtype", type=click.Choice(get_args(Precision)), help="The base's own by default.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 def export(model: str, folder: Path, dtype: str | None, force: bool) -> None:
     """Write a model with its adapter merged, and a model card, as an ordinary model folder."""

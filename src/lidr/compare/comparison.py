@@ -6,54 +6,46 @@
     >>> mgsm.figures["m2"]["es"].changes["m0"].p
     1.2e-16
 
-Values are in the benchmark's own unit (a share, or a win rate from 0 to 100); `Results.points` makes
+Values are in the benchmark's own unit (a share, or a win rate from 0 to 100); `BenchmarkResult.points` makes
 percentage points of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lidr import config, paths
-from lidr.compare.samples import Sample, draw
+from lidr.compare.samples import ChangedItem, draw
 from lidr.errors import InputError
 from lidr.evaluation import statistics
-from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks
+from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks, resampling
 from lidr.evaluation.rows import Rows, read
+from lidr.evaluation.statistics import PairedTest
 
-__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "Change", "Comparison", "Figures", "Results", "compare_models"]
+__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "BenchmarkResult", "Comparison", "Figures", "compare_models"]
 
 Scores = dict[str, dict[str, float]]  # by place and id; what was not judged is left out
 
 
 @dataclass(frozen=True)
-class Change:
-    """A model against another one on the same items; `p_holm` is for places only, averages have no family."""
-
-    test: statistics.Comparison
-    p_holm: float | None
-
-    @property
-    def p(self) -> float:
-        """The p value that decides: Holm's where there is one."""
-        return self.test.p_value if self.p_holm is None else self.p_holm
-
-
-@dataclass(frozen=True)
 class Figures:
-    """One model in one place or group: level, counts of what went wrong, changes by the model compared with."""
+    """One model in one place or group: level, counts of what went wrong, changes by the model compared with.
+
+    `shares` are the counts' shares of the answers in which each was measured; both lack what was measured in none.
+    """
 
     level: statistics.Interval
     items: int
     counts: dict[str, int]
-    changes: dict[str, Change]
+    shares: dict[str, float]
+    changes: dict[str, PairedTest]
 
 
 @dataclass(frozen=True)
-class Results:
+class BenchmarkResult:
     """All models' figures on one benchmark, by model and by place or group; a place is a language or a task."""
 
     benchmark: Benchmark
@@ -63,8 +55,7 @@ class Results:
     groups: Groups
     figures: dict[str, dict[str, Figures]]
     baseline_off_target: dict[str, int]
-    samples: tuple[Sample, ...]
-    items: tuple[dict[str, Any], ...]  # an item's text and each model's score of it
+    samples: tuple[ChangedItem, ...]
 
     def points(self, value: float) -> float:
         """A value of this benchmark in percentage points."""
@@ -77,19 +68,15 @@ class Comparison:
 
     settings: config.Settings
     models: tuple[str, ...]
-    results: tuple[Results, ...]
+    results: tuple[BenchmarkResult, ...]
 
     @property
     def alpha(self) -> float:
         """The level below which a p value is called significant."""
         return round(1 - self.settings.compare.confidence, 12)
 
-    def is_significant(self, change: Change) -> bool:
+    def is_significant(self, change: PairedTest) -> bool:
         return change.p < self.alpha
-
-    def references(self, model: str) -> tuple[str, ...]:
-        """The models that this one is compared with: m0, the one before it, and the arms before it."""
-        return references(self.settings, model)
 
 
 def compare_models(settings: config.Settings, only: Collection[str] = ()) -> Comparison:
@@ -97,15 +84,42 @@ def compare_models(settings: config.Settings, only: Collection[str] = ()) -> Com
 
     `only` are names of benchmarks, where not all are measured.
     """
-    models = tuple(sorted(settings.models, key=config.iteration_number))
-    wanted = [benchmark for benchmark in benchmarks() if not only or benchmark.name in only]
-    places = {benchmark: benchmark.places(settings) for benchmark in wanted}
-    results = [_results(settings, models, benchmark, own) for benchmark, own in places.items() if own]
+    models = _models(settings)
+    measured = _measured(settings, only)
+    results = [_results(settings, models, benchmark, places) for benchmark, places in measured.items()]
     return Comparison(settings, models, tuple(results))
 
 
+def scores_table(settings: config.Settings) -> Iterator[dict[str, Any]]:
+    """Every item's text and each model's score of it, over all benchmarks."""
+    for benchmark, places in _measured(settings).items():
+        rows = read(benchmark, _models(settings), places)
+        for key, first in next(iter(rows.values())).items():
+            # A task stands for a language here: MLflow's tables have one set of columns for all benchmarks.
+            about = {
+                "benchmark": benchmark.name,
+                "lang": benchmark.place(first),
+                "id": first.id,
+                "prompt": first.prompt,
+            }
+            yield about | {model: benchmark.score(own[key]) for model, own in rows.items()}
+
+
+def _models(settings: config.Settings) -> tuple[str, ...]:
+    return tuple(sorted(settings.models, key=config.iteration_number))
+
+
+def _measured(settings: config.Settings, only: Collection[str] = ()) -> dict[Benchmark, tuple[str, ...]]:
+    """The benchmarks that are a part of this pipeline, with their places."""
+    wanted = [benchmark for benchmark in benchmarks() if not only or benchmark.name in only]
+    return {benchmark: places for benchmark in wanted if (places := benchmark.places(settings))}
+
+
 def references(settings: config.Settings, model: str) -> tuple[str, ...]:
-    """m0, the model before, and earlier ones that go on from that one as well, each once; none for m0."""
+    """The models that this one is compared with; none for m0.
+
+    They are m0, the model before, and earlier ones that go on from that one as well, each once.
+    """
     if model == paths.BASE:
         return ()
     previous, number = settings.iteration(model).previous, config.iteration_number(model)
@@ -122,11 +136,11 @@ def references(settings: config.Settings, model: str) -> tuple[str, ...]:
 
 def _results(
     settings: config.Settings, models: tuple[str, ...], benchmark: Benchmark, places: tuple[str, ...]
-) -> Results:
+) -> BenchmarkResult:
     rows = read(benchmark, models, places)
     groups = benchmark.groups(settings, places)
     scores = {model: _scores(benchmark, model, rows[model], places) for model in models}
-    return Results(
+    return BenchmarkResult(
         benchmark=benchmark,
         what=benchmark.what(settings),
         notes=tuple(benchmark.notes(settings)),
@@ -135,20 +149,12 @@ def _results(
         figures={model: _figures(settings, benchmark, rows, scores, model, groups) for model in models},
         baseline_off_target=_baseline_off_target(benchmark, rows[models[0]], places),
         samples=draw(settings, benchmark, models, rows),
-        items=tuple(_item(benchmark, rows, key) for key in rows[models[0]]),
     )
-
-
-def _item(benchmark: Benchmark, rows: Mapping[str, Rows], key: str) -> dict[str, Any]:
-    first = next(iter(rows.values()))[key]
-    # A task stands for a language here: MLflow's tables have one set of columns for all benchmarks.
-    about = {"benchmark": benchmark.name, "lang": benchmark.place(first), "id": first.id, "prompt": first.prompt}
-    return about | {model: benchmark.score(own[key]) for model, own in rows.items()}
 
 
 def _baseline_off_target(benchmark: Benchmark, rows: Rows, places: Sequence[str]) -> dict[str, int]:
     """By language; empty where nothing is compared with a baseline."""
-    if benchmark.middle is None:
+    if benchmark.baseline_level is None:
         return {}
     return {place: sum(row.baseline_off_target for row in rows.values() if row.lang == place) for place in places}
 
@@ -173,12 +179,12 @@ def _figures(
     model: str,
     groups: Groups,
 ) -> dict[str, Figures]:
-    how = (settings.compare.confidence, settings.seed, settings.compare.resamples)
+    how = resampling(settings)
     own, where = scores[model], benchmark.path(model)
-    levels = {place: benchmark.level(list(by_id.values()), *how) for place, by_id in own.items()}
+    levels = {place: benchmark.level(list(by_id.values()), how) for place, by_id in own.items()}
     for group, members in groups.items():
-        levels[group] = statistics.macro_interval(_shared(benchmark, where, own, own, members)[0], *how)
-    changes: dict[str, dict[str, Change]] = {place: {} for place in levels}
+        levels[group] = statistics.macro_interval(_shared(benchmark, where, own, own, members)[0], how)
+    changes: dict[str, dict[str, PairedTest]] = {place: {} for place in levels}
     for other in references(settings, model):
         for place, change in paired_changes(benchmark, where, scores[other], own, groups, how).items():
             changes[place][other] = change
@@ -186,8 +192,10 @@ def _figures(
     for place, level in levels.items():
         members = groups.get(place, (place,))
         asked = [row for row in rows[model].values() if benchmark.place(row) in members]
-        counts = {name: sum(map(is_counted, asked)) for name, is_counted in benchmark.counts.items()}
-        figures[place] = Figures(level, len(asked), counts, changes[place])
+        counted = benchmark.counted(asked)
+        counts = {name: sum(values) for name, values in counted.items()}
+        shares = {name: round(sum(values) / len(values), 6) for name, values in counted.items()}
+        figures[place] = Figures(level, len(asked), counts, shares, changes[place])
     return figures
 
 
@@ -197,22 +205,21 @@ def paired_changes(
     first: Scores,
     second: Scores,
     groups: Groups,
-    how: tuple[float, int, int],
-) -> dict[str, Change]:
+    how: statistics.Resampling,
+) -> dict[str, PairedTest]:
     """Second minus first in every place, adjusted over the places, and for each group.
 
-    `how` is the confidence, the seed and the number of resamples. Raises InputError, which names `where`, if no item is
-    judged for both.
+    Raises InputError, which names `where`, if no item is judged for both.
     """
     tests = {}
     for place in first:
         before, after = judged_in_all(where, first, second, [place])
-        tests[place] = benchmark.change(list(before[place].values()), list(after[place].values()), *how)
+        tests[place] = benchmark.change(list(before[place].values()), list(after[place].values()), how)
     adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
-    changes = {place: Change(test, adjusted[place]) for place, test in tests.items()}
+    changes = {place: replace(test, p_holm=adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
         one, other = _shared(benchmark, where, first, second, members)
-        changes[group] = Change(statistics.macro_comparison(one, other, *how), None)
+        changes[group] = statistics.macro_comparison(one, other, how)
     return changes
 
 

@@ -26,7 +26,7 @@ from lidr.compare.pairwise_page import html
 from lidr.errors import InputError
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.baseline import instructions, published_answers
-from lidr.evaluation.alpaca.stage import Answers, baseline_answers, judge_items, summarise
+from lidr.evaluation.alpaca.stage import Answers, baseline_answers, figures, judge_items
 from lidr.evaluation.answers import key
 from lidr.evaluation.judges import open_judge
 from lidr.evaluation.registry import Metrics
@@ -73,7 +73,7 @@ def run(match: Match) -> Metrics:
     settings, model, other = match.settings, match.model, match.other
     judge = open_judge(settings.block(Alpaca).judge, settings.engine)
     verdicts = judge_items(settings, judge, match.items, match.own, match.theirs)
-    metrics = summarise(settings, verdicts)
+    metrics = figures(settings, verdicts)
     page = html(settings, model, other, metrics, verdicts)
     with atomic_folder(paths.judged(model, other)) as folder:
         write_rows(folder / paths.VERDICTS, verdicts)
@@ -94,6 +94,7 @@ def _kept(model: str, items: Sequence[Prompt]) -> dict[str, Response]:
             id=row.id,
             lang=row.lang,
             text=row.completion,
+            reasoning=row.reasoning,
             finish_reason=row.finish_reason,
             prompt_tokens=0,
             completion_tokens=0,

@@ -15,14 +15,15 @@ from typing import Any
 
 from lidr import config
 from lidr.compare import report
-from lidr.compare.comparison import AVERAGE, Change, Comparison, Results
-from lidr.pages import drawings, render
+from lidr.compare.comparison import AVERAGE, BenchmarkResult, Comparison
+from lidr.evaluation.statistics import PairedTest
+from lidr.pages import render
 
 
 def html(comparison: Comparison, plots: Mapping[str, str]) -> str:
     """The page; `plots` holds the SVG of each benchmark by its name."""
     profile = comparison.settings.profile
-    return render("compare.html", profile=profile, plots=drawings(plots), bars=_bars, **_content(comparison))
+    return render("compare.html", profile=profile, plots=plots, bars=_bars, **_content(comparison))
 
 
 def markdown(comparison: Comparison) -> str:
@@ -42,25 +43,25 @@ def _content(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _kind(settings: config.Settings, results: Results, place: str) -> str:
+def _kind(settings: config.Settings, results: BenchmarkResult, place: str) -> str:
     """What is said beside a language."""
     if results.benchmark.by != "language" or place in results.groups:
         return ""
     return "dominant" if place == settings.dominant else "trained on" if place in settings.languages else "transfer"
 
 
-def _tone(comparison: Comparison, change: Change | None) -> str:
+def _tone(comparison: Comparison, change: PairedTest | None) -> str:
     if change is None or not comparison.is_significant(change):
         return "none"
-    return "better" if change.test.difference > 0 else "worse"
+    return "better" if change.difference > 0 else "worse"
 
 
-def _bars(comparison: Comparison, results: Results) -> Callable[..., list[str]]:
+def _bars(comparison: Comparison, results: BenchmarkResult) -> Callable[..., list[str]]:
     """A function from points to percent of a benchmark's scale, which holds all its intervals and zero."""
     ends = [0.0]
     for model, other in report.comparisons(comparison):
         for place in report.table_rows(results):
-            test = results.figures[model][place].changes[other].test
+            test = results.figures[model][place].changes[other]
             ends += [results.points(test.low), results.points(test.high)]
     margin = max(1.0, 0.04 * (max(ends) - min(ends)))
     low, high = min(ends) - margin, max(ends) + margin

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lidr import config
-from lidr.evaluation.alpaca import BENCHMARK, Alpaca
-from lidr.evaluation.alpaca.stage import outcome
+from lidr.evaluation.alpaca import BENCHMARK, Alpaca, winner
 from lidr.evaluation.judges.base import is_flipped
-from lidr.evaluation.registry import Metrics
+from lidr.evaluation.registry import Metrics, resampling
 from lidr.evaluation.statistics import Interval, macro_interval
 from lidr.pages import browsable, render
 from lidr.records import FinishReason, Verdict
@@ -27,7 +26,7 @@ OUTCOMES = {1: "won", 0: "tied", -1: "lost", None: "not judged"}
 
 
 def html(settings: config.Settings, model: str, other: str, metrics: Metrics, verdicts: Sequence[Verdict]) -> str:
-    """The page of `model` against `other`; `metrics` are those of `lidr.evaluation.alpaca.stage.summarise`."""
+    """The page of `model` against `other`; `metrics` are those of `lidr.evaluation.alpaca.stage.figures`."""
     return render(
         "pairwise.html",
         filters={"english_name": english_name},
@@ -55,11 +54,11 @@ def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> 
     if not shared:
         return None
     values = {lang: {item: score for item, score in by_id.items() if item in shared} for lang, by_id in scores.items()}
-    return macro_interval(values, settings.compare.confidence, settings.seed, settings.compare.resamples)
+    return macro_interval(values, resampling(settings))
 
 
 def _entry(verdict: Verdict, model: str, other: str) -> dict[str, Any]:
-    result = outcome(verdict)
+    result = winner(verdict)
     first, second = (model, other) if verdict.swapped else (other, model)
     return {
         "id": f"{verdict.id}:{verdict.lang}",

@@ -19,29 +19,31 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from lidr.compare.comparison import Change, Scores, judged_in_all, paired_changes
-from lidr.compare.report import number, p_value, signed
+from lidr import paths
+from lidr.compare.comparison import Scores, judged_in_all, paired_changes
+from lidr.compare.report import number, tested
 from lidr.config import iteration_number
 from lidr.errors import InputError
 from lidr.evaluation.registry import AVERAGE, Benchmark, benchmarks
-from lidr.tracking.pipelines import Pipeline
+from lidr.evaluation.statistics import PairedTest, Resampling
+from lidr.tracking.lookup import Pipeline
 
 # What a row says beside each model's score.
 ITEM = ("benchmark", "lang", "id", "prompt")
 
 
 @dataclass(frozen=True)
-class Contrast:
+class PipelineDifference:
     """One benchmark of both pipelines: levels by model and place of each, and B minus A at `model`."""
 
     benchmark: Benchmark
     model: str
     languages: tuple[str, ...]
     levels: tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]
-    changes: dict[str, Change]
+    changes: dict[str, PairedTest]
 
 
-def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> Contrast:
+def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> PipelineDifference:
     """Both pipelines on a benchmark, tested at the last model that both have; raises InputError where items differ."""
     own, others = _rows(benchmark, first), _rows(benchmark, second)
     _check_same_items(benchmark, own, others)
@@ -52,10 +54,10 @@ def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> Contras
     model = max(shared, key=iteration_number)
     languages = tuple(one[model])
     params = first.params
-    how = (float(params["compare.confidence"]), int(params["seed"]), int(params["compare.resamples"]))
+    how = Resampling(float(params["compare.confidence"]), int(params["seed"]), int(params["compare.resamples"]))
     where, groups = f"{benchmark.title} of {second.name}", {AVERAGE: languages}
     changes = paired_changes(benchmark, where, one[model], other[model], groups, how)
-    return Contrast(
+    return PipelineDifference(
         benchmark, model, languages, (_levels(benchmark, one, where), _levels(benchmark, other, where)), changes
     )
 
@@ -129,13 +131,12 @@ def _levels(benchmark: Benchmark, scores: Mapping[str, Scores], where: str) -> d
 
 
 def _have_same_baseline(first: Pipeline, second: Pipeline) -> bool:
-    names = [name for name in first.params if name.startswith(("base.", "baseline."))]
-    return first.tags.get("lidr.base") == second.tags.get("lidr.base") and all(
-        first.params.get(name) == second.params.get(name) for name in names
-    )
+    """Whether the win rates are against the same answers, by their hash."""
+    names = ("lidr.base", f"dvc.in.{paths.baseline().as_posix()}")
+    return all(first.tags.get(name) == second.tags.get(name) for name in names)
 
 
-def _table(contrast: Contrast) -> list[str]:
+def _table(contrast: PipelineDifference) -> list[str]:
     unit = contrast.benchmark.unit
     columns = [(pipeline, model) for pipeline in (0, 1) for model in contrast.levels[pipeline]]
     width = max(9, *(len(place) + 2 for place in contrast.languages))
@@ -146,16 +147,9 @@ def _table(contrast: Contrast) -> list[str]:
     ]
     for place in (*contrast.languages, AVERAGE):
         cells = [number(unit * contrast.levels[pipeline][model][place]) for pipeline, model in columns]
-        lines.append(_line(place.ljust(width), cells, _change(contrast.changes[place], unit)))
+        lines.append(_line(place.ljust(width), cells, tested(contrast.benchmark, contrast.changes[place])))
     return lines
 
 
 def _line(place: str, cells: Sequence[str], change: str) -> str:
     return place + "".join(f"{cell:>9}" for cell in cells) + f"   {change}"
-
-
-def _change(change: Change, unit: float) -> str:
-    test = change.test
-    holm = "" if change.p_holm is None else " (Holm)"
-    span = f"[{number(unit * test.low)}, {number(unit * test.high)}]"
-    return f"{signed(unit * test.difference)} points {span}, {p_value(change.p)}{holm}, n = {test.n}"

@@ -9,7 +9,7 @@ are drawn as one curve, their average.
 
 from __future__ import annotations
 
-from lidr.compare.comparison import Comparison, Results
+from lidr.compare.comparison import BenchmarkResult, Comparison
 from lidr.compare.report import interval, marks, measure, number, what_marks_mean
 from lidr.evaluation.registry import AVERAGE, Benchmark
 from lidr.pages.figures import SERIES, SOFT, STRONGEST, Canvas, Curve, Point, render
@@ -18,7 +18,7 @@ from lidr.records.languages import english_name
 HEIGHT = 4.6
 
 
-def draw(comparison: Comparison, results: Results) -> str:
+def draw(comparison: Comparison, results: BenchmarkResult) -> str:
     """The figure as a whole document."""
     title = f"{results.benchmark.title} {measure(comparison, results)} by {results.benchmark.by}"
     lines = [_curve(comparison, results, place) for place in _drawn(results)]
@@ -26,7 +26,7 @@ def draw(comparison: Comparison, results: Results) -> str:
     def paint(canvas: Canvas) -> None:
         (axes,) = canvas.axes
         canvas.titles(axes, title, _remark(comparison, results))
-        canvas.curves(axes, comparison.models, lines, results.benchmark.middle)
+        canvas.curves(axes, comparison.models, lines, results.benchmark.baseline_level)
         if results.benchmark.by == "language":
             canvas.line_legend(_legend(results))
 
@@ -45,7 +45,7 @@ def not_measured(benchmark: Benchmark) -> str:
     return render(title, paint, height=HEIGHT)
 
 
-def _drawn(results: Results) -> tuple[str, ...]:
+def _drawn(results: BenchmarkResult) -> tuple[str, ...]:
     """All languages; of tasks the families, and those that belong to none."""
     if results.benchmark.by == "language":
         return results.places
@@ -54,7 +54,7 @@ def _drawn(results: Results) -> tuple[str, ...]:
     return (*families, *(task for task in results.places if task not in in_families))
 
 
-def _curve(comparison: Comparison, results: Results, lang: str) -> Curve:
+def _curve(comparison: Comparison, results: BenchmarkResult, lang: str) -> Curve:
     settings, last = comparison.settings, comparison.models[-1]
     figures = results.figures[last][lang]
     label = f"{_name(results, lang)} {number(results.points(figures.level.estimate))}{marks(comparison, last, figures)}"
@@ -67,11 +67,11 @@ def _curve(comparison: Comparison, results: Results, lang: str) -> Curve:
     return Curve(label, f"C{1 + colour}", points, is_transfer, hollow=again % 2 == 1)
 
 
-def _name(results: Results, place: str) -> str:
+def _name(results: BenchmarkResult, place: str) -> str:
     return english_name(place) if results.benchmark.by == "language" else place
 
 
-def _point(comparison: Comparison, results: Results, place: int, lang: str) -> Point:
+def _point(comparison: Comparison, results: BenchmarkResult, place: int, lang: str) -> Point:
     model = comparison.models[place]
     level = results.figures[model][lang].level
     value, low, high = (results.points(share) for share in (level.estimate, level.low, level.high))
@@ -80,16 +80,16 @@ def _point(comparison: Comparison, results: Results, place: int, lang: str) -> P
     return Point(place, value, low, high, tip)
 
 
-def _legend(results: Results) -> list[tuple[str, str, str]]:
+def _legend(results: BenchmarkResult) -> list[tuple[str, str, str]]:
     kinds = [
         ("dominant", STRONGEST, "-"),
         ("trained on", SOFT, "-"),
         ("never trained on (transfer)", SOFT, "--"),
     ]
-    return kinds if results.benchmark.middle is None else [*kinds, ("as good as the baseline", SOFT, ":")]
+    return kinds if results.benchmark.baseline_level is None else [*kinds, ("as good as the baseline", SOFT, ":")]
 
 
-def _remark(comparison: Comparison, results: Results) -> str:
+def _remark(comparison: Comparison, results: BenchmarkResult) -> str:
     confidence = number(100 * comparison.settings.compare.confidence).removesuffix(".0")
     figures = results.figures[comparison.models[0]]
     items = sorted({figures[place].items for place in results.places})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lidr import paths
-from lidr.compare.comparison import AVERAGE, Comparison, Results
+from lidr.compare.comparison import AVERAGE, BenchmarkResult, Comparison
 from lidr.compare.report import finding
 
 
@@ -35,14 +35,14 @@ def evidence(comparison: Comparison, model: str) -> Evidence:
     return Evidence(tuple(_finding(comparison, results, model) for results in comparison.results), objection)
 
 
-def _sign(comparison: Comparison, results: Results, model: str) -> int:
+def _sign(comparison: Comparison, results: BenchmarkResult, model: str) -> int:
     """1 for a gain, -1 for a loss, 0 where the change is not significant."""
     change = results.figures[model][AVERAGE].changes[paths.BASE]
     if not comparison.is_significant(change):
         return 0
-    return 1 if change.test.difference > 0 else -1
+    return 1 if change.difference > 0 else -1
 
 
-def _finding(comparison: Comparison, results: Results, model: str) -> str:
+def _finding(comparison: Comparison, results: BenchmarkResult, model: str) -> str:
     change = results.figures[model][AVERAGE].changes[paths.BASE]
     return f"{results.benchmark.title} {results.benchmark.measure}: {finding(comparison, results, change)}"

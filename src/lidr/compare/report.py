@@ -1,4 +1,4 @@
-"""A comparison in words: numbers with their intervals, names, sentences.
+"""A comparison in words: numbers with their intervals, names, sentences, and the table for the terminal.
 
 >>> finding(comparison, mgsm, mgsm.figures["m2"]["es"].changes["m0"])
 '+31.2 points [24.0, 38.0], p < 0.001 (Holm), n = 250 (80 gained, 2 lost)'
@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lidr import paths
-from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, Change, Comparison, Figures, Results
-from lidr.evaluation.statistics import Interval
+from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, BenchmarkResult, Comparison, Figures, references
+from lidr.evaluation.registry import Benchmark
+from lidr.evaluation.statistics import Interval, PairedTest
 from lidr.pages import render
 from lidr.records.languages import english_name
 
@@ -36,21 +37,21 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def interval(comparison: Comparison, results: Results, model: str, level: Interval) -> str:
+def interval(comparison: Comparison, results: BenchmarkResult, model: str, level: Interval) -> str:
     """'[24.0, 38.0]'; the baseline against itself has none."""
     if is_baseline(comparison, results, model):
         return "by construction"
     return f"[{number(results.points(level.low))}, {number(results.points(level.high))}]"
 
 
-def is_baseline(comparison: Comparison, results: Results, model: str) -> bool:
+def is_baseline(comparison: Comparison, results: BenchmarkResult, model: str) -> bool:
     """Whether the model's level is that of the baseline against itself."""
-    return results.benchmark.middle is not None and model == comparison.settings.baseline.model
+    return results.benchmark.baseline_level is not None and model == comparison.settings.baseline.model
 
 
 def marks(comparison: Comparison, model: str, figures: Figures) -> str:
     """`*` where the model differs from m0, `†` from the one before (where that is not m0), `‡` from an earlier arm."""
-    found = [other for other in comparison.references(model) if comparison.is_significant(figures.changes[other])]
+    found = [other for other, change in figures.changes.items() if comparison.is_significant(change)]
     known = {_previous(comparison, model): AGAINST_PREVIOUS, paths.BASE: AGAINST_BASE}
     return "".join(dict.fromkeys(known.get(other, AGAINST_ARM) for other in found))
 
@@ -72,14 +73,14 @@ def _previous(comparison: Comparison, model: str) -> str:
     return model if model == paths.BASE else comparison.settings.iteration(model).previous
 
 
-def place_name(results: Results, place: str) -> str:
+def place_name(results: BenchmarkResult, place: str) -> str:
     """'es Spanish' of a language, 'm_mmlu_es' of a task, 'trained on (en, es)' of a group."""
     if place not in results.groups:
         return f"{place} {english_name(place)}" if results.benchmark.by == "language" else place
     return group_name(results, place)
 
 
-def group_name(results: Results, group: str) -> str:
+def group_name(results: BenchmarkResult, group: str) -> str:
     members = results.groups[group]
     if group == AVERAGE:
         return f"average of {len(members)}" if len(members) > 1 else "average"
@@ -88,7 +89,7 @@ def group_name(results: Results, group: str) -> str:
     return f"{group}, average of {len(members)}"
 
 
-def shown_groups(results: Results) -> tuple[str, ...]:
+def shown_groups(results: BenchmarkResult) -> tuple[str, ...]:
     """The groups that say more than the places: no average of one, no group that is the whole."""
     if len(results.places) == 1:
         return ()
@@ -97,18 +98,20 @@ def shown_groups(results: Results) -> tuple[str, ...]:
     )
 
 
-def table_rows(results: Results) -> tuple[str, ...]:
+def table_rows(results: BenchmarkResult) -> tuple[str, ...]:
     """The rows of a table: places, then groups."""
     return (*results.places, *shown_groups(results))
 
 
 def comparisons(comparison: Comparison) -> list[tuple[str, str]]:
     """(model, the one that it is compared with), the last model and m0 first."""
-    pairs = [(model, other) for model in reversed(comparison.models) for other in comparison.references(model)]
+    pairs = [
+        (model, other) for model in reversed(comparison.models) for other in references(comparison.settings, model)
+    ]
     return sorted(pairs, key=lambda pair: pair[1] != paths.BASE)
 
 
-def items(results: Results, place: str) -> str:
+def items(results: BenchmarkResult, place: str) -> str:
     """n of a row: one number, or a span where models differ in what is judged."""
     counts = sorted({by_place[place].level.n for by_place in results.figures.values()})
     return str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
@@ -117,19 +120,22 @@ def items(results: Results, place: str) -> str:
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 
-def finding(comparison: Comparison, results: Results, change: Change) -> str:
+def finding(comparison: Comparison, results: BenchmarkResult, change: PairedTest) -> str:
     """What changed in one place or group, also where nothing did."""
-    test = change.test
     verdict = "" if comparison.is_significant(change) else "no significant difference: "
+    return f"{verdict}{tested(results.benchmark, change)} ({change.gained} gained, {change.lost} lost)"
+
+
+def tested(benchmark: Benchmark, change: PairedTest) -> str:
+    """'+31.2 points [24.0, 38.0], p < 0.001 (Holm), n = 250'."""
     holm = "" if change.p_holm is None else " (Holm)"
-    gained = f" ({test.gained} gained, {test.lost} lost)"
-    return f"{verdict}{difference(results, change)}, {p_value(change.p)}{holm}, n = {test.n}{gained}"
+    return f"{difference(benchmark, change)}, {p_value(change.p)}{holm}, n = {change.n}"
 
 
-def difference(results: Results, change: Change) -> str:
+def difference(benchmark: Benchmark, change: PairedTest) -> str:
     """'+31.2 points [24.0, 38.0]'."""
-    low, high = (number(results.points(end)) for end in (change.test.low, change.test.high))
-    return f"{signed(results.points(change.test.difference))} points [{low}, {high}]"
+    change_in_points, low, high = (benchmark.unit * value for value in (change.difference, change.low, change.high))
+    return f"{signed(change_in_points)} points [{number(low)}, {number(high)}]"
 
 
 def title(comparison: Comparison) -> str:
@@ -144,37 +150,37 @@ def headlines(comparison: Comparison) -> list[str]:
     return [_headline(comparison, results) for results in comparison.results]
 
 
-def _headline(comparison: Comparison, results: Results) -> str:
+def _headline(comparison: Comparison, results: BenchmarkResult) -> str:
     first, last = comparison.models[0], comparison.models[-1]
     figures = results.figures[last]
     change = figures[AVERAGE].changes[first]
     before, after = (number(results.points(results.figures[m][AVERAGE].level.estimate)) for m in (first, last))
     verb = "did not change significantly"
     if comparison.is_significant(change):
-        verb = "rose" if change.test.difference > 0 else "fell"
+        verb = "rose" if change.difference > 0 else "fell"
     count = len(results.places)
     over = f"on average over {count} {results.benchmark.by}s" if count > 1 else f"in {results.places[0]}"
     before += "% (by construction)" if is_baseline(comparison, results, first) else "%"
     measured = f"{results.benchmark.title} {measure(comparison, results)} {over} {verb} from {before} to {after}%"
     by_place = _by_place(comparison, {place: figures[place].changes[first] for place in results.places})
-    return f"{measured} ({difference(results, change)}, {p_value(change.p)}, n = {change.test.n}). {by_place}"
+    return f"{measured} ({tested(results.benchmark, change)}). {by_place}"
 
 
-def measure(comparison: Comparison, results: Results) -> str:
+def measure(comparison: Comparison, results: BenchmarkResult) -> str:
     """'accuracy', or 'win rate against m0'."""
-    if results.benchmark.middle is None:
+    if results.benchmark.baseline_level is None:
         return results.benchmark.measure
     return f"{results.benchmark.measure} against {comparison.settings.baseline.model}"
 
 
-def _by_place(comparison: Comparison, changes: dict[str, Change]) -> str:
+def _by_place(comparison: Comparison, changes: dict[str, PairedTest]) -> str:
     def named(verdict: str, places: list[str]) -> list[str]:
         return [f"{verdict} in {_listed(places)}"] if places else []
 
     significant = {place: change for place, change in changes.items() if comparison.is_significant(change)}
     parts = [
-        *named("higher", [place for place, change in significant.items() if change.test.difference > 0]),
-        *named("lower", [place for place, change in significant.items() if change.test.difference < 0]),
+        *named("higher", [place for place, change in significant.items() if change.difference > 0]),
+        *named("lower", [place for place, change in significant.items() if change.difference < 0]),
         *named("no significant difference", [place for place in changes if place not in significant]),
     ]
     text = "; ".join(parts)
@@ -217,7 +223,48 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
     ]
 
 
-def count_headings(results: Results) -> list[str]:
+def count_headings(results: BenchmarkResult) -> list[str]:
     """The counts that are shown beside the figures, in order."""
-    counts = results.figures[next(iter(results.figures))][AVERAGE].counts
-    return [name.replace("_", " ") for name in counts]
+    return [name.replace("_", " ") for name in results.benchmark.counts]
+
+
+def counts(results: BenchmarkResult, figures: Figures) -> str:
+    """The counts under these headings; `-` for what was not measured."""
+    return " / ".join(str(figures.counts.get(name, "-")) for name in results.benchmark.counts)
+
+
+# --- the table for the terminal -------------------------------------------------------------------------------------
+
+
+def table(comparison: Comparison) -> str:
+    """Places by models of all benchmarks, with marks, for the terminal."""
+    blocks: dict[str, list[BenchmarkResult]] = {}
+    for results in comparison.results:
+        blocks.setdefault(results.benchmark.by, []).append(results)
+    lines = [line for side_by_side in blocks.values() for line in [*_block(comparison, side_by_side), ""]]
+    level = f"p < {comparison.alpha:g}; of {' and '.join(f'{by}s' for by in blocks)}: adjusted by Holm"
+    return "\n".join([*lines[:-1], f"{what_marks_mean(comparison)} ({level})"])
+
+
+def _block(comparison: Comparison, side_by_side: Sequence[BenchmarkResult]) -> list[str]:
+    """Benchmarks side by side that have the same kind of rows."""
+    rows = list(dict.fromkeys(place for results in side_by_side for place in table_rows(results)))
+    width = max(len(row) for row in rows) + 2
+    head, under = " " * width, " " * width
+    lines = [row.ljust(width) for row in rows]
+    for results in side_by_side:
+        title = f"{results.benchmark.title} {measure(comparison, results)}, %"
+        cells = {model: [_cell(comparison, results, model, row) for row in rows] for model in comparison.models}
+        columns = sum(9 for _ in cells)
+        block = max(columns, len(title)) + 3
+        head += title.ljust(block)
+        under += "".join(f"{model:>6}   " for model in cells).ljust(block)
+        lines = [line + "".join(column[i] for column in cells.values()).ljust(block) for i, line in enumerate(lines)]
+    return [line.rstrip() for line in [head, under, *lines]]
+
+
+def _cell(comparison: Comparison, results: BenchmarkResult, model: str, place: str) -> str:
+    if place not in results.figures[model]:
+        return " " * 9
+    figures = results.figures[model][place]
+    return f"{number(results.points(figures.level.estimate)):>6}{marks(comparison, model, figures):<3}"

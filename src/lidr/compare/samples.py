@@ -22,7 +22,7 @@ SAMPLES = 4  # shown of those gained, and of those lost
 
 
 @dataclass(frozen=True)
-class Reply:
+class ModelAnswer:
     """One model's answer to a sample item. `good` is None where it is neither right nor wrong."""
 
     model: str
@@ -33,7 +33,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Sample:
+class ChangedItem:
     """An item that the last model gained or lost against m0, with all models' answers."""
 
     id: str
@@ -42,12 +42,12 @@ class Sample:
     gained: bool
     prompt: str
     expected: str | None
-    replies: tuple[Reply, ...]
+    replies: tuple[ModelAnswer, ...]
 
 
 def draw(
     settings: config.Settings, benchmark: Benchmark, models: Sequence[str], rows: Mapping[str, Rows]
-) -> tuple[Sample, ...]:
+) -> tuple[ChangedItem, ...]:
     """Items that the last model gained or lost against m0: drawn by the hash of `id:place`, one a place at most."""
     first, last = rows[models[0]], rows[models[-1]]
     drawn = sorted(first, key=lambda key: sha256(key.encode()).hexdigest())
@@ -69,11 +69,11 @@ def _sample(
     rows: Mapping[str, Rows],
     key: str,
     gained: bool,
-) -> Sample:
+) -> ChangedItem:
     row = rows[models[0]][key]
     # The baseline is one of the models shown.
-    is_shown = benchmark.middle is not None and settings.baseline.model in models
-    return Sample(
+    is_shown = benchmark.baseline_level is not None and settings.baseline.model in models
+    return ChangedItem(
         id=row.id,
         lang=row.lang,
         place=benchmark.place(row),
@@ -84,11 +84,11 @@ def _sample(
     )
 
 
-def _reply(benchmark: Benchmark, model: str, row: Any, baseline: str) -> Reply:
+def _reply(benchmark: Benchmark, model: str, row: Any, baseline: str) -> ModelAnswer:
     outcome, good = benchmark.outcome(row)
-    if benchmark.middle is not None and model == baseline:
+    if benchmark.baseline_level is not None and model == baseline:
         outcome, good = "the baseline", None
     notes = tuple(
         name.replace("_", " ") for name, counted in benchmark.counts.items() if counted(row) and name != "unjudged"
     )
-    return Reply(model, row.completion, outcome, good, notes)
+    return ModelAnswer(model, row.completion, outcome, good, notes)

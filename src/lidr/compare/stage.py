@@ -17,14 +17,16 @@ Beside it: a CSV and an SVG for each results, report.md, and index.html, which h
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from io import StringIO
 from itertools import product
 from typing import Any
 
 from lidr import config, paths
 from lidr.compare import page, plots
-from lidr.compare.comparison import Change, Comparison, Figures, Results, compare_models
+from lidr.compare.comparison import BenchmarkResult, Comparison, Figures, compare_models
 from lidr.evaluation.registry import Benchmark, benchmarks
+from lidr.evaluation.statistics import PairedTest
 from lidr.records.jsonl import atomic_folder, write_json, write_text
 
 STAGE = "compare"
@@ -49,15 +51,19 @@ def run(settings: config.Settings) -> Comparison:
     return comparison
 
 
-def headline(comparison: Comparison, model: str) -> dict[str, float]:
-    """One model's levels by place and group, named as MLflow's charts show them: 'mgsm accuracy/es'."""
-    values = {
-        f"{results.benchmark.name} {results.benchmark.measure}/{place}": round(figures.level.estimate, 6)
-        for results in comparison.results
-        for place, figures in results.figures[model].items()
+def headline(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
+    """One model's levels by place and group, of its part of metrics.json, as MLflow's charts name them.
+
+    'mgsm accuracy/es' for instance; shares that are off target are those of the first benchmark that counts them.
+    """
+    levels = {
+        f"{benchmark.name} {benchmark.measure}/{place}": values[_key(benchmark)]
+        for benchmark in benchmarks()
+        for place, values in figures.get(benchmark.name, {}).items()
     }
-    mgsm = comparison.results[0].figures[model]
-    return values | {f"off target/{place}": _share(figures, "off_target") for place, figures in mgsm.items()}
+    counted = next((own for own in figures.values() if any("off_target" in values for values in own.values())), {})
+    shares = {place: values["off_target"] for place, values in counted.items() if "off_target" in values}
+    return levels | {f"off target/{place}": share for place, share in shares.items()}
 
 
 def metrics(comparison: Comparison) -> dict[str, Any]:
@@ -73,7 +79,7 @@ def metrics(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def table_of_values(comparison: Comparison, benchmark: Benchmark, results: Results | None) -> str:
+def table_of_values(comparison: Comparison, benchmark: Benchmark, results: BenchmarkResult | None) -> str:
     """A row for each model and place, for `dvc plots`; without a benchmark its heading alone."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -86,30 +92,27 @@ def table_of_values(comparison: Comparison, benchmark: Benchmark, results: Resul
     return text.getvalue()
 
 
-def _figures(results: Results, figures: Figures) -> dict[str, Any]:
+def _figures(results: BenchmarkResult, figures: Figures) -> dict[str, Any]:
     level = figures.level
-    return {
-        results.benchmark.measure.replace(" ", "_"): round(level.estimate, 6),
-        "low": round(level.low, 6),
-        "high": round(level.high, 6),
-        "n": level.n,
-        **{name: _share(figures, name) for name in figures.counts},
-        **{f"against_{other}": _change(change) for other, change in figures.changes.items()},
-    }
+    values = {_key(results.benchmark): level.estimate, "low": level.low, "high": level.high, "n": level.n}
+    return (
+        _rounded(values)
+        | figures.shares
+        | {f"against_{other}": _change(change) for other, change in figures.changes.items()}
+    )
 
 
-def _change(change: Change) -> dict[str, float]:
-    test = change.test
-    values: dict[str, float] = {
-        "difference": round(test.difference, 6),
-        "low": round(test.low, 6),
-        "high": round(test.high, 6),
-        "p": round(test.p_value, 6),
-    }
-    if change.p_holm is not None:
-        values["p_holm"] = round(change.p_holm, 6)
-    return values | {"n": test.n, "gained": test.gained, "lost": test.lost}
+def _change(change: PairedTest) -> dict[str, float]:
+    values = {"difference": change.difference, "low": change.low, "high": change.high, "p": change.p_value}
+    holm = {} if change.p_holm is None else {"p_holm": change.p_holm}
+    return _rounded(values | holm | {"n": change.n, "gained": change.gained, "lost": change.lost})
 
 
-def _share(figures: Figures, name: str) -> float:
-    return round(figures.counts[name] / figures.items, 6)
+def _key(benchmark: Benchmark) -> str:
+    """What metrics.json calls a level."""
+    return benchmark.measure.replace(" ", "_")
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    """Whole numbers stay whole."""
+    return {name: round(value, 6) for name, value in values.items()}

@@ -23,14 +23,14 @@ from lidr.config.blocks import (
     Iteration,
     Pairs,
     Prompts,
-    Score,
+    Scoring,
     Tracking,
     Translate,
     TranslationServer,
     flatten,
     iteration_number,
 )
-from lidr.config.engines import Engine
+from lidr.config.engines import Engine, Precision
 from lidr.config.evaluation import Baseline, Generative, Judge, LabJudge, LocalJudge, OpenAIJudge
 from lidr.config.reading import load, settings_type
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
@@ -61,8 +61,9 @@ __all__ = [
     "LocalJudge",
     "OpenAIJudge",
     "Pairs",
+    "Precision",
     "Prompts",
-    "Score",
+    "Scoring",
     "Settings",
     "Tracking",
     "Train",

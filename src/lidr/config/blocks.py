@@ -9,8 +9,9 @@ Engines and training are in modules of their own, benchmarks in their packages (
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -21,11 +22,14 @@ from lidr.config.evaluation import Baseline, Generative, Judge
 from lidr.config.section import (
     DATE,
     HUB,
+    LAB,
+    RULE,
     Count,
     DataName,
     Languages,
     ModelName,
     NotNegative,
+    Place,
     Positive,
     Section,
     WholeNumber,
@@ -45,6 +49,10 @@ class Data(Section, frozen=True):
     generate: dict[str, Any] = msgspec.field(default_factory=dict)
     score: dict[str, Any] = msgspec.field(default_factory=dict)
     translate: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def sources(self) -> dict[Place, str | None]:
+        model = self.translate.get("model")
+        return {("translate", "model"): model if isinstance(model, str) else None}
 
 
 class Iteration(Section, frozen=True):
@@ -69,6 +77,8 @@ class Base(Section, frozen=True):
     such as the one before preference tuning.
     """
 
+    free_texts: ClassVar[tuple[str, ...]] = ("template",)
+
     model: str
     revision: str | None = None
     trust_remote_code: bool = False
@@ -76,6 +86,9 @@ class Base(Section, frozen=True):
     date: date = DATE
     quantization: dict[str, Any] | None = None
     reference: str | None = None
+
+    def sources(self) -> dict[Place, str | None]:
+        return {("reference",): self.reference}
 
 
 class Fields(Section, frozen=True):
@@ -114,6 +127,12 @@ class Prompts(Section, frozen=True):
         """Whether the source is a dataset, not the lab or a folder."""
         return self.source.startswith(HUB)
 
+    def sources(self) -> dict[Place, str | None]:
+        return {
+            ("source",): None if self.is_on_hub else self.source,
+            ("translation_requests",): self.translation_requests,
+        }
+
 
 class Generate(Section, frozen=True):
     """How a model answers the prompts; `top_k` 0 samples from all tokens, whatever the model's own default.
@@ -135,6 +154,9 @@ class TranslationServer(Section, frozen=True):
     `takes: vllm` is for servers that go on with a begun turn and know a repetition penalty.
     """
 
+    # The environment's name for its key.
+    key_variable: ClassVar[str] = "LIDR_TRANSLATOR_KEY"
+
     endpoint: str
     model: str
     takes: Literal["openai", "vllm"] = "openai"
@@ -155,8 +177,11 @@ class Translate(Section, frozen=True):
     repetition_penalty: Positive = 1.0
     round_trip: WholeNumber = 25
 
+    def sources(self) -> dict[Place, str | None]:
+        return {("model",): self.model if isinstance(self.model, str) else None}
 
-class Score(Section, frozen=True):
+
+class Scoring(Section, frozen=True):
     """How samples are scored, where `pairs.rule` compares scores (generation/score.py).
 
     `reference` is the model that the log-ratio is against, after m1: the `first` one, which is `base.reference`, or the
@@ -179,6 +204,11 @@ class Pairs(Section, frozen=True):
     dominant_per_prompt: Count | None = None
     filters: tuple[str | dict[str, Any], ...] = ("identical", "repeated")
 
+    @property
+    def filter_names(self) -> list[str]:
+        """The filters without their options."""
+        return [one if isinstance(one, str) else one["name"] for one in self.filters]
+
     def reads(self, what: Literal["translations", "scores"]) -> bool:
         """Whether the rule makes its pairs of these; where it does not, their stage has nothing to do."""
         from lidr.pairs.rules import RULES
@@ -195,6 +225,9 @@ class Audit(Section, frozen=True):
     confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.95
     judge: Judge | None = None
     judged_pairs: Count = 100
+
+    def sources(self) -> dict[Place, str | None]:
+        return {} if self.judge is None else {("judge", *place): path for place, path in self.judge.sources().items()}
 
 
 class Compare(Section, frozen=True):
@@ -230,7 +263,7 @@ class Settings(Section, frozen=True):
     generate: Generate
     translate: Translate
     train: Train
-    score: Score = Score()
+    score: Scoring = Scoring()
     pairs: Pairs = Pairs()
     baseline: Baseline = Baseline()
     audit: Audit = Audit()
@@ -258,28 +291,32 @@ class Settings(Section, frozen=True):
         """Those whose items models answer through the engine."""
         return {name: block for name, block in self.benchmarks.items() if isinstance(block, Generative)}
 
+    def sources(self) -> dict[Place, str]:
+        """Files and folders of the user's that the pipeline reads, by their places; without `lab`, `rule` and the Hub.
+
+        All but a judge's, which may be models/m0, lie in data/sources.
+        """
+        blocks: dict[Place, Any] = {(name,): getattr(self, name) for name in self.__struct_fields__}
+        blocks |= {("data", name): own for name, own in self.data.items()}
+        sections = {where: block for where, block in blocks.items() if isinstance(block, Section)}
+        read = {(*where, *place): path for where, block in sections.items() for place, path in block.sources().items()}
+        return {place: path for place, path in read.items() if path is not None and path not in (LAB, RULE)}
+
     def block(self, kind: type[Block]) -> Block:
         """The block of a benchmark by its class."""
         return next(block for block in self.benchmarks.values() if isinstance(block, kind))
 
     def iteration(self, name: str) -> Iteration:
         """The iteration's block; raises InputError where there is none."""
-        if name not in self.iterations:
-            known = ", ".join(self.iterations)
-            raise InputError(f"no iteration {name!r} in params.yaml: it has {known}")
-        return self.iterations[name]
+        return self.iterations[_known("iteration", name, self.iterations)]
 
     def named_data(self, name: str) -> Data:
         """The block of these data; raises InputError where there is none."""
-        if name not in self.data:
-            raise InputError(f"no data {name!r} in params.yaml: it has {', '.join(self.data)}")
-        return self.data[name]
+        return self.data[_known("data", name, self.data)]
 
     def model(self, name: str) -> str:
         """The name itself; raises InputError where params.yaml has no such model."""
-        if name not in self.models:
-            raise InputError(f"no model {name!r} in params.yaml: it has {', '.join(self.models)}")
-        return name
+        return _known("model", name, self.models)
 
     def of_data(self, name: str) -> Settings:
         """The settings by which these data are made: their own values over the blocks', key by key."""
@@ -307,6 +344,13 @@ class Settings(Section, frozen=True):
         while names[0] != paths.BASE:
             names.insert(0, self.iteration(names[0]).previous)
         return tuple(names)
+
+
+def _known(kind: str, name: str, names: Collection[str]) -> str:
+    """The name itself, if it is one of these; else InputError."""
+    if name not in names:
+        raise InputError(f"no {kind} {name!r} in params.yaml: it has {', '.join(names)}")
+    return name
 
 
 def iteration_number(name: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,13 @@ from lidr.config import quantization, training_keys
 from lidr.config.blocks import Prompts, Settings, flatten, iteration_number, with_values
 from lidr.config.evaluation import judge_problems
 from lidr.config.explanations import explain
-from lidr.config.section import GENERATOR, HUB, LAB, RULE, Place, Problem, Section, address_problems, within
+from lidr.config.section import GENERATOR, HUB, LAB, Place, Problem, Section, address_problems
 from lidr.config.training import Train
 from lidr.errors import InputError
 from lidr.records.languages import locale
 from lidr.records.prompt_templates import ANSWER_LANGUAGE, TRANSLATION, UNDER_DOMINANT
 
 Problems = Iterator[Problem]
-
-_OUTSIDE = f"lies outside of {paths.SOURCES}, where DVC would miss changes"
 
 
 def contradictions(settings: Settings) -> Problems:
@@ -37,45 +36,41 @@ def contradictions(settings: Settings) -> Problems:
     yield from _quantization(settings)
     yield from _prompts(settings.prompts)
     yield from _baseline(settings)
-    for name, block in settings.benchmarks.items():
-        yield from within(name, block.problems(settings))
-    yield from within("audit", _audit(settings))
+    for block in settings.benchmarks.values():
+        yield from block.problems(settings)
+    yield from _audit(settings)
     yield from _languages(settings)
     yield from _chain(settings)
-    yield from _making(settings)
-    yield from within("train", _train(settings.train))
+    yield from _generation_and_pairs(settings)
+    # Where all data have a rule of their own, nothing is made by this one.
+    if any(own.rule is None for own in settings.data.values()):
+        yield from _scored(settings)
+    yield from _train(settings.train)
     for name in settings.data:
-        yield from _own_data(settings, name)
+        yield from _data_overrides(settings, name)
     for name in settings.iterations:
-        yield from _own_values(settings, name)
+        yield from _iteration_overrides(settings, name)
 
 
 def _texts(settings: Settings) -> Problems:
     """Texts that can be no name and no path; values of an iteration's own are checked with the block they change."""
+    blocks = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    texts = {(name, key) for name, block in blocks.items() if isinstance(block, Section) for key in block.free_texts}
     for name, value in flatten(settings).items():
-        if isinstance(value, str) and not (value.strip() and value.isprintable()):
-            yield tuple(name.split(".")), "text without control characters is expected"
+        place = tuple(name.split("."))
+        if isinstance(value, str) and place[:2] not in texts and not (value.strip() and value.isprintable()):
+            yield place, "text without control characters is expected"
 
 
 def _sources(settings: Settings) -> Problems:
-    """Files that a stage reads must lie in data/sources, on which dvc.yaml depends, or a change would not rerun it."""
-    base, prompts = settings.base, settings.prompts
-    read: dict[Place, str | None] = {
-        ("prompts", "source"): None if prompts.is_on_hub else prompts.source,
-        ("prompts", "translation_requests"): prompts.translation_requests,
-        **{(name, "source"): block.source for name, block in settings.generative.items()},
-        ("baseline", "source"): settings.baseline.source if settings.baseline.is_published else None,
-        ("base", "reference"): base.reference,
-    }
-    for where, path in read.items():
-        if path is not None and path not in (LAB, RULE) and not _is_within(path, paths.SOURCES):
-            yield where, f"{path!r} {_OUTSIDE}"
-    if base.model == LAB and base.revision is not None:
+    """Files that a stage reads must lie where dvc.yaml depends on them, or a change would not rerun it."""
+    for where, written in settings.sources().items():
+        path = Path(os.path.normpath(written))
+        is_judge = where[-2:] == ("judge", "model")
+        if not path.is_relative_to(paths.SOURCES) and not (is_judge and path == paths.model(paths.BASE)):
+            yield where, f"{written!r} lies outside of {paths.SOURCES}, where DVC would miss changes"
+    if settings.base.model == LAB and settings.base.revision is not None:
         yield ("base", "revision"), "the lab's base comes with the package; null is expected"
-
-
-def _is_within(path: str, folder: Path) -> bool:
-    return Path(os.path.normpath(path)).is_relative_to(folder)
 
 
 def _prompts(prompts: Prompts) -> Problems:
@@ -100,7 +95,7 @@ def _prompts(prompts: Prompts) -> Problems:
 
 def _quantization(settings: Settings) -> Problems:
     values, where = settings.base.quantization, ("base", "quantization")
-    engine = settings.engine.here or settings.engine
+    engine = settings.engine.local or settings.engine
     if values is not None and engine.name != "transformers":
         yield where, f"the engine {engine.name!r} would compute with other weights than these; transformers is expected"
     elif values is not None:
@@ -120,11 +115,11 @@ def _baseline(settings: Settings) -> Problems:
 
 
 def _audit(settings: Settings) -> Problems:
-    judge = settings.audit.judge
+    judge, where = settings.audit.judge, ("audit", "judge")
     if judge is not None:
-        yield from within("judge", judge_problems(judge, ("prompts.source", settings.prompts.source), settings))
+        yield from judge_problems(judge, where, ("prompts.source", settings.prompts.source), settings)
         if judge.both_orders is False:
-            yield ("judge", "both_orders"), "the audit asks in both orders; null or true is expected"
+            yield (*where, "both_orders"), "the audit asks in both orders; null or true is expected"
 
 
 def _languages(settings: Settings) -> Problems:
@@ -164,29 +159,27 @@ def _chain(settings: Settings) -> Problems:
         yield ("models",), f"m0 and each iteration are expected, once each: {expected}"
 
 
-def _wording(version: str, known: dict[str, str]) -> Problems:
+def _wording(block: str, version: str, known: dict[str, str]) -> Problems:
     if version not in known:
-        yield ("wording",), f"{version!r} is no version of the wording; there are {', '.join(known)}"
+        yield (block, "wording"), f"{version!r} is no version of the wording; there are {', '.join(known)}"
 
 
 def _translate(settings: Settings) -> Problems:
-    model = settings.translate.model
-    yield from _wording(settings.translate.wording, TRANSLATION)
+    model, where = settings.translate.model, ("translate", "model")
+    yield from _wording("translate", settings.translate.wording, TRANSLATION)
     if isinstance(model, str):
-        if not _is_within(model, paths.SOURCES):
-            yield ("model",), f"{model!r} {_OUTSIDE}"
-        if settings.engine.here is None:
-            yield ("model",), f"a folder needs an engine on this machine, not {settings.engine.name!r}"
+        if settings.engine.local is None:
+            yield where, f"a folder needs an engine on this machine, not {settings.engine.name!r}"
     elif model is not None:
-        yield from within("model", address_problems(("endpoint",), model.endpoint))
+        yield from address_problems((*where, "endpoint"), model.endpoint)
         if model.takes == "openai" and settings.translate.repetition_penalty != 1:
             reason = "only a server that takes what vLLM's does knows it (translate.model.takes)"
-            yield ("repetition_penalty",), reason
+            yield ("translate", "repetition_penalty"), reason
 
 
-def _making(settings: Settings) -> Problems:
+def _generation_and_pairs(settings: Settings) -> Problems:
     """What is wrong with how answers, scores and translations are made, and pairs of them."""
-    yield from within("translate", _translate(settings))
+    yield from _translate(settings)
     yield from _pairs(settings)
 
 
@@ -200,7 +193,12 @@ def _pairs(settings: Settings) -> Problems:
     yield from _filters(settings)
     if generate.samples > 1 and not generate.temperature:
         yield ("generate", "temperature"), "above 0 is expected: greedy samples are all the same answer"
-    yield from within("score", _wording(settings.score.wording, UNDER_DOMINANT))
+    yield from _wording("score", settings.score.wording, UNDER_DOMINANT)
+
+
+def _scored(settings: Settings) -> Problems:
+    """What is missing where the rule compares scores."""
+    pairs, generate = settings.pairs, settings.generate
     if pairs.reads("scores"):
         if generate.samples < 2:
             yield ("generate", "samples"), f"2 or more are expected: {pairs.rule!r} compares them"
@@ -219,46 +217,47 @@ def _filters(settings: Settings) -> Problems:
         yield ("pairs", "filters"), reason
 
 
-def _own_data(settings: Settings, name: str) -> Problems:
-    """The same of data with values of their own; a place within a block is then one within theirs."""
+def _data_overrides(settings: Settings, name: str) -> Problems:
+    """What is wrong with the values of data's own, at their places there; these may contradict others of the file."""
     own, where = settings.data[name], ("data", name)
     blocks = {"generate": own.generate, "score": own.score, "translate": own.translate}
-    if wrong := [found for block, values in blocks.items() for found in _no_values(settings, block, values)]:
-        yield from within(where, wrong)
+    if wrong := [found for block, values in blocks.items() for found in _schema_problems(settings, block, values)]:
+        yield from (((*where, *place), reason) for place, reason in wrong)
     elif own.rule is not None or any(blocks.values()):
-        for place, reason in _making(settings.of_data(name)):
+        made = settings.of_data(name)
+        for place, reason in chain(_generation_and_pairs(made), _scored(made), made.engine.problems(made)):
             if place == ("pairs", "rule"):
                 yield (*where, "rule"), reason
             else:
                 yield (*where, *place) if blocks.get(place[0]) else place, reason
 
 
-def _own_values(settings: Settings, name: str) -> Problems:
+def _iteration_overrides(settings: Settings, name: str) -> Problems:
     """What is wrong with `pairs` and `train` of an iteration."""
     iteration, where = settings.iterations[name], ("iterations", name)
     if "rule" in iteration.pairs:
         yield (*where, "pairs", "rule"), f"stages before `pairs` ask it: data.{iteration.data}.rule is its place"
-    for block, values in (("pairs", iteration.pairs), ("train", iteration.train)):
-        if wrong := list(_no_values(settings, block, values)):
-            yield from within(where, wrong)
-            return
+    blocks = {"pairs": iteration.pairs, "train": iteration.train}
+    if wrong := [found for block, values in blocks.items() for found in _schema_problems(settings, block, values)]:
+        yield from (((*where, *place), reason) for place, reason in wrong)
+        return
     own = settings.of_iteration(name)
-    if iteration.train:
-        yield from within((*where, "train"), _train(own.train))
-    if iteration.pairs:
-        yield from within(where, _filters(own))
+    of_train = _train(own.train) if iteration.train else ()
+    of_pairs = _filters(own) if iteration.pairs else ()
+    yield from (((*where, *place), reason) for place, reason in chain(of_train, of_pairs))
     if "lora" in iteration.train and iteration.previous != paths.BASE:
         reason = f"{name} goes on training the adapter of {iteration.previous}, which is made already"
         yield (*where, "train", "lora"), reason
 
 
-def _no_values(settings: Settings, block: str, values: dict[str, Any]) -> Problems:
+def _schema_problems(settings: Settings, block: str, values: dict[str, Any]) -> Problems:
     """Values that cannot stand in the block of this name."""
     section: Section = getattr(settings, block)
     try:
         with_values(section, values)
     except msgspec.ValidationError as error:
-        yield from within(block, [explain(error, values, type(section))])
+        place, reason = explain(error, values, type(section))
+        yield (block, *place), reason
 
 
 def _train(train: Train) -> Problems:
@@ -266,7 +265,7 @@ def _train(train: Train) -> Problems:
     per_device = train.dpo["per_device_train_batch_size"]
     if train.pairs_per_step % per_device:
         reason = f"a multiple of train.dpo.per_device_train_batch_size ({per_device}) is expected"
-        yield ("pairs_per_step",), reason
+        yield ("train", "pairs_per_step"), reason
     if train.accelerate is not None and Path(train.accelerate).parent != paths.LAUNCHERS:
         reason = f"a file in {paths.LAUNCHERS} is expected, or null; DVC would miss changes elsewhere"
-        yield ("accelerate",), reason
+        yield ("train", "accelerate"), reason

@@ -11,7 +11,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union
 
-from lidr.config.section import Count, Problem, Section
+from lidr.config.section import Count, Problem, Tagged
 
 if TYPE_CHECKING:
     from lidr.config.blocks import Settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
-class EngineSettings(Section, frozen=True, kw_only=True, tag_field="name"):
+class EngineSettings(Tagged, frozen=True, kw_only=True):
     """What generates text, for all stages that do.
 
     `device` is training's as well. A stage that is killed goes on from its last whole shard of `rows_per_shard`.
@@ -32,12 +32,7 @@ class EngineSettings(Section, frozen=True, kw_only=True, tag_field="name"):
     rows_per_shard: Count = 1000
 
     @property
-    def name(self) -> str:
-        """The engine's name, as params.yaml has it."""
-        return str(self.__struct_config__.tag)
-
-    @property
-    def here(self) -> EngineSettings | None:
+    def local(self) -> EngineSettings | None:
         """The engine that computes with the project's own files: None where a server does."""
         return self
 
@@ -54,7 +49,7 @@ class EngineSettings(Section, frozen=True, kw_only=True, tag_field="name"):
     @property
     def gives_log_probabilities(self) -> bool:
         """Whether it can tell the log-probability of a given text."""
-        return self.here is not None
+        return self.local is not None
 
     def rows_at_once(self, longest: int) -> int:
         """How many rows of so many tokens it writes at a time, by which `lidr plan` counts."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lidr import paths
 from lidr.config.section import (
@@ -17,9 +17,11 @@ from lidr.config.section import (
     Count,
     Languages,
     NotNegative,
+    Place,
     Positive,
     Problem,
     Section,
+    Tagged,
     WholeNumber,
     address_problems,
 )
@@ -37,6 +39,9 @@ class Generative(Section, frozen=True, kw_only=True):
     items: Count = 250
     repetition_penalty: Positive = 1.0
 
+    def sources(self) -> dict[Place, str | None]:
+        return {("source",): self.source}
+
 
 class Baseline(Section, frozen=True):
     """Whose answers a model is compared with in `alpaca`, and where they come from.
@@ -53,16 +58,14 @@ class Baseline(Section, frozen=True):
         """Whether the answers are read, not generated."""
         return not re.search(MODEL_NAME, self.model)
 
+    def sources(self) -> dict[Place, str | None]:
+        return {("source",): self.source if self.is_published else None}
 
-class AnyJudge(Section, frozen=True, kw_only=True, tag_field="name"):
+
+class AnyJudge(Tagged, frozen=True, kw_only=True):
     """What all judges have: whether each comparison is judged in both orders of the two answers."""
 
     both_orders: bool | None = None
-
-    @property
-    def name(self) -> str:
-        """`lab`, `openai` or `local`, as params.yaml has it."""
-        return str(self.__struct_config__.tag)
 
     @property
     def in_both_orders(self) -> bool:
@@ -75,9 +78,12 @@ class LabJudge(AnyJudge, frozen=True, kw_only=True, tag="lab"):
 
 
 class LocalJudge(AnyJudge, frozen=True, kw_only=True, tag="local"):
-    """A model in a folder, by the log-probabilities of the two labels."""
+    """A model in a folder of data/sources, or models/m0, by the log-probabilities of the two labels."""
 
     model: str
+
+    def sources(self) -> dict[Place, str | None]:
+        return {("model",): self.model}
 
 
 class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
@@ -87,6 +93,9 @@ class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
     `text` reads the label at the end of a reply of at most `max_completion_tokens`, for models that reason or give no
     log-probabilities; both orders are then the default. Prices are per million tokens.
     """
+
+    # The environment's name for its key.
+    key_variable: ClassVar[str] = "LIDR_JUDGE_KEY"
 
     model: str
     endpoint: str
@@ -109,16 +118,16 @@ class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
 Judge = LabJudge | LocalJudge | OpenAIJudge
 
 
-def judge_problems(judge: Judge, source: tuple[str, str], settings: Settings) -> Iterator[Problem]:
-    """What is wrong with a judge of answers to prompts of this source, a key and its value; places are in its block."""
+def judge_problems(judge: Judge, where: Place, source: tuple[str, str], settings: Settings) -> Iterator[Problem]:
+    """What is wrong with the judge at this place, of answers to prompts of this source, a key and its value."""
     key, prompts = source
     if isinstance(judge, LabJudge) and prompts != LAB:
-        yield ("name",), f"the lab's checker judges its own instructions only ({key}: lab)"
-    if isinstance(judge, LocalJudge) and settings.engine.here is None:
-        yield ("name",), "a judge in a folder needs an engine on this machine, not 'openai'"
+        yield (*where, "name"), f"the lab's checker judges its own instructions only ({key}: lab)"
+    if isinstance(judge, LocalJudge) and settings.engine.local is None:
+        yield (*where, "name"), "a judge in a folder needs an engine on this machine, not 'openai'"
     if isinstance(judge, OpenAIJudge):
         if (judge.prompt_price is None) != (judge.completion_price is None):
-            yield ("prompt_price",), "both prices are expected, or neither"
+            yield (*where, "prompt_price"), "both prices are expected, or neither"
         if judge.reasoning_effort is not None and judge.reply != "text":
-            yield ("reasoning_effort",), "a judge that reasons replies in text (judge.reply)"
-        yield from address_problems(("endpoint",), judge.endpoint)
+            yield (*where, "reasoning_effort"), "a judge that reasons replies in text (judge.reply)"
+        yield from address_problems((*where, "endpoint"), judge.endpoint)

@@ -88,7 +88,8 @@ def _line_of_key(document: Any, keys: Place) -> int | None:
         marks = getattr(node, "lc", None)  # ruamel's, of lists and mappings
         if marks is not None and isinstance(node, list):
             return int(marks.item(int(key))[0]) + 1
-        if marks is None or key not in node:
+        # A merge key (`<<: *defaults`) brings keys without a line of their own.
+        if marks is None or key not in node or key not in (marks.data or {}):
             break
         line = marks.key(key)[0] + 1
         node = node[key]

@@ -7,9 +7,9 @@ class Compare(Section, frozen=True):
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
@@ -43,15 +43,25 @@ Problem = tuple[Place, str]
 class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Base of all blocks of params.yaml: a key without a default must be there, and no key that is not here may."""
 
+    # Keys whose texts may have several lines; all other texts are names, paths or choices.
+    free_texts: ClassVar[tuple[str, ...]] = ()
+
+    def sources(self) -> Mapping[Place, str | None]:
+        """Files and folders of the user's that are read because of the block, by their places within it."""
+        return {}
+
     def problems(self, settings: Settings) -> Iterable[Problem]:
-        """What contradicts itself in the block of a benchmark, or other blocks; places are within the block."""
+        """What contradicts itself in the block, or other blocks."""
         return []
 
 
-def within(place: str | Place, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """The problems of a block, with the block's place before theirs."""
-    outer = (place,) if isinstance(place, str) else place
-    return (((*outer, *where), reason) for where, reason in problems)
+class Tagged(Section, frozen=True, kw_only=True, tag_field="name"):
+    """Base of blocks that are one of several kinds, which `name` tells."""
+
+    @property
+    def name(self) -> str:
+        """The kind's name, as params.yaml has it."""
+        return str(self.__struct_config__.tag)
 
 
 def address_problems(where: Place, address: str) -> list[Problem]:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from lidr.config.explanations import explain
-from lidr.config.section import Problem, within
+from lidr.config.section import Problem
 from lidr.config.training import Dpo, Lora, Train
 from lidr.errors import one_line
 
@@ -43,6 +43,7 @@ _DPO_LEFT_OUT = {
     ),
     "lidr logs to MLflow itself": (
         *("report_to", "run_name", "project", "logging_strategy", "logging_nan_inf_filter", "disable_tqdm"),
+        *("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
     ),
     "lidr evaluates what `train.eval_share` holds out": (
         *("eval_strategy", "eval_on_start", "do_train", "do_eval", "do_predict"),
@@ -50,8 +51,10 @@ _DPO_LEFT_OUT = {
     "lidr lays out and orders the rows of a batch itself": (
         *("padding_free", "pad_to_multiple_of", "pad_token", "truncation_mode", "dataset_num_proc"),
         *("train_sampling_strategy", "length_column_name", "remove_unused_columns", "label_names"),
-        *("dataloader_drop_last", "include_for_metrics", "batch_eval_metrics", "torch_compile"),
+        *("dataloader_drop_last", "include_for_metrics", "batch_eval_metrics"),
+        *("torch_compile", "torch_compile_backend", "torch_compile_mode"),
     ),
+    "DPO's losses do not read it; theirs is `label_smoothing`": ("label_smoothing_factor",),
     "the reference is the model before, whose values are computed once": (
         *("precompute_ref_log_probs", "sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"),
     ),
@@ -68,6 +71,11 @@ _LORA_LEFT_OUT = {
     "it follows from the model and `target_modules`": ("exclude_modules", "fan_in_fan_out"),
     "an adapter is LoRA weights of linear layers and nothing else": (
         *("modules_to_save", "trainable_token_indices", "bias", "target_parameters", "layer_replication"),
+        *("lora_bias", "use_dora", "use_qalora", "qalora_group_size", "use_bdlora", "arrow_config", "kasa_config"),
+        *("monteclora_config", "alora_invocation_tokens"),
+    ),
+    "the ways of `init_lora_weights` that read it are refused": (
+        *("loftq_config", "eva_config", "corda_config", "lora_ga_config"),
     ),
 }
 LOSSES_LEFT_OUT = {
@@ -84,9 +92,9 @@ _INITIALISATIONS = (True, False, "gaussian", "orthogonal")
 
 
 def problems(train: Train) -> Problems:
-    """Where in the block something is wrong, and what. Later checks rely on what earlier ones refuse."""
-    yield from within("dpo", _dpo_problems(train))
-    yield from within("lora", _lora_problems(train))
+    """What is wrong with `train.dpo` and `train.lora`, and where. Later checks rely on what earlier ones refuse."""
+    yield from ((("train", "dpo", *place), reason) for place, reason in _dpo_problems(train))
+    yield from ((("train", "lora", *place), reason) for place, reason in _lora_problems(train))
 
 
 def _dpo_problems(train: Train) -> Problems:
@@ -98,7 +106,7 @@ def _dpo_problems(train: Train) -> Problems:
             yield ("loss_type",), f"{kind}: {LOSSES_LEFT_OUT[kind]}"
     yield from _of_schema(given, Dpo)
     yield from _loss_problems(train)
-    if _rare(given, Dpo):
+    if _passed_through(given, Dpo):
         from trl.trainer.dpo_config import DPOConfig
 
         # By default TRL wants bfloat16, which not every device has.
@@ -116,7 +124,7 @@ def _lora_problems(train: Train) -> Problems:
     if lora.get("init_lora_weights", True) not in _INITIALISATIONS:
         reason = f"{_INITIALISATIONS[2]}, {_INITIALISATIONS[3]}, true or false is expected; others change the base"
         yield ("init_lora_weights",), reason
-    if _rare(lora, Lora):
+    if _passed_through(lora, Lora):
         from peft import LoraConfig
 
         yield from _of_library(lora, Lora, LoraConfig)
@@ -133,7 +141,7 @@ def _of_schema(given: dict[str, Any], kind: type[Struct]) -> Problems:
         yield explain(error, given, kind)
 
 
-def _rare(given: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
+def _passed_through(given: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
     """The keys that lidr does not read itself."""
     return {key: value for key, value in given.items() if key not in kind.__struct_fields__}
 
@@ -155,7 +163,7 @@ def _of_library(given: dict[str, Any], ours: type[Struct], kind: type, **others:
     """Each key against the class's fields, then all of them together by the class itself."""
     hints = get_type_hints(kind)
     known = {field.name for field in dataclasses.fields(kind) if field.init}
-    for key, value in _rare(given, ours).items():
+    for key, value in _passed_through(given, ours).items():
         if key not in known:
             yield (str(key),), f"{kind.__name__} has no such key"
             continue

@@ -6,7 +6,7 @@
 
 What every engine keeps (docs/engines.md says where they differ; tests/engines/test_contract.py runs over all):
 - a conversation whose last message is the assistant's is continued, not answered,
-  where the engine can (`continues_turns`);
+  where the engine can (`config.Engine.continues_turns`);
 - what a model is given and how its answer is read is `lidr.chat`'s affair, with the arguments and date of models/m0;
 - the text is the answer that was generated, without special tokens, reasoning, and the message that was continued;
 - a stop string ends the text and is not part of it;
@@ -81,7 +81,6 @@ class Engine(Protocol):
     """
 
     fingerprint: str
-    continues_turns: bool
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests; `progress` is told how many more are done."""
@@ -115,6 +114,14 @@ def refused(request_id: str, prompt_tokens: int, reason: FinishReason = FinishRe
     return Completion(id=request_id, text="", finish_reason=reason, prompt_tokens=prompt_tokens, completion_tokens=0)
 
 
+def stop_at(text: str, stop: Sequence[str]) -> int | None:
+    """Where the first stop string in a text begins.
+
+    It may end inside a token: what the token holds beyond it is not part of the answer either.
+    """
+    return min((text.index(one) for one in stop if one in text), default=None)
+
+
 def ignore(count: int) -> None:
     """Progress that nobody watches."""
 
@@ -127,11 +134,12 @@ def choice_rows(chat: Chat, conversations: Sequence[Conversation], choices: Sequ
         yield [TokenIds(prompt, ending) for ending in endings]
 
 
-def response_of(prompt: Prompt, completion: Completion) -> Response:
-    """The completion as the model's answer to the prompt."""
+def response_of(prompt: Prompt, completion: Completion, sample: int = 0) -> Response:
+    """The completion as the model's answer to the prompt, one of several samples or the only one."""
     return Response(
         id=prompt.id,
         lang=prompt.lang,
+        sample=sample,
         text=completion.text,
         reasoning=completion.reasoning,
         finish_reason=completion.finish_reason,

@@ -4,11 +4,11 @@
     for results in batching.answer(rows, sampling):      # [(index, completion), ...] of each round
         ...
 
-Requests are answered together, as many as the budget has room for: rows times tokens, padded. Every 32 tokens those
-that have ended leave, the next ones have a first round of their own, and join. Nobody waits for the longest answer, and
-the cache of keys and values is kept (flight.py), so that no token is computed twice. Where a model's cache carries more
-than tokens, all that goes on is computed anew, each time for twice as many tokens. Rows that grow out of the budget, or
-do not fit the device, wait for less company.
+The budget is tokens of a batch: rows times tokens, padded. A round is 32 tokens of all running sequences. After it the
+finished ones are retired, and waiting ones admitted: they have a first round of their own (prefill), and are merged.
+Nobody waits for the longest answer, and the cache of keys and values is kept (running_batch.py), so that no token is
+computed twice. Where a model's cache carries more than tokens, a round computes all that goes on anew, each time for
+twice as many tokens. Sequences that grow out of the budget, or do not fit the device, are preempted: they wait again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from functools import partial
 from typing import Any
 
 from lidr.chat import Chat
-from lidr.engines.base import Completion, Sampling, refused, request_seed
+from lidr.engines.base import Completion, Sampling, refused, request_seed, stop_at
 from lidr.engines.batches import Budget, if_it_fits
-from lidr.engines.flight import Begun, Flight
+from lidr.engines.running_batch import RunningBatch, SequenceState
 from lidr.records import FinishReason
 
 ROUND = 32  # new tokens between two looks at who has ended
@@ -30,85 +30,94 @@ Result = tuple[int, Completion]
 
 
 class ContinuousBatching:
-    """`budget` is tokens of a batch, padded; `was_full` says whether a request had to wait for room in it."""
+    """`budget` is tokens of a batch, padded."""
 
     def __init__(self, model: Any, chat: Chat, context: float, budget: int, keeps_cache: bool) -> None:
         self.model, self.chat, self.context = model, chat, context
         self.budget, self.keeps_cache = Budget(budget), keeps_cache
-        self.was_full = False
         self._ends = chat.end_ids | {chat.pad_id}
 
-    def answer(self, group: list[Begun], sampling: Sampling) -> Iterator[list[Result]]:
-        """Answer a group, round by round. A sample depends on the group alone, whoever computes it."""
+    def answer(self, group: list[SequenceState], sampling: Sampling) -> Iterator[list[Result]]:
+        """Answer a group, round by round. A sample depends on the group alone, whoever computes it.
+
+        A round: admit waiting sequences, run them (prefill) or the running batch (decode), retire the finished, merge
+        the rest.
+        """
         import torch
 
         torch.manual_seed(request_seed(sampling.seed, group[0].id))
-        waiting, flight = deque(group), None
-        while waiting or flight:
-            coming = [waiting.popleft() for _ in range(self._room(waiting, flight))]
-            part, aside = (self._begin(coming), flight) if coming else (flight, None)
-            assert part is not None
-            output = if_it_fits(partial(self.generate, part, sampling))
-            if output is None:
-                yield self._put_back([*part.rows, *(aside.rows if aside else ())], part.width, waiting)
-                flight = None
+        waiting, running = deque(group), None
+        while waiting or running:
+            admitted = [waiting.popleft() for _ in range(self._admissible(waiting, running))]
+            step, paused = (self._begin(admitted), running) if admitted else (running, None)
+            assert step is not None
+            # Merging copies the caches, so it may lack memory as well. The rows are taken before it changes them.
+            rows = [*step.rows, *(paused.rows if paused else ())]
+            done = if_it_fits(partial(self._round, step, paused, sampling))
+            if done is None:
+                running = None
+                yield self._preempt(rows, waiting)
                 continue
-            ended, staying = self._read(part, output, sampling)
+            ended, running, left_out = done
+            waiting.extendleft(reversed(left_out))
             yield ended
-            part.grow(output)
-            flight = self._joined(aside, part, staying, waiting)
 
-    def _begin(self, rows: list[Begun]) -> Flight:
-        return Flight.begin(rows, self.chat.pad_id, self.model.device, self.keeps_cache)
+    def _round(
+        self, step: RunningBatch, paused: RunningBatch | None, sampling: Sampling
+    ) -> tuple[list[Result], RunningBatch | None, list[SequenceState]]:
+        """Run one round of `step` and merge its unfinished rows into the paused batch.
 
-    def _room(self, waiting: Iterable[Begun], flight: Flight | None) -> int:
-        """How many of those that wait have room in the token budget; none where so few are no round of their own."""
-        rows, width, count = (len(flight.rows), flight.width, 0) if flight else (0, 0, 0)
+        Returns the answers that have ended, the running batch, and the rows that have grown out of the budget.
+        """
+        output = self.generate(step, sampling)
+        ended, staying = self._read(step, output, sampling)
+        if not staying:
+            return ended, paused, []
+        step.grow(output)
+        step.keep(staying)
+        if paused is not None:
+            paused.merge(step)
+        running = paused or step
+        fits = max(1, self.budget.tokens // (running.width + ROUND))
+        left_out = running.rows[fits:]
+        if left_out:
+            running.keep(dict(enumerate(running.rows[:fits])))
+        return ended, running, left_out
+
+    def _begin(self, rows: list[SequenceState]) -> RunningBatch:
+        return RunningBatch.begin(rows, self.chat.pad_id, self.model.device, self.keeps_cache)
+
+    def _admissible(self, waiting: Iterable[SequenceState], batch: RunningBatch | None) -> int:
+        """How many waiting sequences have room in the token budget; 0 where so few are not worth a prefill."""
+        rows, width, count = (len(batch.rows), batch.width, 0) if batch else (0, 0, 0)
         for request in waiting:
             width = max(width, len(request.ids))
             if rows + count and (rows + count + 1) * (width + ROUND) > self.budget.tokens:
-                self.was_full = True
                 return count if 4 * count >= rows else 0
             count += 1
         return count
 
-    def _joined(
-        self, aside: Flight | None, part: Flight, staying: dict[int, Begun], waiting: deque[Begun]
-    ) -> Flight | None:
-        """Those that go on together; what has grown out of the budget waits, and is computed anew."""
-        if not staying:
-            return aside
-        part.keep(staying)
-        if aside is not None:
-            aside.join(part)
-        flight = aside or part
-        fits = max(1, self.budget.tokens // (flight.width + ROUND))
-        if fits < len(flight.rows):
-            waiting.extendleft(reversed(flight.rows[fits:]))
-            flight.keep(dict(enumerate(flight.rows[:fits])))
-        return flight
-
-    def _put_back(self, rows: list[Begun], width: int, waiting: deque[Begun]) -> list[Result]:
-        """Have rows that do not fit the device together wait for less company; one that is alone is refused."""
+    def _preempt(self, rows: list[SequenceState], waiting: deque[SequenceState]) -> list[Result]:
+        """Put rows back that do not fit the device together, and lower the budget; one that is alone is refused."""
         if len(rows) == 1:
             return [(rows[0].index, refused(rows[0].id, len(rows[0].prompt), FinishReason.OUT_OF_MEMORY))]
-        self.budget.halve(len(rows), width + ROUND)
+        self.budget.halve(len(rows), max(len(row.ids) for row in rows) + ROUND)
         waiting.extendleft(reversed(rows))
         return []
 
-    def _new_tokens(self, flight: Flight, sampling: Sampling) -> int:
+    def _new_tokens(self, batch: RunningBatch, sampling: Sampling) -> int:
         """The length of a round: to the longest row's limit at most, and never beyond the model's context."""
-        longest = max(len(row.answer) for row in flight.rows)
-        limit = sampling.max_new_tokens - min(len(row.answer) for row in flight.rows)
-        room = self.context - max(len(row.ids) for row in flight.rows)
-        return int(min(ROUND if flight.cache is not None else max(ROUND, longest), limit, room))
+        longest = max(len(row.answer) for row in batch.rows)
+        limit = sampling.max_new_tokens - min(len(row.answer) for row in batch.rows)
+        room = self.context - max(len(row.ids) for row in batch.rows)
+        return int(min(ROUND if batch.cache is not None else max(ROUND, longest), limit, room))
 
-    def generate(self, flight: Flight, sampling: Sampling) -> Any:
-        """The flight's token ids with a round of new ones, padding included: (rows, tokens)."""
+    def generate(self, batch: RunningBatch, sampling: Sampling) -> Any:
+        """The batch's token ids with a round of new ones, padding included: (rows, tokens)."""
         import torch
 
-        inputs = {"input_ids": flight.ids, "attention_mask": flight.mask}
-        options: dict[str, Any] = {} if flight.cache is None else {"past_key_values": flight.cache}
+        inputs = {"input_ids": batch.ids, "attention_mask": batch.mask}
+        options: dict[str, Any] = {} if batch.cache is None else {"past_key_values": batch.cache}
         sampled = sampling.temperature > 0
         if sampled:
             options |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
@@ -118,21 +127,23 @@ class ContinuousBatching:
             options |= {"stop_strings": list(sampling.stop), "tokenizer": self.chat.tokenizer}
         with torch.inference_mode():
             return self.model.generate(
-                **inputs, max_new_tokens=self._new_tokens(flight, sampling), do_sample=sampled, **options
+                **inputs, max_new_tokens=self._new_tokens(batch, sampling), do_sample=sampled, **options
             )
 
-    def _read(self, flight: Flight, output: Any, sampling: Sampling) -> tuple[list[Result], dict[int, Begun]]:
-        """The answers that a round has ended, by index, and the rows that go on, by place in the flight."""
+    def _read(
+        self, batch: RunningBatch, output: Any, sampling: Sampling
+    ) -> tuple[list[Result], dict[int, SequenceState]]:
+        """The answers that a round has ended, by index, and the rows that go on, by place in the batch."""
         ended, staying = [], {}
-        for place, (row, ids) in enumerate(zip(flight.rows, output[:, flight.width :].tolist(), strict=True)):
+        for place, (row, ids) in enumerate(zip(batch.rows, output[:, batch.width :].tolist(), strict=True)):
             result = self._ended(row, ids, sampling)
-            if isinstance(result, Begun):
+            if isinstance(result, SequenceState):
                 staying[place] = result
             else:
                 ended.append((row.index, result))
         return ended, staying
 
-    def _ended(self, row: Begun, ids: list[int], sampling: Sampling) -> Completion | Begun:
+    def _ended(self, row: SequenceState, ids: list[int], sampling: Sampling) -> Completion | SequenceState:
         """The answer up to the end of the turn, or up to the padding that follows a stop string; or what there is."""
         left = sampling.max_new_tokens - len(row.answer)
         end = next((i for i, token in enumerate(ids[:left]) if token in self._ends), None)
@@ -140,17 +151,16 @@ class ContinuousBatching:
         goes_on = end is None and len(answer) < sampling.max_new_tokens
         # Nothing to read yet, unless a stop string may be in it: each round would decode the answer from its beginning.
         if goes_on and not sampling.stop:
-            return Begun(row.index, row.id, row.prompt, answer)
+            return SequenceState(row.index, row.id, row.prompt, answer)
         found = self.chat.read(answer)
-        # A stop string may end inside a token: what the token holds beyond it is not part of the answer either.
-        begins = [found.text.index(stop) for stop in sampling.stop if stop in found.text]
-        if goes_on and not begins:
-            return Begun(row.index, row.id, row.prompt, answer)
+        begins = stop_at(found.text, sampling.stop)
+        if goes_on and begins is None:
+            return SequenceState(row.index, row.id, row.prompt, answer)
         # A stop string may end just at the limit.
-        stopped = end is not None or begins
+        stopped = end is not None or begins is not None
         return Completion(
             id=row.id,
-            text=found.text[: min(begins, default=None)],
+            text=found.text[:begins],
             reasoning=found.reasoning,
             finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
             prompt_tokens=len(row.prompt),

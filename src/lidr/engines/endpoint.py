@@ -123,12 +123,17 @@ class Endpoint:
         return " ".join(hidden.split())[:300]
 
 
+def is_openais(address: str) -> bool:
+    """Whether the address is OpenAI's own."""
+    return urlsplit(address).hostname == "api.openai.com"
+
+
 def read_key(address: str, variable: str) -> str:
     """The key for this address, from the environment: OPENAI_API_KEY for api.openai.com, `variable` for all others.
 
     OpenAI's key never goes elsewhere. Another server may need none; api.openai.com without one is a LidrError.
     """
-    if urlsplit(address).hostname != "api.openai.com":
+    if not is_openais(address):
         return os.environ.get(variable) or NO_KEY
     key = os.environ.get("OPENAI_API_KEY", "")
     if not key:

@@ -18,16 +18,15 @@ from msgspec import Meta
 
 from lidr.chat import reasoning
 from lidr.engines.base import Completion, Progress, Request, Sampling, TokenIds, fingerprint_of, refused, request_seed
-from lidr.engines.endpoint import Endpoint, Rejected, Usage, in_parallel, read_key
+from lidr.engines.endpoint import Endpoint, Rejected, Usage, in_parallel, is_openais, read_key
 from lidr.engines.settings.openai import OpenAI
 from lidr.errors import LidrError
 from lidr.models.policy import Policy
 from lidr.records import FinishReason
 from lidr.records.prompt_templates import Conversation
 
-# What servers say of a prompt that is too long for the model, with status 400, and how many tokens it has.
+# What servers say of a prompt that is too long for the model, with status 400.
 _TOO_LONG = re.compile(r"context[ _]length|context window|maximum (model|input) length|too many tokens", re.IGNORECASE)
-_PROMPT_TOKENS = re.compile(r"(\d+) input tokens|resulted in (\d+) tokens|(\d+) in the messages")
 
 # How the server's words for the end of a completion are recorded.
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "content_filter": FinishReason.REFUSED}
@@ -60,7 +59,6 @@ class OpenAIEngine:
         if model.name not in settings.models:
             raise LidrError(f"engine.models names no {model.name!r}: the server's name of it is expected")
         self.settings = settings
-        self.continues_turns = settings.continues_turns
         self._end_ids = list(model.end_ids)
         self._name = settings.models[model.name]
         self.fingerprint = fingerprint_of(model, "openai", settings.endpoint, self._name, settings.takes)
@@ -106,7 +104,8 @@ class OpenAIEngine:
         """The request's body; what only a server such as vLLM's takes goes into `extra_body`."""
         body: dict[str, Any] = {
             "messages": request.conversation,
-            "max_tokens": sampling.max_new_tokens,
+            # OpenAI's reasoning models refuse the older name, which is the one that other servers know.
+            "max_completion_tokens" if is_openais(self.settings.endpoint) else "max_tokens": sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": request_seed(sampling.seed, request.id),
@@ -114,7 +113,7 @@ class OpenAIEngine:
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         continued = request.conversation[-1]["role"] == "assistant"
-        if self.continues_turns:
+        if self.settings.continues_turns:
             body["extra_body"] = {
                 "repetition_penalty": sampling.repetition_penalty,
                 "top_k": sampling.top_k,
@@ -155,5 +154,4 @@ def _refusal(request_id: str, error: Rejected) -> Completion:
     """The refused completion where the prompt is too long; any other rejection ends the run."""
     if error.status != 400 or not _TOO_LONG.search(error.said):
         raise error
-    told = _PROMPT_TOKENS.search(error.said)
-    return refused(request_id, int(told[told.lastindex or 0]) if told else 0)
+    return refused(request_id, prompt_tokens=0)

@@ -57,8 +57,6 @@ ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token
 class RayEngine:
     """See `lidr.engines.base.Engine` for the contract."""
 
-    continues_turns = True
-
     def __init__(self, settings: Ray, model: policy.Policy) -> None:
         self.options = settings
         self.held = msgspec.structs.replace(settings.engine, device=settings.device)
@@ -67,6 +65,7 @@ class RayEngine:
         inner = open_engine(self.held, model).fingerprint
         self.fingerprint = fingerprint_of(model, "ray", inner, str(self.options.rows_per_task), "by length")
         self._workers: list[Any] = []
+        self._folder = ""  # of a cluster of our own
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
@@ -92,7 +91,7 @@ class RayEngine:
         for worker in self._workers:
             ray.kill(worker)
         self._workers = []
-        _CONNECTION.release()
+        self._disconnect()
 
     def _in_parts(
         self,
@@ -141,7 +140,7 @@ class RayEngine:
 
     def _start(self) -> list[Any]:
         if not self._workers:
-            ray = _CONNECTION.take(self.options)
+            ray = self._connected()
             actor = ray.remote(
                 # Computing is all that a worker does; one that waited for a free core would wait for another engine's.
                 num_cpus=0,
@@ -152,6 +151,52 @@ class RayEngine:
             )(Worker)
             self._workers = [actor.remote(self.held, self.policy) for _ in range(self.options.workers)]
         return self._workers
+
+    def _connected(self) -> Any:
+        """The module `ray`, connected. Raises LidrError where it is missing or cannot connect, or has too few GPUs.
+
+        A process has one connection, so one engine of this kind is open at a time.
+        """
+        ray = _import(self.options)
+        self._connect(ray)
+        wanted, there = self.options.workers * self.options.gpus_per_worker, ray.cluster_resources().get("GPU", 0)
+        if there < wanted:
+            self._disconnect()
+            raise LidrError(f"Ray has {there:g} GPUs; {wanted} are expected (engine.workers x gpus_per_worker)")
+        return ray
+
+    def _connect(self, ray: Any) -> None:
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if self.options.address is not None:
+            try:
+                ray.init(address=self.options.address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                raise LidrError(f"no Ray cluster at {self.options.address}: {reason}") from error
+            return
+        # In the system's folder for temporary files, for the sockets in it may have short names only.
+        self._folder = tempfile.mkdtemp(prefix="lidr-ray-")
+        try:
+            ray.init(
+                address="local",
+                num_cpus=self.options.workers,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=self._folder,
+                **quiet,
+            )
+        except Exception as error:  # Ray raises no narrower one where its processes do not answer within 30 s
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise LidrError(f"Ray did not start on this machine: {str(error).splitlines()[0]}") from error
+
+    def _disconnect(self) -> None:
+        """A cluster of our own ends with the connection."""
+        import ray
+
+        ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Worker:
@@ -177,61 +222,6 @@ class Worker:
             _check(self.policy)
             self.engine = open_engine(self.settings, self.policy)
         return self.engine
-
-
-class _Connection:
-    """This process's one connection to Ray, for as long as an engine needs it."""
-
-    def __init__(self) -> None:
-        self.users, self.folder = 0, ""
-
-    def take(self, options: Ray) -> Any:
-        """The module `ray`, connected. Raises LidrError where it is missing or cannot connect, or has too few GPUs."""
-        ray = _import(options)
-        if not self.users:
-            self._connect(ray, options)
-        self.users += 1
-        wanted, there = options.workers * options.gpus_per_worker, ray.cluster_resources().get("GPU", 0)
-        if there < wanted:
-            self.release()
-            raise LidrError(f"Ray has {there:g} GPUs; {wanted} are expected (engine.workers x gpus_per_worker)")
-        return ray
-
-    def release(self) -> None:
-        """Disconnect once nobody needs it; a cluster of our own ends with it."""
-        import ray
-
-        self.users -= 1
-        if not self.users:
-            ray.shutdown()
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _connect(self, ray: Any, options: Ray) -> None:
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-        if options.address is not None:
-            try:
-                ray.init(address=options.address, **quiet)
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise LidrError(f"no Ray cluster at {options.address}: {str(error).splitlines()[0]}") from error
-            return
-        # In the system's folder for temporary files, for the sockets in it may have short names only.
-        self.folder = tempfile.mkdtemp(prefix="lidr-ray-")
-        try:
-            ray.init(
-                address="local",
-                num_cpus=options.workers,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=self.folder,
-                **quiet,
-            )
-        except Exception as error:  # Ray raises no narrower one where its processes do not answer within 30 s
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise LidrError(f"Ray did not start on this machine: {str(error).splitlines()[0]}") from error
-
-
-_CONNECTION = _Connection()
 
 
 def _import(options: Ray) -> Any:

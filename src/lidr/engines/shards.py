@@ -2,8 +2,9 @@
 
     .lidr/shards/generate/m1/8c1f.../00003.jsonl
 
-The folder's name is a hash of model, engine, what is asked and how, so a shard is only ever taken up by the very same
-work. A shard is a function of its own requests alone: an interrupted run ends with the same bytes as any other.
+The folder's name is a hash of model, engine, shard size, what is asked and how, so a shard is only ever taken up by the
+very same work. A shard is a function of its own requests alone: an interrupted run ends with the same bytes as any
+other.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def generate_in_shards(
 
     `folder` holds the shards until `discard` is called, which the caller does once its own output is written.
     """
-    place = folder / _key(engine, str(sampling), requests)
+    place = folder / _key(engine, f"{sampling} {rows}", requests)
     with bar(description, total=len(requests), unit="row") as advance:
         completions = _in_shards(
             place, requests, rows, Completion, lambda part: engine.generate(part, sampling, advance), advance
@@ -54,7 +55,7 @@ def score_in_shards(
         def work(part: Sequence[TokenIds]) -> list[LogProbability]:
             return [LogProbability(value) for value in engine.log_probabilities(part, advance)]
 
-        place = folder / _key(engine, "score", answers)
+        place = folder / _key(engine, f"score {rows}", answers)
         return [row.value for row in _in_shards(place, answers, rows, LogProbability, work, advance)]
 
 

@@ -8,13 +8,12 @@ unanswered, with that reason. On a CPU, several processes may take a group of re
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from lidr.chat import Chat, open_chat
-from lidr.engines import likelihood, workers
+from lidr.engines import likelihood
 from lidr.engines.base import (
     Completion,
     Progress,
@@ -27,9 +26,10 @@ from lidr.engines.base import (
 )
 from lidr.engines.batches import Batches
 from lidr.engines.continuous import ROUND, ContinuousBatching, Result
-from lidr.engines.flight import Begun, keeps_cache
+from lidr.engines.running_batch import SequenceState, keeps_cache
 from lidr.engines.settings.transformers import Transformers
 from lidr.models import policy
+from lidr.pool import WorkerPool
 from lidr.records.prompt_templates import Conversation
 
 # Batches' worth of requests that one process answers in turn: enough that the last ones, which are answered in ever
@@ -45,8 +45,6 @@ Scored = list[tuple[int, float | None]]
 class TransformersEngine:
     """See `lidr.engines.base.Engine` for the contract."""
 
-    continues_turns = True
-
     def __init__(self, settings: Transformers, model: policy.Policy) -> None:
         self.settings, self.policy = settings, model
         # A sample depends on the batch that it is in, and in half precision so does every answer.
@@ -54,10 +52,11 @@ class TransformersEngine:
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
         """Complete all requests, in their order."""
-        begun = [Begun(i, request.id, self._encode(request.conversation), []) for i, request in enumerate(requests)]
-        completions = {request.index: refused(request.id, len(request.prompt)) for request in begun}
-        waiting = [r for r in begun if len(r.prompt) + sampling.max_new_tokens <= self._context] if begun else []
-        progress(len(begun) - len(waiting))
+        prompts = [self._chat.prompt_ids(request.conversation) for request in requests]
+        states = [SequenceState(i, requests[i].id, prompt, []) for i, prompt in enumerate(prompts)]
+        completions = {request.index: refused(request.id, len(request.prompt)) for request in states}
+        waiting = [r for r in states if len(r.prompt) + sampling.max_new_tokens <= self._context] if states else []
+        progress(len(states) - len(waiting))
         for results in self._answered(waiting, sampling) if waiting else ():
             completions |= dict(results)
             progress(len(results))
@@ -88,16 +87,12 @@ class TransformersEngine:
         """Forget the model; the device's memory is free again."""
         import torch
 
-        copies = self.__dict__.pop("_workers", None)
-        if copies is not None:
-            copies.close()
-        batching: ContinuousBatching | None = self.__dict__.pop("_continuous", None)
-        was_full = batching is not None and batching.was_full
-        del batching
+        pool = self.__dict__.pop("_workers", None)
+        if pool is not None:
+            pool.close()
+        self.__dict__.pop("_continuous", None)
         self.__dict__.pop("_model", None)
         if torch.cuda.is_available():
-            if was_full:
-                _tell_spare_memory()
             torch.cuda.empty_cache()
 
     @cached_property
@@ -127,9 +122,6 @@ class TransformersEngine:
         vocabulary = self._model.config.get_text_config().vocab_size
         return Batches(min(self.settings.tokens_per_batch, LOGITS // vocabulary))
 
-    def _encode(self, conversation: Conversation) -> list[int]:
-        return self._chat.prompt_ids(conversation)
-
     @cached_property
     def _continuous(self) -> ContinuousBatching:
         from transformers import GenerationConfig
@@ -143,10 +135,15 @@ class TransformersEngine:
         )
 
     @cached_property
-    def _workers(self) -> workers.Workers | None:
+    def _workers(self) -> WorkerPool | None:
         """Several processes, where they are asked for and computed on a CPU; the model is loaded before they part."""
-        count = workers.count(self.settings.processes, self._model.device.type)
-        return workers.Workers(count, self._call) if count else None
+        import torch
+
+        count = self.settings.workers_on(self._model.device.type)
+        if not count:
+            return None
+        advice = "lower engine.processes or engine.tokens_per_batch"
+        return WorkerPool(count, self._call, begin=partial(torch.set_num_threads, 1), advice=advice)
 
     def _call(self, method: str, *arguments: Any) -> Any:
         return getattr(self, method)(*arguments)
@@ -158,16 +155,16 @@ class TransformersEngine:
             yield from (self._call(method, *arguments) for arguments in calls)
         else:
             # The longest first: what is begun last is short, and nobody waits long for it.
-            yield from self._workers.results((method, *arguments) for arguments in reversed(list(calls)))
+            yield from self._workers.as_completed((method, *arguments) for arguments in reversed(list(calls)))
 
-    def _groups(self, waiting: Sequence[Begun]) -> list[list[Begun]]:
+    def _groups(self, waiting: Sequence[SequenceState]) -> list[list[SequenceState]]:
         """Requests that are answered in turn, the shortest first; the groups are the same whoever answers them."""
         ordered = sorted(waiting, key=lambda request: (len(request.prompt), request.index))
         tokens = sum(len(request.prompt) + ROUND for request in ordered)
         count = math.ceil(tokens / (GROUP * self.settings.tokens_per_batch))
         return [ordered[start::count] for start in range(min(count, len(ordered)))]
 
-    def _answered(self, waiting: Sequence[Begun], sampling: Sampling) -> Iterator[list[Result]]:
+    def _answered(self, waiting: Sequence[SequenceState], sampling: Sampling) -> Iterator[list[Result]]:
         """Completions by index, as they come: of a round in this process, of a group from another one."""
         groups = self._groups(waiting)
         if self._workers is None:
@@ -176,7 +173,7 @@ class TransformersEngine:
         else:
             yield from self._results("_answer", ((group, sampling) for group in groups))
 
-    def _answer(self, group: list[Begun], sampling: Sampling) -> list[Result]:
+    def _answer(self, group: list[SequenceState], sampling: Sampling) -> list[Result]:
         return [result for results in self._continuous.answer(group, sampling) for result in results]
 
     def _score(self, batch: list[tuple[int, TokenIds]]) -> Scored:
@@ -186,16 +183,6 @@ class TransformersEngine:
 
     def _likelihoods(self, rows: Sequence[TokenIds]) -> list[float]:
         return likelihood.log_probabilities(self._model, rows)
-
-
-def _tell_spare_memory() -> None:
-    """Say that more requests could be answered at once: on a GPU a step takes little longer for more rows."""
-    import torch
-
-    used, memory = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties().total_memory
-    if used < memory / 4:
-        said = f"generation used {used / 2**30:.1f} of the GPU's {memory / 2**30:.1f} GiB"
-        print(f"{said}; a larger engine.tokens_per_batch is faster, and `lidr plan` says how large", file=sys.stderr)
 
 
 def _len_of(placed: tuple[int, TokenIds]) -> int:

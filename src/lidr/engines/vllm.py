@@ -26,6 +26,7 @@ from lidr.engines.base import (
     ignore,
     refused,
     request_seed,
+    stop_at,
 )
 from lidr.engines.settings.vllm import Vllm
 from lidr.errors import InputError, LidrError
@@ -48,8 +49,6 @@ ENVIRONMENT = {
 
 class VllmEngine:
     """See `lidr.engines.base.Engine` for the contract."""
-
-    continues_turns = True
 
     def __init__(self, settings: Vllm, model: policy.Policy) -> None:
         self.settings, self.policy = settings, model
@@ -148,6 +147,7 @@ class _Loaded:
                 load_format="safetensors",
                 # A request says how it is sampled; the model's own generation config changes nothing.
                 generation_config="vllm",
+                **_length_of(model),
                 **settings.options,
                 **_room_for(model),
             )
@@ -181,6 +181,17 @@ def _check_precision(settings: Vllm, model: policy.Policy) -> None:
             "vLLM cannot put an adapter on a float32 model on CUDA; set dtype in engine.vllm to bfloat16, "
             "or engine.name to transformers"
         )
+
+
+def _length_of(model: policy.Policy) -> dict[str, Any]:
+    """vLLM's option for the length of a LongRoPE model, where params.yaml gives none; of others vLLM takes its own.
+
+    vLLM uses LongRoPE's table for long texts, for short ones as well, once the model may go beyond the original length.
+    """
+    from transformers import AutoConfig
+
+    length = policy.longrope_length(AutoConfig.from_pretrained(model.base, trust_remote_code=model.trust_remote_code))
+    return {} if length is None else {"max_model_len": length}
 
 
 def _room_for(model: policy.Policy) -> dict[str, Any]:
@@ -243,8 +254,7 @@ def _completion(request_id: str, output: Any, chat: Chat, stop: Sequence[str]) -
     answer = chat.read(ids)
     return Completion(
         id=request_id,
-        # vLLM has cut its own text at a stop string, which may end inside a token.
-        text=answer.text if answer.reasoning or not stop else written.text,
+        text=answer.text[: stop_at(answer.text, stop)],
         reasoning=answer.reasoning,
         finish_reason=reasons[written.finish_reason],
         prompt_tokens=len(output.prompt_token_ids),

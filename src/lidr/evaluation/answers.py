@@ -15,15 +15,13 @@ from typing import Any, Literal
 from lidr import config, paths
 from lidr.engines.base import Completion, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
-from lidr.evaluation.registry import AVERAGE, Benchmark, Metrics
+from lidr.errors import InputError
+from lidr.evaluation.registry import AVERAGE, SENTENCE_COUNTS, Benchmark, Metrics, resampling
 from lidr.models.policy import Policy
 from lidr.records import Prompt, Record
 from lidr.records.code_switching import Sentences
 from lidr.records.jsonl import write_json, write_rows
 from lidr.records.prompt_templates import prompt_conversation
-
-# Beside the share `code_switching`: the sentences that it is a share of, and answers in which none was judged.
-SENTENCE_COUNTS = ("code_switching_sentences", "code_switching_abstained")
 
 
 def lab_items(
@@ -51,9 +49,12 @@ def ask(
 
     The caller discards the shards once its output is written.
     """
+    by_strings: dict[tuple[str, ...], list[Prompt]] = {}
+    for item in items:
+        by_strings.setdefault(tuple(stop(item)), []).append(item)
     completions: dict[str, Completion] = {}
     with closing(open_engine(settings.engine, model)) as engine:
-        for strings, asked in _by_stop_strings(items, stop).items():
+        for strings, asked in by_strings.items():
             completions |= generate_in_shards(
                 engine,
                 [Request(key(item), prompt_conversation(item.text)) for item in asked],
@@ -63,15 +64,6 @@ def ask(
                 f"{stage} {model.name}",
             )
     return completions
-
-
-def _by_stop_strings(
-    items: Sequence[Prompt], stop: Callable[[Prompt], Sequence[str]]
-) -> dict[tuple[str, ...], list[Prompt]]:
-    groups: dict[tuple[str, ...], list[Prompt]] = {}
-    for item in items:
-        groups.setdefault(tuple(stop(item)), []).append(item)
-    return groups
 
 
 def key(item: Prompt) -> str:
@@ -96,8 +88,7 @@ def summarise(
 ) -> Metrics:
     """The level with its interval, `more` figures of the rows, the shares of what is counted, and n; by place.
 
-    Their plain averages, and the sums of counts, stand under `average`, without an interval: `lidr compare` has one,
-    which knows the items.
+    Their plain averages and sums stand under `average`. Raises InputError for a place in which no row has a score.
     """
     by_place: dict[str, list[Any]] = {}
     for row in rows:
@@ -105,23 +96,23 @@ def summarise(
     metrics: Metrics = {}
     for place, own in by_place.items():
         scores = [score for row in own if (score := benchmark.score(row)) is not None]
-        level = benchmark.level(scores, settings.compare.confidence, settings.seed, settings.compare.resamples)
-        metrics[place] = rounded(
+        if not scores:
+            raise InputError(f"not one answer in {place!r} is judged; a score of at least one is expected")
+        level = benchmark.level(scores, resampling(settings))
+        metrics[place] = _rounded(
             {benchmark.measure.replace(" ", "_"): level.estimate, "low": level.low, "high": level.high}
             | more(own)
-            | {name: sum(map(is_counted, own)) / len(own) for name, is_counted in benchmark.counts.items()}
+            | {name: sum(values) / len(values) for name, values in benchmark.counted(own).items()}
             | {"n": len(own)}
         )
-    return metrics | {AVERAGE: averaged(metrics, sums=(*SENTENCE_COUNTS, "n"), left_out=("low", "high"))}
+    return metrics | {AVERAGE: _averaged(benchmark, metrics)}
 
 
-def averaged(metrics: Metrics, sums: Sequence[str], left_out: Sequence[str]) -> dict[str, float]:
-    """The plain average over places of each figure that any of them has; of counts, named in `sums`, their sum."""
-    names = dict.fromkeys(name for figures in metrics.values() for name in figures)
+def _averaged(benchmark: Benchmark, metrics: Metrics) -> dict[str, float]:
+    """The average, or the sum, over the places that have a figure."""
+    names = dict.fromkeys(name for figures in metrics.values() for name in figures if name not in benchmark.of_places)
     given = {name: [figures[name] for figures in metrics.values() if name in figures] for name in names}
-    return rounded(
-        {name: (sum if name in sums else fmean)(values) for name, values in given.items() if name not in left_out}
-    )
+    return _rounded({name: (sum if name in benchmark.sums else fmean)(values) for name, values in given.items()})
 
 
 def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:
@@ -131,6 +122,6 @@ def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Met
     discard(paths.shards(benchmark.name, model))
 
 
-def rounded(figures: dict[str, Any]) -> dict[str, float]:
+def _rounded(figures: dict[str, Any]) -> dict[str, float]:
     """To six digits: what DVC keeps must not depend on the last bits of a float."""
     return {name: value if isinstance(value, int) else round(float(value), 6) for name, value in figures.items()}

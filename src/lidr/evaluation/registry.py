@@ -27,11 +27,19 @@ from lidr.evaluation import statistics
 from lidr.records import FinishReason, Prompt
 
 Groups = dict[str, tuple[str, ...]]  # places by the name of their group
-Counts = dict[str, Callable[[Any], bool]]
+Counts = dict[str, Callable[[Any], bool | None]]  # None of a row in which it was not measured
 Metrics = dict[str, dict[str, float]]  # figures by place, and their plain average under `average`
+
+# Beside the share `code_switching`: the sentences that it is a share of, and answers in which none was judged.
+SENTENCE_COUNTS = ("code_switching_sentences", "code_switching_abstained")
 
 # Groups of places whose average is reported beside the places.
 AVERAGE, TRAINED, TRANSFER = "average", "trained", "transfer"
+
+
+def resampling(settings: config.Settings) -> statistics.Resampling:
+    """How the figures of this pipeline are resampled."""
+    return statistics.Resampling(settings.compare.confidence, settings.seed, settings.compare.resamples)
 
 
 def is_truncated(row: Any) -> bool:
@@ -55,12 +63,16 @@ class Benchmark:
     measure: ClassVar[str] = "accuracy"
     expected: ClassVar[str] = "gold answer"  # what `expectation` is called
     unit: ClassVar[float] = 100.0  # of a score, in percentage points
-    middle: ClassVar[float | None] = None  # the level of a model that is as good as the baseline
+    baseline_level: ClassVar[float | None] = None  # the level of a model that is as good as the baseline
     by: ClassVar[str] = "language"  # what a place is: language or task
     is_parallel: ClassVar[bool] = True  # whether all places have the same items, translated
     same: ClassVar[tuple[str, ...]] = ("prompt", "gold")  # fields that all models' rows of an item share
     # What can be wrong with an answer beside its score, counted and shown.
     counts: ClassVar[Counts] = {}
+    # Figures that are summed over places, not averaged, and figures of a place alone: an interval of the average has to
+    # know the items, as that of `lidr compare` does.
+    sums: ClassVar[tuple[str, ...]] = (*SENTENCE_COUNTS, "n")
+    of_places: ClassVar[tuple[str, ...]] = ("low", "high")
 
     # --- files and settings
 
@@ -141,15 +153,28 @@ class Benchmark:
         """The score in words, and whether it is good; None where it is neither."""
         return ("right", True) if self.score(row) else ("wrong", False)
 
-    # --- statistics: of scores, with the confidence, the seed and the number of resamples
+    def counted(self, rows: Sequence[Any]) -> dict[str, list[bool]]:
+        """For each count, whether it holds of the rows in which it was measured; left out where there are none."""
+        found = {
+            name: [value for row in rows if (value := holds(row)) is not None] for name, holds in self.counts.items()
+        }
+        return {name: values for name, values in found.items() if values}
 
-    def level(self, scores: Sequence[float], confidence: float, seed: int, resamples: int) -> statistics.Interval:
-        return statistics.share_interval(scores, confidence, seed, resamples)
+    # --- statistics of scores: where each is 0 or 1 Wilson's interval and McNemar's test, else a bootstrap and a
+    # permutation test
+
+    def level(self, scores: Sequence[float], how: statistics.Resampling) -> statistics.Interval:
+        if statistics.is_binary(scores):
+            return statistics.wilson(round(sum(scores)), len(scores), how.confidence)
+        return statistics.mean_interval(scores, how)
 
     def change(
-        self, first: Sequence[float], second: Sequence[float], confidence: float, seed: int, resamples: int
-    ) -> statistics.Comparison:
-        return statistics.share_comparison(first, second, confidence, seed, resamples)
+        self, first: Sequence[float], second: Sequence[float], how: statistics.Resampling
+    ) -> statistics.PairedTest:
+        if statistics.is_binary([*first, *second]):
+            before, after = ([score == 1 for score in scores] for scores in (first, second))
+            return statistics.paired_accuracy_test(before, after, how.confidence)
+        return statistics.paired_difference(first, second, how)
 
 
 @cache

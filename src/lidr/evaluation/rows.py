@@ -33,33 +33,25 @@ def read(benchmark: Benchmark, models: Sequence[str], places: Sequence[str]) -> 
 
 
 def _read_file(benchmark: Benchmark, path: Path, places: Sequence[str]) -> Rows:
-    by_key = read_by_key(path, benchmark.record, key=lambda row: f"{row.id}:{benchmark.place(row)}")
-    rows: Rows = {str(key): row for key, row in by_key.items()}
-    ids: dict[str, dict[str, None]] = {place: {} for place in places}
+    rows: Rows = read_by_key(path, benchmark.record, key=lambda row: f"{row.id}:{benchmark.place(row)}")
     for key, row in rows.items():
-        if benchmark.place(row) not in ids:
-            raise InputError(f"a row for {key!r}; expected are rows in {', '.join(ids)}", path)
-        ids[benchmark.place(row)][row.id] = None
-    if benchmark.is_parallel:
-        _check_parallel(ids, path)
+        if benchmark.place(row) not in places:
+            raise InputError(f"a row for {key!r}; expected are rows in {', '.join(places)}", path)
+    ids = dict.fromkeys(row.id for row in rows.values()) if benchmark.is_parallel else {}
+    for place in places:
+        for item in ids:
+            if f"{item}:{place}" not in rows:
+                raise InputError(f"no row for '{item}:{place}'; another language has the item, each must", path)
     return rows
 
 
-def _check_parallel(ids: dict[str, dict[str, None]], path: Path) -> None:
-    every = {item: lang for lang in ids for item in ids[lang]}
-    for lang in ids:
-        for item, other in every.items():
-            if item not in ids[lang]:
-                raise InputError(f"no row for '{item}:{lang}'; {other!r} has the item, each language must", path)
-
-
 def _check_same_items(benchmark: Benchmark, first: Rows, own: Rows, first_path: Path, path: Path) -> None:
-    for key in first:
+    for key in first | own:
         if key not in own:
             raise InputError(f"no row for {key!r}, which {first_path} has; the same items are expected", path)
-    for key, row in own.items():
         if key not in first:
             raise InputError(f"a row for {key!r}, which {first_path} lacks; the same items are expected", path)
+    for key, row in own.items():
         for field in benchmark.same:
             if getattr(row, field) != getattr(first[key], field):
                 raise InputError(f"{key!r} has another {field} than in {first_path}; rerun the older one", path)

@@ -3,7 +3,7 @@
     >>> wilson(114, 250)
     Interval(estimate=0.456, low=0.395..., high=0.517..., n=250)
     >>> paired_accuracy_test([False, False, True, False], [True, True, True, False])
-    Comparison(difference=0.5, low=..., high=..., p_value=0.5, n=4, gained=2, lost=0)
+    PairedTest(difference=0.5, low=..., high=..., p_value=0.5, n=4, gained=2, lost=0, p_holm=None)
 
 SciPy computes them, except for Tango's interval and Holm's adjustment, which it lacks. A comparison of two models is on
 the same items and always 'second minus first'. Resampling is seeded: a rerun gives the same digits. Unequal ids or
@@ -24,8 +24,19 @@ from lidr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RESAMPLES = 9_999
 BATCH = 1_000  # resamples at a time: bounds the memory, changes no digit
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """The confidence of intervals, and what bootstraps and permutation tests are drawn by."""
+
+    confidence: float = 0.95
+    seed: int = 0
+    resamples: int = 9_999
+
+
+USUAL = Resampling()
 
 ByPlace = Mapping[str, Mapping[str, float]]  # a value for each item id, by language or task
 
@@ -41,8 +52,11 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Second minus first on n items, with the interval, the two-sided p value and the items gained and lost."""
+class PairedTest:
+    """Second minus first on n items, with the interval, the two-sided p value and the items gained and lost.
+
+    `p_holm` is the p value adjusted over a family of tests, where the test is in one.
+    """
 
     difference: float
     low: float
@@ -51,6 +65,12 @@ class Comparison:
     n: int
     gained: int
     lost: int
+    p_holm: float | None = None
+
+    @property
+    def p(self) -> float:
+        """The p value that decides: Holm's where there is one."""
+        return self.p_value if self.p_holm is None else self.p_holm
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
@@ -70,9 +90,7 @@ def sign_test(successes: int, n: int) -> float:
     return float(binom.sf(successes - 1, n, 0.5))
 
 
-def mean_interval(
-    values: Sequence[float], confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
+def mean_interval(values: Sequence[float], how: Resampling = USUAL) -> Interval:
     """The mean with its BCa bootstrap interval (B. Efron, JASA 82, 1987), or the percentile one where BCa is undefined.
 
     Where all values are the same there is nothing to resample: both ends are then the mean, and only n tells how much
@@ -93,16 +111,16 @@ def mean_interval(
                 low, high = bootstrap(
                     (sample,),
                     numpy.mean,
-                    confidence_level=confidence,
-                    n_resamples=resamples,
+                    confidence_level=how.confidence,
+                    n_resamples=how.resamples,
                     batch=BATCH,
                     method=method,
-                    rng=numpy.random.default_rng(seed),
+                    rng=numpy.random.default_rng(how.seed),
                 ).confidence_interval
     return Interval(fmean(values), float(low), float(high), len(values))
 
 
-def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> Comparison:
+def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> PairedTest:
     """Right and wrong answers of two models to the same items.
 
     p is that of the exact McNemar test: a binomial test of the items that only one model got right. The interval is
@@ -116,53 +134,25 @@ def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confiden
     lost = sum(bool(before) and not after for before, after in zip(first, second, strict=True))
     p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
     low, high = _tango(gained, lost, len(first), confidence)
-    return Comparison((gained - lost) / len(first), low, high, p_value, len(first), gained, lost)
+    return PairedTest((gained - lost) / len(first), low, high, p_value, len(first), gained, lost)
 
 
-def paired_difference(
-    first: Sequence[float],
-    second: Sequence[float],
-    confidence: float = 0.95,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Comparison:
+def paired_difference(first: Sequence[float], second: Sequence[float], how: Resampling = USUAL) -> PairedTest:
     """Scores of two models on the same items, such as preferences over a common baseline.
 
     The interval is a BCa bootstrap of the mean difference, p that of the sign-flip permutation test: if the models
     were alike, each item's difference could as well have the other sign. Where there are no more flips than
-    `resamples` all of them are counted; otherwise p cannot fall below 2 / (resamples + 1).
+    `how.resamples` all of them are counted; otherwise p cannot fall below 2 / (how.resamples + 1).
     """
     _check_lengths(first, second)
     differences = [after - before for before, after in zip(first, second, strict=True)]
-    interval = mean_interval(differences, confidence, seed, resamples)
+    interval = mean_interval(differences, how)
     gained, lost = sum(value > 0 for value in differences), sum(value < 0 for value in differences)
-    p_value = _sign_flip(differences, seed, resamples)
-    return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
+    p_value = _sign_flip(differences, how)
+    return PairedTest(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
-def share_interval(
-    scores: Sequence[float], confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
-    """The mean of scores from 0 to 1: Wilson's interval where each is 0 or 1, else a bootstrap's."""
-    if _are_binary(scores):
-        return wilson(round(sum(scores)), len(scores), confidence)
-    return mean_interval(scores, confidence, seed, resamples)
-
-
-def share_comparison(
-    first: Sequence[float],
-    second: Sequence[float],
-    confidence: float = 0.95,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Comparison:
-    """Scores from 0 to 1 of two models on the same items: McNemar's test where each is 0 or 1, else a permutation."""
-    if _are_binary([*first, *second]):
-        return paired_accuracy_test([value == 1 for value in first], [value == 1 for value in second], confidence)
-    return paired_difference(first, second, confidence, seed, resamples)
-
-
-def macro_interval(values: ByPlace, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+def macro_interval(values: ByPlace, how: Resampling = USUAL) -> Interval:
     """The average over places, with an interval that takes the items, not the answers, as the sample.
 
     The languages' items are translations of each other: a hard problem is hard in all of them, and answers to it are
@@ -172,28 +162,25 @@ def macro_interval(values: ByPlace, confidence: float = 0.95, seed: int = 0, res
     """
     if not values:
         raise InputError("nothing to average over; at least one language or task is expected")
-    found = mean_interval(_linearised(values), confidence, seed, resamples)
+    found = mean_interval(_linearised(values), how)
     # An average lies among what it averages; linearised in a place of few items, the ends may not.
     every = [value for own in values.values() for value in own.values()]
     return Interval(found.estimate, max(found.low, min(every)), min(found.high, max(every)), found.n)
 
 
-def macro_comparison(
-    first: ByPlace, second: ByPlace, confidence: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
-) -> Comparison:
+def macro_comparison(first: ByPlace, second: ByPlace, how: Resampling = USUAL) -> PairedTest:
     """Two models' averages over places, in each of them on the same items; see `macro_interval`."""
-    if set(first) != set(second):
-        raise InputError(f"the models were scored in {sorted(first)} and in {sorted(second)}; the same are expected")
     for place in first:
-        _check_same_items(first[place], second[place], f"the first model's {place}", f"the second model's {place}")
+        if odd := sorted(first[place].keys() ^ second[place].keys()):
+            raise InputError(f"{len(odd)} items of {place} are scored for one model alone, the first is {odd[0]!r}")
     differences = {
         place: {item: second[place][item] - value for item, value in values.items()} for place, values in first.items()
     }
-    interval = macro_interval(differences, confidence, seed, resamples)
+    interval = macro_interval(differences, how)
     parts = _parts(differences)
     gained, lost = sum(part > 0 for part in parts), sum(part < 0 for part in parts)
-    p_value = _sign_flip(parts, seed, resamples)
-    return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
+    p_value = _sign_flip(parts, how)
+    return PairedTest(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -206,7 +193,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def _sign_flip(differences: Sequence[float], seed: int, resamples: int) -> float:
+def _sign_flip(differences: Sequence[float], how: Resampling) -> float:
     import numpy
     from scipy.stats import monte_carlo_test, permutation_test
 
@@ -217,15 +204,15 @@ def _sign_flip(differences: Sequence[float], seed: int, resamples: int) -> float
     def mean(values: NDArray[Any], axis: int) -> NDArray[Any]:
         return values.mean(axis=axis)
 
-    if 2 ** len(sample) <= resamples:
-        test = permutation_test((sample,), mean, permutation_type="samples", vectorized=True, n_resamples=resamples)
+    if 2 ** len(sample) <= how.resamples:
+        test = permutation_test((sample,), mean, permutation_type="samples", vectorized=True, n_resamples=how.resamples)
     else:  # permutation_test draws the same flips in eight times the time
-        rng = numpy.random.default_rng(seed)
+        rng = numpy.random.default_rng(how.seed)
 
         def flipped(size: tuple[int, int]) -> NDArray[Any]:
             return rng.choice((-1.0, 1.0), size=size) * sample
 
-        test = monte_carlo_test(sample, flipped, mean, vectorized=True, n_resamples=resamples, batch=BATCH)
+        test = monte_carlo_test(sample, flipped, mean, vectorized=True, n_resamples=how.resamples, batch=BATCH)
     return float(test.pvalue)
 
 
@@ -266,7 +253,7 @@ def _parts(values: ByPlace) -> list[float]:
 
 
 def _linearised(values: ByPlace) -> list[float]:
-    """The average over places plus each item's deviations from its places' means; of the same items, their means."""
+    """One value per item whose mean is the average over places (Taylor linearisation of a sum of ratios)."""
     first, *others = values.values()
     if all(own.keys() == first.keys() for own in others):
         return _parts(values)
@@ -276,14 +263,9 @@ def _linearised(values: ByPlace) -> list[float]:
     return [average + part for part in _parts(deviations)]
 
 
-def _are_binary(scores: Sequence[float]) -> bool:
+def is_binary(scores: Sequence[float]) -> bool:
+    """Whether each score is 0 or 1."""
     return all(score in (0, 1) for score in scores)
-
-
-def _check_same_items(first: Mapping[str, float], second: Mapping[str, float], one: str, other: str) -> None:
-    if odd := sorted(set(first) ^ set(second)):
-        place = one if odd[0] in first else other
-        raise InputError(f"{len(odd)} items are not in both {one} and {other}: {odd[0]!r} is only in {place}")
 
 
 def _check_lengths(first: Sequence[float], second: Sequence[float]) -> None:

@@ -15,8 +15,6 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 
-import msgspec
-
 from lidr import config, paths
 from lidr.engines.base import Request, Sampling, open_engine, response_of
 from lidr.engines.shards import discard, generate_in_shards
@@ -52,10 +50,7 @@ def run(settings: config.Settings, data: str) -> dict[str, Counter[FinishReason]
         completions = generate_in_shards(
             engine, requests, sampling, shards, settings.engine.rows_per_shard, f"answers of {model.name}"
         )
-    responses = [
-        msgspec.structs.replace(response_of(prompt, completions[_request_id(prompt, sample)]), sample=sample)
-        for prompt, sample in wanted
-    ]
+    responses = [response_of(prompt, completions[_request_id(prompt, sample)], sample) for prompt, sample in wanted]
     with atomic_folder(paths.responses(data)) as folder:
         for lang in settings.all_languages:
             write_rows(folder / f"{lang}.jsonl", (r for r in responses if r.lang == lang))

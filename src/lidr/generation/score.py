@@ -36,6 +36,7 @@ from lidr.records.prompt_templates import prompt_conversation, under_dominant
 from lidr.records.samples import read_samples
 
 STAGE = "score"
+TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def run(settings: config.Settings, data: str) -> Scored | None:
     chat = open_chat(model)
     answers = list(_answers(settings, data))
     rows = [_row(settings, chat, prompt, answer) for prompt, answer in answers]
+    _check_tokenizer(chat, rows, model, against)
     shards = paths.shards(STAGE, data)
     of_policy, of_reference = (_log_probabilities(settings, one, rows, shards) for one in (model, against))
     scores = [
@@ -85,16 +87,7 @@ def reference(settings: config.Settings, model: Policy) -> Policy:
 
         folder = paths.scratch(STAGE, config.LAB)
         lab_reference.write(folder)
-    if not (folder / "config.json").is_file():
-        raise InputError("no config.json here; base.reference names the folder of a model", folder)
-    return Policy(
-        name=named,
-        base=folder,
-        adapter=None,
-        trust_remote_code=model.trust_remote_code,
-        fingerprint=policy.fingerprint(folder),
-        quantization=model.quantization,
-    )
+    return policy.of_folder(folder, "base.reference", named, model.trust_remote_code, model.quantization)
 
 
 def _answers(settings: config.Settings, data: str) -> Iterator[tuple[Prompt, Response]]:
@@ -121,6 +114,25 @@ def _row(settings: config.Settings, chat: Chat, prompt: Prompt, answer: Response
     )
     conversation = prompt_conversation(request)
     return TokenIds(chat.prompt_ids(conversation), chat.answer_ids(conversation, answer.text))
+
+
+def _check_tokenizer(chat: Chat, rows: Sequence[TokenIds], model: Policy, against: Policy) -> None:
+    """Both models are given the same token ids; raises InputError where they stand for other tokens in the reference.
+
+    A reference without a tokenizer, as the lab's, says nothing of them.
+    """
+    if not any((against.base / name).is_file() for name in TOKENIZERS):
+        return
+    tokenizer = policy.load_tokenizer(against)
+    for token_id in sorted({token_id for row in rows for ids in row for token_id in ids}):
+        mine = chat.tokenizer.convert_ids_to_tokens(token_id)
+        other = tokenizer.convert_ids_to_tokens(token_id) if token_id < len(tokenizer) else None
+        if mine != other:
+            raise InputError(
+                f"the token {token_id} is {other!r} here and {mine!r} in {model.name}; "
+                "a reference with the same tokenizer is expected",
+                against.base,
+            )
 
 
 def _log_probabilities(

@@ -54,7 +54,7 @@ def run(settings: config.Settings, data: str) -> dict[Direction, list[Translatio
     wanted = {direction: list(_translatable(settings, data, direction[0])) for direction in directions(settings)}
     shards = paths.shards(STAGE, data)
     with closing(open_engine(by.engine, by.model)) as engine:
-        ask = partial(_translate, settings, engine, sampling)
+        ask = partial(_translate, settings, engine, by.engine.continues_turns, sampling)
         done = ask([(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {by.name}")
         translations = {way: [done[row.id, way] for row in rows] for way, rows in wanted.items()}
         back = [
@@ -97,46 +97,50 @@ def parse(
     where the model ended its turn by itself (cut off by the token limit, the text is not whole and stays unparsed);
     text after the closing tag; a code fence around the whole text that the original does not have.
     """
-    tolerated = []
+    before, opened, text, closed, after = _between_tags(raw)
+    is_announced = not before.strip() or before.rstrip(" ").endswith((":", "\n"))
+    is_whole = closed or (finish_reason is FinishReason.STOP and text.strip())
+    if not (opened or primed) or not is_announced or OPENING_TAG in text or not is_whole:
+        return None, ()
+    fenced = None if _FENCE.fullmatch(original.strip()) else _FENCE.fullmatch(text.strip())
+    departures = (
+        ("text_before_opening_tag", before.strip()),
+        ("repeated_opening_tag", not before.strip() and opened > (0 if primed else 1)),
+        ("no_closing_tag", not closed),
+        ("text_after_closing_tag", after.strip()),
+        ("code_fence", fenced),
+    )
+    whole = fenced[1] if fenced else text
+    return whole.strip(), tuple(name for name, is_there in departures if is_there)
+
+
+def _between_tags(raw: str) -> tuple[str, int, str, bool, str]:
+    """(before, opened, text, closed, after): the text between the tags, after so many opening ones."""
     body, closing_tag, after = raw.partition(CLOSING_TAG)
     before, opening_tag, text = body.partition(OPENING_TAG)
     if not opening_tag:
-        before, text = "", body
-    if before.strip():
-        tolerated.append("text_before_opening_tag")
-    elif opening_tag and (primed or text.lstrip().startswith(OPENING_TAG)):
-        tolerated.append("repeated_opening_tag")
-    text = _LEADING_TAGS.sub("", text)
-    is_announced = not before.strip() or before.rstrip(" ").endswith((":", "\n"))
-    if not (opening_tag or primed) or not is_announced or OPENING_TAG in text:
-        return None, ()
-    if not closing_tag:
-        if finish_reason is not FinishReason.STOP or not text.strip():
-            return None, ()
-        tolerated.append("no_closing_tag")
-    if after.strip():
-        tolerated.append("text_after_closing_tag")
-    if (fenced := _FENCE.fullmatch(text.strip())) and not _FENCE.fullmatch(original.strip()):
-        text = fenced[1]
-        tolerated.append("code_fence")
-    return text.strip(), tuple(tolerated)
+        return "", 0, body, bool(closing_tag), after
+    rest = _LEADING_TAGS.sub("", text)
+    opened = 1 + text.count(OPENING_TAG) - rest.count(OPENING_TAG)
+    return before, opened, rest, bool(closing_tag), after
 
 
 def _translate(
     settings: config.Settings,
     engine: Engine,
+    primed: bool,
     sampling: Sampling,
     wanted: Sequence[tuple[Response | Translation, Direction]],
     shards: Path,
     description: str,
 ) -> dict[tuple[str, Direction], Translation]:
-    """Translate texts, each in its direction; by id and direction, in the order in which they are wanted."""
-    requests = [_request(settings, row, direction, engine.continues_turns) for row, direction in wanted]
+    """Translate texts, each in its direction; by id and direction, in the order in which they are wanted.
+
+    Primed, the engine goes on with a turn that begins with the opening tag.
+    """
+    requests = [_request(settings, row, direction, primed) for row, direction in wanted]
     completions = generate_in_shards(engine, requests, sampling, shards, settings.engine.rows_per_shard, description)
-    return {
-        (row.id, way): _translation(row, way, completions[_request_id(row.id, way)], engine.continues_turns)
-        for row, way in wanted
-    }
+    return {(row.id, way): _translation(row, way, completions[_request_id(row.id, way)], primed) for row, way in wanted}
 
 
 def _translatable(settings: config.Settings, data: str, lang: str) -> Iterator[Response]:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
+
 from lidr import config
 from lidr.config.engines import EngineSettings
 from lidr.engines.settings.openai import OpenAI
-from lidr.errors import InputError
 from lidr.models import policy
 from lidr.records import Record
 
@@ -27,7 +28,7 @@ RECORD = "translator.json"
 class Server(OpenAI, frozen=True, kw_only=True, tag="openai"):
     """A server that only translates: the key of the block `engine` does not go there."""
 
-    key_variable: ClassVar[str] = "LIDR_TRANSLATOR_KEY"
+    key_variable: ClassVar[str] = config.TranslationServer.key_variable
 
 
 class TranslatorRecord(Record, frozen=True):
@@ -54,10 +55,7 @@ def translator(settings: config.Settings, author: str) -> Translator:
         model = policy.resolve(author)
         return Translator(model.name, settings.engine, model, is_own=True)
     if isinstance(wanted, str):
-        folder = Path(wanted)
-        if not (folder / "config.json").is_file():
-            raise InputError("no model here (no config.json); `translate.model` is expected to be its folder", folder)
-        model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
+        model = policy.of_folder(Path(wanted), "translate.model")
         return Translator(wanted, settings.engine, model, is_own=False)
     # What runs behind an address has no files: its name there is all that is known.
     model = policy.Policy(wanted.model, Path(), None, False, "")
@@ -65,12 +63,6 @@ def translator(settings: config.Settings, author: str) -> Translator:
 
 
 def _server(settings: config.Settings, wanted: config.TranslationServer) -> Server:
-    return Server(
-        rows_per_shard=settings.engine.rows_per_shard,
-        endpoint=wanted.endpoint,
-        models={wanted.model: wanted.model},
-        takes=wanted.takes,
-        concurrency=wanted.concurrency,
-        retries=wanted.retries,
-        timeout_seconds=wanted.timeout_seconds,
-    )
+    keys = msgspec.structs.asdict(wanted)
+    name = keys.pop("model")
+    return Server(rows_per_shard=settings.engine.rows_per_shard, models={name: name}, **keys)

@@ -252,11 +252,10 @@ def _encode(row: Row, tokenizer: Any) -> tuple[list[int], list[int]]:
 
 def _padded(batch: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    longest = max(len(ids) for ids, _ in batch)
-    input_ids = torch.full((len(batch), longest), pad)
-    labels = torch.full((len(batch), longest), -100)
-    for index, (ids, targets) in enumerate(batch):
-        input_ids[index, : len(ids)] = torch.tensor(ids)
-        labels[index, : len(targets)] = torch.tensor(targets)
-    return input_ids, labels
+    input_ids, labels = ([torch.tensor(row) for row in rows] for rows in zip(*batch, strict=True))
+    return (
+        pad_sequence(input_ids, batch_first=True, padding_value=pad),
+        pad_sequence(labels, batch_first=True, padding_value=-100),
+    )

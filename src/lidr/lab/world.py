@@ -111,6 +111,7 @@ class ParsedAnswer:
         return gold_text(self.kind, {slot: values[0] for slot, values in self.occurrences.items()}, lang)
 
 
+@cache
 def languages() -> tuple[str, ...]:
     """Codes of all languages that have a file, sorted."""
     files = (resources.files("lidr.lab") / "languages").iterdir()

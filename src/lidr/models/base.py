@@ -29,6 +29,8 @@ from lidr.records.jsonl import atomic_folder, read_json, write_json, write_text
 
 _UNWANTED = (*model.PICKLED, "training_args*", "optimizer*", paths.RECORD, ".*")
 _ADAPTER = "adapter_config.json"
+# Families whose layers in transformers do not leave out padding on the left.
+_NOT_PADDED = ("minimax", "mpt", "recurrent_gemma", "rwkv")
 _TOKENIZER = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "tekken.json")
 
 
@@ -157,7 +159,7 @@ def _load_config(folder: Path, base: config.Base) -> Any:
 
 
 def _check_family(values: Any, base: config.Base) -> None:
-    """Raise InputError where weights are quantised already, or where transformers has no language model for them."""
+    """Raise InputError for quantised weights, and where transformers has no language model that can be batched."""
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
     for part in (values, values.get_text_config()):
@@ -172,6 +174,9 @@ def _check_family(values: Any, base: config.Base) -> None:
         images = " but one of images and text" if type(values) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING else ""
         reason = f"{values.model_type} is no causal language model for transformers{images}"
         raise InputError(f"{reason}; a model that AutoModelForCausalLM loads is expected", base.model)
+    if values.model_type in _NOT_PADDED:
+        reason = f"{values.model_type} models answer wrongly, or not at all, beside a longer request"
+        raise InputError(f"{reason}, as they take padding for text; another model is expected", base.model)
 
 
 @contextmanager

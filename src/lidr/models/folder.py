@@ -33,6 +33,11 @@ def locate(base: config.Base) -> Path:
     raise InputError(f"there is no folder {base.model!r}, and base.revision is expected {reason}")
 
 
+def config_folder(base: config.Base) -> Path:
+    """A folder with the model's config.json; of a model on the Hub nothing else is fetched."""
+    return locate(base) if base.revision is None else from_hub(base, ("config.json",))
+
+
 def wanted(base: config.Base) -> tuple[str, ...]:
     """Names of all files but the weights that belong to a model; its Python files only where they may be run."""
     return (*TALK, CODE) if base.trust_remote_code else TALK
@@ -41,14 +46,7 @@ def wanted(base: config.Base) -> tuple[str, ...]:
 def from_hub(base: config.Base, names: tuple[str, ...]) -> Path:
     """The Hub's snapshot of the pinned revision with the files of these names; LidrError says what to do without it."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import GatedRepoError, HFValidationError
 
     try:
         return Path(
@@ -60,14 +58,9 @@ def from_hub(base: config.Base, names: tuple[str, ...]) -> Path:
         raise LidrError(
             f"{base.model} is gated: accept its licence on the Hub, then log in with `hf auth login` or set HF_TOKEN"
         ) from error
-    except RevisionNotFoundError as error:
-        raise LidrError(f"{base.model} has no revision {base.revision!r}; the hash of a commit is expected") from error
-    except RepositoryNotFoundError as error:
-        raise LidrError(f"the Hub has no model {base.model!r}, or it is private: check the id, set HF_TOKEN") from error
-    except HFValidationError as error:
-        raise InputError(f"{base.model!r} is no Hub id; OWNER/NAME is expected, or no revision for a folder") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (HFValidationError, OSError) as error:
         raise LidrError(
-            f"{base.model} at {base.revision} could not be fetched: {str(error).splitlines()[0]}; "
-            "where there is no network, set base.model to a local folder and base.revision to null"
+            f"{base.model} at {base.revision} could not be fetched: {str(error).splitlines()[0]}; check the id "
+            "(OWNER/NAME) and the revision (the hash of a commit), set HF_TOKEN for a private model; where there is no "
+            "network, set base.model to a local folder and base.revision to null"
         ) from error

@@ -18,8 +18,6 @@ as it is loaded, a policy's fingerprint covers how; the record's stays that of t
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,8 +63,8 @@ class AdapterRecord(Record, frozen=True):
     eval_rows: int = 0
 
 
-_HASHES: dict[tuple[int, ...], str] = {}  # of files by device, inode, size and time
-_SETTLED = 2_000_000_000  # nanoseconds
+# Bases whose files were looked at: tokenizer and weights are loaded one after the other, and hashing both takes long.
+_CHECKED: set[tuple[Path, str]] = set()
 _NO_LIMIT = 10**9  # tokens
 
 
@@ -108,6 +106,26 @@ def resolve(name: str, root: Path = paths.MODELS) -> Policy:
     return Policy(name, base, adapter, trusted, combined, base_record.end_ids, quantization)
 
 
+def of_folder(
+    folder: Path,
+    key: str,
+    name: str | None = None,
+    trust_remote_code: bool = False,
+    quantization: dict[str, Any] | None = None,
+) -> Policy:
+    """The model in a folder of the user's, which `key` of params.yaml names; raises InputError where there is none."""
+    if not (folder / "config.json").is_file():
+        raise InputError(f"no model here (no config.json); `{key}` is expected to be its folder", folder)
+    return Policy(
+        name=name or folder.name,
+        base=folder,
+        adapter=None,
+        trust_remote_code=trust_remote_code,
+        fingerprint=fingerprint(folder),
+        quantization=quantization,
+    )
+
+
 def _as_loaded(files: str, quantization: dict[str, Any] | None) -> str:
     """The files' fingerprint, or one of files and quantisation."""
     if quantization is None:
@@ -125,17 +143,9 @@ def fingerprint(folder: Path) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of one file, read once in a process: a stage asks for the base's several times."""
+    """SHA-256 of one file."""
     with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        if key not in _HASHES:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-            # A file's time moves in steps: what was just written can change again within one.
-            if time.time_ns() - status.st_mtime_ns < _SETTLED:
-                return found
-            _HASHES[key] = found
-    return _HASHES[key]
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pick_device(wanted: str) -> str:
@@ -151,7 +161,6 @@ def pick_device(wanted: str) -> str:
 
 def load_tokenizer(policy: Policy) -> Any:
     """The base's tokenizer, padding on the left as generation needs it; raises InputError where files were changed."""
-    # Here, for it is the first thing that is loaded of a model, and once for all its files is enough.
     _check_base(policy.base)
     from transformers import AutoTokenizer
 
@@ -162,16 +171,6 @@ def load_tokenizer(policy: Policy) -> Any:
     return tokenizer
 
 
-def load_generation_config(folder: Path, trust_remote_code: bool) -> Any:
-    """A model folder's generation config as its model would have it, without the model."""
-    from transformers import AutoConfig, GenerationConfig
-
-    if (folder / "generation_config.json").exists():
-        return GenerationConfig.from_pretrained(folder)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    return GenerationConfig.from_model_config(config)
-
-
 def context_length(config: Any, tokenizer: Any = None) -> int | None:
     """Tokens that the model of this transformers config takes at most; None where nothing says so, as with ALiBi.
 
@@ -179,12 +178,27 @@ def context_length(config: Any, tokenizer: Any = None) -> int | None:
     this one. A tokenizer without a limit carries a number of thirty digits instead.
     """
     text = config.get_text_config()
+    if original := longrope_length(config):
+        return original
     for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
         length = getattr(text, name, None)
         if isinstance(length, int) and length > 0:
             return length
     length = getattr(tokenizer, "model_max_length", None)
     return int(length) if length is not None and 0 < length < _NO_LIMIT else None
+
+
+def longrope_length(config: Any) -> int | None:
+    """Tokens up to which LongRoPE (Phi-3, Phi-4-mini) has one table of positions; None for other models.
+
+    Beyond it all positions are those of a second table, and a cache of the first one's keys no longer fits.
+    """
+    text = config.get_text_config()
+    rope = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
+    if rope.get("rope_type", rope.get("type")) != "longrope":
+        return None
+    length = getattr(text, "original_max_position_embeddings", None) or rope.get("original_max_position_embeddings")
+    return int(length) if length else None
 
 
 def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
@@ -234,10 +248,14 @@ def _check_base(folder: Path) -> None:
         return
     record = read_json(path, BaseRecord)
     assert isinstance(record, BaseRecord)
+    checked = (folder.absolute(), record.fingerprint)
+    if checked in _CHECKED:
+        return
     found = fingerprint(folder)
     if found != record.fingerprint:
         reason = f"the files are not those that `lidr base` recorded ({found[:12]}, not {record.fingerprint[:12]})"
         raise InputError(f"{reason}; run `lidr base` again", folder)
+    _CHECKED.add(checked)
 
 
 def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
@@ -257,12 +275,12 @@ def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
     return model.eval() if policy.quantization is not None else model.to(device).eval()
 
 
-def with_adapter(model: Any, adapter: Path) -> Any:
+def with_adapter(model: Any, adapter: Path, is_trainable: bool = False) -> Any:
     """The model with the adapter beside its weights; raises InputError where the folder holds none that fits it."""
     from peft import PeftModel
     from safetensors import SafetensorError
 
     try:
-        return PeftModel.from_pretrained(model, adapter)
+        return PeftModel.from_pretrained(model, adapter, is_trainable=is_trainable)
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"no adapter that fits the base: {error}; train it again", adapter) from error

@@ -3,7 +3,8 @@
     >>> render("compare.html", profile="lab", ...)[:15]
     '<!doctype html>'
 
-HTML templates escape whatever is put into them. A page may have rows to browse (`browsable`), each of them
+HTML templates escape whatever is put into them but the SVG of `lidr.pages.figures`, in which all texts are escaped. A
+page may have rows to browse (`browsable`), each of them
 
     {"id": "lab-17:es", "chips": [["es against en", ""]], "prompts": [pane, ...], "panes": [pane, ...], ...}
     pane: {"title": "m1", "source": "ended by stop", "text": "...", "lang": "es", "role": "chosen", "right": null}
@@ -13,11 +14,12 @@ with the fields that the page's menus choose from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lidr.pages.texts import shown
-
+# Characters that neither HTML nor XML can hold.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 LONGEST = 100_000
 # Of the texts of one page: beyond it, texts are cut to `SHORT`, so that a page of long answers still opens.
 BUDGET, SHORT = 6_000_000, 2_000
@@ -41,13 +43,6 @@ def render(template: str, filters: Mapping[str, Callable[..., Any]] | None = Non
     return environment.get_template(template).render(values)
 
 
-def drawings(plots: Mapping[str, str]) -> dict[str, Any]:
-    """SVGs of `lidr.pages.figures`, in which all texts are escaped, as what a template may show."""
-    from markupsafe import Markup
-
-    return {name: Markup(plots[name]) for name in plots}
-
-
 def browsable(rows: Sequence[dict[str, Any]], unit: str, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Rows for lidr.js, what they are called, and names of menu entries; a pane's `cut` counts characters left out."""
     left = BUDGET
@@ -61,3 +56,8 @@ def browsable(rows: Sequence[dict[str, Any]], unit: str, labels: Mapping[str, st
 
     whole = [row | {name: [shorten(pane) for pane in row[name]] for name in ("prompts", "panes")} for row in rows]
     return {"unit": unit, "labels": dict(labels or {}), "rows": whole}
+
+
+def shown(text: str) -> str:
+    """The text with the replacement character for each that neither a page nor a figure can hold."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

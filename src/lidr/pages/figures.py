@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from lidr.pages.texts import shown
+from lidr.pages import shown
 
 # By meaning. Green and orange differ for colour-blind readers as well.
 CHOSEN, REJECTED, BOTH, NEUTRAL, UNKNOWN = "#0f7d6b", "#c8551b", "#9fd3c7", "#c9ced6", "#eceff3"

@@ -22,7 +22,7 @@ from lidr.pairs.markers import markers as markers_of
 from lidr.pairs.normalise import NEAR_IDENTICAL, comparable, is_similar
 from lidr.pairs.numbers import numbers
 from lidr.pairs.refusals import is_refusal
-from lidr.pairs.texts import Rejection
+from lidr.pairs.texts import NoPair
 from lidr.records import DropReason, Prompt
 from lidr.records.langid import is_off_target
 from lidr.records.repetition import ends_in_repetition
@@ -135,16 +135,16 @@ def reasons() -> tuple[str, ...]:
     return (*(str(reason) for reason in DropReason if reason not in after), *FILTERS, *map(str, after))
 
 
-def enabled(entries: Sequence[str | dict[str, Any]]) -> Callable[[Candidate], Rejection | None]:
+def enabled(entries: Sequence[str | dict[str, Any]]) -> Callable[[Candidate], NoPair | None]:
     """All filters that are listed, as one: the first reason, in the order of `FILTERS`, why a candidate is no pair."""
     wanted = dict(map(_entry, entries))
     chosen = {name: partial(function, **wanted[name]) for name, function in FILTERS.items() if name in wanted}
 
-    def first(pair: Candidate) -> Rejection | None:
+    def first(pair: Candidate) -> NoPair | None:
         for name, function in chosen.items():
             detail = function(pair)
             if detail is not None:
-                return Rejection(name, detail)
+                return NoPair(name, detail)
         return None
 
     return first

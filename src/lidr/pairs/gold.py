@@ -5,15 +5,14 @@
 
 A text is right where it says the gold answer of the prompt in the language of the pair. For prompts of the lab that is
 the world's own checker, which also wants the right language; for others the number that a worked answer arrives at
-(`evaluation.mgsm.numbers`), in whatever language, where the gold answer is a number. All else is not judged.
+(`evaluation.mgsm.scorers`), in whatever language, where the gold answer is a number (`evaluation.mgsm.golds`). All else
+is not judged.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-
-from lidr.evaluation.mgsm.numbers import extract_answer
+from lidr.evaluation.mgsm.golds import read_gold
+from lidr.evaluation.mgsm.scorers import extract_answer
 from lidr.records import Prompt, PromptKind
 
 LAB = "lab/"
@@ -25,7 +24,7 @@ def is_right(text: str, prompt: Prompt) -> bool | None:
         return None
     if prompt.source.name.startswith(LAB):
         return _is_right_in_lab(text, prompt.answer, prompt.lang)
-    gold = gold_number(prompt.answer)
+    gold = read_gold(prompt.answer, prompt.lang)
     if gold is None:
         return None
     return extract_answer(text, prompt.lang) == gold
@@ -35,14 +34,3 @@ def _is_right_in_lab(text: str, gold: str, lang: str) -> bool:
     from lidr.lab.source import quality
 
     return quality(text, gold, lang) == 1.0
-
-
-# The pairs of a prompt share its gold answer.
-@lru_cache(maxsize=128)
-def gold_number(gold: str) -> Decimal | None:
-    """A gold answer as a number; None where it is none."""
-    try:
-        value = Decimal(gold.strip().replace(",", ""))
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None

@@ -13,7 +13,6 @@ Scripts that are written without spaces have no words to cut at, so each of thei
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -101,8 +100,7 @@ def comparable(text: str) -> Comparable:
 def is_similar(first: Comparable, second: Comparable, at_least: float = NEAR_IDENTICAL) -> bool:
     """Whether Dice's coefficient of the character trigrams of both texts, folded, is so much or more.
 
-    It is 0 where they have nothing in common, 1 for the same. Nothing is counted where lengths or common ends tell
-    already.
+    It is 0 where they have nothing in common, 1 for the same. Nothing is counted where the lengths tell already.
     """
     one, other = first.folded, second.folded
     if one == other:
@@ -116,18 +114,7 @@ def is_similar(first: Comparable, second: Comparable, at_least: float = NEAR_IDE
 
     if not is_enough(min(sizes)):
         return False
-    outside, middles = _trimmed(one, other)
-    return is_enough(outside) or is_enough(outside + _common_trigrams(*middles))
-
-
-def _trimmed(one: str, other: str) -> tuple[int, tuple[str, str]]:
-    """How many trigrams the common beginning and end of two different texts have, and what is left to be counted."""
-    shorter = min(len(one), len(other))
-    begin = bisect_left(range(1, shorter + 1), True, key=lambda size: one[:size] != other[:size])
-    end = bisect_left(range(1, shorter - begin + 1), True, key=lambda size: one[-size:] != other[-size:])
-    # A trigram that holds a character between the two begins at most two before it and ends at most two behind it.
-    before, behind = max(begin - 2, 0), max(end - 2, 0)
-    return before + behind, (one[before : len(one) - behind], other[before : len(other) - behind])
+    return is_enough(_common_trigrams(one, other))
 
 
 def _common_trigrams(one: str, other: str) -> int:

@@ -10,7 +10,7 @@ A rule is a function of the iteration's texts and the dominant language, registe
     def name(texts: Texts, dominant: str) -> Choose: ...
 
 It returns a function of (prompt, language, language compared with) that says which rows are chosen and rejected, or why
-there are none. What these rows hold is not its affair: the stage rejects those without a text, then come the filters.
+there are none. What these rows hold is not its affair: the stage drops those without a text, then come the filters.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from lidr.pairs.length_control import best_and_worst
-from lidr.pairs.texts import Origin, Rejection, Texts, whole
+from lidr.pairs.texts import NoPair, Origin, Texts, usable_text
 from lidr.records import DropReason, Prompt, PromptKind
 
 if TYPE_CHECKING:
+    from numpy import ndarray
+
     from lidr import config
+
+# The grid of prices of length control.
+PRICE_STEPS = 1000
 
 # (language, language that it is compared with)
 Direction = tuple[str, str]
@@ -38,7 +42,7 @@ class Sides(NamedTuple):
     rejected: Origin
 
 
-Choose = Callable[[Prompt, str, str], Sides | Rejection]
+Choose = Callable[[Prompt, str, str], Sides | NoPair]
 Directions = Callable[[str, Sequence[str]], list[Direction]]
 
 
@@ -108,14 +112,14 @@ def implicit(texts: Texts, dominant: str) -> Choose:
     """Implicit Cross-Lingual Rewarding (arXiv 2503.04647): of a prompt's samples in l, the best against the worst.
 
     The stage `score` has made the reward, log pi_t(y|x') - log pi_ref(y|x') under the dominant language's prompt x'.
-    `length_control` takes a price for each character off it, one for each language. Only whole answers take part.
+    `best_and_worst` takes a price for each character off it, one for each language. Only whole answers take part.
     """
     whole_samples = {
         lang: {
             prompt_id: [
                 (score, texts.samples[lang][prompt_id][score.sample].text)
                 for score in scores
-                if score.reward is not None and not _is_rejected(texts, lang, score.id, score.sample)
+                if score.reward is not None and isinstance(texts.text(score.id, Origin(lang, sample=score.sample)), str)
             ]
             for prompt_id, scores in by_prompt.items()
         }
@@ -131,7 +135,7 @@ def implicit(texts: Texts, dominant: str) -> Choose:
             for (prompt_id, rows), (best, worst) in zip(enough.items(), best_and_worst(rewards, lengths), strict=True)
         }
 
-    def choose(prompt: Prompt, lang: str, other_lang: str) -> Sides | Rejection:
+    def choose(prompt: Prompt, lang: str, other_lang: str) -> Sides | NoPair:
         found = chosen[lang].get(prompt.id)
         if found is None:
             return _too_few(texts, lang, prompt.id)
@@ -140,18 +144,53 @@ def implicit(texts: Texts, dominant: str) -> Choose:
     return choose
 
 
-def _is_rejected(texts: Texts, lang: str, prompt_id: str, sample: int) -> bool:
-    return isinstance(texts.text(prompt_id, Origin(lang, sample=sample)), Rejection)
-
-
-def _too_few(texts: Texts, lang: str, prompt_id: str) -> Rejection:
+def _too_few(texts: Texts, lang: str, prompt_id: str) -> NoPair:
     """Why a prompt has fewer than two samples that can be compared: what is wrong with the first that cannot."""
     samples = texts.samples[lang].get(prompt_id, ())
     scored = {score.sample for score in texts.scores[lang].get(prompt_id, ()) if score.reward is not None}
     for row in samples:
-        text = whole(row.text, row.finish_reason, f"sample {row.sample} in {lang}")
-        if isinstance(text, Rejection):
-            return Rejection(text.reason, f"fewer than two whole answers: {text.detail}")
+        text = usable_text(row.text, row.finish_reason, f"sample {row.sample} in {lang}")
+        if isinstance(text, NoPair):
+            return NoPair(text.reason, f"fewer than two whole answers: {text.detail}")
         if row.sample not in scored:
-            return Rejection(DropReason.UNSCORED, f"fewer than two answers with a score: sample {row.sample} in {lang}")
-    return Rejection(DropReason.MISSING, f"{len(samples)} answers in {lang}; two or more are expected")
+            return NoPair(DropReason.UNSCORED, f"fewer than two answers with a score: sample {row.sample} in {lang}")
+    return NoPair(DropReason.MISSING, f"{len(samples)} answers in {lang}; two or more are expected")
+
+
+def best_and_worst(rewards: Sequence[Sequence[float]], lengths: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Length control: of each prompt the places of its best and its worst answer, the first of equals.
+
+    >>> best_and_worst([[1.0, 3.0, 2.0]], [[10, 30, 20]])
+    [(0, 1)]
+
+    From the reward of an answer, a price times its characters is taken off, so that the best answers are not just the
+    longest. Of the grid 0, 0.001, ... 1, it is the smallest price at which the best and the worst answers differ least
+    in length on average (in absolute value), over all prompts of a language (arXiv 2503.04647, and the authors' code).
+    """
+    if not rewards:
+        return []
+    import numpy
+
+    reward, length = _table(rewards), _table(lengths)
+    rows = numpy.arange(len(rewards))
+
+    def ends(price: float) -> tuple[ndarray, ndarray]:
+        controlled = reward - price * length
+        return numpy.nanargmax(controlled, axis=1), numpy.nanargmin(controlled, axis=1)
+
+    def difference(price: float) -> float:
+        best, worst = ends(price)
+        return abs(float((length[rows, best] - length[rows, worst]).mean()))
+
+    best, worst = ends(min((step / PRICE_STEPS for step in range(PRICE_STEPS + 1)), key=difference))
+    return list(zip(best.tolist(), worst.tolist(), strict=True))
+
+
+def _table(rows: Sequence[Sequence[float]]) -> ndarray:
+    """One row for each prompt, padded with NaN."""
+    import numpy
+
+    table = numpy.full((len(rows), max(map(len, rows))), numpy.nan)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+    return table

@@ -28,7 +28,7 @@ from lidr.errors import naming
 from lidr.pairs import filters, rules, texts
 from lidr.pairs.filters import Candidate, Side
 from lidr.pairs.rules import Sides
-from lidr.pairs.texts import Origin, Rejection, Texts
+from lidr.pairs.texts import NoPair, Texts
 from lidr.progress import bar
 from lidr.records import Drop, DropReason, Message, Pair, Prompt, pair_id
 from lidr.records.draw import drawn
@@ -116,55 +116,44 @@ class _Maker:
     def _of(self, prompt: Prompt) -> Iterator[Pair | Drop]:
         for lang, other_lang in self.directions:
             sides = self._choose(prompt, lang, other_lang)
-            if isinstance(sides, Rejection):
+            if isinstance(sides, NoPair):
                 yield _drop(prompt.id, lang, other_lang, sides)
                 continue
-            chosen, rejected = (self._texts.text(prompt.id, origin) for origin in (sides.chosen, sides.rejected))
-            if isinstance(chosen, Rejection):
-                found = Rejection(chosen.reason, f"chosen: {chosen.detail}")
-                yield _drop(prompt.id, lang, other_lang, found, sides)
-            elif isinstance(rejected, Rejection):
-                found = Rejection(rejected.reason, f"rejected: {rejected.detail}")
-                yield _drop(prompt.id, lang, other_lang, found, sides)
+            found = self._made(prompt.id, lang, other_lang, sides)
+            if isinstance(found, Pair):
+                yield found
             else:
-                asked = self._texts.prompts[lang][prompt.id]
-                candidate = Candidate(
-                    prompt=asked,
-                    chosen=self._side(prompt.id, sides.chosen, chosen),
-                    rejected=self._side(prompt.id, sides.rejected, rejected),
-                    languages=self._languages,
-                )
-                objection = self._objection(candidate)
-                if objection is None:
-                    yield _pair(asked, other_lang, sides, chosen, rejected)
-                else:
-                    yield _drop(prompt.id, lang, other_lang, objection, sides)
+                origins = sides.chosen.name(prompt.id), sides.rejected.name(prompt.id)
+                yield _drop(prompt.id, lang, other_lang, found, *origins)
 
-    def _side(self, prompt_id: str, origin: Origin, text: str) -> Side:
-        return Side(text, self._texts.translated(prompt_id, origin))
+    def _made(self, prompt_id: str, lang: str, other_lang: str, sides: Sides) -> Pair | NoPair:
+        """The pair, or why one of its sides has no text, or what a filter objects."""
+        found: list[Side] = []
+        for name, origin in (("chosen", sides.chosen), ("rejected", sides.rejected)):
+            text = self._texts.text(prompt_id, origin)
+            if isinstance(text, NoPair):
+                return NoPair(text.reason, f"{name}: {text.detail}")
+            found.append(Side(text, self._texts.translated(prompt_id, origin)))
+        chosen, rejected = found
+        candidate = Candidate(self._texts.prompts[lang][prompt_id], chosen, rejected, self._languages)
+        return self._objection(candidate) or _pair(candidate, other_lang, sides)
 
     def _drawn(self, rows: list[Pair | Drop]) -> Iterator[Pair | Drop]:
         """The rows of one prompt, of which too many pairs in the dominant language are drops; drawn by their hash."""
         made = {row.id for row in rows if isinstance(row, Pair) and row.lang == self._dominant}
         left_out = made - drawn(made, self._dominant_pairs)
+        detail = f"pairs.dominant_per_prompt is {self._dominant_pairs}; others were drawn"
+        reason = NoPair(DropReason.NOT_DRAWN, detail)
         for row in rows:
             if isinstance(row, Pair) and row.id in left_out:
-                detail = f"pairs.dominant_per_prompt is {self._dominant_pairs}; others were drawn"
-                yield Drop(
-                    prompt_id=row.prompt_id,
-                    lang=row.lang,
-                    other_lang=row.other_lang,
-                    stage=STAGE,
-                    reason=DropReason.NOT_DRAWN,
-                    detail=detail,
-                    chosen_from=row.chosen_from,
-                    rejected_from=row.rejected_from,
-                )
+                yield _drop(row.prompt_id, row.lang, row.other_lang, reason, row.chosen_from, row.rejected_from)
             else:
                 yield row
 
 
-def _drop(prompt_id: str, lang: str, other_lang: str, found: Rejection, sides: Sides | None = None) -> Drop:
+def _drop(
+    prompt_id: str, lang: str, other_lang: str, found: NoPair, chosen_from: str = "", rejected_from: str = ""
+) -> Drop:
     return Drop(
         prompt_id=prompt_id,
         lang=lang,
@@ -172,12 +161,13 @@ def _drop(prompt_id: str, lang: str, other_lang: str, found: Rejection, sides: S
         stage=STAGE,
         reason=found.reason,
         detail=found.detail,
-        chosen_from=sides.chosen.name(prompt_id) if sides else "",
-        rejected_from=sides.rejected.name(prompt_id) if sides else "",
+        chosen_from=chosen_from,
+        rejected_from=rejected_from,
     )
 
 
-def _pair(prompt: Prompt, other_lang: str, sides: Sides, chosen: str, rejected: str) -> Pair:
+def _pair(made_of: Candidate, other_lang: str, sides: Sides) -> Pair:
+    prompt, chosen, rejected = made_of.prompt, made_of.chosen.text, made_of.rejected.text
     return Pair(
         id=pair_id(prompt.id, prompt.lang, other_lang),
         prompt=(Message(role="user", content=prompt.text),),

@@ -4,7 +4,7 @@
 >>> texts.text("lab-0", Origin("es"))
 'El número mayor es 61.'
 >>> texts.text("lab-1", Origin("es", source="en"))
-Rejection(reason='unparsed', detail='the translation from en to es has no closing tag')
+NoPair(reason='unparsed', detail='the translation from en to es has no closing tag')
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Scores = dict[str, tuple[Score, ...]]
 Samples = dict[str, tuple[Response, ...]]
 
 
-class Rejection(NamedTuple):
-    """Why one side of a pair has no text, or why two sides make no pair."""
+class NoPair(NamedTuple):
+    """Why a pair is not made: a side has no text that can be used, or a filter objects."""
 
     reason: str
     detail: str
@@ -53,36 +53,36 @@ class Texts:
     samples: Mapping[str, Samples] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
 
-    def text(self, prompt_id: str, origin: Origin) -> str | Rejection:
+    def text(self, prompt_id: str, origin: Origin) -> str | NoPair:
         """The text of a row, or why it has none that a pair could be made of."""
         if origin.source is None:
             return self._own(origin.lang, prompt_id, origin.sample)
         original = self._own(origin.source, prompt_id)
-        return original if isinstance(original, Rejection) else self._translated(origin.source, origin.lang, prompt_id)
+        return original if isinstance(original, NoPair) else self._translated(origin.source, origin.lang, prompt_id)
 
     def translated(self, prompt_id: str, origin: Origin) -> str | None:
         """The text that the row translates; None where it is an own answer."""
         return None if origin.source is None else self.responses[origin.source][prompt_id].text
 
-    def _own(self, lang: str, prompt_id: str, sample: int = 0) -> str | Rejection:
+    def _own(self, lang: str, prompt_id: str, sample: int = 0) -> str | NoPair:
         if prompt_id not in self.prompts[lang]:
-            return Rejection(DropReason.MISSING, f"no prompt in {lang}")
+            return NoPair(DropReason.MISSING, f"no prompt in {lang}")
         if sample:
             response: Response | None = self.samples[lang][prompt_id][sample]
         else:
             response = self.responses[lang].get(prompt_id)
         if response is None:
-            return Rejection(DropReason.MISSING, f"no answer in {lang}")
-        return whole(response.text, response.finish_reason, f"the answer in {lang}")
+            return NoPair(DropReason.MISSING, f"no answer in {lang}")
+        return usable_text(response.text, response.finish_reason, f"the answer in {lang}")
 
-    def _translated(self, source: str, target: str, prompt_id: str) -> str | Rejection:
+    def _translated(self, source: str, target: str, prompt_id: str) -> str | NoPair:
         translation = self.translations[source, target].get(prompt_id)
         if translation is None:
-            return Rejection(DropReason.MISSING, f"no translation from {source} to {target}")
+            return NoPair(DropReason.MISSING, f"no translation from {source} to {target}")
         what = f"the translation from {source} to {target}"
         if translation.text is None and translation.finish_reason is FinishReason.STOP:
-            return Rejection(DropReason.UNPARSED, f"{what} has no closing tag")
-        return whole(translation.text or "", translation.finish_reason, what, parsed=translation.text is not None)
+            return NoPair(DropReason.UNPARSED, f"{what} has no closing tag")
+        return usable_text(translation.text or "", translation.finish_reason, what, parsed=translation.text is not None)
 
 
 def read(settings: config.Settings, data: str) -> Texts:
@@ -111,12 +111,12 @@ def read(settings: config.Settings, data: str) -> Texts:
     )
 
 
-def whole(text: str, finish_reason: FinishReason, what: str, parsed: bool = False) -> str | Rejection:
+def usable_text(text: str, finish_reason: FinishReason, what: str, parsed: bool = False) -> str | NoPair:
     """The text, unless it was refused, cut off (a parsed translation is whole all the same) or is empty."""
     if finish_reason is FinishReason.REFUSED:
-        return Rejection(DropReason.REFUSED, f"{what}: the request does not fit the model's context")
+        return NoPair(DropReason.REFUSED, f"{what}: the request does not fit the model's context")
     if finish_reason is FinishReason.OUT_OF_MEMORY:
-        return Rejection(DropReason.OUT_OF_MEMORY, f"{what}: the request does not fit the device's memory")
+        return NoPair(DropReason.OUT_OF_MEMORY, f"{what}: the request does not fit the device's memory")
     if finish_reason is FinishReason.LENGTH and not parsed:
-        return Rejection(DropReason.TRUNCATED, f"{what} was cut off at the token limit")
-    return text if text.strip() else Rejection(DropReason.EMPTY, f"{what} is empty")
+        return NoPair(DropReason.TRUNCATED, f"{what} was cut off at the token limit")
+    return text if text.strip() else NoPair(DropReason.EMPTY, f"{what} is empty")

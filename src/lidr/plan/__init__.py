@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lidr import config
-from lidr.engines import workers
 from lidr.engines.settings.transformers import Transformers
 from lidr.plan import device, memory, shape, work
 from lidr.plan.device import Device, Rates
@@ -26,7 +25,10 @@ from lidr.plan.work import Lengths, Work
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is known; `shape` is None, with the reason in `unknown`, where the model's config cannot be read."""
+    """All that is known; `shape` is None, with the reason in `unknown`, where the model's config cannot be read.
+
+    `unknown` beside a shape says why the adapters of `train.lora` cannot be made.
+    """
 
     settings: config.Settings
     shape: Shape | None
@@ -42,24 +44,13 @@ class Plan:
     def problems(self) -> list[str]:
         """Why this plan does not fit the device, one line each."""
         budgets = [("generation", self.generation), ("training", self.training)]
-        return self._missing_modules() + [
+        adapters = [self.unknown] if self.shape is not None and self.unknown else []
+        return adapters + [
             f"{name} needs {budget.total / memory.GIB:.1f} GiB, and {self.device.name} has "
             f"{self.device.memory / memory.GIB:.1f} GiB: {budget.advice}"
             for name, budget in budgets
             if budget is not None and budget.total > self.device.memory
         ]
-
-    def _missing_modules(self) -> list[str]:
-        wanted = self.settings.train.lora["target_modules"]
-        if self.shape is None or isinstance(wanted, str):
-            return []
-        there = {name for name, _, _ in self.shape.modules}
-        missing = [name for name in wanted if name not in there]
-        return (
-            [f"train.lora.target_modules: no {', '.join(missing)} in it, but {', '.join(sorted(there))}"]
-            if missing
-            else []
-        )
 
 
 def make(
@@ -70,11 +61,12 @@ def make(
     training_rate: float | None = None,
 ) -> Plan:
     """The plan for the device that is there, or for one with `memory_gib`; rates in tokens/s overrule the estimate."""
-    found, unknown = shape.read(settings.base)
-    engine = settings.engine.here
+    found, unknown = shape.read(settings)
+    engine = settings.engine.local
     served = engine is None
     there = device.find(settings.engine.device, memory_gib)
-    batches = workers.count(engine.processes, there.kind) or 1 if isinstance(engine, Transformers) else 1
+    batches = engine.workers_on(there.kind) or 1 if isinstance(engine, Transformers) else 1
+    trainings = [] if found is None else [memory.training(settings, name, found) for name in settings.iterations]
     rates = None
     can_be_measured = found is not None and memory_gib is None and not (served and generation_rate is None)
     if found is not None and (can_be_measured or (generation_rate and training_rate)):
@@ -85,7 +77,7 @@ def make(
         unknown=unknown,
         stages=work.of(settings, lengths),
         generation=None if found is None or served else memory.generation(settings, found, there.memory, batches),
-        training=None if found is None else memory.training(settings, found),
+        training=max(trainings, key=lambda budget: budget.total, default=None),
         device=there,
         rates=rates,
         lengths=lengths,

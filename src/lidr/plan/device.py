@@ -20,7 +20,7 @@ from lidr.engines.settings.vllm import Vllm
 from lidr.models import policy
 from lidr.plan.memory import BYTES, GIB, longest_request, weight_bytes
 from lidr.plan.shape import Shape
-from lidr.plan.work import Lengths
+from lidr.plan.work import Lengths, sides
 
 # Seconds until a stage that generates has its model loaded and compiled, and until one that trains has: rough guesses.
 START_UP = {"vllm": 75.0, "cuda": 30.0, "mps": 30.0, "cpu": 10.0, "other": 30.0}
@@ -60,9 +60,8 @@ class Speed:
 class Rates:
     """Tokens a second that generation writes and reads and that training sees, and where they come from.
 
-    `reading` is of prompts by all of Ray's workers, `scoring` of texts by one process. `alone` is the seconds of a step
-    with a single row, `start_up` those until a model is loaded. Rates that were given say nothing of what is read and
-    of single rows: these then cost nothing.
+    `reading` is of prompts by all of Ray's workers, `scoring` of texts by one process. `start_up` are the seconds until
+    a model is loaded. Rates that were given say nothing of what is read and of single rows: these then cost nothing.
     """
 
     generation: float
@@ -71,7 +70,7 @@ class Rates:
     start_up: float
     reading: float = math.inf
     scoring: float = math.inf
-    alone: float = 0.0
+    single_row_seconds: float = 0.0  # of one step
 
 
 def find(wanted: str, memory_gib: float | None) -> Device:
@@ -98,70 +97,66 @@ def rates(
     training: float | None,
 ) -> Rates:
     """The rates that were given, or what the device should reach."""
-    start_up = START_UP["vllm" if isinstance(settings.engine.here, Vllm) else there.kind]
+    start_up = START_UP["vllm" if isinstance(settings.engine.local, Vllm) else there.kind]
     if generation and training:
         return Rates(generation, training, "as given", start_up)
-    dtype = settings.engine.precision
-    speed = measure(there.kind, dtype)
+    computes_in = (settings.engine.precision, settings.train.dtype)
+    speeds = {dtype: measure(there.kind, dtype) for dtype in dict.fromkeys(computes_in)}
+    speed, in_training = (speeds[dtype] for dtype in computes_in)
     workers = settings.engine.workers if isinstance(settings.engine, Ray) else 1
-    why = (
-        f"{SHARE:.0%} of what this device reached just now in {dtype}: "
-        f"{speed.flops / 1e9:,.0f} GFLOP/s in a matrix product, {speed.bandwidth / 1e9:,.0f} GB/s in a copy"
+    reached = " and ".join(
+        f"in {dtype}: {found.flops / 1e9:,.0f} GFLOP/s in a matrix product, {found.bandwidth / 1e9:,.0f} GB/s in a copy"
+        for dtype, found in speeds.items()
     )
+    why = f"{SHARE:.0%} of what this device reached just now {reached}"
     if speed.launches:
         why += f", and {1000 * TRAINING_LAUNCH:g} ms a layer at least for a step of training"
-        if isinstance(settings.engine.here, Transformers):
+        if isinstance(settings.engine.local, Transformers):
             why += f", {1000 * GENERATION_LAUNCH:g} ms for one of generation"
     scoring = SHARE * speed.flops / (2 * (shape.parameters - shape.embedding))
     return Rates(
         generation or workers * generation_rate(settings, shape, speed, lengths.answer),
-        training or training_rate(settings, shape, speed, lengths),
+        training or training_rate(settings, shape, in_training, lengths),
         why,
         start_up,
         reading=workers * scoring,
         scoring=scoring,
-        alone=_step_seconds(settings, shape, speed, rows=1, answer_tokens=lengths.answer),
+        single_row_seconds=_step_seconds(settings, shape, speed, rows=1, answer_tokens=lengths.answer),
     )
 
 
 def generation_rate(settings: config.Settings, shape: Shape, speed: Speed, answer_tokens: int) -> float:
     """Tokens a second that the largest batches write."""
-    engine = settings.engine.here or settings.engine
+    engine = settings.engine.local or settings.engine
     rows = engine.rows_at_once(longest_request(settings))
     return rows / _step_seconds(settings, shape, speed, rows, answer_tokens)
 
 
 def _step_seconds(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
-    """What a step really takes."""
-    launched = speed.launches and isinstance(settings.engine.here, Transformers)
-    least = GENERATION_LAUNCH * shape.layers if launched else 0.0
-    return max(least, step_time(settings, shape, speed, rows, answer_tokens) / SHARE)
-
-
-def step_time(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
-    """The least seconds of one step: it reads all weights and the cache once, two operations a weight and row."""
+    """Of one step of generation: it reads all weights and the cache once, two operations a weight and row."""
     size = BYTES[settings.engine.precision]
     cached = 2 * shape.layers * shape.key_value_heads * shape.head * size * answer_tokens
-    multiplied = shape.parameters - shape.embedding
     weights = weight_bytes(settings, shape, size) - shape.embedding * size
     reading = (weights + rows * cached) / speed.bandwidth
-    computing = 2 * multiplied * rows / speed.flops
-    return max(reading, computing)
+    computing = 2 * (shape.parameters - shape.embedding) * rows / speed.flops
+    launched = speed.launches and isinstance(settings.engine.local, Transformers)
+    launching = GENERATION_LAUNCH * shape.layers if launched else 0.0
+    return max(launching, max(reading, computing) / SHARE)
 
 
 def training_rate(settings: config.Settings, shape: Shape, speed: Speed, lengths: Lengths) -> float:
-    """Tokens a second, in micro-batches of rows that are as long as is assumed."""
-    dpo = settings.train.dpo
+    """Tokens a second, in micro-batches of rows that are as long as is assumed.
+
+    A weight and token take 2 operations forward, 2 backward to the inputs, 2 in the reference, 2 where they are
+    computed anew.
+    """
+    train, dpo = settings.train, settings.train.dpo
+    operations = 4 + 2 * (train.objective != "sft") + 2 * dpo["gradient_checkpointing"]
     row = min(lengths.prompt + lengths.answer, dpo["max_length"])
-    tokens = 2 * dpo["per_device_train_batch_size"] * row
-    least = TRAINING_LAUNCH * shape.layers if speed.launches else 0.0
-    return tokens / max(least, tokens / (SHARE * training_roofline(settings, shape, speed)))
-
-
-def training_roofline(settings: config.Settings, shape: Shape, speed: Speed) -> float:
-    """At most: forward 2, backward to the inputs 2, reference 2, recomputation 2 operations a weight and token."""
-    operations = 8 if settings.train.dpo["gradient_checkpointing"] else 6
-    return speed.flops / (operations * (shape.parameters - shape.embedding))
+    tokens = sides(train) * dpo["per_device_train_batch_size"] * row
+    computing = tokens * operations * (shape.parameters - shape.embedding) / speed.flops
+    launching = TRAINING_LAUNCH * shape.layers if speed.launches else 0.0
+    return tokens / max(launching, computing / SHARE)
 
 
 def measure(kind: str, dtype: str, seconds: float = 0.4) -> Speed:

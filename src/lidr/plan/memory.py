@@ -1,6 +1,6 @@
 """What generation and training hold in the device's memory, part by part, each with the formula that it comes from.
 
->>> training(settings, shape).parts
+>>> training(settings, "m1", shape).parts
 (Part('weights', 15.0 GiB, '8,030.3 M parameters x 2 bytes'), Part('adapter', ...), ...)
 
 Upper estimates: batches as large as params.yaml allows, every row as long as it allows.
@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lidr import config
+from lidr import config, paths
 from lidr.engines.settings.transformers import Transformers
 from lidr.engines.settings.vllm import MEMORY_SHARE, Vllm
 from lidr.plan.shape import Shape
+from lidr.plan.work import sides
 
 GIB = 1024**3
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -45,19 +46,30 @@ class Budget:
         return round((1 + SLACK) * sum(part.bytes for part in self.parts))
 
 
-def generation(settings: config.Settings, shape: Shape, device_memory: int, batches: int = 1) -> Budget:
-    """Weights, adapter, key-value cache and logits of the largest batch, of which there may be some at once."""
-    engine = settings.engine.here
+def generation(
+    settings: config.Settings,
+    shape: Shape,
+    device_memory: int,
+    batches: int = 1,
+    tokens_per_batch: int | None = None,
+) -> Budget:
+    """Weights, adapter, key-value cache and logits of the largest batch, of which there may be some at once.
+
+    `tokens_per_batch` stands in place of the engine's.
+    """
+    engine = settings.engine.local
     if isinstance(engine, Vllm):
         return _vllm(engine, shape, device_memory)
     size = BYTES[settings.engine.precision]
     longest = longest_request(settings)
-    tokens = batches * max(engine.tokens_per_batch if isinstance(engine, Transformers) else 0, longest)
+    if tokens_per_batch is None:
+        tokens_per_batch = engine.tokens_per_batch if isinstance(engine, Transformers) else 0
+    tokens = batches * max(tokens_per_batch, longest)
     rows = max(1, tokens // longest)
     cached = 2 * shape.layers * shape.key_value_heads * shape.head
     # In float32 the adapter is merged into the weights, unless these are quantised.
     is_merged = size == 4 and settings.base.quantization is None
-    adapter = 0 if is_merged else shape.adapter(settings.train)
+    adapter = 0 if is_merged else shape.adapter
     parts = (
         _weights(settings, shape, size),
         Part("adapter", adapter * 4, f"{_millions(adapter)} parameters x 4 bytes"),
@@ -77,28 +89,26 @@ def generation(settings: config.Settings, shape: Shape, device_memory: int, batc
 def room(settings: config.Settings, shape: Shape, device_memory: int) -> int | None:
     """The largest power of two that `engine.tokens_per_batch` may be on a GPU of this memory; None for other engines.
 
-    Each token has its part of cache, activations and logits; weights and adapter are there whatever the batch.
+    It holds the longest request at least.
     """
-    engine = settings.engine.here
-    if not isinstance(engine, Transformers):
+    if not isinstance(settings.engine.local, Transformers):
         return None
-    parts = {part.name: part.bytes for part in generation(settings, shape, device_memory).parts}
-    fixed = parts["weights"] + parts["adapter"]
-    longest = longest_request(settings)
-    tokens = max(engine.tokens_per_batch, longest)
-    each = (sum(parts.values()) - fixed) / tokens
-    found = max(0, int((device_memory / (1 + SLACK) - fixed) / each))
-    return 1 << found.bit_length() - 1 if found >= longest else None
+    found = None
+    tokens = 1 << (longest_request(settings) - 1).bit_length()
+    while generation(settings, shape, device_memory, tokens_per_batch=tokens).total <= device_memory:
+        found = tokens
+        tokens *= 2
+    return found
 
 
-def training(settings: config.Settings, shape: Shape) -> Budget:
+def training(settings: config.Settings, iteration: str, shape: Shape) -> Budget:
     """Frozen weights, adapter with gradient and optimizer, activations and logits of one step's micro-batch."""
-    train, dpo = settings.train, settings.train.dpo
-    size = BYTES[train.dtype]
-    adapter = shape.adapter(train)
-    tokens = 2 * dpo["per_device_train_batch_size"] * dpo["max_length"]
-    # A later iteration keeps a frozen copy of the adapter that it goes on from.
-    copies, held_by = (2, "policy, reference") if len(settings.iterations) > 1 else (1, "policy")
+    train = settings.of_iteration(iteration).train
+    dpo, adapter, size = train.dpo, shape.adapter, BYTES[train.dtype]
+    tokens = sides(train) * dpo["per_device_train_batch_size"] * dpo["max_length"]
+    # Preference training keeps a frozen copy of an adapter that it goes on from; a new adapter's reference is the base.
+    has_copy = settings.iteration(iteration).previous != paths.BASE and train.objective != "sft"
+    copies, held_by = (2, "policy, reference") if has_copy else (1, "policy")
     layer = _values_of_a_layer(shape)
     checkpoint = dpo["gradient_checkpointing"]
     held = shape.layers * shape.hidden + layer if checkpoint else shape.layers * layer
@@ -124,9 +134,8 @@ def weight_bytes(settings: config.Settings, shape: Shape, size: int) -> int:
     how = settings.base.quantization
     if how is None:
         return shape.parameters * size
-    quantised = sum(inputs * outputs for name, inputs, outputs in shape.modules if name != "lm_head")
     scale = (1 + 4 / 256) if how.get("bnb_4bit_use_double_quant") else 4
-    return round(quantised * (0.5 + scale / 64)) + (shape.parameters - quantised) * size
+    return round(shape.linear * (0.5 + scale / 64)) + (shape.parameters - shape.linear) * size
 
 
 def _weights(settings: config.Settings, shape: Shape, size: int) -> Part:
@@ -158,13 +167,15 @@ def _training_logits(tokens: int, shape: Shape) -> Part:
 
 
 def longest_request(settings: config.Settings) -> int:
-    """Prompt and answer of the longest request, as far as params.yaml bounds it.
+    """Prompt and answer of the longest request, as far as params.yaml bounds it, data's own values included.
 
     A translation's prompt is an answer; other prompts are taken to be shorter than the answers to them.
     """
-    translation = settings.generate.max_new_tokens + settings.translate.max_new_tokens
-    answers = [settings.generate.max_new_tokens, *(block.max_new_tokens for block in settings.generative.values())]
-    return max(translation, 2 * max(answers))
+    made = [settings.of_data(name) for name in settings.data]
+    translations = [own.generate.max_new_tokens + own.translate.max_new_tokens for own in made]
+    answers = [own.generate.max_new_tokens for own in made]
+    answers += [block.max_new_tokens for block in settings.generative.values()]
+    return max(*translations, *(2 * tokens for tokens in answers))
 
 
 def _values_of_a_layer(shape: Shape) -> int:

@@ -19,12 +19,13 @@ def lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield from _stages(plan)
     yield ""
-    if plan.settings.engine.here is None:
+    if plan.settings.engine.local is None:
         yield "memory for generation: none here, a server answers"
     else:
         yield from _budget("generation", plan.generation)
         yield from _room(plan)
-    yield from _budget("training", plan.training)
+    if plan.settings.iterations:
+        yield from _budget("training", plan.training)
     yield ""
     for asked in judges(plan.settings, plan.lengths):
         yield from _judge(asked)
@@ -42,14 +43,14 @@ def _heading(plan: Plan) -> Iterator[str]:
     context = "unlimited" if shape.context is None else f"{shape.context:,}"
     yield (
         f"  {shape.layers} layers of {shape.hidden:,}, vocabulary {shape.vocabulary:,}, context {context}; "
-        f"adapter {shape.adapter(settings.train) / 1e6:,.1f} M"
+        f"adapter {shape.adapter / 1e6:,.1f} M"
     )
 
 
 def _stages(plan: Plan) -> Iterator[str]:
     yield f"{'stage':<16}{'rows':>10}{'tokens, about':>16}{'at most':>16}{'time, about':>14}"
     for work in plan.stages:
-        tokens, most = (f"{count:,}" if count else "" for count in (work.tokens, work.most))
+        tokens, most = (f"{count:,}" if count else "" for count in (work.tokens, work.max_tokens))
         yield f"{work.stage:<16}{work.rows:>10,}{tokens:>16}{most:>16}{_time(plan, work):>14}".rstrip()
     if plan.rates is None:
         yield "time: not estimated; give --generation-rate and --training-rate in tokens/s"
@@ -66,12 +67,12 @@ def _seconds(plan: Plan, work: Work) -> float:
     if rates is None or work.kind in ("files", "judge"):
         return 0.0
     if work.kind == "train":
-        return rates.start_up + work.tokens / rates.training + work.read / rates.scoring
+        return rates.start_up + work.tokens / rates.training + work.read_tokens / rates.scoring
     if work.kind == "score":
         return rates.start_up + work.tokens / rates.scoring
     shards = -(-work.rows // plan.settings.engine.rows_per_shard)
-    alone = TAIL * max(0, work.longest - work.tokens // work.rows) * rates.alone
-    return rates.start_up + work.tokens / rates.generation + work.read / rates.reading + shards * alone
+    alone = TAIL * max(0, work.longest - work.tokens // work.rows) * rates.single_row_seconds
+    return rates.start_up + work.tokens / rates.generation + work.read_tokens / rates.reading + shards * alone
 
 
 def _time(plan: Plan, work: Work) -> str:
@@ -96,7 +97,7 @@ def _budget(name: str, budget: Budget | None) -> Iterator[str]:
 
 def _room(plan: Plan) -> Iterator[str]:
     """Larger batches, where a GPU has room for them: a step takes little longer for more rows."""
-    engine = plan.settings.engine.here
+    engine = plan.settings.engine.local
     if plan.shape is None or plan.device.kind == "cpu" or not isinstance(engine, Transformers):
         return
     tokens = room(plan.settings, plan.shape, plan.device.memory)
@@ -113,11 +114,14 @@ def _judge(asked: Asked) -> Iterator[str]:
         yield f"{asked.title}: {judge.name}, {asked.questions:,} questions, no cost"
         return
     about = f"{asked.questions:,} requests of about {asked.tokens_each:,} tokens"
+    is_text = judge.reply == "text"
+    if is_text:
+        about += f", replies of at most {asked.reply_tokens:,}"
     line = f"{asked.title}: {judge.model} at an endpoint, {about}"
     if asked.cost is None:
         yield f"{line}; its prices are not in params.yaml ({asked.block}.prompt_price)"
     else:
-        yield f"{line}: about {asked.cost:,.2f} at {judge.prompt_price:g} a million"
+        yield f"{line}: {'at most' if is_text else 'about'} {asked.cost:,.2f} at {judge.prompt_price:g} a million"
 
 
 def _assumptions(plan: Plan) -> Iterator[str]:

@@ -1,12 +1,12 @@
 """A model's measures from its config.json: built on PyTorch's meta device, where weights have shapes and no memory.
 
->>> read(settings.base)[0]
+>>> read(settings)[0]
 Shape(name='lab', parameters=757376, embedding=..., layers=3, hidden=128, ...)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,17 @@ from lidr import config
 from lidr.errors import InputError, LidrError
 from lidr.models import folder as model
 from lidr.models.policy import context_length
+from lidr.models.targets import target_modules
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Counts of parameters, and lengths of vectors. `modules` are (name, inputs, outputs) of all linear layers."""
+    """Counts of parameters, and lengths of vectors."""
 
     name: str
     parameters: int
     embedding: int  # parameters that are looked up, not multiplied with
+    linear: int  # weights of linear layers but the head
     layers: int
     hidden: int
     intermediate: int
@@ -31,38 +33,46 @@ class Shape:
     head: int
     vocabulary: int
     context: int | None  # None where the config names no limit
-    modules: tuple[tuple[str, int, int], ...]
-
-    def adapter(self, train: config.Train) -> int:
-        """Parameters of a LoRA adapter: rank x (inputs + outputs) for each layer that has one."""
-        names = train.lora["target_modules"]
-        if names == "all-linear":
-            names = tuple({name for name, _, _ in self.modules} - {"lm_head"})
-        return sum(train.lora["r"] * (a + b) for name, a, b in self.modules if name in names)
+    adapter: int = 0  # parameters of the largest LoRA adapter of the iterations
 
 
-def read(base: config.Base) -> tuple[Shape | None, str]:
-    """The measures, or None and the reason. Of a model on the Hub no more than its config.json is fetched."""
+def read(settings: config.Settings) -> tuple[Shape | None, str]:
+    """The measures, and what is wrong with the model or with the adapters on it, or nothing.
+
+    Without measures the model is not known; with them its adapters cannot be made.
+    """
+    base = settings.base
     try:
-        folder = model.locate(base) if base.revision is None else model.from_hub(base, ("config.json",))
-        return measure(folder, base.model), ""
+        built = build(model.config_folder(base), base.model)
     except LidrError as error:
         return None, str(error)
+    found = measure(built, base.model)
+    trained = [settings.of_iteration(name).train for name in settings.iterations]
+    try:
+        return replace(found, adapter=max((adapter_parameters(built, train) for train in trained), default=0)), ""
+    except InputError as error:
+        return found, str(error)
 
 
-def measure(folder: Path, name: str) -> Shape:
-    """Build the model of this folder without weights; raises InputError where transformers does not know it."""
+def build(folder: Path, name: str) -> Any:
+    """The model of this folder without weights; raises InputError where transformers does not know it."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
-        settings: Any = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
-            built = AutoModelForCausalLM.from_config(settings)
+            return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"its measures cannot be read: {str(error).splitlines()[0]}", name) from error
+
+
+def measure(built: Any, name: str) -> Shape:
+    """The measures of a model, as it is before it has an adapter."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
     # Newer kinds of models keep the language model's values one level below.
-    text = settings.get_text_config()
+    text = built.config.get_text_config()
     output = built.get_output_embeddings()
     tied = output is not None and built.get_input_embeddings().weight is output.weight
     heads = text.num_attention_heads
@@ -70,6 +80,11 @@ def measure(folder: Path, name: str) -> Shape:
         name=name,
         parameters=sum(weight.numel() for weight in built.parameters()),
         embedding=0 if tied else built.get_input_embeddings().weight.numel(),
+        linear=sum(
+            layer.weight.numel()
+            for layer in built.modules()
+            if isinstance(layer, torch.nn.Linear | Conv1D) and layer is not output
+        ),
         layers=text.num_hidden_layers,
         hidden=text.hidden_size,
         intermediate=getattr(text, "intermediate_size", None) or 4 * text.hidden_size,
@@ -77,10 +92,18 @@ def measure(folder: Path, name: str) -> Shape:
         key_value_heads=getattr(text, "num_key_value_heads", None) or heads,
         head=getattr(text, "head_dim", None) or text.hidden_size // heads,
         vocabulary=text.vocab_size,
-        context=context_length(settings),
-        modules=tuple(
-            (path.rpartition(".")[2], layer.in_features, layer.out_features)
-            for path, layer in built.named_modules()
-            if isinstance(layer, torch.nn.Linear)
-        ),
+        context=context_length(built.config),
     )
+
+
+def adapter_parameters(built: Any, train: config.Train) -> int:
+    """Parameters of the LoRA adapter, as PEFT makes it; raises InputError where `target_modules` names no layer."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    layers = target_modules(built, train.lora["target_modules"])
+    with torch.device("meta"):
+        with_adapter = get_peft_model(built, LoraConfig(**train.lora | layers | {"task_type": "CAUSAL_LM"}))
+    trainable, _ = with_adapter.get_nb_trainable_parameters()
+    with_adapter.unload()
+    return int(trainable)

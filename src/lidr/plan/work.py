@@ -1,7 +1,8 @@
 """Rows and tokens of every stage, counted from params.yaml alone.
 
 >>> of(settings, Lengths(answer=300, prompt=150))[1]
-Work(stage='generate@m1', kind='generate', rows=5000, tokens=1500000, most=12000000, read=750000, longest=2400)
+Work(stage='generate@m1', kind='generate', rows=5000, tokens=1500000, max_tokens=12000000, read_tokens=750000,
+longest=2400)
 """
 
 from __future__ import annotations
@@ -53,16 +54,16 @@ class Lengths:
 class Work:
     """One stage: rows that it makes, new tokens (trained-on tokens for `train`) as assumed, and at most.
 
-    `read` are the tokens that are read and not written: prompts in generation, held-out pairs in training. `longest`
-    are the tokens that one answer may have. What only scores texts has the tokens that it reads.
+    `read_tokens` are read and not written: prompts in generation, held-out pairs in training. `longest` are the tokens
+    that one answer may have. What only scores texts has the tokens that it reads.
     """
 
     stage: str
     kind: Kind
     rows: int
     tokens: int = 0
-    most: int = 0
-    read: int = 0
+    max_tokens: int = 0
+    read_tokens: int = 0
     longest: int = 0
 
 
@@ -101,28 +102,38 @@ class Asked:
         return Work(self.title, kind, self.questions, self.questions * self.tokens_each)
 
     @property
+    def reply_tokens(self) -> int:
+        """Tokens of a server's reply: the label alone, or at most those of a text."""
+        judge = self.judge
+        return judge.max_completion_tokens if isinstance(judge, config.OpenAIJudge) and judge.reply == "text" else 1
+
+    @property
     def cost(self) -> float | None:
-        """What a server takes for it, one token of answer each; None where its prices are not known."""
+        """What a server takes for it, for texts at most; None where its prices are not known."""
         judge = self.judge
         if not isinstance(judge, config.OpenAIJudge) or judge.prompt_price is None or judge.completion_price is None:
             return None
-        return self.questions * (self.tokens_each * judge.prompt_price + judge.completion_price) / 1e6
+        each = self.tokens_each * judge.prompt_price + self.reply_tokens * judge.completion_price
+        return self.questions * each / 1e6
 
 
 def judges(settings: config.Settings, lengths: Lengths) -> list[Asked]:
-    """The judge of answers, and that of pairs where there is one. A question has both answers.
+    """The judge of answers, and that of pairs where there is one. A question has the instruction and both answers.
 
     It is asked about every model's answers but those of the baseline, which are the same text as its own.
     """
     alpaca, pairs = settings.block(Alpaca), settings.audit.judge
     items = len(ALPACA.asked_models(settings)) * len(alpaca.languages) * alpaca.items
     orders = 2 if alpaca.judge.in_both_orders else 1
-    each = JUDGE_PROMPT_TOKENS + 2 * min(lengths.answer, alpaca.max_new_tokens)
+    beside = JUDGE_PROMPT_TOKENS + lengths.prompt
+    each = beside + 2 * min(lengths.answer, alpaca.max_new_tokens)
     found = [Asked("judge", "alpaca.judge", alpaca.judge, items * orders, each)]
     if pairs is not None:
+        made = [settings.of_iteration(name) for name in settings.iterations]
         most = min(settings.audit.judged_pairs, settings.prompts.per_iteration)
-        drawn = sum(most * len(_directions(settings.of_iteration(name))) for name in settings.iterations)
-        each = JUDGE_PROMPT_TOKENS + 2 * min(lengths.answer, settings.generate.max_new_tokens)
+        drawn = sum(most * len(_directions(own)) for own in made)
+        longest = max((own.generate.max_new_tokens for own in made), default=0)
+        each = beside + 2 * min(lengths.answer, longest)
         found.append(Asked("judge of pairs", "audit.judge", pairs, 2 * drawn, each))
     return found
 
@@ -170,7 +181,9 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
     passes = pairs * train.dpo["num_train_epochs"]
     # Where a rule reads translations, one side of a pair is one; each side is computed with its prompt.
     reads = translated if options.reads("translations") else answer
-    of_pair = min(2 * lengths.prompt + answer + reads, 2 * train.dpo["max_length"])
+    of_pair = sides(train) * min(lengths.prompt + (answer + reads) / 2, train.dpo["max_length"])
+    # Held-out pairs: at each evaluation, and once for the reference.
+    times_read = _evaluations(train, pairs) + (train.objective != "sft")
     return [
         Work(f"pairs@{name}", "files", pairs),
         Work(
@@ -178,13 +191,15 @@ def _iteration(settings: config.Settings, name: str, lengths: Lengths) -> list[W
             "train",
             pairs,
             tokens=round(passes * of_pair),
-            most=round(passes * 2 * train.dpo["max_length"]),
-            # Once for the reference, and at each evaluation.
-            read=round(pairs * train.eval_share * of_pair * (1 + _evaluations(train, pairs)))
-            if train.eval_share
-            else 0,
+            max_tokens=round(passes * sides(train) * train.dpo["max_length"]),
+            read_tokens=round(pairs * train.eval_share * of_pair * times_read) if train.eval_share else 0,
         ),
     ]
+
+
+def sides(train: config.Train) -> int:
+    """How many answers of a pair training computes: chosen and rejected, or the chosen one alone."""
+    return 1 if train.objective == "sft" else 2
 
 
 def _evaluations(train: config.Train, pairs: int) -> int:
@@ -213,7 +228,7 @@ def _generation(stage: str, rows: int, lengths: Lengths, most: int) -> Work:
         "generate",
         rows,
         tokens=rows * min(lengths.answer, most),
-        most=rows * most,
-        read=rows * lengths.prompt,
+        max_tokens=rows * most,
+        read_tokens=rows * lengths.prompt,
         longest=most,
     )

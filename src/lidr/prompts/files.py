@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.prompts.rows import ByLanguage, check_parallel, number_by, to_prompts
+from lidr.prompts.rows import ByLanguage, joined, to_prompts
 from lidr.records import Prompt
 from lidr.records.jsonl import read_by_key
 from lidr.records.published import read
@@ -25,9 +25,7 @@ def load(folder: Path, languages: tuple[str, ...], fields: config.Fields | None)
     if fields is None:
         return {lang: _own_records(_only_file(folder, lang), lang) for lang in languages}
     by_language = {lang: _published(folder, lang, fields) for lang in languages}
-    if fields.id is None:
-        check_parallel(by_language, languages[0])
-    return number_by(languages[0], by_language)
+    return joined(by_language, languages[0], fields)
 
 
 def parts(folder: Path, lang: str) -> list[Path]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from lidr import config
 from lidr.errors import InputError, LidrError
-from lidr.prompts.rows import INPUT, ByLanguage, check_parallel, columns, number_by, to_prompts
+from lidr.prompts.rows import INPUT, ByLanguage, columns, joined, to_prompts
 from lidr.records import Prompt
 from lidr.records.published import Row
 
@@ -24,9 +24,7 @@ def load(source: str, languages: tuple[str, ...], fields: config.Fields, hub: co
     """All prompts of the dataset by language and id; `languages` begins with the dominant one."""
     name = source.removeprefix(config.HUB)
     by_language = {lang: _prompts(name, lang, fields, hub) for lang in languages}
-    if fields.id is None:
-        check_parallel(by_language, languages[0])
-    return number_by(languages[0], by_language)
+    return joined(by_language, languages[0], fields)
 
 
 def _prompts(name: str, lang: str, fields: config.Fields, hub: config.Hub) -> dict[str, Prompt]:

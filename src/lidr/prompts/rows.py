@@ -5,7 +5,7 @@
     {'alpagasus-0': Prompt(id='alpagasus-0', lang='es', text='Dé tres consejos ...', ...)}
 
 Languages are joined by id. Where rows have none (`fields.id: null`), an id is the row's number, and the languages must
-then be parallel row by row: `check_parallel` compares their numbers of rows, and gold answers where there are any.
+then be parallel row by row: `joined` compares their numbers of rows, and gold answers where there are any.
 """
 
 from __future__ import annotations
@@ -68,7 +68,19 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def check_parallel(by_language: ByLanguage, dominant: str) -> None:
+def joined(by_language: ByLanguage, dominant: str, fields: config.Fields) -> ByLanguage:
+    """The prompts with the dominant language's row numbers, which say what iteration an id belongs to.
+
+    An id that the dominant language lacks gets the row of the id before it in its own file, so that it is counted as
+    dropped in the iteration where it stands. Raises InputError where ids are row numbers and rows are not parallel.
+    """
+    if fields.id is None:
+        _check_parallel(by_language, dominant)
+    rows = {prompt_id: prompt.source.row for prompt_id, prompt in by_language[dominant].items()}
+    return {lang: _numbered(prompts, rows) for lang, prompts in by_language.items()}
+
+
+def _check_parallel(by_language: ByLanguage, dominant: str) -> None:
     """Raise InputError unless all languages have as many rows with the same gold answers, as a join by number needs."""
     first = by_language[dominant]
     for lang, prompts in by_language.items():
@@ -83,16 +95,6 @@ def check_parallel(by_language: ByLanguage, dominant: str) -> None:
                     f"row {prompt.source.row} has the answer {first[prompt_id].answer!r} in {dominant} and "
                     f"{prompt.answer!r} in {lang}; the same prompt is expected in the same row"
                 )
-
-
-def number_by(dominant: str, by_language: ByLanguage) -> ByLanguage:
-    """The prompts with the dominant language's row numbers, which say what iteration an id belongs to.
-
-    An id that the dominant language lacks gets the row of the id before it in its own file, so that it is counted as
-    dropped in the iteration where it stands.
-    """
-    rows = {prompt_id: prompt.source.row for prompt_id, prompt in by_language[dominant].items()}
-    return {lang: _numbered(prompts, rows) for lang, prompts in by_language.items()}
 
 
 def _numbered(prompts: dict[str, Prompt], rows: dict[str, int]) -> dict[str, Prompt]:

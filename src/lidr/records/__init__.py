@@ -187,7 +187,10 @@ class Drop(Record, frozen=True):
 
 
 class Answer(Record, frozen=True, kw_only=True):
-    """A model's answer to one problem, as MGSM's scorers see it; `right` is the headline scorer's word."""
+    """A model's answer to one problem, as MGSM's scorers see it; `right` is the headline scorer's word.
+
+    `off_target` is None where the language cannot be identified.
+    """
 
     id: str
     lang: str
@@ -200,7 +203,7 @@ class Answer(Record, frozen=True, kw_only=True):
     strict: bool
     flexible: bool
     parsed: bool
-    off_target: bool
+    off_target: bool | None
     sentences: int = 0  # those whose language was judged
     other_sentences: int = 0  # those among them that are in another language
 

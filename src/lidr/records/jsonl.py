@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,8 +29,10 @@ _TEMPORARY = ".part"
 _ENCODER = msgspec.json.Encoder()
 
 
-def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
-    """Yield the file's rows, validated; raises InputError for a missing or empty file or a malformed line."""
+def read_rows(path: Path, record: type[RecordT], may_be_empty: bool = False) -> Iterator[RecordT]:
+    """Yield the file's rows, validated; raises InputError for a missing file, an empty one unless it may be empty, or
+    a malformed line.
+    """
     decoder, number = msgspec.json.Decoder(record), 0
     with _open_to_read(path) as file:
         for number, line in enumerate(file, start=1):
@@ -38,7 +41,7 @@ def read_rows(path: Path, record: type[RecordT]) -> Iterator[RecordT]:
             if _ENCODER.encode(row) != line.removesuffix(b"\n"):
                 _check_keys(line, path, number)
             yield row
-    if not number:
+    if not number and not may_be_empty:
         raise InputError("the file is empty; one JSON object a line is expected", path)
 
 
@@ -50,9 +53,7 @@ def read_by_key(
 ) -> dict[str, RecordT]:
     """The file's rows by their key, in file order; raises InputError where two rows share a key."""
     rows: dict[str, RecordT] = {}
-    if may_be_empty and path.exists() and path.stat().st_size == 0:
-        return rows
-    for number, row in enumerate(read_rows(path, record), start=1):
+    for number, row in enumerate(read_rows(path, record, may_be_empty), start=1):
         name = key(row)
         if name in rows:
             raise InputError(f"a second row with the id {_short(name)}; ids are expected once each", path, number)
@@ -144,13 +145,15 @@ def repeated_key(text: bytes) -> str | None:
     """A key that stands twice in an object of this JSON, of which a reader would take one in silence; None if none."""
     found: list[str] = []
 
-    def look(members: list[tuple[str, object]]) -> None:
-        names = [name for name, _ in members]
-        found.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
-
     # Numbers stay text: Python refuses to read those of thousands of digits.
-    json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    json.loads(text, object_pairs_hook=lambda members: found.extend(repeated(members)), parse_int=str, parse_float=str)
     return found[0] if found else None
+
+
+def repeated(members: Iterable[tuple[str, Any]]) -> list[str]:
+    """The keys that stand twice or more often among the members of one JSON object."""
+    counts = Counter(name for name, _ in members)
+    return [name for name, count in counts.items() if count > 1]
 
 
 def _check_keys(text: bytes, path: Path, line: int | None = None) -> None:

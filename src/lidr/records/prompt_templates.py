@@ -49,6 +49,11 @@ def with_answer_language(version: str, text: str, language: str) -> str:
     return ANSWER_LANGUAGE[version].format(language=language, text=text)
 
 
+def without_answer_language(version: str, text: str, language: str) -> str:
+    """What `with_answer_language` was given; a text that it has not worded is left as it is."""
+    return text.removeprefix(with_answer_language(version, "", language))
+
+
 def under_dominant(version: str, text: str, dominant: str, language: str, answer_language: str | None = None) -> str:
     """The dominant language's prompt `text` with a request to answer in `language`; both are English names.
 
@@ -57,6 +62,6 @@ def under_dominant(version: str, text: str, dominant: str, language: str, answer
     if language == dominant:
         return text
     if answer_language is not None:
-        bare = text.removeprefix(with_answer_language(answer_language, "", dominant))
+        bare = without_answer_language(answer_language, text, dominant)
         return with_answer_language(answer_language, bare, language)
     return UNDER_DOMINANT[version].format(language=language, text=text)

@@ -15,13 +15,13 @@ import json
 import math
 import re
 from codecs import BOM_UTF8
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lidr.errors import InputError
+from lidr.records.jsonl import repeated
 
 _LONGEST = 80
 # Above it not every whole number has a float of its own: two ids could become one.
@@ -176,7 +176,7 @@ class _Object(dict[str, Any]):
 def _object(members: list[tuple[str, Any]]) -> _Object:
     found = _Object(members)
     if len(found) < len(members):
-        found.repeated = frozenset(name for name, count in Counter(name for name, _ in members).items() if count > 1)
+        found.repeated = frozenset(repeated(members))
     return found
 
 

@@ -28,12 +28,12 @@ def read_samples(path: Path) -> dict[str, tuple[Response, ...]]:
 
 def read_scores(path: Path) -> dict[str, tuple[Score, ...]]:
     """The scores of each prompt's samples, by its id; an empty file has none."""
-    return {} if path.exists() and path.stat().st_size == 0 else _by_id(path, Score)
+    return _by_id(path, Score, may_be_empty=True)
 
 
-def _by_id(path: Path, record: type[RowT]) -> dict[str, tuple[RowT, ...]]:
+def _by_id(path: Path, record: type[RowT], may_be_empty: bool = False) -> dict[str, tuple[RowT, ...]]:
     found: dict[str, list[RowT]] = {}
-    for number, row in enumerate(read_rows(path, record), start=1):
+    for number, row in enumerate(read_rows(path, record, may_be_empty), start=1):
         rows = found.setdefault(row.id, [])
         if rows and rows[-1].sample >= row.sample:
             raise InputError(f"a second row with the id {row.id!r}; ids are expected once each", path, number)

@@ -1,19 +1,12 @@
-"""What is said of a stage's run, and of the state of the pipeline that it ran in.
+"""What is said of a stage's run, and of its parent, the run of the state that the pipeline is in.
 
-    name     train m2 · beta 0.1                        parent   lab · beta 0.1 · 300 prompts
-    tags     lidr.stage = train, lidr.model = m2, dvc.in.data/m2/pairs = 5f4d....dir, lidr.git.dirty = no, ...
-    params   train.dpo.beta = 0.1, seed = 42, ...
-
-The state is the settings, the code and data of this package, and the pointers to imported data: its fingerprint is the
-same for every stage of one `dvc repro`, and for the next one that changes nothing.
+name     train m2 · beta 0.1                        parent   lab · beta 0.1 · 300 prompts
+tags     lidr.stage = train, lidr.model = m2, dvc.in.data/m2/pairs = 5f4d....dir, lidr.git.dirty = no, ...
+params   train.dpo.beta = 0.1, seed = 42, ...
 """
 
 from __future__ import annotations
 
-import contextlib
-import getpass
-import hashlib
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -22,29 +15,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-import lidr
 from lidr import config, paths
-from lidr.errors import InputError, LidrError
-from lidr.git import git
 from lidr.records.jsonl import read_json
+from lidr.tracking.fingerprint import BASE_TAG, EXPERIMENT_TAG, fingerprint, origin, sha256_of
 from lidr.tracking.hashes import dvc_hash
 
 if TYPE_CHECKING:
     from lidr.tracking.run import StageRun
 
 PIPELINE_TAG = "lidr.pipeline"
-BASE_TAG = "lidr.base"
+STATE_TAG = "lidr.state"
 MODEL_HASH_TAG = "dvc.md5"
-EXPERIMENT_TAG = "dvc.experiment"
 _SHARED_PARAMS = ("seed", "dominant", "languages")
-# What the pipeline itself writes and git tracks: it says nothing about what a run was made from.
-_WRITTEN_BY_STAGES = (str(paths.LOCK), f"{paths.REPORTS}/**", "**/.gitignore")
 # MLflow's limit for the name of a param, tag or metric.
 _MAX_KEY = 250
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """One stage for one model: the files that it reads and writes, and what they say.
+    """One stage for one model: the files that it reads and writes, and the function that logs what they say to a run.
 
     A pairwise comparison outside the pipeline is `against` another model, by these `options` of the command.
     """
@@ -53,7 +41,7 @@ class Job(Struct, frozen=True, kw_only=True):
     model: str | None
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
-    tell: Callable[[StageRun], None]
+    log_to: Callable[[StageRun], None]
     against: str | None = None
     options: str = ""
 
@@ -73,20 +61,23 @@ class Description(Struct, frozen=True, kw_only=True):
 
 def pipeline(settings: config.Settings) -> Description:
     """The parent run of the state that the working folder is in."""
-    tags = {PIPELINE_TAG: fingerprint(settings), "lidr.stage": "pipeline", **_origin(settings)}
+    tags = {PIPELINE_TAG: fingerprint(settings), "lidr.stage": "pipeline", **origin(settings)}
     name = f"{settings.profile} · {_how(settings.train)} · {settings.prompts.per_iteration:,} prompts"
     if EXPERIMENT_TAG in tags:  # arms of a study may differ in nothing that the rest of the name says
         name = f"{tags[EXPERIMENT_TAG]} · {name}"
     return Description(name=name, params=params(config.flatten(settings)), tags=tags)
 
 
-def stage(settings: config.Settings, job: Job) -> Description:
-    """One stage's run; hashes the inputs that are there."""
+def stage(settings: config.Settings, job: Job, parent: Description) -> Description:
+    """One stage's run under this parent; hashes the inputs that are there."""
     name = " ".join(filter(None, (job.stage, job.model)))
     if job.stage == "train" and job.model:
         name += f" · {_how(settings.of_iteration(job.model).train)}"
-    tags = {**_origin(settings), "lidr.stage": job.stage}
+    tags = {**parent.tags, "lidr.stage": job.stage}
+    state = tags.pop(PIPELINE_TAG)
     tags |= {"mlflow.source.name": job.command, "mlflow.source.type": "LOCAL"}
+    if job.stage == "compare":  # the parent's curves come with it: each state has its own
+        tags[STATE_TAG] = state
     if job.model:
         tags["lidr.model"] = job.model
     if job.model in settings.models:  # a published generator is of no iteration
@@ -100,18 +91,8 @@ def stage(settings: config.Settings, job: Job) -> Description:
 
 def identity(described: Description, outputs: Mapping[str, str]) -> str:
     """The identity of a stage's result: what it was made from, and what came of it, by DVC's hashes."""
-    inputs = {name: value for name, value in described.tags.items() if name.startswith("dvc.in.")}
-    return _sha256([described.tags["mlflow.source.name"], described.params, inputs, dict(outputs)])
-
-
-def fingerprint(settings: config.Settings) -> str:
-    """The state of the pipeline: settings, the package's code and data, and DVC's pointers and pipeline."""
-    package = Path(lidr.__file__).parent
-    files = {f"lidr/{path.relative_to(package).as_posix()}": path for path in package.rglob("*") if _is_code(path)}
-    pointers = [*Path().glob("*.dvc"), *paths.DATA.rglob("*.dvc"), *paths.MODELS.rglob("*.dvc")]
-    files |= {path.as_posix(): path for path in (paths.PIPELINE, *pointers) if path.is_file()}
-    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-    return _sha256([config.flatten(settings), hashes])
+    inputs = {name: value for name, value in described.tags.items() if name.startswith(("dvc.in.", STATE_TAG))}
+    return sha256_of([described.tags["mlflow.source.name"], described.params, inputs, dict(outputs)])
 
 
 def hash_tags(direction: str, files: Iterable[Path]) -> dict[str, str]:
@@ -153,37 +134,3 @@ def _stage_params(settings: config.Settings, stage: str, model: str | None) -> d
     flat = config.flatten(settings)
     block = {name: value for name, value in flat.items() if name.startswith(f"{stage}.")}
     return block | {name: flat[name] for name in _SHARED_PARAMS}
-
-
-def _is_code(path: Path) -> bool:
-    return path.is_file() and path.suffix != ".pyc"
-
-
-def _sha256(value: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
-
-
-def _origin(settings: config.Settings) -> dict[str, str]:
-    """Tags that all runs of one state share: whose they are, of which code, base and experiment of DVC."""
-    tags = {"lidr.profile": settings.profile, **_git()}
-    with contextlib.suppress(KeyError, OSError):  # a container's user without a name
-        tags["mlflow.user"] = getpass.getuser()
-    if experiment := os.environ.get("DVC_EXP_NAME"):
-        tags[EXPERIMENT_TAG] = experiment
-    try:
-        record = read_json(paths.model(paths.BASE) / paths.RECORD)
-    except InputError:  # the base has not run yet
-        return tags
-    return tags | ({BASE_TAG: str(record["fingerprint"])} if isinstance(record, dict) else {})
-
-
-def _git() -> dict[str, str]:
-    """Commit, and whether what git tracks, apart from what stages write, differs from it; nothing outside of git."""
-    excluded = [f":(exclude,glob){pattern}" for pattern in _WRITTEN_BY_STAGES]
-    try:
-        commit = git("rev-parse", "HEAD")
-        changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
-    except LidrError:
-        return {}
-    dirty = "yes" if changes else "no"
-    return {"lidr.git.commit": commit, "lidr.git.dirty": dirty, "mlflow.source.git.commit": commit}

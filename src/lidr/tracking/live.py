@@ -1,6 +1,6 @@
 """A stage that is logged while it works.
 
-    with live_run(settings, job, outer=None) as live:
+    with live_run(settings, job, mlflow_run_id=None) as live:
         live.log({"loss": 0.93}, 10)
         live.tag("lidr.rows", "packed")
     sync(settings, [job])
@@ -18,10 +18,10 @@ from contextlib import ExitStack, contextmanager
 
 from lidr.config import Settings
 from lidr.errors import LidrError
-from lidr.tracking import connection, describe, parents, store
-from lidr.tracking.describe import Description, Job
+from lidr.tracking import describe, parents, store
+from lidr.tracking.describe import Job
 from lidr.tracking.run import StageRun, Values
-from lidr.tracking.sync import RESULT_TAG, is_off, log_params, open_run
+from lidr.tracking.sync import RESULT_TAG, is_off, open_stage_run
 
 LATER = "`lidr track` logs it later"
 
@@ -36,7 +36,7 @@ class LiveRun:
         """Values at a step, now."""
         with self._or_stop():
             if self._run:
-                self._run.log_metrics(metrics, step, connection.now())
+                self._run.log_metrics(metrics, step, store.now())
                 self._run.flush()
 
     def tag(self, name: str, value: str) -> None:
@@ -45,19 +45,10 @@ class LiveRun:
             if self._run:
                 self._run.tag(name, value)
 
-    def begin(self, settings: Settings, described: Description, outer: str | None, at_end: ExitStack) -> None:
-        """Open the run in MLflow."""
-        root = store.project_root()
+    def begin(self, open_run: Callable[[], StageRun]) -> None:
+        """Log to the run that this function opens in MLflow."""
         with self._or_stop():
-            client, pipeline = connection.connect(root), describe.pipeline(settings)
-            parent = parents.find_or_make(client, root, settings.tracking.experiment, pipeline, outer)
-            if parent.info.run_id != outer and parent.info.status != "RUNNING":
-                client.update_run(parent.info.run_id, status="RUNNING")
-            made = open_run(client, parent, described, {}, outer, connection.now())
-            log_params(client, made, described)
-            self._run = StageRun(client, made, parent)
-            if settings.tracking.system_metrics:
-                at_end.callback(_monitor_system(made.info.run_id, store.tracking_uri(root)))
+            self._run = open_run()
 
     def end(self, status: str, tags: Mapping[str, str]) -> None:
         """End the run, and its parent, with these tags."""
@@ -74,20 +65,29 @@ class LiveRun:
             yield
         except Exception as error:
             self._run = None
-            address = store.address(store.project_root())
-            warn(LidrError(f"MLflow at {address} does not take the run live: {connection.reason(error)}"), LATER)
+            warn(LidrError(f"MLflow at {store.address()} does not take the run live: {store.reason(error)}"), LATER)
 
 
 @contextmanager
-def live_run(settings: Settings, job: Job, outer: str | None) -> Iterator[LiveRun]:
+def live_run(settings: Settings, job: Job, mlflow_run_id: str | None) -> Iterator[LiveRun]:
     """Log the job while the block works on it; an error in the block ends the run as failed, and goes on its way."""
     live = LiveRun()
     if is_off():
         yield live
         return
-    described = describe.stage(settings, job)
-    with connection.environment(), ExitStack() as at_end:
-        live.begin(settings, described, outer, at_end)
+    pipeline = describe.pipeline(settings)
+    described = describe.stage(settings, job, pipeline)
+
+    def open_run() -> StageRun:
+        target = parents.connect(settings, pipeline, mlflow_run_id)
+        run = open_stage_run(target, described, {}, store.now())
+        run.show_as_running()
+        if settings.tracking.system_metrics:
+            at_end.callback(_monitor_system(run.info.run_id, store.tracking_uri(store.project_root())))
+        return run
+
+    with store.environment(), ExitStack() as at_end:
+        live.begin(open_run)
         try:
             yield live
         except BaseException:

@@ -1,54 +1,58 @@
-"""The way back from MLflow: runs by what they were made from, a run by its id, a registered model by its name.
+"""The way back from MLflow: runs by what they were made from or by their id, and what a pipeline measured.
 
->>> [run.name for run in runs_tagged({"lidr.stage": "train", "dvc.in.data/m1/pairs": "5f4d....dir"})]
+>>> [run.info.run_name for run in runs_tagged({"lidr.stage": "train", "dvc.in.data/m1/pairs": "5f4d....dir"})]
 ['train m1 · beta 0.02']
->>> find_run("models:/lidr-es/3").tags["dvc.out.models/m2"]
+>>> find_run("models:/lidr-es/3")[0].data.tags["dvc.out.models/m2"]
 '1b2c....dir'
+>>> read("3f1c").rows[0]
+{"benchmark": "mgsm", "lang": "es", "id": "lab-3", "prompt": "Ana tiene ...", "m0": 0.0, "m1": 1.0, "m2": 1.0}
+
+The rows are the table that the stage `compare` logs, so they are there whichever stages DVC took from its cache.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 
-from lidr.errors import LidrError
-from lidr.tracking import connection
+from lidr.errors import InputError, LidrError
+from lidr.tracking import store
+from lidr.tracking.describe import PIPELINE_TAG
+from lidr.tracking.fingerprint import EXPERIMENT_TAG
 from lidr.tracking.parents import PARENT_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+# The table that `compare` logs for `read`.
+SCORES = "scores.json"
 _OLDEST_FIRST = "start_time ASC"
 _MODEL = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 
 
-class FoundRun(Struct, frozen=True, kw_only=True):
-    """One run as MLflow has it; `children` are a pipeline's stages in their order."""
-
-    id: str
-    name: str
-    status: str
-    tags: dict[str, str]
-    children: tuple[FoundRun, ...] = ()
-
-
-def runs_tagged(tags: Mapping[str, str]) -> list[FoundRun]:
+def runs_tagged(tags: Mapping[str, str]) -> list[Run]:
     """All runs with these tags, the oldest first; raises LidrError where there is no store to ask."""
     condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    with connection.opened() as client:
-        return [_found(run) for run in connection.search(client, condition, _OLDEST_FIRST)]
+    with store.opened() as client:
+        return store.search(client, condition, _OLDEST_FIRST)
 
 
-def find_run(name: str) -> FoundRun:
-    """A run by its id, or the run of a registered model by `models:/NAME/VERSION` or `models:/NAME@ALIAS`."""
-    with connection.opened() as client:
+def find_run(name: str) -> list[Run]:
+    """A run and its children in their order, which a pipeline's run has.
+
+    It is named by its id, or as the run of a registered model, by `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+    """
+    with store.opened() as client:
         run = client.get_run(_run_id(client, name))
-        stages = connection.search(client, f"tags.`{PARENT_TAG}` = '{run.info.run_id}'", _OLDEST_FIRST)
-        return _found(run, tuple(_found(stage) for stage in stages))
+        children = store.search(client, f"tags.`{PARENT_TAG}` = '{run.info.run_id}'", _OLDEST_FIRST)
+        return [run, *children]
 
 
 def _run_id(client: MlflowClient, name: str) -> str:
@@ -66,6 +70,77 @@ def _run_id(client: MlflowClient, name: str) -> str:
     return version.run_id
 
 
-def _found(run: Run, children: tuple[FoundRun, ...] = ()) -> FoundRun:
-    name, tags = run.info.run_name or "", dict(run.data.tags)
-    return FoundRun(id=run.info.run_id, name=name, status=run.info.status, tags=tags, children=children)
+# --- pipelines --------------------------------------------------------------------------------------------------------
+
+
+class Pipeline(Struct, frozen=True, kw_only=True):
+    """A pipeline's parent run; `rows` are the items with a score, or None, for each model.
+
+    `tags` are also those of the run of `compare`: the hashes of what it compared, and of the baseline's answers.
+    """
+
+    run_id: str
+    name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    rows: list[dict[str, Any]]
+
+
+def read(name: str) -> Pipeline:
+    """The pipeline of that run id (or its beginning), run name or DVC experiment.
+
+    Raises InputError where no pipeline has that name, or several have, and LidrError where MLflow does not answer.
+    """
+    with store.opened() as client:
+        run = _find_pipeline(client, name)
+        compare = _compare_run(client, run)
+        return Pipeline(
+            run_id=run.info.run_id,
+            name=run.info.run_name or run.info.run_id,
+            params=dict(run.data.params),
+            tags=compare.data.tags | run.data.tags,
+            rows=_rows(client, compare),
+        )
+
+
+def latest_curves() -> str | None:
+    """Where in MLflow's pages the curves of the pipeline are that began last of those compared; None without one.
+
+    Raises LidrError where MLflow does not answer.
+    """
+    with store.opened() as client:
+        run = next((run for run in _parents(client) if run.data.metrics), None)
+        return f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics" if run else None
+
+
+def _parents(client: MlflowClient) -> list[Run]:
+    """All pipelines, the newest first."""
+    return store.search(client, f"tags.`{PIPELINE_TAG}` LIKE '%'", "start_time DESC")
+
+
+def _find_pipeline(client: MlflowClient, name: str) -> Run:
+    parents = _parents(client)
+    named = [run for run in parents if name in (run.info.run_id, run.info.run_name, run.data.tags.get(EXPERIMENT_TAG))]
+    found = named or [run for run in parents if name and run.info.run_id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    listed = "".join(f"\n  {run.info.run_id}  {run.info.run_name}" for run in found or parents)
+    if found:
+        raise InputError(f"{len(found)} pipelines in MLflow are called {name!r}; name one by its id:{listed}")
+    raise InputError(f"no pipeline {name!r} in MLflow; a run's id or name is expected, or a DVC experiment's:{listed}")
+
+
+def _compare_run(client: MlflowClient, parent: Run) -> Run:
+    """The latest run of `compare` that has the table of scores."""
+    condition = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}' AND tags.`lidr.stage` = 'compare'"
+    for run in client.search_runs([parent.info.experiment_id], condition, order_by=["start_time DESC"]):
+        if any(artifact.path == SCORES for artifact in client.list_artifacts(run.info.run_id)):
+            return run
+    raise LidrError(f"{parent.info.run_name} ({parent.info.run_id}) has no comparison in MLflow: `compare` has not run")
+
+
+def _rows(client: MlflowClient, compare: Run) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="lidr-scores-") as folder:
+        path = Path(client.download_artifacts(compare.info.run_id, SCORES, folder))
+        table = msgspec.json.decode(path.read_bytes(), type=dict[str, list])
+    return [dict(zip(table["columns"], values, strict=True)) for values in table["data"]]

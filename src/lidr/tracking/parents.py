@@ -8,11 +8,12 @@ Several machines may log to one server at once: of two parents that are made in 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lidr import paths
-from lidr.tracking import connection, store
+from msgspec import Struct
+
+from lidr.config import Settings
+from lidr.tracking import store
 from lidr.tracking.describe import PIPELINE_TAG, Description
 
 if TYPE_CHECKING:
@@ -27,73 +28,95 @@ _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _NAME_BY_MLFLOW = re.compile(r"^[a-z]+-[a-z]+-\d+$")
 
 
-def find_or_make(client: MlflowClient, root: Path, experiment: str, pipeline: Description, outer: str | None) -> Run:
-    """The parent of this state's runs, with the params and tags that it lacks; `outer` is the run of `mlflow run`."""
+class Target(Struct, frozen=True, kw_only=True):
+    """Where the runs of one state go: a client, an experiment's name, what the parent says, the run of `mlflow run`."""
+
+    client: MlflowClient
+    experiment: str
+    pipeline: Description
+    mlflow_run_id: str | None
+
+
+def connect(settings: Settings, pipeline: Description, mlflow_run_id: str | None) -> Target:
+    """The target of the project's store."""
+    return Target(
+        client=store.connect(),
+        experiment=settings.tracking.experiment,
+        pipeline=pipeline,
+        mlflow_run_id=mlflow_run_id,
+    )
+
+
+def find_or_create_parent(target: Target) -> Run:
+    """The parent of this state's runs, with the params and tags that it lacks."""
     from mlflow.exceptions import MlflowException
 
-    with connection.one_at_a_time(root, paths.MLFLOW_STORE):
-        parent = _outer_run(client, outer) or _own(client, _experiment(client, root, experiment), pipeline)
+    with store.one_at_a_time("store"):
+        parent = _run_of_mlflow_run(target) or _find_or_create(target, _experiment(target))
         try:
-            _complete(client, parent, pipeline)
+            _add_missing(target, parent)
         except MlflowException:
             # Another machine may have given it the same in this very moment; a database takes a param once.
-            _complete(client, client.get_run(parent.info.run_id), pipeline)
+            _add_missing(target, target.client.get_run(parent.info.run_id))
     return parent
 
 
-def _own(client: MlflowClient, experiment: str, pipeline: Description) -> Run:
+def _find_or_create(target: Target, experiment_id: str) -> Run:
     """The state's oldest parent, which is made where there is none."""
-    first = _first(client, experiment, pipeline)
-    if first:
-        return first
-    made = client.create_run(experiment, connection.now(), pipeline.tags, pipeline.name)
+    found = _oldest(target, experiment_id)
+    if found:
+        return found
+    created = target.client.create_run(experiment_id, store.now(), target.pipeline.tags, target.pipeline.name)
     # A lock on this machine cannot see another one that makes it at the same moment.
-    first = _first(client, experiment, pipeline)
-    if first is None or first.info.run_id == made.info.run_id:
-        return made
-    client.delete_run(made.info.run_id)
-    return first
+    found = _oldest(target, experiment_id)
+    if found is None or found.info.run_id == created.info.run_id:
+        return created
+    target.client.delete_run(created.info.run_id)
+    return found
 
 
-def _first(client: MlflowClient, experiment: str, pipeline: Description) -> Run | None:
-    found = client.search_runs([experiment], f"tags.`{PIPELINE_TAG}` = '{pipeline.tags[PIPELINE_TAG]}'")
+def _oldest(target: Target, experiment_id: str) -> Run | None:
+    state = target.pipeline.tags[PIPELINE_TAG]
+    found = target.client.search_runs([experiment_id], f"tags.`{PIPELINE_TAG}` = '{state}'")
     return min(found, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
 
 
-def _outer_run(client: MlflowClient, run_id: str | None) -> Run | None:
+def _run_of_mlflow_run(target: Target) -> Run | None:
     """The run that `mlflow run` made, unless it is not in this store, as when another was named since."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return client.get_run(run_id) if run_id else None
+        return target.client.get_run(target.mlflow_run_id) if target.mlflow_run_id else None
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
 
 
-def _complete(client: MlflowClient, parent: Run, pipeline: Description) -> None:
+def _add_missing(target: Target, parent: Run) -> None:
     """Give the parent the params and tags that it lacks; what it says already stays."""
     from mlflow.entities import Param, RunTag
 
-    params = [Param(*param) for param in pipeline.params.items() if param[0] not in parent.data.params]
-    tags = [RunTag(*tag) for tag in pipeline.tags.items() if tag[0] not in parent.data.tags]
+    params = [Param(*param) for param in target.pipeline.params.items() if param[0] not in parent.data.params]
+    tags = [RunTag(*tag) for tag in target.pipeline.tags.items() if tag[0] not in parent.data.tags]
     if _NAME_BY_MLFLOW.match(parent.info.run_name or ""):
-        tags.append(RunTag("mlflow.runName", pipeline.name))
-    client.log_batch(parent.info.run_id, params=params, tags=tags)
+        tags.append(RunTag("mlflow.runName", target.pipeline.name))
+    target.client.log_batch(parent.info.run_id, params=params, tags=tags)
 
 
-def _experiment(client: MlflowClient, root: Path, name: str) -> str:
+def _experiment(target: Target) -> str:
+    """The id of the experiment, which is made where there is none."""
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(name)
+    found = target.client.get_experiment_by_name(target.experiment)
     if found:
         return found.experiment_id
     try:
-        return client.create_experiment(name, store.artifact_location(root), _EXPERIMENT_TAGS)
+        location = store.artifact_location(store.project_root())
+        return target.client.create_experiment(target.experiment, location, _EXPERIMENT_TAGS)
     except MlflowException as error:
         # Another machine made it since.
-        found = client.get_experiment_by_name(name)
+        found = target.client.get_experiment_by_name(target.experiment)
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
             raise
         return found.experiment_id

@@ -11,8 +11,10 @@ Metrics wait for `flush`. A point is one key at one step: a curve that was logge
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,15 +22,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lidr import config
-from lidr.tracking import datasets, models
+from lidr.tracking import models
 from lidr.tracking.describe import key
+from lidr.tracking.hashes import dvc_hash
 from lidr.tracking.parents import OUTER_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel, Metric, Run
+    from mlflow.entities import DatasetInput, LoggedModel, Metric, Run
 
 _TABLES_TAG = "mlflow.loggedArtifacts"
+_TYPES = {str: "string", bool: "boolean", int: "long", float: "double"}
 
 Values = Mapping[str, float | None]
 
@@ -38,8 +42,8 @@ class StageRun:
 
     def __init__(self, client: MlflowClient, run: Run, parent: Run) -> None:
         self._client, self._parent = client, parent
-        self.id = run.info.run_id
-        self._is_in_outer = OUTER_TAG in run.data.tags
+        self.info, self.id = run.info, run.info.run_id
+        self._is_in_mlflow_run = OUTER_TAG in run.data.tags
         self._experiment = run.info.experiment_id
         self._tables: list[dict[str, str]] = json.loads(run.data.tags.get(_TABLES_TAG, "[]"))
         there = [metric for name in run.data.metrics for metric in client.get_metric_history(self.id, name)]
@@ -48,6 +52,11 @@ class StageRun:
         self._time = run.info.end_time or max([run.info.start_time, *(metric.timestamp for metric in there)])
         self._metrics: list[Metric] = []
         self._for_parent: list[Metric] = []
+
+    def log_params(self, params: Mapping[str, str]) -> None:
+        from mlflow.entities import Param
+
+        self._client.log_batch(self.id, params=[Param(*param) for param in params.items()])
 
     def log_metrics(self, metrics: Values, step: int = 0, time: int | None = None, **about: Any) -> None:
         """Values at a step; None is left out. `time` is in milliseconds, by default the run's."""
@@ -63,7 +72,7 @@ class StageRun:
 
     def use_dataset(self, path: Path, name: str, context: str, rows: Mapping[str, int]) -> None:
         """Data that this stage used: `context` is training or evaluation, `rows` counts by language."""
-        self._client.log_inputs(self.id, datasets=[datasets.of_path(path, name, context, rows)])
+        self._client.log_inputs(self.id, datasets=[_dataset_of_path(path, name, context, rows)])
 
     def log_model(self, path: Path, model_type: str, upload: bool) -> None:
         """The model that this stage made, a base or an adapter; not uploaded, its data stays with DVC alone."""
@@ -84,7 +93,7 @@ class StageRun:
         """
         from mlflow.entities import LoggedModelInput
 
-        used = datasets.of_rows(items, name, source, "evaluation")
+        used = _dataset_of_rows(items, name, source, "evaluation")
         self._client.log_inputs(self.id, datasets=[used])
         # Made here where its training was logged elsewhere.
         model = self._logged_model(path, "model", None, None)
@@ -129,10 +138,15 @@ class StageRun:
         """Something that is in none of the stage's files, said at once."""
         self._client.set_tag(self.id, name, value)
 
+    def show_as_running(self) -> None:
+        """Open the parent again, which has ended with the stage before; the run of `mlflow run` is open anyway."""
+        if not self._is_in_mlflow_run and self._parent.info.status != "RUNNING":
+            self._client.update_run(self._parent.info.run_id, status="RUNNING")
+
     def end(self, status: str, time: int | None = None) -> None:
         """End the run and its parent; the end of the run of `mlflow run` is for MLflow to say."""
         self._client.set_terminated(self.id, status, time)
-        if not self._is_in_outer:
+        if not self._is_in_mlflow_run:
             # Made when its first run was logged, which may be long after the stages ran.
             last = None if time is None else max(time, self._parent.info.start_time)
             self._client.set_terminated(self._parent.info.run_id, status, last)
@@ -155,3 +169,44 @@ def _points(metrics: Values, time: int, step: int, **about: Any) -> list[Metric]
     return [
         Metric(key(name), float(value), time, step, **about) for name, value in metrics.items() if value is not None
     ]
+
+
+# --- datasets ---------------------------------------------------------------------------------------------------------
+
+
+def _dataset_of_path(path: Path, name: str, context: str, rows: Mapping[str, int]) -> DatasetInput:
+    """A file or folder of the pipeline; `rows` counts by language."""
+    return _dataset(name, dvc_hash(path), path.as_posix(), _first_row(path), context, rows)
+
+
+def _dataset_of_rows(rows: Sequence[Mapping[str, Any]], name: str, source: str, context: str) -> DatasetInput:
+    """Rows that are in no file of their own; the digest is that of a file of JSON lines of them."""
+    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+    digest = hashlib.md5(lines, usedforsecurity=False).hexdigest()
+    return _dataset(name, digest, source, rows[0], context, Counter(str(row["lang"]) for row in rows))
+
+
+def _dataset(
+    name: str, digest: str, source: str, row: Mapping[str, Any] | None, context: str, rows: Mapping[str, int]
+) -> DatasetInput:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    columns = [{"type": _TYPES.get(type(v), "any"), "name": n, "required": True} for n, v in (row or {}).items()]
+    schema = _json({"mlflow_colspec": columns}) if columns else None
+    profile = _json({"num_rows": sum(rows.values()), "rows": dict(rows)})
+    dataset = Dataset(name, digest, "local", _json({"uri": source}), schema, profile)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
+
+
+def _first_row(path: Path) -> dict[str, Any] | None:
+    """The first row of a file of JSON lines, or of a folder's first one."""
+    file = min(path.glob("*.jsonl"), default=None) if path.is_dir() else path
+    if file is None or file.suffix != ".jsonl":
+        return None
+    with file.open("rb") as lines:
+        first = lines.readline()
+    return msgspec.json.decode(first, type=dict[str, Any]) if first else None
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -22,7 +22,7 @@ from typing import NoReturn
 
 from lidr import paths
 from lidr.errors import InputError, LidrError
-from lidr.tracking import pipelines, store
+from lidr.tracking import lookup, store
 
 _HOST = "127.0.0.1"
 _PORTS = range(5000, 5100)
@@ -37,7 +37,7 @@ def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = 
     root = store.project_root()
     uri = store.tracking_uri(root)
     if store.is_server(uri):
-        print(f"MLflow: {store.address(root)} (MLFLOW_TRACKING_URI)", flush=True)
+        print(f"MLflow: {store.address()} (MLFLOW_TRACKING_URI)", flush=True)
         _open(uri, open_browser)
         meanwhile()
         return
@@ -52,7 +52,7 @@ def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = 
         _wait_until_up(server, address)
         print(f"MLflow: {address} (Ctrl-C ends it)", flush=True)
         # MLflow's first page is about agents; what one has come for is several clicks away from it.
-        curves = pipelines.latest_curves()
+        curves = lookup.latest_curves()
         if curves:
             print(f"The latest pipeline's curves: {address}/{curves}", flush=True)
         _open(f"{address}/{curves or ''}", open_browser)

@@ -1,7 +1,10 @@
-"""Where runs go: the project's own store, or the server that MLFLOW_TRACKING_URI names.
+"""Where runs go: the project's own store, or the server that MLFLOW_TRACKING_URI names; and the client of it.
 
     >>> tracking_uri(Path("/home/ada/lidr"))
     'sqlite:////home/ada/lidr/mlflow.db'
+
+    with opened() as client:
+        client.search_experiments()
 
 All addresses are absolute. A relative one would mean another place in each of the temporary folders in which DVC runs
 queued experiments, and what was logged there would be lost with the folder.
@@ -9,17 +12,39 @@ queued experiments, and what was logged there would be lost with the folder.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote
 
 from lidr import paths
+from lidr.errors import LidrError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
 _SQLITE = re.compile(r"^sqlite(?:\+pysqlite)?:///([^?]*)")
 _RELATIVE_SQLITE = re.compile(r"^sqlite:///(?!/)(.+)$")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+_ENVIRONMENT = {
+    # A server that is away is noticed soon; what it missed is logged by the next sync.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
 
 
 def project_root(folder: Path | None = None) -> Path:
@@ -62,11 +87,102 @@ def artifact_location(root: Path) -> str | None:
     return folder.as_uri() if set(str(folder)) & set("?#%") else str(folder)
 
 
-def address(root: Path) -> str:
-    """The tracking store as it may be shown."""
-    return without_secrets(tracking_uri(root))
+def address() -> str:
+    """The project's tracking store as it may be shown."""
+    return without_secrets(tracking_uri(project_root()))
 
 
 def without_secrets(text: str) -> str:
     """The text with user names and passwords taken out of its addresses."""
     return _PASSWORD.sub("***@", text)
+
+
+# --- the client -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened() -> Iterator[MlflowClient]:
+    """A client for a command that asks MLflow itself; raises LidrError where there is no store, or no answer."""
+    file = local_file(tracking_uri(project_root()))
+    if file is not None and not file.exists():
+        raise LidrError(f"no MLflow store at {address()}; set MLFLOW_TRACKING_URI to another one")
+    with environment(), failures():
+        yield connect()
+
+
+def connect() -> MlflowClient:
+    """A client of the store, which is made where it is the project's own and not there yet."""
+    from mlflow import MlflowClient
+
+    # MLflow logs each migration of a new store, and each failure that is reported in one line here.
+    for name in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with one_at_a_time("store"):
+        return MlflowClient(tracking_uri(project_root()))
+
+
+@contextmanager
+def one_at_a_time(what: Literal["store", "sync"]) -> Iterator[None]:
+    """Hold what two processes must not do at once: make the store, its experiments and parents, or log to it."""
+    from filelock import FileLock
+
+    path = project_root() / paths.lock(Path(f"mlflow-{what}"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
+
+
+@contextmanager
+def environment() -> Iterator[None]:
+    """MLflow's own settings, where the user has set none."""
+    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def search(client: MlflowClient, condition: str, order: str) -> list[Run]:
+    """The runs of all experiments that fulfil a condition, in an order such as 'start_time ASC'; a thousand at most."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments, condition, order_by=[order], max_results=1000))
+
+
+def now() -> int:
+    """The time as MLflow counts it: milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def failures(what: str = "") -> Iterator[None]:
+    """Raise a failure of MLflow in the block as a LidrError in one line; errors of our own go on as they are."""
+    try:
+        yield
+    except LidrError:
+        raise
+    except Exception as error:
+        if not _is_of_mlflow(error):
+            raise
+        raise LidrError(f"MLflow at {address()}{what}: {reason(error)}") from error
+
+
+def _is_of_mlflow(error: Exception) -> bool:
+    """Whether it came out of MLflow, which lets errors of databases and object stores through, or of the system."""
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, OSError) or any(name.partition(".")[0] == "mlflow" for name in modules)
+
+
+def reason(error: BaseException) -> str:
+    """The error in one line, without what an address must not show."""
+    cause = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(cause, ConnectionError | TimeoutError):
+        return cause.strerror or type(cause).__name__
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return without_secrets(lines[0])[:300]

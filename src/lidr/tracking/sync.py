@@ -3,34 +3,42 @@
     >>> sync(settings, jobs)
     Synced(logged=('train m2 · beta 0.1',), address='sqlite:////home/ada/lidr/mlflow.db')
 
-A run carries its result's identity in the tag `lidr.result`: the command, its parameters, and DVC's hashes of what it
-read and wrote. It is searched for before a run is made, so a sync that was killed is completed by the next one, and one
-that has nothing to do adds nothing. A run that was logged live and did not end, because the stage was killed or MLflow
-was away, is open with the same work in `lidr.work`: the command, its parameters and what it read. It is taken up again.
+Three tags of a run make this possible:
+
+    lidr.work       the hash of the command, its params and inputs; finds an open run to resume
+    lidr.result     the hash of the same and the outputs; finds a finished one
+    lidr.complete   everything was logged
+
+A sync that was killed is completed by the next one, and one that has nothing to do adds nothing. A run that was logged
+live is open where its stage was killed, or MLflow went away: it is taken up again. A stage's start is in no output:
+
+    .lidr/times/reports-mgsm-m1.json      {"began": 1764360000123, "ended": 1764360012345}       milliseconds
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from lidr import config, paths
-from lidr.errors import LidrError
-from lidr.tracking import connection, describe, parents, store, times
+from lidr import paths
+from lidr.config import Settings
+from lidr.records.jsonl import read_json, write_json
+from lidr.tracking import describe, parents, store
 from lidr.tracking.describe import Description, Job
-from lidr.tracking.parents import OUTER_TAG, PARENT_TAG
+from lidr.tracking.parents import OUTER_TAG, PARENT_TAG, Target
 from lidr.tracking.run import StageRun
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
-RESULT_TAG, WORK_TAG = "lidr.result", "lidr.work"
-COMPLETE_TAG = "lidr.complete"
+RESULT_TAG, WORK_TAG, COMPLETE_TAG = "lidr.result", "lidr.work", "lidr.complete"
+# DVC hashes what a stage wrote, and may put it in its place anew: this many milliseconds later at most.
+_SETTLED = 60_000
 
 
 class Synced(Struct, frozen=True, kw_only=True):
@@ -44,97 +52,95 @@ def is_off() -> bool:
     return os.environ.get("LIDR_TRACKING") == "off"
 
 
-def sync(settings: config.Settings, jobs: Sequence[Job], outer: str | None = None) -> Synced:
-    """Log each job's result that MLflow does not have, in the order of the jobs; `outer` is the run of `mlflow run`.
+def sync(settings: Settings, jobs: Sequence[Job], mlflow_run_id: str | None = None) -> Synced:
+    """Log each job's result that MLflow does not have, in the order of the jobs, in the run of `mlflow run` if any.
 
     Raises LidrError where MLflow does not answer.
     """
-    root = store.project_root()
     logged: list[str] = []
-    # One sync at a time: what a second one finds, it need not log.
-    with connection.one_at_a_time(root, paths.MLFLOW_ARTIFACTS), connection.environment():
-        try:
-            client = connection.connect(root)
-            pipeline = describe.pipeline(settings)
-            for job in jobs:
-                described = describe.stage(settings, job)
-                if _log(client, root, settings.tracking.experiment, pipeline, job, described, outer):
-                    logged.append(described.name)
-        except LidrError:
-            raise
-        except Exception as error:
-            reason = connection.reason(error)
-            raise LidrError(f"MLflow at {store.address(root)} did not take all runs: {reason}") from error
-    return Synced(logged=tuple(logged), address=store.address(root))
+    pipeline = describe.pipeline(settings)
+    # What a second sync finds after this one, it need not log.
+    with store.one_at_a_time("sync"), store.environment(), store.failures(" did not take all runs"):
+        target = parents.connect(settings, pipeline, mlflow_run_id)
+        for job in jobs:
+            described = describe.stage(settings, job, pipeline)
+            if _log(target, job, described):
+                logged.append(described.name)
+    return Synced(logged=tuple(logged), address=store.address())
 
 
-def _log(
-    client: MlflowClient,
-    root: Path,
-    experiment: str,
-    pipeline: Description,
-    job: Job,
-    described: Description,
-    outer: str | None,
-) -> bool:
-    """Log one result; False where MLflow has it already."""
-    outputs = describe.hash_tags("out", job.outputs)
-    identity = describe.identity(described, outputs)
-    run = _find(client, experiment, identity)
-    if run and COMPLETE_TAG in run.data.tags:
-        return False
-    changed = _last_change(job.outputs)
-    if run:
-        parent = client.get_run(run.data.tags[PARENT_TAG])
-    else:
-        parent = parents.find_or_make(client, root, experiment, pipeline, outer)
-        tags = {RESULT_TAG: identity, **outputs}
-        run = open_run(client, parent, described, tags, outer, times.began(job.outputs, changed))
-    time = run.info.end_time or max(run.info.start_time, changed)
-    log_params(client, run, described)
-    stage_run = StageRun(client, run, parent)
-    job.tell(stage_run)
-    stage_run.flush()
-    stage_run.end("FINISHED", time)
-    # Last: a sync that ended before it is completed by the next one.
-    client.set_tag(run.info.run_id, COMPLETE_TAG, "yes")
-    return True
-
-
-def open_run(
-    client: MlflowClient, parent: Run, described: Description, tags: dict[str, str], outer: str | None, time: int
-) -> Run:
-    """The stage's open run under its parent, which is made where there is none, with these tags."""
+def open_stage_run(target: Target, described: Description, tags: dict[str, str], start: int) -> StageRun:
+    """The state's open run of this work, or a new one that began at `start`; it gets the tags, and params it lacks."""
     from mlflow.entities import RunTag
 
+    client, parent = target.client, parents.find_or_create_parent(target)
     work = describe.identity(described, {})
     same_work = f"tags.`{WORK_TAG}` = '{work}' AND tags.`{PARENT_TAG}` = '{parent.info.run_id}'"
     found = client.search_runs([parent.info.experiment_id], f"{same_work} AND attributes.status = 'RUNNING'")
     if found:
-        client.log_batch(found[0].info.run_id, tags=[RunTag(*tag) for tag in tags.items()])
-        return client.get_run(found[0].info.run_id)
-    tags = {**described.tags, **tags, WORK_TAG: work, PARENT_TAG: parent.info.run_id}
-    if parent.info.run_id == outer:
-        tags[OUTER_TAG] = "yes"
-    return client.create_run(parent.info.experiment_id, time, tags, described.name)
+        run_id = found[0].info.run_id
+        client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
+        run = client.get_run(run_id)
+    else:
+        tags = {**described.tags, **tags, WORK_TAG: work, PARENT_TAG: parent.info.run_id}
+        if parent.info.run_id == target.mlflow_run_id:
+            tags[OUTER_TAG] = "yes"
+        run = client.create_run(parent.info.experiment_id, start, tags, described.name)
+    stage_run = StageRun(client, run, parent)
+    stage_run.log_params(described.params)
+    return stage_run
 
 
-def log_params(client: MlflowClient, run: Run, described: Description) -> None:
-    from mlflow.entities import Param
+@contextmanager
+def time_kept(output: Path) -> Iterator[None]:
+    """Keep when the block began and ended that made this output, unless an error ends it."""
+    began = store.now()
+    yield
+    write_json(paths.times(output), {"began": began, "ended": store.now()})
 
-    client.log_batch(run.info.run_id, params=[Param(*param) for param in described.params.items()])
+
+def _log(target: Target, job: Job, described: Description) -> bool:
+    """Log one result; False where MLflow has it already."""
+    outputs = describe.hash_tags("out", job.outputs)
+    result = describe.identity(described, outputs)
+    run = _find(target, result)
+    if run and COMPLETE_TAG in run.data.tags:
+        return False
+    start, end = _span(job.outputs)
+    if run:
+        stage_run = StageRun(target.client, run, target.client.get_run(run.data.tags[PARENT_TAG]))
+        stage_run.log_params(described.params)
+    else:
+        stage_run = open_stage_run(target, described, {RESULT_TAG: result, **outputs}, start)
+    job.log_to(stage_run)
+    stage_run.flush()
+    # A run that was logged live has its own end.
+    stage_run.end("FINISHED", stage_run.info.end_time or max(stage_run.info.start_time, end))
+    # Last: a sync that ended before it is completed by the next one.
+    stage_run.tag(COMPLETE_TAG, "yes")
+    return True
 
 
-def _find(client: MlflowClient, experiment: str, identity: str) -> Run | None:
+def _find(target: Target, result: str) -> Run | None:
     """The run with this result in the project's experiment, or in that of `mlflow run`."""
-    own = client.get_experiment_by_name(experiment)
-    for run in connection.search(client, f"tags.`{RESULT_TAG}` = '{identity}'", "start_time ASC"):
+    own = target.client.get_experiment_by_name(target.experiment)
+    for run in store.search(target.client, f"tags.`{RESULT_TAG}` = '{result}'", "start_time ASC"):
         if OUTER_TAG in run.data.tags or (own and run.info.experiment_id == own.experiment_id):
             return run
     return None
 
 
-def _last_change(outputs: Sequence[Path]) -> int:
-    """When the last of these files was written, in milliseconds."""
+def _span(outputs: Sequence[Path]) -> tuple[int, int]:
+    """When the stage that made these outputs began and ended, in milliseconds.
+
+    What DVC took from its cache was not made here: its files are of another time than the one kept, or none is kept.
+    It begins as it ends.
+    """
     files = [file for path in outputs for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
-    return max((file.stat().st_mtime_ns // 1_000_000 for file in files), default=connection.now())
+    end = max((file.stat().st_mtime_ns // 1_000_000 for file in files), default=store.now())
+    if not files or not (kept := paths.times(outputs[0])).exists():
+        return end, end
+    times = read_json(kept)
+    assert isinstance(times, dict)
+    was_made_here = times["began"] <= end <= times["ended"] + _SETTLED
+    return times["began"] if was_made_here else end, end

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from trl.trainer.dpo_config import DPOConfig
 
@@ -25,14 +24,16 @@ def arguments(train: config.Train, settings: config.Settings, folder: Path, eval
     as they are alive. Without `eval_steps` nothing is evaluated.
     """
     device = policy.pick_device(settings.engine.device)
-    per_device = train.dpo["per_device_train_batch_size"]
+    per_device, is_supervised = train.dpo["per_device_train_batch_size"], train.objective == "sft"
     # Without gradients a batch needs a fraction of the memory of one that trains.
     defaults = dict.fromkeys(("per_device_eval_batch_size", "precompute_ref_batch_size"), 4 * per_device)
     fixed = {
         "output_dir": str(folder),
-        **_losses(train),
+        # The likelihood term is ours (trainer.py).
+        "loss_type": ["sft"] if is_supervised else train.loss_types,
+        "loss_weights": None if is_supervised else train.dpo["loss_weights"],
         # The reference never changes within an iteration, so its log-probabilities are computed once.
-        "precompute_ref_log_probs": train.objective == "dpo",
+        "precompute_ref_log_probs": not is_supervised,
         "gradient_accumulation_steps": _batches_per_step(train.pairs_per_step, per_device),
         "eval_strategy": "steps" if eval_steps else "no",
         "eval_steps": eval_steps,
@@ -54,17 +55,6 @@ def arguments(train: config.Train, settings: config.Settings, folder: Path, eval
         "data_seed": settings.seed,
     }
     return DPOConfig(**(defaults | train.dpo | fixed))
-
-
-def _losses(train: config.Train) -> dict[str, Any]:
-    """TRL's losses and their weights: those of the block, and its `sft` where that is the likelihood term."""
-    if train.objective == "sft":
-        return {"loss_type": ["sft"], "loss_weights": [1.0]}
-    types = train.loss_types
-    weights = list(train.dpo["loss_weights"] or [1.0] * len(types))
-    if train.likelihood_mean == "token":
-        types, weights = [*types, "sft"], [*weights, train.alpha]
-    return {"loss_type": types, "loss_weights": weights}
 
 
 def _batches_per_step(pairs_per_step: int, per_device: int) -> int:

@@ -1,23 +1,29 @@
-"""What happens between the steps of training: logs under our names, the progress, and when to save a checkpoint."""
+"""What happens between the steps of training: logs under our names, the progress, checkpoints, checks and rates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
 from lidr.progress import bar
-from lidr.training.history import first_update, told
+from lidr.training.finite import NotFiniteError, largest_norm
+from lidr.training.history import LogMetrics, first_update, reported
+from lidr.training.packing import TokenizedPair, length
 
-LogMetrics = Callable[[dict[str, float], int], None]
+_MIB = 2**20
 
 
 class LogCallback(TrainerCallback):
     """Passes each log on under our names and shows the progress; a training that goes on logs again what was logged.
 
     The last step is always logged, and so is each that evaluates: figures of both kinds belong to the same step.
-    `history.told` says what of a log is passed on.
+    `history.reported` says what of a log is passed on.
     """
 
     def __init__(self, log: LogMetrics) -> None:
@@ -45,7 +51,7 @@ class LogCallback(TrainerCallback):
         self._pass_on(logs or {}, state.global_step, state.max_steps)
 
     def _pass_on(self, logs: dict[str, Any], step: int, last: int) -> None:
-        if metrics := told(logs, step, self._first, last):
+        if metrics := reported(logs, step, self._first, last):
             self._log(metrics, step)
 
 
@@ -62,3 +68,68 @@ class SaveCallback(TrainerCallback):
         due = state.global_step - self._saved >= self._every
         if due and control.should_log and state.global_step < state.max_steps:
             control.should_save, self._saved = True, state.global_step
+
+
+class FiniteCallback(TrainerCallback):
+    """Checks the trained weights after each step, and the held-out pairs' loss."""
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        norm = largest_norm(model)
+        if not math.isfinite(norm):
+            raise NotFiniteError("a weight", norm, state.global_step + 1, state.max_steps)
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **_: Any
+    ) -> None:
+        loss = (metrics or {}).get("eval_loss", 0.0)
+        if not math.isfinite(loss):
+            raise NotFiniteError("the held-out loss", loss, state.global_step, state.max_steps)
+
+
+class ThroughputCallback(TrainerCallback):
+    """How fast training goes and what memory it takes: figures for MLflow, never for an output.
+
+        {"pairs_per_second": 41.2, "tokens_per_second": 9120.5, "peak_memory_mib": 812.4}
+
+    They go to `log` at each step that logs its loss, and are those of the steps since the log before. A pair's tokens
+    are those of its rows, each with the prompt; memory is the process's highest so far, and on a GPU also the highest
+    that torch has had allocated there. `clock` gives seconds.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[TokenizedPair],
+        log: LogMetrics,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._pairs, self._tokens = len(rows), sum(map(length, rows))
+        self._log, self._clock = log, clock
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        # A training that goes on has some passes behind it.
+        self._passes, self._time = float(state.epoch or 0), self._clock()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if not state.is_world_process_zero or "loss" not in (logs or {}):
+            return
+        passes, now = state.epoch - self._passes, self._clock()
+        seconds, self._passes, self._time = now - self._time, state.epoch, now
+        rates = {"pairs_per_second": passes * self._pairs, "tokens_per_second": passes * self._tokens}
+        figures = {name: value / seconds for name, value in rates.items()} if seconds > 0 else {}
+        self._log(figures | peak_memory(), state.global_step)
+
+
+def peak_memory() -> dict[str, float]:
+    """The most memory so far, in MiB: of this process, and of torch on a GPU."""
+    figures = {"peak_memory_mib": _peak_of_process()} if sys.platform != "win32" else {}
+    if torch.cuda.is_available():
+        figures["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() / _MIB
+    return figures
+
+
+def _peak_of_process() -> float:
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # KiB on Linux, bytes on macOS.
+    return peak / _MIB if sys.platform == "darwin" else peak / 1024

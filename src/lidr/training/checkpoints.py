@@ -1,11 +1,11 @@
 """Checkpoints: a training that was killed goes on from the newest one and ends with the bytes of one that was not.
 
     .lidr/scratch/train/m1/checkpoints/8c1f52d09ab3e644/checkpoint-100/
-        adapter_model.safetensors  optimizer.pt  scheduler.pt  rng_state.pth  trainer_state.json  files.json
+        adapter_model.safetensors  optimizer.pt  scheduler.pt  rng_state.pth  trainer_state.json  lidr.json
 
 They are those of transformers' Trainer, which goes on from them itself. The folder's name is a hash of all that decides
-the adapter (`key`), so only the very same work takes them up. files.json, written last, has each file's SHA-256: a
-checkpoint that is not as it says is left out. What is loaded are safetensors, JSON, and tensors by torch.load with
+the adapter (`key`), so only the very same work takes them up. lidr.json, written last, has the files' fingerprint: a
+checkpoint that has another one is left out. What is loaded are safetensors, JSON, and tensors by torch.load with
 `weights_only`, which runs no code.
 
 A checkpoint is made at the first logged step after `save_steps` steps: between two logs, Trainer holds sums that it
@@ -24,14 +24,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lidr import paths
 from lidr.errors import InputError, one_line
+from lidr.models import policy
 from lidr.records.jsonl import read_json, write_json
 
 if TYPE_CHECKING:
     from lidr import config
     from lidr.training.packing import TokenizedPair
 
-FOLDER, FILES = "checkpoints", "files.json"
+FOLDER = "checkpoints"
 KEPT = 2
 # A new release of one of these may compute other bytes.
 _LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
@@ -77,31 +79,21 @@ def newest(folder: Path, say: bool = True) -> Path | None:
 
 
 def seal(place: Path) -> None:
-    """Say that the checkpoint is whole: each of its files with its hash."""
-    write_json(place / FILES, _hashes(place))
+    """Say that the checkpoint is whole, by its fingerprint."""
+    write_json(place / paths.RECORD, {"fingerprint": policy.fingerprint(place)})
 
 
 def _damage(place: Path) -> str:
     """What is wrong with a checkpoint; empty if it is as it was written."""
-    if not (place / FILES).exists():
-        return "writing it was interrupted"
     try:
-        recorded = read_json(place / FILES)
-    except InputError as error:
-        return one_line(error)
-    return "" if recorded == _hashes(place) else "its files are not those that were written"
+        sealed = read_json(place / paths.RECORD)
+    except InputError:
+        return "writing it was interrupted"
+    return "" if sealed == {"fingerprint": policy.fingerprint(place)} else "its files are not those that were written"
 
 
-def _hashes(place: Path) -> dict[str, str]:
-    hashes = {}
-    for path in sorted(path for path in place.rglob("*") if path.is_file() and path.name != FILES):
-        with path.open("rb") as file:
-            hashes[path.relative_to(place).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashes
-
-
-class WritesCheckpoints:
-    """To be put before a transformers Trainer: seals each checkpoint, and does without one that cannot be written."""
+class CheckpointMixin:
+    """Mixin before a transformers Trainer: seals each checkpoint, and does without one that cannot be written."""
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """None: a checkpoint is for nobody to read."""

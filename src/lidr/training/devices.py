@@ -48,13 +48,16 @@ def visible_gpus() -> int:
 def processes(settings: Path, device: str) -> int:
     """How many processes `accelerate launch` is to start: the visible GPUs, or what accelerate's `settings` say.
 
-    Raises InputError where the file is missing, or asks for what this machine does not have.
+    Raises InputError where the file is missing, or asks for what this machine does not have or for several machines.
     """
     values = _read(settings)
     wanted = values.get("num_processes")
-    if values.get("use_cpu") or device == "cpu" or values.get("num_machines", 1) > 1:
+    if values.get("num_machines", 1) != 1:
+        reason = "num_machines: 1 is expected; docs/scale.md says how several machines train"
+        raise InputError(reason, settings)
+    if values.get("use_cpu") or device == "cpu":
         if wanted is None:
-            raise InputError("num_processes is expected: only one machine's GPUs can be counted", settings)
+            raise InputError("num_processes is expected: only GPUs can be counted", settings)
         return int(wanted)
     found = visible_gpus()
     if not found:

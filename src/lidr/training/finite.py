@@ -1,6 +1,6 @@
 """Training stops at the step in which the loss, the gradient's norm or a weight is infinite or no number.
 
-    class PreferenceTrainer(StopsWhereNotFinite, DPOTrainer): ...
+    class PreferenceTrainer(FiniteCheckMixin, DPOTrainer): ...
 
     $ lidr train m1
     Error: the loss is nan at step 12 of 70: training diverged and nothing is saved; try a lower
@@ -16,7 +16,6 @@ import math
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
 
 from lidr.errors import LidrError
 
@@ -33,10 +32,10 @@ class NotFiniteError(LidrError):
         super().__init__(f"{what} is {value} {reason}")
 
 
-class StopsWhereNotFinite:
-    """To be put before a transformers Trainer: checks loss and gradient norm before each optimizer step.
+class FiniteCheckMixin:
+    """Mixin before a transformers Trainer: checks loss and gradient norm before each optimizer step.
 
-    Add `FiniteCallback` too, which checks what comes of the step. Raises NotFiniteError.
+    Add `callbacks.FiniteCallback` too, which checks what comes of the step. Raises NotFiniteError.
     """
 
     _step_loss: torch.Tensor | None = None
@@ -59,22 +58,6 @@ class StopsWhereNotFinite:
                 state = self.state  # type: ignore[attr-defined]
                 raise NotFiniteError(what, value, state.global_step + 1, state.max_steps)
         return norm
-
-
-class FiniteCallback(TrainerCallback):
-    """Checks the trained weights after each step, and the held-out pairs' loss."""
-
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        norm = largest_norm(model)
-        if not math.isfinite(norm):
-            raise NotFiniteError("a weight", norm, state.global_step + 1, state.max_steps)
-
-    def on_evaluate(
-        self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **_: Any
-    ) -> None:
-        loss = (metrics or {}).get("eval_loss", 0.0)
-        if not math.isfinite(loss):
-            raise NotFiniteError("the held-out loss", loss, state.global_step, state.max_steps)
 
 
 def largest_norm(model: Any) -> float:

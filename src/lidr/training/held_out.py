@@ -2,18 +2,19 @@
 
     >>> trained, held_out = split(pairs, share=0.05)
 
-The draw is by a hash of the prompt's id, so all pairs of a prompt are on one side, whatever the order, the seed and the
-other prompts. Below `FEWEST` pairs nothing is held out: the reward accuracy of so few has a standard error above 0.1.
+The draw is by a hash of the prompt's id (`records.draw`), so all pairs of a prompt are on one side, whatever the order,
+the seed and the other prompts. Below `FEWEST` pairs nothing is held out: the reward accuracy of so few has a standard
+error above 0.1.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 
 from lidr import config
 from lidr.records import Pair
+from lidr.records.draw import is_held_out
 
 FEWEST = 20
 
@@ -33,9 +34,3 @@ def steps_between(train: config.Train, pairs: int) -> int:
         return int(every)
     steps = math.ceil(train.dpo["num_train_epochs"] * math.ceil(pairs / train.pairs_per_step))
     return math.ceil(every * steps)
-
-
-def is_held_out(prompt_id: str, share: float) -> bool:
-    """Whether the prompt is one of the share that is drawn: the hash as a number in [0, 1) is below it."""
-    digest = hashlib.sha256(f"held out {prompt_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < share

@@ -11,7 +11,7 @@ empty at a step without an evaluation; step 0 is before training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -34,7 +34,9 @@ METRIC_NAMES = {
     "eval_rewards/accuracies": "eval_reward_accuracy",
 }
 
+# Step and metrics; and what they are logged by, the metrics first.
 History = list[tuple[int, dict[str, float]]]
+LogMetrics = Callable[[dict[str, float], int], None]
 
 
 def named(logs: dict[str, Any]) -> dict[str, float]:
@@ -51,11 +53,11 @@ def first_update(args: Any, steps: int) -> int:
     return 2 if warms_up else 1
 
 
-def told(logs: dict[str, Any], step: int, first: int, last: int) -> dict[str, float]:
-    """What a log says of this step, under our names.
+def reported(logs: dict[str, Any], step: int, first: int, last: int) -> dict[str, float]:
+    """What is reported of a step's log, under our names.
 
     A step's figures are computed before it updates the weights. Up to the first update the policy is the reference:
-    margins are zero, and how many of them are above zero is rounding. The held-out loss is told all the same.
+    margins are zero, and how many of them are above zero is rounding. The held-out loss is reported all the same.
     """
     metrics = named(logs)
     if step > first or step == last:
@@ -64,11 +66,11 @@ def told(logs: dict[str, Any], step: int, first: int, last: int) -> dict[str, fl
 
 
 def history(args: Any, state: Any) -> History:
-    """Step and metrics of each step that tells any, from `TrainerState.log_history`."""
+    """Step and metrics of each step that has any to report, from `TrainerState.log_history`."""
     first = first_update(args, state.max_steps)
     rows: dict[int, dict[str, float]] = {}
     for logs in state.log_history:
-        if metrics := told(logs, logs["step"], first, state.max_steps):
+        if metrics := reported(logs, logs["step"], first, state.max_steps):
             rows.setdefault(logs["step"], {}).update(metrics)
     return sorted(rows.items())
 

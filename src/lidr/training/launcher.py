@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -24,8 +24,7 @@ from typing import Any
 import msgspec
 
 from lidr.errors import LidrError, one_line
-
-LogMetrics = Callable[[dict[str, float], int], None]
+from lidr.training.history import LogMetrics
 
 METRICS, DONE, ERROR = "metrics.jsonl", "done.json", "error"
 # Seconds between two looks at what the processes have logged.
@@ -95,7 +94,7 @@ def finish(folder: Path, result: Any) -> None:
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
+def errors_to_file(folder: Path) -> Iterator[None]:
     """An error that a user can act on becomes the message that `launch` raises; others keep their traceback."""
     try:
         yield

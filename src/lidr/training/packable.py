@@ -1,7 +1,7 @@
 """Which models can compute packed rows: those whose packed rows were measured to be what each row is alone.
 
     >>> why_padded(model)        # a Qwen 3.5
-    'its linear_attention layers do not keep the rows of a line apart'
+    'packed rows are not tested for qwen3_5_text models'
 
 Packed rows (packing.py) need a model that keeps apart rows whose positions begin again. Most of transformers' do, some
 silently do not: a recurrent layer's state, positions that are counted from the attention mask, a mask that is made
@@ -10,7 +10,6 @@ without the positions. None of these fails, so a model that is not known to be r
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 # `model_type` of the configs whose packed rows are tested (tests/training/test_families.py).
@@ -21,8 +20,6 @@ PACKED = frozenset(
         *("glm4", "exaone4", "gpt2", "gpt_neox"),
     }
 )
-# Attention through a window is masked as any other is.
-_LAYERS = {"full_attention", "sliding_attention"}
 # Implementations for which transformers makes the masks, whatever the number of lines.
 _ATTENTION = {"sdpa", "eager"}
 
@@ -33,11 +30,6 @@ def why_padded(model: Any) -> str | None:
     kind = type(model)
     if not kind.__module__.startswith("transformers."):
         return f"{kind.__name__} is code of its own"
-    unmasked = sorted({layer for layer in getattr(text, "layer_types", None) or [] if layer not in _LAYERS})
-    if unmasked:
-        return f"its {' and '.join(unmasked)} layers do not keep the rows of a line apart"
-    if "position_ids" not in inspect.signature(kind.forward).parameters:
-        return f"{kind.__name__} takes no positions that begin again"
     if text._attn_implementation not in _ATTENTION:
         return f"packed rows are not tested under {text._attn_implementation} attention"
     if config.model_type not in PACKED:

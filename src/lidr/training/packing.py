@@ -10,8 +10,21 @@
 
 Packed rows stand one after the other, and no attention mask is given: transformers sees from positions that begin again
 that another row begins, and makes the masks itself, those of windows included. Lines of unequal length end in padding
-tokens, each a row of its own. Which models can compute packed rows is the matter of packable.py. Where it costs less
-(lines.py), each row has a line to itself: `input_ids` alone are given then, for no row sees what comes after it.
+tokens, each a row of its own. Which models can compute packed rows is the matter of packable.py. Where it costs less,
+each row has a line to itself: `input_ids` alone are given then, for no row sees what comes after it.
+
+How rows share lines, so that the least is computed:
+
+    lengths  9 7 5 4 3           two lines, 15 wide           three lines, 10 wide          each row alone
+                                 |999999999|4444|..           |999999999|.                  |999999999|
+                                 |7777777|55555|333|          |7777777|333|                 |7777777|..
+                                                              |55555|4444|.                 |55555|.... ...
+
+A position costs what the model's products take, padding or not, and its attention costs more the wider the line. So
+lines are about as wide as the longest row, and wider where this leaves less padding and they are still narrow for the
+model. Rows that share a line are kept apart by a mask, and attention under a mask computes the whole square. Alone on
+its line a row needs none, causality is enough: attention computes half. At rows of 4,000 tokens and a hidden size of
+896, forwards and backwards took 1.46 times as long under the mask (two cores, torch 2.13).
 
 An answer's last token is predicted and predicts nothing, so no row has it. `scored` are the places, in the flattened
 tensor, of the tokens that predict an answer: those of the first chosen answer, of the second, ..., then the rejected
@@ -20,13 +33,19 @@ ones.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
-from lidr.training.lines import Spot, are_alone, share_out
-
 if TYPE_CHECKING:
     import torch
+
+# The width at which attention under a mask costs as much as all else at a position, in hidden sizes of the model.
+BALANCE = 4
+# How many lines more or fewer are looked at than rows as long as the longest would fill.
+AROUND = 4
+
+Spot = tuple[int, int]
 
 
 class TokenizedPair(TypedDict):
@@ -82,6 +101,32 @@ def pad_right(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tenso
         "attention_mask": _laid_out([[1] * len(row.ids) for row in given], spots, 0),
         "scored": _scored(given, spots),
     }
+
+
+def share_out(lengths: Sequence[int], hidden_size: int) -> list[Spot]:
+    """(line, start) of each row, on the number of lines that costs least."""
+    full, each_alone = sum(lengths) // max(lengths), len(lengths)
+    counts = {each_alone, *range(max(1, full - AROUND), min(each_alone, full + AROUND + 1))}
+    layouts = (_on_lines(lengths, count, BALANCE * hidden_size) for count in sorted(counts))
+    return min(layouts, key=lambda found: found[0])[1]
+
+
+def are_alone(spots: Sequence[Spot]) -> bool:
+    """Whether no two rows share a line."""
+    return len({line for line, _ in spots}) == len(spots)
+
+
+def _on_lines(lengths: Sequence[int], count: int, balance: int) -> tuple[float, list[Spot]]:
+    """The longest row first, each on the line that is shortest so far; with what it costs."""
+    lines = [(0, line) for line in range(count)]
+    spots = [(0, 0)] * len(lengths)
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        taken, line = lines[0]
+        spots[index] = (line, taken)
+        heapq.heapreplace(lines, (taken + lengths[index], line))
+    width = max(lines)[0]
+    attention = width / balance / (2 if are_alone(spots) else 1)
+    return count * width * (1 + attention), spots
 
 
 def _laid_out(values: list[list[int]], spots: list[Spot], filler: int) -> torch.Tensor:

@@ -36,7 +36,7 @@ def answers(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]
 
 
 class AnswerScorer:
-    """Stands for the model where TRL calls it: computes the batch's `rows`, answers in TRL's layout.
+    """Stands for the model where TRL calls it: computes the batch's `model_inputs`, answers in TRL's layout.
 
     TRL asks for log-probabilities of shape (2 x pairs, tokens - 1), chosen rows first, zero where nothing is scored.
     """
@@ -48,16 +48,22 @@ class AnswerScorer:
         self.log_probs: torch.Tensor
 
     def __call__(
-        self, *, rows: dict[str, torch.Tensor], labels: torch.Tensor, fused_lm_head: bool, use_cache: bool, **_: Any
+        self,
+        *,
+        model_inputs: dict[str, torch.Tensor],
+        labels: torch.Tensor,
+        fused_lm_head: bool,
+        use_cache: bool,
+        **_: Any,
     ) -> SimpleNamespace:
         wanted = labels[:, 1:] != IGNORED
         targets = labels[:, 1:][wanted]
-        given = {name: values for name, values in rows.items() if name != "scored"} | {"use_cache": use_cache}
+        given = {name: values for name, values in model_inputs.items() if name != "scored"} | {"use_cache": use_cache}
         if self.in_tiles:
-            with self.positions.only(rows["scored"]):
+            with self.positions.only(model_inputs["scored"]):
                 outputs = self.model(**given, shift_labels=targets[None], fused_lm_head=fused_lm_head)
         else:
-            with self.positions.only(rows["scored"], targets):
+            with self.positions.only(model_inputs["scored"], targets):
                 outputs = self.model(**given)
         self.log_probs = _laid_out(outputs.log_probs, wanted)
         # TRL makes metrics of the last two that no one reads here (trainer.METRIC_NAMES).

@@ -27,7 +27,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ from lidr.records import Drop, DropReason, Pair
 from lidr.records.jsonl import atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows, write_text
 from lidr.training import checkpoints
 from lidr.training.held_out import split, steps_between
-from lidr.training.history import History, csv, ends, history, rounded
+from lidr.training.history import History, LogMetrics, csv, ends, history, rounded
 from lidr.training.packing import TokenizedPair, sides
 
 if TYPE_CHECKING:
@@ -52,14 +52,12 @@ if TYPE_CHECKING:
 
 STAGE = "train"
 
-LogMetrics = Callable[[dict[str, float], int], None]
-
 
 @dataclass(frozen=True)
 class Trained:
     """What training did: pairs trained on and held out, those left out, and the metrics at both ends (`history.ends`).
 
-    `rows` says whether they were packed, or padded and why.
+    `layout` says whether rows were packed, or padded and why.
     """
 
     pairs: int
@@ -68,7 +66,7 @@ class Trained:
     steps: int
     first: dict[str, float]
     last: dict[str, float]
-    rows: str
+    layout: str
 
 
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
@@ -93,7 +91,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     """What `run` does in one process, or in each of several that share the folder `scratch`."""
     from lidr.training import devices, launcher
     from lidr.training.arguments import arguments
-    from lidr.training.throughput import ThroughputCallback
+    from lidr.training.callbacks import ThroughputCallback
     from lidr.training.trainer import make
 
     train = settings.of_iteration(iteration).train
@@ -120,15 +118,15 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     devices.use_one(args)
     devices.leave_out_cudnn_attention()
     model = _trainable_model(reference, train, str(args.device))
-    trainer = make(model, chat.tokenizer, rows, train, settings, scratch, log, held_out, args)
+    trainer = make(model, chat.tokenizer, rows, train, args, scratch, log, held_out)
     trainer.add_callback(ThroughputCallback(rows, log))
     trainer.train(resume_from_checkpoint=checkpoint)
     weights = trainer.adapter_weights()
-    told = history(trainer.args, trainer.state)
-    first, last = ends(told)
+    log_rows = history(trainer.args, trainer.state)
+    first, last = ends(log_rows)
     if launcher.is_first():
-        _save(trainer.model, weights, paths.model(iteration), record, drops, told, last, as_seen(chat, rows[0]))
-    return Trained(len(rows), len(held_out), drops, trainer.state.global_step, first, last, trainer.rows)
+        _save(trainer.model, weights, paths.model(iteration), record, drops, log_rows, last, as_seen(chat, rows[0]))
+    return Trained(len(rows), len(held_out), drops, trainer.state.global_step, first, last, trainer.layout)
 
 
 def _rows(
@@ -154,10 +152,8 @@ def _no_pairs(drops_file: Path) -> str:
     """Why the stage before made none, in a line: its most frequent reasons to drop a pair."""
     drops = list(read_rows(drops_file, Drop))
     reasons = Counter(row.reason for row in drops).most_common(3)
-    told = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
-    return (
-        f"no pair was made; {len(drops):,} were dropped ({told or 'no reasons'}), each with its reason in {drops_file}"
-    )
+    frequent = ", ".join(f"{reason} {count:,}" for reason, count in reasons) or "no reasons"
+    return f"no pair was made; {len(drops):,} were dropped ({frequent}), each with its reason in {drops_file}"
 
 
 def as_seen(chat: Chat, row: TokenizedPair) -> str:
@@ -239,11 +235,7 @@ def _trainable_model(reference: Policy, train: config.Train, device: str) -> Any
     import torch
 
     model = policy.load_base(reference, getattr(torch, train.dtype), device)
-    if reference.adapter is None:
-        return model
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(model, reference.adapter, is_trainable=True)
+    return model if reference.adapter is None else policy.with_adapter(model, reference.adapter, is_trainable=True)
 
 
 def _save(
@@ -252,7 +244,7 @@ def _save(
     target: Path,
     record: AdapterRecord,
     drops: list[Drop],
-    told: History,
+    log_rows: History,
     last: dict[str, float],
     seen: str,
 ) -> None:
@@ -263,7 +255,7 @@ def _save(
         write_json(folder / paths.RECORD, record)
         write_rows(folder / paths.DROPS, drops)
         write_json(folder / "metrics.json", rounded(last))
-        write_text(folder / "log.csv", csv(told))
+        write_text(folder / "log.csv", csv(log_rows))
         write_text(folder / "first_pair.txt", seen)
 
 
@@ -282,7 +274,7 @@ def main(iteration: str, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     log = launcher.logger(folder) if launcher.is_first() else lambda metrics, step: None
-    with launcher.told(folder):
+    with launcher.errors_to_file(folder):
         trained = compute(config.load(), iteration, folder, log)
     if launcher.is_first():
         launcher.finish(folder, trained)

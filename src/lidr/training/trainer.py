@@ -6,8 +6,8 @@ TRL makes the loss. What differs from its own trainer is how it gets the log-pro
 - the pairs of one optimizer step are sorted by length, so that those of a micro-batch are of similar length.
 None of it changes the gradient of a step but for rounding, nor which pairs it is made of.
 
-And the likelihood term can be the paper's: TRL's own `sft` term is a mean over all tokens of a micro-batch, in which
-long answers weigh more; the paper's is a mean over each answer. The two agree at one pair a micro-batch.
+The likelihood term is a mean over each answer, as in the paper, or over all tokens of a micro-batch, in which long
+answers weigh more, as TRL's own `sft` term. The two agree at one pair a micro-batch.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config
 from lidr.models import targets
-from lidr.training.arguments import arguments
-from lidr.training.callbacks import LogCallback, LogMetrics, SaveCallback
-from lidr.training.checkpoints import WritesCheckpoints
-from lidr.training.finite import FiniteCallback, StopsWhereNotFinite
+from lidr.training.callbacks import FiniteCallback, LogCallback, SaveCallback
+from lidr.training.checkpoints import CheckpointMixin
+from lidr.training.finite import FiniteCheckMixin
 from lidr.training.head import ScoredPositions
+from lidr.training.history import LogMetrics, first_update
 from lidr.training.packable import why_padded
 from lidr.training.packing import TokenizedPair, length, pack, pad_right
 from lidr.training.scoring import IGNORED, AnswerScorer, answers
@@ -52,28 +52,26 @@ def make(
     tokenizer: Any,
     pairs: list[TokenizedPair],
     train: config.Train,
-    settings: config.Settings,
+    args: DPOConfig,
     scratch: Path,
     log: LogMetrics,
     held_out: Sequence[TokenizedPair] = (),
-    args: DPOConfig | None = None,
 ) -> PreferenceTrainer:
     """A trainer for these pairs; `model` is the base (a new adapter is put on it) or goes on training its adapter.
 
-    `args` are of `arguments`, made before the model was loaded where it is to be in shards.
+    `args` are those of arguments.py.
 
     Raises InputError where `train.lora.target_modules` are not the model's. Under several processes each makes its own
-    trainer, and `scratch` is the same folder for all. The trainer's `rows` say how the batches are laid out.
+    trainer, and `scratch` is the same folder for all. The trainer's `layout` says whether rows are packed or padded.
     """
     causal = _causal_model(model)
-    args = args or arguments(train, settings, scratch)
     padded = why_padded(causal)
     lay_out = pad_right if padded else partial(pack, hidden_size=causal.config.get_text_config().hidden_size)
     if padded and args.process_index == 0:
         print(f"rows are padded: {padded}", file=sys.stderr)
     trainer = PreferenceTrainer(
         positions=ScoredPositions(causal),
-        rows=f"padded: {padded}" if padded else "packed",
+        layout=f"padded: {padded}" if padded else "packed",
         train=train,
         model=model,
         args=args,
@@ -118,7 +116,7 @@ def _dataset(pairs: Sequence[TokenizedPair], args: DPOConfig, folder: Path) -> D
 
 
 class Collator:
-    """TRL's batch (two rows a pair: what the loss is laid out in) with the rows that the model computes as `rows`."""
+    """TRL's batch (two rows a pair: what the loss is laid out in), and the model's as `model_inputs` (packing.py)."""
 
     def __init__(self, pad: int, lay_out: Callable[..., dict[str, torch.Tensor]]) -> None:
         self._pad = pad
@@ -126,23 +124,22 @@ class Collator:
 
     def __call__(self, pairs: list[Any]) -> dict[str, Any]:
         values = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
-        return answers(pairs, self._pad) | {"rows": self._lay_out(pairs, pad=self._pad)} | values
+        return answers(pairs, self._pad) | {"model_inputs": self._lay_out(pairs, pad=self._pad)} | values
 
 
-class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
+class PreferenceTrainer(FiniteCheckMixin, CheckpointMixin, DPOTrainer):
     """DPOTrainer on rows of packing.py, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|.
 
     For the objective `sft` this mean is the whole loss.
     """
 
-    def __init__(self, *, rows: str, positions: ScoredPositions, train: config.Train, **arguments: Any) -> None:
+    def __init__(self, *, layout: str, positions: ScoredPositions, train: config.Train, **arguments: Any) -> None:
         # Before TRL's own set-up, which computes the reference's log-probabilities.
-        self.rows = rows
+        self.layout = layout
         self.positions = positions
         self.is_supervised = train.objective == "sft"
+        self.alpha = train.alpha
         self.token_mean = train.likelihood_mean == "token"
-        # TRL's own term has its weight in `loss_weights`.
-        self.likelihood_weight = 0.0 if self.token_mean else train.alpha
         # For the name of a cache that nobody reads again, TRL would hash all weights in float32.
         dpo_trainer.hash_module = lambda module: uuid4().hex  # type: ignore[attr-defined]
         super().__init__(**arguments)
@@ -166,6 +163,15 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
         """None: Trainer's estimate goes through the parameters of all modules in each step, and no one reads it."""
         return 0
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The schedule of the learning rate; a training of one step has no warm-up, which would begin and end at 0."""
+        if first_update(self.args, num_training_steps) > num_training_steps:
+            if self.is_world_process_zero():
+                reason = "training has one step, in which a warm-up's learning rate is 0"
+                print(f"{reason}; train.dpo.warmup_steps is left out", file=sys.stderr)
+            self.args.warmup_steps = 0
+        return super().create_scheduler(num_training_steps, optimizer)
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
@@ -193,40 +199,40 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, torch.Tensor]) -> Any:
         return super().compute_ref_log_probs(AnswerScorer(model, self.positions, self.in_tiles), inputs)
 
-    def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool) -> Any:
+    def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool) -> torch.Tensor:
+        assert not return_outputs, "an evaluation asks for the loss alone"
         scorer = AnswerScorer(model, self.positions, self.in_tiles)
         metrics = self._metrics["train" if model.training else "eval"]
         if self.is_supervised:
-            result = loss = self._supervised_loss(scorer, inputs, metrics)
+            loss = self._supervised_loss(scorer, inputs, metrics)
         else:
-            result = super()._compute_loss(scorer, inputs, return_outputs)
-            loss = self._with_likelihood(result[0] if return_outputs else result, scorer, inputs, metrics)
+            preference = super()._compute_loss(scorer, inputs, return_outputs)
+            loss = self._with_likelihood(preference, scorer, inputs, metrics)
         if not model.training:
             # An evaluation's figures are means over batches, of which the last may be smaller: let each pair count.
             pairs = len(inputs["completion_mask"]) // (1 if self.is_supervised else 2)
             for values in metrics.values():
                 values += values[-1:] * (pairs - 1)
-        return (loss, result[1]) if return_outputs else loss
+        return loss
 
     def _with_likelihood(
         self, preference: torch.Tensor, scorer: AnswerScorer, inputs: dict[str, torch.Tensor], metrics: Any
     ) -> torch.Tensor:
         mask = inputs["completion_mask"][:, 1:].chunk(2)[0]
-        likelihood = likelihood_loss(scorer.log_probs.chunk(2)[0], mask)
+        likelihood = likelihood_loss(scorer.log_probs.chunk(2)[0], mask, self.token_mean)
         metrics["loss/likelihood"].append(self._mean_of_processes(likelihood))
-        if self.likelihood_weight:
-            metrics["loss/preference"].append(self._mean_of_processes(preference))
-        return preference + self.likelihood_weight * likelihood
+        metrics["loss/preference"].append(self._mean_of_processes(preference))
+        return preference + self.alpha * likelihood
 
     def _supervised_loss(self, scorer: AnswerScorer, inputs: dict[str, Any], metrics: Any) -> torch.Tensor:
         """The likelihood term of chosen answers, which are all that the batch has."""
         mask = inputs["completion_mask"]
         labels = inputs["input_ids"].masked_fill(mask == 0, IGNORED)
-        outputs = scorer(rows=inputs["rows"], labels=labels, fused_lm_head=True, use_cache=False)
+        outputs = scorer(model_inputs=inputs["model_inputs"], labels=labels, fused_lm_head=True, use_cache=False)
         scored = mask[:, 1:].bool()
         metrics["logps/chosen"].append(self._mean_of_processes(outputs.log_probs.sum(1).mean()))
         metrics["entropy"].append(self._mean_of_processes(outputs.entropy[scored].mean()))
-        return -outputs.log_probs[scored].mean() if self.token_mean else likelihood_loss(outputs.log_probs, scored)
+        return likelihood_loss(outputs.log_probs, scored, self.token_mean)
 
     def _mean_of_processes(self, value: torch.Tensor) -> float:
         return float(self.accelerator.gather(value.detach()).mean())
@@ -238,8 +244,10 @@ class PreferenceTrainer(StopsWhereNotFinite, WritesCheckpoints, DPOTrainer):
         return dict(self.accelerator.get_state_dict(self.model_wrapped))
 
 
-def likelihood_loss(log_probs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean over the chosen answers of -log pi(y_w|x) / |y_w|; a row an answer, its tokens by the mask."""
+def likelihood_loss(log_probs: torch.Tensor, mask: torch.Tensor, token_mean: bool) -> torch.Tensor:
+    """Mean over the chosen answers of -log pi(y_w|x) / |y_w|, or over all their tokens; a row an answer."""
+    if token_mean:
+        return -log_probs[mask.bool()].mean()
     return -((log_probs * mask).sum(1) / mask.sum(1)).mean()
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from lidr.audit import drift
 from lidr.audit.drift import Figures
 from lidr.audit.page import interval
 from lidr.errors import InputError, LidrError
+from lidr.generation.translator import RECORD, TranslatorRecord
 from lidr.git import git
 from lidr.models import policy
 from lidr.models.policy import file_hash
@@ -37,17 +37,8 @@ _OWN = re.compile(rf"README\.md|m[0-9]+/({re.escape(paths.PAIRS)}|{re.escape(pat
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-@dataclass(frozen=True)
-class Written:
-    """What a card was written for."""
-
-    iterations: tuple[str, ...]
-    pairs: int
-    drops: int
-
-
-def write(settings: config.Settings, folder: Path, licence: str | None) -> Written:
-    """Write the dataset to `folder`, in the place of an older one of its kind.
+def write(settings: config.Settings, folder: Path, licence: str | None) -> tuple[int, int]:
+    """Write the dataset to `folder`, in the place of an older one of its kind; returns how many pairs and drops it has.
 
     Raises InputError where the folder holds anything else, and where the licence is not known: what binds is that of
     the prompts and of the model.
@@ -62,13 +53,16 @@ def write(settings: config.Settings, folder: Path, licence: str | None) -> Writt
                 shutil.copyfile(paths.pairs(iteration) / name, new / iteration / name)
         write_text(new / _README, card(settings, audits, licence, new))
     counts = [audit["counts"] for audit in audits.values()]
-    return Written(tuple(audits), sum(c["pairs"] for c in counts), sum(c["drops"] for c in counts))
+    return sum(c["pairs"] for c in counts), sum(c["drops"] for c in counts)
 
 
 def card(settings: config.Settings, audits: dict[str, Figures], licence: str, folder: Path) -> str:
     """The text of the card (templates/dataset_card.md): metadata, and what the data is, in figures and hashes."""
     base = read_json(paths.model(paths.BASE) / paths.RECORD, policy.BaseRecord)
-    translator = settings.translate.model
+    data = {iteration: settings.iteration(iteration).data for iteration in audits}
+    pairs = {iteration: settings.of_iteration(iteration).pairs for iteration in audits}
+    translators = {name: _translator(data[name]) for name in audits if pairs[name].reads("translations")}
+    is_scored = any(block.reads("scores") for block in pairs.values())
     return render(
         "dataset_card.md",
         filters={"count": lambda value: f"{value:,}", "interval": interval, "of": _of},
@@ -78,13 +72,35 @@ def card(settings: config.Settings, audits: dict[str, Figures], licence: str, fo
         judged=any("judged" in audit for audit in audits.values()),
         licence=licence,
         base=base,
-        translator=getattr(translator, "model", translator),
+        rules=_grouped({name: block.rule for name, block in pairs.items()}),
+        authors=_grouped({name: settings.named_data(data[name]).by for name in audits}),
+        translators=_grouped(translators),
+        # Scores are against a reference, which is another model.
+        is_alone=not is_scored and not any(translators.values()),
         dominant=english_name(settings.dominant),
         others=", ".join(english_name(lang) for lang in settings.languages),
         files=[_file(folder, f"{iteration}/{name}") for iteration in audits for name in (paths.PAIRS, paths.DROPS)],
         commit=_commit(),
         parameters=json.dumps(_parameters(settings), ensure_ascii=False),
     )
+
+
+def _grouped(values: dict[str, str]) -> dict[str, list[str]]:
+    """The iterations by their value."""
+    groups: dict[str, list[str]] = {}
+    for iteration, value in values.items():
+        groups.setdefault(value, []).append(iteration)
+    return groups
+
+
+def _translator(data: str) -> str:
+    """The model that translated these answers; '' where it was the one that wrote them."""
+    file = paths.translations(data) / RECORD
+    if not file.exists():
+        return ""
+    record = read_json(file, TranslatorRecord)
+    assert isinstance(record, TranslatorRecord)
+    return record.model
 
 
 def _metadata(settings: config.Settings, audits: dict[str, Figures], licence: str, folder: Path) -> str:
@@ -157,5 +173,6 @@ def _licence(settings: config.Settings) -> str:
 
 
 def _parameters(settings: config.Settings) -> dict[str, Any]:
-    blocks = ("seed", "dominant", "languages", "prompts.", "generate.", "translate.", "pairs.")
+    made_by = ("prompts.", "generate.", "translate.", "score.", "pairs.", "data.", "iterations.")
+    blocks = ("seed", "dominant", "languages", *made_by)
     return {name: value for name, value in config.flatten(settings).items() if name.startswith(blocks)}

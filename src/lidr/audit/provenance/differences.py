@@ -20,11 +20,10 @@ import msgspec
 from lidr import paths
 from lidr.audit.provenance.state import Stage
 from lidr.errors import LidrError
+from lidr.evaluation.registry import benchmarks
 from lidr.git import git
 
 LISTED = 20
-# The names of a level in the figures of `compare`.
-_LEVELS = ("accuracy", "win_rate")
 
 
 @dataclass(frozen=True)
@@ -81,13 +80,13 @@ def _why(old: Stage | None, new: Stage | None, other: set[str]) -> tuple[str, bo
     if params := [place for place in {**old.params, **new.params} if old.params.get(place) != new.params.get(place)]:
         return f"parameter {params[0]}", False
     deps = [path for path in {**old.deps, **new.deps} if old.deps.get(path) != new.deps.get(path)]
-    made = [path for path in deps if any(overlap(Path(path), Path(output)) for output in other)]
+    made = [path for path in deps if any(contains_or_is_inside(Path(path), Path(output)) for output in other)]
     if len(made) < len(deps):
         return f"input {next(path for path in deps if path not in made)}", False
     return (f"made from {made[0]}", True) if made else ("", False)
 
 
-def overlap(one: PurePath, other: PurePath) -> bool:
+def contains_or_is_inside(one: PurePath, other: PurePath) -> bool:
     """Whether one of the two is, or lies in, the other."""
     return one.is_relative_to(other) or other.is_relative_to(one)
 
@@ -123,12 +122,14 @@ def figures(before: dict[str, Any] | None, after: Path) -> list[Figure]:
         return []
     now: dict[str, Any] = msgspec.json.decode(after.read_bytes())
     found = []
-    for model, benchmark, place, old in _levels(before):
-        new = now.get(model, {}).get(benchmark, {}).get(place, {})
-        for level in _LEVELS:
-            if level in old and level in new:
-                name = f"{benchmark} {level.replace('_', ' ')} of {model}, {place}"
-                found.append(Figure(name, old[level], old["low"], old["high"], new[level]))
+    for model, of_model in before.items():
+        for benchmark in benchmarks():
+            level = benchmark.measure.replace(" ", "_")  # as `compare` names it
+            for place, old in of_model.get(benchmark.name, {}).items():
+                new = now.get(model, {}).get(benchmark.name, {}).get(place, {})
+                if level in old and level in new:
+                    name = f"{benchmark.name} {benchmark.measure} of {model}, {place}"
+                    found.append(Figure(name, old[level], old["low"], old["high"], new[level]))
     return found
 
 
@@ -140,10 +141,3 @@ def committed_figures() -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = msgspec.json.decode(text)
     return found
-
-
-def _levels(metrics: dict[str, Any]) -> Iterator[tuple[str, str, str, dict[str, float]]]:
-    for model, benchmarks in metrics.items():
-        for benchmark, places in benchmarks.items():
-            for place, figures in places.items():
-                yield model, benchmark, place, figures

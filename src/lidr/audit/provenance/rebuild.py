@@ -1,4 +1,4 @@
-"""The strongest proof: the project at HEAD, cloned and run from nothing, gives the same bytes.
+"""The check that trusts no record: the project at HEAD, cloned and run from nothing, gives the same bytes.
 
     $ lidr audit verify --rebuild
     ok  rebuild     23 stages of commit d53fce3 run from nothing give the same 44 outputs
@@ -19,7 +19,7 @@ from pathlib import Path, PurePath
 
 from lidr import paths
 from lidr.audit.provenance import differences, state
-from lidr.audit.provenance.verify import BrokenLink, Passed
+from lidr.audit.provenance.verify import CheckFailed, Passed
 from lidr.errors import LidrError
 from lidr.git import git
 
@@ -27,7 +27,7 @@ from lidr.git import git
 def rebuild() -> Passed:
     """Clone HEAD, run its pipeline there, compare every output's hash.
 
-    Raises BrokenLink with the table of those that differ where another processor does not explain them.
+    Raises CheckFailed with the table of those that differ where another processor does not explain them.
     """
     commit = git("rev-parse", "HEAD")[:12]
     with tempfile.TemporaryDirectory(prefix="lidr-rebuild-") as name:
@@ -38,7 +38,7 @@ def rebuild() -> Passed:
         figures = differences.figures(differences.committed_figures(), project / paths.compare() / paths.METRICS)
     table = tuple(differences.lines(found, figures)) if found else ()
     if objection := differences.objection(found, figures):
-        raise BrokenLink("\n  ".join([f"rebuild: other outputs than those of commit {commit}: {objection}", *table]))
+        raise CheckFailed("\n  ".join([f"rebuild: other outputs than those of commit {commit}: {objection}", *table]))
     outputs = sum(len(stage.outs) for stage in expected.values())
     ran = f"{len(expected)} stages of commit {commit} run from nothing give"
     same = (
@@ -52,7 +52,9 @@ def imported(project: Path, stages: dict[str, state.Stage]) -> list[str]:
     read = {PurePath(path) for stage in stages.values() for path in stage.deps}
     pointers = sorted(path.relative_to(project) for path in project.rglob("*.dvc") if path.is_file())
     return [
-        str(pointer) for pointer in pointers if any(differences.overlap(pointer.with_suffix(""), path) for path in read)
+        str(pointer)
+        for pointer in pointers
+        if any(differences.contains_or_is_inside(pointer.with_suffix(""), path) for path in read)
     ]
 
 
@@ -85,4 +87,4 @@ def _dvc(project: Path, *arguments: str) -> None:
     # Its progress goes to standard error: standard output stays the check's own.
     done = subprocess.run([program, *arguments], cwd=project, env=environment, stdout=2, check=False)
     if done.returncode:
-        raise BrokenLink(f"rebuild: `dvc {' '.join(arguments)}` of the clone ended with {done.returncode}")
+        raise CheckFailed(f"rebuild: `dvc {' '.join(arguments)}` of the clone ended with {done.returncode}")

@@ -33,6 +33,7 @@ from lidr.models import policy
 from lidr.models.policy import AdapterRecord
 from lidr.pages import render
 from lidr.records import Drop, Pair, Prompt, Response, Score, Translation, response_name
+from lidr.records.draw import is_held_out
 from lidr.records.jsonl import read_by_key, read_json
 
 _OF_DATA, _OF_ITERATION = ("prompts", "generate", "score", "translate"), ("pairs", "train")
@@ -137,7 +138,10 @@ def _training(settings: config.Settings, row: Pair | Drop, iteration: str) -> st
         return f"left out of {iteration} ({left_out.reason}: {left_out.detail})"
     if record.pairs != policy.file_hash(paths.pairs(iteration) / paths.PAIRS):
         return f"{iteration} was trained on other pairs (sha256 {record.pairs}); run `lidr audit verify`"
-    passes = settings.of_iteration(iteration).train.dpo["num_train_epochs"]
+    train = settings.of_iteration(iteration).train
+    if record.eval_rows and is_held_out(row.prompt_id, train.eval_share):
+        return f"held out of {iteration}: evaluated, never trained on · {record_file}"
+    passes = train.dpo["num_train_epochs"]
     epochs = "1 epoch" if passes == 1 else f"{passes:g} epochs"
     return f"one of {record.rows:,} pairs of {iteration}, {epochs} · {record_file}"
 
@@ -149,7 +153,7 @@ def _commit() -> str:
         return str(error)
 
 
-def _runs(iteration: str, locked: dict[str, state.Stage]) -> list[tracking.FoundRun] | str | None:
+def _runs(iteration: str, locked: dict[str, state.Stage]) -> list[tracking.Run] | str | None:
     """The MLflow runs that trained on these very pairs, by their hash; why they are not known, as text."""
     path, stage = paths.pairs(iteration).as_posix(), locked.get(f"pairs@{iteration}")
     if stage is None or stage.outs[path] is None:

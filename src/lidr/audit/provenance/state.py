@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -107,7 +107,8 @@ def _opened(folder: Path, revision: str | None = None) -> Iterator[Repo]:
     if revision is None and not place.exists():
         raise InputError("no such file; run `dvc repro` in the project's root", place.relative_to(folder))
     try:
-        with Repo(str(folder) if revision is None else None, rev=revision) as repo:
+        # Repo's own argument `rev` looks for the project in the root of the git repository only.
+        with Repo(str(folder)) as repo, repo.switch(revision) if revision else nullcontext():
             yield repo
     except DvcException as error:
         raise LidrError(f"DVC: {str(error).splitlines()[0]}") from error

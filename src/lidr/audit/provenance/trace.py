@@ -18,14 +18,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lidr import paths, tracking
 from lidr.audit.provenance import state
 from lidr.audit.provenance.show import printable
 from lidr.errors import LidrError
 from lidr.git import git
-from lidr.tracking import FoundRun
 from lidr.tracking.hashes import dvc_hash
+
+if TYPE_CHECKING:
+    from lidr.tracking import Run
 
 RESTORED = Path("restored")
 _IN, _OUT = "dvc.in.", "dvc.out."
@@ -33,10 +36,9 @@ _IN, _OUT = "dvc.in.", "dvc.out."
 
 def trace(name: str) -> Iterator[str]:
     """The run's lines; of a pipeline's run, those of each of its stages. Raises LidrError where MLflow has no such."""
-    run = tracking.find_run(name)
     commands: dict[str, None] = {}
-    for one in (run, *run.children):
-        yield from _run(one, commands)
+    for run in tracking.find_run(name):
+        yield from _run(run, commands)
     if commands:
         yield "To have all of it again:"
         yield from (f"  {command}" for command in commands)
@@ -63,17 +65,18 @@ def _outputs_at(commit: str) -> frozenset[tuple[str, str]]:
     return frozenset((path, md5) for stage in stages.values() for path, md5 in stage.outs.items() if md5)
 
 
-def _run(run: FoundRun, commands: dict[str, None]) -> Iterator[str]:
-    yield f"{printable(run.name)} ({run.id}), {run.status}"
-    commit = run.tags.get("lidr.git.commit")
+def _run(run: Run, commands: dict[str, None]) -> Iterator[str]:
+    yield f"{printable(run.info.run_name)} ({run.info.run_id}), {run.info.status}"
+    tags = run.data.tags
+    commit = tags.get("lidr.git.commit")
     if commit:
-        changes = "with changes that are in no commit" if run.tags.get("lidr.git.dirty") == "yes" else "as it is there"
+        changes = "with changes that are in no commit" if tags.get("lidr.git.dirty") == "yes" else "as it is there"
         yield f"  code: commit {commit}, {changes}"
         commands[f"git checkout {commit}"] = None
     else:
         yield "  code: the run was made outside of git"
     for title, prefix in (("in ", _IN), ("out", _OUT)):
-        for tag, md5 in sorted(run.tags.items()):
+        for tag, md5 in sorted(tags.items()):
             if tag.startswith(prefix):
                 yield f"  {title}  {_data(tag.removeprefix(prefix), md5, commands)}"
 

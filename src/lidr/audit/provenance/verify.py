@@ -1,4 +1,4 @@
-"""The proof that what is on disk is what the record says, link by link.
+"""The checks of `lidr audit verify`: that what is on disk is what the record says.
 
     $ lidr audit verify
     ok  pipeline    23 stages of dvc.yaml are in dvc.lock, with the same commands
@@ -9,11 +9,11 @@
     ok  pairs       m1: 2,214 pairs and 186 drops follow from answers and translations, byte by byte · m2: ...
     ok  models      m1 on m0 from 2,214 pairs · m2 on m1 from 2,196 pairs; base 3f1c9a04b7d2
 
-The checks go from what all else rests on to what is made last, and end at the first broken link. Hashes alone prove
+The checks go from what all else rests on to what is made last, and end at the first mismatch. Hashes alone show
 that nothing changed since the stages ran; that the pairs are the ones that the rule gives, and that an adapter is from
-these pairs, is proven by making the pairs again and by the record that `lidr train` left in the adapter's folder.
+these pairs, is checked by making the pairs again and by the record that `lidr train` left in the adapter's folder.
 
-Where the stages ran again on another machine, dvc.lock is not the commit's, and that is no broken link: `commit` then
+Where the stages ran again on another machine, dvc.lock is not the commit's, and that is no mismatch: `commit` then
 tells which outputs have other bytes, why, and whether the figures agree (differences.py).
 """
 
@@ -40,13 +40,13 @@ from lidr.records import Drop, Pair
 from lidr.records.jsonl import read_by_key, read_json
 
 
-class BrokenLink(LidrError):
-    """The first thing that is not as the record says."""
+class CheckFailed(LidrError):
+    """The first mismatch: what is not as the record says, after the name of the check."""
 
 
 @dataclass(frozen=True)
 class Passed:
-    """One kind of link, all of which hold; `table` is what is to be said of it beside that."""
+    """A check that holds, with what it found; `table` is what is to be said beside that."""
 
     name: str
     found: str
@@ -68,7 +68,7 @@ class _Project:
 
 
 def verify(settings: config.Settings) -> Iterator[Passed]:
-    """Yield each check that holds; raises BrokenLink, with the name of the check, at the first that does not."""
+    """Yield each check that holds; raises CheckFailed, with the name of the check, at the first that does not."""
     checks: dict[str, Callable[[_Project], str | Passed]] = {
         "pipeline": _pipeline,
         "parameters": _parameters,
@@ -81,12 +81,12 @@ def verify(settings: config.Settings) -> Iterator[Passed]:
     try:
         project = _Project(settings, state.load(), state.mismatches())
     except LidrError as error:
-        raise BrokenLink(f"pipeline: {error}") from error
+        raise CheckFailed(f"pipeline: {error}") from error
     for name, check in checks.items():
         try:
             found = check(project)
         except LidrError as error:
-            raise BrokenLink(f"{name}: {error}") from error
+            raise CheckFailed(f"{name}: {error}") from error
         yield found if isinstance(found, Passed) else Passed(name, found)
 
 
@@ -144,15 +144,13 @@ def _changed_inside(path: str) -> str:
 def _commit(project: _Project) -> Passed:
     code = sorted({path for stage in project.stages.values() for path in stage.code})
     names = [str(paths.PIPELINE), str(paths.PARAMS), *code]
-    status = git("status", "--porcelain", "--untracked-files=all", "--", *names, str(paths.LOCK)).splitlines()
-    changed = [line[3:] for line in status]
-    if others := [name for name in changed if name != str(paths.LOCK)]:
-        raise InputError("not as it was committed; commit it, or `git checkout` it", others[0])
+    if changed := _changed_since_commit(*names):
+        raise InputError("not as it was committed; commit it, or `git checkout` it", changed[0])
     for name in [*names, str(paths.LOCK)]:
         if not git("ls-files", "--", name):
             raise InputError("not in git", name)
-    head = git_head()[:12]
-    if not changed:
+    head = git("rev-parse", "HEAD")[:12]
+    if not _changed_since_commit(str(paths.LOCK)):
         found = f"{paths.PIPELINE}, {paths.LOCK}, {paths.PARAMS} and the code are those of commit {head}"
         return Passed("commit", found)
     found_here = differences.between(state.load(revision="HEAD"), project.stages)
@@ -167,9 +165,10 @@ def _commit(project: _Project) -> Passed:
     return Passed("commit", found, table)
 
 
-def git_head() -> str:
-    """The commit that is checked out."""
-    return git("rev-parse", "HEAD")
+def _changed_since_commit(*names: str) -> list[str]:
+    """Those files that are not as in HEAD, by their names from the root of the git repository."""
+    status = git("status", "--porcelain", "--untracked-files=all", "--", *names)
+    return [line[3:] for line in status.splitlines()]
 
 
 def _pairs(project: _Project) -> str:

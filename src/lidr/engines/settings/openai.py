@@ -33,7 +33,7 @@ class OpenAI(EngineSettings, frozen=True, kw_only=True, tag="openai"):
     timeout_seconds: Positive = 600.0
 
     @property
-    def here(self) -> None:
+    def local(self) -> None:
         return None
 
     @property

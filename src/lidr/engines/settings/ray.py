@@ -33,7 +33,7 @@ class Ray(EngineSettings, frozen=True, kw_only=True, tag="ray"):
     rows_per_task: Count = 200
 
     @property
-    def here(self) -> EngineSettings:
+    def local(self) -> EngineSettings:
         return self.engine
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lidr.config.engines import EngineSettings, Precision
 from lidr.config.section import Count
+from lidr.pool import cores
 
 if TYPE_CHECKING:
     from lidr.engines.base import Engine
@@ -28,6 +29,11 @@ class Transformers(EngineSettings, frozen=True, kw_only=True, tag="transformers"
     @property
     def precision(self) -> Precision:
         return self.dtype
+
+    def workers_on(self, device: str) -> int:
+        """Worker processes on this device: 0 where the stage computes alone, as beside a GPU."""
+        wanted = cores() if self.processes == "auto" else self.processes or 0
+        return wanted if device == "cpu" else 0
 
     def rows_at_once(self, longest: int) -> int:
         return max(1, self.tokens_per_batch // longest)

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lidr import paths
 from lidr.config.evaluation import Generative, Judge, judge_problems
-from lidr.config.section import Problem, within
+from lidr.config.section import Place, Problem
 from lidr.evaluation import statistics
-from lidr.evaluation.registry import Benchmark, Counts, is_truncated
+from lidr.evaluation.registry import SENTENCE_COUNTS, Benchmark, Counts, is_truncated
 from lidr.records import TIE, Prompt, Verdict
 
 if TYPE_CHECKING:
     from lidr.config import Settings
+
+BASELINE = "baseline_"  # before the name of a figure of the baseline's answers
 
 
 class Alpaca(Generative, frozen=True, kw_only=True):
@@ -25,8 +27,11 @@ class Alpaca(Generative, frozen=True, kw_only=True):
 
     judge: Judge
 
+    def sources(self) -> dict[Place, str | None]:
+        return super().sources() | {("judge", *place): path for place, path in self.judge.sources().items()}
+
     def problems(self, settings: Settings) -> Iterator[Problem]:
-        return within("judge", judge_problems(self.judge, ("alpaca.source", self.source), settings))
+        return judge_problems(self.judge, ("alpaca", "judge"), ("alpaca.source", self.source), settings)
 
 
 class AlpacaBenchmark(Benchmark):
@@ -37,13 +42,21 @@ class AlpacaBenchmark(Benchmark):
     section, record, rank = Alpaca, Verdict, 2
     file = paths.VERDICTS
     measure, expected = "win rate", "baseline's answer"
-    unit, middle = 1.0, 50.0
+    unit, baseline_level = 1.0, 50.0
     same = ("prompt", "baseline")
     counts: ClassVar[Counts] = {
         "off_target": lambda verdict: verdict.off_target,
         "unjudged": lambda verdict: verdict.preference is None,
         "truncated": is_truncated,
     }
+    sums: ClassVar[tuple[str, ...]] = (
+        *Benchmark.sums,
+        *(BASELINE + name for name in SENTENCE_COUNTS),
+        "judge_prompt_tokens",
+        "judge_completion_tokens",
+        "judge_cost",
+    )
+    of_places: ClassVar[tuple[str, ...]] = (*Benchmark.of_places, "standard_error", "lc_low", "lc_high")
 
     def inputs(self) -> list[Path]:
         return [paths.baseline()]
@@ -67,21 +80,32 @@ class AlpacaBenchmark(Benchmark):
         return None if row.preference is None else 100 * (row.preference - 1)
 
     def outcome(self, row: Verdict) -> tuple[str, bool | None]:
-        preference = row.preference
-        if preference is None:
+        won = winner(row)
+        if won is None:
             return "not judged", None
-        if preference == TIE:
+        if won == 0:
             return "ties with the baseline", None
-        verb = "beats" if preference > TIE else "loses to"
-        return f"{verb} the baseline ({preference:.2f})", preference > TIE
+        return f"{'beats' if won > 0 else 'loses to'} the baseline ({row.preference:.2f})", won > 0
 
-    def level(self, scores: Sequence[float], confidence: float, seed: int, resamples: int) -> statistics.Interval:
-        return statistics.mean_interval(scores, confidence, seed, resamples)
+    def level(self, scores: Sequence[float], how: statistics.Resampling) -> statistics.Interval:
+        return statistics.mean_interval(scores, how)
 
     def change(
-        self, first: Sequence[float], second: Sequence[float], confidence: float, seed: int, resamples: int
-    ) -> statistics.Comparison:
-        return statistics.paired_difference(first, second, confidence, seed, resamples)
+        self, first: Sequence[float], second: Sequence[float], how: statistics.Resampling
+    ) -> statistics.PairedTest:
+        return statistics.paired_difference(first, second, how)
+
+
+def winner(verdict: Verdict) -> int | None:
+    """1 for the model, -1 for the baseline, 0 for neither; None where the judge gave no verdict.
+
+    With both orders a win is one in both, and so is a loss.
+    """
+    if verdict.preference is None:
+        return None
+    preferences = verdict.orders or (verdict.preference,)
+    signs = {(p > TIE) - (p < TIE) for p in preferences if p is not None}
+    return signs.pop() if len(signs) == 1 else 0
 
 
 BENCHMARK = AlpacaBenchmark()

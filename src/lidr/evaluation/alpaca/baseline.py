@@ -7,7 +7,7 @@
     {"id":"lab-4","lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop","prompt_tokens":14,
      "completion_tokens":19}
 
-They are a pipeline model's own, or published ones, which `alpaca_formats` reads.
+They are a pipeline model's own, or published ones, which `alpaca.formats` reads.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The win rate with the length of the answers taken out: what it would be if both were equally long.
 
-    >>> length_controlled([2.0, 1.0, 1.8], [420, 80, 311], [200, 95, 305], confidence=0.95, resamples=1_000, seed=42)
+    >>> length_controlled([2.0, 1.0, 1.8], [420, 80, 311], [200, 95, 305], Resampling(resamples=1_000))
     Interval(estimate=61.3, low=..., high=..., n=3)
 
 A judge's preference is modelled as sigmoid(theta + phi * tanh(d)), where d is the difference of the two lengths in
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lidr.errors import InputError
-from lidr.evaluation.statistics import Interval
+from lidr.evaluation.statistics import Interval, Resampling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,9 +32,7 @@ def length_controlled(
     preferences: Sequence[float | None],
     lengths: Sequence[int],
     baseline_lengths: Sequence[int],
-    confidence: float,
-    resamples: int,
-    seed: int,
+    how: Resampling,
 ) -> Interval:
     """The win rate at equal length, 0 to 100, with its percentile interval; rows that are not judged do not count."""
     import numpy
@@ -54,13 +52,13 @@ def length_controlled(
         _win_rates,
         paired=True,
         vectorized=True,
-        n_resamples=resamples,
+        n_resamples=how.resamples,
         batch=BATCH,
         method="percentile",
-        rng=numpy.random.default_rng(seed),
+        rng=numpy.random.default_rng(how.seed),
     ).bootstrap_distribution
     # A draw without any judged row has no win rate.
-    low, high = numpy.nanquantile(rates, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = numpy.nanquantile(rates, [(1 - how.confidence) / 2, (1 + how.confidence) / 2])
     return Interval(estimate, float(low), float(high), judged)
 
 

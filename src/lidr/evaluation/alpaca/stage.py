@@ -9,11 +9,12 @@ verdict are kept in reports/alpaca/m1/verdicts.jsonl, the figures in metrics.jso
 
     {"es": {"win_rate": 78.4, "low": 75.2, "high": 81.4, "standard_error": 1.6, "lc_win_rate": 77.9, "lc_low": 74.5,
       "lc_high": 81.2, "wins": 0.6, "ties": 0.36, "losses": 0.04, "length": 38.2, "baseline_length": 35.1,
-      "off_target": 0.01, "baseline_off_target": 0.2, "code_switching": 0.02, "code_switching_sentences": 512,
-      "code_switching_abstained": 3, "baseline_code_switching": 0.2, ..., "truncated": 0.0, "unjudged": 0.0, "n": 250},
+      "baseline_off_target": 0.2, "code_switching": 0.02, "code_switching_sentences": 512,
+      "code_switching_abstained": 3, "baseline_code_switching": 0.2, ..., "off_target": 0.01, "unjudged": 0.0,
+      "truncated": 0.0, "n": 250},
      ...}
 
-With both orders there is `flips`, the share of contests in which the two orders name different winners, which then
+With both orders there is `flips`, the share of comparisons in which the two orders name different winners, which then
 count as ties. A judge that is paid by the token adds `judge_prompt_tokens`, `judge_completion_tokens` and `judge_cost`;
 on average these and n are sums.
 """
@@ -21,38 +22,25 @@ on average these and n are sums.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import sqrt
 from statistics import fmean, stdev
 
 from lidr import config, paths
 from lidr.engines.base import response_of
 from lidr.errors import InputError
-from lidr.evaluation.alpaca import BENCHMARK, Alpaca
+from lidr.evaluation.alpaca import BASELINE, BENCHMARK, Alpaca, winner
 from lidr.evaluation.alpaca.baseline import instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.answers import SENTENCE_COUNTS, ask, averaged, code_switching, key, rounded, write
-from lidr.evaluation.judges import Contest, Judge, judge_all, open_judge
-from lidr.evaluation.judges.base import FAULTS, is_flipped
-from lidr.evaluation.registry import AVERAGE, Metrics
-from lidr.evaluation.statistics import mean_interval
+from lidr.evaluation.answers import ask, code_switching, key, summarise, write
+from lidr.evaluation.judges import Judge, Pairwise, judge_all, open_judge
+from lidr.evaluation.judges.base import FAULTS, flips, verdict
+from lidr.evaluation.registry import Metrics, resampling
 from lidr.models import policy
-from lidr.records import TIE, FinishReason, Prompt, Response, Verdict
+from lidr.records import Prompt, Response, Verdict
 from lidr.records.code_switching import Sentences, count
 from lidr.records.jsonl import read_by_key
 from lidr.records.langid import identify, is_off_target
-
-# Of one language only: an interval of the average would have to know how the languages' items hang together, which
-# `lidr compare` does.
-BY_LANGUAGE_ONLY = ("low", "high", "standard_error", "lc_low", "lc_high")
-BASELINE = "baseline_"
-SUMS = (
-    "judge_prompt_tokens",
-    "judge_completion_tokens",
-    "judge_cost",
-    *SENTENCE_COUNTS,
-    *(BASELINE + name for name in SENTENCE_COUNTS),
-    "n",
-)
 
 Answers = Mapping[str, Response]  # by `id:lang`
 
@@ -63,7 +51,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
     baseline = baseline_answers(items)
     own = _answers(settings, model, items, baseline)
     verdicts = judge_items(settings, open_judge(settings.block(Alpaca).judge, settings.engine), items, own, baseline)
-    metrics = summarise(settings, verdicts)
+    metrics = figures(settings, verdicts)
     write(BENCHMARK, model, verdicts, metrics)
     return metrics
 
@@ -81,62 +69,35 @@ def baseline_answers(items: Sequence[Prompt]) -> dict[str, Response]:
 def judge_items(
     settings: config.Settings, judge: Judge, items: Sequence[Prompt], own: Answers, baseline: Answers
 ) -> list[Verdict]:
-    """Each instruction with both answers and the judge's preference, asked for a whole language at a time.
+    """Each instruction with both answers and the judge's preference.
 
     Raises InputError for a language whose off-target rate cannot be measured, before anything is paid for.
     """
-    alpaca = settings.block(Alpaca)
-    identify("", alpaca.languages)
+    languages = settings.block(Alpaca).languages
+    identify("", languages)
+    comparisons = [Pairwise(item, own[key(item)].text, baseline[key(item)].text) for item in items]
     verdicts = []
-    for lang in alpaca.languages:
-        members = [item for item in items if item.lang == lang]
-        contests = [Contest(item, own[key(item)].text, baseline[key(item)].text) for item in members]
-        for contest, opinion in zip(contests, judge_all(judge, contests), strict=True):
-            item = contest.instruction
-            sentences = count(contest.completion, lang, alpaca.languages)
-            baseline_sentences = count(contest.baseline, lang, alpaca.languages)
-            verdicts.append(
-                Verdict(
-                    id=item.id,
-                    lang=item.lang,
-                    prompt=item.text,
-                    completion=contest.completion,
-                    reasoning=own[key(item)].reasoning,
-                    baseline=contest.baseline,
-                    preference=opinion.preference,
-                    finish_reason=own[key(item)].finish_reason,
-                    off_target=is_off_target(contest.completion, lang, alpaca.languages),
-                    baseline_off_target=is_off_target(contest.baseline, lang, alpaca.languages),
-                    sentences=sentences.judged,
-                    other_sentences=sentences.other,
-                    baseline_sentences=baseline_sentences.judged,
-                    baseline_other_sentences=baseline_sentences.other,
-                    swapped=opinion.swapped,
-                    orders=opinion.orders,
-                    judge_faults=opinion.faults,
-                    judge_prompt_tokens=opinion.prompt_tokens,
-                    judge_completion_tokens=opinion.completion_tokens,
-                )
+    for comparison, opinion in zip(comparisons, judge_all(judge, comparisons), strict=True):
+        item = comparison.instruction
+        sentences = count(comparison.completion, item.lang, languages)
+        baseline_sentences = count(comparison.baseline, item.lang, languages)
+        verdicts.append(
+            verdict(
+                comparison,
+                opinion,
+                id=item.id,
+                lang=item.lang,
+                reasoning=own[key(item)].reasoning,
+                finish_reason=own[key(item)].finish_reason,
+                off_target=is_off_target(comparison.completion, item.lang, languages),
+                baseline_off_target=is_off_target(comparison.baseline, item.lang, languages),
+                sentences=sentences.judged,
+                other_sentences=sentences.other,
+                baseline_sentences=baseline_sentences.judged,
+                baseline_other_sentences=baseline_sentences.other,
             )
+        )
     return verdicts
-
-
-def outcome(verdict: Verdict) -> int | None:
-    """1 for a win, -1 for a loss, 0 for a tie; with both orders a win is one in both, and so is a loss."""
-    if verdict.preference is None:
-        return None
-    preferences = verdict.orders or (verdict.preference,)
-    signs = {(p > TIE) - (p < TIE) for p in preferences if p is not None}
-    return signs.pop() if len(signs) == 1 else 0
-
-
-def summarise(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics:
-    """The figures of each language, and their average."""
-    metrics = {
-        lang: _figures(settings, [verdict for verdict in verdicts if verdict.lang == lang])
-        for lang in settings.block(Alpaca).languages
-    }
-    return metrics | {AVERAGE: averaged(metrics, SUMS, BY_LANGUAGE_ONLY)}
 
 
 def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], baseline: Answers) -> Answers:
@@ -153,56 +114,38 @@ def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], bas
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def _figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    n = len(verdicts)
-    outcomes = [outcome(verdict) for verdict in verdicts]
-    return rounded(
-        {
-            **_win_rates(settings, verdicts),
-            "wins": outcomes.count(1) / n,
-            "ties": outcomes.count(0) / n,
-            "losses": outcomes.count(-1) / n,
-            **_flips(settings, verdicts),
-            "length": fmean(len(v.completion) for v in verdicts),
-            "baseline_length": fmean(len(v.baseline) for v in verdicts),
-            "off_target": sum(v.off_target for v in verdicts) / n,
-            "baseline_off_target": sum(v.baseline_off_target for v in verdicts) / n,
-            **_code_switching(verdicts),
-            "truncated": sum(v.finish_reason is FinishReason.LENGTH for v in verdicts) / n,
-            "unjudged": outcomes.count(None) / n,
-            **_faults(settings, verdicts),
-            **expense(settings.block(Alpaca).judge, verdicts),
-            "n": n,
-        }
-    )
+def figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics:
+    """The win rate and all else by language, and on average."""
+    return summarise(BENCHMARK, settings, verdicts, partial(_more, settings))
 
 
-def _win_rates(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    rates = win_rates(verdicts)
-    compare = settings.compare
-    plain = mean_interval(rates, compare.confidence, settings.seed, compare.resamples)
+def _more(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """What there is beside the win rate with its interval, and beside what is counted of any benchmark."""
+    n, winners = len(verdicts), [winner(verdict) for verdict in verdicts]
+    return {
+        "standard_error": standard_error([score for v in verdicts if (score := BENCHMARK.score(v)) is not None]),
+        **_length_controlled(settings, verdicts),
+        "wins": winners.count(1) / n,
+        "ties": winners.count(0) / n,
+        "losses": winners.count(-1) / n,
+        **flips(verdicts),
+        "length": fmean(len(v.completion) for v in verdicts),
+        "baseline_length": fmean(len(v.baseline) for v in verdicts),
+        "baseline_off_target": sum(v.baseline_off_target for v in verdicts) / n,
+        **_code_switching(verdicts),
+        **_faults(settings, verdicts),
+        **expense(settings.block(Alpaca).judge, verdicts),
+    }
+
+
+def _length_controlled(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     controlled = length_controlled(
         [v.preference for v in verdicts],
         [len(v.completion) for v in verdicts],
         [len(v.baseline) for v in verdicts],
-        confidence=compare.confidence,
-        resamples=compare.resamples,
-        seed=settings.seed,
+        resampling(settings),
     )
-    return {
-        "win_rate": plain.estimate,
-        "low": plain.low,
-        "high": plain.high,
-        "standard_error": standard_error(rates),
-        "lc_win_rate": controlled.estimate,
-        "lc_low": controlled.low,
-        "lc_high": controlled.high,
-    }
-
-
-def win_rates(verdicts: Sequence[Verdict]) -> list[float]:
-    """What each judged contest adds to the win rate, 0 to 100."""
-    return [100 * (v.preference - 1) for v in verdicts if v.preference is not None]
+    return {"lc_win_rate": controlled.estimate, "lc_low": controlled.low, "lc_high": controlled.high}
 
 
 def standard_error(values: Sequence[float]) -> float:
@@ -216,22 +159,19 @@ def _code_switching(verdicts: Sequence[Verdict]) -> dict[str, float]:
     return own | {BASELINE + name: value for name, value in baseline.items()}
 
 
-def _flips(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    asked = [v.orders for v in verdicts if v.orders and None not in v.orders]
-    if not asked and not settings.block(Alpaca).judge.in_both_orders:
-        return {}
-    return {"flips": sum(map(is_flipped, asked)) / max(1, len(asked))}
-
-
 def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """Of a judge that replies in text: the share of its replies that hold no verdict, by the reason."""
+    """Of a judge that replies in text: the share of its replies that hold no verdict, by the reason.
+
+    Nothing where it was not asked, since all answers are the baseline's.
+    """
     judge = settings.block(Alpaca).judge
     if not (isinstance(judge, config.OpenAIJudge) and judge.reply == "text"):
         return {}
-    asked = (2 if judge.in_both_orders else 1) * len(verdicts)
-    return {
-        f"judge_{fault}": sum(verdict.judge_faults.count(fault) for verdict in verdicts) / asked for fault in FAULTS
-    }
+    asked = [verdict for verdict in verdicts if verdict.completion != verdict.baseline]
+    if not asked:
+        return {}
+    replies = (2 if judge.in_both_orders else 1) * len(asked)
+    return {f"judge_{fault}": sum(v.judge_faults.count(fault) for v in asked) / replies for fault in FAULTS}
 
 
 def expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:

@@ -6,11 +6,10 @@ harness: {tasks: [m_mmlu_es, xstorycloze_ru], num_fewshot: 5, limit: 500}
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lidr import paths
-from lidr.config.section import LAB, Count, Problem, Section, WholeNumber
+from lidr.config.section import Count, Place, Problem, Section, WholeNumber
 from lidr.errors import InputError
 from lidr.evaluation.registry import AVERAGE, Benchmark, Groups, Metrics
 from lidr.records import HarnessItem
@@ -27,6 +26,8 @@ class Harness(Section, frozen=True):
     data/sources, or `lab`. Without tasks the stage has nothing to do.
     """
 
+    free_texts: ClassVar[tuple[str, ...]] = ("system_instruction",)
+
     tasks: tuple[str, ...] = ()
     num_fewshot: WholeNumber | None = None
     limit: Count | None = None
@@ -36,15 +37,13 @@ class Harness(Section, frozen=True):
     system_instruction: str | None = None
     include_path: str | None = None
 
+    def sources(self) -> dict[Place, str | None]:
+        return {("include_path",): self.include_path}
+
     def problems(self, settings: Settings) -> list[Problem]:
-        problems: list[Problem] = []
         if len(set(self.tasks)) != len(self.tasks):
-            problems.append((("tasks",), "each task once is expected"))
-        folder = self.include_path
-        if folder not in (None, LAB) and not Path(folder).is_relative_to(paths.SOURCES):
-            reason = f"null, {LAB!r} or a folder within {paths.SOURCES} is expected; DVC would miss changes elsewhere"
-            problems.append((("include_path",), reason))
-        return problems
+            return [(("harness", "tasks"), "each task once is expected")]
+        return []
 
 
 class HarnessBenchmark(Benchmark):

@@ -61,8 +61,7 @@ def ask(settings: config.Settings, model: str) -> dict[str, Any]:
         raise LidrError(f"the data of harness.tasks cannot be read or fetched: {_line(error)}") from error
     except ValueError as error:
         raise InputError(f"harness.tasks: {_line(error)}") from error
-    if results is None:
-        raise LidrError("lm-evaluation-harness gave no results: this process is not the first of several")
+    assert results is not None, "only the first of several processes has results, and this one is alone"
     return dict(results)
 
 
@@ -92,7 +91,12 @@ def _language_model(settings: config.Settings, model: str) -> Any:
     dtype = getattr(torch, settings.engine.precision)
     loaded = policy.load_for_generation(own_policy, dtype, device)
     loaded.generation_config.eos_token_id = sorted(chat.end_ids)
-    return HFLM(pretrained=loaded, tokenizer=chat.tokenizer, batch_size=settings.block(Harness).batch_size)
+    return HFLM(
+        pretrained=loaded,
+        tokenizer=chat.tokenizer,
+        batch_size=settings.block(Harness).batch_size,
+        think_end_token=chat.reasoning_end,
+    )
 
 
 def _line(error: Exception) -> str:

@@ -9,12 +9,15 @@ better; a task without one (perplexities, corpus scores) is refused, since model
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from lidr.errors import InputError
 from lidr.records import UNDETERMINED, HarnessItem
 from lidr.records.languages import locale
+
+# Of the law school test's analytical reasoning, which is in English.
+LSAT_AR = ["lsat", "ar"]
 
 
 def items(results: Mapping[str, Any]) -> list[HarnessItem]:
@@ -22,20 +25,36 @@ def items(results: Mapping[str, Any]) -> list[HarnessItem]:
     return [item for task in results["samples"] for item in _of_task(task, results)]
 
 
-def language(task: str) -> str:
-    """The language in a task's name: its last part that is a language's code, as in `truthfulqa_es_mc2`."""
-    return next((part for part in reversed(task.split("_")) if _is_language(part)), UNDETERMINED)
+def language_and_family(task: str, asked: Collection[str]) -> tuple[str, str]:
+    """The language in a task's name, and the name without it: `es` and `m_mmlu` of `m_mmlu_es`.
+
+    A part that is a language's code counts where it is the last one, or where another task that is asked has another
+    language in its place, as in `truthfulqa_es_mc2` and `truthfulqa_de_mc2`: 'in', 'no' and 'mt' are often words.
+    """
+    parts = task.split("_")
+    place = _place_of_language(parts, [other.split("_") for other in asked])
+    if place is None:
+        return UNDETERMINED, task
+    return parts[place], "_".join(parts[:place] + parts[place + 1 :])
 
 
-def family(task: str) -> str:
-    """The task's name without its language: `m_mmlu_es` and `m_mmlu_de` are one family."""
-    lang = language(task)
-    before, _, after = f"_{task}_".rpartition(f"_{lang}_")
-    return task if lang == UNDETERMINED else f"{before}_{after}".strip("_")
+def _place_of_language(parts: list[str], asked: Sequence[list[str]]) -> int | None:
+    last = len(parts) - 1
+    if parts[-2:] != LSAT_AR and _is_language(parts[last]):
+        return last
+    for place in range(last - 1, -1, -1):
+        others = {
+            other[place]
+            for other in asked
+            if len(other) == len(parts) and other[:place] == parts[:place] and other[place + 1 :] == parts[place + 1 :]
+        }
+        if _is_language(parts[place]) and any(map(_is_language, others - {parts[place]})):
+            return place
+    return None
 
 
 def _is_language(part: str) -> bool:
-    if len(part) != 2:
+    if len(part) != 2 or not part.islower():
         return False
     try:
         return bool(locale(part))
@@ -51,13 +70,14 @@ def _of_task(task: str, results: Mapping[str, Any]) -> Iterator[HarnessItem]:
     if not metrics:
         found = ", ".join(samples[0]["metrics"])
         raise InputError(f"harness.tasks: {task!r} has no metric from 0 to 1 for each item, only {found}")
+    lang, family = language_and_family(task, results["samples"])
     for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
         scores = {name: round(float(sample[name]), 6) for name in metrics}
         texts = _choices(sample)
         yield HarnessItem(
-            id=f"{family(task)}:{sample['doc_id']}",
+            id=f"{family}:{sample['doc_id']}",
             task=task,
-            lang=language(task),
+            lang=lang,
             prompt=str(sample["arguments"][0][0]),
             gold=_gold(sample, texts),
             completion=_completion(sample, texts),

@@ -14,16 +14,16 @@ Each item stands in items.jsonl beside it (`records.HarnessItem`). Without tasks
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from statistics import fmean
 from typing import Any
 
 from lidr import config, paths
 from lidr.evaluation.harness import BENCHMARK, Harness
-from lidr.evaluation.harness.items import family, items
-from lidr.evaluation.registry import Metrics
-from lidr.evaluation.statistics import wilson
+from lidr.evaluation.harness.items import items
+from lidr.evaluation.registry import AVERAGE, Metrics
+from lidr.evaluation.statistics import is_binary, wilson
 from lidr.records import HarnessItem
 from lidr.records.jsonl import write_json, write_rows
 
@@ -41,43 +41,33 @@ def run(settings: config.Settings, model: str) -> Metrics:
 
 def write(settings: config.Settings, model: str, rows: Sequence[HarnessItem]) -> Metrics:
     """Write the items and their figures, and return the figures."""
-    metrics = summarise(rows, settings)
+    by_task: dict[str, list[HarnessItem]] = {}
+    for row in rows:
+        by_task.setdefault(row.task, []).append(row)
+    tasks = {task: _figures(own, settings.compare.confidence) for task, own in by_task.items()}
+    average = {AVERAGE: {"score": _mean(own["score"] for own in tasks.values()), "n": len(rows)}} if tasks else {}
+    report = average | {"lm_eval": version("lm_eval"), "tasks": tasks}
     folder = BENCHMARK.folder(model)
     write_rows(folder / paths.ITEMS, rows)
-    write_json(folder / paths.METRICS, _report(rows, metrics))
-    return metrics
+    write_json(folder / paths.METRICS, report)
+    return BENCHMARK.figures(report)
 
 
-def summarise(rows: Sequence[HarnessItem], settings: config.Settings) -> Metrics:
-    """Each task's mean score, with Wilson's interval where each is 0 or 1, and the plain average of the tasks."""
-    by_task: dict[str, list[float]] = {}
-    for row in rows:
-        by_task.setdefault(row.task, []).append(row.score)
-    metrics = {task: _figures(scores, settings.compare.confidence) for task, scores in by_task.items()}
-    if not metrics:
-        return {}
-    average = fmean(figures["score"] for figures in metrics.values())
-    return metrics | {"average": {"score": round(average, 6), "n": len(rows)}}
+def _figures(rows: Sequence[HarnessItem], confidence: float) -> dict[str, Any]:
+    """A task's mean score, and what it was measured by: its family, headline metric, other metrics' means and version.
 
-
-def _figures(scores: Sequence[float], confidence: float) -> dict[str, float]:
-    """Scores between right and wrong get their interval in the comparison: resampling is no reason to ask again."""
-    shares = {"score": fmean(scores)}
-    if all(score in (0, 1) for score in scores):
+    There is an interval (Wilson's) where each score is 0 or 1. Others get theirs in the comparison: resampling is no
+    reason to ask again.
+    """
+    scores, first = [row.score for row in rows], rows[0]
+    figures: dict[str, Any] = {"score": _mean(scores)}
+    if is_binary(scores):
         level = wilson(round(sum(scores)), len(scores), confidence)
-        shares |= {"low": level.low, "high": level.high}
-    return {name: round(share, 6) for name, share in shares.items()} | {"n": len(scores)}
+        figures |= {"low": round(level.low, 6), "high": round(level.high, 6)}
+    figures["n"] = len(rows)
+    figures |= {name: _mean(row.scores[name] for row in rows) for name in first.scores if name != first.metric}
+    return figures | {"family": first.id.rpartition(":")[0], "metric": first.metric, "version": first.version}
 
 
-def _report(rows: Sequence[HarnessItem], metrics: Metrics) -> dict[str, Any]:
-    """The figures with what they were measured by: each task's version, headline metric and other metrics' means."""
-    tasks: dict[str, dict[str, Any]] = {}
-    for task, figures in metrics.items():
-        own = [row for row in rows if row.task == task]
-        if own:
-            names = [name for name in own[0].scores if name != own[0].metric]
-            others = {name: round(fmean(row.scores[name] for row in own), 6) for name in names}
-            about = {"family": family(task), "metric": own[0].metric, "version": own[0].version}
-            tasks[task] = figures | others | about
-    average = {"average": metrics["average"]} if metrics else {}
-    return average | {"lm_eval": version("lm_eval"), "tasks": tasks}
+def _mean(values: Iterable[float]) -> float:
+    return round(fmean(values), 6)

@@ -1,16 +1,16 @@
 """Judges: which of two answers to the same instruction is better. `base` is the contract, the others are judges.
 
 >>> judge = open_judge(settings.alpaca.judge, settings.engine)
->>> judge_all(judge, [Contest(item, "El número mayor es 61.", "The larger number is 34.")])
+>>> judge_all(judge, [Pairwise(item, "El número mayor es 61.", "The larger number is 34.")])
 [Opinion(preference=2.0, ...)]
 """
 
 from __future__ import annotations
 
 from lidr import config
-from lidr.evaluation.judges.base import Contest, Judge, Opinion, judge_all
+from lidr.evaluation.judges.base import Judge, Opinion, Pairwise, judge_all
 
-__all__ = ["Contest", "Judge", "Opinion", "judge_all", "open_judge"]
+__all__ = ["Judge", "Opinion", "Pairwise", "judge_all", "open_judge"]
 
 
 def open_judge(
@@ -22,9 +22,9 @@ def open_judge(
     """
     both = judge.in_both_orders if both_orders is None else both_orders
     if isinstance(judge, config.OpenAIJudge):
-        from lidr.evaluation.judges.openai import openai_judge
+        from lidr.evaluation.judges.openai import EndpointJudge
 
-        return openai_judge(judge, both, block)
+        return EndpointJudge(judge, both, block)
     if isinstance(judge, config.LocalJudge):
         from lidr.evaluation.judges.local import local_judge
 

@@ -12,25 +12,26 @@ from __future__ import annotations
 
 import math
 import random
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Protocol
+from typing import Any, Protocol
 
 from lidr.errors import LidrError
 from lidr.evaluation.judges import prompt
-from lidr.records import TIE, Prompt, Record
+from lidr.records import TIE, Prompt, Record, Verdict
 from lidr.records.prompt_templates import Conversation
 
-# A judge that has not given a verdict after so many answers is not asked for the rest.
+# A judge that has not named a label in so many replies cannot do it, and is not asked for the rest.
 PATIENCE = 20
 # Why a reply in text holds no verdict.
 FAULTS = ("empty", "cut_off", "no_label")
 
 
 @dataclass(frozen=True)
-class Contest:
+class Pairwise:
     """One instruction and the two answers to it."""
 
     instruction: Prompt
@@ -40,7 +41,7 @@ class Contest:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a judge thinks of one contest; `preference` is None where there is no verdict.
+    """What a judge thinks of one comparison; `preference` is None where there is no verdict.
 
     `orders` holds the preference of each order, the drawn one first, where both were asked: the preference is then
     their mean, and None if one of them is. `swapped` tells whether the model's answer came first in the drawn order.
@@ -58,16 +59,32 @@ class Opinion:
 class Judge(Protocol):
     """Something that compares answers."""
 
-    def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
-        """An opinion of each contest, in order; no two answers of a contest are the same text."""
+    def opinions(self, comparisons: Sequence[Pairwise]) -> list[Opinion]:
+        """An opinion of each comparison, in order; no two answers of a comparison are the same text."""
         ...
 
 
-def judge_all(judge: Judge, contests: Sequence[Contest]) -> list[Opinion]:
+def judge_all(judge: Judge, comparisons: Sequence[Pairwise]) -> list[Opinion]:
     """The judge's opinions; answers that are the same text are a tie and are not put before it."""
-    asked = [contest for contest in contests if contest.completion != contest.baseline]
+    asked = [comparison for comparison in comparisons if comparison.completion != comparison.baseline]
     found = iter(judge.opinions(asked) if asked else [])
-    return [next(found) if contest.completion != contest.baseline else Opinion(TIE) for contest in contests]
+    return [next(found) if comparison.completion != comparison.baseline else Opinion(TIE) for comparison in comparisons]
+
+
+def verdict(comparison: Pairwise, opinion: Opinion, **about: Any) -> Verdict:
+    """The record of a comparison and what the judge thinks of it; `about` has the fields that neither knows."""
+    return Verdict(
+        prompt=comparison.instruction.text,
+        completion=comparison.completion,
+        baseline=comparison.baseline,
+        preference=opinion.preference,
+        swapped=opinion.swapped,
+        orders=opinion.orders,
+        judge_faults=opinion.faults,
+        judge_prompt_tokens=opinion.prompt_tokens,
+        judge_completion_tokens=opinion.completion_tokens,
+        **about,
+    )
 
 
 # --- judges that are language models -------------------------------------------------------------------------------
@@ -89,36 +106,31 @@ class Reply(Record, frozen=True):
     fault: str = ""
 
 
-class Panel(Protocol):
-    """A model that can be asked for one of the two labels; `reply` is how it gives it (`prompt.REPLIES`)."""
+class LanguageModelJudge(ABC):
+    """A judge that is a language model; `reply` is how it gives one of the two labels (`prompt.REPLIES`)."""
 
-    name: str
-    reply: str
+    def __init__(self, name: str, both_orders: bool, reply: str = "logprobs") -> None:
+        self.name, self.both_orders, self.reply = name, both_orders, reply
 
+    @abstractmethod
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
         """A reply to each question, in order."""
-        ...
 
-
-class TokenJudge:
-    """A judge that is a language model."""
-
-    def __init__(self, panel: Panel, both_orders: bool) -> None:
-        self.panel = panel
-        self.both_orders = both_orders
-
-    def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
-        """Ask about all contests at once."""
-        swaps = [is_swapped(contest.instruction.text) for contest in contests]
+    def opinions(self, comparisons: Sequence[Pairwise]) -> list[Opinion]:
+        """Ask about all comparisons at once."""
+        swaps = [is_swapped(comparison.instruction.text) for comparison in comparisons]
         turns = (False, True) if self.both_orders else (False,)
-        replies = self.panel.ask(
+        replies = self.ask(
             [
-                question(contest, swap != turned, self.panel.reply)
-                for contest, swap in zip(contests, swaps, strict=True)
+                # The drawn order, turned over in the second turn: the two are XORed.
+                question(comparison, swap != turned, self.reply)
+                for comparison, swap in zip(comparisons, swaps, strict=True)
                 for turned in turns
             ]
         )
-        check_speaks(self.panel.name, replies)
+        # A few may all be without a label by chance, and the same replies come from the cache in a rerun.
+        if len(replies) >= PATIENCE:
+            check_gives_labels(self.name, replies)
         starts = range(0, len(replies), len(turns))
         return [_opinion(swap, replies[at : at + len(turns)]) for at, swap in zip(starts, swaps, strict=True)]
 
@@ -128,11 +140,11 @@ def is_swapped(instruction: str) -> bool:
     return random.Random(f"is_switched_outputs{instruction}0").choices([False, True])[0]
 
 
-def question(contest: Contest, swapped: bool, reply: str = "logprobs") -> Conversation:
+def question(comparison: Pairwise, swapped: bool, reply: str = "logprobs") -> Conversation:
     """What the judge is asked; the first answer is labelled `m`."""
-    answers = (contest.baseline, contest.completion)
+    answers = (comparison.baseline, comparison.completion)
     first, second = reversed(answers) if swapped else answers
-    return prompt.conversation(contest.instruction.text, first, second, reply)
+    return prompt.conversation(comparison.instruction.text, first, second, reply)
 
 
 def opinion(reply: Reply, swapped: bool) -> float | None:
@@ -152,9 +164,15 @@ def is_flipped(orders: Sequence[float | None]) -> bool:
     return any(p > TIE for p in judged) and any(p < TIE for p in judged)
 
 
-def check_speaks(name: str, replies: Sequence[Reply]) -> None:
+def flips(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Of verdicts in both orders, the share in which the two name different winners; nothing where there are none."""
+    flipped = [is_flipped(verdict.orders) for verdict in verdicts if verdict.orders and None not in verdict.orders]
+    return {"flips": sum(flipped) / len(flipped)} if flipped else {}
+
+
+def check_gives_labels(name: str, replies: Sequence[Reply]) -> None:
     """Raise LidrError where not one reply holds either token; says what is wrong with replies in text."""
-    if not replies or any(reply.lower is not None or reply.upper is not None for reply in replies):
+    if any(reply.lower is not None or reply.upper is not None for reply in replies):
         return
     faults = Counter(reply.fault for reply in replies if reply.fault)
     why = f" ({', '.join(f'{count} {fault}' for fault, count in faults.items())})" if faults else ""

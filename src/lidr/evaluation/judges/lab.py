@@ -1,6 +1,6 @@
 """The lab's own checker as a judge: the better answer is the one that is right, in the language of the instruction.
 
->>> LabJudge(both_orders=False).opinions([Contest(item, "El número mayor es 61.", "The larger number is 34.")])
+>>> LabJudge(both_orders=False).opinions([Pairwise(item, "El número mayor es 61.", "The larger number is 34.")])
 [Opinion(preference=2.0, ...)]
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lidr.evaluation.judges.base import Contest, Opinion
+from lidr.evaluation.judges.base import Opinion, Pairwise
 from lidr.records import TIE
 
 
@@ -21,16 +21,18 @@ class LabJudge:
     def __init__(self, both_orders: bool, half_marks: bool = True) -> None:
         self.both_orders, self.half_marks = both_orders, half_marks
 
-    def opinions(self, contests: Sequence[Contest]) -> list[Opinion]:
-        """Check both answers of each contest."""
-        preferences = [self._preference(contest) for contest in contests]
+    def opinions(self, comparisons: Sequence[Pairwise]) -> list[Opinion]:
+        """Check both answers of each comparison."""
+        preferences = [self._preference(comparison) for comparison in comparisons]
         return [Opinion(p, orders=(p, p) if self.both_orders else ()) for p in preferences]
 
-    def _preference(self, contest: Contest) -> float:
+    def _preference(self, comparison: Pairwise) -> float:
         from lidr.lab.source import quality
 
-        item = contest.instruction
-        ours, theirs = (quality(text, str(item.answer), item.lang) for text in (contest.completion, contest.baseline))
+        item = comparison.instruction
+        ours, theirs = (
+            quality(text, str(item.answer), item.lang) for text in (comparison.completion, comparison.baseline)
+        )
         if not self.half_marks:
             ours, theirs = ours == 1.0, theirs == 1.0
         return TIE + (ours > theirs) * 0.5 - (ours < theirs) * 0.5

@@ -1,6 +1,6 @@
 """A model on this machine as a judge: an engine gives the log-probabilities of `m` and `M` as its answer's beginning.
 
-    judge: {name: local, model: models/judge, ...}
+    judge: {name: local, model: data/sources/judge, ...}
 
 The question is one user turn, as not every chat template knows a system turn. Replies are kept in the judgment cache
 after every few questions, so a judge that is stopped goes on. A question that does not fit the device's memory has no
@@ -15,8 +15,8 @@ from pathlib import Path
 
 from lidr import config
 from lidr.engines.base import Engine, open_engine
-from lidr.errors import InputError, LidrError
-from lidr.evaluation.judges.base import Reply, TokenJudge
+from lidr.errors import LidrError
+from lidr.evaluation.judges.base import LanguageModelJudge, Reply
 from lidr.evaluation.judges.cache import JudgmentCache, key_of, open_cache
 from lidr.models import policy
 from lidr.progress import bar
@@ -26,23 +26,20 @@ LABELS = ("m", "M")
 QUESTIONS_AT_ONCE = 32
 
 
-def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool, block: str) -> TokenJudge:
+def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool, block: str) -> LocalModelJudge:
     """The judge in the folder that params.yaml names."""
     folder = Path(judge.model)
-    if not (folder / "config.json").is_file():
-        raise InputError(f"no model here (no config.json); `{block}.model` is expected to be its folder", folder)
-    model = policy.Policy(folder.name, folder, None, False, policy.fingerprint(folder))
+    model = policy.of_folder(folder, f"{block}.model")
     cache = open_cache("local", model.fingerprint, engine.precision)
-    return TokenJudge(LocalPanel(str(folder), open_engine(engine, model), cache), both_orders)
+    return LocalModelJudge(str(folder), open_engine(engine, model), cache, both_orders)
 
 
-class LocalPanel:
-    """See `lidr.evaluation.judges.base.Panel`."""
+class LocalModelJudge(LanguageModelJudge):
+    """A judge by an engine's log-probabilities of the two labels."""
 
-    def __init__(self, name: str, engine: Engine, cache: JudgmentCache) -> None:
-        self.name, self.reply = name, "logprobs"
-        self.engine = engine
-        self.cache = cache
+    def __init__(self, name: str, engine: Engine, cache: JudgmentCache, both_orders: bool) -> None:
+        super().__init__(name, both_orders)
+        self.engine, self.cache = engine, cache
 
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
         """Score what the cache does not have."""

@@ -24,13 +24,12 @@ from lidr import config
 from lidr.chat import reasoning
 from lidr.engines.endpoint import Endpoint, Rejected, Unreadable, Usage, in_parallel, read_key
 from lidr.errors import LidrError
-from lidr.evaluation.judges.base import PATIENCE, Reply, TokenJudge, check_speaks
-from lidr.evaluation.judges.cache import JudgmentCache, open_cache
+from lidr.evaluation.judges.base import PATIENCE, LanguageModelJudge, Reply, check_gives_labels
+from lidr.evaluation.judges.cache import open_cache
 from lidr.progress import bar
 from lidr.records.prompt_templates import Conversation
 
 TOP = 5
-KEY_VARIABLE = "LIDR_JUDGE_KEY"
 # The last line of a reply in text: a label, at most dressed as chat models dress it.
 _LABEL = re.compile(r"[*_`\"'\[(\s]*([mM])[*_`\"'\])\s]*[.]?[*_`\"'\])\s]*")
 
@@ -77,13 +76,6 @@ class Body(msgspec.Struct, Generic[Choice]):
     usage: Usage | None = None
 
 
-def openai_judge(judge: config.OpenAIJudge, both_orders: bool, block: str = "alpaca.judge") -> TokenJudge:
-    """The judge behind the endpoint that this block of params.yaml names."""
-    asked = [judge.reasoning_effort, str(judge.max_completion_tokens)] if judge.reply == "text" else []
-    cache = open_cache("openai", judge.model, judge.endpoint, *asked, reply=judge.reply)
-    return TokenJudge(OpenAIPanel(judge, cache, block), both_orders)
-
-
 class Budget:
     """How many requests and tokens a run may still spend, by the limits of this block of params.yaml."""
 
@@ -109,17 +101,18 @@ class Budget:
             self.spent["tokens"] += usage.prompt_tokens + usage.completion_tokens if usage else 0
 
 
-class OpenAIPanel:
-    """See `lidr.evaluation.judges.base.Panel`."""
+class EndpointJudge(LanguageModelJudge):
+    """The judge behind the endpoint that this block of params.yaml names."""
 
-    def __init__(self, judge: config.OpenAIJudge, cache: JudgmentCache, block: str) -> None:
-        self.name = f"{judge.model} at {judge.endpoint}"
-        self.judge, self.reply, self.block = judge, str(judge.reply), block
+    def __init__(self, judge: config.OpenAIJudge, both_orders: bool, block: str = "alpaca.judge") -> None:
+        super().__init__(f"{judge.model} at {judge.endpoint}", both_orders, judge.reply)
+        self.judge, self.block = judge, block
         self.budget = Budget(judge, block)
-        self.cache = cache
+        asked = [judge.reasoning_effort, str(judge.max_completion_tokens)] if judge.reply == "text" else []
+        self.cache = open_cache("openai", judge.model, judge.endpoint, *asked, reply=judge.reply)
         # Newer models refuse the older name.
         self.limit = "max_tokens" if judge.reply == "logprobs" else "max_completion_tokens"
-        key = read_key(judge.endpoint, KEY_VARIABLE)
+        key = read_key(judge.endpoint, judge.key_variable)
         who = f"the judge {self.name}"
         self.server = Endpoint(
             who, judge.model, judge.endpoint, key, judge.retries, judge.timeout_seconds, self.budget.take_request
@@ -145,7 +138,7 @@ class OpenAIPanel:
                 seen.append(reply)
                 advance(1)
                 if len(seen) == PATIENCE:
-                    check_speaks(self.name, seen)
+                    check_gives_labels(self.name, seen)
 
             take(0, self._ask_first(waiting[0]))
             in_parallel(waiting[1:], self._ask_one, take, self.judge.concurrency)

@@ -17,16 +17,20 @@ from lidr.records import Answer, Prompt
 if TYPE_CHECKING:
     from lidr.config import Settings
 
+Style = Literal["paper", "paper_instructed", "native_cot", "en_cot"]
+
+WITHOUT_WORDS = "no answer phrases known; read by English's and by the last number"
+
 
 class Mgsm(Generative, frozen=True, kw_only=True):
     """Accuracy on grade-school problems."""
 
-    style: Literal["paper", "paper_instructed", "native_cot", "en_cot"] = "paper"
+    style: Style = "paper"
     examples: WholeNumber = 0
 
     def problems(self, settings: Settings) -> list[Problem]:
         if self.examples and self.style not in ("native_cot", "en_cot"):
-            return [(("examples",), f"the style {self.style!r} takes no examples; native_cot and en_cot do")]
+            return [(("mgsm", "examples"), f"the style {self.style!r} takes no examples; native_cot and en_cot do")]
         return []
 
 
@@ -49,10 +53,22 @@ class MgsmBenchmark(Benchmark):
         return prompts
 
     def notes(self, settings: Settings) -> list[str]:
-        from lidr.evaluation.mgsm.extraction.words import has_words
+        from lidr.records.langid import is_supported
 
-        unknown = [lang for lang in settings.block(Mgsm).languages if not has_words(lang)]
-        return [f"{lang}: no answer phrases known; read by English's and by the last number" for lang in unknown]
+        mgsm = settings.block(Mgsm)
+        # Answers in `en_cot` are asked for in English.
+        unknown = [lang for lang in mgsm.languages if mgsm.style != "en_cot" and not is_supported(lang)]
+        return [
+            *(f"{lang}: {WITHOUT_WORDS}" for lang in without_words(mgsm)),
+            *(f"{lang}: off-target answers not counted; py3langid does not know the language" for lang in unknown),
+        ]
+
+
+def without_words(mgsm: Mgsm) -> list[str]:
+    """The languages whose answers are read by English's phrases and by the last number alone."""
+    from lidr.evaluation.mgsm.extraction.words import has_words
+
+    return [lang for lang in mgsm.languages if not has_words(lang)]
 
 
 BENCHMARK = MgsmBenchmark()

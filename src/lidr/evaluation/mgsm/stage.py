@@ -6,13 +6,15 @@
 
 Answers are generated greedily and kept with each scorer's verdict in reports/mgsm/m1/answers.jsonl; metrics.json beside
 it holds the figures of each language and their plain average, with the number of languages `without_wording`: their
-answers are read by English's phrases and by the last number alone. `off_target` is the paper's rate, of whole answers;
-`code_switching` is the share of sentences in another language (docs/language.md).
+answers are read by English's phrases and by the last number alone. `off_target` is the paper's rate, of whole answers,
+and left out for a language that cannot be identified; `code_switching` is the share of sentences in another language
+(docs/language.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
@@ -20,9 +22,9 @@ from lidr import config
 from lidr.engines.base import Completion
 from lidr.errors import InputError
 from lidr.evaluation.answers import ask, code_switching, key, summarise, write
-from lidr.evaluation.mgsm import BENCHMARK, Mgsm
+from lidr.evaluation.mgsm import BENCHMARK, Mgsm, without_words
 from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
-from lidr.evaluation.mgsm.numbers import score
+from lidr.evaluation.mgsm.scorers import score
 from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.models import policy
 from lidr.records import Answer, Prompt, PromptKind, Source
@@ -58,12 +60,13 @@ def prompts(settings: config.Settings) -> list[Prompt]:
     mgsm = settings.block(Mgsm)
     items = {lang: _items(settings, lang) for lang in mgsm.languages}
     check_parallel(items)
+    examples = {lang: _examples(settings, lang) for lang in mgsm.languages}
     name = mgsm.source if mgsm.source == "lab" else Path(mgsm.source).name
     return [
         Prompt(
             id=item.id,
             lang=lang,
-            text=render_prompt(item, mgsm.style, _examples(settings, lang)),
+            text=render_prompt(item, mgsm.style, examples[lang]),
             source=Source(name=f"{name}/{mgsm.style}", row=row),
             kind=PromptKind.TASK,
             answer=str(item.gold),
@@ -87,11 +90,8 @@ def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
         reasoning=completion.reasoning,
         finish_reason=completion.finish_reason,
         gold=str(problem.answer),
-        right=scores.robust,
-        strict=scores.lm_eval_strict,
-        flexible=scores.lm_eval_flexible,
-        parsed=scores.parsed,
-        off_target=is_supported(asked_in) and is_off_target(completion.text, asked_in, candidates),
+        **asdict(scores),
+        off_target=is_off_target(completion.text, asked_in, candidates) if is_supported(asked_in) else None,
         sentences=sentences.judged,
         other_sentences=sentences.other,
     )
@@ -137,7 +137,7 @@ def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
 def figures(settings: config.Settings, answers: Sequence[Answer]) -> Metrics:
     """Accuracy with its interval, the other scorers, code-switching and the counts, by language and on average."""
     metrics = summarise(BENCHMARK, settings, answers, _more)
-    metrics[AVERAGE]["without_wording"] = len(BENCHMARK.notes(settings))
+    metrics[AVERAGE]["without_wording"] = len(without_words(settings.block(Mgsm)))
     return metrics
 
 

@@ -11,7 +11,6 @@ It expects a text that `writing` has normalised. A word without digits ('eightee
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from functools import cache, partial
 
@@ -137,17 +136,12 @@ def _scale_word(lang: str) -> re.Pattern[str]:
 @cache
 def _scaled(lang: str) -> re.Pattern[str]:
     """One number with the scale words behind it, or the one before it."""
-    return re.compile(_scaled_pattern(lang, named=True), re.IGNORECASE)
-
-
-def _scaled_pattern(lang: str, named: bool = False) -> str:
     own, number = words(lang), _number(lang)
     end = _END if own.joined else ""
-    name: Callable[[str], str] = (lambda key: f"?P<{key}>") if named else (lambda key: "?:")
     scales = rf"(?:[ {NARROW}]?(?!{any_of(own.not_scales)}){any_of(_scales(lang))}{end})"
-    behind = rf"{_GUARD}({name('number')}{number})({name('behind')}{scales}+)"
-    before = rf"\b({name('before')}{any_of(own.scales_before)})[ ]({name('counted')}{number})(?![0-9])"
-    return rf"(?:{behind}|{before})"
+    behind = rf"{_GUARD}(?P<number>{number})(?P<behind>{scales}+)"
+    before = rf"\b(?P<before>{any_of(own.scales_before)})[ ](?P<counted>{number})(?![0-9])"
+    return re.compile(rf"(?:{behind}|{before})", re.IGNORECASE)
 
 
 @cache
@@ -155,7 +149,8 @@ def _scaled_run(lang: str) -> re.Pattern[str]:
     """Such numbers one after the other, and what is left below the last scale: '1 lakh 14 thousand 200'."""
     link = re.escape(words(lang).and_)
     gap = rf"[ ](?:{link}[ ])?" if link else "[ ]"
-    one = _scaled_pattern(lang)
+    # A group's name may stand in a pattern only once.
+    one = re.sub(r"\?P<\w+>", "?:", _scaled(lang).pattern)
     rest = r"([0-9]{2,7})(?![0-9]|[.,:/][0-9]|[ ]?[*×=+/-])"
     return re.compile(rf"{one}(?:{gap}{one})*(?:{gap}{rest})?", re.IGNORECASE)
 

@@ -14,9 +14,8 @@ from decimal import Decimal
 from functools import cache
 
 from lidr.evaluation.mgsm.extraction.numerals import numeral, value
-from lidr.evaluation.mgsm.extraction.words import any_of, own_and_english, words
+from lidr.evaluation.mgsm.extraction.words import any_of, own_and_english, wording, words
 from lidr.evaluation.mgsm.extraction.writing import CURRENCY
-from lidr.evaluation.mgsm.phrases import wording
 
 # Lengths are bounded because a model that is stuck repeats a phrase or a bracket thousands of times.
 _LONGEST = 300

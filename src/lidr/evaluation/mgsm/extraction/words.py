@@ -1,7 +1,9 @@
-"""The words by which answers are read, from words.toml.
+"""The words by which problems are asked and answers are read, from words.toml.
 
     >>> words("de").heads, words("de").scales["tausend"]
     (('antwort',), 3)
+    >>> wording("de").question, wording("ko").question
+    ('Frage:', 'Question:')
     >>> has_words("xh"), words("xh").heads
     (False, ())
 
@@ -23,6 +25,9 @@ import msgspec
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"and_": "and"}):
     """One language's table; words.toml says what each key means."""
 
+    question: str = ""
+    steps: str = ""
+    strict: str = ""
     heads: tuple[str, ...] = ()
     copulas: tuple[str, ...] = ()
     modifiers: tuple[str, ...] = ()
@@ -54,6 +59,12 @@ def _tables() -> dict[str, Words]:
 def words(lang: str) -> Words:
     """The words of a BCP-47 code's primary language; none where it has no table."""
     return _tables().get(_primary(lang), Words())
+
+
+def wording(lang: str) -> Words:
+    """The words with which a problem in the language is asked: English's where it has no `question`."""
+    own = words(lang)
+    return own if own.question else words("en")
 
 
 def has_words(lang: str) -> bool:

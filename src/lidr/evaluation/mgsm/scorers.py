@@ -3,7 +3,7 @@
     >>> extract_answer("Das sind 40.000 + 40.000 Dollar. Die Antwort lautet 80.000.", "de")
     Decimal('80000')
     >>> score("She earns 9 * 2 = $18 every day.", 18, "en")
-    Scores(lm_eval_strict=False, lm_eval_flexible=True, robust=True, parsed=True)
+    Scores(right=True, strict=False, flexible=True, parsed=True)
 
 Three scorers stand side by side. `lm_eval_strict` and `lm_eval_flexible` do what lm-evaluation-harness 0.4.13 does in
 its `mgsm_native_cot` tasks, errors included, so that numbers can be compared with those of others; a test runs that
@@ -30,17 +30,20 @@ from functools import lru_cache
 from lidr.evaluation.mgsm.extraction import places
 from lidr.evaluation.mgsm.extraction.notation import in_digits
 from lidr.evaluation.mgsm.extraction.run_on import answer_part
+from lidr.evaluation.mgsm.extraction.words import wording
 from lidr.evaluation.mgsm.extraction.writing import in_one_writing
-from lidr.evaluation.mgsm.phrases import wording
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Whether an answer is right by each scorer, and whether `robust` found a number at all."""
+    """Whether an answer is right by `robust`, `lm_eval_strict` and `lm_eval_flexible`, and has a number for `robust`.
 
-    lm_eval_strict: bool
-    lm_eval_flexible: bool
-    robust: bool
+    The names are those of `lidr.records.Answer`.
+    """
+
+    right: bool
+    strict: bool
+    flexible: bool
     parsed: bool
 
 
@@ -52,9 +55,9 @@ def score(text: str, gold: int | Decimal, lang: str, phrase_lang: str | None = N
     """
     found = extract_answer(text, lang)
     return Scores(
-        lm_eval_strict=lm_eval_equal(lm_eval_strict(text, phrase_lang or lang), gold),
-        lm_eval_flexible=lm_eval_equal(lm_eval_flexible(text), gold),
-        robust=found == gold,
+        right=found == gold,
+        strict=lm_eval_equal(lm_eval_strict(text, phrase_lang or lang), gold),
+        flexible=lm_eval_equal(lm_eval_flexible(text), gold),
         parsed=found is not None,
     )
 

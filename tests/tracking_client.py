@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class Store:
     """A store by its address."""
 
@@ -31,8 +31,10 @@ class Store:
         """The parents of DVC's experiments."""
         return [run for run in self.parents() if "dvc.experiment" in run.data.tags]
 
-    def children(self, parent: Any) -> list[Any]:
-        return self.runs(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    def children(self, parent: Any = None) -> list[Any]:
+        """Those of a parent, or of all of them."""
+        which = f"= '{parent.info.run_id}'" if parent else "LIKE '%'"
+        return self.runs(f"tags.`mlflow.parentRunId` {which}")
 
-    def history(self, run: Any, name: str) -> dict[int, float]:
-        return {metric.step: metric.value for metric in self.client.get_metric_history(run.info.run_id, name)}
+    def history(self, run_id: str, name: str) -> list[tuple[int, float]]:
+        return [(metric.step, metric.value) for metric in self.client.get_metric_history(run_id, name)]

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from lidr.training import throughput
+from lidr.training import callbacks
+from lidr.training.callbacks import ThroughputCallback
 from lidr.training.packing import TokenizedPair
-from lidr.training.throughput import ThroughputCallback
 
 ROWS: list[TokenizedPair] = [
     {"prompt_ids": [1, 2, 3], "chosen_ids": [4, 5], "rejected_ids": [6]},
@@ -20,7 +20,7 @@ ROWS: list[TokenizedPair] = [
 
 def test_rates_are_those_since_the_last_loss_was_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([10.0, 12.0, 16.0, 16.0])  # begun, and each log
-    monkeypatch.setattr(throughput, "peak_memory", lambda: {"peak_memory_mib": 5.0})
+    monkeypatch.setattr(callbacks, "peak_memory", lambda: {"peak_memory_mib": 5.0})
     logged: list[tuple[dict[str, float], int]] = []
     callback = ThroughputCallback(ROWS, lambda values, step: logged.append((values, step)), lambda: next(times))
 
@@ -44,4 +44,4 @@ def test_rates_are_those_since_the_last_loss_was_logged(monkeypatch: pytest.Monk
 
 def test_peak_memory_is_at_least_what_is_held() -> None:
     held = bytearray(64 * 2**20)
-    assert len(held) / 2**20 <= throughput.peak_memory()["peak_memory_mib"] < 2**20
+    assert len(held) / 2**20 <= callbacks.peak_memory()["peak_memory_mib"] < 2**20

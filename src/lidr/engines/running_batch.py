@@ -1,10 +1,10 @@
 """Rows that are being answered together, with the model's cache of what they hold (continuous batching).
 
-    flight = Flight.begin(rows, chat.pad_id, device)
-    output = model.generate(flight.ids, attention_mask=flight.mask, past_key_values=flight.cache, ...)
-    flight.grow(output)
-    flight.keep({0: row, 2: another})    # those that have ended leave
-    flight.join(another_flight)          # those that have begun since come in
+    batch = RunningBatch.begin(rows, chat.pad_id, device)
+    output = model.generate(batch.ids, attention_mask=batch.mask, past_key_values=batch.cache, ...)
+    batch.grow(output)
+    batch.keep({0: row, 2: another})    # those that have ended leave
+    batch.merge(another_batch)          # sequences that were admitted since come in
 
 Rows stand at the right of `ids`, padded on the left. The cache holds keys and values of all tokens but the last.
 """
@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Layers of a cache that can be cut and joined along their tokens. One with a window is kept whole here: the attention
-# mask knows the window. All others carry a state of their own.
+# Layer types that can be cut and concatenated along the token axis; a sliding layer is stored whole, because the
+# attention mask applies the window.
 _WITH_TOKENS = ("DynamicLayer", "DynamicSlidingWindowLayer")
 
 
 @dataclass(frozen=True)
-class Begun:
+class SequenceState:
     """A request as the model gets it, its place among all, and what is written of its answer so far."""
 
     index: int
@@ -36,16 +36,16 @@ class Begun:
 
 
 @dataclass
-class Flight:
+class RunningBatch:
     """`ids` and `mask` have a line for each row; `cache` is None where the model computes all tokens anew."""
 
-    rows: list[Begun]
+    rows: list[SequenceState]
     ids: Any
     mask: Any
     cache: Any
 
     @classmethod
-    def begin(cls, rows: list[Begun], pad_id: int, device: Any, keeps_cache: bool) -> Flight:
+    def begin(cls, rows: list[SequenceState], pad_id: int, device: Any, keeps_cache: bool) -> RunningBatch:
         """Rows of which the model has computed nothing."""
         import torch
         from transformers import DynamicCache
@@ -68,7 +68,7 @@ class Flight:
         self.mask = torch.nn.functional.pad(self.mask, (0, ids.shape[1] - self.width), value=1)
         self.ids = ids
 
-    def keep(self, staying: Mapping[int, Begun]) -> None:
+    def keep(self, staying: Mapping[int, SequenceState]) -> None:
         """Let go of all rows but these, by place, and of the padding that all of them have."""
         import torch
 
@@ -79,8 +79,8 @@ class Flight:
         for layer in self.cache.layers if self.cache is not None else ():
             layer.keys, layer.values = layer.keys[places][:, :, first:], layer.values[places][:, :, first:]
 
-    def join(self, other: Flight) -> None:
-        """Take in the rows of another flight, behind those that are here."""
+    def merge(self, other: RunningBatch) -> None:
+        """Take in the rows of another batch, behind those that are here."""
         import torch
 
         width = max(self.width, other.width)
@@ -103,7 +103,7 @@ def keeps_cache(model: Any) -> bool:
     from transformers import DynamicCache
 
     layers = DynamicCache(config=model.config).layers
-    return all(type(layer).__name__ in _WITH_TOKENS for layer in layers)
+    return not model._is_stateful and all(type(layer).__name__ in _WITH_TOKENS for layer in layers)
 
 
 def _wider(values: Any, width: int, dim: int = 1) -> Any:

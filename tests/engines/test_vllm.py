@@ -1,0 +1,56 @@
+"""What of the engine on vLLM needs no vLLM: how its outputs are read, and with what it is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lidr.chat import Answer
+from lidr.engines.vllm import _completion, _length_of
+from lidr.models.policy import Policy
+from lidr.records import FinishReason
+
+
+class Chat:
+    """Token ids are code points; what stands before a slash is reasoning."""
+
+    end_ids = frozenset({0})
+
+    def read(self, ids: list[int]) -> Answer:
+        thought, _, text = "".join(map(chr, ids)).rpartition("/")
+        return Answer(text, thought)
+
+
+def output(written: str) -> Any:
+    """As vLLM gives it for a stop string, which its own text is cut at."""
+    one = SimpleNamespace(token_ids=[ord(letter) for letter in written], text="", finish_reason="stop")
+    return SimpleNamespace(outputs=[one], prompt_token_ids=[1, 2])
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "thought"),
+    [
+        ("It is 59. Q: x", "It is 59. ", ""),
+        ("why/It is 59. Q: x", "It is 59. ", "why"),
+        ("It is\nQ:", "It is", ""),
+        ("It is 59.", "It is 59.", ""),
+    ],
+)
+def test_a_stop_string_is_no_part_of_the_text(written: str, text: str, thought: str) -> None:
+    found = _completion("p", output(written), Chat(), ("Q:", "\n"))  # type: ignore[arg-type]
+    assert (found.text, found.reasoning, found.finish_reason) == (text, thought, FinishReason.STOP)
+    assert (found.prompt_tokens, found.completion_tokens) == (2, len(written))
+
+
+def test_a_longrope_model_has_its_original_length(tmp_path: Path) -> None:
+    from transformers import LlamaConfig, Phi3Config
+
+    model = Policy("m0", tmp_path, None, False, "a" * 64)
+    factors = {"long_factor": [2.0] * 48, "short_factor": [1.0] * 48}
+    Phi3Config(rope_scaling={"type": "longrope", **factors}, max_position_embeddings=131072).save_pretrained(tmp_path)
+    assert _length_of(model) == {"max_model_len": 4096}
+    LlamaConfig().save_pretrained(tmp_path)
+    assert _length_of(model) == {}
