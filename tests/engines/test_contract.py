@@ -95,7 +95,10 @@ def test_a_prompt_that_does_not_fit_is_refused_and_the_rest_goes_on(at_hand: AtH
     assert [c.finish_reason for c in completions] == reasons
     refused = completions[2]
     assert (refused.text, refused.completion_tokens) == ("", 0)
-    assert refused.prompt_tokens > CONTEXT - 64
+    if at_hand.kind == "vllm serve":  # the server says in words only how many they were
+        assert refused.prompt_tokens == 0
+    else:
+        assert refused.prompt_tokens > CONTEXT - 64
 
 
 def test_only_what_fits_with_its_answer_is_begun(at_hand: AtHand) -> None:

@@ -110,7 +110,7 @@ def test_a_lack_of_memory_beside_the_model_is_one_too(step: str, monkeypatch: py
 
     monkeypatch.setattr(continuous, "ROUND", 8)
     rng = random.Random(1)
-    prompts = [[rng.randrange(6, 60) for _ in range(rng.randint(4, 40))] for _ in range(6)]
+    prompts = [[rng.randrange(6, 60) for _ in range(rng.randint(4, 40))] for _ in range(8)]
     model = tiny_llama()
     expected = answers(model, prompts, keeps=True)
     working, failures = getattr(RunningBatch, step), [True]

@@ -78,7 +78,7 @@ def test_a_training_of_one_step_trains_without_a_warm_up(
 ) -> None:
     once = train.run(with_train(settings, num_train_epochs=1), "m1")
     assert (once.steps, once.last["learning_rate"]) == (1, 2e-3)
-    assert log_probabilities("m1")[0][0] != log_probabilities("m0")[0][0]
+    assert log_probabilities(PAIRS, "m1")[0][0] != log_probabilities(PAIRS, "m0")[0][0]
     said = "training has one step, in which a warm-up's learning rate is 0; train.dpo.warmup_steps is left out\n"
     assert said in capfd.readouterr().err
     train.run(with_train(settings, num_train_epochs=2), "m1")
@@ -188,7 +188,23 @@ def test_pairs_that_are_too_long_are_dropped_with_their_reason(settings: config.
     assert trained.pairs + len(trained.drops) == len(PAIRS)
     assert trained.drops, "at least one of the pairs is longer than 40 tokens"
     assert {d.reason for d in trained.drops} == {DropReason.TOO_LONG}
-    assert "train.dpo.max_length is 40" in trained.drops[0].detail
+    assert trained.drops[0].detail.endswith(" tokens, where 40 fit train.dpo.max_length and the model")
+
+
+def test_pairs_beyond_the_models_context_are_dropped(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row beyond LongRoPE's first table would change the positions of all rows of its batch."""
+    monkeypatch.setattr(policy, "context_length", lambda config: 40)
+    trained = train.run(with_train(settings, max_length=256, num_train_epochs=1), "m1")
+    assert trained.drops[0].detail.endswith(" tokens, where 40 fit train.dpo.max_length and the model")
+
+
+def test_a_file_without_pairs_and_drops_is_an_error_that_says_so(settings: config.Settings) -> None:
+    for name in (paths.PAIRS, paths.DROPS):
+        (paths.pairs("m1") / name).write_bytes(b"")
+    with pytest.raises(InputError, match=r"no pair was made; 0 were dropped \(no reasons\)"):
+        train.run(settings, "m1")
 
 
 def test_no_pair_left_is_an_error_that_names_the_file(settings: config.Settings) -> None:

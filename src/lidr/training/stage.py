@@ -72,8 +72,8 @@ class Trained:
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
     """Train the iteration's adapter and save it to models/<iteration>; `log` gets the metrics by step, live.
 
-    Raises InputError where no pair fits `train.dpo.max_length`, or a step's pairs cannot be shared out evenly among
-    processes; LidrError where training diverges.
+    Raises InputError where no pair fits `train.dpo.max_length` and the model's context, or a step's pairs cannot be
+    shared out evenly among processes; LidrError where training diverges.
     """
     from lidr.training import devices, launcher
 
@@ -98,7 +98,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     reference = policy.resolve(settings.iteration(iteration).previous)
     pairs_file = paths.pairs(iteration) / paths.PAIRS
     chat = open_chat(reference)
-    rows, held_out, drops = _rows(pairs_file, chat, train)
+    rows, held_out, drops = _rows(pairs_file, chat, train, _most_tokens(train, reference))
     record = AdapterRecord(
         model=iteration,
         previous=reference.name,
@@ -129,20 +129,28 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     return Trained(len(rows), len(held_out), drops, trainer.state.global_step, first, last, trainer.layout)
 
 
+def _most_tokens(train: config.Train, reference: Policy) -> int:
+    """Tokens that a row may have: those of `train.dpo.max_length`, as far as the model has positions for them."""
+    from transformers import AutoConfig
+
+    found = AutoConfig.from_pretrained(reference.base, trust_remote_code=reference.trust_remote_code)
+    wanted = int(train.dpo["max_length"])
+    return min(wanted, policy.context_length(found) or wanted)
+
+
 def _rows(
-    pairs_file: Path, chat: Chat, train: config.Train
+    pairs_file: Path, chat: Chat, train: config.Train, most_tokens: int
 ) -> tuple[list[TokenizedPair], list[TokenizedPair], list[Drop]]:
     """Token ids of the pairs to train on and of the held-out ones, and those of either that are too long."""
     pairs = list(read_by_key(pairs_file, Pair, may_be_empty=True).values())
     if not pairs:
         raise InputError(_no_pairs(pairs_file.with_name(paths.DROPS)), pairs_file)
     trained, kept = split(pairs, train.eval_share)
-    longest, supervised = train.dpo["max_length"], train.objective == "sft"
-    rows, drops = tokenize(trained, chat, longest, supervised)
-    held_out, too_long = tokenize(kept, chat, longest, supervised)
+    supervised = train.objective == "sft"
+    rows, drops = tokenize(trained, chat, most_tokens, supervised)
+    held_out, too_long = tokenize(kept, chat, most_tokens, supervised)
     if not rows and drops:
-        reason = f"all {len(drops):,} pairs are too long, the first with {drops[0].detail}; raise train.dpo.max_length"
-        raise InputError(reason, pairs_file)
+        raise InputError(f"all {len(drops):,} pairs are too long, the first with {drops[0].detail}", pairs_file)
     if not rows:
         raise InputError("no pair is left to train on; `lidr audit` says why they were dropped", pairs_file)
     return rows, held_out, [*drops, *too_long]
@@ -150,7 +158,7 @@ def _rows(
 
 def _no_pairs(drops_file: Path) -> str:
     """Why the stage before made none, in a line: its most frequent reasons to drop a pair."""
-    drops = list(read_rows(drops_file, Drop))
+    drops = list(read_rows(drops_file, Drop, may_be_empty=True))
     reasons = Counter(row.reason for row in drops).most_common(3)
     frequent = ", ".join(f"{reason} {count:,}" for reason, count in reasons) or "no reasons"
     return f"no pair was made; {len(drops):,} were dropped ({frequent}), each with its reason in {drops_file}"
@@ -171,7 +179,7 @@ def _key(settings: config.Settings, train: config.Train, record: AdapterRecord, 
 
 
 def tokenize(
-    pairs: list[Pair], chat: Chat, max_length: int, supervised: bool = False
+    pairs: list[Pair], chat: Chat, most_tokens: int, supervised: bool = False
 ) -> tuple[list[TokenizedPair], list[Drop]]:
     """Token ids of prompt and answers, as generation sees and ends them; pairs too long are dropped.
 
@@ -187,7 +195,7 @@ def tokenize(
         if not supervised:
             row["rejected_ids"] = chat.answer_ids(prompt, pair.rejected[-1].content)
         longest = max(len(prompt_ids) + len(answer) for prompt_ids, answer in sides([row]))
-        if longest <= max_length:
+        if longest <= most_tokens:
             rows.append(row)
         else:
             drops.append(
@@ -197,7 +205,7 @@ def tokenize(
                     other_lang=pair.other_lang,
                     stage=STAGE,
                     reason=DropReason.TOO_LONG,
-                    detail=f"{longest} tokens, train.dpo.max_length is {max_length}",
+                    detail=f"{longest} tokens, where {most_tokens} fit train.dpo.max_length and the model",
                 )
             )
     return rows, drops
