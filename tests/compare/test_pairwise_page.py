@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from factories import edited
 from fake_endpoint import KEY, Endpoint, running
 from kept_verdicts import keep_verdicts
-from published import configure
+from published import ENDPOINT, configure
 
 from lidr import config, paths
 from lidr.cli import main
@@ -59,7 +59,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, End
         patch.chdir(folder)
         Path("data").mkdir()
         Path("data/sources").symlink_to(published)
-        configure(Path("data/sources/prompts"), Path("data/sources/outputs"), BASELINE, 805, endpoint.url)
+        configure(
+            Path("data/sources/prompts"), Path("data/sources/outputs"), BASELINE, 805, ENDPOINT.format(endpoint.url)
+        )
         lidr("baseline")
         said = lidr("alpaca", GENERATOR, "--outputs", str(published / "outputs"))
         yield folder / paths.judged(GENERATOR, BASELINE), endpoint, said
