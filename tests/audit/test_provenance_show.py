@@ -192,6 +192,18 @@ def test_the_card_tells_the_rule_and_the_values_of_each_iteration(tmp_path: Path
     assert '"iterations.m2.previous": "m1"' in said
 
 
+def test_the_card_says_where_gold_answers_filtered_the_pairs(tmp_path: Path) -> None:
+    params = paths.PARAMS.read_text("utf-8")
+    changed = params.replace("  filters: [identical, repeated]\n", "  filters: [right]\n")
+    assert changed != params
+    try:
+        paths.PARAMS.write_text(changed, "utf-8")
+        said = readme(tmp_path / "gold")
+    finally:
+        paths.PARAMS.write_text(params, "utf-8")
+    assert "and in Spanish. Gold answers filtered them (`right`).\n" in said and "No human label" not in said
+
+
 def test_the_card_never_replaces_other_files(tmp_path: Path) -> None:
     (tmp_path / "README.md").touch()
     (tmp_path / "mine.txt").touch()

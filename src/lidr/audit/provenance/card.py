@@ -75,6 +75,7 @@ def card(settings: config.Settings, audits: dict[str, Figures], licence: str, fo
         rules=_grouped({name: block.rule for name, block in pairs.items()}),
         authors=_grouped({name: settings.named_data(data[name]).by for name in audits}),
         translators=_grouped(translators),
+        uses_gold=any("right" in block.filter_names for block in pairs.values()),
         # Scores are against a reference, which is another model.
         is_alone=not is_scored and not any(translators.values()),
         dominant=english_name(settings.dominant),
