@@ -45,7 +45,7 @@ def _measure(benchmark: Benchmark, model: str) -> None:
     if not metrics:
         click.echo(f"{benchmark.name} {model}: no {benchmark.by} is asked for ({benchmark.name}.{benchmark.by}s)")
         return
-    name, average = benchmark.measure.replace(" ", "_"), metrics[AVERAGE]
+    name, average = benchmark.level_name, metrics[AVERAGE]
     # A share has two digits more than a value in points.
     digits = 1 if benchmark.unit == 1 else 3
     against = "" if benchmark.baseline_level is None else f" against {settings.baseline.model}"

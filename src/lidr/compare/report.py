@@ -255,7 +255,7 @@ def _block(comparison: Comparison, side_by_side: Sequence[BenchmarkResult]) -> l
     for results in side_by_side:
         title = f"{results.benchmark.title} {measure(comparison, results)}, %"
         cells = {model: [_cell(comparison, results, model, row) for row in rows] for model in comparison.models}
-        columns = sum(9 for _ in cells)
+        columns = 9 * len(cells)
         block = max(columns, len(title)) + 3
         head += title.ljust(block)
         under += "".join(f"{model:>6}   " for model in cells).ljust(block)

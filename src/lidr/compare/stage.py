@@ -57,7 +57,7 @@ def headline(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[s
     'mgsm accuracy/es' for instance; shares that are off target are those of the first benchmark that counts them.
     """
     levels = {
-        f"{benchmark.name} {benchmark.measure}/{place}": values[_key(benchmark)]
+        f"{benchmark.name} {benchmark.measure}/{place}": values[benchmark.level_name]
         for benchmark in benchmarks()
         for place, values in figures.get(benchmark.name, {}).items()
     }
@@ -94,7 +94,7 @@ def table_of_values(comparison: Comparison, benchmark: Benchmark, results: Bench
 
 def _figures(results: BenchmarkResult, figures: Figures) -> dict[str, Any]:
     level = figures.level
-    values = {_key(results.benchmark): level.estimate, "low": level.low, "high": level.high, "n": level.n}
+    values = {results.benchmark.level_name: level.estimate, "low": level.low, "high": level.high, "n": level.n}
     return (
         _rounded(values)
         | figures.shares
@@ -106,11 +106,6 @@ def _change(change: PairedTest) -> dict[str, float]:
     values = {"difference": change.difference, "low": change.low, "high": change.high, "p": change.p_value}
     holm = {} if change.p_holm is None else {"p_holm": change.p_holm}
     return _rounded(values | holm | {"n": change.n, "gained": change.gained, "lost": change.lost})
-
-
-def _key(benchmark: Benchmark) -> str:
-    """What metrics.json calls a level."""
-    return benchmark.measure.replace(" ", "_")
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

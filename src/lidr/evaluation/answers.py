@@ -100,7 +100,7 @@ def summarise(
             raise InputError(f"not one answer in {place!r} is judged; a score of at least one is expected")
         level = benchmark.level(scores, resampling(settings))
         metrics[place] = _rounded(
-            {benchmark.measure.replace(" ", "_"): level.estimate, "low": level.low, "high": level.high}
+            {benchmark.level_name: level.estimate, "low": level.low, "high": level.high}
             | more(own)
             | {name: sum(values) / len(values) for name, values in benchmark.counted(own).items()}
             | {"n": len(own)}

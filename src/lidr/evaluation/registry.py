@@ -118,6 +118,11 @@ class Benchmark:
 
     # --- reports
 
+    @property
+    def level_name(self) -> str:
+        """What every metrics.json calls the level."""
+        return self.measure.replace(" ", "_")
+
     def places(self, settings: config.Settings) -> tuple[str, ...]:
         """Empty where the benchmark is not a part of this pipeline."""
         return tuple(self.block(settings).languages)

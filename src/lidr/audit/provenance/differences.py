@@ -124,7 +124,7 @@ def figures(before: dict[str, Any] | None, after: Path) -> list[Figure]:
     found = []
     for model, of_model in before.items():
         for benchmark in benchmarks():
-            level = benchmark.measure.replace(" ", "_")  # as `compare` names it
+            level = benchmark.level_name
             for place, old in of_model.get(benchmark.name, {}).items():
                 new = now.get(model, {}).get(benchmark.name, {}).get(place, {})
                 if level in old and level in new:
