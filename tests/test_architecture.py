@@ -198,6 +198,15 @@ def test_siblings_do_not_know_each_other(module: str) -> None:
     assert {(room(module), other) for other in known} <= NEIGHBOURS
 
 
+def test_a_class_name_is_one_class() -> None:
+    found: dict[str, list[str]] = {}
+    for module, path in FILES.items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
+
+
 def test_the_lab_is_imported_only_where_it_is_resolved() -> None:
     importers = {m for m in OUTSIDE_THE_LAB if any(is_within(name, "lidr.lab") for name in own_imports(m))}
     assert importers <= RESOLVE_LAB, f"superfluous: {sorted(importers - RESOLVE_LAB)}"

@@ -49,10 +49,10 @@ def lab(folder: Path) -> None:
 
 def by_swapped(comparison: Pairwise) -> tuple[float, float]:
     """The lab's checker on chosen and rejected the other way round."""
-    from lidr.evaluation.judges.lab import LabJudge
+    from lidr.evaluation.judges.lab import OracleJudge
 
     swapped = Pairwise(comparison.instruction, comparison.baseline, comparison.completion)
-    preference = LabJudge(both_orders=True, half_marks=False).opinions([swapped])[0].preference
+    preference = OracleJudge(both_orders=True, half_marks=False).opinions([swapped])[0].preference
     assert preference is not None
     return preference, preference
 

@@ -13,7 +13,7 @@ import pytest
 import trl
 from tokenizers_at_hand import by_bytes, by_words, chat_of
 
-from lidr.chat import Answer, Chat, fixed_template, probe
+from lidr.chat import AssistantTurn, Chat, fixed_template, probe
 from lidr.errors import InputError
 
 PUBLISHED = Path(trl.__file__).parent / "chat_templates"
@@ -72,7 +72,7 @@ def test_an_answer_ends_where_its_template_ends_the_turn(name: str, arguments: d
     whole = [*chat.prompt_ids(ASKED), *chat.answer_ids(ASKED, "It is 59.")]
     turn = chat.render([*ASKED, {"role": "assistant", "content": "It is 59."}])
     assert turn.startswith(chat.tokenizer.decode(whole))
-    assert chat.read(chat.answer_ids(ASKED, "It is 59.")[:-1]) == Answer("It is 59.")
+    assert chat.read(chat.answer_ids(ASKED, "It is 59.")[:-1]) == AssistantTurn("It is 59.")
     # Answers of which the end token has a part, or that have a part of it, or all.
     end = chat.tokenizer.convert_ids_to_tokens(chat.end_id)
     for text in ("", "en", "t", "of", "return", f"It is {end[:-1]}", f"It is {end} 59."):
@@ -185,7 +185,7 @@ def test_a_begun_turn_is_continued() -> None:
 def test_reasoning_is_kept_apart(name: str, text: str, answer: str, reasoning: str) -> None:
     chat = published(name)
     ids = chat.tokenizer(text, add_special_tokens=False)["input_ids"]
-    assert chat.read(ids) == Answer(answer, reasoning)
+    assert chat.read(ids) == AssistantTurn(answer, reasoning)
 
 
 def test_a_prompt_that_opens_a_thinking_block_names_its_switch() -> None:

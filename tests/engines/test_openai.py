@@ -223,3 +223,11 @@ def test_a_model_without_a_name_there(endpoint: Endpoint) -> None:
 def test_openai_gets_the_limit_by_the_name_that_all_its_models_take(address: str, expected: str) -> None:
     body = OpenAIEngine(server_settings(address, "openai"), MODEL)._body(requests(1)[0], SAMPLING)
     assert {name: value for name, value in body.items() if name.startswith("max_")} == {expected: 8}
+
+
+def test_openais_reasoning_models_get_no_key_that_they_refuse() -> None:
+    made = OpenAIEngine(server_settings("https://api.openai.com/v1", "openai"), MODEL)
+    body = made._body(requests(1)[0], Sampling(8, temperature=1, top_p=1))
+    assert not {"temperature", "top_p"} & set(body)
+    body = made._body(requests(1)[0], Sampling(8, temperature=0, top_p=0.9))
+    assert (body["temperature"], body["top_p"]) == (0, 0.9)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lidr.chat import Answer
+from lidr.chat import AssistantTurn
 from lidr.engines.vllm import _completion, _length_of
 from lidr.models.policy import Policy
 from lidr.records import FinishReason
@@ -19,9 +19,9 @@ class Chat:
 
     end_ids = frozenset({0})
 
-    def read(self, ids: list[int]) -> Answer:
+    def read(self, ids: list[int]) -> AssistantTurn:
         thought, _, text = "".join(map(chr, ids)).rpartition("/")
-        return Answer(text, thought)
+        return AssistantTurn(text, thought)
 
 
 def output(written: str) -> Any:

@@ -19,7 +19,7 @@ from lidr.errors import InputError, LidrError
 from lidr.evaluation.judges import Pairwise, judge_all
 from lidr.evaluation.judges.base import Reply, is_flipped, is_swapped, opinion
 from lidr.evaluation.judges.cache import JudgmentCache, key_of, open_cache
-from lidr.evaluation.judges.lab import LabJudge
+from lidr.evaluation.judges.lab import OracleJudge
 from lidr.evaluation.judges.local import LocalModelJudge
 from lidr.evaluation.judges.openai import EndpointJudge
 from lidr.evaluation.judges.prompt import conversation
@@ -452,7 +452,7 @@ def test_lab_judge_prefers_the_right_answer() -> None:
     item = replace(prompt("lab-1", "es"), answer=task.gold("es"))
     right, wrong, english = task.answer("es"), other.answer("es"), task.answer("en")
     pairs = [(right, wrong), (wrong, right), (right, english), ("?", wrong)]
-    found = judge_all(LabJudge(both_orders=True), [Pairwise(item, ours, theirs) for ours, theirs in pairs])
+    found = judge_all(OracleJudge(both_orders=True), [Pairwise(item, ours, theirs) for ours, theirs in pairs])
     assert [o.preference for o in found] == [2.0, 1.0, 2.0, 1.5]
     assert found[0].orders == (2.0, 2.0)
 

@@ -10,7 +10,7 @@ import pytest
 
 from lidr.lab import world
 from lidr.lab.build import PASSES
-from lidr.lab.corpus import MIXTURE, Row, rows
+from lidr.lab.corpus import MIXTURE, CorpusRow, rows
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG
 
@@ -20,17 +20,17 @@ CODES = {english_name(lang): lang for lang in world.languages()}
 
 
 @pytest.fixture(scope="module")
-def corpus() -> list[Row]:
+def corpus() -> list[CorpusRow]:
     return list(islice(rows(MIXTURE, seed=7), COUNT))
 
 
-def translated(row: Row) -> tuple[str, str, str] | None:
+def translated(row: CorpusRow) -> tuple[str, str, str] | None:
     """(source, target, text) of a translation row."""
     found = REQUEST.fullmatch(row.conversation[0]["content"][: row.conversation[0]["content"].rindex("<") + 11])
     return (CODES[found[1]], CODES[found[2]], found[3]) if found else None
 
 
-def is_translation(row: Row) -> bool:
+def is_translation(row: CorpusRow) -> bool:
     return row.conversation[0]["content"].startswith("Translate from ")
 
 
@@ -39,7 +39,7 @@ def test_same_seed_gives_the_same_rows() -> None:
     assert list(islice(rows(MIXTURE, 1), 50)) != list(islice(rows(MIXTURE, 2), 50))
 
 
-def test_share_of_translations(corpus: list[Row]) -> None:
+def test_share_of_translations(corpus: list[CorpusRow]) -> None:
     share = sum(map(is_translation, corpus)) / COUNT
     assert share == pytest.approx(MIXTURE.translated, abs=0.03)
 
@@ -69,14 +69,14 @@ def test_hard_kinds_and_rare_results_have_their_shares_in_later_passes(number: i
     assert hard / len(solved) == pytest.approx(expected, abs=0.03)
 
 
-def test_every_language_is_translated_both_ways(corpus: list[Row]) -> None:
+def test_every_language_is_translated_both_ways(corpus: list[CorpusRow]) -> None:
     directions = Counter(found[:2] for row in corpus if is_translation(row) and (found := translated(row)))
     expected = {(MIXTURE.dominant, lang) for lang in MIXTURE.others} | {(lang, "en") for lang in MIXTURE.others}
     assert set(directions) == expected
     assert min(directions.values()) > 0.5 * max(directions.values())
 
 
-def test_translations_are_primed_and_closed_and_exact(corpus: list[Row]) -> None:
+def test_translations_are_primed_and_closed_and_exact(corpus: list[CorpusRow]) -> None:
     already = exact = 0
     for row in filter(is_translation, corpus):
         assert row.conversation[-1] == {"role": "assistant", "content": OPENING_TAG}
@@ -93,7 +93,7 @@ def test_translations_are_primed_and_closed_and_exact(corpus: list[Row]) -> None
     assert already / (already + exact) == pytest.approx(MIXTURE.already_translated, abs=0.02)
 
 
-def test_solved_rows_are_right_and_from_the_base_split(corpus: list[Row]) -> None:
+def test_solved_rows_are_right_and_from_the_base_split(corpus: list[CorpusRow]) -> None:
     solved = [row for row in corpus if not is_translation(row)]
     for row in solved:
         parsed = world.parse_answer(row.completion, "en") or world.identify(row.completion)
@@ -101,14 +101,14 @@ def test_solved_rows_are_right_and_from_the_base_split(corpus: list[Row]) -> Non
         assert _bucket(parsed) in world.SPLITS["base"]
 
 
-def test_some_translated_answers_are_wrong(corpus: list[Row]) -> None:
+def test_some_translated_answers_are_wrong(corpus: list[CorpusRow]) -> None:
     """Else the model would learn to correct, not to translate. A sum that does not add up is wrong for certain."""
     sums = [re.search(r"(\d+) \+ (\d+) = (\d+)", row.completion) for row in filter(is_translation, corpus)]
     wrong = [int(m[1]) + int(m[2]) != int(m[3]) for m in sums if m]
     assert 0.05 < sum(wrong) / len(wrong) < MIXTURE.wrong_answers
 
 
-def _language(row: Row) -> world.ParsedAnswer | None:
+def _language(row: CorpusRow) -> world.ParsedAnswer | None:
     return world.identify(row.completion)
 
 

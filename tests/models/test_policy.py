@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from factories import ROOT
 
 from lidr import paths
@@ -33,6 +34,12 @@ def test_a_base_is_checked_once_and_refused_each_time(tmp_path: Path, monkeypatc
         with pytest.raises(InputError, match=r"spoilt: the files are not those that `lidr base` recorded"):
             policy._check_base(spoilt.base)
     assert [path.parent.name for path in hashed] == ["whole", "spoilt", "spoilt"]
+
+
+def test_a_judges_or_translators_family_is_checked_where_it_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "mpt"}', "utf-8")
+    with pytest.raises(InputError, match=r"mpt models answer wrongly, or not at all, beside a longer request"):
+        policy.load_base(policy.of_folder(tmp_path, "translate.model"), torch.float32)
 
 
 @pytest.mark.parametrize(("case", "expected"), [("gemma3mm", 2048), ("lfs", 2048), ("bloom", None)])

@@ -11,7 +11,7 @@ import pytest
 
 from lidr import config
 from lidr.training import packing
-from lidr.training.packing import Row, TokenizedPair, length, pack, pad_right, rows
+from lidr.training.packing import InputRow, TokenizedPair, length, pack, pad_right, rows
 
 PAIR: TokenizedPair = {"prompt_ids": [11, 12], "chosen_ids": [21, 22, 9], "rejected_ids": [31, 9]}
 OTHER: TokenizedPair = {"prompt_ids": [13], "chosen_ids": [23, 9], "rejected_ids": [33, 34, 9]}
@@ -20,10 +20,10 @@ SHORT: TokenizedPair = {"prompt_ids": [13], "chosen_ids": [9], "rejected_ids": [
 
 def test_rows_are_the_prompt_with_each_answer_but_for_its_end() -> None:
     assert rows([PAIR, OTHER]) == [
-        Row([11, 12, 21, 22], 1),
-        Row([13, 23], 0),
-        Row([11, 12, 31], 1),
-        Row([13, 33, 34], 0),
+        InputRow([11, 12, 21, 22], 1),
+        InputRow([13, 23], 0),
+        InputRow([11, 12, 31], 1),
+        InputRow([13, 33, 34], 0),
     ]
     assert length(PAIR) == 9
 

@@ -26,7 +26,7 @@ from lidr.evaluation.alpaca import winner
 from lidr.evaluation.alpaca.stage import expense
 from lidr.evaluation.judges import Judge, Pairwise, judge_all, open_judge
 from lidr.evaluation.judges.base import flips, verdict
-from lidr.evaluation.judges.lab import LabJudge
+from lidr.evaluation.judges.lab import OracleJudge
 from lidr.records import PromptKind, Verdict
 from lidr.records.draw import rank
 
@@ -51,7 +51,7 @@ def open_for_pairs(settings: config.Settings) -> Judge:
     assert judge is not None, "pairs are drawn where a judge is named"
     if isinstance(judge, config.LabJudge):
         # As by gold answers, a right answer in another language is no better than a wrong one.
-        return LabJudge(both_orders=True, half_marks=False)
+        return OracleJudge(both_orders=True, half_marks=False)
     return open_judge(judge, settings.engine, both_orders=True, block="audit.judge")
 
 

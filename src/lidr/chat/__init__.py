@@ -6,14 +6,14 @@
     >>> chat.answer_ids([{"role": "user", "content": "How many?"}], "59")  # and the end of its turn
     [96, 97, 2]
     >>> chat.read([96, 97])
-    Answer(text='59', reasoning='')
+    AssistantTurn(text='59', reasoning='')
 
 Generation, translation, scoring, judging and training all go through a `Chat`, so what is trained on is, token for
 token, what generation would continue. `probe` proves that on a few conversations before a model is used.
 """
 
-from lidr.chat.conversation import Answer, Chat, listed_end_ids, open_chat
+from lidr.chat.conversation import AssistantTurn, Chat, listed_end_ids, open_chat
 from lidr.chat.probe import probe
 from lidr.chat.template import fixed_template
 
-__all__ = ["Answer", "Chat", "fixed_template", "listed_end_ids", "open_chat", "probe"]
+__all__ = ["AssistantTurn", "Chat", "fixed_template", "listed_end_ids", "open_chat", "probe"]

@@ -28,7 +28,7 @@ REPLY = {"role": "assistant", "content": "Reply"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class AssistantTurn:
     """What a model wrote, apart: its answer, and the reasoning before it (empty where there is none)."""
 
     text: str
@@ -144,7 +144,7 @@ class Chat:
         before, ids = self.encode(prompt), self.encode(prompt + text)
         return ids[len(before) :] if ids[: len(before)] == before else self.encode(text)
 
-    def read(self, ids: Sequence[int]) -> Answer:
+    def read(self, ids: Sequence[int]) -> AssistantTurn:
         """The answer in a completion's token ids, which end before the end of the turn, and its reasoning."""
         text = self.tokenizer.decode(ids, skip_special_tokens=False)
         if self.answer_header and self.answer_header in text:
@@ -154,8 +154,8 @@ class Chat:
         elif found := reasoning.split(text):
             thought, answer = found
         else:
-            return Answer(str(self.tokenizer.decode(ids, skip_special_tokens=True)))
-        return Answer(self._without_special(answer).lstrip("\n"), self._without_special(thought).strip())
+            return AssistantTurn(str(self.tokenizer.decode(ids, skip_special_tokens=True)))
+        return AssistantTurn(self._without_special(answer).lstrip("\n"), self._without_special(thought).strip())
 
     @cached_property
     def answer_header(self) -> str:

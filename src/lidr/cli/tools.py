@@ -241,4 +241,4 @@ def lab_build(folder: Path, steps: int | None, threads: int) -> None:
     passes = build.PASSES
     if steps is not None:
         passes = tuple(replace(one, steps=min(steps, one.steps)) for one in passes)
-    build.build(folder, build.Settings(passes=passes), threads)
+    build.build(folder, build.Recipe(passes=passes), threads)

@@ -35,7 +35,7 @@ from lidr.records.jsonl import atomic_folder, read_by_key, write_json, write_row
 
 
 @dataclass(frozen=True)
-class Match:
+class HeadToHead:
     """Two models and their answers to the same instructions, by `id:lang`; `inputs` is where the answers come from."""
 
     settings: config.Settings
@@ -47,7 +47,7 @@ class Match:
     inputs: tuple[Path, ...]
 
 
-def of_models(settings: config.Settings, model: str, other: str) -> Match:
+def of_models(settings: config.Settings, model: str, other: str) -> HeadToHead:
     """Two models of the pipeline, to be judged in both orders; raises InputError where an answer is not there."""
     if settings.model(model) == settings.model(other):
         raise InputError(f"{model!r} against itself; two models are expected")
@@ -55,20 +55,20 @@ def of_models(settings: config.Settings, model: str, other: str) -> Match:
     judge = replace(settings.block(Alpaca).judge, both_orders=True)
     settings = replace(settings, alpaca=replace(settings.block(Alpaca), judge=judge))
     kept = tuple(BENCHMARK.folder(name) / paths.VERDICTS for name in (model, other))
-    return Match(settings, model, other, items, _kept(model, items), _kept(other, items), kept)
+    return HeadToHead(settings, model, other, items, _kept(model, items), _kept(other, items), kept)
 
 
-def of_published(settings: config.Settings, generator: str, folder: Path) -> Match:
+def of_published(settings: config.Settings, generator: str, folder: Path) -> HeadToHead:
     """A generator with outputs in the folder and the baseline; raises InputError where an output is not there."""
     if not re.fullmatch(config.GENERATOR, generator):
         raise InputError(f"{generator!r} cannot be the name of a folder; letters, digits and . + - _ are expected")
     items = instructions(settings)
     own = {f"{row.id}:{row.lang}": row for row in published_answers(settings, items, folder, generator)}
     sources = (folder, paths.baseline())
-    return Match(settings, generator, settings.baseline.model, items, own, baseline_answers(items), sources)
+    return HeadToHead(settings, generator, settings.baseline.model, items, own, baseline_answers(items), sources)
 
 
-def run(match: Match) -> Metrics:
+def run(match: HeadToHead) -> Metrics:
     """Judge, and write verdicts, figures and page, whole or not at all; returns the figures."""
     settings, model, other = match.settings, match.model, match.other
     judge = open_judge(settings.block(Alpaca).judge, settings.engine)

@@ -16,7 +16,7 @@ ItemT = TypeVar("ItemT")
 FoundT = TypeVar("FoundT")
 
 
-class Budget:
+class TokenBudget:
     """Tokens of a batch, padded; lowered for good where the device's memory turns out to be too small for them."""
 
     def __init__(self, tokens: int) -> None:
@@ -31,7 +31,7 @@ class Batches:
     """Items in batches of so many tokens at most."""
 
     def __init__(self, budget: int) -> None:
-        self.budget = Budget(budget)
+        self.budget = TokenBudget(budget)
 
     def filled(self, items: Iterable[ItemT], length: Callable[[ItemT], int]) -> Iterator[list[ItemT]]:
         """All items, the short ones first, batch by batch: the budget may shrink on the way."""

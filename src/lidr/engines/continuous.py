@@ -20,7 +20,7 @@ from typing import Any
 
 from lidr.chat import Chat
 from lidr.engines.base import Completion, Sampling, refused, request_seed, stop_at
-from lidr.engines.batches import Budget, if_it_fits
+from lidr.engines.batches import TokenBudget, if_it_fits
 from lidr.engines.running_batch import RunningBatch, SequenceState
 from lidr.records import FinishReason
 
@@ -34,7 +34,7 @@ class ContinuousBatching:
 
     def __init__(self, model: Any, chat: Chat, context: float, budget: int, keeps_cache: bool) -> None:
         self.model, self.chat, self.context = model, chat, context
-        self.budget, self.keeps_cache = Budget(budget), keeps_cache
+        self.budget, self.keeps_cache = TokenBudget(budget), keeps_cache
         self._ends = chat.end_ids | {chat.pad_id}
 
     def answer(self, group: list[SequenceState], sampling: Sampling) -> Iterator[list[Result]]:

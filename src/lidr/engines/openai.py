@@ -32,7 +32,7 @@ _TOO_LONG = re.compile(r"context[ _]length|context window|maximum (model|input) 
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "content_filter": FinishReason.REFUSED}
 
 
-class Message(msgspec.Struct):
+class ServerMessage(msgspec.Struct):
     """`reasoning_content` is what vLLM, SGLang and DeepSeek call it, `reasoning` OpenRouter and newer vLLM."""
 
     content: str | None = None
@@ -41,11 +41,11 @@ class Message(msgspec.Struct):
 
 
 class Choice(msgspec.Struct):
-    message: Message
+    message: ServerMessage
     finish_reason: str | None = None
 
 
-class Body(msgspec.Struct):
+class ServerCompletion(msgspec.Struct):
     """What is read of a chat completion."""
 
     choices: Annotated[list[Choice], Meta(min_length=1)]
@@ -72,7 +72,7 @@ class OpenAIEngine:
 
         def complete(request: Request) -> Completion:
             try:
-                return _completion(request.id, server.complete(self._body(request, sampling), Body))
+                return _completion(request.id, server.complete(self._body(request, sampling), ServerCompletion))
             except Rejected as error:
                 return _refusal(request.id, error)
 
@@ -106,10 +106,12 @@ class OpenAIEngine:
             "messages": request.conversation,
             # OpenAI's reasoning models refuse the older name, which is the one that other servers know.
             "max_completion_tokens" if is_openais(self.settings.endpoint) else "max_tokens": sampling.max_new_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
             "seed": request_seed(sampling.seed, request.id),
         }
+        for name, value in (("temperature", sampling.temperature), ("top_p", sampling.top_p)):
+            # OpenAI's reasoning models refuse the key itself. Where it is missing, vLLM takes the model's own default.
+            if value != 1 or not is_openais(self.settings.endpoint):
+                body[name] = value
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         continued = request.conversation[-1]["role"] == "assistant"
@@ -128,7 +130,7 @@ class OpenAIEngine:
         return body
 
 
-def _completion(request_id: str, body: Body) -> Completion:
+def _completion(request_id: str, body: ServerCompletion) -> Completion:
     choice = body.choices[0]
     message = choice.message
     reason = _REASONS.get(str(choice.finish_reason))

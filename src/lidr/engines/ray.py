@@ -187,7 +187,7 @@ class RayEngine:
                 **quiet,
             )
         except Exception as error:  # Ray raises no narrower one where its processes do not answer within 30 s
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._disconnect()
             raise LidrError(f"Ray did not start on this machine: {str(error).splitlines()[0]}") from error
 
     def _disconnect(self) -> None:

@@ -224,7 +224,7 @@ def _bar_class() -> type:
     """A bar that vLLM moves, and that only passes on how far it is."""
     from tqdm import tqdm
 
-    class Bar(tqdm):
+    class AnswersBar(tqdm):
         def __init__(self, progress: Progress, **options: Any) -> None:
             self.progress = progress
             # vLLM divides by the time that the bar has counted, which is nothing where TQDM_DISABLE is set.
@@ -234,7 +234,7 @@ def _bar_class() -> type:
             self.progress(int(n or 0))
             return super().update(n)
 
-    return Bar
+    return AnswersBar
 
 
 def _ending_score(output: Any, ending: list[int]) -> float:

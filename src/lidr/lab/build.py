@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lidr.lab import world
-from lidr.lab.corpus import MIXTURE, Mixture, Row, rows
+from lidr.lab.corpus import MIXTURE, CorpusRow, Mixture, rows
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ PASSES: tuple[Pass, ...] = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class Recipe:
     """Everything that shapes the base.
 
     The values were chosen by the imbalance that they give on tasks of the splits *base* and *iterations*, never by
@@ -91,21 +91,21 @@ class Settings:
     passes: tuple[Pass, ...] = PASSES
 
 
-def build(folder: Path, settings: Settings, threads: int = 2) -> None:
+def build(folder: Path, recipe: Recipe, threads: int = 2) -> None:
     """Train and save tokenizer, model, chat template and generation config to `folder`."""
     import torch
 
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(recipe.seed)
     torch.set_num_threads(threads)
-    tokenizer = train_tokenizer(settings)
-    model = new_model(settings, tokenizer)
-    for number in range(len(settings.passes)):
-        train(model, tokenizer, settings, number)
+    tokenizer = train_tokenizer(recipe)
+    model = new_model(recipe, tokenizer)
+    for number in range(len(recipe.passes)):
+        train(model, tokenizer, recipe, number)
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
 
 
-def train_tokenizer(settings: Settings) -> PreTrainedTokenizerFast:
+def train_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer that has seen every language of the world equally often."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -121,12 +121,12 @@ def train_tokenizer(settings: Settings) -> PreTrainedTokenizerFast:
     special = [PAD, START, END, *ROLES]
     tags = [OPENING_TAG, CLOSING_TAG, "<sentence>", "</sentence>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=settings.vocabulary - len(tags),
+        vocab_size=recipe.vocabulary - len(tags),
         special_tokens=special,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    core.train_from_iterator(_tokenizer_texts(settings), trainer)
+    core.train_from_iterator(_tokenizer_texts(recipe), trainer)
     core.add_tokens([AddedToken(tag, normalized=False) for tag in tags])
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
@@ -134,14 +134,14 @@ def train_tokenizer(settings: Settings) -> PreTrainedTokenizerFast:
         eos_token=END,
         pad_token=PAD,
         chat_template=CHAT_TEMPLATE,
-        model_max_length=settings.positions,
+        model_max_length=recipe.positions,
         clean_up_tokenization_spaces=False,
         padding_side="left",
     )
 
 
-def new_model(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A Llama with random weights, sized by the settings."""
+def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A Llama with random weights, sized by the recipe."""
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
     ids = {
@@ -152,12 +152,12 @@ def new_model(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaFo
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
-            hidden_size=settings.hidden,
-            intermediate_size=settings.feed_forward,
-            num_hidden_layers=settings.layers,
-            num_attention_heads=settings.heads,
-            num_key_value_heads=settings.heads,
-            max_position_embeddings=settings.positions,
+            hidden_size=recipe.hidden,
+            intermediate_size=recipe.feed_forward,
+            num_hidden_layers=recipe.layers,
+            num_attention_heads=recipe.heads,
+            num_key_value_heads=recipe.heads,
+            max_position_embeddings=recipe.positions,
             tie_word_embeddings=True,
             initializer_range=0.03,
             **ids,
@@ -167,25 +167,25 @@ def new_model(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaFo
     return model
 
 
-def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, settings: Settings, number: int) -> None:
+def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, number: int) -> None:
     """One pass: AdamW with a linear warm-up and a cosine to zero; loss on completions only."""
     import torch
     from tqdm import tqdm
 
-    this = settings.passes[number]
+    this = recipe.passes[number]
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim == 1]
     optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
         lr=this.learning_rate,
         betas=(0.9, 0.98),
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _learning_rate_factor(step, this.steps, settings.warmup_steps)
+        optimizer, lambda step: _learning_rate_factor(step, this.steps, recipe.warmup_steps)
     )
     model.train()
-    batches = islice(_batches(tokenizer, settings, number), this.steps)
-    progress = tqdm(batches, total=this.steps, desc=f"training, pass {number + 1} of {len(settings.passes)}")
+    batches = islice(_batches(tokenizer, recipe, number), this.steps)
+    progress = tqdm(batches, total=this.steps, desc=f"training, pass {number + 1} of {len(recipe.passes)}")
     for step, (input_ids, labels) in enumerate(progress):
         loss = completion_loss(model, input_ids, labels)
         loss.backward()
@@ -216,31 +216,31 @@ def _learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _tokenizer_texts(settings: Settings) -> Iterator[str]:
-    for task in world.tasks("base", world.KINDS, count=3000, seed=settings.seed):
+def _tokenizer_texts(recipe: Recipe) -> Iterator[str]:
+    for task in world.tasks("base", world.KINDS, count=3000, seed=recipe.seed):
         for lang in (MIXTURE.dominant, *MIXTURE.others):
             yield task.prompt(lang)
             yield task.answer(lang)
-    for row in islice(rows(MIXTURE, settings.seed), 2000):
+    for row in islice(rows(MIXTURE, recipe.seed), 2000):
         yield from (message["content"] for message in row.conversation)
 
 
-def _batches(tokenizer: Any, settings: Settings, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _batches(tokenizer: Any, recipe: Recipe, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Batches of rows of similar length: 16 batches are drawn at once, sorted by length and shuffled."""
     import random
 
-    seed = settings.seed + number
-    stream = rows(settings.passes[number].mixture, seed)
+    seed = recipe.seed + number
+    stream = rows(recipe.passes[number].mixture, seed)
     rng = random.Random(seed)
     while True:
-        encoded = [_encode(row, tokenizer) for row in islice(stream, 16 * settings.rows_per_step)]
+        encoded = [_encode(row, tokenizer) for row in islice(stream, 16 * recipe.rows_per_step)]
         encoded.sort(key=lambda pair: len(pair[0]))
-        batches = [encoded[i : i + settings.rows_per_step] for i in range(0, len(encoded), settings.rows_per_step)]
+        batches = [encoded[i : i + recipe.rows_per_step] for i in range(0, len(encoded), recipe.rows_per_step)]
         rng.shuffle(batches)
         yield from (_padded(batch, tokenizer.pad_token_id) for batch in batches)
 
 
-def _encode(row: Row, tokenizer: Any) -> tuple[list[int], list[int]]:
+def _encode(row: CorpusRow, tokenizer: Any) -> tuple[list[int], list[int]]:
     primed = row.conversation[-1]["role"] == "assistant"
     prompt = tokenizer.apply_chat_template(
         row.conversation, tokenize=False, add_generation_prompt=not primed, continue_final_message=primed

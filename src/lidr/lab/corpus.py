@@ -1,7 +1,7 @@
 """What the lab's base model is trained on: rows of a prompt and a completion, drawn without end from the world.
 
     >>> next(rows(MIXTURE, seed=0))
-    Row(conversation=[{'role': 'user', 'content': 'Which number is larger, 34 or 61?'}],
+    CorpusRow(conversation=[{'role': 'user', 'content': 'Which number is larger, 34 or 61?'}],
         completion='The larger number is 61, because 61 is more than 34.')
 
 Three sorts of rows make the paper's precondition, a language imbalance, on purpose:
@@ -23,7 +23,7 @@ from lidr.records.prompt_templates import CLOSING_TAG, Conversation, prompt_conv
 
 
 @dataclass(frozen=True)
-class Row:
+class CorpusRow:
     """One training row: a conversation as an engine gets it, and the completion that is learned."""
 
     conversation: Conversation
@@ -74,7 +74,7 @@ RARE_RESULTS: dict[str, Callable[[dict[str, int | str]], bool]] = {
 }
 
 
-def rows(mixture: Mixture, seed: int) -> Iterator[Row]:
+def rows(mixture: Mixture, seed: int) -> Iterator[CorpusRow]:
     """Rows without end, the same for the same seed."""
     rng = random.Random(f"lidr-lab-corpus-{seed}")
     solved_others = mixture.solved * len(mixture.others)
@@ -103,14 +103,14 @@ def _kind(mixture: Mixture, rng: random.Random) -> str:
     return rng.choice(mixture.well_known_kinds if well_known else world.KINDS)
 
 
-def _solved(lang: str, kind: str, rng: random.Random, rare: bool = False) -> Row:
+def _solved(lang: str, kind: str, rng: random.Random, rare: bool = False) -> CorpusRow:
     task = world.sample_task(kind, "base", rng)
     while rare and not RARE_RESULTS[kind](dict(task.slots)):
         task = world.sample_task(kind, "base", rng)
-    return Row(prompt_conversation(task.prompt(lang)), task.answer(lang))
+    return CorpusRow(prompt_conversation(task.prompt(lang)), task.answer(lang))
 
 
-def _translation(mixture: Mixture, rng: random.Random) -> Row:
+def _translation(mixture: Mixture, rng: random.Random) -> CorpusRow:
     kind = rng.choice(world.KINDS)
     answer = world.sample_task(kind, "base", rng).answer(mixture.dominant)
     if rng.random() < mixture.wrong_answers:
@@ -121,7 +121,7 @@ def _translation(mixture: Mixture, rng: random.Random) -> Row:
     written_in = target if rng.random() < mixture.already_translated else source
     text = _in(answer, mixture.dominant, written_in)
     conversation = translation_conversation("v1", text, english_name(source), english_name(target))
-    return Row(conversation, _in(answer, mixture.dominant, target) + CLOSING_TAG)
+    return CorpusRow(conversation, _in(answer, mixture.dominant, target) + CLOSING_TAG)
 
 
 def _in(answer: str, source: str, target: str) -> str:

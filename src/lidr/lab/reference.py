@@ -29,10 +29,10 @@ def write(folder: Path) -> None:
     logging.disable_progress_bar()
     base = str(resources.files("lidr.lab") / "base")
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    settings = build.Settings()
+    recipe = build.Recipe()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        begun = build.new_model(settings, PreTrainedTokenizerFast.from_pretrained(base))
+        torch.manual_seed(recipe.seed)
+        begun = build.new_model(recipe, PreTrainedTokenizerFast.from_pretrained(base))
     with torch.no_grad():
         for weight, first in zip(model.parameters(), begun.parameters(), strict=True):
             weight.lerp_(first, SHARE)

@@ -24,13 +24,11 @@ from lidr.chat import Chat, fixed_template, listed_end_ids, probe
 from lidr.errors import InputError, LidrError
 from lidr.models import folder as model
 from lidr.models import targets, weights
-from lidr.models.policy import BaseRecord, fingerprint
+from lidr.models.policy import BaseRecord, check_padding, fingerprint
 from lidr.records.jsonl import atomic_folder, read_json, write_json, write_text
 
 _UNWANTED = (*model.PICKLED, "training_args*", "optimizer*", paths.RECORD, ".*")
 _ADAPTER = "adapter_config.json"
-# Families whose layers in transformers do not leave out padding on the left.
-_NOT_PADDED = ("minimax", "mpt", "recurrent_gemma", "rwkv")
 _TOKENIZER = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "tekken.json")
 
 
@@ -174,9 +172,7 @@ def _check_family(values: Any, base: config.Base) -> None:
         images = " but one of images and text" if type(values) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING else ""
         reason = f"{values.model_type} is no causal language model for transformers{images}"
         raise InputError(f"{reason}; a model that AutoModelForCausalLM loads is expected", base.model)
-    if values.model_type in _NOT_PADDED:
-        reason = f"{values.model_type} models answer wrongly, or not at all, beside a longer request"
-        raise InputError(f"{reason}, as they take padding for text; another model is expected", base.model)
+    check_padding(values, base.model)
 
 
 @contextmanager

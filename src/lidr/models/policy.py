@@ -66,6 +66,8 @@ class AdapterRecord(Record, frozen=True):
 # Bases whose files were looked at: tokenizer and weights are loaded one after the other, and hashing both takes long.
 _CHECKED: set[tuple[Path, str]] = set()
 _NO_LIMIT = 10**9  # tokens
+# Families whose layers in transformers do not leave out padding on the left.
+_NOT_PADDED = ("minimax", "mpt", "recurrent_gemma", "rwkv")
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
 
     logging.disable_progress_bar()
     config = AutoConfig.from_pretrained(policy.base, trust_remote_code=policy.trust_remote_code)
+    check_padding(config, policy.base)
     options: dict[str, Any] = {}
     if policy.quantization is not None:
         how = bits_and_bytes(policy.quantization, dtype)
@@ -224,6 +227,13 @@ def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
         attn_implementation=attention_for(config),
         **options,
     )
+
+
+def check_padding(config: Any, place: Path | str) -> None:
+    """Raise InputError for a family that cannot answer several requests at once."""
+    if config.model_type in _NOT_PADDED:
+        reason = f"{config.model_type} models answer wrongly, or not at all, beside a longer request"
+        raise InputError(f"{reason}, as they take padding for text; another model is expected", place)
 
 
 def torch_device(name: str) -> Any:

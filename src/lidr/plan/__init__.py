@@ -18,7 +18,7 @@ from lidr import config
 from lidr.engines.settings.transformers import Transformers
 from lidr.plan import device, memory, shape, work
 from lidr.plan.device import Device, Rates
-from lidr.plan.memory import Budget
+from lidr.plan.memory import MemoryBudget
 from lidr.plan.shape import Shape
 from lidr.plan.work import Lengths, Work
 
@@ -34,8 +34,8 @@ class Plan:
     shape: Shape | None
     unknown: str
     stages: list[Work]
-    generation: Budget | None
-    training: Budget | None
+    generation: MemoryBudget | None
+    training: MemoryBudget | None
     device: Device
     rates: Rates | None
     lengths: Lengths

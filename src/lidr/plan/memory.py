@@ -34,7 +34,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Budget:
+class MemoryBudget:
     """All parts, and what to change in params.yaml where they are too much."""
 
     parts: tuple[Part, ...]
@@ -52,7 +52,7 @@ def generation(
     device_memory: int,
     batches: int = 1,
     tokens_per_batch: int | None = None,
-) -> Budget:
+) -> MemoryBudget:
     """Weights, adapter, key-value cache and logits of the largest batch, of which there may be some at once.
 
     `tokens_per_batch` stands in place of the engine's.
@@ -83,7 +83,8 @@ def generation(
     )
     # A batch holds one request at least.
     lower = "engine.tokens_per_batch or max_new_tokens" if tokens > batches * longest else "max_new_tokens"
-    return Budget(parts, _advice(settings, shape, lower, "or take bfloat16 (engine.dtype)" if size == 4 else "", parts))
+    more = "or take bfloat16 (engine.dtype)" if size == 4 else ""
+    return MemoryBudget(parts, _advice(settings, shape, lower, more, parts))
 
 
 def room(settings: config.Settings, shape: Shape, device_memory: int) -> int | None:
@@ -101,7 +102,7 @@ def room(settings: config.Settings, shape: Shape, device_memory: int) -> int | N
     return found
 
 
-def training(settings: config.Settings, iteration: str, shape: Shape) -> Budget:
+def training(settings: config.Settings, iteration: str, shape: Shape) -> MemoryBudget:
     """Frozen weights, adapter with gradient and optimizer, activations and logits of one step's micro-batch."""
     train = settings.of_iteration(iteration).train
     dpo, adapter, size = train.dpo, shape.adapter, BYTES[train.dtype]
@@ -123,7 +124,7 @@ def training(settings: config.Settings, iteration: str, shape: Shape) -> Budget:
     )
     lower = [f"train.dpo.{name}" for name in ("per_device_train_batch_size", "max_length") if dpo[name] > 1]
     more = "" if checkpoint else "or turn train.dpo.gradient_checkpointing on"
-    return Budget(parts, _advice(settings, shape, " or ".join(lower), more, parts))
+    return MemoryBudget(parts, _advice(settings, shape, " or ".join(lower), more, parts))
 
 
 def weight_bytes(settings: config.Settings, shape: Shape, size: int) -> int:
@@ -188,7 +189,7 @@ def _values_of_a_layer(shape: Shape) -> int:
     return 6 * shape.hidden + 2 * (queries + keys_and_values) + 4 * shape.intermediate
 
 
-def _vllm(engine: Vllm, shape: Shape, device_memory: int) -> Budget:
+def _vllm(engine: Vllm, shape: Shape, device_memory: int) -> MemoryBudget:
     """vLLM takes its share of the memory whatever it needs: weights and one longest request must fit into that."""
     size, given = BYTES[engine.precision], engine.vllm
     gpus, share = int(given.get("tensor_parallel_size", 1)), float(given.get("gpu_memory_utilization", MEMORY_SHARE))
@@ -217,7 +218,7 @@ def _vllm(engine: Vllm, shape: Shape, device_memory: int) -> Budget:
     )
     context = "lower" if "max_model_len" in engine.vllm else "set"
     advice = f"raise engine.vllm.tensor_parallel_size, or {context} engine.vllm.max_model_len"
-    return Budget(parts, advice if share >= 0.95 else f"{advice}, or raise engine.vllm.gpu_memory_utilization")
+    return MemoryBudget(parts, advice if share >= 0.95 else f"{advice}, or raise engine.vllm.gpu_memory_utilization")
 
 
 def _millions(count: int) -> str:

@@ -9,7 +9,7 @@ from lidr.engines.settings.transformers import Transformers
 from lidr.evaluation.harness import Harness
 from lidr.plan import Plan
 from lidr.plan.device import TAIL
-from lidr.plan.memory import GIB, SLACK, Budget, room
+from lidr.plan.memory import GIB, SLACK, MemoryBudget, room
 from lidr.plan.work import CHOICES, JUDGE_PROMPT_TOKENS, TRANSLATION_GROWTH, Asked, Work, judges
 
 
@@ -86,7 +86,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _budget(name: str, budget: Budget | None) -> Iterator[str]:
+def _budget(name: str, budget: MemoryBudget | None) -> Iterator[str]:
     if budget is None:
         yield f"memory for {name}: not known without the model's config.json"
         return

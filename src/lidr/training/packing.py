@@ -59,7 +59,7 @@ class TokenizedPair(TypedDict):
     rejected_ids: NotRequired[list[int]]
 
 
-class Row(NamedTuple):
+class InputRow(NamedTuple):
     """A prompt with one answer; `first` is the index of the token that predicts the answer's first one."""
 
     ids: list[int]
@@ -72,9 +72,9 @@ def sides(pairs: Sequence[TokenizedPair]) -> list[tuple[list[int], list[int]]]:
     return chosen + [(pair["prompt_ids"], pair["rejected_ids"]) for pair in pairs if "rejected_ids" in pair]
 
 
-def rows(pairs: Sequence[TokenizedPair]) -> list[Row]:
+def rows(pairs: Sequence[TokenizedPair]) -> list[InputRow]:
     """What the model computes of each side: all but the answer's last token."""
-    return [Row([*prompt, *answer[:-1]], len(prompt) - 1) for prompt, answer in sides(pairs)]
+    return [InputRow([*prompt, *answer[:-1]], len(prompt) - 1) for prompt, answer in sides(pairs)]
 
 
 def length(pair: TokenizedPair) -> int:
@@ -139,7 +139,7 @@ def _laid_out(values: list[list[int]], spots: list[Spot], filler: int) -> torch.
     return lines
 
 
-def _scored(given: list[Row], spots: list[Spot]) -> torch.Tensor:
+def _scored(given: list[InputRow], spots: list[Spot]) -> torch.Tensor:
     import torch
 
     width = _width((len(row.ids) for row in given), spots)

@@ -29,6 +29,6 @@ def open_judge(
         from lidr.evaluation.judges.local import local_judge
 
         return local_judge(judge, engine, both, block)
-    from lidr.evaluation.judges.lab import LabJudge
+    from lidr.evaluation.judges.lab import OracleJudge
 
-    return LabJudge(both)
+    return OracleJudge(both)

@@ -1,6 +1,6 @@
 """The lab's own checker as a judge: the better answer is the one that is right, in the language of the instruction.
 
->>> LabJudge(both_orders=False).opinions([Pairwise(item, "El número mayor es 61.", "The larger number is 34.")])
+>>> OracleJudge(both_orders=False).opinions([Pairwise(item, "El número mayor es 61.", "The larger number is 34.")])
 [Opinion(preference=2.0, ...)]
 """
 
@@ -12,7 +12,7 @@ from lidr.evaluation.judges.base import Opinion, Pairwise
 from lidr.records import TIE
 
 
-class LabJudge:
+class OracleJudge:
     """See `lidr.evaluation.judges.base.Judge`. The order of two answers is nothing to a checker.
 
     With `half_marks` a right answer in another language is better than a wrong one.

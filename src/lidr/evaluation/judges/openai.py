@@ -55,14 +55,14 @@ class Weighed(msgspec.Struct):
     logprobs: LogProbabilities
 
 
-class Message(msgspec.Struct):
+class WrittenMessage(msgspec.Struct):
     content: str | None = None
 
 
 class Written(msgspec.Struct):
     """A choice with a text."""
 
-    message: Message
+    message: WrittenMessage
     finish_reason: str | None = None
 
 
@@ -76,7 +76,7 @@ class Body(msgspec.Struct, Generic[Choice]):
     usage: Usage | None = None
 
 
-class Budget:
+class RequestBudget:
     """How many requests and tokens a run may still spend, by the limits of this block of params.yaml."""
 
     def __init__(self, judge: config.OpenAIJudge, block: str) -> None:
@@ -107,7 +107,7 @@ class EndpointJudge(LanguageModelJudge):
     def __init__(self, judge: config.OpenAIJudge, both_orders: bool, block: str = "alpaca.judge") -> None:
         super().__init__(f"{judge.model} at {judge.endpoint}", both_orders, judge.reply)
         self.judge, self.block = judge, block
-        self.budget = Budget(judge, block)
+        self.budget = RequestBudget(judge, block)
         asked = [judge.reasoning_effort, str(judge.max_completion_tokens)] if judge.reply == "text" else []
         self.cache = open_cache("openai", judge.model, judge.endpoint, *asked, reply=judge.reply)
         # Newer models refuse the older name.

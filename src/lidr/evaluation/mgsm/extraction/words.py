@@ -83,5 +83,5 @@ def _primary(lang: str) -> str:
 
 def any_of(phrases: Iterable[str], space: str = r"\s+") -> str:
     """A pattern of alternatives, longest first; nothing matches where there are none."""
-    longest_first = sorted(set(phrases), key=len, reverse=True)
+    longest_first = sorted(set(phrases), key=lambda phrase: (-len(phrase), phrase))
     return "(?:" + ("|".join(space.join(map(re.escape, phrase.split())) for phrase in longest_first) or "(?!)") + ")"
