@@ -47,7 +47,7 @@ def reproduced(made_once: Callable[[str, Fill], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def experiments(reproduced: Path, made_once: Callable[[str, Fill], Path]) -> Path:
-    """A copy in which two experiments have run: another beta of m2 here, other resamples from DVC's queue."""
+    """A copy in which two experiments have run: another beta of m2 here, another profile's name from DVC's queue."""
 
     def fill(folder: Path) -> None:
         small_pipeline.copy(reproduced, folder)
@@ -55,7 +55,7 @@ def experiments(reproduced: Path, made_once: Callable[[str, Fill], Path]) -> Pat
         run("dvc", "exp", "run", "--name", "higher", "--set-param", "+iterations.m2.train.dpo.beta=0.2", cwd=folder)
         run("git", "checkout", "--quiet", "--", ".", cwd=folder)
         run("dvc", "checkout", "--quiet", cwd=folder)
-        run("dvc", "exp", "run", "--queue", "--name", "queued", "--set-param", "compare.resamples=150", cwd=folder)
+        run("dvc", "exp", "run", "--queue", "--name", "queued", "--set-param", "profile=queued", cwd=folder)
         run("dvc", "exp", "run", "--run-all", cwd=folder)
         run("lidr", "track", cwd=folder)
 
