@@ -85,13 +85,11 @@ class Results:
         return benchmark_of(benchmark).unit * fmean(means)
 
     def test(self, claim: Claim) -> statistics.PairedTest:
-        """`better` less `than`, over items: an item's score is its mean over the languages."""
+        """`better` less `than`: the average over the languages, tested over items."""
         benchmark, places = benchmark_of(claim.benchmark), self.study.languages[claim.languages]
         models = [self.scores(claim.benchmark, arm)[model] for arm, model in (claim.than, claim.better)]
         first, second = ({lang: model[lang] for lang in places} for model in models)
-        params = self.pipelines[claim.better[0]].params
-        how = statistics.Resampling(CONFIDENCE, int(params["seed"]), int(params["compare.resamples"]))
-        return paired_changes(benchmark, claim.says, first, second, {AVERAGE: tuple(places)}, how)[AVERAGE]
+        return paired_changes(benchmark, claim.says, first, second, {AVERAGE: tuple(places)}, CONFIDENCE)[AVERAGE]
 
     def findings(self) -> list[Finding]:
         tests = [self.test(claim) for claim in self.study.claims]
@@ -128,7 +126,7 @@ class Results:
         levels = [self.level(benchmark, arm, "m1", group) for arm in self.study.seeds]
         own = self.scores(benchmark, self.study.seeds[0])["m1"]
         places = {lang: own[lang] for lang in self.study.languages[group]}
-        half = statistics.macro_interval(places, statistics.Resampling(CONFIDENCE))
+        half = statistics.macro_interval(places, CONFIDENCE, benchmark_of(benchmark).highest)
         return {
             "what": benchmark_of(benchmark).title,
             "group": group,

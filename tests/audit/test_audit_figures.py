@@ -12,6 +12,7 @@ from lidr import paths
 from lidr.audit import stage as audit
 from lidr.audit.drift import key_figures
 from lidr.audit.report import Report
+from lidr.evaluation.statistics import wilson
 from lidr.records import FinishReason
 
 EN, ES = "The answer to the question is {}.", "La respuesta a la pregunta es {}."
@@ -92,7 +93,10 @@ def test_outcomes_and_reward_accuracy(report: Report) -> None:
     whole = reward["all"]
     assert (whole["chosen_right"], whole["rejected_right"], whole["judged"]) == (9, 4, 13)
     assert whole["accuracy"] == round(7 / 9, 6)
-    assert 0 < whole["low"] < whole["accuracy"] < whole["high"] < 1
+    # Both pairs of p0, p8 and p9 and one of p6 point the right way, both of p3 do not: a design effect of 248 / 126.
+    clustered, plain = wilson(7, 9, effective_n=9 * 126 / 248), wilson(3, 4)
+    assert (whole["low"], whole["high"]) == (round(clustered.low, 6), round(clustered.high, 6))
+    assert (spanish["low"], spanish["high"]) == (round(plain.low, 6), round(plain.high, 6))
 
 
 def test_a_prompt_counts_once_in_the_verdict(report: Report) -> None:

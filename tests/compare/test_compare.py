@@ -7,7 +7,9 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 from unittest.mock import Mock
 from xml.etree.ElementTree import Element
@@ -26,6 +28,7 @@ from compared_project import (
     write_verdicts,
 )
 from msgspec.structs import replace
+from scipy.stats import t as student
 from svg import parsed, tips, words
 
 from lidr import config, paths
@@ -109,15 +112,24 @@ def test_win_rate_and_its_paired_difference(result: Result) -> None:
     assert spanish["win_rate"] == round(100 * (8 * 1.0 + 4 * 0.5) / 12, 6)
     against = spanish["against_m0"]
     assert (against["difference"], against["gained"], against["lost"]) == (33.333333, 8, 0)
-    assert against["p"] == round(2 * 0.5**8, 6)  # all eight signs alike, of all flips
-    assert against["p_holm"] == round(3 * 2 * 0.5**8, 6)
+    t = (100 / 3) / sqrt((8 * (50 / 3) ** 2 + 4 * (100 / 3) ** 2) / 11 / 12)  # eight differences of 50, four of 0
+    assert against["p"] == round(2 * student.sf(t, 11), 6)
+    assert against["p_holm"] == round(3 * 2 * student.sf(t, 11), 6)
 
 
 def test_the_baseline_against_itself_is_fifty(result: Result) -> None:
     figures = result.metrics["m0"]["alpaca"]
-    assert {(f["win_rate"], f["low"], f["high"]) for f in figures.values()} == {(50.0, 50.0, 50.0)}
+    bounds = [round(50 + sign * 50 * (1 - 0.025 ** (1 / ITEMS)), 6) for sign in (-1, 1)]
+    assert {(f["win_rate"], f["low"], f["high"]) for f in figures.values()} == {(50.0, *bounds)}
     text = result.files["report.md"].decode()
     assert "| en English | 50.0 by construction |" in text
+
+
+def test_a_win_rate_of_losses_alone_is_no_accuracy(settings: config.Settings) -> None:
+    write_verdicts("m1", lambda row: replace(row, preference=1.0))
+    figures = compare.metrics(compare_models(settings))["m1"]["alpaca"]["es"]
+    high = round(100 * (1 - 0.025 ** (1 / ITEMS)), 6)
+    assert (figures["win_rate"], figures["low"], figures["high"]) == (0.0, 0.0, high)
 
 
 def test_averages_take_the_item_as_the_unit(result: Result) -> None:
@@ -135,8 +147,13 @@ def test_unjudged_items_are_left_out_and_counted(settings: config.Settings) -> N
     write_verdicts("m1", lambda row: replace(row, preference=None) if (row.id, row.lang) == ("i-0", "es") else row)
     figures = compare.metrics(compare_models(settings))["m1"]["alpaca"]
     assert (figures["es"]["n"], figures["es"]["unjudged"]) == (11, 0.083333)
-    assert figures["es"]["against_m0"]["n"] == figures["average"]["n"] == figures["average"]["against_m0"]["n"] == 11
-    assert figures["en"]["n"] == figures["transfer"]["n"] == 12
+    assert figures["es"]["against_m0"]["n"] == 11
+    # What another language judged of the item counts: an average is the mean of the rows above it.
+    average, rows = figures["average"], [figures[lang] for lang in LANGUAGES]
+    assert average["n"] == average["against_m0"]["n"] == 12
+    assert average["win_rate"] == pytest.approx(fmean(row["win_rate"] for row in rows), abs=1e-6)
+    change = fmean(row["against_m0"]["difference"] for row in rows)
+    assert average["against_m0"]["difference"] == pytest.approx(change, abs=1e-6)
 
 
 def test_csv_for_plots(result: Result) -> None:

@@ -164,7 +164,7 @@ def test_models_of_the_pipeline_in_both_orders(settings: config.Settings) -> Non
     same = next(entry for entry, row in zip(entries, rows, strict=True) if row.completion == row.baseline)
     assert (same["chips"][0], same["outcome"]) == (["a tie: not put before the judge", ""], "tied")
     interval = average_interval(settings, rows)
-    assert interval and interval.n == 6
+    assert interval.n == 6
     text = (folder / paths.PAGE).read_text("utf-8")
     assert f"win rate [{interval.low:.1f}, {interval.high:.1f}], n = 6, average of 2 languages" in text
 

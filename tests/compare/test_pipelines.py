@@ -33,8 +33,7 @@ def pipeline(name: str, right: int, win_rate: float, models: tuple[str, ...] = (
         for n in range(N)
     ]
     rows += [row("alpaca", "es", n, **dict.fromkeys(earlier, 50.0), **{last: win_rate}) for n in range(N)]
-    params = {"seed": "42", "compare.confidence": "0.95", "compare.resamples": "9999"}
-    params |= {"baseline.model": "m0", "train.dpo.beta": name}
+    params = {"compare.confidence": "0.95", "baseline.model": "m0", "train.dpo.beta": name}
     return Pipeline(run_id=f"{name}-id", name=name, params=params, tags=TAGS, rows=rows)
 
 

@@ -17,12 +17,11 @@ from ruamel.yaml import YAML
 
 from lidr import config
 from lidr.evaluation.alpaca import BENCHMARK
-from lidr.evaluation.alpaca.length_controlled import length_controlled
+from lidr.evaluation.alpaca.length_controlled import Resampling, length_controlled
 from lidr.evaluation.alpaca.stage import standard_error
 from lidr.evaluation.judges import Pairwise, judge_all
 from lidr.evaluation.judges.openai import EndpointJudge
 from lidr.evaluation.judges.prompt import SYSTEM, template
-from lidr.evaluation.statistics import Resampling
 from lidr.records import FinishReason, Verdict
 
 alpaca_eval = pytest.importorskip("alpaca_eval", reason="alpaca-eval is not installed")

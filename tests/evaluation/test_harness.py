@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from compared_project import make_project
 from factories import random_adapter
 from msgspec.structs import replace
+from scipy.stats import ttest_1samp
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare
@@ -145,8 +147,8 @@ AFTER = {"a": {"1": 1.0, "2": 1.0, "3": 1.0}, "b": {"1": 0.0, "2": 1.0, "3": 0.0
 
 def test_of_the_same_items_it_is_the_average_over_languages() -> None:
     before, after = [0.5, 0.0, 1.0], [0.5, 1.0, 0.5]  # each item's mean
-    assert macro_interval(BEFORE) == mean_interval(before)
-    assert macro_comparison(BEFORE, AFTER) == paired_difference(before, after)
+    assert astuple(macro_interval(BEFORE)) == pytest.approx(astuple(mean_interval(before)))
+    assert astuple(macro_comparison(BEFORE, AFTER)) == pytest.approx(astuple(paired_difference(before, after)))
 
 
 def test_tasks_of_different_sizes_have_the_same_weight() -> None:
@@ -154,12 +156,13 @@ def test_tasks_of_different_sizes_have_the_same_weight() -> None:
     level = macro_interval({"small": small, "large": large})
     assert (level.estimate, level.n) == (0.75, 100)
     assert 0.25 < level.low < 0.75 < level.high == 1.0
-    # All right in both: nothing varies, although an item of the small task weighs 49 times another's.
+    # All right in both: the bound is that of the task with the fewest items.
     certain = macro_interval({"small": dict.fromkeys(small, 1.0), "large": large})
-    assert (certain.low, certain.high) == (1.0, 1.0)
+    assert (certain.low, certain.high) == (pytest.approx(0.025 ** (1 / 2)), 1.0)
     change = macro_comparison({"small": small, "large": large}, {"small": dict.fromkeys(small, 1.0), "large": large})
     assert (change.difference, change.gained, change.lost) == (0.25, 1, 0)
-    assert change.p_value > 0.9
+    parts = [0.25 + 25 * 0.5, 0.25 - 25 * 0.5, *[0.25] * 98]  # an item of the small task weighs 49 times another's
+    assert change.p_value == pytest.approx(ttest_1samp(parts, 0).pvalue)
 
 
 # --- the comparison --------------------------------------------------------------------------------------------------
@@ -223,8 +226,9 @@ def test_scores_between_wrong_and_right_are_compared_by_their_differences(settin
         own = [replace(row, score=0.25 + more) if row.task == "plain" else row for row in rows(model)]
         harness.write(settings, model, own)
     change = measured(settings).figures["m2"]["plain"].changes["m0"]
-    assert (change.difference, change.low, change.high, change.gained) == (0.25, 0.25, 0.25, 20)
-    assert change.p_value == pytest.approx(2 / 10_000)
+    others = 1 - 0.025 ** (1 / 20)  # what items other than these twenty can change
+    assert (change.low, change.high) == pytest.approx((0.25 - 1.25 * others, 0.25 + 0.75 * others))
+    assert (change.difference, change.gained, change.p_value) == (0.25, 20, 2 / 2**20)
 
 
 def test_page_report_table_and_figure_show_it(settings: config.Settings) -> None:

@@ -10,8 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from lidr.errors import InputError
-from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.statistics import Resampling
+from lidr.evaluation.alpaca.length_controlled import Resampling, length_controlled
 
 Rows = tuple[list[float | None], list[int], list[int]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from dataclasses import astuple
 from math import comb, log, sqrt
 
 import numpy
@@ -15,7 +15,7 @@ from scipy.optimize import minimize_scalar
 from lidr.errors import InputError
 from lidr.evaluation.statistics import (
     Interval,
-    Resampling,
+    clustered_share,
     holm,
     macro_comparison,
     macro_interval,
@@ -64,24 +64,62 @@ def test_wilson_at_the_ends() -> None:
             wilson(successes, n)
 
 
-def test_where_bca_is_not_defined_the_interval_is_the_percentile_one() -> None:
-    values = [0.0] * 6 + [1e-150] * 4  # third powers are zero
-    rng = numpy.random.default_rng(1)
-    means = numpy.array(values)[rng.integers(0, 10, (9_999, 10))].mean(axis=1)
-    found = mean_interval(values, Resampling(seed=1))
-    assert (found.low, found.high) == pytest.approx(tuple(numpy.quantile(means, [0.025, 0.975])), rel=1e-12, abs=0)
+def test_wilson_of_whole_numbers_is_scipys_to_the_last_digit() -> None:
+    for successes, n, confidence in ((0, 7, 0.95), (3, 7, 0.9), (7, 7, 0.95), (114, 250, 0.95), (999, 100_003, 0.99)):
+        ends = stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
+        assert wilson(successes, n, confidence) == Interval(successes / n, ends.low, ends.high, n)
 
 
-def test_the_mean_interval_of_normal_values_is_nearly_students() -> None:
-    values = numpy.random.default_rng(1).normal(10, 2, size=400)
-    half = Z * values.std(ddof=1) / sqrt(400)
-    found = mean_interval(list(values))
-    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
+@pytest.mark.parametrize(
+    ("successes", "sizes", "effective_n"),
+    [
+        ([1, 0, 1, 1], [1, 1, 1, 1], 4),  # one pair a prompt
+        ([2, 1, 0], [2, 2, 2], 4.5),  # squares 1 + 0 + 1 over 6 / 4: a design effect of 4 / 3
+        ([4, 0, 4, 0], [4, 4, 4, 4], 4),  # pairs of a prompt all alike: a prompt is worth one
+        ([3, 0], [3, 1], 4 / (2 * 0.75**2 / 0.75)),  # (3 - 2.25)^2 + (0 - 0.75)^2 over 4 x 3/16
+        ([1, 1], [2, 2], 4),  # an effect below 1 counts as 1
+        ([3, 2], [3, 2], 2),  # nothing varies
+        ([0, 0], [3, 2], 2),
+    ],
+)
+def test_the_pairs_of_a_prompt_are_one_cluster(successes: list[int], sizes: list[int], effective_n: float) -> None:
+    total, n = sum(successes), sum(sizes)
+    found = clustered_share(successes, sizes)
+    assert (found.estimate, found.n) == (total / n, n)
+    exact = wilson(total, n, effective_n=effective_n)
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=1e-12)
+    if len(sizes) == n:
+        assert found == wilson(total, n)
 
 
-@pytest.mark.parametrize("values", [[0.5], [1.0, 1.0, 1.0], [0.0] * 250])
-def test_constant_values_have_no_width(values: list[float]) -> None:
-    assert mean_interval(values) == Interval(values[0], values[0], values[0], len(values))
+def test_the_mean_interval_is_students() -> None:
+    values = [0.0, 0.25, 0.5, 0.5, 1.0]  # mean 0.45, sum of squared deviations 0.55
+    half = 2.7764451051977987 * sqrt(0.55 / 4 / 5)  # t at 0.975 with 4 degrees of freedom
+    found = mean_interval(values)
+    assert (found.estimate, found.n) == (0.45, 5)
+    assert (found.low, found.high) == (0.0, pytest.approx(0.45 + half)), "within the range of the score"
+    assert mean_interval(values, highest=0.8).high == 0.8
+    narrow = mean_interval(values, 0.5)
+    assert (narrow.low, narrow.high) == pytest.approx(stats.ttest_1samp(values, 0).confidence_interval(0.5), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "highest", "low", "high"),
+    [
+        ([0.0] * 250, 1.0, 0.0, 1 - 0.025 ** (1 / 250)),
+        ([1.0] * 12, 1.0, 0.025 ** (1 / 12), 1.0),
+        ([50.0] * 12, 100.0, 50 * 0.025 ** (1 / 12), 100 - 50 * 0.025 ** (1 / 12)),
+        ([0.5], 1.0, 0.0125, 0.9875),
+        ([0.1 + 0.2, 0.3], 1.0, 0.3 * sqrt(0.025), 1 - 0.7 * sqrt(0.025)),  # the same but for rounding
+    ],
+)
+def test_where_nothing_varies_the_bounds_are_exact(
+    values: list[float], highest: float, low: float, high: float
+) -> None:
+    found = mean_interval(values, highest=highest)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-12)
+    if values[0] == 0:
+        assert found.high == pytest.approx(stats.binomtest(0, len(values)).proportion_ci(method="exact").high)
 
 
 def test_nothing_and_nan_are_refused() -> None:
@@ -89,19 +127,6 @@ def test_nothing_and_nan_are_refused() -> None:
         mean_interval([])
     with pytest.raises(InputError, match="NaN"):
         mean_interval([0.5, float("nan")])
-
-
-def test_confidence_and_resamples_reach_the_interval_and_the_test() -> None:
-    values = list(numpy.random.default_rng(3).exponential(size=60))
-    narrow, wide = mean_interval(values, Resampling(0.5)), mean_interval(values, Resampling(0.999))
-    assert wide.low < narrow.low < narrow.estimate < narrow.high < wide.high
-    assert mean_interval(values, Resampling(resamples=50)) != mean_interval(values, Resampling(resamples=51))
-    found = paired_difference([0.0] * 60, values, Resampling(resamples=50))
-    assert found.p_value == pytest.approx(2 / 51), "no flip of positive differences reaches their mean"
-    assert (found.low, found.high) == (
-        mean_interval(values, Resampling(resamples=50)).low,
-        mean_interval(values, Resampling(resamples=50)).high,
-    )
 
 
 # --- two models' accuracy --------------------------------------------------------------------------------------------
@@ -179,60 +204,64 @@ def test_other_lengths_are_refused() -> None:
 # --- two models' scores ----------------------------------------------------------------------------------------------
 
 
-def test_all_sign_flips_are_counted_for_few_items() -> None:
-    first, second = [1.0, 1.2, 1.5, 1.1, 1.3], [1.4, 1.3, 1.8, 1.0, 1.9]
-    differences = numpy.subtract(second, first)
-    flips = [numpy.dot(signs, differences) for signs in product((-1, 1), repeat=5)]
-    expected = sum(abs(flip) >= abs(differences.sum()) - 1e-12 for flip in flips) / 2**5
-    found = paired_difference(first, second)
-    assert found.p_value == pytest.approx(expected)
-    assert found.difference == pytest.approx(0.26)
-    assert (found.n, found.gained, found.lost) == (5, 4, 1)
-    assert found.low < 0.26 < found.high
+def test_scores_are_compared_by_the_paired_t_test() -> None:
+    first, second = [0.0, 0.2, 0.5, 0.1, 0.3], [0.4, 0.3, 0.8, 0.0, 0.9]
+    found, expected = paired_difference(first, second), stats.ttest_rel(second, first)
+    assert (found.difference, found.n, found.gained, found.lost) == (pytest.approx(0.26), 5, 4, 1)
+    assert found.p_value == pytest.approx(expected.pvalue, rel=1e-9)
+    assert (found.low, found.high) == pytest.approx(expected.confidence_interval(), abs=1e-12)
 
 
-def test_one_item_is_no_evidence() -> None:
-    found = paired_difference([1.0], [2.0])
-    assert (found.difference, found.low, found.high, found.p_value, found.n) == (1.0, 1.0, 1.0, 1.0, 1)
+@pytest.mark.parametrize(
+    ("difference", "n", "highest", "low", "high", "p_value"),
+    [
+        (0.0, 12, 1.0, -(1 - 0.025 ** (1 / 12)), 1 - 0.025 ** (1 / 12), 1.0),
+        (50.0, 12, 100.0, 50 - 150 * (1 - 0.025 ** (1 / 12)), 50 + 50 * (1 - 0.025 ** (1 / 12)), 2 / 2**12),
+        (1.0, 3, 1.0, 1 - 2 * (1 - 0.025 ** (1 / 3)), 1.0, 2 / 2**3),
+        (1.0, 1, 1.0, 1 - 2 * 0.975, 1.0, 1.0),
+    ],
+)
+def test_the_same_difference_of_all_items(
+    difference: float, n: int, highest: float, low: float, high: float, p_value: float
+) -> None:
+    found = paired_difference([0.0] * n, [difference] * n, highest=highest)
+    assert (found.difference, found.low, found.high) == pytest.approx((difference, low, high))
+    assert found.p_value == p_value
+    turned = paired_difference([difference] * n, [0.0] * n, highest=highest)
+    assert (turned.low, turned.high, turned.p_value) == pytest.approx((-high, -low, p_value))
 
 
-def test_many_items_agree_with_the_paired_t_test() -> None:
-    draw = numpy.random.default_rng(2)
-    first = draw.uniform(1, 2, size=300)
-    second = first + draw.normal(0.02, 0.15, size=300)
-    found = paired_difference(list(first), list(second), Resampling(seed=1))
-    expected = stats.ttest_rel(second, first)
-    assert found.p_value == pytest.approx(expected.pvalue, abs=0.015)
-    interval = expected.confidence_interval()
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), abs=0.003)
-
-
-def test_models_without_a_difference_and_with_a_constant_one() -> None:
-    same = paired_difference([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
-    assert (same.difference, same.low, same.high, same.p_value, same.gained, same.lost) == (0, 0, 0, 1, 0, 0)
-    assert paired_difference([1.0] * 3, [2.0] * 3).p_value == pytest.approx(2 / 2**3)
-
-
-def test_a_seed_gives_the_same_digits() -> None:
-    first, second = list(numpy.random.default_rng(4).uniform(size=(2, 50)))
-    assert paired_difference(first, second, Resampling(seed=7)) == paired_difference(first, second, Resampling(seed=7))
-    assert paired_difference(first, second, Resampling(seed=7)) != paired_difference(first, second, Resampling(seed=8))
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.0, 1.0]), min_size=1, max_size=30), st.sampled_from([0.9, 0.95]))
+@settings(max_examples=150, deadline=None)
+def test_the_interval_holds_0_where_p_is_not_below_the_level(differences: list[float], confidence: float) -> None:
+    found = paired_difference([0.0] * len(differences), differences, confidence)
+    assert (found.low <= 0 <= found.high) == (found.p_value >= 1 - confidence)
 
 
 # --- several languages -----------------------------------------------------------------------------------------------
 
 
-def test_the_macro_average_is_clustered_by_item() -> None:
+def test_copies_of_the_same_answers_are_no_further_evidence() -> None:
     draw = numpy.random.default_rng(6)
     first = {f"i{index}": float(draw.integers(2)) for index in range(80)}
     second = {item: float(draw.integers(2)) for item in first}
-    once = macro_comparison({"es": first}, {"es": second}, Resampling(seed=1))
-    copied = macro_comparison(
-        dict.fromkeys(("es", "de", "fr"), first), dict.fromkeys(("fr", "es", "de"), second), Resampling(seed=1)
-    )
-    assert copied == once, "copies of the same answers are no further evidence"
-    assert once.n == 80
-    assert once == paired_difference(list(first.values()), list(second.values()), Resampling(seed=1))
+    once = macro_comparison({"es": first}, {"es": second})
+    copied = macro_comparison(dict.fromkeys(("es", "de", "fr"), first), dict.fromkeys(("fr", "es", "de"), second))
+    assert astuple(copied) == pytest.approx(astuple(once))
+    expected = stats.ttest_rel(list(second.values()), list(first.values()))
+    assert (once.p_value, once.n) == (pytest.approx(expected.pvalue), 80)
+
+
+def test_languages_with_other_items_are_linearised() -> None:
+    values = {"es": {"a": 1.0, "b": 0.0, "c": 1.0}, "de": {"a": 1.0, "b": 0.0}}
+    # Averages 2/3 and 1/2; an item adds 3/2 of what it adds to each: (1/3)/3 + (1/2)/2 for a.
+    expected = stats.ttest_1samp([9 / 8, -1 / 8, 3 / 4], 0)
+    found = macro_interval(values, 0.5)
+    assert (found.estimate, found.n) == (pytest.approx(7 / 12), 3), "the mean of the languages' own means"
+    assert (found.low, found.high) == pytest.approx(expected.confidence_interval(0.5))
+    zero = {place: dict.fromkeys(own, 0.0) for place, own in values.items()}
+    change = macro_comparison(zero, values)
+    assert (change.p_value, change.gained, change.lost) == (pytest.approx(expected.pvalue), 2, 0)
 
 
 def test_items_are_joined_by_id_not_by_position() -> None:

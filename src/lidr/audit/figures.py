@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lidr import config
 from lidr.audit.examples import pair_directions, translation_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES, Groups, total
-from lidr.evaluation.statistics import Resampling, mean_interval, wilson
+from lidr.evaluation.statistics import clustered_share, mean_interval
 from lidr.records import FinishReason
 
 if TYPE_CHECKING:
@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 Figures = dict[str, Any]
 
 
-def share(successes: int, n: int, confidence: float, name: str) -> dict[str, float]:
-    """A share with its Wilson interval, under names for a table; nothing where there is nothing to divide by."""
-    if not n:
+def share(hits: Series, prompts: Series, confidence: float, name: str) -> dict[str, float]:
+    """The share of rows that are hits, with its interval, under names for a table; nothing where there are no rows.
+
+    Rows of the same prompt share its answers: they are one cluster.
+    """
+    if not len(hits):
         return {}
-    interval = wilson(successes, n, confidence)
+    by_prompt = hits.astype(int).groupby(prompts)
+    interval = clustered_share(by_prompt.sum().to_list(), by_prompt.size().to_list(), confidence)
     prefix = "" if name == "accuracy" else f"{name}_"
     return {name: interval.estimate, f"{prefix}low": interval.low, f"{prefix}high": interval.high}
 
@@ -161,7 +165,7 @@ def _fidelity_of(rows: DataFrame, confidence: float) -> Figures:
     for name, (measured, kept) in _MEASURES.items():
         column = rows[f"translation_{kept}"]
         found |= {measured: int(column.notna().sum()), kept: total(column)}
-        shares |= share(found[kept], found[measured], confidence, f"{name}_share")
+        shares |= share(column.dropna(), rows["prompt_id"], confidence, f"{name}_share")
     return found | shares
 
 
@@ -179,5 +183,5 @@ def _round_trip_of(rows: DataFrame, settings: config.Settings) -> Figures:
     }
     if not scores:
         return found
-    mean = mean_interval(scores, Resampling(settings.audit.confidence, settings.seed))
+    mean = mean_interval(scores, settings.audit.confidence, highest=100.0)
     return found | {"chrf": mean.estimate, "low": mean.low, "high": mean.high}

@@ -5,7 +5,7 @@
      'accuracy': 0.918033, 'low': 0.8556, 'high': 0.9548, 'verdict': 'go on', 'p': 0.0}
 
 *Reward accuracy* is chosen / (chosen + rejected): of the pairs in which one side is better (by gold answers: it alone
-is right), how many have it as the chosen one. 0.5 is a coin.
+is right), how many have it as the chosen one. 0.5 is a coin. Its interval counts the pairs of one prompt as a cluster.
 
 The verdict on saturation is an exact binomial test against that coin. A prompt counts once however many pairs it
 gives, since they share answers: as better, where its pairs point the right way more often than the wrong way; as worse
@@ -72,10 +72,10 @@ def _table(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
     table: Figures = {"pairs": len(rows), "judged": len(judged)}
     table |= {outcome: found.get(outcome, 0) for outcome in signal.outcomes}
     for side in SIDES if signal is GOLD else ():
-        right = total(judged[f"{side}_right"])
-        table |= {f"{side}_right": right} | share(right, len(judged), confidence, f"{side}_accuracy")
-    decided = table[signal.better] + table[signal.worse]
-    return table | share(table[signal.better], decided, confidence, "accuracy")
+        right = judged[f"{side}_right"]
+        table |= {f"{side}_right": total(right)} | share(right, rows["prompt_id"], confidence, f"{side}_accuracy")
+    decided = rows[rows[signal.column].isin((signal.better, signal.worse))]
+    return table | share(decided[signal.column] == signal.better, rows["prompt_id"], confidence, "accuracy")
 
 
 def _verdict(rows: DataFrame, signal: Signal, confidence: float) -> Figures:

@@ -12,7 +12,7 @@ percentage points of both.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from lidr import config, paths
 from lidr.compare.samples import ChangedItem, draw
 from lidr.errors import InputError
 from lidr.evaluation import statistics
-from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks, resampling
+from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks
 from lidr.evaluation.rows import Rows, read
 from lidr.evaluation.statistics import PairedTest
 
@@ -179,14 +179,15 @@ def _figures(
     model: str,
     groups: Groups,
 ) -> dict[str, Figures]:
-    how = resampling(settings)
-    own, where = scores[model], benchmark.path(model)
-    levels = {place: benchmark.level(list(by_id.values()), how) for place, by_id in own.items()}
+    own, confidence = scores[model], settings.compare.confidence
+    levels = {place: benchmark.level(list(by_id.values()), confidence) for place, by_id in own.items()}
     for group, members in groups.items():
-        levels[group] = statistics.macro_interval(_shared(benchmark, where, own, own, members)[0], how)
+        values = {place: own[place] for place in members}
+        levels[group] = statistics.macro_interval(values, confidence, benchmark.highest)
     changes: dict[str, dict[str, PairedTest]] = {place: {} for place in levels}
     for other in references(settings, model):
-        for place, change in paired_changes(benchmark, where, scores[other], own, groups, how).items():
+        found = paired_changes(benchmark, benchmark.path(model), scores[other], own, groups, confidence)
+        for place, change in found.items():
             changes[place][other] = change
     figures = {}
     for place, level in levels.items():
@@ -200,50 +201,26 @@ def _figures(
 
 
 def paired_changes(
-    benchmark: Benchmark,
-    where: str | Path,
-    first: Scores,
-    second: Scores,
-    groups: Groups,
-    how: statistics.Resampling,
+    benchmark: Benchmark, where: str | Path, first: Scores, second: Scores, groups: Groups, confidence: float
 ) -> dict[str, PairedTest]:
     """Second minus first in every place, adjusted over the places, and for each group.
 
-    Raises InputError, which names `where`, if no item is judged for both.
+    A place counts its items that are judged for both; raises InputError, which names `where`, if there is none.
     """
+    before = {place: _only(by_id, second[place]) for place, by_id in first.items()}
+    after = {place: _only(second[place], by_id) for place, by_id in before.items()}
     tests = {}
-    for place in first:
-        before, after = judged_in_all(where, first, second, [place])
-        tests[place] = benchmark.change(list(before[place].values()), list(after[place].values()), how)
+    for place, by_id in before.items():
+        if not by_id:
+            raise InputError(f"no item is judged for both models in {place}", where)
+        tests[place] = benchmark.change(list(by_id.values()), list(after[place].values()), confidence)
     adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
     changes = {place: replace(test, p_holm=adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
-        one, other = _shared(benchmark, where, first, second, members)
-        changes[group] = statistics.macro_comparison(one, other, how)
+        one, other = ({place: scores[place] for place in members} for scores in (before, after))
+        changes[group] = statistics.macro_comparison(one, other, confidence, benchmark.highest)
     return changes
 
 
-def _shared(
-    benchmark: Benchmark, where: str | Path, first: Scores, second: Scores, members: Sequence[str]
-) -> tuple[Scores, Scores]:
-    """Both models' scores in these places: of translated items, those that are judged in all of them."""
-    if benchmark.is_parallel:
-        return judged_in_all(where, first, second, members)
-    return {place: first[place] for place in members}, {place: second[place] for place in members}
-
-
-def judged_in_all(where: str | Path, first: Scores, second: Scores, languages: Iterable[str]) -> tuple[Scores, Scores]:
-    """Both models' scores of the items that are judged for both of them in all of these languages."""
-    members = list(languages)
-    ids = [
-        item
-        for item in first[members[0]]
-        if all(item in scores[lang] for scores in (first, second) for lang in members)
-    ]
-    if not ids:
-        raise InputError(f"no item is judged for both models in {', '.join(members)}", where)
-    return _only(first, members, ids), _only(second, members, ids)
-
-
-def _only(scores: Scores, languages: Sequence[str], ids: Sequence[str]) -> Scores:
-    return {lang: {item: scores[lang][item] for item in ids} for lang in languages}
+def _only(scores: Mapping[str, float], items: Collection[str]) -> dict[str, float]:
+    return {item: scores[item] for item in items if item in scores}

@@ -16,7 +16,7 @@ from typing import Any
 from lidr import config
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca, winner
 from lidr.evaluation.judges.base import is_flipped
-from lidr.evaluation.registry import Metrics, resampling
+from lidr.evaluation.registry import Metrics
 from lidr.evaluation.statistics import Interval, macro_interval
 from lidr.pages import browsable, render
 from lidr.records import FinishReason, Verdict
@@ -39,22 +39,19 @@ def html(settings: config.Settings, model: str, other: str, metrics: Metrics, ve
         judge=settings.block(Alpaca).judge,
         instructions=settings.block(Alpaca).source,
         confidence=f"{settings.compare.confidence:.0%}",
+        resamples=f"{settings.compare.resamples:,}",
         browse=browsable([_entry(verdict, model, other) for verdict in verdicts], "rows"),
     )
 
 
-def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> Interval | None:
-    """The win rate's average over languages, from the items judged in all of them; None where there is no such item."""
+def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> Interval:
+    """The win rate's average over languages, of all that was judged."""
     scores: dict[str, dict[str, float]] = {lang: {} for lang in settings.block(Alpaca).languages}
     for verdict in verdicts:
         score = BENCHMARK.score(verdict)
         if score is not None:
             scores[verdict.lang][verdict.id] = score
-    shared = set.intersection(*(set(by_id) for by_id in scores.values()))
-    if not shared:
-        return None
-    values = {lang: {item: score for item, score in by_id.items() if item in shared} for lang, by_id in scores.items()}
-    return macro_interval(values, resampling(settings))
+    return macro_interval(scores, settings.compare.confidence, BENCHMARK.highest)
 
 
 def _entry(verdict: Verdict, model: str, other: str) -> dict[str, Any]:

@@ -20,12 +20,12 @@ from statistics import fmean
 from typing import Any
 
 from lidr import paths
-from lidr.compare.comparison import Scores, judged_in_all, paired_changes
+from lidr.compare.comparison import Scores, paired_changes
 from lidr.compare.report import number, tested
 from lidr.config import iteration_number
 from lidr.errors import InputError
 from lidr.evaluation.registry import AVERAGE, Benchmark, benchmarks
-from lidr.evaluation.statistics import PairedTest, Resampling
+from lidr.evaluation.statistics import PairedTest
 from lidr.tracking.lookup import Pipeline
 
 # What a row says beside each model's score.
@@ -53,13 +53,9 @@ def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> Pipelin
         raise InputError(f"the pipelines share no model: {', '.join(one)} and {', '.join(other)}")
     model = max(shared, key=iteration_number)
     languages = tuple(one[model])
-    params = first.params
-    how = Resampling(float(params["compare.confidence"]), int(params["seed"]), int(params["compare.resamples"]))
-    where, groups = f"{benchmark.title} of {second.name}", {AVERAGE: languages}
-    changes = paired_changes(benchmark, where, one[model], other[model], groups, how)
-    return PipelineDifference(
-        benchmark, model, languages, (_levels(benchmark, one, where), _levels(benchmark, other, where)), changes
-    )
+    confidence, where = float(first.params["compare.confidence"]), f"{benchmark.title} of {second.name}"
+    changes = paired_changes(benchmark, where, one[model], other[model], {AVERAGE: languages}, confidence)
+    return PipelineDifference(benchmark, model, languages, (_levels(one), _levels(other)), changes)
 
 
 def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -118,15 +114,12 @@ def _by_model(rows: Sequence[Mapping[str, Any]]) -> dict[str, Scores]:
     return judged
 
 
-def _levels(benchmark: Benchmark, scores: Mapping[str, Scores], where: str) -> dict[str, dict[str, float]]:
-    """By model: the mean of each place, and the average; of translated items, of those judged in all languages."""
+def _levels(scores: Mapping[str, Scores]) -> dict[str, dict[str, float]]:
+    """By model: the mean of each place, and their average."""
     levels = {}
     for model, by_language in scores.items():
-        in_all = by_language
-        if benchmark.is_parallel:
-            in_all, _ = judged_in_all(where, by_language, by_language, list(by_language))
         means = {lang: fmean(values.values()) for lang, values in by_language.items()}
-        levels[model] = means | {AVERAGE: fmean(fmean(values.values()) for values in in_all.values())}
+        levels[model] = means | {AVERAGE: fmean(means.values())}
     return levels
 
 

@@ -10,7 +10,7 @@ are drawn as one curve, their average.
 from __future__ import annotations
 
 from lidr.compare.comparison import BenchmarkResult, Comparison
-from lidr.compare.report import interval, marks, measure, number, what_marks_mean
+from lidr.compare.report import interval, is_baseline, marks, measure, number, what_marks_mean
 from lidr.evaluation.registry import AVERAGE, Benchmark
 from lidr.pages.figures import SERIES, SOFT, STRONGEST, Canvas, Curve, Point, render
 from lidr.records.languages import english_name
@@ -77,6 +77,8 @@ def _point(comparison: Comparison, results: BenchmarkResult, place: int, lang: s
     value, low, high = (results.points(share) for share in (level.estimate, level.low, level.high))
     bounds = interval(comparison, results, model, level)
     tip = f"{_name(results, lang)}, {model}: {number(value)}% {bounds}, n = {level.n}"
+    if is_baseline(comparison, results, model):
+        low = high = value
     return Point(place, value, low, high, tip)
 
 

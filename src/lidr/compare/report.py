@@ -199,7 +199,6 @@ def how_to_read(comparison: Comparison) -> list[str]:
         alpha=f"{comparison.alpha:g}",
         baseline=comparison.settings.baseline.model,
         is_shown=comparison.settings.baseline.model in comparison.models,
-        resamples=f"{comparison.settings.compare.resamples:,}",
         has_tasks=any(results.benchmark.by == "task" for results in comparison.results),
         has_arms=_has_arms(comparison),
     )
@@ -218,7 +217,6 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
         *((results.benchmark.title, results.what) for results in comparison.results),
         ("baseline", settings.baseline.model),
         ("confidence", f"{settings.compare.confidence:g}"),
-        ("resamples", f"{settings.compare.resamples:,}"),
         ("seed", str(settings.seed)),
     ]
 

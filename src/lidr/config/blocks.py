@@ -231,7 +231,10 @@ class Audit(Section, frozen=True):
 
 
 class Compare(Section, frozen=True):
-    """How models are compared."""
+    """How models are compared.
+
+    `resamples` are those of the length-controlled win rate's bootstrap interval. Nothing else is resampled.
+    """
 
     confidence: Annotated[float, Meta(gt=0, lt=1)] = 0.95
     resamples: Count = 9999

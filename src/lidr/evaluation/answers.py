@@ -16,7 +16,7 @@ from lidr import config, paths
 from lidr.engines.base import Completion, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
 from lidr.errors import InputError
-from lidr.evaluation.registry import AVERAGE, SENTENCE_COUNTS, Benchmark, Metrics, resampling
+from lidr.evaluation.registry import AVERAGE, SENTENCE_COUNTS, Benchmark, Metrics
 from lidr.models.policy import Policy
 from lidr.records import Prompt, Record
 from lidr.records.code_switching import Sentences
@@ -98,7 +98,7 @@ def summarise(
         scores = [score for row in own if (score := benchmark.score(row)) is not None]
         if not scores:
             raise InputError(f"not one answer in {place!r} is judged; a score of at least one is expected")
-        level = benchmark.level(scores, resampling(settings))
+        level = benchmark.level(scores, settings.compare.confidence)
         metrics[place] = _rounded(
             {benchmark.level_name: level.estimate, "low": level.low, "high": level.high}
             | more(own)

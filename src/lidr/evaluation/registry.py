@@ -37,11 +37,6 @@ SENTENCE_COUNTS = ("code_switching_sentences", "code_switching_abstained")
 AVERAGE, TRAINED, TRANSFER = "average", "trained", "transfer"
 
 
-def resampling(settings: config.Settings) -> statistics.Resampling:
-    """How the figures of this pipeline are resampled."""
-    return statistics.Resampling(settings.compare.confidence, settings.seed, settings.compare.resamples)
-
-
 def is_truncated(row: Any) -> bool:
     return row.finish_reason is FinishReason.LENGTH
 
@@ -165,21 +160,26 @@ class Benchmark:
         }
         return {name: values for name, values in found.items() if values}
 
-    # --- statistics of scores: where each is 0 or 1 Wilson's interval and McNemar's test, else a bootstrap and a
-    # permutation test
+    # --- statistics of scores: where each is right or wrong Wilson's interval and McNemar's test, else Student's t
 
-    def level(self, scores: Sequence[float], how: statistics.Resampling) -> statistics.Interval:
-        if statistics.is_binary(scores):
-            return statistics.wilson(round(sum(scores)), len(scores), how.confidence)
-        return statistics.mean_interval(scores, how)
+    @property
+    def highest(self) -> float:
+        """The best score; the worst is 0."""
+        return 100 / self.unit
 
-    def change(
-        self, first: Sequence[float], second: Sequence[float], how: statistics.Resampling
-    ) -> statistics.PairedTest:
-        if statistics.is_binary([*first, *second]):
+    def level(self, scores: Sequence[float], confidence: float) -> statistics.Interval:
+        if self._are_right_or_wrong(scores):
+            return statistics.wilson(round(sum(scores)), len(scores), confidence)
+        return statistics.mean_interval(scores, confidence, self.highest)
+
+    def change(self, first: Sequence[float], second: Sequence[float], confidence: float) -> statistics.PairedTest:
+        if self._are_right_or_wrong([*first, *second]):
             before, after = ([score == 1 for score in scores] for scores in (first, second))
-            return statistics.paired_accuracy_test(before, after, how.confidence)
-        return statistics.paired_difference(first, second, how)
+            return statistics.paired_accuracy_test(before, after, confidence)
+        return statistics.paired_difference(first, second, confidence, self.highest)
+
+    def _are_right_or_wrong(self, scores: Sequence[float]) -> bool:
+        return self.highest == 1 and all(score in (0, 1) for score in scores)
 
 
 @cache

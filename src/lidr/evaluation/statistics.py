@@ -5,38 +5,22 @@
     >>> paired_accuracy_test([False, False, True, False], [True, True, True, False])
     PairedTest(difference=0.5, low=..., high=..., p_value=0.5, n=4, gained=2, lost=0, p_holm=None)
 
-SciPy computes them, except for Tango's interval and Holm's adjustment, which it lacks. A comparison of two models is on
-the same items and always 'second minus first'. Resampling is seeded: a rerun gives the same digits. Unequal ids or
-lengths, no items at all and NaN raise InputError.
+Proportions have Wilson's interval, paired ones Tango's and McNemar's exact test; means of scores have Student's t, by
+items. `highest` is the best score, 0 the worst. A comparison of two models is on the same items and always 'second
+minus first'. Unequal ids or lengths, no items at all and NaN raise InputError.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, isnan, sqrt
 from statistics import NormalDist, fmean
-from typing import TYPE_CHECKING, Any
 
 from lidr.errors import InputError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-BATCH = 1_000  # resamples at a time: bounds the memory, changes no digit
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """The confidence of intervals, and what bootstraps and permutation tests are drawn by."""
-
-    confidence: float = 0.95
-    seed: int = 0
-    resamples: int = 9_999
-
-
-USUAL = Resampling()
+# Of the range of scores: values that differ by less are the same but for rounding.
+ROUNDING = 1e-12
 
 ByPlace = Mapping[str, Mapping[str, float]]  # a value for each item id, by language or task
 
@@ -73,14 +57,36 @@ class PairedTest:
         return self.p_value if self.p_holm is None else self.p_holm
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927)."""
-    from scipy.stats import binomtest
+def wilson(successes: int, n: int, confidence: float = 0.95, effective_n: float | None = None) -> Interval:
+    """Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927).
+
+    `effective_n` is the number of independent items that n items are worth, where that is another one.
+    """
+    from scipy.special import ndtri
 
     if not 0 <= successes <= n or n == 0:
         raise InputError(f"{successes} of {n} is no proportion; at least one item is expected")
-    ends = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    return Interval(successes / n, float(ends.low), float(ends.high), n)
+    # SciPy's formula, which takes whole numbers only.
+    share, size, z = successes / n, effective_n or n, float(ndtri(0.5 + 0.5 * confidence))
+    centre = (2 * size * share + z**2) / (2 * (size + z**2))
+    half = z / (2 * (size + z**2)) * sqrt(4 * size * share * (1 - share) + z**2)
+    return Interval(share, centre - half if successes else 0.0, centre + half if successes < n else 1.0, n)
+
+
+def clustered_share(successes: Sequence[int], sizes: Sequence[int], confidence: float = 0.95) -> Interval:
+    """The proportion of items in clusters, such as pairs of the same prompt; successes and sizes are by cluster.
+
+    The interval is Wilson's at the effective sample size: n over Kish's design effect (L. Kish, Survey Sampling, 1965).
+    That is the linearised variance of the proportion over the variance for independent items, at least 1. A proportion
+    of 0 or 1 has no variance to estimate it by: a cluster then counts as one item.
+    """
+    total, n = sum(successes), sum(sizes)
+    effective: float = len(sizes)
+    if 0 < total < n and len(sizes) < n:
+        share = total / n
+        squares = fsum((own - share * size) ** 2 for own, size in zip(successes, sizes, strict=True))
+        effective = n / max(1.0, squares / (n * share * (1 - share)))
+    return wilson(total, n, confidence, effective)
 
 
 def sign_test(successes: int, n: int) -> float:
@@ -90,34 +96,9 @@ def sign_test(successes: int, n: int) -> float:
     return float(binom.sf(successes - 1, n, 0.5))
 
 
-def mean_interval(values: Sequence[float], how: Resampling = USUAL) -> Interval:
-    """The mean with its BCa bootstrap interval (B. Efron, JASA 82, 1987), or the percentile one where BCa is undefined.
-
-    Where all values are the same there is nothing to resample: both ends are then the mean, and only n tells how much
-    that is worth.
-    """
-    import numpy
-    from scipy.stats import bootstrap
-
-    _check_values(values)
-    sample = numpy.asarray(values, dtype=float)
-    if numpy.ptp(sample) == 0:
-        return Interval(values[0], values[0], values[0], len(values))
-    low = high = float("nan")
-    for method in ("BCa", "percentile"):
-        if isnan(low) or isnan(high):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # DegenerateDataWarning: seen by the NaN
-                low, high = bootstrap(
-                    (sample,),
-                    numpy.mean,
-                    confidence_level=how.confidence,
-                    n_resamples=how.resamples,
-                    batch=BATCH,
-                    method=method,
-                    rng=numpy.random.default_rng(how.seed),
-                ).confidence_interval
-    return Interval(fmean(values), float(low), float(high), len(values))
+def mean_interval(values: Sequence[float], confidence: float = 0.95, highest: float = 1.0) -> Interval:
+    """The mean of scores with Student's t interval; see `macro_interval`."""
+    return macro_interval({"": _by_row(values)}, confidence, highest)
 
 
 def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> PairedTest:
@@ -125,7 +106,8 @@ def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confiden
 
     p is that of the exact McNemar test: a binomial test of the items that only one model got right. The interval is
     Tango's score interval (Statistics in Medicine 17, 1998), which inverts the score test of the same table: unlike
-    Wald's it holds its level with few discordant items, and unlike a bootstrap it has a width when there are none.
+    Wald's it holds its level with few discordant items and has a width when there are none. The exact test is a little
+    stricter: p can be above 1 - confidence where the interval leaves 0 out.
     """
     from scipy.stats import binomtest
 
@@ -137,38 +119,26 @@ def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confiden
     return PairedTest((gained - lost) / len(first), low, high, p_value, len(first), gained, lost)
 
 
-def paired_difference(first: Sequence[float], second: Sequence[float], how: Resampling = USUAL) -> PairedTest:
-    """Scores of two models on the same items, such as preferences over a common baseline.
-
-    The interval is a BCa bootstrap of the mean difference, p that of the sign-flip permutation test: if the models
-    were alike, each item's difference could as well have the other sign. Where there are no more flips than
-    `how.resamples` all of them are counted; otherwise p cannot fall below 2 / (how.resamples + 1).
-    """
+def paired_difference(
+    first: Sequence[float], second: Sequence[float], confidence: float = 0.95, highest: float = 1.0
+) -> PairedTest:
+    """Scores of two models on the same items, such as preferences over a common baseline: the paired t test."""
     _check_lengths(first, second)
-    differences = [after - before for before, after in zip(first, second, strict=True)]
-    interval = mean_interval(differences, how)
-    gained, lost = sum(value > 0 for value in differences), sum(value < 0 for value in differences)
-    p_value = _sign_flip(differences, how)
-    return PairedTest(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
+    return macro_comparison({"": _by_row(first)}, {"": _by_row(second)}, confidence, highest)
 
 
-def macro_interval(values: ByPlace, how: Resampling = USUAL) -> Interval:
-    """The average over places, with an interval that takes the items, not the answers, as the sample.
+def macro_interval(values: ByPlace, confidence: float = 0.95, highest: float = 1.0) -> Interval:
+    """The plain average of the places' means, with Student's t interval over items.
 
     The languages' items are translations of each other: a hard problem is hard in all of them, and answers to it are
-    no independent evidence. So items that share an id are one unit: with the same items everywhere, each item's mean
-    over the places. Tasks need not have the same items: the average of means is then a sum of ratios, linearised
-    (Taylor) at the means, so that one value an item is resampled.
+    no independent evidence. So items that share an id are one cluster (E. Miller, Adding Error Bars to Evals,
+    arXiv 2411.00640, 2024). Places need not have the same items: the average of means is a sum of ratios, linearised
+    (Taylor) at the means, which gives one value an item. With the same items everywhere that is its mean over places.
     """
-    if not values:
-        raise InputError("nothing to average over; at least one language or task is expected")
-    found = mean_interval(_linearised(values), how)
-    # An average lies among what it averages; linearised in a place of few items, the ends may not.
-    every = [value for own in values.values() for value in own.values()]
-    return Interval(found.estimate, max(found.low, min(every)), min(found.high, max(every)), found.n)
+    return _average(values, confidence, 0.0, highest)[0]
 
 
-def macro_comparison(first: ByPlace, second: ByPlace, how: Resampling = USUAL) -> PairedTest:
+def macro_comparison(first: ByPlace, second: ByPlace, confidence: float = 0.95, highest: float = 1.0) -> PairedTest:
     """Two models' averages over places, in each of them on the same items; see `macro_interval`."""
     for place in first:
         if odd := sorted(first[place].keys() ^ second[place].keys()):
@@ -176,10 +146,9 @@ def macro_comparison(first: ByPlace, second: ByPlace, how: Resampling = USUAL) -
     differences = {
         place: {item: second[place][item] - value for item, value in values.items()} for place, values in first.items()
     }
-    interval = macro_interval(differences, how)
-    parts = _parts(differences)
-    gained, lost = sum(part > 0 for part in parts), sum(part < 0 for part in parts)
-    p_value = _sign_flip(parts, how)
+    interval, p_value = _average(differences, confidence, -highest, highest)
+    sums = [fsum(own[item] for own in differences.values() if item in own) for item in _items(differences)]
+    gained, lost = sum(value > 0 for value in sums), sum(value < 0 for value in sums)
     return PairedTest(interval.estimate, interval.low, interval.high, p_value, interval.n, gained, lost)
 
 
@@ -193,27 +162,40 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def _sign_flip(differences: Sequence[float], how: Resampling) -> float:
-    import numpy
-    from scipy.stats import monte_carlo_test, permutation_test
+def _average(values: ByPlace, confidence: float, lowest: float, highest: float) -> tuple[Interval, float]:
+    """The average over places with its interval, and the p value of the hypothesis that it is 0."""
+    from scipy.stats import ttest_1samp
 
-    sample = numpy.asarray(differences, dtype=float)
-    if len(sample) == 1 or not sample.any():
-        return 1.0
+    if not values:
+        raise InputError("nothing to average over; at least one language or task is expected")
+    for own in values.values():
+        _check_values(list(own.values()))
+    means = {place: fmean(own.values()) for place, own in values.items()}
+    average, items = fmean(means.values()), _items(values)
+    scale = len(items) / len(values)
+    parts = [
+        average + scale * fsum((own[item] - means[place]) / len(own) for place, own in values.items() if item in own)
+        for item in items
+    ]
+    if max(parts) - min(parts) <= ROUNDING * (highest - lowest):
+        fewest = min(len(own) for own in values.values())  # bounds the average conservatively
+        low, high = _bounds(average, fewest, confidence, lowest, highest)
+        p_value = 1.0 if abs(average) <= ROUNDING * (highest - lowest) else 2 * 0.5**fewest
+    else:
+        test = ttest_1samp(parts, 0.0)
+        low, high = test.confidence_interval(confidence)
+        p_value = float(test.pvalue)
+    return Interval(average, max(float(low), lowest), min(float(high), highest), len(items)), p_value
 
-    def mean(values: NDArray[Any], axis: int) -> NDArray[Any]:
-        return values.mean(axis=axis)
 
-    if 2 ** len(sample) <= how.resamples:
-        test = permutation_test((sample,), mean, permutation_type="samples", vectorized=True, n_resamples=how.resamples)
-    else:  # permutation_test draws the same flips in eight times the time
-        rng = numpy.random.default_rng(how.seed)
+def _bounds(value: float, n: int, confidence: float, lowest: float, highest: float) -> tuple[float, float]:
+    """The exact bounds of a mean where all n items have this value, and t has no width.
 
-        def flipped(size: tuple[int, int]) -> NDArray[Any]:
-            return rng.choice((-1.0, 1.0), size=size) * sample
-
-        test = monte_carlo_test(sample, flipped, mean, vectorized=True, n_resamples=how.resamples, batch=BATCH)
-    return float(test.pvalue)
+    At most a share of all items can have another one (C. J. Clopper and E. S. Pearson, Biometrika 26, 1934, at 0 of n),
+    and none a worse one than `lowest` or a better one than `highest`.
+    """
+    others = 1 - ((1 - confidence) / 2) ** (1 / n)
+    return value - others * (value - lowest), value + others * (highest - value)
 
 
 def _tango(gained: int, lost: int, n: int, confidence: float) -> tuple[float, float]:
@@ -241,31 +223,13 @@ def _tango_score(difference: float, gained: int, lost: int, n: int) -> float:
     return distance / sqrt(n * max(1e-300, 2 * share + difference * (1 - difference)))
 
 
-def _parts(values: ByPlace) -> list[float]:
-    """What each item adds to the average over places, scaled so that the mean of the parts is that average."""
-    first, *others = values.values()
-    if all(own.keys() == first.keys() for own in others):
-        # Exactly: rounding would part what is equal, and an interval counts ties.
-        return [fmean(own[item] for own in values.values()) for item in first]
-    items = dict.fromkeys(item for by_item in values.values() for item in by_item)
-    scale = len(items) / len(values)
-    return [scale * fsum(own[item] / len(own) for own in values.values() if item in own) for item in items]
+def _items(values: ByPlace) -> list[str]:
+    """The items of all places, each once."""
+    return list(dict.fromkeys(item for own in values.values() for item in own))
 
 
-def _linearised(values: ByPlace) -> list[float]:
-    """One value per item whose mean is the average over places (Taylor linearisation of a sum of ratios)."""
-    first, *others = values.values()
-    if all(own.keys() == first.keys() for own in others):
-        return _parts(values)
-    means = {place: fmean(own.values()) for place, own in values.items()}
-    average = fmean(means.values())
-    deviations = {place: {item: value - means[place] for item, value in own.items()} for place, own in values.items()}
-    return [average + part for part in _parts(deviations)]
-
-
-def is_binary(scores: Sequence[float]) -> bool:
-    """Whether each score is 0 or 1."""
-    return all(score in (0, 1) for score in scores)
+def _by_row(values: Sequence[float]) -> dict[str, float]:
+    return {str(row): value for row, value in enumerate(values)}
 
 
 def _check_lengths(first: Sequence[float], second: Sequence[float]) -> None:

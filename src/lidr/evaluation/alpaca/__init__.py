@@ -5,14 +5,13 @@ alpaca: {source: lab, languages: [en, es], max_new_tokens: 64, judge: {name: lab
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from lidr import paths
 from lidr.config.evaluation import Generative, Judge, judge_problems
 from lidr.config.section import Place, Problem
-from lidr.evaluation import statistics
 from lidr.evaluation.registry import SENTENCE_COUNTS, Benchmark, Counts, is_truncated
 from lidr.records import TIE, Prompt, Verdict
 
@@ -86,14 +85,6 @@ class AlpacaBenchmark(Benchmark):
         if won == 0:
             return "ties with the baseline", None
         return f"{'beats' if won > 0 else 'loses to'} the baseline ({row.preference:.2f})", won > 0
-
-    def level(self, scores: Sequence[float], how: statistics.Resampling) -> statistics.Interval:
-        return statistics.mean_interval(scores, how)
-
-    def change(
-        self, first: Sequence[float], second: Sequence[float], how: statistics.Resampling
-    ) -> statistics.PairedTest:
-        return statistics.paired_difference(first, second, how)
 
 
 def winner(verdict: Verdict) -> int | None:

@@ -13,10 +13,11 @@ whole fit; the standard error that the package computes there is that of a const
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lidr.errors import InputError
-from lidr.evaluation.statistics import Interval, Resampling
+from lidr.evaluation.statistics import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,15 @@ RIDGE = 1e-6
 LARGEST_STEP = 4.0
 MOST_STEPS = 100
 BATCH = 500  # resamples fitted at a time
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How the bootstrap is drawn, and the confidence of its interval."""
+
+    confidence: float = 0.95
+    seed: int = 0
+    resamples: int = 9_999
 
 
 def length_controlled(

@@ -31,11 +31,11 @@ from lidr.engines.base import response_of
 from lidr.errors import InputError
 from lidr.evaluation.alpaca import BASELINE, BENCHMARK, Alpaca, winner
 from lidr.evaluation.alpaca.baseline import instructions
-from lidr.evaluation.alpaca.length_controlled import length_controlled
+from lidr.evaluation.alpaca.length_controlled import Resampling, length_controlled
 from lidr.evaluation.answers import ask, code_switching, key, summarise, write
 from lidr.evaluation.judges import Judge, Pairwise, judge_all, open_judge
 from lidr.evaluation.judges.base import FAULTS, flips, verdict
-from lidr.evaluation.registry import Metrics, resampling
+from lidr.evaluation.registry import Metrics
 from lidr.models import policy
 from lidr.records import Prompt, Response, Verdict
 from lidr.records.code_switching import Sentences, count
@@ -143,7 +143,7 @@ def _length_controlled(settings: config.Settings, verdicts: Sequence[Verdict]) -
         [v.preference for v in verdicts],
         [len(v.completion) for v in verdicts],
         [len(v.baseline) for v in verdicts],
-        resampling(settings),
+        Resampling(settings.compare.confidence, settings.seed, settings.compare.resamples),
     )
     return {"lc_win_rate": controlled.estimate, "lc_low": controlled.low, "lc_high": controlled.high}
 

@@ -23,7 +23,6 @@ from lidr import config, paths
 from lidr.evaluation.harness import BENCHMARK, Harness
 from lidr.evaluation.harness.items import items
 from lidr.evaluation.registry import AVERAGE, Metrics
-from lidr.evaluation.statistics import is_binary, wilson
 from lidr.records import HarnessItem
 from lidr.records.jsonl import write_json, write_rows
 
@@ -54,17 +53,10 @@ def write(settings: config.Settings, model: str, rows: Sequence[HarnessItem]) ->
 
 
 def _figures(rows: Sequence[HarnessItem], confidence: float) -> dict[str, Any]:
-    """A task's mean score, and what it was measured by: its family, headline metric, other metrics' means and version.
-
-    There is an interval (Wilson's) where each score is 0 or 1. Others get theirs in the comparison: resampling is no
-    reason to ask again.
-    """
-    scores, first = [row.score for row in rows], rows[0]
-    figures: dict[str, Any] = {"score": _mean(scores)}
-    if is_binary(scores):
-        level = wilson(round(sum(scores)), len(scores), confidence)
-        figures |= {"low": round(level.low, 6), "high": round(level.high, 6)}
-    figures["n"] = len(rows)
+    """A task's mean score with its interval, its other metrics' means, and its family, headline metric and version."""
+    first, level = rows[0], BENCHMARK.level([row.score for row in rows], confidence)
+    values = {"score": level.estimate, "low": level.low, "high": level.high}
+    figures: dict[str, Any] = {name: round(value, 6) for name, value in values.items()} | {"n": len(rows)}
     figures |= {name: _mean(row.scores[name] for row in rows) for name in first.scores if name != first.metric}
     return figures | {"family": first.id.rpartition(":")[0], "metric": first.metric, "version": first.version}
 
