@@ -143,6 +143,17 @@ def test_averages_take_the_item_as_the_unit(result: Result) -> None:
     assert "p_holm" not in figures["average"]["against_m0"]
 
 
+def test_an_average_of_one_language_is_that_language(result: Result) -> None:
+    """`it` is the only one that is not trained on; its test is not adjusted a second time."""
+    figures = result.metrics["m2"]["mgsm"]
+    own, transfer = figures["it"], figures["transfer"]
+    assert {name: transfer[name] for name in ("accuracy", "low", "high")} == {
+        name: own[name] for name in ("accuracy", "low", "high")
+    }
+    change = {name: value for name, value in own["against_m0"].items() if name != "p_holm"}
+    assert transfer["against_m0"] == change
+
+
 def test_unjudged_items_are_left_out_and_counted(settings: config.Settings) -> None:
     write_verdicts("m1", lambda row: replace(row, preference=None) if (row.id, row.lang) == ("i-0", "es") else row)
     figures = compare.metrics(compare_models(settings))["m1"]["alpaca"]

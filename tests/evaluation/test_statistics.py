@@ -216,7 +216,7 @@ def test_scores_are_compared_by_the_paired_t_test() -> None:
     ("difference", "n", "highest", "low", "high", "p_value"),
     [
         (0.0, 12, 1.0, -(1 - 0.025 ** (1 / 12)), 1 - 0.025 ** (1 / 12), 1.0),
-        (50.0, 12, 100.0, 50 - 150 * (1 - 0.025 ** (1 / 12)), 50 + 50 * (1 - 0.025 ** (1 / 12)), 2 / 2**12),
+        (50.0, 12, 100.0, 50 - 150 * (1 - 0.025 ** (1 / 12)), 50 + 50 * (1 - 0.025 ** (1 / 12)), 2 * (100 / 150) ** 12),
         (1.0, 3, 1.0, 1 - 2 * (1 - 0.025 ** (1 / 3)), 1.0, 2 / 2**3),
         (1.0, 1, 1.0, 1 - 2 * 0.975, 1.0, 1.0),
     ],
@@ -226,7 +226,7 @@ def test_the_same_difference_of_all_items(
 ) -> None:
     found = paired_difference([0.0] * n, [difference] * n, highest=highest)
     assert (found.difference, found.low, found.high) == pytest.approx((difference, low, high))
-    assert found.p_value == p_value
+    assert found.p_value == pytest.approx(p_value)
     turned = paired_difference([difference] * n, [0.0] * n, highest=highest)
     assert (turned.low, turned.high, turned.p_value) == pytest.approx((-high, -low, p_value))
 

@@ -183,7 +183,9 @@ def _figures(
     levels = {place: benchmark.level(list(by_id.values()), confidence) for place, by_id in own.items()}
     for group, members in groups.items():
         values = {place: own[place] for place in members}
-        levels[group] = statistics.macro_interval(values, confidence, benchmark.highest)
+        average = statistics.macro_interval(values, confidence, benchmark.highest)
+        # One language's interval is its own: the average has no other answers.
+        levels[group] = levels[members[0]] if len(members) == 1 else average
     changes: dict[str, dict[str, PairedTest]] = {place: {} for place in levels}
     for other in references(settings, model):
         found = paired_changes(benchmark, benchmark.path(model), scores[other], own, groups, confidence)
@@ -218,7 +220,8 @@ def paired_changes(
     changes = {place: replace(test, p_holm=adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
         one, other = ({place: scores[place] for place in members} for scores in (before, after))
-        changes[group] = statistics.macro_comparison(one, other, confidence, benchmark.highest)
+        average = statistics.macro_comparison(one, other, confidence, benchmark.highest)
+        changes[group] = tests[members[0]] if len(members) == 1 else average
     return changes
 
 

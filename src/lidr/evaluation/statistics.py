@@ -163,7 +163,10 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _average(values: ByPlace, confidence: float, lowest: float, highest: float) -> tuple[Interval, float]:
-    """The average over places with its interval, and the p value of the hypothesis that it is 0."""
+    """The average over places with its interval, and the p value of the hypothesis that it is 0.
+
+    Where t has no width, p is the level at which the bounds reach 0: the sign test's, if the range ends at the average.
+    """
     from scipy.stats import ttest_1samp
 
     if not values:
@@ -180,7 +183,7 @@ def _average(values: ByPlace, confidence: float, lowest: float, highest: float) 
     if max(parts) - min(parts) <= ROUNDING * (highest - lowest):
         fewest = min(len(own) for own in values.values())  # bounds the average conservatively
         low, high = _bounds(average, fewest, confidence, lowest, highest)
-        p_value = 1.0 if abs(average) <= ROUNDING * (highest - lowest) else 2 * 0.5**fewest
+        p_value = min(1.0, 2 * (highest / (highest + abs(average))) ** fewest)
     else:
         test = ttest_1samp(parts, 0.0)
         low, high = test.confidence_interval(confidence)
