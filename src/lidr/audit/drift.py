@@ -31,7 +31,7 @@ def previous(settings: config.Settings, iteration: str) -> Figures | None:
 def read(path: Path) -> Figures:
     """Figures as `lidr audit` wrote them; raises InputError where they are not."""
     figures = read_json(path)
-    if not isinstance(figures, dict) or not {"iteration", "counts", "reward", "history"} <= set(figures):
+    if not {"iteration", "counts", "reward", "history"} <= set(figures):
         raise InputError("not the metrics of an audit; run `lidr audit` of that iteration again", path)
     return figures
 

@@ -96,10 +96,3 @@ def _quality_warnings(lang: str, quality: dict[str, Any]) -> list[str]:
         if quality["chosen"][flag] / pairs > WORTH_A_WARNING:
             found.append(f"in {lang}, {quality['chosen'][flag] / pairs:.1%} of chosen answers {words}")
     return found
-
-
-def rounded(value: Any) -> Any:
-    """Figures to six digits: what is kept must not depend on the last bits of a float."""
-    if isinstance(value, dict):
-        return {key: rounded(inner) for key, inner in value.items()}
-    return round(value, 6) + 0.0 if isinstance(value, float) else value

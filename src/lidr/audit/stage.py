@@ -36,11 +36,12 @@ from lidr.audit import (
 from lidr.audit.contamination import Match
 from lidr.audit.examine import Examiner
 from lidr.audit.examples import Examples, pair_directions
-from lidr.audit.report import Report, rounded, warnings
+from lidr.audit.report import Report, warnings
 from lidr.evaluation.judges import Judge
 from lidr.pool import WorkerPool, forkable_cores
 from lidr.progress import bar
 from lidr.records.jsonl import write_json, write_rows, write_text
+from lidr.records.rounding import rounded
 
 if TYPE_CHECKING:
     from pyarrow import Table

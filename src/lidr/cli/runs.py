@@ -190,7 +190,6 @@ def _baseline(settings: config.Settings, model: str, run: StageRun) -> None:
 def _evaluation(benchmark: Benchmark, settings: config.Settings, model: str, run: StageRun) -> None:
     """A model's figures on the benchmark's items, and the table of all rows with its answers."""
     report = read_json(benchmark.folder(model) / paths.METRICS)
-    assert isinstance(report, dict)
     if not (metrics := benchmark.figures(report)):
         return
     table, source = benchmark.path(model), benchmark.source(settings)
@@ -207,7 +206,6 @@ def _compare(settings: config.Settings, run: StageRun) -> None:
     from lidr.tracking.lookup import SCORES
 
     figures = read_json(paths.compare() / paths.METRICS)
-    assert isinstance(figures, dict)
     for model in settings.models:
         run.log_to_parent(compare.headline(figures[model]), config.iteration_number(model))
     run.log_artifact(paths.compare())

@@ -52,8 +52,8 @@ class EngineSettings(Tagged, frozen=True, kw_only=True):
         return self.local is not None
 
     def rows_at_once(self, longest: int) -> int:
-        """How many rows of so many tokens it writes at a time, by which `lidr plan` counts."""
-        raise NotImplementedError
+        """How many rows of so many tokens it generates at a time, for `lidr plan`. One with batches overrides it."""
+        return 1
 
     def problems(self, settings: Settings) -> list[Problem]:
         """What contradicts itself or other blocks."""

@@ -200,7 +200,6 @@ def _room_for(model: policy.Policy) -> dict[str, Any]:
         return {}
     path = model.adapter / "adapter_config.json"
     described = read_json(path)
-    assert isinstance(described, dict)
     rank = described.get("r")
     room = next((most for most in RANKS if isinstance(rank, int) and rank <= most), None)
     if room is None:

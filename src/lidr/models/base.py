@@ -127,7 +127,6 @@ def _write_template(folder: Path, template: str) -> None:
     if not path.exists():
         return
     values = read_json(path)
-    assert isinstance(values, dict)
     if values.pop("chat_template", None) is not None:
         write_json(path, values)
 
@@ -221,10 +220,9 @@ def _check_code(folder: Path, base: config.Base) -> None:
 def _auto_map(path: Path) -> dict[str, Any]:
     """Which of transformers' classes a model replaces by its own; transformers tells what is wrong with the file."""
     try:
-        values = read_json(path)
+        return read_json(path).get("auto_map") or {}
     except InputError:
         return {}
-    return values.get("auto_map") or {} if isinstance(values, dict) else {}
 
 
 def _files(folder: Path, base: config.Base) -> Iterable[Path]:

@@ -90,14 +90,12 @@ def resolve(name: str, root: Path = paths.MODELS) -> Policy:
     """Find a model and check that its adapter belongs to this base; raises InputError where it is not there."""
     base = root / paths.BASE
     base_record = read_json(base / paths.RECORD, BaseRecord)
-    assert isinstance(base_record, BaseRecord)
     trusted, quantization = base_record.trust_remote_code, base_record.quantization
     own = _as_loaded(base_record.fingerprint, quantization)
     if name == paths.BASE:
         return Policy(name, base, None, trusted, own, base_record.end_ids, quantization)
     adapter = root / name
     record = read_json(adapter / paths.RECORD, AdapterRecord)
-    assert isinstance(record, AdapterRecord)
     if record.base != own:
         raise InputError(
             f"this adapter was trained on the base {record.base[:12]}, but {base} is {own[:12]}; "
@@ -257,7 +255,6 @@ def _check_base(folder: Path) -> None:
     if not path.exists():
         return
     record = read_json(path, BaseRecord)
-    assert isinstance(record, BaseRecord)
     checked = (folder.absolute(), record.fingerprint)
     if checked in _CHECKED:
         return

@@ -31,8 +31,7 @@ def names(folder: Path) -> tuple[str, ...]:
     index = folder / INDEX
     if not index.exists():
         return (WHOLE,)
-    content = read_json(index)
-    places = content.get("weight_map") if isinstance(content, dict) else None
+    places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise InputError("a weight_map of tensors and their files is expected", index)
     for name in places.values():

@@ -7,8 +7,8 @@
     'one answer is 4.1 times as long as the other'
 
 A filter gets a candidate and returns what is wrong with it in words, or None. Its name is the drop's reason, and its
-keyword arguments are its options. Filters are applied in the order in which they stand here, and the first that objects
-is the one that is counted.
+keyword arguments are its options, each a number above 0. Filters run in the order of this file, and the first that
+objects is counted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lidr.pairs.normalise import NEAR_IDENTICAL, comparable, is_similar
 from lidr.pairs.numbers import numbers
 from lidr.pairs.refusals import is_refusal
 from lidr.pairs.texts import NoPair
-from lidr.records import DropReason, Prompt
+from lidr.records import Prompt
 from lidr.records.langid import is_off_target
 from lidr.records.repetition import ends_in_repetition
 
@@ -127,12 +127,6 @@ def right(pair: Candidate) -> str | None:
     if is_right(pair.rejected.text, pair.prompt):
         return "rejected: the answer is right by the gold answer"
     return None
-
-
-def reasons() -> tuple[str, ...]:
-    """All reasons to drop, in the order of reports: rows that have no text, the filters, and what comes after them."""
-    after = (DropReason.NOT_DRAWN, DropReason.TOO_LONG)
-    return (*(str(reason) for reason in DropReason if reason not in after), *FILTERS, *map(str, after))
 
 
 def enabled(entries: Sequence[str | dict[str, Any]]) -> Callable[[Candidate], NoPair | None]:

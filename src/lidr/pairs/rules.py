@@ -35,11 +35,11 @@ Direction = tuple[str, str]
 
 
 class Sides(NamedTuple):
-    """What a pair says of its rule, and the rows whose texts are its chosen and rejected answer."""
+    """The rows whose texts are chosen and rejected. `case` is what the pair says in place of the rule's name."""
 
-    rule: str
     chosen: Origin
     rejected: Origin
+    case: str | None = None
 
 
 Choose = Callable[[Prompt, str, str], Sides | NoPair]
@@ -99,10 +99,10 @@ def imbalance(texts: Texts, dominant: str) -> Choose:
     def sides(kind: PromptKind, lang: str, other_lang: str) -> Sides:
         own, translated = Origin(lang), Origin(lang, source=other_lang)
         if kind is PromptKind.TRANSLATION:
-            return Sides("untranslated", Origin(dominant), Origin(other_lang if lang == dominant else lang))
+            return Sides(Origin(dominant), Origin(other_lang if lang == dominant else lang), "untranslated")
         if lang == dominant:
-            return Sides("own_dominant", own, translated)
-        return Sides("translated_dominant", translated, own)
+            return Sides(own, translated, "own_dominant")
+        return Sides(translated, own, "translated_dominant")
 
     return lambda prompt, lang, other_lang: sides(prompt.kind, lang, other_lang)
 
@@ -139,7 +139,7 @@ def implicit(texts: Texts, dominant: str) -> Choose:
         found = chosen[lang].get(prompt.id)
         if found is None:
             return _too_few(texts, lang, prompt.id)
-        return Sides("implicit", Origin(lang, sample=found[0]), Origin(lang, sample=found[1]))
+        return Sides(Origin(lang, sample=found[0]), Origin(lang, sample=found[1]))
 
     return choose
 

@@ -66,7 +66,7 @@ class DropReason(StrEnum):
     UNPARSED = "unparsed"  # a translation without its closing tag
     EMPTY = "empty"  # an answer or translation without any text
     UNSCORED = "unscored"  # an answer that could not be scored, where the rule compares scores
-    NOT_DRAWN = "not_drawn"  # a good pair: its prompt gives enough in the dominant language without it
+    NOT_DRAWN = "not_drawn"  # left out by `pairs.dominant_per_prompt`
     TOO_LONG = "too_long"  # prompt and answer exceed `train.dpo.max_length`: left out of training
 
 

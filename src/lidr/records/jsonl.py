@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, overload
 
 import msgspec
 
@@ -25,6 +25,7 @@ from lidr.errors import InputError, naming
 from lidr.records import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
+ValueT = TypeVar("ValueT")
 _TEMPORARY = ".part"
 _ENCODER = msgspec.json.Encoder()
 
@@ -87,7 +88,11 @@ def write_json(path: Path, data: object) -> None:
     write_text(path, msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n")
 
 
-def read_json(path: Path, kind: type[msgspec.Struct] | type[dict] = dict) -> object:
+@overload
+def read_json(path: Path) -> dict[str, Any]: ...
+@overload
+def read_json(path: Path, kind: type[ValueT]) -> ValueT: ...
+def read_json(path: Path, kind: type[Any] = dict) -> Any:
     """One JSON file as `kind`; raises InputError where it is missing or not of that shape."""
     with _open_to_read(path) as file:
         text = file.read()

@@ -104,7 +104,7 @@ def model_tags(path: Path) -> dict[str, str]:
     """The DVC hash of a model's folder, by which evaluations find it, and what its record says it was made from."""
     record = read_json(path / paths.RECORD)
     names = {"fingerprint": BASE_TAG, "base": BASE_TAG, "reference": "lidr.reference", "pairs": "lidr.pairs"}
-    made_from = {names[name]: str(record[name]) for name in names if name in record} if isinstance(record, dict) else {}
+    made_from = {names[name]: str(record[name]) for name in names if name in record}
     own = {"lidr.model": path.name, "lidr.iteration": str(config.iteration_number(path.name))}
     return {MODEL_HASH_TAG: dvc_hash(path), "dvc.path": path.as_posix(), **own, **made_from}
 

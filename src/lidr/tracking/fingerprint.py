@@ -53,7 +53,7 @@ def origin(settings: config.Settings) -> dict[str, str]:
         record = read_json(paths.model(paths.BASE) / paths.RECORD)
     except InputError:  # the base has not run yet
         return tags
-    return tags | ({BASE_TAG: str(record["fingerprint"])} if isinstance(record, dict) else {})
+    return tags | {BASE_TAG: str(record["fingerprint"])}
 
 
 def sha256_of(value: Any) -> str:

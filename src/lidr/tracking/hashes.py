@@ -42,13 +42,13 @@ def _file_hash(path: Path) -> str:
     try:
         known = read_json(store)
     except InputError:  # not there yet, or half written
-        known = None
-    if isinstance(known, dict) and key in known:
+        known = {}
+    if key in known:
         return str(known[key])
     found = _md5(path)
     # Two stages may write at once; what one of them loses here is only computed again.
     with contextlib.suppress(OSError):
-        write_json(store, {**(known if isinstance(known, dict) else {}), key: found})
+        write_json(store, {**known, key: found})
     return found
 
 

@@ -141,6 +141,5 @@ def _span(outputs: Sequence[Path]) -> tuple[int, int]:
     if not files or not (kept := paths.times(outputs[0])).exists():
         return end, end
     times = read_json(kept)
-    assert isinstance(times, dict)
     was_made_here = times["began"] <= end <= times["ended"] + _SETTLED
     return times["began"] if was_made_here else end, end

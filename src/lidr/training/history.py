@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from lidr.records.rounding import rounded
+
 # TRL's names on the left; the names that MLflow, metrics.json and log.csv carry on the right.
 METRIC_NAMES = {
     "loss": "loss",
@@ -99,11 +101,6 @@ def _means(rows: Sequence[tuple[int, int, dict[str, float]]]) -> dict[str, float
     steps = sum(count for _, count, _ in rows)
     names = [name for name in rows[0][2] if not name.startswith("eval_")]
     return {name: sum(count * metrics[name] for _, count, metrics in rows) / steps for name in names}
-
-
-def rounded(metrics: dict[str, float]) -> dict[str, float]:
-    """Figures as they are written."""
-    return {name: round(value, 6) for name, value in metrics.items()}
 
 
 def csv(rows: History) -> str:

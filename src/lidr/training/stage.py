@@ -42,9 +42,10 @@ from lidr.models import policy
 from lidr.models.policy import AdapterRecord, Policy
 from lidr.records import Drop, DropReason, Pair
 from lidr.records.jsonl import atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows, write_text
+from lidr.records.rounding import rounded
 from lidr.training import checkpoints
 from lidr.training.held_out import split, steps_between
-from lidr.training.history import History, LogMetrics, csv, ends, history, rounded
+from lidr.training.history import History, LogMetrics, csv, ends, history
 from lidr.training.packing import TokenizedPair, sides
 
 if TYPE_CHECKING:
@@ -270,7 +271,6 @@ def _save(
 def _normalise_adapter_config(path: Path) -> None:
     """Sets are written in a random order, and the base under the path that it was loaded from: fix both."""
     values = read_json(path)
-    assert isinstance(values, dict)
     values["target_modules"] = sorted(values["target_modules"])
     values["base_model_name_or_path"] = paths.model(paths.BASE).as_posix()
     write_json(path, dict(sorted(values.items())))

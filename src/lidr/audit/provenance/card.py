@@ -100,7 +100,6 @@ def _translator(data: str) -> str:
     if not file.exists():
         return ""
     record = read_json(file, TranslatorRecord)
-    assert isinstance(record, TranslatorRecord)
     return record.model
 
 

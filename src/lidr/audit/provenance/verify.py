@@ -215,7 +215,6 @@ def _compare(path: Path, rows: Sequence[Pair | Drop]) -> None:
 def _models(project: _Project) -> str:
     base, place = policy.resolve(paths.BASE), paths.model(paths.BASE)
     recorded = read_json(place / paths.RECORD, BaseRecord)
-    assert isinstance(recorded, BaseRecord)
     found = policy.fingerprint(place)
     if found != recorded.fingerprint:
         raise InputError(f"the base is {found[:12]}, its record says {recorded.fingerprint[:12]}", place / paths.RECORD)
@@ -227,7 +226,6 @@ def _model(settings: config.Settings, name: str, base: str) -> str:
     """One adapter against its record: the pairs, the base and the reference that it was trained with."""
     place, pairs_file = paths.model(name) / paths.RECORD, paths.pairs(name) / paths.PAIRS
     record = read_json(place, AdapterRecord)
-    assert isinstance(record, AdapterRecord)
     previous = settings.iteration(name).previous
     expected: dict[str, tuple[str, str]] = {
         "model": (record.model, name),
