@@ -1,10 +1,5 @@
 """One number for each thing that matters, of this iteration and of the one before, side by side.
 
-    >>> key_figures(figures)["reward accuracy/es"]
-    0.918033
-    >>> table(figures, previous)[0]
-    ('pairs', 2214, 2196)
-
 The names are those of MLflow's metrics, so that a chart over iterations and this table show the same.
 """
 

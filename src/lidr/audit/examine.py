@@ -1,9 +1,5 @@
 """The one place where the audit looks at texts: from an example to its rows of the facts table.
 
-    >>> rows = Examiner(settings, Index(evaluations)).rows(example, matches)
-    >>> [row["gold_outcome"] for row in rows]
-    ['chosen_only', 'both', ...]
-
 The same text stands in many pairs of an example (the dominant answer is chosen once for every other language), so each
 text is looked at once.
 """

@@ -1,10 +1,5 @@
 """The examples of an iteration: each prompt with everything that it became, by the prompt's id.
 
-    >>> examples = Examples(settings, "m1")
-    >>> example = examples["lab-0"]
-    >>> sorted(example.prompts), len(example.pairs), len(example.drops)
-    (['de', 'en', 'es', 'fr', 'ru'], 7, 1)
-
 All rows are read into memory and joined by id. A row that belongs to no prompt, rows in another order than the prompts,
 a prompt without its pair or drop, or a pair whose text is not that of the row that it names, is an `InputError` that
 says which.

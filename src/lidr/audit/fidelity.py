@@ -1,8 +1,5 @@
 """Whether a model's translation of its own answer says the same, on the way there and on the way back.
 
-    >>> compare(prompt, "5 and 54 are 59.", "Son 5, 54 y 59.", ("en", "es"))
-    {'translation_numbers_kept': True, 'translation_answer_kept': True}
-
 On the way there: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
 order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a
 number, whether the translation arrives at the number that the answer arrives at, right or wrong

@@ -1,10 +1,4 @@
-"""What an audit found, as data: the figures, what they warn of, and the rows to look at.
-
->>> report.figures["counts"]["pairs"], report.recommendation
-(2214, 'Go on: counting each prompt once, the chosen side is better for 241 prompts and worse for 12.')
->>> report.warnings
-['drops bias the pairs towards short answers: ...']
-"""
+"""What an audit found, as data: the figures, what they warn of, and the rows to look at."""
 
 from __future__ import annotations
 

@@ -1,9 +1,5 @@
 """A model's chat template and tokenizer, used in one way by all stages.
 
-    >>> chat = open_chat(policy.resolve("m1"))
-    >>> chat.end_ids
-    frozenset({2, 7})
-
 Every id sequence comes from the rendered text of whole turns, never from an answer by itself: a tokenizer such as
 SentencePiece writes a word differently at a text's beginning.
 """

@@ -1,7 +1,6 @@
 """A few conversations through a chat template, by which `lidr base` knows that a model can be used as it is.
 
-    >>> probe(open_chat(policy.resolve("m0")))
-    ["generation also ends at <|eot_id|>: it ends a turn, and the model's files do not list it"]
+    generation also ends at <|eot_id|>: it ends a turn, and the model's files do not list it
 
 Each check names what is wrong in one line and, where there is one, the argument of `base.template` that mends it.
 """

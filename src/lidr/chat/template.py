@@ -1,9 +1,5 @@
 """A chat template with its arguments and its date fixed, so that it renders the same on every day and in every server.
 
-    >>> print(fixed_template("{{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}", {}, date(2024, 7, 26)))
-    {%- macro strftime_now(format) -%}{{ format | replace("%Y", "2024") | ... }}{%- endmacro %}
-    {{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}
-
 The arguments (`base.template` in params.yaml) become variables at the template's beginning, and today's date becomes
 `base.date`. Both are written into the template of models/m0. `vllm serve` and an exported model then speak as the
 training did, without being told anything.

@@ -1,10 +1,5 @@
 """What MLflow is told of each stage, from the files that the stage has written.
 
-    >>> job(settings, "train", "m2").outputs
-    (PosixPath('models/m2'),)
-    >>> sync(settings).logged
-    ('pairs m2', 'train m2 · beta 0.02')
-
 Nothing here needs the stage to have run in this process: a stage, `lidr track` and another machine's checkout tell the
 same.
 """

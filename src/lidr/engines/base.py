@@ -1,8 +1,9 @@
 """The contract of all engines: conversations and sampling in; completions out, one for each request, in order.
 
-    >>> with closing(open_engine(settings.engine, policy.resolve("m1"))) as engine:
-    ...     engine.generate([Request("lab-17:es", prompt_conversation("¿Qué número ...?"))], Sampling(64), progress)
-    [Completion(id='lab-17:es', text='El número mayor es 61 ...', finish_reason='stop', prompt_tokens=14, ...)]
+    with closing(open_engine(settings.engine, policy.resolve("m1"))) as engine:
+        engine.generate([Request("lab-17:es", prompt_conversation("¿Qué número ...?"))], Sampling(64), progress)
+
+    [Completion(id="lab-17:es", text="El número mayor es 61 ...", finish_reason="stop", prompt_tokens=14, ...)]
 
 What every engine keeps (docs/engines.md says where they differ; tests/engines/test_contract.py runs over all):
 - a conversation whose last message is the assistant's is continued, not answered,

@@ -1,8 +1,8 @@
 """Batches that fit the device: filled by a budget of tokens, halved where its memory turns out to be too small.
 
-    >>> batches = Batches(budget=4096)
-    >>> for batch in batches.filled(rows, length):
-    ...     for row, found in batches.worked(batch, length, compute): ...   # None: too large, even alone
+    batches = Batches(budget=4096)
+    for batch in batches.filled(rows, length):
+        for row, found in batches.worked(batch, length, compute): ...  # None: too large, even alone
 
 Items of similar length share a batch, so that little of it is padding and its memory is bounded.
 """

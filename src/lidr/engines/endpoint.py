@@ -1,9 +1,5 @@
 """An OpenAI-compatible server's chat completions, by the openai client: one piece for the engine and for the judge.
 
-    >>> server = Endpoint("the engine's server m1", "m1", "http://127.0.0.1:8000/v1", key, retries=5, timeout=600.0)
-    >>> server.complete({"messages": turns, "max_tokens": 64}, Body)
-    Body(choices=[Choice(message=Message(content='18'), finish_reason='stop')], usage=Usage(...))
-
 Retries, waits (Retry-After among them) and timeouts are the client's own. A completion that lacks what `Body` asks for
 is asked for again as often. Keys come from the environment only, and no message holds one.
 """

@@ -1,8 +1,5 @@
 """The log-probability of answers under a transformers model, summed over their tokens: one forward pass a batch.
 
-    >>> log_probabilities(model, [TokenIds([1, 5, 212, 6], [96, 97, 2])])
-    [-4.8123]
-
 Rows are padded on the right, so positions are those of a row alone, and causal attention never sees the padding. Logits
 are made where an answer is, if the model can leave out the others.
 """

@@ -32,8 +32,7 @@ from lidr.models import policy
 from lidr.pool import WorkerPool
 from lidr.records.prompt_templates import Conversation
 
-# Batches' worth of requests that one process answers in turn: enough that the last ones, which are answered in ever
-# smaller company, weigh little.
+# Full batches per worker task: more of them amortise the shrinking last one.
 GROUP = 4
 # Logits that a batch of answers may have, as far as params.yaml leaves it open: 2 GiB in float32.
 LOGITS = 2**29

@@ -1,9 +1,4 @@
-"""What benchmarks share that are answered by generation: items to ask, completions, figures by place, files.
-
->>> items = lab_items("instructions", ["es"], count=250, seed=42)
->>> ask(settings, policy.resolve("m1"), "alpaca", items, max_new_tokens=64, repetition_penalty=1.0)
-{'lab-4:es': Completion(...), ...}
-"""
+"""What benchmarks share that are answered by generation: items to ask, completions, figures by place, files."""
 
 from __future__ import annotations
 

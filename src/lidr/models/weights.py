@@ -1,8 +1,5 @@
 """The weights of a model: which files they are, and whether all that its config asks for is in them.
 
->>> names(Path("Llama-3.1-8B-Instruct"))
-('model-00001-of-00004.safetensors', ..., 'model-00004-of-00004.safetensors')
-
 No weight is read: a safetensors file begins with the names, shapes and places of its tensors, and transformers loads
 the model onto PyTorch's meta device, where a tensor has a shape and no memory (a Llama of 8 B: 0.3 s).
 """

@@ -3,7 +3,7 @@
     pairs:
       filters: [identical, repeated, {name: length_ratio, most: 1.5}]
 
-    >>> length_ratio(Candidate(prompt, Side("Son 25."), Side("Son 25, porque 20 y 5 son 25."), ("en", "es")), most=1.5)
+    >>> length_ratio(Candidate(None, Side("Son 25."), Side("Son 25, porque 20 y 5 son 25."), ("en", "es")), most=1.5)
     'one answer is 4.1 times as long as the other'
 
 A filter gets a candidate and returns what is wrong with it in words, or None. Its name is the drop's reason, and its

@@ -1,8 +1,5 @@
 """Whether a text is a right answer, by the prompt's gold answer.
 
-    >>> is_right("Das sind 3 + 4 Enten. Die Antwort ist 7.", prompt)   # whose gold answer is '7'
-    True
-
 A text is right where it says the gold answer of the prompt in the language of the pair. For prompts of the lab that is
 the world's own checker, which also wants the right language; for others the number that a worked answer arrives at
 (`evaluation.mgsm.scorers`), in whatever language, where the gold answer is a number (`evaluation.mgsm.golds`). All else

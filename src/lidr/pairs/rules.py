@@ -1,9 +1,5 @@
 """The reward rules: which rows the two sides of a pair are made of. One function a rule; `pairs.rule` names it.
 
-    >>> choose = RULES["imbalance"].prepare(texts, "en")
-    >>> choose(prompt, "es", "en").chosen.name("lab-0")
-    'translation:lab-0:en-es'
-
 A rule is a function of the iteration's texts and the dominant language, registered with what it needs to be told:
 
     @rule(directions=..., reads=("translations",))
@@ -159,9 +155,6 @@ def _too_few(texts: Texts, lang: str, prompt_id: str) -> NoPair:
 
 def best_and_worst(rewards: Sequence[Sequence[float]], lengths: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Length control: of each prompt the places of its best and its worst answer, the first of equals.
-
-    >>> best_and_worst([[1.0, 3.0, 2.0]], [[10, 30, 20]])
-    [(0, 1)]
 
     From the reward of an answer, a price times its characters is taken off, so that the best answers are not just the
     longest. Of the grid 0, 0.001, ... 1, it is the smallest price at which the best and the worst answers differ least

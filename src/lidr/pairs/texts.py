@@ -1,11 +1,4 @@
-"""What a model wrote, by id, and why a row has no text that a pair could be made of.
-
->>> texts = read(settings, "m1")
->>> texts.text("lab-0", Origin("es"))
-'El número mayor es 61.'
->>> texts.text("lab-1", Origin("es", source="en"))
-NoPair(reason='unparsed', detail='the translation from en to es has no closing tag')
-"""
+"""What a model wrote, by id, and why a row has no text that a pair could be made of."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """What there is to compute on, and how fast: measured in a second by two small runs, not looked up.
 
->>> measure("cpu", "float32")
-Speed(flops=8.1e+10, bandwidth=1.2e+10)
-
 A rate is what the slower of the two allows (a roofline), times the share of it that real runs reach.
 """
 
@@ -24,7 +21,7 @@ from lidr.plan.work import Lengths, sides
 
 # Seconds until a stage that generates has its model loaded and compiled, and until one that trains has: rough guesses.
 START_UP = {"vllm": 75.0, "cuda": 30.0, "mps": 30.0, "cpu": 10.0, "other": 30.0}
-# Of the tokens by which the longest answer of a shard may exceed the mean one, how many it is taken to write alone.
+# Share of the longest answer's excess over the mean that is assumed to run at batch size 1.
 TAIL = 0.5
 
 # The share of what a plain matrix product and a plain copy reach that generation and training get, about: training

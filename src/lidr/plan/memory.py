@@ -1,8 +1,5 @@
 """What generation and training hold in the device's memory, part by part, each with the formula that it comes from.
 
->>> training(settings, "m1", shape).parts
-(Part('weights', 15.0 GiB, '8,030.3 M parameters x 2 bytes'), Part('adapter', ...), ...)
-
 Upper estimates: batches as large as params.yaml allows, every row as long as it allows.
 """
 

@@ -1,9 +1,4 @@
-"""Rows and tokens of every stage, counted from params.yaml alone.
-
->>> of(settings, Lengths(answer=300, prompt=150))[1]
-Work(stage='generate@m1', kind='generate', rows=5000, tokens=1500000, max_tokens=12000000, read_tokens=750000,
-longest=2400)
-"""
+"""Rows and tokens of every stage, counted from params.yaml alone."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from msgspec import UNSET, Struct, UnsetType
 class Record(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of all records: unknown fields are refused, fields at their default are left out of the line.
 
-    A record holds texts, numbers and other records, never itself: the search for cycles may pass millions of them by.
+    Records have no cycles, so `gc=False` exempts them from garbage collection.
     """
 
 

@@ -1,9 +1,5 @@
 """Strict reading and atomic writing of JSON lines (UTF-8, one record a line, `\\n` at each end).
 
-    >>> write_rows(path, [Source(name="lab", row=0)])
-    >>> list(read_rows(path, Source))
-    [Source(name='lab', row=0)]
-
 A line that is not as the record says ends in an `InputError` that names file, line and what was expected. A file is
 written beside its place and moved there when it is whole: a reader sees the old file or the new one.
 """

@@ -1,9 +1,6 @@
 """The state that the pipeline is in: its fingerprint, and tags that say where it comes from.
 
-    >>> fingerprint(settings)
-    '5c3f0d...'
-    >>> origin(settings)
-    {'lidr.profile': 'lab', 'lidr.git.commit': 'd53fce3...', 'lidr.git.dirty': 'no', ..., 'lidr.base': '3f1c9a04b7d2'}
+    {"lidr.profile": "lab", "lidr.git.commit": "d53fce3...", "lidr.git.dirty": "no", "lidr.base": "3f1c9a04b7d2", ...}
 
 The state is the settings, the code and data of this package, and the pointers to imported data: its fingerprint is the
 same for every stage of one `dvc repro`, and for the next one that changes nothing.

@@ -1,11 +1,6 @@
 """The way back from MLflow: runs by what they were made from or by their id, and what a pipeline measured.
 
->>> [run.info.run_name for run in runs_tagged({"lidr.stage": "train", "dvc.in.data/m1/pairs": "5f4d....dir"})]
-['train m1 · beta 0.02']
->>> find_run("models:/lidr-es/3")[0].data.tags["dvc.out.models/m2"]
-'1b2c....dir'
->>> read("3f1c").rows[0]
-{"benchmark": "mgsm", "lang": "es", "id": "lab-3", "prompt": "Ana tiene ...", "m0": 0.0, "m1": 1.0, "m2": 1.0}
+    {"benchmark": "mgsm", "lang": "es", "id": "lab-3", "prompt": "Ana tiene ...", "m0": 0.0, "m1": 1.0, "m2": 1.0}
 
 The rows are the table that the stage `compare` logs, so they are there whichever stages DVC took from its cache.
 """

@@ -51,7 +51,7 @@ def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = 
     try:
         _wait_until_up(server, address)
         print(f"MLflow: {address} (Ctrl-C ends it)", flush=True)
-        # MLflow's first page is about agents; what one has come for is several clicks away from it.
+        # MLflow's landing page does not show runs.
         curves = lookup.latest_curves()
         if curves:
             print(f"The latest pipeline's curves: {address}/{curves}", flush=True)

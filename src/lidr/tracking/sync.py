@@ -1,8 +1,5 @@
 """MLflow sync: what stages have made, logged from their files, each result once.
 
-    >>> sync(settings, jobs)
-    Synced(logged=('train m2 · beta 0.1',), address='sqlite:////home/ada/lidr/mlflow.db')
-
 Three tags of a run make this possible:
 
     lidr.work       the hash of the command, its params and inputs; finds an open run to resume

@@ -1,8 +1,4 @@
-"""TRL's arguments: `train.dpo` of params.yaml, and what lidr sets itself (config/training_keys.py says why).
-
->>> arguments(settings.train, settings, Path("checkpoints")).gradient_accumulation_steps   # 8 pairs a step, 2 at once
-4
-"""
+"""TRL's arguments: `train.dpo` of params.yaml, and what lidr sets itself (config/training_keys.py says why)."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def keep_only(folder: Path) -> None:
 
 
 def newest(folder: Path, say: bool = True) -> Path | None:
-    """The newest checkpoint that is whole; None where there is none. `say`: tell on stderr what is taken or left."""
+    """The newest complete checkpoint, or None. `say`: report on stderr which checkpoint is used or skipped."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     for place in found:
         damage = _damage(place)

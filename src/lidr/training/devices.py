@@ -1,8 +1,4 @@
-"""Which devices train: one without a launcher, and with `train.accelerate` as many as are visible.
-
->>> processes(Path("profiles/accelerate/gpus.yaml"), "auto")  # on a machine with two GPUs
-2
-"""
+"""Which devices train: one without a launcher, and with `train.accelerate` as many as are visible."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """Which models can compute packed rows: those whose packed rows were measured to be what each row is alone.
 
-    >>> why_padded(model)        # a Qwen 3.5
-    'packed rows are not tested for qwen3_5_text models'
-
 Packed rows (packing.py) need a model that keeps apart rows whose positions begin again. Most of transformers' do, some
 silently do not: a recurrent layer's state, positions that are counted from the attention mask, a mask that is made
 without the positions. None of these fails, so a model that is not known to be right gets padded rows, which always are.

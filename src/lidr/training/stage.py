@@ -114,7 +114,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
         checkpoints.keep_only(folder)
     checkpoint = checkpoints.newest(folder, say=launcher.is_first())
     args = arguments(train, settings, folder, steps_between(train, len(rows)) if held_out else None)
-    # A training that goes on has this evaluation behind it.
+    # A resumed run has already logged the initial evaluation.
     args.eval_on_start = bool(held_out) and checkpoint is None
     devices.use_one(args)
     devices.leave_out_cudnn_attention()

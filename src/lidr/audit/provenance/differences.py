@@ -1,8 +1,5 @@
 """What a second run of the same pipeline gave otherwise: outputs with other bytes, why, and whether the figures agree.
 
-    >>> between(state.load(revision="HEAD"), state.load())[0]
-    Difference(path='models/m1', stage='train@m1', before='a34b....dir', after='9c0d....dir', why='')
-
 On another processor, or with another number of threads, floating-point sums are rounded in another order. A stage with
 a model may then give other bytes from the same inputs, and what is made from them differs as well. `why` is empty where
 nothing but the processor is left as the reason.
