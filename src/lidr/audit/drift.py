@@ -1,4 +1,4 @@
-"""One number for each thing that matters, of this iteration and of the one before, side by side.
+"""Key figures of an iteration beside those of the one before.
 
 The names are those of MLflow's metrics, so that a chart over iterations and this table show the same.
 """
@@ -32,7 +32,7 @@ def read(path: Path) -> Figures:
 
 
 def key_figures(figures: Figures) -> dict[str, float]:
-    """The headline of an audit as flat names; what was not measured has no name."""
+    """An audit's key figures by flat names; those that were not measured are missing."""
     counts, pairs = figures["counts"], figures["counts"]["pairs"]
     flat: dict[str, float] = {name: counts[name] for name in ("prompts", "pairs", "drops")}
     flat |= {f"drops/{reason}": n for reason, n in counts["by_reason"].items()}

@@ -24,7 +24,7 @@ Figures = dict[str, Any]
 
 # Drops by which no answer is lost: there is nothing to prefer, or the prompt gives another pair in their place.
 NOTHING_LOST = ("identical", "not_drawn")
-# Of the difference in the share dropped between the longest and the shortest quarter: less is no bias worth a warning.
+# Least difference in the share dropped, between the longest and the shortest quarter, that is worth a warning.
 SMALLEST_BIAS = 0.01
 
 

@@ -1,4 +1,4 @@
-"""What an audit found, as data: the figures, what they warn of, and the rows to look at."""
+"""An audit's results: the figures, the warnings, and the facts table."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lidr.records import Verdict
 if TYPE_CHECKING:
     from pyarrow import Table
 
-# A share of chosen answers from which on something wrong with them is worth a warning.
+# Least share of chosen answers with a fault that is worth a warning.
 WORTH_A_WARNING = 0.05
-# Of the length of rejected answers: by so much may chosen ones differ on average before a warning.
+# Least mean difference in length, as a share of the rejected answers', that is worth a warning.
 LENGTH_MARGIN = 0.10
 
 

@@ -50,7 +50,7 @@ __all__ = ["Report", "measure", "run", "summary", "write"]
 
 STAGE = "audit"
 REPORT, OVERLAPS = "report.md", "contamination.jsonl"
-# Examples that are looked at together, and so many chunks that a pool of workers is worth its start.
+# Examples per chunk, and the least number of chunks for which a worker pool pays.
 CHUNK, WORTH_A_POOL = 200, 5
 
 

@@ -1,4 +1,4 @@
-"""Chat: the one place where a conversation becomes token ids, and where what a model wrote becomes an answer.
+"""Chat: the one place that converts conversations to token ids, and generated token ids to answers.
 
 Generation, translation, scoring, judging and training all go through a `Chat`, so what is trained on is, token for
 token, what generation would continue. `probe` proves that on a few conversations before a model is used.

@@ -1,7 +1,6 @@
-"""What MLflow is told of each stage, from the files that the stage has written.
+"""What each stage logs to MLflow, from the files that it has written.
 
-Nothing here needs the stage to have run in this process: a stage, `lidr track` and another machine's checkout tell the
-same.
+Files are enough: a stage, `lidr track` and another machine's checkout log the same.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[
         return [base, Path(settings.baseline.source)], (paths.baseline(),)
     if stage == "compare":
         measured = [each.folder(name) for name in settings.models for each in benchmarks()]
-        # Of the baseline's answers the hash is of use: by it `lidr compare --runs` knows whether win rates compare.
+        # By the hash of the baseline's answers `lidr compare --runs` knows whether win rates are comparable.
         return [paths.baseline(), *measured], (paths.compare(),)
     benchmark = benchmark_of(stage)
     return [base, paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class BaseRecord(Record, frozen=True):
-    """Where the base came from, what exactly it is, and how it is talked to (see `lidr.chat`).
+    """The base's source, its fingerprint, and its chat settings (see `lidr.chat`).
 
     `template` and `date` are written into the folder's chat template; `end_ids` are the tokens that end generation.
     """
@@ -63,10 +63,10 @@ class AdapterRecord(Record, frozen=True):
     eval_rows: int = 0
 
 
-# Bases whose files were looked at: tokenizer and weights are loaded one after the other, and hashing both takes long.
+# Bases whose fingerprint was checked: tokenizer and weights are loaded separately, and hashing takes long.
 _CHECKED: set[tuple[Path, str]] = set()
 _NO_LIMIT = 10**9  # tokens
-# Families whose layers in transformers do not leave out padding on the left.
+# Families whose layers in transformers do not mask left padding.
 _NOT_PADDED = ("minimax", "mpt", "recurrent_gemma", "rwkv")
 
 
@@ -172,10 +172,10 @@ def load_tokenizer(policy: Policy) -> Any:
 
 
 def context_length(config: Any, tokenizer: Any = None) -> int | None:
-    """Tokens that the model of this transformers config takes at most; None where nothing says so, as with ALiBi.
+    """The context in tokens by a transformers config; None where it has no limit, as with ALiBi.
 
-    A model of images and text has its language model's values one level below, and older families their own names for
-    this one. A tokenizer without a limit carries a number of thirty digits instead.
+    A multimodal config has its language model's values one level below, and older families have a key of their own. A
+    tokenizer without a limit has a number of thirty digits instead.
     """
     text = config.get_text_config()
     if original := longrope_length(config):
@@ -228,7 +228,7 @@ def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
 
 
 def check_padding(config: Any, place: Path | str) -> None:
-    """Raise InputError for a family that cannot answer several requests at once."""
+    """Raise InputError for a family that cannot be batched."""
     if config.model_type in _NOT_PADDED:
         reason = f"{config.model_type} models answer wrongly, or not at all, beside a longer request"
         raise InputError(f"{reason}, as they take padding for text; another model is expected", place)
@@ -269,8 +269,8 @@ def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
     """The model ready to generate.
 
     In float32 the adapter is merged into the weights, which is exact to rounding and saves two small matrix products
-    for each layer and token; in half precision merging loses what the adapter learned, so it stays beside them. So it
-    does with a quantised base, where merging would quantise what it learned.
+    for each layer and token. In half precision or a quantised base, merging would round away what the adapter learned,
+    so it stays separate.
     """
     import torch
 

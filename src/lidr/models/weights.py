@@ -21,9 +21,9 @@ _SHOWN = 3  # of the names in an error
 
 
 def names(folder: Path) -> tuple[str, ...]:
-    """The shards that the index lists or, without an index, the one file; whether they are there is not looked at.
+    """The shards that the index lists or, without an index, the one file; existence is not checked.
 
-    What else may lie there, as `consolidated.safetensors` does in Mistral's repositories, is no part of the model.
+    Other files, such as `consolidated.safetensors` in Mistral's repositories, are not part of the model.
     """
     index = folder / INDEX
     if not index.exists():
@@ -46,7 +46,7 @@ def check_pointers(files: Iterable[Path]) -> None:
 
 
 def check_files(folder: Path, model: str) -> None:
-    """Raise InputError unless all files of the weights are there and each is whole."""
+    """Raise InputError unless all files of the weights are there and complete."""
     from safetensors import SafetensorError, safe_open
 
     files = [folder / name for name in names(folder)]
@@ -70,8 +70,7 @@ def build(folder: Path, model: str, config: Any, trust_remote_code: bool) -> Any
     """The model as it will be loaded, on the meta device; raises InputError where tensors are missing or do not fit.
 
     transformers' own loading compares them, for it renames tensors and joins them (those of experts, for example).
-    Tensors that the model has no use for are left out by it at each loading, and that is no error: a multi-token
-    prediction head is one.
+    Tensors that the model does not use, such as a multi-token prediction head, are no error.
     """
     import torch
     from transformers import AutoModelForCausalLM

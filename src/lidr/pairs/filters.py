@@ -1,4 +1,4 @@
-"""The filters: why two texts make no pair. One function a reason to drop; `pairs.filters` in params.yaml lists them.
+"""The filters: why two texts make no pair. One function per reason to drop; `pairs.filters` in params.yaml lists them.
 
     pairs:
       filters: [identical, repeated, {name: length_ratio, most: 1.5}]
@@ -109,7 +109,7 @@ def length_ratio(pair: Candidate, *, most: float = 2.0) -> str | None:
 
 @drops
 def near_identical(pair: Candidate, *, at_least: float = NEAR_IDENTICAL) -> str | None:
-    """The two texts are alike by so much (Dice's coefficient of character trigrams) or more."""
+    """The two texts have a similarity of `at_least` or more (Dice's coefficient of character trigrams)."""
     alike = is_similar(comparable(pair.chosen.text), comparable(pair.rejected.text), at_least)
     return "chosen and rejected are all but the same text" if alike else None
 
@@ -130,7 +130,7 @@ def right(pair: Candidate) -> str | None:
 
 
 def enabled(entries: Sequence[str | dict[str, Any]]) -> Callable[[Candidate], NoPair | None]:
-    """All filters that are listed, as one: the first reason, in the order of `FILTERS`, why a candidate is no pair."""
+    """The listed filters as one function: the first objection in the order of `FILTERS`, or None."""
     wanted = dict(map(_entry, entries))
     chosen = {name: partial(function, **wanted[name]) for name, function in FILTERS.items() if name in wanted}
 
@@ -145,7 +145,7 @@ def enabled(entries: Sequence[str | dict[str, Any]]) -> Callable[[Candidate], No
 
 
 def problem(entries: Sequence[str | dict[str, Any]]) -> str | None:
-    """What is wrong with the list as it stands in params.yaml; None where all is well."""
+    """What is wrong with the list in params.yaml, or None."""
     names: set[str] = set()
     for entry in entries:
         if isinstance(entry, dict) and not isinstance(entry.get("name"), str):

@@ -1,12 +1,13 @@
-"""The reward rules: which rows the two sides of a pair are made of. One function a rule; `pairs.rule` names it.
+"""The reward rules: which rows the two sides of a pair are made of. One function per rule; `pairs.rule` names it.
 
-A rule is a function of the iteration's texts and the dominant language, registered with what it needs to be told:
+A rule is a function of the iteration's texts and the dominant language, registered with its directions and inputs:
 
     @rule(directions=..., reads=("translations",))
     def name(texts: Texts, dominant: str) -> Choose: ...
 
 It returns a function of (prompt, language, language compared with) that says which rows are chosen and rejected, or why
-there are none. What these rows hold is not its affair: the stage drops those without a text, then come the filters.
+there are none. It may name rows without a text: the stage drops these pairs, and then runs the filters. A row that was
+never made is an error: translations need `reads`, and samples are numbered from 0 to `generate.samples` - 1.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def _file_hash(path: Path) -> str:
     if key in known:
         return str(known[key])
     found = _md5(path)
-    # Two stages may write at once; what one of them loses here is only computed again.
+    # Two stages may write at once; a lost entry is only computed again.
     with contextlib.suppress(OSError):
         write_json(store, {**known, key: found})
     return found

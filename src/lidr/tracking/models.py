@@ -53,7 +53,7 @@ def find_or_create(
 
 
 def complete(client: MlflowClient, model: LoggedModel, folder: Path | None) -> None:
-    """Upload the model's files, if any, and call it ready; done twice it is the same."""
+    """Upload the model's files, if any, and mark it as ready; idempotent."""
     from mlflow.entities import LoggedModelStatus
     from mlflow.models import Model
     from mlflow.models.model import MLMODEL_FILE_NAME
@@ -74,7 +74,7 @@ def complete(client: MlflowClient, model: LoggedModel, folder: Path | None) -> N
 
 
 class Promoted(Struct, frozen=True, kw_only=True):
-    """Where the model is in the registry now."""
+    """The promoted model's place in the registry."""
 
     name: str
     version: str

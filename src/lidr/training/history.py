@@ -36,7 +36,7 @@ METRIC_NAMES = {
     "eval_rewards/accuracies": "eval_reward_accuracy",
 }
 
-# Step and metrics; and what they are logged by, the metrics first.
+# Rows of a step and its metrics; and a function that logs metrics at a step.
 History = list[tuple[int, dict[str, float]]]
 LogMetrics = Callable[[dict[str, float], int], None]
 
@@ -45,7 +45,7 @@ def named(logs: dict[str, Any]) -> dict[str, float]:
     """A log of the trainer under our names; empty where it is neither a step's nor an evaluation's."""
     if not {"loss", "eval_loss"} & logs.keys():
         return {}
-    # In one order: that of the logs is another where a training goes on.
+    # In a fixed order: a resumed run's logs have another.
     return {name: float(logs[key]) for key, name in METRIC_NAMES.items() if key in logs}
 
 

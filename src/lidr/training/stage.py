@@ -10,14 +10,14 @@ The loss of a pair (the paper, section 2.3; y_w chosen, y_l rejected, pi the pol
 
 `train.objective: sft` is the last term alone, without alpha: it needs no rejected answer and no reference.
 
-The first iteration puts a new adapter on the base. A later one goes on training the adapter before it, against a frozen
-copy of that adapter as the reference, so that M_t is always the base plus the one folder models/m<t>:
+The first iteration puts a new adapter on the base. A later one continues training the previous adapter, with a frozen
+copy of it as the reference, so that M_t is always the base plus the one folder models/m<t>:
 
     models/m1/adapter_model.safetensors  adapter_config.json  lidr.json  metrics.json  log.csv  drops.jsonl
     models/m1/first_pair.txt             a pair as the model saw it, with all special tokens
 
 With `train.accelerate` the same runs in several processes (lidr/training/launcher.py), of which the first one writes.
-A training that was killed goes on from its last checkpoint (training/checkpoints.py) and ends with the same bytes.
+A killed run resumes from its last checkpoint (training/checkpoints.py) and gives the same bytes.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
 
 
 def _most_tokens(train: config.Train, reference: Policy) -> int:
-    """Tokens that a row may have: those of `train.dpo.max_length`, as far as the model has positions for them."""
+    """Most tokens of a row: `train.dpo.max_length`, or the model's context if that is shorter."""
     from transformers import AutoConfig
 
     found = AutoConfig.from_pretrained(reference.base, trust_remote_code=reference.trust_remote_code)
@@ -158,7 +158,7 @@ def _rows(
 
 
 def _no_pairs(drops_file: Path) -> str:
-    """Why the stage before made none, in a line: its most frequent reasons to drop a pair."""
+    """Why there are no pairs, in a line: the most frequent reasons of drops."""
     drops = list(read_rows(drops_file, Drop, may_be_empty=True))
     reasons = Counter(row.reason for row in drops).most_common(3)
     frequent = ", ".join(f"{reason} {count:,}" for reason, count in reasons) or "no reasons"
@@ -214,10 +214,10 @@ def tokenize(
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder for libraries' temporary files and checkpoints; of a run that failed or was killed, these alone stay."""
+    """A folder for libraries' temporary files and checkpoints; after a failed or killed run only these stay."""
     _empty(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    # `datasets` asks the environment, other libraries Python.
+    # `datasets` reads the environment, other libraries ask Python.
     python, system = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder.resolve())
     try:

@@ -6,7 +6,7 @@
     datasets.load_dataset("hub", "m1", split="train")
 
 The folder holds README.md (the card), and pairs.jsonl and drops.jsonl of each iteration, byte for byte those of the
-pipeline. Each iteration is a configuration, and its drops are another, so that nothing is hidden by sharing.
+pipeline. Each iteration is a configuration, and so are its drops.
 """
 
 from __future__ import annotations

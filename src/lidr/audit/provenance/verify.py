@@ -9,7 +9,7 @@
     ok  pairs       m1: 2,214 pairs and 186 drops follow from answers and translations, byte by byte · m2: ...
     ok  models      m1 on m0 from 2,214 pairs · m2 on m1 from 2,196 pairs; base 3f1c9a04b7d2
 
-The checks go from what all else rests on to what is made last, and end at the first mismatch. Hashes alone show
+The checks follow the order of the pipeline, and end at the first mismatch. Hashes alone show
 that nothing changed since the stages ran; that the pairs are the ones that the rule gives, and that an adapter is from
 these pairs, is checked by making the pairs again and by the record that `lidr train` left in the adapter's folder.
 
