@@ -19,6 +19,7 @@ from refusal import refused
 from lidr import __version__, config, paths
 from lidr.cli import main
 from lidr.errors import InputError
+from lidr.evaluation.registry import benchmarks
 
 STAGES = [
     "base",
@@ -36,7 +37,7 @@ STAGES = [
     "compare",
 ]
 OF_DATA, OF_ITERATIONS = ["prompts", "generate", "score", "translate"], ["pairs", "train", "audit"]
-OF_MODELS = ["mgsm", "alpaca", "harness"]
+OF_MODELS = [one.name for one in benchmarks()]
 LINE_OF_BETA = 1 + next(i for i, line in enumerate(edited().splitlines()) if line.startswith("    beta:"))
 
 

@@ -9,10 +9,12 @@ import pytest
 from factories import ROOT, edited
 
 from lidr import config
+from lidr.config.engines import KINDS
 from lidr.engines.settings.openai import OpenAI
 from lidr.engines.settings.vllm import _known_keys
 from lidr.errors import InputError
 
+ENGINES = [str(kind.__struct_config__.tag) for kind in KINDS]
 LANGUAGES = "languages: [es, de, fr, ru]"
 LAST_ITERATION = "  m2:\n    previous: m1\n    data: m2"
 BASELINE = re.search(r"  model: m0 .*\n  source: models/m0", edited())[0]  # type: ignore[index]
@@ -53,7 +55,7 @@ IN_A_LINE = [
     ("  device: tpu ", "engine.device: 'tpu' is none of auto, cpu, cuda, mps"),
     ("    beta: 0", "train.dpo.beta: Expected `float` > 0.0"),
     ("    beta: .inf", "train.dpo.beta: Expected `float` <= 1000000000.0"),
-    ("  name: llama", "engine.name: 'llama' is none of openai, ray, transformers, vllm"),
+    ("  name: llama", f"engine.name: 'llama' is none of {', '.join(ENGINES)}"),
     (
         "  accelerate: elsewhere/cpu.yaml",
         "train.accelerate: a file in profiles/accelerate is expected, or null; DVC would miss changes elsewhere",

@@ -227,9 +227,7 @@ RULE = '''
 @rule(between_dominant_and_others)
 def own_answers(texts: Texts, dominant: str) -> Choose:
     """The dominant language's own answer over the other language's own."""
-    return lambda prompt, lang, other_lang: Sides(
-        "own_answers", Origin(dominant), Origin(other_lang if lang == dominant else lang)
-    )
+    return lambda prompt, lang, other_lang: Sides(Origin(dominant), Origin(other_lang if lang == dominant else lang))
 '''
 
 FILTER = '''

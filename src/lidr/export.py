@@ -74,7 +74,6 @@ def _merged(model: Policy) -> Any:
 def card(settings: config.Settings, model: Policy, dtype: str, exported: str) -> str:
     """The model card: Hub metadata, and the hashes of everything that the weights come from."""
     base = read_json(model.base / paths.RECORD, BaseRecord)
-    assert isinstance(base, BaseRecord)
     # A folder's place on this machine is nobody's business; its fingerprint tells what it is.
     source = Path(base.source).name if base.revision is None else base.source
     revision = f" at {base.revision}" if base.revision else ""
@@ -101,7 +100,6 @@ def card(settings: config.Settings, model: Policy, dtype: str, exported: str) ->
 def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:
     folder = paths.model(name)
     record = read_json(folder / paths.RECORD, AdapterRecord)
-    assert isinstance(record, AdapterRecord)
     train = settings.of_iteration(name).train
     how = "supervised" if train.objective == "sft" else f"beta {train.dpo['beta']:g}, alpha {train.alpha:g}"
     what = f"adapter on m0, from {record.previous} on {record.rows:,} pairs ({how})"
@@ -111,7 +109,6 @@ def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:
 def _own_dtype(base: Path) -> str:
     """The precision in which the base was published."""
     named = read_json(base / "config.json")
-    assert isinstance(named, dict)
     own = str(named.get("dtype") or named.get("torch_dtype") or "float32")
     return own if own in get_args(config.Precision) else "float32"
 

@@ -1,8 +1,4 @@
-"""git, asked in one place.
-
->>> git("rev-parse", "HEAD")
-'d53fce3...'
-"""
+"""git, asked in one place."""
 
 from __future__ import annotations
 

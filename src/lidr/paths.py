@@ -1,6 +1,6 @@
 """The only place where file names are spelled. All paths are relative to the project's root, the working folder.
 
->>> responses("m1", "es")
+>>> response_file("m1", "es")
 PosixPath('data/m1/responses/es.jsonl')
 """
 

@@ -1,7 +1,7 @@
 """A pool of forked worker processes, for work that Python does on one core only.
 
-    >>> with closing(WorkerPool(2, count_words)) as pool:
-    ...     for words in pool.in_order([(0,), (200,)]): ...
+    with closing(WorkerPool(2, count_words)) as pool:
+        for words in pool.in_order([(0,), (200,)]): ...
 
 It is concurrent.futures' ProcessPoolExecutor with three additions. The work is inherited by the fork, so it may be a
 bound method or a closure over a loaded model or over rows, whose memory all workers share: only arguments and results

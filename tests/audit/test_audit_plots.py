@@ -14,7 +14,10 @@ from audit_project import Made, in_lab, settings, two_sided
 from lidr.audit import facts, plots
 from lidr.audit import stage as audit
 from lidr.audit.report import Report
-from lidr.pairs.filters import reasons
+from lidr.pairs.filters import FILTERS
+from lidr.records import DropReason
+
+REASONS = (*map(str, DropReason), *FILTERS)
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +76,14 @@ def test_pairs_that_were_not_judged_are_shown_where_there_are_any(report: Report
 
 
 def test_each_reason_of_a_drop_has_its_colour(report: Report) -> None:
-    colours = plots.colours(reasons())
-    assert set(colours) == set(reasons())
+    colours = plots.colours(REASONS)
+    assert set(colours) == set(REASONS)
     assert [reason for reason, colour in colours.items() if colour == colours["identical"]] == ["identical"]
     counts = report.figures["counts"]
-    rows = {name: {"prompts": 60} | dict.fromkeys(reasons(), 2) for name in counts["by_direction"]}
-    every = counts | {"by_direction": rows, "by_reason": dict.fromkeys(reasons(), 8)}
+    rows = {name: {"prompts": 60} | dict.fromkeys(REASONS, 2) for name in counts["by_direction"]}
+    every = counts | {"by_direction": rows, "by_reason": dict.fromkeys(REASONS, 8)}
     text = plots.draw(with_figures(report, counts=every))["drops"]
-    assert set(reasons()) <= set(words(text))
+    assert set(REASONS) <= set(words(text))
     assert "en against de · out_of_memory: 2 of 60 prompts (3.3%)" in tips(text)
 
 

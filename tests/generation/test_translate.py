@@ -305,9 +305,7 @@ def by_another(settings: config.Settings, model: object) -> config.Settings:
 
 
 def recorded() -> dict[str, str]:
-    found = read_json(paths.translations("m1") / "translator.json")
-    assert isinstance(found, dict)
-    return found
+    return read_json(paths.translations("m1") / "translator.json")
 
 
 def test_a_folder_of_weights_translates_there_and_back(two_languages: config.Settings) -> None:

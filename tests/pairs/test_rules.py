@@ -13,8 +13,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lidr import config
+from lidr.errors import LidrError
 from lidr.pairs import stage as pairs
-from lidr.pairs.rules import RULES, best_and_worst
+from lidr.pairs.rules import RULES, Rule, Sides, best_and_worst, within_each_language
+from lidr.pairs.texts import Origin
 from lidr.records import FinishReason, Response, Score
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -135,8 +137,20 @@ def test_no_prompt_has_no_ends() -> None:
     assert best_and_worst([], []) == []
 
 
-def test_rules_say_what_they_read() -> None:
-    assert {name: rule.reads for name, rule in RULES.items()} == {
-        "imbalance": ("translations",),
-        "implicit": ("scores",),
-    }
+@pytest.mark.parametrize(
+    ("chosen", "asked"),
+    [(Origin("es", source="en"), "translation:p1:en-es"), (Origin("es", sample=2), "response:p1:es:2")],
+)
+def test_a_rule_that_asks_for_what_was_not_made_is_told_so(
+    chosen: Origin, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Rule(lambda texts, dominant: lambda *of: Sides(chosen, Origin("es")), within_each_language, reads=())
+    monkeypatch.setitem(RULES, "own", own)
+    whole = settings()
+    whole = msgspec.structs.replace(whole, pairs=msgspec.structs.replace(whole.pairs, rule="own"))
+    with pytest.raises(LidrError) as caught:
+        pairs.make(whole, texts([("uno", 0.0), ("dos", 1.0)]))
+    assert str(caught.value) == (
+        f"the rule 'own' asks for {asked}, which was not made; a rule that takes translations has "
+        'reads=("translations",), and samples are 0 to generate.samples - 1'
+    )

@@ -16,6 +16,7 @@ from factories import ROOT, edited, with_train
 from lidr import config
 from lidr import plan as planning
 from lidr.cli import main
+from lidr.config.engines import EngineSettings
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
 from lidr.models import base, policy
@@ -362,6 +363,17 @@ def test_generation_is_as_fast_as_the_slower_of_reading_and_computing(tmp_path: 
     assert device.generation_rate(small, qwen, slow_cores, 300) == pytest.approx(0.4 * 1e9 / (2 * 494_032_768))
     lengths = work.Lengths(answer=300, prompt=150)
     assert device.training_rate(small, qwen, slow_cores, lengths) == pytest.approx(0.4 * 1e9 / (8 * 494_032_768))
+
+
+def test_an_engine_that_does_not_say_its_batch_is_planned_row_by_row(tmp_path: Path) -> None:
+    class Own(EngineSettings, frozen=True, kw_only=True, tag="own"):
+        """An engine that has its name alone."""
+
+    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
+    rate = device.generation_rate(
+        msgspec.structs.replace(small, engine=Own()), qwen, device.Speed(flops=1e20, bandwidth=1e9), 300
+    )
+    assert rate == pytest.approx(0.4 / ((494_032_768 * 4 + 2 * 24 * 2 * 64 * 4 * 300) / 1e9))
 
 
 def test_training_is_measured_in_its_own_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,6 @@ def test_held_out_figures_are_those_by_hand_and_beside_training_s(configure: Any
     trained = train.run(settings, "m1", lambda metrics, step: logged.setdefault(step, {}).update(metrics))
     assert (trained.pairs, trained.eval_pairs, trained.steps) == (38, 22, 10)
     record = read_json(paths.model("m1") / paths.RECORD, AdapterRecord)
-    assert isinstance(record, AdapterRecord)
     assert (record.rows, record.eval_rows) == (38, 22)
     with (paths.model("m1") / "log.csv").open() as file:
         rows = {int(row["step"]): row for row in csv.DictReader(file)}

@@ -1,4 +1,4 @@
-"""Whether the training texts give away the evaluation: exact and n-gram overlap with every evaluation item.
+"""Contamination: exact and n-gram overlap of the training texts with every evaluation item.
 
     reports/m1/audit/contamination.jsonl, a line for each item and kind of text that overlaps:
     {"evaluation":"mgsm","item":"lab-12","lang":"es","kind":"prompt","exact":true,"share":1.0,"texts":1,"id":"lab-907"}
@@ -61,7 +61,7 @@ class Overlap(Record, frozen=True):
 
 
 def evaluation_items(settings: config.Settings) -> dict[str, list[Prompt]]:
-    """The items of all benchmarks that can tell theirs, without the wording that a style puts around them."""
+    """The items of all benchmarks that know theirs, without the wording that a style puts around them."""
     from lidr.evaluation.registry import benchmarks
 
     items = {benchmark.name: benchmark.prompts(settings) for benchmark in benchmarks()}
@@ -151,7 +151,7 @@ def nearest(matches: Iterable[Match]) -> Best:
 
 
 def _keep(best: Best, match: Match) -> None:
-    """The nearer of this match and the one before of its kind and item, the first of equals; near texts add up."""
+    """Keep the better match of a kind and item, the first of equals; numbers of near texts add up."""
     key = match.kind, match.number
     known = best.get(key)
     if known is not None:

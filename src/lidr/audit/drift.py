@@ -1,9 +1,4 @@
-"""One number for each thing that matters, of this iteration and of the one before, side by side.
-
-    >>> key_figures(figures)["reward accuracy/es"]
-    0.918033
-    >>> table(figures, previous)[0]
-    ('pairs', 2214, 2196)
+"""Key figures of an iteration beside those of the one before.
 
 The names are those of MLflow's metrics, so that a chart over iterations and this table show the same.
 """
@@ -31,13 +26,13 @@ def previous(settings: config.Settings, iteration: str) -> Figures | None:
 def read(path: Path) -> Figures:
     """Figures as `lidr audit` wrote them; raises InputError where they are not."""
     figures = read_json(path)
-    if not isinstance(figures, dict) or not {"iteration", "counts", "reward", "history"} <= set(figures):
+    if not {"iteration", "counts", "reward", "history"} <= set(figures):
         raise InputError("not the metrics of an audit; run `lidr audit` of that iteration again", path)
     return figures
 
 
 def key_figures(figures: Figures) -> dict[str, float]:
-    """The headline of an audit as flat names; what was not measured has no name."""
+    """An audit's key figures by flat names; those that were not measured are missing."""
     counts, pairs = figures["counts"], figures["counts"]["pairs"]
     flat: dict[str, float] = {name: counts[name] for name in ("prompts", "pairs", "drops")}
     flat |= {f"drops/{reason}": n for reason, n in counts["by_reason"].items()}

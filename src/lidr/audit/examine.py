@@ -1,11 +1,7 @@
-"""The one place where the audit looks at texts: from an example to its rows of the facts table.
-
-    >>> rows = Examiner(settings, Index(evaluations)).rows(example, matches)
-    >>> [row["gold_outcome"] for row in rows]
-    ['chosen_only', 'both', ...]
+"""The one place where the audit reads texts: it turns an example into rows of the facts table.
 
 The same text stands in many pairs of an example (the dominant answer is chosen once for every other language), so each
-text is looked at once.
+text is examined once.
 """
 
 from __future__ import annotations
@@ -31,7 +27,7 @@ from lidr.records.repetition import ends_in_repetition
 if TYPE_CHECKING:
     from pyarrow import Table
 
-# Of a text with as many words, the share of its n-grams that it has said before makes it repeated.
+# A text of so many words is repeated if this share of its n-grams occurred before in it.
 _FEWEST_WORDS, _REPEATED_SHARE, _REPEATED_NGRAM = 20, 0.5, 4
 
 Row = dict[str, Any]
@@ -205,7 +201,7 @@ def _answer(response: Response) -> Row:
 
 
 def _drop(drop: Drop, origins: Sequence[Response | Translation | None]) -> Row:
-    """Why, and where both sides have a whole text how long these are: a filter dropped what would have been a pair."""
+    """The drop's reason, and the lengths where both sides have a whole text: a filter dropped such a pair."""
     found: Row = {"outcome": DROP, "stage": drop.stage, "reason": str(drop.reason), "detail": drop.detail}
     texts = [_whole(row) for row in origins]
     if all(texts):

@@ -1,9 +1,4 @@
-"""The examples of an iteration: each prompt with everything that it became, by the prompt's id.
-
-    >>> examples = Examples(settings, "m1")
-    >>> example = examples["lab-0"]
-    >>> sorted(example.prompts), len(example.pairs), len(example.drops)
-    (['de', 'en', 'es', 'fr', 'ru'], 7, 1)
+"""The examples of an iteration: each prompt with its answers, translations, pairs and drops, by the prompt's id.
 
 All rows are read into memory and joined by id. A row that belongs to no prompt, rows in another order than the prompts,
 a prompt without its pair or drop, or a pair whose text is not that of the row that it names, is an `InputError` that
@@ -46,7 +41,7 @@ class Example:
     """One prompt in all languages, the answers, their translations by (source, target), and the pairs and drops.
 
     `samples` are all answers, of which `responses` are the first, and `scores` theirs where the rule compares them.
-    `back` holds what came back of an answer that was translated and translated back, by the direction of the way there.
+    `back` holds the round-trip translations, by the direction of the way there.
     """
 
     id: str
@@ -150,7 +145,7 @@ def pair_directions(settings: config.Settings) -> list[Direction]:
 def translation_directions(settings: config.Settings) -> list[Direction]:
     """(source, target) of all translations, as in the names of their files: each the reverse of a pair's.
 
-    None where the rule makes its pairs of answers alone.
+    Empty where the rule makes its pairs of answers alone.
     """
     if not settings.pairs.reads("translations"):
         return []

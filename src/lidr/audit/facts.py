@@ -1,8 +1,8 @@
 """The facts table: one row for each pair or drop, with everything that the audit finds out about it.
 
-    >>> import pandas
-    >>> facts = pandas.read_parquet("data/m1/audit/facts.parquet")
-    >>> facts.query("outcome == 'pair' and not chosen_right").groupby("lang").size()
+    import pandas
+    facts = pandas.read_parquet("data/m1/audit/facts.parquet")
+    facts.query("outcome == 'pair' and not chosen_right").groupby("lang").size()
 
 `lidr audit` writes it, and makes its report, figures and plots from it by group-bys. `COLUMNS` documents it, and so
 does docs/audit.md. Rows stand in the order of the dominant language's prompts; texts are not in it, `id` leads to them

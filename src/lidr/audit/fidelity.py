@@ -1,16 +1,14 @@
-"""Whether a model's translation of its own answer says the same, on the way there and on the way back.
+"""Translation fidelity: whether a translation says the same as its answer, on the way there and on the way back.
 
-    >>> compare(prompt, "5 and 54 are 59.", "Son 5, 54 y 59.", ("en", "es"))
-    {'translation_numbers_kept': True, 'translation_answer_kept': True}
+On the way there:
+- whether it holds the numbers of the answer, each as often, in any order; marks inside a number are ignored, since
+  languages differ about them;
+- for prompts whose gold answer is a number, whether it arrives at the answer's number, right or wrong
+  (`evaluation.mgsm.scorers` reads both, each in its language);
+- for answers in the lab's world, whether it is the exact translation, mistakes of the answer kept.
 
-On the way there: where the answer holds numbers, whether the translation holds the same ones (each as often, in any
-order; marks inside a number are ignored, since languages differ about them); for prompts whose gold answer is a
-number, whether the translation arrives at the number that the answer arrives at, right or wrong
-(`evaluation.mgsm.scorers` reads both, each in its language); and for answers in the lab's world, whether the
-translation is the exact one, mistakes of the answer kept.
-
-On the way back: chrF of what came back. It needs no reference translation, and it has a blind spot: what is lost on the
-way back looks like a loss on the way there, and a text that was copied comes back whole.
+On the way back: chrF of the round trip. It needs no reference translation, and it has a blind spot: a loss on the way
+back looks like one on the way there, and a copied text comes back whole.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def columns(verdicts: Iterable[Verdict]) -> dict[str, Row]:
 
 
 def figures(pairs: Groups, verdicts: Sequence[Verdict], settings: config.Settings) -> dict[str, Any]:
-    """The reward's figures by the judge, and what asking was like: orders that disagree, no verdicts, tokens, cost."""
+    """The reward's figures by the judge, and judge statistics: orders that disagree, no verdicts, tokens, cost."""
     if settings.audit.judge is None:
         return {}
     judge = {

@@ -1,7 +1,7 @@
 """How long chosen and rejected are, and whether dropping pairs favours some lengths.
 
-    >>> figures(groups(frame, settings), groups(pairs, settings), settings)["by_language"]["es"]["difference"]
-    {'n': 262, 'mean': 3.2, 'q1': -2, 'median': 0, 'q3': 5, 'max': 61}
+    reports/m1/audit/metrics.json, lengths.by_language.es:
+    {"difference": {"n": 327, "mean": -2.862385, "q1": -1, "median": 0, "q3": 0, "max": 43}, ...}
 
 DPO learns length where chosen answers are longer than rejected ones, and a model loses its long answers where they are
 dropped more often than short ones. Lengths are in characters; in tokens for a model's own answers, whose count is
@@ -24,7 +24,7 @@ Figures = dict[str, Any]
 
 # Drops by which no answer is lost: there is nothing to prefer, or the prompt gives another pair in their place.
 NOTHING_LOST = ("identical", "not_drawn")
-# Of the difference in the share dropped between the longest and the shortest quarter: less is no bias worth a warning.
+# Least difference in the share dropped, between the longest and the shortest quarter, that is worth a warning.
 SMALLEST_BIAS = 0.01
 
 

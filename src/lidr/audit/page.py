@@ -1,8 +1,5 @@
 """The audit as a report in Markdown and as a page with a sample of pairs and drops to browse.
 
-    >>> markdown(report).splitlines()[0], html(report, plots)[:15]
-    ('# Audit of m1', '<!doctype html>')
-
 Both are made from templates/audit_sections.jinja, which has the words and tables; here is how figures become cells.
 """
 

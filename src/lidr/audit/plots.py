@@ -1,8 +1,4 @@
-"""The audit's figures as SVG: what is drawn of a report, and what each mark says to whoever points at it.
-
->>> sorted(draw(report))
-['drops', 'iterations', 'languages', 'lengths', 'reward']
-"""
+"""The audit's figures as SVG, with a tooltip on each mark."""
 
 from __future__ import annotations
 

@@ -1,10 +1,4 @@
-"""What an audit found, as data: the figures, what they warn of, and the rows to look at.
-
->>> report.figures["counts"]["pairs"], report.recommendation
-(2214, 'Go on: counting each prompt once, the chosen side is better for 241 prompts and worse for 12.')
->>> report.warnings
-['drops bias the pairs towards short answers: ...']
-"""
+"""An audit's results: the figures, the warnings, and the facts table."""
 
 from __future__ import annotations
 
@@ -20,9 +14,9 @@ from lidr.records import Verdict
 if TYPE_CHECKING:
     from pyarrow import Table
 
-# A share of chosen answers from which on something wrong with them is worth a warning.
+# Least share of chosen answers with a fault that is worth a warning.
 WORTH_A_WARNING = 0.05
-# Of the length of rejected answers: by so much may chosen ones differ on average before a warning.
+# Least mean difference in length, as a share of the rejected answers', that is worth a warning.
 LENGTH_MARGIN = 0.10
 
 
@@ -96,10 +90,3 @@ def _quality_warnings(lang: str, quality: dict[str, Any]) -> list[str]:
         if quality["chosen"][flag] / pairs > WORTH_A_WARNING:
             found.append(f"in {lang}, {quality['chosen'][flag] / pairs:.1%} of chosen answers {words}")
     return found
-
-
-def rounded(value: Any) -> Any:
-    """Figures to six digits: what is kept must not depend on the last bits of a float."""
-    if isinstance(value, dict):
-        return {key: rounded(inner) for key, inner in value.items()}
-    return round(value, 6) + 0.0 if isinstance(value, float) else value

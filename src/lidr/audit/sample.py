@@ -1,13 +1,8 @@
 """A bounded sample of pairs and drops to look at, the same for the same data.
 
-    >>> pairs, drops = draw(frame, pairs, settings).entries(examples)
-    >>> pairs[0]["id"], pairs[0]["reason"]
-    ('lab-17:es:en', 'translated_dominant')
-
 Rows are drawn by the hash of their id within strata (language, language compared with, rule or reason, and for pairs
 the outcome and the first thing that is wrong with them), and the strata take turns: rare kinds are shown more often
-than they occur.
-An entry holds all texts of its example that matter, as panes to be shown side by side.
+than they occur. An entry holds all texts of its example that matter, as panes to be shown side by side.
 """
 
 from __future__ import annotations

@@ -36,11 +36,12 @@ from lidr.audit import (
 from lidr.audit.contamination import Match
 from lidr.audit.examine import Examiner
 from lidr.audit.examples import Examples, pair_directions
-from lidr.audit.report import Report, rounded, warnings
+from lidr.audit.report import Report, warnings
 from lidr.evaluation.judges import Judge
 from lidr.pool import WorkerPool, forkable_cores
 from lidr.progress import bar
 from lidr.records.jsonl import write_json, write_rows, write_text
+from lidr.records.rounding import rounded
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -49,7 +50,7 @@ __all__ = ["Report", "measure", "run", "summary", "write"]
 
 STAGE = "audit"
 REPORT, OVERLAPS = "report.md", "contamination.jsonl"
-# Examples that are looked at together, and so many chunks that a pool of workers is worth its start.
+# Examples per chunk, and the least number of chunks for which a worker pool pays.
 CHUNK, WORTH_A_POOL = 200, 5
 
 

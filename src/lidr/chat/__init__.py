@@ -1,12 +1,4 @@
-"""Chat: the one place where a conversation becomes token ids, and where what a model wrote becomes an answer.
-
-    >>> chat = open_chat(policy.resolve("m0"))
-    >>> chat.prompt_ids([{"role": "user", "content": "How many?"}])      # up to where the assistant begins
-    [1, 5, 212, 87, 6]
-    >>> chat.answer_ids([{"role": "user", "content": "How many?"}], "59")  # and the end of its turn
-    [96, 97, 2]
-    >>> chat.read([96, 97])
-    AssistantTurn(text='59', reasoning='')
+"""Chat: the one place that converts conversations to token ids, and generated token ids to answers.
 
 Generation, translation, scoring, judging and training all go through a `Chat`, so what is trained on is, token for
 token, what generation would continue. `probe` proves that on a few conversations before a model is used.

@@ -1,9 +1,5 @@
 """A model's chat template and tokenizer, used in one way by all stages.
 
-    >>> chat = open_chat(policy.resolve("m1"))
-    >>> chat.end_ids
-    frozenset({2, 7})
-
 Every id sequence comes from the rendered text of whole turns, never from an answer by itself: a tokenizer such as
 SentencePiece writes a word differently at a text's beginning.
 """
@@ -29,14 +25,14 @@ REPLY = {"role": "assistant", "content": "Reply"}
 
 @dataclass(frozen=True)
 class AssistantTurn:
-    """What a model wrote, apart: its answer, and the reasoning before it (empty where there is none)."""
+    """A model's answer, and the reasoning before it (empty where there is none)."""
 
     text: str
     reasoning: str = ""
 
 
 class Chat:
-    """Conversations as token ids and back, for one tokenizer.
+    """Converts conversations to token ids and back, for one tokenizer.
 
     `listed` are the token ids that end generation according to the model's own files.
     """
@@ -69,7 +65,7 @@ class Chat:
 
     @cached_property
     def _tail(self) -> str:
-        """What the template writes after the content of a last answer."""
+        """The template's text after the last answer's content."""
         return self.render([*QUESTION, REPLY]).rpartition(REPLY["content"])[2]
 
     @cached_property
@@ -85,7 +81,7 @@ class Chat:
     def render(self, conversation: Conversation, open_turn: bool = False, **arguments: Any) -> str:
         """The conversation as text, with the opening of the assistant's turn where `open_turn`.
 
-        A conversation that the assistant has begun to answer is continued: its last message stays open.
+        A conversation whose last message is the assistant's is continued: that message stays open.
         Raises InputError where the chat template refuses it.
         """
         import jinja2
@@ -112,7 +108,7 @@ class Chat:
         """(the prompt, the prompt with the answer): rendered text up to, and without, the token that ends the turn.
 
         Raises InputError where a rendered turn does not begin as the prompt does: what is trained on would not be
-        what generation continues. So it does where the turn does not end as that of another answer.
+        what generation continues. Also where the end of the turn depends on the answer.
         """
         prompt = self.render(conversation, open_turn=True)
         whole = self.render([*conversation, {"role": "assistant", "content": text}])
@@ -120,7 +116,7 @@ class Chat:
             raise InputError(
                 "the chat template writes an answer in another turn than the one it prompts for", self.place
             )
-        # Looking for the content instead would find a short one within the end token.
+        # Searching for the content would find a short one within the end token.
         if not whole.endswith(self._tail):
             raise InputError("the chat template does not end every answer in the same way", self.place)
         before, end, _ = self._tail.partition(str(self.tokenizer.convert_ids_to_tokens(self.end_id)))
@@ -134,7 +130,7 @@ class Chat:
         prompt, whole = self.prompt_and_answered(conversation, text)
         before, ids = self.encode(prompt), self.encode(whole)
         if ids[: len(before)] != before:
-            # A token of the whole turn lies across the prompt's end, where generation begins with a token of its own.
+            # A token of the whole turn spans the prompt's end, where generation starts a new token.
             return [*self.encode(whole[len(prompt) :]), self.end_id]
         return [*ids[len(before) :], self.end_id]
 
@@ -168,7 +164,7 @@ class Chat:
     def reasoning_end(self) -> int | str | None:
         """The closing mark of the model's reasoning; None where its template has none.
 
-        A token of its own, or the last one of the mark, is given by its id: decoding may leave it out.
+        A mark that is or ends in a special token is given by its id: decoding may leave it out.
         """
         mark = reasoning.closing_mark(self.tokenizer.get_chat_template())
         if mark is None:
@@ -178,7 +174,7 @@ class Chat:
 
     @cached_property
     def _special_tokens(self) -> dict[str, int]:
-        """Tokens that no ordinary text is made of, by how they are written."""
+        """The ids of special tokens by their text."""
         known = dict(self.tokenizer.get_added_vocab())
         ids = (*self.tokenizer.all_special_ids, *self.listed)
         known |= {token: i for i in ids if (token := self.tokenizer.convert_ids_to_tokens(i))}
@@ -190,7 +186,7 @@ class Chat:
         return text
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of rendered text, to which nothing is added: the template has written all special tokens."""
+        """Token ids of rendered text; the tokenizer adds no special tokens, since the template has written them."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

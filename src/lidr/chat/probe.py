@@ -1,9 +1,8 @@
-"""A few conversations through a chat template, by which `lidr base` knows that a model can be used as it is.
+"""Checks of a model's chat template on a few conversations, before `lidr base` accepts the model.
 
-    >>> probe(open_chat(policy.resolve("m0")))
-    ["generation also ends at <|eot_id|>: it ends a turn, and the model's files do not list it"]
+    generation also ends at <|eot_id|>: it ends a turn, and the model's files do not list it
 
-Each check names what is wrong in one line and, where there is one, the argument of `base.template` that mends it.
+Each check names what is wrong in one line and, where there is one, the argument of `base.template` that fixes it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ ANSWERS = (
 
 
 def probe(chat: Chat) -> list[str]:
-    """What a user should know of this chat template, a line each; raises InputError where it cannot be used."""
+    """Remarks on this chat template for the user; raises InputError where it cannot be used."""
     _check_text_appears(chat)
     _check_no_open_thinking(chat)
     for answer in ANSWERS:

@@ -1,12 +1,8 @@
 """A chat template with its arguments and its date fixed, so that it renders the same on every day and in every server.
 
-    >>> print(fixed_template("{{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}", {}, date(2024, 7, 26)))
-    {%- macro strftime_now(format) -%}{{ format | replace("%Y", "2024") | ... }}{%- endmacro %}
-    {{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}
-
 The arguments (`base.template` in params.yaml) become variables at the template's beginning, and today's date becomes
-`base.date`. Both are written into the template of models/m0. `vllm serve` and an exported model then speak as the
-training did, without being told anything.
+`base.date`. Both are written into the template of models/m0. `vllm serve` and an exported model then render as training
+did, without options.
 """
 
 from __future__ import annotations
@@ -18,7 +14,7 @@ from typing import Any
 
 from lidr.errors import InputError
 
-# What the renderer itself passes to a template; transformers' names.
+# The variables that transformers itself passes to a template.
 RESERVED = ("messages", "add_generation_prompt", "tools", "documents", "bos_token", "eos_token", "pad_token")
 # Templates of Llama 3.2, GPT-OSS and Granite call this function of the renderer; see transformers' chat templates.
 CLOCK = "strftime_now"
@@ -68,7 +64,7 @@ def _literal(value: Any) -> str:
         return "{" + ", ".join(f"{_literal(str(key))}: {_literal(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_literal, value)) + "]"
-    # Jinja reads an escape of two halves, as JSON writes an emoji, as two characters.
+    # Jinja reads a surrogate pair, as JSON writes an emoji, as two characters.
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -25,7 +25,7 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except (LidrError, OSError) as error:
-            # Where the reader of what is printed has left, click ends without a word.
+            # click ends silently on a closed pipe.
             if ctx.find_root().params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
             raise click.ClickException(one_line(error)) from error
@@ -42,7 +42,7 @@ class Group(click.Group):
 
 
 class StageGroup(Group):
-    """A group that is a stage as well: what is no command of it is the stage's argument."""
+    """A group that is also a stage: an unknown command is the stage's argument."""
 
     STAGE = "stage"
 
@@ -63,5 +63,5 @@ def main(debug: bool) -> None:
 
     Each stage of dvc.yaml is a command here; `dvc repro` runs them all, in order, as far as they are out of date.
     """
-    # TRL would tell the Hub of each run that it trains.
+    # TRL would report each training to the Hub.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Stages that ask a model, and may be at work for days; importing MLflow takes three seconds.
 _LONG = ("generate", "score", "translate", "train", "baseline", *(benchmark.name for benchmark in benchmarks()))
-# How many seconds a stage of `dvc repro` lasts before it logs itself; what is shorter is logged by `compare`.
+# Seconds from which on a stage of `dvc repro` logs itself; `compare` logs the shorter ones.
 _AT_ONCE = 30.0
 # What DVC sets for the stages that it runs, and `mlflow run` for its commands.
 _DVC_STAGE, _MLFLOW_RUN = "DVC_STAGE", "MLFLOW_RUN_ID"
@@ -30,7 +30,7 @@ _DVC_STAGE, _MLFLOW_RUN = "DVC_STAGE", "MLFLOW_RUN_ID"
 
 @contextmanager
 def tracked(settings: config.Settings, stage: str, model: str | None) -> Iterator[LiveRun]:
-    """Run a stage as the only process at work on its output, and log it; yields what logs while it works.
+    """Run a stage under a lock on its output, and log it; yields what logs live.
 
     `train` is logged live, and so is every long stage where system metrics are asked for; `compare`, the last stage,
     logs all that came before it as well.

@@ -1,12 +1,6 @@
-"""What MLflow is told of each stage, from the files that the stage has written.
+"""What each stage logs to MLflow, from the files that it has written.
 
-    >>> job(settings, "train", "m2").outputs
-    (PosixPath('models/m2'),)
-    >>> sync(settings).logged
-    ('pairs m2', 'train m2 · beta 0.02')
-
-Nothing here needs the stage to have run in this process: a stage, `lidr track` and another machine's checkout tell the
-same.
+Files are enough: a stage, `lidr track` and another machine's checkout log the same.
 """
 
 from __future__ import annotations
@@ -90,7 +84,7 @@ def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[
         return [base, Path(settings.baseline.source)], (paths.baseline(),)
     if stage == "compare":
         measured = [each.folder(name) for name in settings.models for each in benchmarks()]
-        # Of the baseline's answers the hash is of use: by it `lidr compare --runs` knows whether win rates compare.
+        # By the hash of the baseline's answers `lidr compare --runs` knows whether win rates are comparable.
         return [paths.baseline(), *measured], (paths.compare(),)
     benchmark = benchmark_of(stage)
     return [base, paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
@@ -190,7 +184,6 @@ def _baseline(settings: config.Settings, model: str, run: StageRun) -> None:
 def _evaluation(benchmark: Benchmark, settings: config.Settings, model: str, run: StageRun) -> None:
     """A model's figures on the benchmark's items, and the table of all rows with its answers."""
     report = read_json(benchmark.folder(model) / paths.METRICS)
-    assert isinstance(report, dict)
     if not (metrics := benchmark.figures(report)):
         return
     table, source = benchmark.path(model), benchmark.source(settings)
@@ -207,7 +200,6 @@ def _compare(settings: config.Settings, run: StageRun) -> None:
     from lidr.tracking.lookup import SCORES
 
     figures = read_json(paths.compare() / paths.METRICS)
-    assert isinstance(figures, dict)
     for model in settings.models:
         run.log_to_parent(compare.headline(figures[model]), config.iteration_number(model))
     run.log_artifact(paths.compare())

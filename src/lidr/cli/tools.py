@@ -22,7 +22,7 @@ from lidr.errors import LidrError
 
 
 class _Amount(click.FloatRange):
-    """A number above 0 that is one: `nan` and `inf` are floats as well."""
+    """A finite number above 0."""
 
     def __init__(self) -> None:
         super().__init__(min=0, min_open=True)
@@ -157,7 +157,7 @@ def ui(port: int | None, open_browser: bool) -> None:
 
 @main.command()
 def track() -> None:
-    """MLflow sync: log what it does not have of the stages that are up to date, from their files; nothing twice."""
+    """MLflow sync: log the results of up-to-date stages that it lacks, from their files."""
     from lidr import config, tracking
     from lidr.cli import runs
 
@@ -171,7 +171,7 @@ def track() -> None:
 
 
 def _track_what_is_missing() -> None:
-    """What stages have left appears while one looks."""
+    """Log what is missing, while MLflow's pages are open."""
     from lidr import config, paths, tracking
     from lidr.cli import runs
 

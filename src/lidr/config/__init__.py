@@ -1,9 +1,5 @@
 """params.yaml as typed settings: complete, checked, with the line of whatever is wrong.
 
-    >>> settings = load(Path("params.yaml"))
-    >>> settings.of_iteration("m2").train.dpo["beta"]
-    0.1
-
 A key that is not in the file has the default of its class, and MLflow gets all values. YAML is read as DVC reads it
 (YAML 1.2, by ruamel.yaml): `1e-3` is a number and `no` is Norwegian.
 

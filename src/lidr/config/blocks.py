@@ -39,9 +39,9 @@ from lidr.errors import InputError
 
 
 class Data(Section, frozen=True):
-    """What iterations make their pairs of: answers `by` a model, with the values that differ from those of the blocks.
+    """What iterations make their pairs of: answers `by` a model, with values that override those of the blocks.
 
-    m<t> has the prompts of iteration t. A second one of the same prompts has a word behind: `m1-sampled`.
+    m<t> has the prompts of iteration t. Other data of the same prompts have a suffix: `m1-sampled`.
     """
 
     by: ModelName
@@ -151,10 +151,10 @@ class Generate(Section, frozen=True):
 class TranslationServer(Section, frozen=True):
     """A model behind an OpenAI-compatible endpoint; its key is LIDR_TRANSLATOR_KEY, or OPENAI_API_KEY for OpenAI's.
 
-    `takes: vllm` is for servers that go on with a begun turn and know a repetition penalty.
+    `takes: vllm` is for servers that continue a begun turn and take a repetition penalty.
     """
 
-    # The environment's name for its key.
+    # The environment variable of its key.
     key_variable: ClassVar[str] = "LIDR_TRANSLATOR_KEY"
 
     endpoint: str
@@ -280,7 +280,7 @@ class Settings(Section, frozen=True):
 
     @property
     def translation_is_begun(self) -> bool:
-        """Whether who translates goes on with a turn that holds the opening tag."""
+        """Whether the translator continues a turn that begins with the opening tag."""
         model = self.translate.model
         return model.takes == "vllm" if isinstance(model, TranslationServer) else self.engine.continues_turns
 
@@ -362,7 +362,7 @@ def iteration_number(name: str) -> int:
 
 
 def with_values(block: Block, values: dict[str, Any]) -> Block:
-    """The block with these values; raises msgspec's ValidationError where they are none of it."""
+    """The block with these values; raises msgspec's ValidationError where they are not valid."""
     return msgspec.convert(_over(msgspec.to_builtins(block), values), type(block)) if values else block
 
 

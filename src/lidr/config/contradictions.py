@@ -1,4 +1,4 @@
-"""What no single field of params.yaml shows to be wrong: fields that contradict each other.
+"""Fields of params.yaml that contradict each other.
 
 params.yaml:26: iterations.m2.previous: no model 'm3': there are m0, m1, m2
 """
@@ -29,7 +29,7 @@ Problems = Iterator[Problem]
 
 
 def contradictions(settings: Settings) -> Problems:
-    """What no single field shows: (where, what is wrong) for each. Later checks rely on what earlier ones refuse."""
+    """(where, what is wrong) for each contradiction. Later checks rely on what earlier ones refuse."""
     yield from _texts(settings)
     yield from settings.engine.problems(settings)
     yield from _sources(settings)
@@ -53,7 +53,7 @@ def contradictions(settings: Settings) -> Problems:
 
 
 def _texts(settings: Settings) -> Problems:
-    """Texts that can be no name and no path; values of an iteration's own are checked with the block they change."""
+    """Texts that cannot be a name or a path; values of an iteration's own are checked with the block they change."""
     blocks = {name: getattr(settings, name) for name in settings.__struct_fields__}
     texts = {(name, key) for name, block in blocks.items() if isinstance(block, Section) for key in block.free_texts}
     for name, value in flatten(settings).items():
@@ -251,7 +251,7 @@ def _iteration_overrides(settings: Settings, name: str) -> Problems:
 
 
 def _schema_problems(settings: Settings, block: str, values: dict[str, Any]) -> Problems:
-    """Values that cannot stand in the block of this name."""
+    """Values that are not valid in the block of this name."""
     section: Section = getattr(settings, block)
     try:
         with_values(section, values)

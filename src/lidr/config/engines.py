@@ -2,7 +2,7 @@
 
 engine: {name: transformers, device: auto, dtype: float32, tokens_per_batch: 16384, rows_per_shard: 1000}
 
-Each engine's settings are a class in `lidr/engines/settings`; every module there is a part of the union by itself.
+Each engine's settings are a class in `lidr/engines/settings`; every module there joins the union by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class EngineSettings(Tagged, frozen=True, kw_only=True):
-    """What generates text, for all stages that do.
+    """The engine of all stages that generate text.
 
     `device` is training's as well. A stage that is killed goes on from its last whole shard of `rows_per_shard`.
     """
@@ -38,12 +38,12 @@ class EngineSettings(Tagged, frozen=True, kw_only=True):
 
     @property
     def precision(self) -> Precision:
-        """What it computes in; other models that are loaded beside it do so too."""
+        """The precision that it computes in; other models beside it do so too."""
         return "float32"
 
     @property
     def continues_turns(self) -> bool:
-        """Whether it can go on with a turn of the assistant that is begun for it: not every server does."""
+        """Whether it can continue an assistant's turn: not every server does."""
         return True
 
     @property
@@ -52,8 +52,8 @@ class EngineSettings(Tagged, frozen=True, kw_only=True):
         return self.local is not None
 
     def rows_at_once(self, longest: int) -> int:
-        """How many rows of so many tokens it writes at a time, by which `lidr plan` counts."""
-        raise NotImplementedError
+        """How many rows of so many tokens it generates at a time, for `lidr plan`. One with batches overrides it."""
+        return 1
 
     def problems(self, settings: Settings) -> list[Problem]:
         """What contradicts itself or other blocks."""

@@ -44,7 +44,7 @@ class Generative(Section, frozen=True, kw_only=True):
 
 
 class Baseline(Section, frozen=True):
-    """Whose answers a model is compared with in `alpaca`, and where they come from.
+    """The answers that models are compared with in `alpaca`, and their source.
 
     A model of this pipeline answers itself, from `models/<model>`; any other name is that of a generator whose
     published outputs lie in the folder `source`. It is never null, so that dvc.yaml can depend on it.
@@ -69,7 +69,7 @@ class AnyJudge(Tagged, frozen=True, kw_only=True):
 
     @property
     def in_both_orders(self) -> bool:
-        """`both_orders`, or what is usual for this judge."""
+        """`both_orders`, or this judge's default."""
         return bool(self.both_orders)
 
 
@@ -94,7 +94,7 @@ class OpenAIJudge(AnyJudge, frozen=True, kw_only=True, tag="openai"):
     log-probabilities; both orders are then the default. Prices are per million tokens.
     """
 
-    # The environment's name for its key.
+    # The environment variable of its key.
     key_variable: ClassVar[str] = "LIDR_JUDGE_KEY"
 
     model: str
@@ -119,7 +119,7 @@ Judge = LabJudge | LocalJudge | OpenAIJudge
 
 
 def judge_problems(judge: Judge, where: Place, source: tuple[str, str], settings: Settings) -> Iterator[Problem]:
-    """What is wrong with the judge at this place, of answers to prompts of this source, a key and its value."""
+    """What is wrong with the judge at this place; `source` is the key of its prompts, and the value."""
     key, prompts = source
     if isinstance(judge, LabJudge) and prompts != LAB:
         yield (*where, "name"), f"the lab's checker judges its own instructions only ({key}: lab)"

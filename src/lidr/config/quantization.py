@@ -2,8 +2,8 @@
 
     base: {..., quantization: {load_in_4bit: true, bnb_4bit_quant_type: nf4, bnb_4bit_use_double_quant: true}}
 
-What is not given has the class's own value, but for `bnb_4bit_compute_dtype`: it is the precision that the stage
-computes in (`train.dtype`, the engine's).
+Other keys have the class's defaults, but for `bnb_4bit_compute_dtype`: it is the precision that the stage computes in
+(`train.dtype`, the engine's).
 """
 
 from __future__ import annotations

@@ -22,8 +22,11 @@ from lidr.errors import InputError
 
 @cache
 def settings_type() -> type[Settings]:
-    """`Settings` with a field for the block of each benchmark; one whose keys all have defaults may be left out."""
-    # By name: benchmarks stand above the configuration, which asks here what they add to it.
+    """`Settings` with a field for the block of each benchmark.
+
+    A block whose keys all have defaults may be missing for lidr, but not for DVC: dvc.yaml names it.
+    """
+    # By name: benchmarks are a layer above the configuration, which needs their blocks here.
     benchmarks = import_module("lidr.evaluation.registry").benchmarks()
     fields = [(one.name, one.section, _default(one.section)) for one in benchmarks]
     about = {"__doc__": "The whole of params.yaml."}

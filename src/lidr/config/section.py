@@ -35,7 +35,7 @@ LAB, HUB, RULE = "lab", "hub:", "rule"
 # What stands for today in chat templates that ask for the date: the day that Llama 3.2's own template falls back to.
 DATE = date(2024, 7, 26)
 
-# The keys under which something stands in params.yaml, and what is wrong with it.
+# The keys that lead to a value in params.yaml, and what is wrong with it.
 Place = tuple[str, ...]
 Problem = tuple[Place, str]
 
@@ -56,7 +56,7 @@ class Section(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class Tagged(Section, frozen=True, kw_only=True, tag_field="name"):
-    """Base of blocks that are one of several kinds, which `name` tells."""
+    """Base of blocks of several kinds, which `name` tells apart."""
 
     @property
     def name(self) -> str:

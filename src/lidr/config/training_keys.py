@@ -3,8 +3,8 @@
     params.yaml:42: train.dpo.bata: DPOConfig has no such key
     params.yaml:43: train.dpo.seed: `seed` at the top of the file is the one for everything
 
-Keys that lidr reads itself are checked by its own schema. For any other the library's class is imported, and checks
-its name and value: this takes seconds, which only a file with such a key costs.
+Keys that lidr reads itself are checked by its own schema. For any other the library's class is imported, and checks its
+name and value: this takes seconds, but only for a file with such a key.
 """
 
 from __future__ import annotations

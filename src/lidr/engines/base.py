@@ -1,21 +1,22 @@
-"""The contract of all engines: conversations and sampling in; completions out, one for each request, in order.
+"""The contract of all engines: conversations and sampling in, one completion per request out, in order.
 
-    >>> with closing(open_engine(settings.engine, policy.resolve("m1"))) as engine:
-    ...     engine.generate([Request("lab-17:es", prompt_conversation("¿Qué número ...?"))], Sampling(64), progress)
-    [Completion(id='lab-17:es', text='El número mayor es 61 ...', finish_reason='stop', prompt_tokens=14, ...)]
+    with closing(open_engine(settings.engine, policy.resolve("m1"))) as engine:
+        engine.generate([Request("lab-17:es", prompt_conversation("¿Qué número ...?"))], Sampling(64), progress)
+
+    [Completion(id="lab-17:es", text="El número mayor es 61 ...", finish_reason="stop", prompt_tokens=14, ...)]
 
 What every engine keeps (docs/engines.md says where they differ; tests/engines/test_contract.py runs over all):
 - a conversation whose last message is the assistant's is continued, not answered,
   where the engine can (`config.Engine.continues_turns`);
-- what a model is given and how its answer is read is `lidr.chat`'s affair, with the arguments and date of models/m0;
-- the text is the answer that was generated, without special tokens, reasoning, and the message that was continued;
+- `lidr.chat` renders prompts and reads answers, with the arguments and date of models/m0;
+- the text is the generated answer, without special tokens, reasoning and the message that was continued;
 - a stop string ends the text and is not part of it;
 - a prompt that does not fit the context together with `max_new_tokens` is refused, with empty text; the rest goes on;
 - so is a request that alone does not fit the device's memory, where the engine can tell (`FinishReason.OUT_OF_MEMORY`);
 - greedy output in float32 depends on the request alone, not on its neighbours;
 - an answer's log-probability is that of all its tokens, the end of the turn included, where an engine can tell it
   (`config.Engine.gives_log_probabilities`); None stands for one that does not fit the context or the device's memory;
-- nothing is loaded before it is needed, and `close` gives processes and memory back.
+- models load lazily, and `close` frees processes and memory.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One conversation to answer or to continue, under an id of the caller's."""
+    """A conversation to answer or to continue, with the caller's id."""
 
     id: str
     conversation: Conversation
@@ -61,7 +62,7 @@ class TokenIds(NamedTuple):
 
 
 class Completion(Record, frozen=True, kw_only=True):
-    """What came back for the request of the same id; `text` is the answer alone, without the reasoning before it."""
+    """The result of the request with the same id; `text` is the answer alone, without the reasoning before it."""
 
     id: str
     text: str
@@ -77,13 +78,13 @@ Progress = Callable[[int], None]
 class Engine(Protocol):
     """Something that completes conversations with one model.
 
-    `fingerprint` stands for all that decides what is written: the model's files, the engine, its precision.
+    `fingerprint` identifies all that determines the output: the model's files, the engine, its precision.
     """
 
     fingerprint: str
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests; `progress` is told how many more are done."""
+        """Complete all requests; `progress` gets the number of newly finished ones."""
         ...
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
@@ -95,7 +96,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what the model holds; the engine may be used again, and loads it anew."""
+        """Unload the model; the next call loads it again."""
         ...
 
 
@@ -105,25 +106,25 @@ def fingerprint_of(policy: Policy, *words: str) -> str:
 
 
 def request_seed(seed: int, request_id: str) -> int:
-    """A seed of the request's own, so that a sample does not depend on what is computed beside it."""
+    """A seed for each request, so that a sample does not depend on its batch."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{request_id}".encode()).digest()[:4], "big") >> 1
 
 
 def refused(request_id: str, prompt_tokens: int, reason: FinishReason = FinishReason.REFUSED) -> Completion:
-    """What comes back for a prompt that is not answered; 0 prompt tokens where nobody counted them."""
+    """The completion of a refused prompt; 0 prompt tokens where they were not counted."""
     return Completion(id=request_id, text="", finish_reason=reason, prompt_tokens=prompt_tokens, completion_tokens=0)
 
 
 def stop_at(text: str, stop: Sequence[str]) -> int | None:
-    """Where the first stop string in a text begins.
+    """The position of the first stop string in a text, or None.
 
-    It may end inside a token: what the token holds beyond it is not part of the answer either.
+    It may end inside a token: the rest of the token is not part of the answer.
     """
     return min((text.index(one) for one in stop if one in text), default=None)
 
 
 def ignore(count: int) -> None:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
 
 def choice_rows(chat: Chat, conversations: Sequence[Conversation], choices: Sequence[str]) -> Iterator[list[TokenIds]]:
@@ -135,7 +136,7 @@ def choice_rows(chat: Chat, conversations: Sequence[Conversation], choices: Sequ
 
 
 def response_of(prompt: Prompt, completion: Completion, sample: int = 0) -> Response:
-    """The completion as the model's answer to the prompt, one of several samples or the only one."""
+    """The completion as a response to the prompt, one of several samples or the only one."""
     return Response(
         id=prompt.id,
         lang=prompt.lang,

@@ -1,10 +1,10 @@
-"""Batches that fit the device: filled by a budget of tokens, halved where its memory turns out to be too small.
+"""Batches by a token budget, which is halved when the device runs out of memory.
 
-    >>> batches = Batches(budget=4096)
-    >>> for batch in batches.filled(rows, length):
-    ...     for row, found in batches.worked(batch, length, compute): ...   # None: too large, even alone
+    batches = Batches(budget=4096)
+    for batch in batches.filled(rows, length):
+        for row, found in batches.worked(batch, length, compute): ...  # None: too large, even alone
 
-Items of similar length share a batch, so that little of it is padding and its memory is bounded.
+Items of similar length share a batch, which limits padding and bounds memory.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ FoundT = TypeVar("FoundT")
 
 
 class TokenBudget:
-    """Tokens of a batch, padded; lowered for good where the device's memory turns out to be too small for them."""
+    """Padded tokens per batch; lowered for good when the device runs out of memory."""
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
 
     def halve(self, rows: int, width: int) -> None:
-        """From now on half of what so many rows of this width, which did not fit, have."""
+        """Set the budget to half of a batch of this shape, which did not fit."""
         self.tokens = min(self.tokens, rows * width // 2)
 
 
 class Batches:
-    """Items in batches of so many tokens at most."""
+    """Splits items into batches of at most `budget` tokens."""
 
     def __init__(self, budget: int) -> None:
         self.budget = TokenBudget(budget)
 
     def filled(self, items: Iterable[ItemT], length: Callable[[ItemT], int]) -> Iterator[list[ItemT]]:
-        """All items, the short ones first, batch by batch: the budget may shrink on the way."""
+        """Yield batches of all items, the shortest first; the budget may shrink on the way."""
         batch: list[ItemT] = []
         for item in sorted(items, key=length):
             if batch and length(item) * (len(batch) + 1) > self.budget.tokens:
@@ -50,7 +50,7 @@ class Batches:
         length: Callable[[ItemT], int],
         work: Callable[[Sequence[ItemT]], Sequence[FoundT]],
     ) -> Iterator[tuple[ItemT, FoundT | None]]:
-        """Each item with what `work` finds for it; None for one that alone does not fit."""
+        """Yield each item with its result; None for an item that does not fit alone."""
         found = if_it_fits(lambda: work(batch))
         if found is not None:
             yield from zip(batch, found, strict=True)
@@ -64,16 +64,16 @@ class Batches:
 
 
 def if_it_fits(work: Callable[[], FoundT]) -> FoundT | None:
-    """What is computed, or None where the device's memory is too small for it.
+    """The result, or None if the device runs out of memory.
 
-    Once this has returned, nothing holds what the failed try had taken: the error's traceback would.
+    The error does not leave this function: its traceback would keep the failed attempt's tensors.
     """
     import torch
 
     try:
         return work()
     except (RuntimeError, MemoryError) as error:
-        # A processor's lack of memory has no error class of its own in torch.
+        # torch has no error class for a CPU that is out of memory.
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "DefaultCPUAllocator" not in str(error):
             raise
     if torch.cuda.is_available():

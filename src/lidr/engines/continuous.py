@@ -1,14 +1,14 @@
-"""Continuous batching: answers that have ended leave a batch, and the next requests come in.
+"""Continuous batching: finished sequences leave the batch, and waiting requests join it.
 
     batching = ContinuousBatching(model, chat, context=4096, budget=16384, keeps_cache=True)
     for results in batching.answer(rows, sampling):      # [(index, completion), ...] of each round
         ...
 
-The budget is tokens of a batch: rows times tokens, padded. A round is 32 tokens of all running sequences. After it the
-finished ones are retired, and waiting ones admitted: they have a first round of their own (prefill), and are merged.
-Nobody waits for the longest answer, and the cache of keys and values is kept (running_batch.py), so that no token is
-computed twice. Where a model's cache carries more than tokens, a round computes all that goes on anew, each time for
-twice as many tokens. Sequences that grow out of the budget, or do not fit the device, are preempted: they wait again.
+The budget is padded tokens per batch: rows times tokens. A round generates 32 tokens for all running sequences. Then
+finished sequences are retired and waiting ones admitted: they get a first round of their own (prefill) and are merged.
+The key-value cache is kept (running_batch.py), so that no token is computed twice. Where a model's cache holds more
+than keys and values, a round recomputes its sequences, and doubles their answers' length. Sequences that outgrow the
+budget or the device are preempted: they wait again.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from lidr.engines.batches import TokenBudget, if_it_fits
 from lidr.engines.running_batch import RunningBatch, SequenceState
 from lidr.records import FinishReason
 
-ROUND = 32  # new tokens between two looks at who has ended
+ROUND = 32  # new tokens between two checks for finished sequences
 
 Result = tuple[int, Completion]
 
 
 class ContinuousBatching:
-    """`budget` is tokens of a batch, padded."""
+    """`budget` is padded tokens per batch."""
 
     def __init__(self, model: Any, chat: Chat, context: float, budget: int, keeps_cache: bool) -> None:
         self.model, self.chat, self.context = model, chat, context
@@ -38,7 +38,7 @@ class ContinuousBatching:
         self._ends = chat.end_ids | {chat.pad_id}
 
     def answer(self, group: list[SequenceState], sampling: Sampling) -> Iterator[list[Result]]:
-        """Answer a group, round by round. A sample depends on the group alone, whoever computes it.
+        """Answer a group, round by round. A sample depends on the group alone, not on the process.
 
         A round: admit waiting sequences, run them (prefill) or the running batch (decode), retire the finished, merge
         the rest.
@@ -51,7 +51,7 @@ class ContinuousBatching:
             admitted = [waiting.popleft() for _ in range(self._admissible(waiting, running))]
             step, paused = (self._begin(admitted), running) if admitted else (running, None)
             assert step is not None
-            # Merging copies the caches, so it may lack memory as well. The rows are taken before it changes them.
+            # Merging copies the caches, so it may run out of memory too. It changes the rows, so take them before.
             rows = [*step.rows, *(paused.rows if paused else ())]
             done = if_it_fits(partial(self._round, step, paused, sampling))
             if done is None:
@@ -88,7 +88,7 @@ class ContinuousBatching:
         return RunningBatch.begin(rows, self.chat.pad_id, self.model.device, self.keeps_cache)
 
     def _admissible(self, waiting: Iterable[SequenceState], batch: RunningBatch | None) -> int:
-        """How many waiting sequences have room in the token budget; 0 where so few are not worth a prefill."""
+        """How many waiting sequences fit the token budget; 0 if they are too few for a prefill to pay."""
         rows, width, count = (len(batch.rows), batch.width, 0) if batch else (0, 0, 0)
         for request in waiting:
             width = max(width, len(request.ids))
@@ -98,7 +98,7 @@ class ContinuousBatching:
         return count
 
     def _preempt(self, rows: list[SequenceState], waiting: deque[SequenceState]) -> list[Result]:
-        """Put rows back that do not fit the device together, and lower the budget; one that is alone is refused."""
+        """Requeue rows that do not fit the device together, and lower the budget; a single row is refused."""
         if len(rows) == 1:
             return [(rows[0].index, refused(rows[0].id, len(rows[0].prompt), FinishReason.OUT_OF_MEMORY))]
         self.budget.halve(len(rows), max(len(row.ids) for row in rows) + ROUND)
@@ -106,14 +106,14 @@ class ContinuousBatching:
         return []
 
     def _new_tokens(self, batch: RunningBatch, sampling: Sampling) -> int:
-        """The length of a round: to the longest row's limit at most, and never beyond the model's context."""
+        """Tokens of the next round, within the longest row's limit and the model's context."""
         longest = max(len(row.answer) for row in batch.rows)
         limit = sampling.max_new_tokens - min(len(row.answer) for row in batch.rows)
         room = self.context - max(len(row.ids) for row in batch.rows)
         return int(min(ROUND if batch.cache is not None else max(ROUND, longest), limit, room))
 
     def generate(self, batch: RunningBatch, sampling: Sampling) -> Any:
-        """The batch's token ids with a round of new ones, padding included: (rows, tokens)."""
+        """The batch's token ids after a round, padding included: (rows, tokens)."""
         import torch
 
         inputs = {"input_ids": batch.ids, "attention_mask": batch.mask}
@@ -133,7 +133,7 @@ class ContinuousBatching:
     def _read(
         self, batch: RunningBatch, output: Any, sampling: Sampling
     ) -> tuple[list[Result], dict[int, SequenceState]]:
-        """The answers that a round has ended, by index, and the rows that go on, by place in the batch."""
+        """The finished answers by index, and the unfinished rows by place in the batch."""
         ended, staying = [], {}
         for place, (row, ids) in enumerate(zip(batch.rows, output[:, batch.width :].tolist(), strict=True)):
             result = self._ended(row, ids, sampling)
@@ -144,12 +144,12 @@ class ContinuousBatching:
         return ended, staying
 
     def _ended(self, row: SequenceState, ids: list[int], sampling: Sampling) -> Completion | SequenceState:
-        """The answer up to the end of the turn, or up to the padding that follows a stop string; or what there is."""
+        """The completion, up to the end of its turn or its stop string; or the row with its new tokens."""
         left = sampling.max_new_tokens - len(row.answer)
         end = next((i for i, token in enumerate(ids[:left]) if token in self._ends), None)
         answer = row.answer + ids[: left if end is None else end]
         goes_on = end is None and len(answer) < sampling.max_new_tokens
-        # Nothing to read yet, unless a stop string may be in it: each round would decode the answer from its beginning.
+        # Decoding starts at the answer's beginning each time, so only do it if a stop string may be in it.
         if goes_on and not sampling.stop:
             return SequenceState(row.index, row.id, row.prompt, answer)
         found = self.chat.read(answer)
@@ -169,10 +169,10 @@ class ContinuousBatching:
 
 
 def penalty_without_padding(penalty: float, inputs: Any) -> Any:
-    """transformers' repetition penalty, for which padding was never written.
+    """transformers' repetition penalty, without padding.
 
-    Left padding is made of a token that a row may well write, often the one that ends it; the processor would take it
-    for a token that the row has used. Here each padded place repeats the row's first token, which counts once.
+    The processor would penalise the padding token, often the end token, as one that the row has used. Here padding
+    repeats the row's first token, which counts once.
     """
     from transformers import RepetitionPenaltyLogitsProcessor
 

@@ -1,11 +1,7 @@
-"""An OpenAI-compatible server's chat completions, by the openai client: one piece for the engine and for the judge.
+"""An OpenAI-compatible server's chat completions, by the openai client, for the engine and the judge.
 
-    >>> server = Endpoint("the engine's server m1", "m1", "http://127.0.0.1:8000/v1", key, retries=5, timeout=600.0)
-    >>> server.complete({"messages": turns, "max_tokens": 64}, Body)
-    Body(choices=[Choice(message=Message(content='18'), finish_reason='stop')], usage=Usage(...))
-
-Retries, waits (Retry-After among them) and timeouts are the client's own. A completion that lacks what `Body` asks for
-is asked for again as often. Keys come from the environment only, and no message holds one.
+Retries, waits (Retry-After among them) and timeouts are the client's own. A completion that does not match `Body` is
+requested again, as often. Keys come from the environment only, and never appear in messages.
 """
 
 from __future__ import annotations
@@ -21,7 +17,7 @@ import msgspec
 
 from lidr.errors import LidrError
 
-# Sent where the environment holds no key: a server that needs none takes any.
+# Sent if the environment has no key: a server that needs none takes any.
 NO_KEY = "none"
 
 Body = TypeVar("Body")
@@ -37,7 +33,7 @@ class Usage(msgspec.Struct):
 
 
 class Rejected(LidrError):
-    """A request that the server will never take; `said` is the server's own message."""
+    """A request that the server rejects for good; `said` is the server's own message."""
 
     def __init__(self, message: str, status: int, said: str) -> None:
         self.status, self.said = status, said
@@ -45,13 +41,13 @@ class Rejected(LidrError):
 
 
 class Unreadable(LidrError):
-    """Completions that lack what was asked for, again and again."""
+    """No valid completion after all retries."""
 
 
 class Endpoint:
     """One model at one address. `who` names it in messages; threads may share it.
 
-    `before_each` is called before every request, those that are sent again among them; what it raises ends the work.
+    `before_each` is called before every request, retries included; an error that it raises ends the work.
     """
 
     def __init__(
@@ -91,7 +87,7 @@ class Endpoint:
             raise self._status(error) from None
 
     def _status(self, error: Any) -> LidrError:
-        """What an HTTP status that is no success means, once the client has given up."""
+        """The error for an HTTP status, after the client's retries."""
         message = self._safe(f"status {error.status_code}: {error.message}")
         is_passing = error.status_code in (408, 409, 429) or error.status_code >= 500
         if not is_passing:
@@ -118,7 +114,7 @@ class Endpoint:
         )
 
     def _safe(self, message: str) -> str:
-        """The message in one short line, without the key, should the server have repeated it."""
+        """The server's message in one short line, with the key removed."""
         hidden = message.replace(self._key, "***") if self._key != NO_KEY else message
         return " ".join(hidden.split())[:300]
 
@@ -144,9 +140,9 @@ def read_key(address: str, variable: str) -> str:
 def in_parallel(
     tasks: Sequence[Task], work: Callable[[Task], Result], done: Callable[[int, Result], None], concurrency: int
 ) -> None:
-    """Work on all tasks, so many at a time; `done` gets each index and result, in this thread, as they come.
+    """Run all tasks, `concurrency` at a time; `done` gets each index and result, in this thread, as they finish.
 
-    The first error ends it and is raised, once what is under way has ended.
+    The first error is raised once the running tasks have ended.
     """
     with ThreadPoolExecutor(concurrency) as pool:
         index = {pool.submit(work, task): number for number, task in enumerate(tasks)}

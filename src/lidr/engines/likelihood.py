@@ -1,10 +1,7 @@
-"""The log-probability of answers under a transformers model, summed over their tokens: one forward pass a batch.
+"""The log-probability of answers under a transformers model, summed over their tokens: one forward pass per batch.
 
-    >>> log_probabilities(model, [TokenIds([1, 5, 212, 6], [96, 97, 2])])
-    [-4.8123]
-
-Rows are padded on the right, so positions are those of a row alone, and causal attention never sees the padding. Logits
-are made where an answer is, if the model can leave out the others.
+Rows are padded on the right: positions are those of a row alone, and causal attention never sees the padding. Logits
+are computed for the answers only, if the model supports that.
 """
 
 from __future__ import annotations
@@ -26,10 +23,10 @@ def log_probabilities(model: Any, rows: Sequence[TokenIds]) -> list[float]:
     for number, row in enumerate(rows):
         whole = torch.tensor([*row.prompt, *row.answer])
         ids[number, : len(whole)], mask[number, : len(whole)] = whole, 1
-    # What stands at a position is predicted at the one before it.
+    # The logits at a position predict the next token.
     first = min(len(row.prompt) for row in rows) - 1
     options: dict[str, Any] = {"use_cache": False}
-    # An adapter beside the weights hides what the model itself takes.
+    # PEFT's wrapper hides the signature of the model's own forward.
     own = model.get_base_model() if hasattr(model, "get_base_model") else model
     keeps = "logits_to_keep" in inspect.signature(own.forward).parameters
     if keeps:

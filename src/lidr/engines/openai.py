@@ -1,10 +1,9 @@
-"""The engine behind an address: any OpenAI-compatible server, such as `vllm serve`, writes the completions.
+"""The engine for any OpenAI-compatible server, such as `vllm serve`.
 
     engine: {name: openai, endpoint: "http://127.0.0.1:8000/v1", models: {m0: m0, m1: m1}, ...}
 
-The server applies the chat template and counts the tokens. What exactly runs there nobody can see from here: that it
-is this project's model is the user's word, by `models`. The key comes from the environment (LIDR_ENGINE_KEY, or
-OPENAI_API_KEY for api.openai.com).
+The server applies the chat template and counts the tokens. Which model runs there cannot be checked: `models` is the
+user's word for it. The key comes from the environment (LIDR_ENGINE_KEY, or OPENAI_API_KEY for api.openai.com).
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from lidr.models.policy import Policy
 from lidr.records import FinishReason
 from lidr.records.prompt_templates import Conversation
 
-# What servers say of a prompt that is too long for the model, with status 400.
+# Servers' messages for a prompt that is too long for the model, with status 400.
 _TOO_LONG = re.compile(r"context[ _]length|context window|maximum (model|input) length|too many tokens", re.IGNORECASE)
 
-# How the server's words for the end of a completion are recorded.
+# The server's finish reasons in ours.
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "content_filter": FinishReason.REFUSED}
 
 
@@ -46,7 +45,7 @@ class Choice(msgspec.Struct):
 
 
 class ServerCompletion(msgspec.Struct):
-    """What is read of a chat completion."""
+    """The fields of a chat completion that are read."""
 
     choices: Annotated[list[Choice], Meta(min_length=1)]
     usage: Usage
@@ -84,15 +83,15 @@ class OpenAIEngine:
         return [completions[index] for index in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
-        """Not possible, as below; params.yaml is refused before anything runs."""
+        """Not possible; params.yaml is refused before anything runs."""
         raise LidrError("the engine 'openai' gives no log-probabilities of given texts; the judge 'openai' needs none")
 
     def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
-        """Not possible: a server tells log-probabilities of what it writes, not of given tokens."""
+        """Not possible: a server gives log-probabilities of generated tokens only."""
         raise LidrError("the engine 'openai' gives no log-probabilities of given texts")
 
     def close(self) -> None:
-        """Nothing is held here: the server is its owner's."""
+        """Nothing to release: the server is its owner's."""
 
     def _server(self) -> Endpoint:
         where = self.settings
@@ -101,10 +100,10 @@ class OpenAIEngine:
         return Endpoint(who, self._name, where.endpoint, key, where.retries, where.timeout_seconds)
 
     def _body(self, request: Request, sampling: Sampling) -> dict[str, Any]:
-        """The request's body; what only a server such as vLLM's takes goes into `extra_body`."""
+        """The request's body; keys that OpenAI's API lacks go into `extra_body`."""
         body: dict[str, Any] = {
             "messages": request.conversation,
-            # OpenAI's reasoning models refuse the older name, which is the one that other servers know.
+            # OpenAI's reasoning models refuse the older name; other servers know no other.
             "max_completion_tokens" if is_openais(self.settings.endpoint) else "max_tokens": sampling.max_new_tokens,
             "seed": request_seed(sampling.seed, request.id),
         }

@@ -1,11 +1,11 @@
-"""The engine on Ray: requests go in parts to workers, on this machine or a cluster's, that hold another engine each.
+"""The engine on Ray: workers with another engine each, on this machine or a cluster, take the requests in parts.
 
     engine: {name: ray, workers: 2, rows_per_task: 200, engine: {name: transformers, dtype: float32}, ...}
 
 A worker is a Ray actor that lives until `close`. Ray Data would end its actors with every call, and each shard would
-load the model anew; parts that wait, a worker that died and its part done again are plain Ray's as well. A part is
-always the same rows, whoever computes it. Without an address a cluster is started for this process alone: its ports are
-on 127.0.0.1 and want a token, it has no dashboard, and nothing tells Ray's makers of its use.
+reload the model; plain Ray queues parts and retries them as well. A part has the same rows whichever worker computes
+it. Without an address a private cluster is started: its ports are on 127.0.0.1 and need a token; it has no dashboard
+and sends no usage statistics.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from lidr.errors import InputError, LidrError
 from lidr.models import policy
 from lidr.records.prompt_templates import Conversation
 
-# How often a worker may die, and a part be done again, before it is an error.
+# How often a worker may restart, and a part be retried, before it is an error.
 RETRIES = 3
-# Seconds that a worker has to give its memory back before it is killed.
+# Seconds for a worker to free its memory before it is killed.
 PATIENCE = 30.0
 # Bytes of shared memory for a cluster of our own: parts and completions are text.
 OBJECT_STORE = 2**28
 
 # Ray reads these once, when it is imported.
 NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
-# Despite its name it means everywhere: 0 keeps a cluster on the loopback interface.
+# Despite its name it applies on Linux too: 0 keeps a cluster on the loopback interface.
 ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 
 
@@ -81,7 +81,7 @@ class RayEngine:
         return self._in_parts("log_probabilities", rows, (ignore,), progress, length=len_of)
 
     def close(self) -> None:
-        """End the workers, and the cluster where it is our own."""
+        """End the workers, and a private cluster."""
         if not self._workers:
             return
         import ray
@@ -102,10 +102,9 @@ class RayEngine:
         length: Callable[[Any], int] = lambda row: 0,
         most: int = sys.maxsize,
     ) -> list[Any]:
-        """What a worker's engine finds for each row, in their order, by parts of `rows_per_task` or `most` rows.
+        """The engine's result for each row, in order, computed in parts of `rows_per_task` or `most` rows.
 
-        A part holds rows of similar length, which make fuller batches, and the longest go first, so that no worker is
-        left with them in the end.
+        Rows of similar length share a part, for fuller batches. The longest go first, so that no worker ends late.
         """
         order = sorted(range(len(rows)), key=lambda place: -length(rows[place]))
         size = min(self.options.rows_per_task, most)
@@ -121,7 +120,7 @@ class RayEngine:
         return [found[place] for place in range(len(rows))]
 
     def _map(self, submit: Callable[[Any, list[int]], Any], parts: list[list[int]]) -> Iterator[Any]:
-        """What is found for each part, as they come; raises LidrError where a worker dies again and again."""
+        """Yield each part's results as they finish; raises LidrError where a worker dies too often."""
         if not parts:
             return
         workers = self._start()
@@ -142,7 +141,7 @@ class RayEngine:
         if not self._workers:
             ray = self._connected()
             actor = ray.remote(
-                # Computing is all that a worker does; one that waited for a free core would wait for another engine's.
+                # A worker that reserved a core would wait for one that another engine's worker holds.
                 num_cpus=0,
                 num_gpus=self.options.gpus_per_worker,
                 scheduling_strategy="SPREAD",
@@ -174,7 +173,7 @@ class RayEngine:
                 reason = str(error).splitlines()[0]
                 raise LidrError(f"no Ray cluster at {self.options.address}: {reason}") from error
             return
-        # In the system's folder for temporary files, for the sockets in it may have short names only.
+        # In the system's temporary folder: socket paths must be short.
         self._folder = tempfile.mkdtemp(prefix="lidr-ray-")
         try:
             ray.init(
@@ -191,7 +190,7 @@ class RayEngine:
             raise LidrError(f"Ray did not start on this machine: {str(error).splitlines()[0]}") from error
 
     def _disconnect(self) -> None:
-        """A cluster of our own ends with the connection."""
+        """A private cluster ends with the connection."""
         import ray
 
         ray.shutdown()
@@ -200,7 +199,7 @@ class RayEngine:
 
 
 class Worker:
-    """What an actor holds: an engine, whose model is loaded with the first part."""
+    """A Ray actor with an engine, whose model is loaded with the first part."""
 
     def __init__(self, settings: EngineSettings, model: policy.Policy) -> None:
         self.settings, self.policy = settings, model
@@ -209,11 +208,11 @@ class Worker:
     def work(
         self, method: str, places: list[int], rows: list[Any], options: tuple[Any, ...]
     ) -> tuple[list[int], list[Any]]:
-        """The rows' places, and what the engine's method finds for them."""
+        """The rows' places, and the results of the engine's method."""
         return places, getattr(self._open(), method)(rows, *options)
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Unload the model."""
         if self.engine is not None:
             self.engine.close()
 
@@ -241,7 +240,7 @@ def _length(request: Request) -> int:
 
 
 def _absolute(model: policy.Policy) -> policy.Policy:
-    """A worker's working folder is its own; on a cluster the model's folder is one that all machines share."""
+    """Paths must be absolute: workers have their own working folder. A cluster's machines share the model's folder."""
     adapter = None if model.adapter is None else model.adapter.absolute()
     return dataclasses.replace(model, base=model.base.absolute(), adapter=adapter)
 

@@ -1,12 +1,12 @@
-"""Rows that are being answered together, with the model's cache of what they hold (continuous batching).
+"""The running batch of continuous batching: rows with their key-value cache.
 
     batch = RunningBatch.begin(rows, chat.pad_id, device)
     output = model.generate(batch.ids, attention_mask=batch.mask, past_key_values=batch.cache, ...)
     batch.grow(output)
-    batch.keep({0: row, 2: another})    # those that have ended leave
-    batch.merge(another_batch)          # sequences that were admitted since come in
+    batch.keep({0: row, 2: another})    # finished sequences leave
+    batch.merge(another_batch)          # newly admitted ones join
 
-Rows stand at the right of `ids`, padded on the left. The cache holds keys and values of all tokens but the last.
+Rows of `ids` are padded on the left. The cache holds keys and values of all tokens but the last.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WITH_TOKENS = ("DynamicLayer", "DynamicSlidingWindowLayer")
 
 @dataclass(frozen=True)
 class SequenceState:
-    """A request as the model gets it, its place among all, and what is written of its answer so far."""
+    """A request's prompt, its index, and its answer so far."""
 
     index: int
     id: str
@@ -31,13 +31,13 @@ class SequenceState:
 
     @property
     def ids(self) -> list[int]:
-        """What the model goes on from."""
+        """Prompt and answer so far."""
         return self.prompt + self.answer
 
 
 @dataclass
 class RunningBatch:
-    """`ids` and `mask` have a line for each row; `cache` is None where the model computes all tokens anew."""
+    """`ids` and `mask` have a line for each row; `cache` is None where the model recomputes all tokens."""
 
     rows: list[SequenceState]
     ids: Any
@@ -46,7 +46,7 @@ class RunningBatch:
 
     @classmethod
     def begin(cls, rows: list[SequenceState], pad_id: int, device: Any, keeps_cache: bool) -> RunningBatch:
-        """Rows of which the model has computed nothing."""
+        """A batch of rows that have no cache yet."""
         import torch
         from transformers import DynamicCache
 
@@ -62,14 +62,14 @@ class RunningBatch:
         return int(self.ids.shape[1])
 
     def grow(self, ids: Any) -> None:
-        """Take what the model has written behind `ids`."""
+        """Take the ids with the newly generated tokens."""
         import torch
 
         self.mask = torch.nn.functional.pad(self.mask, (0, ids.shape[1] - self.width), value=1)
         self.ids = ids
 
     def keep(self, staying: Mapping[int, SequenceState]) -> None:
-        """Let go of all rows but these, by place, and of the padding that all of them have."""
+        """Drop all rows but these, by place, and the padding that they share."""
         import torch
 
         places = torch.tensor(list(staying), device=self.ids.device)
@@ -80,7 +80,7 @@ class RunningBatch:
             layer.keys, layer.values = layer.keys[places][:, :, first:], layer.values[places][:, :, first:]
 
     def merge(self, other: RunningBatch) -> None:
-        """Take in the rows of another batch, behind those that are here."""
+        """Append the rows of another batch."""
         import torch
 
         width = max(self.width, other.width)
@@ -99,7 +99,7 @@ class RunningBatch:
 
 
 def keeps_cache(model: Any) -> bool:
-    """Whether the model's cache holds nothing but keys and values of tokens."""
+    """Whether the model's cache holds keys and values of tokens only."""
     from transformers import DynamicCache
 
     layers = DynamicCache(config=model.config).layers
@@ -107,7 +107,7 @@ def keeps_cache(model: Any) -> bool:
 
 
 def _wider(values: Any, width: int, dim: int = 1) -> Any:
-    """With zeros before the tokens, which are the dimension `dim`; the mask is 0 there as well."""
+    """Zeros before the tokens, along dimension `dim`; the mask is 0 there as well."""
     import torch
 
     after = (0, 0) * (values.ndim - 1 - dim)

@@ -1,10 +1,9 @@
-"""Work that survives being killed: completions and scores are kept shard by shard under .lidr/shards.
+"""Resumable work: completions and scores are kept shard by shard under .lidr/shards.
 
     .lidr/shards/generate/m1/8c1f.../00003.jsonl
 
-The folder's name is a hash of model, engine, shard size, what is asked and how, so a shard is only ever taken up by the
-very same work. A shard is a function of its own requests alone: an interrupted run ends with the same bytes as any
-other.
+The folder's name is a hash of model, engine, shard size, what is asked and how, so only the same work reuses a shard. A
+shard depends on its own requests alone: a resumed run gives the same bytes as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ ItemT = TypeVar("ItemT")
 
 
 class LogProbability(Record, frozen=True):
-    """What a shard keeps of one answer that was scored."""
+    """A shard's record of one scored answer."""
 
     value: float | None
 
@@ -34,7 +33,7 @@ class LogProbability(Record, frozen=True):
 def generate_in_shards(
     engine: Engine, requests: Sequence[Request], sampling: Sampling, folder: Path, rows: int, description: str
 ) -> dict[str, Completion]:
-    """Complete all requests, `rows` to a shard, and return the completions by request id.
+    """Complete all requests, `rows` per shard, and return the completions by request id.
 
     `folder` holds the shards until `discard` is called, which the caller does once its own output is written.
     """

@@ -1,8 +1,8 @@
 """The engine on Hugging Face transformers: any causal model, on CPU, CUDA or MPS.
 
-Requests are answered by continuous batching (lidr/engines/continuous.py), answers scored in batches of similar length
-(lidr/engines/batches.py), within a budget of tokens either way. A request that does not fit the device alone is left
-unanswered, with that reason. On a CPU, several processes may take a group of requests each.
+Requests are answered by continuous batching (lidr/engines/continuous.py), and answers are scored in batches of similar
+length (lidr/engines/batches.py), both within a token budget. A request that does not fit the device alone is refused.
+On a CPU, worker processes may take a group of requests each.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ from lidr.models import policy
 from lidr.pool import WorkerPool
 from lidr.records.prompt_templates import Conversation
 
-# Batches' worth of requests that one process answers in turn: enough that the last ones, which are answered in ever
-# smaller company, weigh little.
+# Full batches per worker task: more of them amortise the shrinking last one.
 GROUP = 4
-# Logits that a batch of answers may have, as far as params.yaml leaves it open: 2 GiB in float32.
+# Most logits of a batch that is scored: 2 GiB in float32.
 LOGITS = 2**29
 
 
@@ -65,7 +64,7 @@ class TransformersEngine:
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
         """Log-probability of each choice as the beginning of the next turn.
 
-        A batch is one conversation's choices, so that a verdict does not depend on what is asked beside it.
+        A batch is one conversation's choices, so that a verdict does not depend on other conversations.
         """
         found = []
         for rows in choice_rows(self._chat, conversations, choices):
@@ -84,7 +83,7 @@ class TransformersEngine:
         return [found.get(place) for place in range(len(rows))]
 
     def close(self) -> None:
-        """Forget the model; the device's memory is free again."""
+        """Unload the model and free the device's memory."""
         import torch
 
         pool = self.__dict__.pop("_workers", None)
@@ -108,12 +107,12 @@ class TransformersEngine:
 
     @cached_property
     def _context(self) -> float:
-        """Tokens that the model takes at most: infinite where nothing says so."""
+        """The context of model and tokenizer in tokens; infinite where neither has a limit."""
         return policy.context_length(self._model.config, self._chat.tokenizer) or math.inf
 
     @cached_property
     def _model_context(self) -> float:
-        """The same by the model alone: a reference that is only scored need have no chat template."""
+        """The context by the model's config alone: a reference may lack a tokenizer."""
         return policy.context_length(self._model.config) or math.inf
 
     @cached_property
@@ -126,7 +125,7 @@ class TransformersEngine:
     def _continuous(self) -> ContinuousBatching:
         from transformers import GenerationConfig
 
-        # A request says how it is sampled; defaults that the model was published with would be added in silence.
+        # Requests set the sampling; the model's published defaults would be added silently.
         self._model.generation_config = GenerationConfig(
             eos_token_id=sorted(self._chat.end_ids), pad_token_id=self._chat.pad_id
         )
@@ -136,7 +135,7 @@ class TransformersEngine:
 
     @cached_property
     def _workers(self) -> WorkerPool | None:
-        """Several processes, where they are asked for and computed on a CPU; the model is loaded before they part."""
+        """The worker processes, if asked for, on a CPU; the model is loaded before the fork."""
         import torch
 
         count = self.settings.workers_on(self._model.device.type)
@@ -149,16 +148,16 @@ class TransformersEngine:
         return getattr(self, method)(*arguments)
 
     def _results(self, method: str, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """What the method gives for each batch, as they come, by the worker processes where there are some."""
+        """Yield the method's result of each batch as it finishes, from worker processes if there are any."""
         if self._workers is None:
             # One by one, as the budget may shrink on the way.
             yield from (self._call(method, *arguments) for arguments in calls)
         else:
-            # The longest first: what is begun last is short, and nobody waits long for it.
+            # The longest first, so that the last ones to run are short.
             yield from self._workers.as_completed((method, *arguments) for arguments in reversed(list(calls)))
 
     def _groups(self, waiting: Sequence[SequenceState]) -> list[list[SequenceState]]:
-        """Requests that are answered in turn, the shortest first; the groups are the same whoever answers them."""
+        """Groups of requests, the shortest first; the same ones with and without worker processes."""
         ordered = sorted(waiting, key=lambda request: (len(request.prompt), request.index))
         tokens = sum(len(request.prompt) + ROUND for request in ordered)
         count = math.ceil(tokens / (GROUP * self.settings.tokens_per_batch))

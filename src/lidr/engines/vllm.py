@@ -1,9 +1,9 @@
-"""The engine on vLLM: the fast one, for one or more GPUs of a machine.
+"""The engine on vLLM, for one or more GPUs of a machine.
 
     engine: {name: vllm, vllm: {dtype: bfloat16, tensor_parallel_size: 2, ...}, ...}
 
-Prompts go to vLLM as the token ids that the transformers engine makes of them; the adapter goes along as a LoRA, not
-merged, so half precision loses nothing. `vllm` is imported here only, once a model is needed.
+vLLM gets the same token ids as the transformers engine. The adapter is sent as a LoRA, not merged, so half precision
+loses nothing. `vllm` is imported here only, once a model is needed.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from lidr.records import FinishReason
 from lidr.records.jsonl import read_json
 from lidr.records.prompt_templates import Conversation
 
-# vLLM makes room for adapters of these ranks only.
+# The values that vLLM's max_lora_rank may have.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
-# The environment may say otherwise.
+# Defaults that the environment may override.
 ENVIRONMENT = {
     # In a process of its own, vLLM's scheduler outlives a stage that is killed, and keeps the GPU's memory.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -84,7 +84,7 @@ class VllmEngine:
         from vllm import SamplingParams
 
         model = self._model()
-        # The prompt's own tokens are what is scored; vLLM insists on writing one more.
+        # Only the prompt's own tokens are scored, but vLLM must generate at least one.
         parameters = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
         fitting = [i for i, row in enumerate(rows) if len(row.prompt) + len(row.answer) < model.context]
         progress(len(rows) - len(fitting))
@@ -145,7 +145,7 @@ class _Loaded:
                 model=str(model.base),
                 trust_remote_code=model.trust_remote_code,
                 load_format="safetensors",
-                # A request says how it is sampled; the model's own generation config changes nothing.
+                # Requests set the sampling, not the model's generation config.
                 generation_config="vllm",
                 **_length_of(model),
                 **settings.options,
@@ -165,7 +165,7 @@ class _Loaded:
         return list(self.llm.wait_for_completion(use_tqdm=partial(_bar_class(), progress)))
 
     def shut_down(self) -> None:
-        """vLLM's own way to end in a process that goes on."""
+        """Shut vLLM down without ending the process."""
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
         self.llm.llm_engine.engine_core.shutdown()
@@ -200,7 +200,6 @@ def _room_for(model: policy.Policy) -> dict[str, Any]:
         return {}
     path = model.adapter / "adapter_config.json"
     described = read_json(path)
-    assert isinstance(described, dict)
     rank = described.get("r")
     room = next((most for most in RANKS if isinstance(rank, int) and rank <= most), None)
     if room is None:
@@ -221,13 +220,13 @@ def _adapter(model: policy.Policy) -> Any:
 
 @cache
 def _bar_class() -> type:
-    """A bar that vLLM moves, and that only passes on how far it is."""
+    """A progress bar for vLLM that only reports its progress."""
     from tqdm import tqdm
 
     class AnswersBar(tqdm):
         def __init__(self, progress: Progress, **options: Any) -> None:
             self.progress = progress
-            # vLLM divides by the time that the bar has counted, which is nothing where TQDM_DISABLE is set.
+            # vLLM divides by the bar's elapsed time, which is 0 where TQDM_DISABLE is set.
             super().__init__(file=StringIO(), **{**options, "disable": False})
 
         def update(self, n: float | None = 1) -> bool | None:

@@ -1,9 +1,4 @@
-"""What benchmarks share that are answered by generation: items to ask, completions, figures by place, files.
-
->>> items = lab_items("instructions", ["es"], count=250, seed=42)
->>> ask(settings, policy.resolve("m1"), "alpaca", items, max_new_tokens=64, repetition_penalty=1.0)
-{'lab-4:es': Completion(...), ...}
-"""
+"""What benchmarks share that are answered by generation: items to ask, completions, figures by place, files."""
 
 from __future__ import annotations
 
@@ -22,6 +17,7 @@ from lidr.records import Prompt, Record
 from lidr.records.code_switching import Sentences
 from lidr.records.jsonl import write_json, write_rows
 from lidr.records.prompt_templates import prompt_conversation
+from lidr.records.rounding import rounded
 
 
 def lab_items(
@@ -99,7 +95,7 @@ def summarise(
         if not scores:
             raise InputError(f"not one answer in {place!r} is judged; a score of at least one is expected")
         level = benchmark.level(scores, settings.compare.confidence)
-        metrics[place] = _rounded(
+        metrics[place] = rounded(
             {benchmark.level_name: level.estimate, "low": level.low, "high": level.high}
             | more(own)
             | {name: sum(values) / len(values) for name, values in benchmark.counted(own).items()}
@@ -112,16 +108,11 @@ def _averaged(benchmark: Benchmark, metrics: Metrics) -> dict[str, float]:
     """The average, or the sum, over the places that have a figure."""
     names = dict.fromkeys(name for figures in metrics.values() for name in figures if name not in benchmark.of_places)
     given = {name: [figures[name] for figures in metrics.values() if name in figures] for name in names}
-    return _rounded({name: (sum if name in benchmark.sums else fmean)(values) for name, values in given.items()})
+    return {name: rounded((sum if name in benchmark.sums else fmean)(values)) for name, values in given.items()}
 
 
 def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:
     """Write the rows and figures of a model; what was kept on the way is no longer needed then."""
-    write_rows(benchmark.path(model), rows)
+    write_rows(benchmark.path(model), map(rounded, rows))
     write_json(benchmark.folder(model) / paths.METRICS, metrics)
     discard(paths.shards(benchmark.name, model))
-
-
-def _rounded(figures: dict[str, Any]) -> dict[str, float]:
-    """To six digits: what DVC keeps must not depend on the last bits of a float."""
-    return {name: value if isinstance(value, int) else round(float(value), 6) for name, value in figures.items()}

@@ -1,7 +1,5 @@
 """Benchmarks, found by themselves: each package of lidr.evaluation that has a `BENCHMARK` is one.
 
-    >>> [benchmark.name for benchmark in benchmarks()]
-    ['mgsm', 'alpaca', 'harness']
     >>> benchmark_of("mgsm").path("m1")
     PosixPath('reports/mgsm/m1/answers.jsonl')
 

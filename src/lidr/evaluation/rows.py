@@ -1,9 +1,5 @@
 """A benchmark's rows of several models, of the same items.
 
-    >>> rows = read(benchmark_of("mgsm"), ["m0", "m1"], ["en", "es"])
-    >>> rows["m1"]["lab-3:es"].right
-    True
-
 Rows are joined by `id:place`, never by position: a row that one model has and another lacks is an error, and so is a
 row whose problem is another one.
 """

@@ -59,5 +59,5 @@ def run(settings: config.Settings, data: str) -> dict[str, Counter[FinishReason]
 
 
 def _request_id(prompt: Prompt, sample: int) -> str:
-    """The first sample's is that of the one answer of a prompt: it has the same seed."""
+    """The first sample has the id, and so the seed, of a prompt's only answer."""
     return f"{prompt.id}:{prompt.lang}" + (f":{sample}" if sample else "")

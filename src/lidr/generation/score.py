@@ -11,8 +11,8 @@ language is scored under the dominant language's prompt, preceded by a request f
 (`score.wording`), and with the end of its turn. Answers that are cut off or empty are not scored. Where the rule
 compares no scores, the files are written empty at once.
 
-The reference of m1 is `base.reference`. Both models are computed by the block `engine`, one after the other; results
-are kept shard by shard, so a stage that is killed goes on.
+The reference of m1 is `base.reference`. Both models run on the engine of params.yaml, one after the other; results are
+kept shard by shard, so a killed stage resumes.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _row(settings: config.Settings, chat: Chat, prompt: Prompt, answer: Response
 def _check_tokenizer(chat: Chat, rows: Sequence[TokenIds], model: Policy, against: Policy) -> None:
     """Both models are given the same token ids; raises InputError where they stand for other tokens in the reference.
 
-    A reference without a tokenizer, as the lab's, says nothing of them.
+    A reference without a tokenizer, as the lab's, is not checked.
     """
     if not any((against.base / name).is_file() for name in TOKENIZERS):
         return

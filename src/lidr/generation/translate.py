@@ -1,4 +1,4 @@
-"""Stage `translate`: the model, or another translator, translates its answers: the dominant ones into all and back.
+"""Stage `translate`: answers translated by the model or another translator, from the dominant language and back.
 
     $ lidr translate m1
     translate m1: 2,400 translations in 8 directions, 12 without a closing tag
@@ -92,10 +92,10 @@ def parse(
 ) -> tuple[str | None, tuple[str, ...]]:
     """The translation in a model's raw text, or None, and which departures from the format were accepted.
 
-    The text stands between the tags; `primed` tells that the opening one was the model's already, and is not expected.
-    Accepted: opening tags that repeat the primer's; a line or phrase that announces the translation; no closing tag
-    where the model ended its turn by itself (cut off by the token limit, the text is not whole and stays unparsed);
-    text after the closing tag; a code fence around the whole text that the original does not have.
+    The text stands between the tags; `primed` means that the prompt ended in the opening one, which is then not
+    expected. Accepted: opening tags that repeat the primer's; a line or phrase that announces the translation; no
+    closing tag where the model ended its turn by itself (cut off by the token limit, the text is not whole and stays
+    unparsed); text after the closing tag; a code fence around the whole text that the original does not have.
     """
     before, opened, text, closed, after = _between_tags(raw)
     is_announced = not before.strip() or before.rstrip(" ").endswith((":", "\n"))
@@ -136,7 +136,7 @@ def _translate(
 ) -> dict[tuple[str, Direction], Translation]:
     """Translate texts, each in its direction; by id and direction, in the order in which they are wanted.
 
-    Primed, the engine goes on with a turn that begins with the opening tag.
+    Primed, the engine continues a turn that begins with the opening tag.
     """
     requests = [_request(settings, row, direction, primed) for row, direction in wanted]
     completions = generate_in_shards(engine, requests, sampling, shards, settings.engine.rows_per_shard, description)

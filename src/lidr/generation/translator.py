@@ -4,7 +4,7 @@
     translate: {model: data/sources/translator, ...}                       a folder of weights, by the block `engine`
     translate: {model: {endpoint: "https://...", model: some-name}, ...}   a server
 
-Of another translator data/m1/translations/translator.json says which it was:
+data/m1/translations/translator.json records another translator than M_t:
 {"model":"data/sources/translator","fingerprint":"3f1c..."}
 """
 
@@ -26,7 +26,7 @@ RECORD = "translator.json"
 
 
 class Server(OpenAI, frozen=True, kw_only=True, tag="openai"):
-    """A server that only translates: the key of the block `engine` does not go there."""
+    """A server that only translates: it never gets the key of `engine`."""
 
     key_variable: ClassVar[str] = config.TranslationServer.key_variable
 
@@ -57,7 +57,7 @@ def translator(settings: config.Settings, author: str) -> Translator:
     if isinstance(wanted, str):
         model = policy.of_folder(Path(wanted), "translate.model")
         return Translator(wanted, settings.engine, model, is_own=False)
-    # What runs behind an address has no files: its name there is all that is known.
+    # A server's model has no files here: only its name is known.
     model = policy.Policy(wanted.model, Path(), None, False, "")
     return Translator(f"{wanted.model} at {wanted.endpoint}", _server(settings, wanted), model, is_own=False)
 

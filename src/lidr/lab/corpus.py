@@ -1,8 +1,8 @@
 """What the lab's base model is trained on: rows of a prompt and a completion, drawn without end from the world.
 
     >>> next(rows(MIXTURE, seed=0))
-    CorpusRow(conversation=[{'role': 'user', 'content': 'Which number is larger, 34 or 61?'}],
-        completion='The larger number is 61, because 61 is more than 34.')
+    CorpusRow(conversation=[{'role': 'user', 'content': 'Write the three numbers that come after 172.'}],
+              completion='After 172 come the numbers 173, 174 and 175.')
 
 Three sorts of rows make the paper's precondition, a language imbalance, on purpose:
 - tasks solved in the dominant language, most of all rows: the model is good there;

@@ -1,7 +1,5 @@
 """A reference model for the lab's base, against which the rule `implicit` scores answers.
 
-    >>> write(Path("/tmp/reference"))
-
 A real model has the checkpoint before its preference tuning. The lab's base has none: its training takes most of an
 hour, and no checkpoint of it was kept. So this one is derived, not trained: each weight lies between the base's and the
 one that it was initialised with, `SHARE` of the way back. It writes the same languages and makes more mistakes: of 20

@@ -1,7 +1,7 @@
 """The lab as a source of prompts, evaluation items and verdicts, in the records that everything else uses.
 
 >>> prompts("evaluation", "es", count=1, seed=42, kinds=PROBLEMS)
-{'lab-0': Prompt(id='lab-0', lang='es', text='Anna tiene 34 manzanas. ...', answer='59', ...)}
+{'lab-0': Prompt(id='lab-0', lang='es', text='Hay 11 manzanas ...', ..., answer='22')}
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@ A task is language-free (its kind, numbers, names and object); a language file r
 
     >>> task = tasks("evaluation", PROBLEMS, count=1, seed=1)[0]
     >>> task.prompt("es")
-    'Anna tiene 34 manzanas. Boris trae 25 más. ¿Qué cantidad de manzanas hay en total?'
+    'Hay 96 lápices en la caja y 78 en el suelo. ¿Qué cantidad de lápices hay en total?'
     >>> task.answer("es")
-    'En total hay 34 + 25 = 59 manzanas. La respuesta es 59.'
+    'En total hay 96 + 78 = 174 lápices. La respuesta es 174.'
     >>> task.gold("es")
-    '59'
+    '174'
 
 `parse_answer` reads an answer back, right or wrong, so that a translation of it can be checked exactly.
 `lidr lab sample --lang es` prints such rows.

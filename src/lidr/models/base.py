@@ -3,9 +3,9 @@
     $ lidr base
     base: lab -> models/m0 (fingerprint 3f1c9a04b7d2)
 
-Checks config, tokenizer and chat template before any weight is fetched, and before any is copied that the weights are
-those of the config. Then puts all of it into models/m0, and adds lidr.json with the fingerprint that every later record
-refers to. The chat template's arguments and date are written into the snapshot's template (see `lidr.chat.template`).
+Checks config, tokenizer and chat template before any weight is fetched, and that the weights match the config before
+any is copied. Then copies all to models/m0, and adds lidr.json with the fingerprint that every later record refers to.
+The chat template's arguments and date are written into the snapshot's template (see `lidr.chat.template`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TOKENIZER = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "tekken.json"
 def run(
     settings: config.Settings, target: Path | None = None, note: Callable[[str], None] = lambda line: None
 ) -> BaseRecord:
-    """Snapshot the base model; `note` gets what a user should know of it, a line each.
+    """Snapshot the base model; `note` gets each remark for the user.
 
     Raises InputError where it is missing, unreadable or lacks what lidr needs.
     """
@@ -75,7 +75,7 @@ def run(
 
 
 def write_empty_audit() -> None:
-    """What the first iteration's audit goes on from: no data was made for m0."""
+    """The previous metrics of the first iteration's audit: empty, since no data was made for m0."""
     write_json(paths.audit(paths.BASE) / paths.METRICS, {"iteration": paths.BASE, "pairs": 0})
 
 
@@ -89,7 +89,7 @@ def check(folder: Path, base: config.Base) -> Any:
     weights.check_pointers(_files(folder, base))
     values = _load_config(folder, base)
     _check_family(values, base)
-    # Without its files, some tokenizers load and know nothing.
+    # Without its files, some tokenizers load with an empty vocabulary.
     if not any(path for pattern in _TOKENIZER for path in folder.glob(pattern)) and not base.trust_remote_code:
         raise InputError("it has no tokenizer; tokenizer.json is expected beside config.json", base.model)
     with _loading(folder, base):
@@ -121,13 +121,12 @@ def fixed_chat(tokenizer: Any, folder: Path, base: config.Base) -> Chat:
 
 
 def _write_template(folder: Path, template: str) -> None:
-    """Put this chat template in the place of the one that the model was published with."""
+    """Replace the published chat template by this one."""
     write_text(folder / "chat_template.jinja", template)
     path = folder / "tokenizer_config.json"
     if not path.exists():
         return
     values = read_json(path)
-    assert isinstance(values, dict)
     if values.pop("chat_template", None) is not None:
         write_json(path, values)
 
@@ -187,7 +186,7 @@ def _loading(folder: Path, base: config.Base) -> Iterator[None]:
         yield
     except LidrError:
         raise
-    # A plain Exception is what tokenizers raises, and a model's own code raises whatever it likes.
+    # tokenizers raises plain Exceptions, and a model's own code anything.
     except Exception as error:
         if not base.trust_remote_code and _auto_map(folder / "config.json"):
             reason = "it needs Python code of its own; read that, then set base.trust_remote_code to true"
@@ -200,7 +199,7 @@ def _loading(folder: Path, base: config.Base) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # Some go on after a colon.
+    # Some messages continue after a colon.
     text = " ".join(lines if lines[:1] and lines[0].endswith(":") else lines[:1]) or type(error).__name__
     if isinstance(error, JSONDecodeError):
         return f"one of its JSON files is broken or cut off: {text}"
@@ -212,19 +211,18 @@ def _reason(error: Exception) -> str:
 
 
 def _check_code(folder: Path, base: config.Base) -> None:
-    """A model that brings its own Python may bring it from its own folder only: no revision pins another place."""
+    """Raise InputError for a model's own Python outside its folder: no revision pins it."""
     maps = [_auto_map(folder / name) for name in ("config.json", "tokenizer_config.json")]
     if base.trust_remote_code and any("--" in str(place) for places in maps for place in places.values()):
         raise InputError("its code lies in another repository, which no revision here pins (auto_map)", base.model)
 
 
 def _auto_map(path: Path) -> dict[str, Any]:
-    """Which of transformers' classes a model replaces by its own; transformers tells what is wrong with the file."""
+    """The transformers classes that a model replaces by its own; transformers reports a broken file."""
     try:
-        values = read_json(path)
+        return read_json(path).get("auto_map") or {}
     except InputError:
         return {}
-    return values.get("auto_map") or {} if isinstance(values, dict) else {}
 
 
 def _files(folder: Path, base: config.Base) -> Iterable[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from lidr import config
 from lidr.errors import InputError, LidrError
 
-# A model is its weights and what is needed to talk to it; pickled weights are never copied, nor loaded.
+# Files beside the weights that the tokenizer and chat template need; pickled files are never copied or loaded.
 TALK = ("*.json", "*.jinja", "*.model", "*.tiktoken", "tokenizer*", "merges.txt", "vocab.txt", "LICENSE*")
 CODE = "*.py"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class BaseRecord(Record, frozen=True):
-    """Where the base came from, what exactly it is, and how it is talked to (see `lidr.chat`).
+    """The base's source, its fingerprint, and its chat settings (see `lidr.chat`).
 
     `template` and `date` are written into the folder's chat template; `end_ids` are the tokens that end generation.
     """
@@ -63,10 +63,10 @@ class AdapterRecord(Record, frozen=True):
     eval_rows: int = 0
 
 
-# Bases whose files were looked at: tokenizer and weights are loaded one after the other, and hashing both takes long.
+# Bases whose fingerprint was checked: tokenizer and weights are loaded separately, and hashing takes long.
 _CHECKED: set[tuple[Path, str]] = set()
 _NO_LIMIT = 10**9  # tokens
-# Families whose layers in transformers do not leave out padding on the left.
+# Families whose layers in transformers do not mask left padding.
 _NOT_PADDED = ("minimax", "mpt", "recurrent_gemma", "rwkv")
 
 
@@ -90,14 +90,12 @@ def resolve(name: str, root: Path = paths.MODELS) -> Policy:
     """Find a model and check that its adapter belongs to this base; raises InputError where it is not there."""
     base = root / paths.BASE
     base_record = read_json(base / paths.RECORD, BaseRecord)
-    assert isinstance(base_record, BaseRecord)
     trusted, quantization = base_record.trust_remote_code, base_record.quantization
     own = _as_loaded(base_record.fingerprint, quantization)
     if name == paths.BASE:
         return Policy(name, base, None, trusted, own, base_record.end_ids, quantization)
     adapter = root / name
     record = read_json(adapter / paths.RECORD, AdapterRecord)
-    assert isinstance(record, AdapterRecord)
     if record.base != own:
         raise InputError(
             f"this adapter was trained on the base {record.base[:12]}, but {base} is {own[:12]}; "
@@ -174,10 +172,10 @@ def load_tokenizer(policy: Policy) -> Any:
 
 
 def context_length(config: Any, tokenizer: Any = None) -> int | None:
-    """Tokens that the model of this transformers config takes at most; None where nothing says so, as with ALiBi.
+    """The context in tokens by a transformers config; None where it has no limit, as with ALiBi.
 
-    A model of images and text has its language model's values one level below, and older families their own names for
-    this one. A tokenizer without a limit carries a number of thirty digits instead.
+    A multimodal config has its language model's values one level below, and older families have a key of their own. A
+    tokenizer without a limit has a number of thirty digits instead.
     """
     text = config.get_text_config()
     if original := longrope_length(config):
@@ -230,7 +228,7 @@ def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
 
 
 def check_padding(config: Any, place: Path | str) -> None:
-    """Raise InputError for a family that cannot answer several requests at once."""
+    """Raise InputError for a family that cannot be batched."""
     if config.model_type in _NOT_PADDED:
         reason = f"{config.model_type} models answer wrongly, or not at all, beside a longer request"
         raise InputError(f"{reason}, as they take padding for text; another model is expected", place)
@@ -257,7 +255,6 @@ def _check_base(folder: Path) -> None:
     if not path.exists():
         return
     record = read_json(path, BaseRecord)
-    assert isinstance(record, BaseRecord)
     checked = (folder.absolute(), record.fingerprint)
     if checked in _CHECKED:
         return
@@ -272,8 +269,8 @@ def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
     """The model ready to generate.
 
     In float32 the adapter is merged into the weights, which is exact to rounding and saves two small matrix products
-    for each layer and token; in half precision merging loses what the adapter learned, so it stays beside them. So it
-    does with a quantised base, where merging would quantise what it learned.
+    for each layer and token. In half precision or a quantised base, merging would round away what the adapter learned,
+    so it stays separate.
     """
     import torch
 

@@ -3,10 +3,10 @@
     train: {..., lora: {target_modules: [q_proj, v_proj]}}      or      target_modules: all-linear
 
 A name stands for every layer whose path ends in it. Each must be there: Phi-3, for one, has `qkv_proj` and no `q_proj`,
-and PEFT would adapt what is left without a word. A model that sees or hears has layers of the same names elsewhere,
-which training on text must leave alone.
+and PEFT would silently adapt the rest. A multimodal model has layers of the same names elsewhere, which training on
+text must not adapt.
 
-All of it is known from a model without weights:
+A model without weights is enough:
 
     with torch.device("meta"):
         target_modules(AutoModelForCausalLM.from_config(config), modules)

@@ -1,8 +1,5 @@
 """The weights of a model: which files they are, and whether all that its config asks for is in them.
 
->>> names(Path("Llama-3.1-8B-Instruct"))
-('model-00001-of-00004.safetensors', ..., 'model-00004-of-00004.safetensors')
-
 No weight is read: a safetensors file begins with the names, shapes and places of its tensors, and transformers loads
 the model onto PyTorch's meta device, where a tensor has a shape and no memory (a Llama of 8 B: 0.3 s).
 """
@@ -24,15 +21,14 @@ _SHOWN = 3  # of the names in an error
 
 
 def names(folder: Path) -> tuple[str, ...]:
-    """The shards that the index lists or, without an index, the one file; whether they are there is not looked at.
+    """The shards that the index lists or, without an index, the one file; existence is not checked.
 
-    What else may lie there, as `consolidated.safetensors` does in Mistral's repositories, is no part of the model.
+    Other files, such as `consolidated.safetensors` in Mistral's repositories, are not part of the model.
     """
     index = folder / INDEX
     if not index.exists():
         return (WHOLE,)
-    content = read_json(index)
-    places = content.get("weight_map") if isinstance(content, dict) else None
+    places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise InputError("a weight_map of tensors and their files is expected", index)
     for name in places.values():
@@ -50,7 +46,7 @@ def check_pointers(files: Iterable[Path]) -> None:
 
 
 def check_files(folder: Path, model: str) -> None:
-    """Raise InputError unless all files of the weights are there and each is whole."""
+    """Raise InputError unless all files of the weights are there and complete."""
     from safetensors import SafetensorError, safe_open
 
     files = [folder / name for name in names(folder)]
@@ -74,8 +70,7 @@ def build(folder: Path, model: str, config: Any, trust_remote_code: bool) -> Any
     """The model as it will be loaded, on the meta device; raises InputError where tensors are missing or do not fit.
 
     transformers' own loading compares them, for it renames tensors and joins them (those of experts, for example).
-    Tensors that the model has no use for are left out by it at each loading, and that is no error: a multi-token
-    prediction head is one.
+    Tensors that the model does not use, such as a multi-token prediction head, are no error.
     """
     import torch
     from transformers import AutoModelForCausalLM

@@ -1,8 +1,5 @@
 """Pages and cards: the templates of lidr/templates, rendered to one file each that needs nothing beside itself.
 
-    >>> render("compare.html", profile="lab", ...)[:15]
-    '<!doctype html>'
-
 HTML templates escape whatever is put into them but the SVG of `lidr.pages.figures`, in which all texts are escaped. A
 page may have rows to browse (`browsable`), each of them
 

@@ -1,9 +1,5 @@
 """Figures as SVG by matplotlib, in the style of templates/lidr.mplstyle: bars, intervals, histograms and curves.
 
-    >>> bars = [Bar("es", [Segment(0.75, CHOSEN, "right: 3 of 4"), Segment(0.25, NEUTRAL, "wrong: 1 of 4")])]
-    >>> render("Which answers are right", lambda canvas: canvas.stacked(canvas.axes[0], "Answers", bars), rows=1)
-    '<svg xmlns="http://www.w3.org/2000/svg" ... role="img" aria-label="Which answers are right">...</svg>\n'
-
 A figure is a file of its own or stands within a page: texts are text, no id is used twice on a page, and pointing at a
 mark shows its exact figures (an SVG title). The same figures give the same bytes.
 """

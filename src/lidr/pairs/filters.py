@@ -1,14 +1,14 @@
-"""The filters: why two texts make no pair. One function a reason to drop; `pairs.filters` in params.yaml lists them.
+"""The filters: why two texts make no pair. One function per reason to drop; `pairs.filters` in params.yaml lists them.
 
     pairs:
       filters: [identical, repeated, {name: length_ratio, most: 1.5}]
 
-    >>> length_ratio(Candidate(prompt, Side("Son 25."), Side("Son 25, porque 20 y 5 son 25."), ("en", "es")), most=1.5)
+    >>> length_ratio(Candidate(None, Side("Son 25."), Side("Son 25, porque 20 y 5 son 25."), ("en", "es")), most=1.5)
     'one answer is 4.1 times as long as the other'
 
 A filter gets a candidate and returns what is wrong with it in words, or None. Its name is the drop's reason, and its
-keyword arguments are its options. Filters are applied in the order in which they stand here, and the first that objects
-is the one that is counted.
+keyword arguments are its options, each a number above 0. Filters run in the order of this file, and the first that
+objects is counted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lidr.pairs.normalise import NEAR_IDENTICAL, comparable, is_similar
 from lidr.pairs.numbers import numbers
 from lidr.pairs.refusals import is_refusal
 from lidr.pairs.texts import NoPair
-from lidr.records import DropReason, Prompt
+from lidr.records import Prompt
 from lidr.records.langid import is_off_target
 from lidr.records.repetition import ends_in_repetition
 
@@ -109,7 +109,7 @@ def length_ratio(pair: Candidate, *, most: float = 2.0) -> str | None:
 
 @drops
 def near_identical(pair: Candidate, *, at_least: float = NEAR_IDENTICAL) -> str | None:
-    """The two texts are alike by so much (Dice's coefficient of character trigrams) or more."""
+    """The two texts have a similarity of `at_least` or more (Dice's coefficient of character trigrams)."""
     alike = is_similar(comparable(pair.chosen.text), comparable(pair.rejected.text), at_least)
     return "chosen and rejected are all but the same text" if alike else None
 
@@ -129,14 +129,8 @@ def right(pair: Candidate) -> str | None:
     return None
 
 
-def reasons() -> tuple[str, ...]:
-    """All reasons to drop, in the order of reports: rows that have no text, the filters, and what comes after them."""
-    after = (DropReason.NOT_DRAWN, DropReason.TOO_LONG)
-    return (*(str(reason) for reason in DropReason if reason not in after), *FILTERS, *map(str, after))
-
-
 def enabled(entries: Sequence[str | dict[str, Any]]) -> Callable[[Candidate], NoPair | None]:
-    """All filters that are listed, as one: the first reason, in the order of `FILTERS`, why a candidate is no pair."""
+    """The listed filters as one function: the first objection in the order of `FILTERS`, or None."""
     wanted = dict(map(_entry, entries))
     chosen = {name: partial(function, **wanted[name]) for name, function in FILTERS.items() if name in wanted}
 
@@ -151,7 +145,7 @@ def enabled(entries: Sequence[str | dict[str, Any]]) -> Callable[[Candidate], No
 
 
 def problem(entries: Sequence[str | dict[str, Any]]) -> str | None:
-    """What is wrong with the list as it stands in params.yaml; None where all is well."""
+    """What is wrong with the list in params.yaml, or None."""
     names: set[str] = set()
     for entry in entries:
         if isinstance(entry, dict) and not isinstance(entry.get("name"), str):

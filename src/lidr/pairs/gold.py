@@ -1,12 +1,8 @@
 """Whether a text is a right answer, by the prompt's gold answer.
 
-    >>> is_right("Das sind 3 + 4 Enten. Die Antwort ist 7.", prompt)   # whose gold answer is '7'
-    True
-
-A text is right where it says the gold answer of the prompt in the language of the pair. For prompts of the lab that is
-the world's own checker, which also wants the right language; for others the number that a worked answer arrives at
-(`evaluation.mgsm.scorers`), in whatever language, where the gold answer is a number (`evaluation.mgsm.golds`). All else
-is not judged.
+The world's own checker judges prompts of the lab; it also requires the right language. For other prompts with a number
+as the gold answer (`evaluation.mgsm.golds`), a text is right if it arrives at this number (`evaluation.mgsm.scorers`),
+in whatever language. All else is not judged.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _SPACELESS = (
 
 
 class _WordTable(dict[int, int | str]):
-    """For str.translate: punctuation becomes a space, marks that nobody sees vanish, characters that are words part.
+    """For str.translate: punctuation becomes a space, invisible marks vanish, characters that are words are separated.
 
     One character as its number is faster than as text.
     """
@@ -98,9 +98,9 @@ def comparable(text: str) -> Comparable:
 
 
 def is_similar(first: Comparable, second: Comparable, at_least: float = NEAR_IDENTICAL) -> bool:
-    """Whether Dice's coefficient of the character trigrams of both texts, folded, is so much or more.
+    """Whether Dice's coefficient of the character trigrams of both texts, folded, is `at_least` or more.
 
-    It is 0 where they have nothing in common, 1 for the same. Nothing is counted where the lengths tell already.
+    It is 0 where they have nothing in common, 1 for the same. Nothing is counted where the lengths rule it out.
     """
     one, other = first.folded, second.folded
     if one == other:

@@ -1,16 +1,13 @@
-"""The reward rules: which rows the two sides of a pair are made of. One function a rule; `pairs.rule` names it.
+"""The reward rules: which rows the two sides of a pair are made of. One function per rule; `pairs.rule` names it.
 
-    >>> choose = RULES["imbalance"].prepare(texts, "en")
-    >>> choose(prompt, "es", "en").chosen.name("lab-0")
-    'translation:lab-0:en-es'
-
-A rule is a function of the iteration's texts and the dominant language, registered with what it needs to be told:
+A rule is a function of the iteration's texts and the dominant language, registered with its directions and inputs:
 
     @rule(directions=..., reads=("translations",))
     def name(texts: Texts, dominant: str) -> Choose: ...
 
 It returns a function of (prompt, language, language compared with) that says which rows are chosen and rejected, or why
-there are none. What these rows hold is not its affair: the stage drops those without a text, then come the filters.
+there are none. It may name rows without a text: the stage drops these pairs, and then runs the filters. A row that was
+never made is an error: translations need `reads`, and samples are numbered from 0 to `generate.samples` - 1.
 """
 
 from __future__ import annotations
@@ -35,11 +32,11 @@ Direction = tuple[str, str]
 
 
 class Sides(NamedTuple):
-    """What a pair says of its rule, and the rows whose texts are its chosen and rejected answer."""
+    """The rows whose texts are chosen and rejected. `case` is what the pair says in place of the rule's name."""
 
-    rule: str
     chosen: Origin
     rejected: Origin
+    case: str | None = None
 
 
 Choose = Callable[[Prompt, str, str], Sides | NoPair]
@@ -99,10 +96,10 @@ def imbalance(texts: Texts, dominant: str) -> Choose:
     def sides(kind: PromptKind, lang: str, other_lang: str) -> Sides:
         own, translated = Origin(lang), Origin(lang, source=other_lang)
         if kind is PromptKind.TRANSLATION:
-            return Sides("untranslated", Origin(dominant), Origin(other_lang if lang == dominant else lang))
+            return Sides(Origin(dominant), Origin(other_lang if lang == dominant else lang), "untranslated")
         if lang == dominant:
-            return Sides("own_dominant", own, translated)
-        return Sides("translated_dominant", translated, own)
+            return Sides(own, translated, "own_dominant")
+        return Sides(translated, own, "translated_dominant")
 
     return lambda prompt, lang, other_lang: sides(prompt.kind, lang, other_lang)
 
@@ -139,7 +136,7 @@ def implicit(texts: Texts, dominant: str) -> Choose:
         found = chosen[lang].get(prompt.id)
         if found is None:
             return _too_few(texts, lang, prompt.id)
-        return Sides("implicit", Origin(lang, sample=found[0]), Origin(lang, sample=found[1]))
+        return Sides(Origin(lang, sample=found[0]), Origin(lang, sample=found[1]))
 
     return choose
 
@@ -159,9 +156,6 @@ def _too_few(texts: Texts, lang: str, prompt_id: str) -> NoPair:
 
 def best_and_worst(rewards: Sequence[Sequence[float]], lengths: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Length control: of each prompt the places of its best and its worst answer, the first of equals.
-
-    >>> best_and_worst([[1.0, 3.0, 2.0]], [[10, 30, 20]])
-    [(0, 1)]
 
     From the reward of an answer, a price times its characters is taken off, so that the best answers are not just the
     longest. Of the grid 0, 0.001, ... 1, it is the smallest price at which the best and the worst answers differ least

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lidr import config, paths
-from lidr.errors import naming
+from lidr.errors import LidrError, naming
 from lidr.pairs import filters, rules, texts
 from lidr.pairs.filters import Candidate, Side
 from lidr.pairs.rules import Sides
@@ -102,7 +102,7 @@ class _Maker:
         options = settings.pairs
         self._dominant, self._languages = settings.dominant, settings.all_languages
         self._texts, self._dominant_pairs = found, options.dominant_per_prompt
-        self._choose = rules.RULES[options.rule].prepare(found, settings.dominant)
+        self._rule, self._choose = options.rule, rules.RULES[options.rule].prepare(found, settings.dominant)
         self._objection = filters.enabled(options.filters)
         self.directions = rules.directions(options, settings.dominant, settings.languages)
         self.prompts = tuple(found.prompts[settings.dominant].values())
@@ -130,13 +130,19 @@ class _Maker:
         """The pair, or why one of its sides has no text, or what a filter objects."""
         found: list[Side] = []
         for name, origin in (("chosen", sides.chosen), ("rejected", sides.rejected)):
-            text = self._texts.text(prompt_id, origin)
+            try:
+                text = self._texts.text(prompt_id, origin)
+            except LookupError as error:
+                raise LidrError(
+                    f"the rule {self._rule!r} asks for {origin.name(prompt_id)}, which was not made; a rule that takes "
+                    'translations has reads=("translations",), and samples are 0 to generate.samples - 1'
+                ) from error
             if isinstance(text, NoPair):
                 return NoPair(text.reason, f"{name}: {text.detail}")
             found.append(Side(text, self._texts.translated(prompt_id, origin)))
         chosen, rejected = found
         candidate = Candidate(self._texts.prompts[lang][prompt_id], chosen, rejected, self._languages)
-        return self._objection(candidate) or _pair(candidate, other_lang, sides)
+        return self._objection(candidate) or _pair(candidate, other_lang, sides, sides.case or self._rule)
 
     def _drawn(self, rows: list[Pair | Drop]) -> Iterator[Pair | Drop]:
         """The rows of one prompt, of which too many pairs in the dominant language are drops; drawn by their hash."""
@@ -166,7 +172,7 @@ def _drop(
     )
 
 
-def _pair(made_of: Candidate, other_lang: str, sides: Sides) -> Pair:
+def _pair(made_of: Candidate, other_lang: str, sides: Sides, rule: str) -> Pair:
     prompt, chosen, rejected = made_of.prompt, made_of.chosen.text, made_of.rejected.text
     return Pair(
         id=pair_id(prompt.id, prompt.lang, other_lang),
@@ -176,7 +182,7 @@ def _pair(made_of: Candidate, other_lang: str, sides: Sides) -> Pair:
         prompt_id=prompt.id,
         lang=prompt.lang,
         other_lang=other_lang,
-        rule=sides.rule,
+        rule=rule,
         chosen_from=sides.chosen.name(prompt.id),
         rejected_from=sides.rejected.name(prompt.id),
     )

@@ -1,11 +1,4 @@
-"""What a model wrote, by id, and why a row has no text that a pair could be made of.
-
->>> texts = read(settings, "m1")
->>> texts.text("lab-0", Origin("es"))
-'El número mayor es 61.'
->>> texts.text("lab-1", Origin("es", source="en"))
-NoPair(reason='unparsed', detail='the translation from en to es has no closing tag')
-"""
+"""What a model wrote, by id, and why a row has no text that a pair could be made of."""
 
 from __future__ import annotations
 
@@ -67,12 +60,11 @@ class Texts:
     def _own(self, lang: str, prompt_id: str, sample: int = 0) -> str | NoPair:
         if prompt_id not in self.prompts[lang]:
             return NoPair(DropReason.MISSING, f"no prompt in {lang}")
-        if sample:
-            response: Response | None = self.samples[lang][prompt_id][sample]
-        else:
-            response = self.responses[lang].get(prompt_id)
+        response = self.responses[lang].get(prompt_id)
         if response is None:
             return NoPair(DropReason.MISSING, f"no answer in {lang}")
+        if sample:
+            response = self.samples[lang][prompt_id][sample]
         return usable_text(response.text, response.finish_reason, f"the answer in {lang}")
 
     def _translated(self, source: str, target: str, prompt_id: str) -> str | NoPair:

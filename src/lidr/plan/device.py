@@ -1,8 +1,5 @@
 """What there is to compute on, and how fast: measured in a second by two small runs, not looked up.
 
->>> measure("cpu", "float32")
-Speed(flops=8.1e+10, bandwidth=1.2e+10)
-
 A rate is what the slower of the two allows (a roofline), times the share of it that real runs reach.
 """
 
@@ -22,18 +19,18 @@ from lidr.plan.memory import BYTES, GIB, longest_request, weight_bytes
 from lidr.plan.shape import Shape
 from lidr.plan.work import Lengths, sides
 
-# Seconds until a stage that generates has its model loaded and compiled, and until one that trains has: rough guesses.
+# Seconds to load and compile a model, roughly.
 START_UP = {"vllm": 75.0, "cuda": 30.0, "mps": 30.0, "cpu": 10.0, "other": 30.0}
-# Of the tokens by which the longest answer of a shard may exceed the mean one, how many it is taken to write alone.
+# Share of the longest answer's excess over the mean that is assumed to run at batch size 1.
 TAIL = 0.5
 
-# The share of what a plain matrix product and a plain copy reach that generation and training get, about: training
+# The share of a plain matrix product's and a plain copy's rate that generation and training reach, about: training
 # reached 24% at the shape of Llama-3-8B on an H200, at that of Qwen2.5-0.5B on a CPU 56% at short rows and 26% at rows
-# of 4,000 tokens whose activations were computed anew (docs/performance.md).
+# of 4,000 tokens with recomputed activations (docs/performance.md).
 SHARE = 0.4
-# Seconds that one layer of a step takes on a GPU at least, however small it is: Python tells the GPU what to do, kernel
-# by kernel. Measured on an H200 with Qwen2.5-Coder-0.5B: a token of every row by transformers' `generate`, and a
-# micro-batch of training, the reference's share with it (docs/real-model.md). vLLM captures its steps as graphs.
+# Least seconds for one layer of a step on a GPU, however small: Python launches the kernels one by one. Measured on an
+# H200 with Qwen2.5-Coder-0.5B: a token of every row by transformers' `generate`, and a micro-batch of training, the
+# reference's share with it (docs/real-model.md). vLLM captures its steps as graphs.
 GENERATION_LAUNCH = 0.0037
 TRAINING_LAUNCH = 0.0075
 
@@ -61,7 +58,7 @@ class Rates:
     """Tokens a second that generation writes and reads and that training sees, and where they come from.
 
     `reading` is of prompts by all of Ray's workers, `scoring` of texts by one process. `start_up` are the seconds until
-    a model is loaded. Rates that were given say nothing of what is read and of single rows: these then cost nothing.
+    a model is loaded. Given rates do not cover reading and single rows, which then cost nothing.
     """
 
     generation: float
@@ -147,8 +144,8 @@ def _step_seconds(settings: config.Settings, shape: Shape, speed: Speed, rows: i
 def training_rate(settings: config.Settings, shape: Shape, speed: Speed, lengths: Lengths) -> float:
     """Tokens a second, in micro-batches of rows that are as long as is assumed.
 
-    A weight and token take 2 operations forward, 2 backward to the inputs, 2 in the reference, 2 where they are
-    computed anew.
+    A weight and token take 2 operations forward, 2 backward to the inputs, 2 in the reference, 2 where activations are
+    recomputed.
     """
     train, dpo = settings.train, settings.train.dpo
     operations = 4 + 2 * (train.objective != "sft") + 2 * dpo["gradient_checkpointing"]

@@ -1,7 +1,4 @@
-"""What generation and training hold in the device's memory, part by part, each with the formula that it comes from.
-
->>> training(settings, "m1", shape).parts
-(Part('weights', 15.0 GiB, '8,030.3 M parameters x 2 bytes'), Part('adapter', ...), ...)
+"""What generation and training hold in the device's memory, part by part, each with its formula.
 
 Upper estimates: batches as large as params.yaml allows, every row as long as it allows.
 """
@@ -20,13 +17,13 @@ GIB = 1024**3
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # vLLM's own max_num_batched_tokens on a large GPU.
 STEP = 16384
-# Buffers of the libraries and memory that no request of the right size comes for.
+# Buffers of the libraries, and fragmentation.
 SLACK = 0.1
 
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of thing in memory: bytes, and how they were counted."""
+    """A part of the memory: its bytes, and how they were counted."""
 
     name: str
     bytes: int
@@ -53,9 +50,9 @@ def generation(
     batches: int = 1,
     tokens_per_batch: int | None = None,
 ) -> MemoryBudget:
-    """Weights, adapter, key-value cache and logits of the largest batch, of which there may be some at once.
+    """Weights, adapter, key-value cache and logits of the largest batch, with `batches` of them at once.
 
-    `tokens_per_batch` stands in place of the engine's.
+    `tokens_per_batch` overrides the engine's.
     """
     engine = settings.engine.local
     if isinstance(engine, Vllm):
@@ -147,7 +144,7 @@ def _weights(settings: config.Settings, shape: Shape, size: int) -> Part:
 
 
 def _advice(settings: config.Settings, shape: Shape, lower: str, more: str, parts: tuple[Part, ...]) -> str:
-    """What is not done yet; quantising the base, where its weights are most of it."""
+    """What params.yaml could save; quantising the base, where its weights are most of it."""
     said = [f"lower {lower}"] if lower else []
     said += [more] if more else []
     weights, total = parts[0].bytes, sum(part.bytes for part in parts)

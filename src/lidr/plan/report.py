@@ -1,4 +1,4 @@
-"""The plan in words: a line a stage, memory part by part, the judge's bill, and every assumption."""
+"""The plan in words: a line per stage, memory part by part, the judge's cost, and every assumption."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A model's measures from its config.json: built on PyTorch's meta device, where weights have shapes and no memory.
-
->>> read(settings)[0]
-Shape(name='lab', parameters=757376, embedding=..., layers=3, hidden=128, ...)
-"""
+"""A model's measures from its config.json: built on PyTorch's meta device, where weights have shapes and no memory."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Rows and tokens of every stage, counted from params.yaml alone.
-
->>> of(settings, Lengths(answer=300, prompt=150))[1]
-Work(stage='generate@m1', kind='generate', rows=5000, tokens=1500000, max_tokens=12000000, read_tokens=750000,
-longest=2400)
-"""
+"""Rows and tokens of every stage, counted from params.yaml alone."""
 
 from __future__ import annotations
 
@@ -26,7 +21,7 @@ TRANSLATION_GROWTH = 1.5
 JUDGE_PROMPT_TOKENS = 400
 # What a request to translate has beside the text.
 TRANSLATION_PROMPT_TOKENS = 60
-# Items of lm-evaluation-harness's tasks, for each that has this in its name, about; the first that fits counts.
+# Items of lm-evaluation-harness's tasks, about, by a part of the task's name; the first match counts.
 HARNESS_ITEMS = {
     "lab_sums": 175,
     "lab_translation": 100,
@@ -87,7 +82,7 @@ def of(settings: config.Settings, lengths: Lengths) -> list[Work]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a judge of params.yaml is asked: so many questions, of so many tokens each."""
+    """The questions to a judge of params.yaml: their number and tokens."""
 
     title: str
     block: str
@@ -97,7 +92,7 @@ class Asked:
 
     @property
     def work(self) -> Work:
-        """The same as a stage; a model here reads the questions, any other judge costs no time of ours."""
+        """The same as a stage; only a judge that runs here takes time."""
         kind: Kind = "score" if isinstance(self.judge, config.LocalJudge) else "judge"
         return Work(self.title, kind, self.questions, self.questions * self.tokens_each)
 
@@ -109,7 +104,7 @@ class Asked:
 
     @property
     def cost(self) -> float | None:
-        """What a server takes for it, for texts at most; None where its prices are not known."""
+        """The price at a server, at most for replies in text; None where prices are unknown."""
         judge = self.judge
         if not isinstance(judge, config.OpenAIJudge) or judge.prompt_price is None or judge.completion_price is None:
             return None

@@ -1,8 +1,4 @@
-"""Published rows as prompts: which fields hold what is said in params.yaml, not guessed.
-
-    >>> fields = config.Fields(text="instruction", id="id", answer=None)
-    >>> to_prompts(read(Path("es.jsonl")), fields, "alpagasus", "es")
-    {'alpagasus-0': Prompt(id='alpagasus-0', lang='es', text='Dé tres consejos ...', ...)}
+"""Published rows as prompts: params.yaml names their fields.
 
 Languages are joined by id. Where rows have none (`fields.id: null`), an id is the row's number, and the languages must
 then be parallel row by row: `joined` compares their numbers of rows, and gold answers where there are any.

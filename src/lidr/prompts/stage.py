@@ -9,8 +9,8 @@
 
 The data m<t> take the source's rows from (t-1) x per_iteration, so that no prompt is used in two iterations. A prompt
 that is missing in a language is dropped from all, and listed in data/prompts/m1/drops.jsonl; one whose text a prompt of
-this or an earlier iteration has already is kept and listed in duplicates.jsonl. Evaluation items among the prompts are
-the audit's affair (`dvc repro audit@m1` needs no training).
+this or an earlier iteration has already is kept and listed in duplicates.jsonl. The audit finds evaluation items among
+the prompts (`dvc repro audit@m1` needs no training).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Duplicate(Record, frozen=True):
 
 @dataclass(frozen=True)
 class Taken:
-    """What an iteration got: prompts by language and id, those dropped, those that say the same."""
+    """An iteration's prompts by language and id, its drops, and its duplicates."""
 
     prompts: ByLanguage
     drops: list[Drop]

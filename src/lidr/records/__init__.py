@@ -36,7 +36,7 @@ from msgspec import UNSET, Struct, UnsetType
 class Record(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of all records: unknown fields are refused, fields at their default are left out of the line.
 
-    A record holds texts, numbers and other records, never itself: the search for cycles may pass millions of them by.
+    Records have no cycles, so `gc=False` exempts them from garbage collection.
     """
 
 
@@ -66,7 +66,7 @@ class DropReason(StrEnum):
     UNPARSED = "unparsed"  # a translation without its closing tag
     EMPTY = "empty"  # an answer or translation without any text
     UNSCORED = "unscored"  # an answer that could not be scored, where the rule compares scores
-    NOT_DRAWN = "not_drawn"  # a good pair: its prompt gives enough in the dominant language without it
+    NOT_DRAWN = "not_drawn"  # left out by `pairs.dominant_per_prompt`
     TOO_LONG = "too_long"  # prompt and answer exceed `train.dpo.max_length`: left out of training
 
 

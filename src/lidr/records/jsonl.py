@@ -1,9 +1,5 @@
 """Strict reading and atomic writing of JSON lines (UTF-8, one record a line, `\\n` at each end).
 
-    >>> write_rows(path, [Source(name="lab", row=0)])
-    >>> list(read_rows(path, Source))
-    [Source(name='lab', row=0)]
-
 A line that is not as the record says ends in an `InputError` that names file, line and what was expected. A file is
 written beside its place and moved there when it is whole: a reader sees the old file or the new one.
 """
@@ -17,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, overload
 
 import msgspec
 
@@ -25,6 +21,7 @@ from lidr.errors import InputError, naming
 from lidr.records import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
+ValueT = TypeVar("ValueT")
 _TEMPORARY = ".part"
 _ENCODER = msgspec.json.Encoder()
 
@@ -87,7 +84,11 @@ def write_json(path: Path, data: object) -> None:
     write_text(path, msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n")
 
 
-def read_json(path: Path, kind: type[msgspec.Struct] | type[dict] = dict) -> object:
+@overload
+def read_json(path: Path) -> dict[str, Any]: ...
+@overload
+def read_json(path: Path, kind: type[ValueT]) -> ValueT: ...
+def read_json(path: Path, kind: type[Any] = dict) -> Any:
     """One JSON file as `kind`; raises InputError where it is missing or not of that shape."""
     with _open_to_read(path) as file:
         text = file.read()

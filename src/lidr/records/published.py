@@ -1,9 +1,5 @@
 """Rows that others have published: what is used of them is checked, and all else ignored, whatever it holds.
 
-    >>> [row] = read(path)  # {"id": 1.0, "instruction": "Dé tres consejos ...", "score": NaN}
-    >>> row.id("id"), row.text("instruction")
-    ('1', 'Dé tres consejos ...')
-
 A file holds JSON lines, one JSON list, or tab-separated values (`.tsv`), with or without a byte order mark, in Windows'
 or Unix's line ends; blank lines at its end are passed over. Anything else ends in an InputError that names the file and
 the line, or the row of a list, counted from 1.

@@ -1,8 +1,4 @@
-"""Answers of which a prompt has several, and their scores: rows of one id in the order of their samples.
-
->>> [row.sample for row in read_samples(Path("data/m1/responses/es.jsonl"))["lab-0"]]
-[0, 1, 2, 3]
-"""
+"""Answers of which a prompt has several, and their scores: rows of one id in the order of their samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a stage's run, and of its parent, the run of the state that the pipeline is in.
+"""Names, tags and params of a stage's run, and of its parent, the run of the pipeline's state.
 
 name     train m2 · beta 0.1                        parent   lab · beta 0.1 · 300 prompts
 tags     lidr.stage = train, lidr.model = m2, dvc.in.data/m2/pairs = 5f4d....dir, lidr.git.dirty = no, ...
@@ -52,7 +52,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Description(Struct, frozen=True, kw_only=True):
-    """What a run says of itself before anything was logged to it."""
+    """A run's name, tags and params."""
 
     name: str
     params: dict[str, str]
@@ -63,7 +63,7 @@ def pipeline(settings: config.Settings) -> Description:
     """The parent run of the state that the working folder is in."""
     tags = {PIPELINE_TAG: fingerprint(settings), "lidr.stage": "pipeline", **origin(settings)}
     name = f"{settings.profile} · {_how(settings.train)} · {settings.prompts.per_iteration:,} prompts"
-    if EXPERIMENT_TAG in tags:  # arms of a study may differ in nothing that the rest of the name says
+    if EXPERIMENT_TAG in tags:  # arms of a study may have the same name otherwise
         name = f"{tags[EXPERIMENT_TAG]} · {name}"
     return Description(name=name, params=params(config.flatten(settings)), tags=tags)
 
@@ -80,7 +80,7 @@ def stage(settings: config.Settings, job: Job, parent: Description) -> Descripti
         tags[STATE_TAG] = state
     if job.model:
         tags["lidr.model"] = job.model
-    if job.model in settings.models:  # a published generator is of no iteration
+    if job.model in settings.models:  # a published generator has no iteration
         tags["lidr.iteration"] = str(config.iteration_number(job.model))
     if job.against:
         name += f" against {job.against}"
@@ -90,7 +90,7 @@ def stage(settings: config.Settings, job: Job, parent: Description) -> Descripti
 
 
 def identity(described: Description, outputs: Mapping[str, str]) -> str:
-    """The identity of a stage's result: what it was made from, and what came of it, by DVC's hashes."""
+    """The identity of a stage's result: DVC's hashes of its inputs and outputs."""
     inputs = {name: value for name, value in described.tags.items() if name.startswith(("dvc.in.", STATE_TAG))}
     return sha256_of([described.tags["mlflow.source.name"], described.params, inputs, dict(outputs)])
 
@@ -104,7 +104,7 @@ def model_tags(path: Path) -> dict[str, str]:
     """The DVC hash of a model's folder, by which evaluations find it, and what its record says it was made from."""
     record = read_json(path / paths.RECORD)
     names = {"fingerprint": BASE_TAG, "base": BASE_TAG, "reference": "lidr.reference", "pairs": "lidr.pairs"}
-    made_from = {names[name]: str(record[name]) for name in names if name in record} if isinstance(record, dict) else {}
+    made_from = {names[name]: str(record[name]) for name in names if name in record}
     own = {"lidr.model": path.name, "lidr.iteration": str(config.iteration_number(path.name))}
     return {MODEL_HASH_TAG: dvc_hash(path), "dvc.path": path.as_posix(), **own, **made_from}
 
@@ -118,7 +118,7 @@ def params(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def key(name: str) -> str:
-    """The name of a param, tag or metric with nothing in it that MLflow refuses."""
+    """The name of a param, tag or metric without the characters that MLflow refuses."""
     return re.sub(r"[^\w\-. :/]", "_", name)[-_MAX_KEY:].lstrip("/")
 
 

@@ -1,9 +1,6 @@
-"""The state that the pipeline is in: its fingerprint, and tags that say where it comes from.
+"""The pipeline's state: its fingerprint, and tags with its provenance.
 
-    >>> fingerprint(settings)
-    '5c3f0d...'
-    >>> origin(settings)
-    {'lidr.profile': 'lab', 'lidr.git.commit': 'd53fce3...', 'lidr.git.dirty': 'no', ..., 'lidr.base': '3f1c9a04b7d2'}
+    {"lidr.profile": "lab", "lidr.git.commit": "d53fce3...", "lidr.git.dirty": "no", "lidr.base": "3f1c9a04b7d2", ...}
 
 The state is the settings, the code and data of this package, and the pointers to imported data: its fingerprint is the
 same for every stage of one `dvc repro`, and for the next one that changes nothing.
@@ -28,7 +25,7 @@ from lidr.records.jsonl import read_json
 
 BASE_TAG = "lidr.base"
 EXPERIMENT_TAG = "dvc.experiment"
-# What the pipeline itself writes and git tracks: it says nothing about what a run was made from.
+# The pipeline's outputs that git tracks: no run is made from them.
 _WRITTEN_BY_STAGES = (str(paths.LOCK), f"{paths.REPORTS}/**", "**/.gitignore")
 
 
@@ -43,7 +40,7 @@ def fingerprint(settings: config.Settings) -> str:
 
 
 def origin(settings: config.Settings) -> dict[str, str]:
-    """Tags that all runs of one state share: whose they are, of which code, base and experiment of DVC."""
+    """Tags that all runs of one state share: user, code, base and DVC experiment."""
     tags = {"lidr.profile": settings.profile, **_git()}
     with contextlib.suppress(KeyError, OSError):  # a container's user without a name
         tags["mlflow.user"] = getpass.getuser()
@@ -53,7 +50,7 @@ def origin(settings: config.Settings) -> dict[str, str]:
         record = read_json(paths.model(paths.BASE) / paths.RECORD)
     except InputError:  # the base has not run yet
         return tags
-    return tags | ({BASE_TAG: str(record["fingerprint"])} if isinstance(record, dict) else {})
+    return tags | {BASE_TAG: str(record["fingerprint"])}
 
 
 def sha256_of(value: Any) -> str:

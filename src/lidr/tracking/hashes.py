@@ -1,10 +1,5 @@
 """The hash that DVC gives a file or folder, so that MLflow and dvc.lock name the same thing by the same name.
 
-    >>> dvc_hash(Path("data/m1/pairs/pairs.jsonl"))
-    '0cc175b9c0f1b6a831c399e269772661'
-    >>> dvc_hash(Path("data/m1/pairs"))
-    '5f4dcc3b5aa765d61d8327deb882cf99.dir'
-
 A file's hash is the MD5 of its bytes; a folder's is the MD5 of the JSON list of its files' hashes and paths. Hashes of
 large files are kept in .lidr/hashes.json, by time and size: a model of many gigabytes is read once, not by each stage.
 """
@@ -42,13 +37,13 @@ def _file_hash(path: Path) -> str:
     try:
         known = read_json(store)
     except InputError:  # not there yet, or half written
-        known = None
-    if isinstance(known, dict) and key in known:
+        known = {}
+    if key in known:
         return str(known[key])
     found = _md5(path)
-    # Two stages may write at once; what one of them loses here is only computed again.
+    # Two stages may write at once; a lost entry is only computed again.
     with contextlib.suppress(OSError):
-        write_json(store, {**(known if isinstance(known, dict) else {}), key: found})
+        write_json(store, {**known, key: found})
     return found
 
 

@@ -1,13 +1,13 @@
-"""A stage that is logged while it works.
+"""Live logging of a running stage.
 
     with live_run(settings, job, mlflow_run_id=None) as live:
         live.log({"loss": 0.93}, 10)
         live.tag("lidr.rows", "packed")
     sync(settings, [job])
 
-A server that is away neither fails a stage nor holds it for long: after MLflow's own MLFLOW_HTTP_REQUEST_TIMEOUT (10 s
-here) nothing more is logged live. The sync at the stage's end, or `lidr track`, logs what is missing. A stage that was
-killed goes on in the same run when it is started again.
+An unreachable server neither fails a stage nor blocks it for long: after MLflow's own MLFLOW_HTTP_REQUEST_TIMEOUT (10 s
+here) live logging stops. The sync at the stage's end, or `lidr track`, logs what is missing. A killed stage continues
+its run when it is started again.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ LATER = "`lidr track` logs it later"
 
 
 class LiveRun:
-    """The run of a stage that is at work; its methods do nothing where the stage is not logged live."""
+    """A running stage's run; its methods do nothing where the stage is not logged live."""
 
     def __init__(self) -> None:
         self._run: StageRun | None = None
 
     def log(self, metrics: Values, step: int) -> None:
-        """Values at a step, now."""
+        """Log values at a step, at once."""
         with self._or_stop():
             if self._run:
                 self._run.log_metrics(metrics, step, store.now())
                 self._run.flush()
 
     def tag(self, name: str, value: str) -> None:
-        """Something that is in none of the stage's files."""
+        """Set a tag that is in none of the stage's files."""
         with self._or_stop():
             if self._run:
                 self._run.tag(name, value)
@@ -60,7 +60,7 @@ class LiveRun:
 
     @contextmanager
     def _or_stop(self) -> Iterator[None]:
-        """Log nothing more where MLflow does not answer."""
+        """Stop live logging where MLflow does not answer."""
         try:
             yield
         except Exception as error:
@@ -70,7 +70,7 @@ class LiveRun:
 
 @contextmanager
 def live_run(settings: Settings, job: Job, mlflow_run_id: str | None) -> Iterator[LiveRun]:
-    """Log the job while the block works on it; an error in the block ends the run as failed, and goes on its way."""
+    """Log the job while the block works on it; an error in the block ends the run as failed, and is raised again."""
     live = LiveRun()
     if is_off():
         yield live
@@ -98,7 +98,7 @@ def live_run(settings: Settings, job: Job, mlflow_run_id: str | None) -> Iterato
 
 
 def warn(error: BaseException, remedy: str) -> None:
-    """Say in one line that MLflow is away, and what logs the run later."""
+    """Warn in one line that MLflow is unreachable, and say what logs the run later."""
     print(f"{error}; nothing is lost: {remedy}", file=sys.stderr)
 
 

@@ -1,13 +1,9 @@
-"""The way back from MLflow: runs by what they were made from or by their id, and what a pipeline measured.
+"""Look-ups in MLflow: runs by their tags or id, and the scores of a pipeline's models.
 
->>> [run.info.run_name for run in runs_tagged({"lidr.stage": "train", "dvc.in.data/m1/pairs": "5f4d....dir"})]
-['train m1 · beta 0.02']
->>> find_run("models:/lidr-es/3")[0].data.tags["dvc.out.models/m2"]
-'1b2c....dir'
->>> read("3f1c").rows[0]
-{"benchmark": "mgsm", "lang": "es", "id": "lab-3", "prompt": "Ana tiene ...", "m0": 0.0, "m1": 1.0, "m2": 1.0}
+    {"benchmark": "mgsm", "lang": "es", "id": "lab-3", "prompt": "Ana tiene ...", "m0": 0.0, "m1": 1.0, "m2": 1.0}
 
-The rows are the table that the stage `compare` logs, so they are there whichever stages DVC took from its cache.
+These rows of scores are the table that the stage `compare` logs, so they exist whichever stages DVC took from its
+cache.
 """
 
 from __future__ import annotations
@@ -104,7 +100,7 @@ def read(name: str) -> Pipeline:
 
 
 def latest_curves() -> str | None:
-    """Where in MLflow's pages the curves of the pipeline are that began last of those compared; None without one.
+    """The path in MLflow's pages to the curves of the latest compared pipeline; None without one.
 
     Raises LidrError where MLflow does not answer.
     """

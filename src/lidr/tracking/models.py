@@ -2,9 +2,6 @@
 
     m2    LoggedModel(name="m2", tags={"dvc.md5": "1b2c....dir", "lidr.base": "3f1c9a04", ...}, type="adapter")
 
-    >>> promote(settings, "m2", "MGSM accuracy: +12.3 points ...")
-    Promoted(name='lidr-lab', version='1', alias='best', address='sqlite:////home/ada/lidr/mlflow.db')
-
 Training makes a logged model; evaluations of the same data attach their metrics to it, whichever pipeline trained it.
 One that is evaluated where no training was logged, as after `dvc pull`, is made then, without files. In the registry
 each profile has a registered model, whose versions are logged models; promoted a second time, it is the same version.
@@ -56,7 +53,7 @@ def find_or_create(
 
 
 def complete(client: MlflowClient, model: LoggedModel, folder: Path | None) -> None:
-    """Upload the model's files, if any, and call it ready; done twice it is the same."""
+    """Upload the model's files, if any, and mark it as ready; idempotent."""
     from mlflow.entities import LoggedModelStatus
     from mlflow.models import Model
     from mlflow.models.model import MLMODEL_FILE_NAME
@@ -77,7 +74,7 @@ def complete(client: MlflowClient, model: LoggedModel, folder: Path | None) -> N
 
 
 class Promoted(Struct, frozen=True, kw_only=True):
-    """Where the model is in the registry now."""
+    """The promoted model's place in the registry."""
 
     name: str
     version: str

@@ -2,7 +2,7 @@
 
     lab · beta 0.1 · 300 prompts      tags: lidr.pipeline = 5c3f..., the state's fingerprint; params: all settings
 
-Several machines may log to one server at once: of two parents that are made in the same moment, the older one stays.
+Several machines may log to one server at once: of two parents that are created at once, the older one stays.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PARENT_TAG = "mlflow.parentRunId"
-# On a child of the run of `mlflow run`, whose end is for MLflow to say.
+# On a child of the run of `mlflow run`, which MLflow ends itself.
 OUTER_TAG = "lidr.outer"
 # MLflow's pages then show runs, models and charts, not traces and prompts.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -29,7 +29,7 @@ _NAME_BY_MLFLOW = re.compile(r"^[a-z]+-[a-z]+-\d+$")
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Where the runs of one state go: a client, an experiment's name, what the parent says, the run of `mlflow run`."""
+    """Where a state's runs go: a client, an experiment's name, the parent's description, the run of `mlflow run`."""
 
     client: MlflowClient
     experiment: str
@@ -56,18 +56,18 @@ def find_or_create_parent(target: Target) -> Run:
         try:
             _add_missing(target, parent)
         except MlflowException:
-            # Another machine may have given it the same in this very moment; a database takes a param once.
+            # Another machine may set the same params at this moment; a database accepts each once.
             _add_missing(target, target.client.get_run(parent.info.run_id))
     return parent
 
 
 def _find_or_create(target: Target, experiment_id: str) -> Run:
-    """The state's oldest parent, which is made where there is none."""
+    """The state's oldest parent, created if there is none."""
     found = _oldest(target, experiment_id)
     if found:
         return found
     created = target.client.create_run(experiment_id, store.now(), target.pipeline.tags, target.pipeline.name)
-    # A lock on this machine cannot see another one that makes it at the same moment.
+    # The lock is this machine's: another one may create a parent at the same moment.
     found = _oldest(target, experiment_id)
     if found is None or found.info.run_id == created.info.run_id:
         return created
@@ -94,7 +94,7 @@ def _run_of_mlflow_run(target: Target) -> Run | None:
 
 
 def _add_missing(target: Target, parent: Run) -> None:
-    """Give the parent the params and tags that it lacks; what it says already stays."""
+    """Add the params and tags that the parent lacks; existing ones stay."""
     from mlflow.entities import Param, RunTag
 
     params = [Param(*param) for param in target.pipeline.params.items() if param[0] not in parent.data.params]
@@ -105,7 +105,7 @@ def _add_missing(target: Target, parent: Run) -> None:
 
 
 def _experiment(target: Target) -> str:
-    """The id of the experiment, which is made where there is none."""
+    """The id of the experiment, created if there is none."""
     from mlflow.exceptions import MlflowException
 
     found = target.client.get_experiment_by_name(target.experiment)
@@ -115,7 +115,7 @@ def _experiment(target: Target) -> str:
         location = store.artifact_location(store.project_root())
         return target.client.create_experiment(target.experiment, location, _EXPERIMENT_TAGS)
     except MlflowException as error:
-        # Another machine made it since.
+        # Another machine has created it since.
         found = target.client.get_experiment_by_name(target.experiment)
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
             raise

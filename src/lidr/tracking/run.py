@@ -1,4 +1,4 @@
-"""One stage's run in MLflow, logged by plain calls; what is there already is not logged again.
+"""One stage's run in MLflow; nothing is logged twice.
 
     run = StageRun(client, MLflow's run, its parent)
     run.use_dataset(pairs, "pairs m2", "training", {"es": 540, "en": 610})
@@ -6,7 +6,7 @@
     run.log_artifact(adapter, "adapter")
     run.flush()
 
-Metrics wait for `flush`. A point is one key at one step: a curve that was logged live, or in part, is only completed.
+Metrics are buffered until `flush`. A point is one key at one step: a curve that was logged in part is completed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class StageRun:
         self._tables: list[dict[str, str]] = json.loads(run.data.tags.get(_TABLES_TAG, "[]"))
         there = [metric for name in run.data.metrics for metric in client.get_metric_history(self.id, name)]
         self._known = {(metric.key, metric.step) for metric in there}
-        # What is completed afterwards comes after what was logged live.
+        # Points that are added later are timed after those that were logged live.
         self._time = run.info.end_time or max([run.info.start_time, *(metric.timestamp for metric in there)])
         self._metrics: list[Metric] = []
         self._for_parent: list[Metric] = []
@@ -67,15 +67,15 @@ class StageRun:
 
     def log_to_parent(self, metrics: Values, step: int) -> None:
         """Headline values of an iteration, for the curves of the parent run; the same value is logged there once."""
-        # The same time for the same iteration: a value that was told before stays one point.
+        # One time per iteration, so that a value that is logged again stays one point.
         self._for_parent += _points(metrics, self._parent.info.start_time + step, step)
 
     def use_dataset(self, path: Path, name: str, context: str, rows: Mapping[str, int]) -> None:
-        """Data that this stage used: `context` is training or evaluation, `rows` counts by language."""
+        """Log a dataset that this stage used: `context` is training or evaluation, `rows` counts by language."""
         self._client.log_inputs(self.id, datasets=[_dataset_of_path(path, name, context, rows)])
 
     def log_model(self, path: Path, model_type: str, upload: bool) -> None:
-        """The model that this stage made, a base or an adapter; not uploaded, its data stays with DVC alone."""
+        """Log the model that this stage made, a base or an adapter; not uploaded, its data stays with DVC alone."""
         from mlflow.entities import LoggedModelOutput
 
         model = self._logged_model(path, model_type, self.id, path if upload else None)
@@ -95,7 +95,7 @@ class StageRun:
 
         used = _dataset_of_rows(items, name, source, "evaluation")
         self._client.log_inputs(self.id, datasets=[used])
-        # Made here where its training was logged elsewhere.
+        # Created here where its training was logged elsewhere.
         model = self._logged_model(path, "model", None, None)
         known = self._client.get_run(self.id).inputs
         if model.model_id not in [one.model_id for one in (known.model_inputs if known else [])]:
@@ -122,7 +122,7 @@ class StageRun:
         self.log_rows([msgspec.json.decode(line, type=dict[str, Any]) for line in lines], name)
 
     def log_rows(self, rows: Iterable[Mapping[str, Any]], name: str) -> None:
-        """Rows as the table `name`: as mlflow.log_table, which would have them twice when it is called again."""
+        """Log rows as the table `name`; mlflow.log_table would append them again when called twice."""
         rows = list(rows)
         columns = list(dict.fromkeys(column for row in rows for column in row))
         # pandas' `split` form, which the pages read.
@@ -135,24 +135,24 @@ class StageRun:
             self._client.set_tag(self.id, _TABLES_TAG, json.dumps(self._tables))
 
     def tag(self, name: str, value: str) -> None:
-        """Something that is in none of the stage's files, said at once."""
+        """Set a tag that is in none of the stage's files, at once."""
         self._client.set_tag(self.id, name, value)
 
     def show_as_running(self) -> None:
-        """Open the parent again, which has ended with the stage before; the run of `mlflow run` is open anyway."""
+        """Reopen the parent, which ended with the previous stage; the run of `mlflow run` is open anyway."""
         if not self._is_in_mlflow_run and self._parent.info.status != "RUNNING":
             self._client.update_run(self._parent.info.run_id, status="RUNNING")
 
     def end(self, status: str, time: int | None = None) -> None:
-        """End the run and its parent; the end of the run of `mlflow run` is for MLflow to say."""
+        """End the run and its parent; MLflow ends the run of `mlflow run` itself."""
         self._client.set_terminated(self.id, status, time)
         if not self._is_in_mlflow_run:
-            # Made when its first run was logged, which may be long after the stages ran.
+            # The parent is created with its first run, which may be long after the stages ran.
             last = None if time is None else max(time, self._parent.info.start_time)
             self._client.set_terminated(self._parent.info.run_id, status, last)
 
     def flush(self) -> None:
-        """Send the metrics that wait."""
+        """Send the buffered metrics."""
         self._client.log_batch(self._parent.info.run_id, self._for_parent)
         self._client.log_batch(self.id, self._metrics)
         self._metrics, self._for_parent = [], []

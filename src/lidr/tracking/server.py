@@ -30,7 +30,7 @@ _PATIENCE = 600.0
 
 
 def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Serve MLflow's pages until Ctrl-C, and do something meanwhile.
+    """Serve MLflow's pages until Ctrl-C; `meanwhile` runs once they are up.
 
     Raises LidrError where the port is taken or the server does not start.
     """
@@ -51,7 +51,7 @@ def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = 
     try:
         _wait_until_up(server, address)
         print(f"MLflow: {address} (Ctrl-C ends it)", flush=True)
-        # MLflow's first page is about agents; what one has come for is several clicks away from it.
+        # MLflow's landing page does not show runs.
         curves = lookup.latest_curves()
         if curves:
             print(f"The latest pipeline's curves: {address}/{curves}", flush=True)
@@ -80,7 +80,7 @@ def _start(root: Path, address: str) -> subprocess.Popen[bytes]:
     }
     port = address.rpartition(":")[2]
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", _HOST, "--port", port, "--workers", "1"]
-    # A plain folder, not one behind the server: a stage that logs without the server must be able to go on with it.
+    # A plain folder, not one behind the server: stages may log without the server.
     command += ["--default-artifact-root", str(store.artifact_location(root))]
     command += ["--uvicorn-opts", "--log-level warning"]
     # A group of its own: the server starts further processes, and all of them have to end with it.

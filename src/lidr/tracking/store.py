@@ -1,4 +1,4 @@
-"""Where runs go: the project's own store, or the server that MLFLOW_TRACKING_URI names; and the client of it.
+"""The tracking store, the project's own or that of MLFLOW_TRACKING_URI, and its client.
 
     >>> tracking_uri(Path("/home/ada/lidr"))
     'sqlite:////home/ada/lidr/mlflow.db'
@@ -6,8 +6,8 @@
     with opened() as client:
         client.search_experiments()
 
-All addresses are absolute. A relative one would mean another place in each of the temporary folders in which DVC runs
-queued experiments, and what was logged there would be lost with the folder.
+All addresses are absolute. DVC runs queued experiments in temporary folders: a relative address would lead there, and
+the runs would be lost with the folder.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SQLITE = re.compile(r"^sqlite(?:\+pysqlite)?:///([^?]*)")
 _RELATIVE_SQLITE = re.compile(r"^sqlite:///(?!/)(.+)$")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
 _ENVIRONMENT = {
-    # A server that is away is noticed soon; what it missed is logged by the next sync.
+    # Notice an unreachable server soon; the next sync logs what it missed.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -123,7 +123,7 @@ def connect() -> MlflowClient:
 
 @contextmanager
 def one_at_a_time(what: Literal["store", "sync"]) -> Iterator[None]:
-    """Hold what two processes must not do at once: make the store, its experiments and parents, or log to it."""
+    """Lock what two processes must not do at once: create the store, its experiments and parents, or log to it."""
     from filelock import FileLock
 
     path = project_root() / paths.lock(Path(f"mlflow-{what}"))

@@ -1,7 +1,4 @@
-"""MLflow sync: what stages have made, logged from their files, each result once.
-
-    >>> sync(settings, jobs)
-    Synced(logged=('train m2 · beta 0.1',), address='sqlite:////home/ada/lidr/mlflow.db')
+"""MLflow sync: the results of stages, logged from their files, each once.
 
 Three tags of a run make this possible:
 
@@ -9,8 +6,8 @@ Three tags of a run make this possible:
     lidr.result     the hash of the same and the outputs; finds a finished one
     lidr.complete   everything was logged
 
-A sync that was killed is completed by the next one, and one that has nothing to do adds nothing. A run that was logged
-live is open where its stage was killed, or MLflow went away: it is taken up again. A stage's start is in no output:
+A killed sync is completed by the next one, and a sync without new results adds nothing. A live run is open where its
+stage was killed or MLflow went away: it is resumed. A stage's start is in no output:
 
     .lidr/times/reports-mgsm-m1.json      {"began": 1764360000123, "ended": 1764360012345}       milliseconds
 """
@@ -37,12 +34,12 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 RESULT_TAG, WORK_TAG, COMPLETE_TAG = "lidr.result", "lidr.work", "lidr.complete"
-# DVC hashes what a stage wrote, and may put it in its place anew: this many milliseconds later at most.
+# DVC may rewrite a stage's outputs when it hashes them: this many milliseconds later at most.
 _SETTLED = 60_000
 
 
 class Synced(Struct, frozen=True, kw_only=True):
-    """Names of the runs that MLflow has now and did not have before."""
+    """Names of the newly logged runs."""
 
     logged: tuple[str, ...]
     address: str
@@ -59,7 +56,7 @@ def sync(settings: Settings, jobs: Sequence[Job], mlflow_run_id: str | None = No
     """
     logged: list[str] = []
     pipeline = describe.pipeline(settings)
-    # What a second sync finds after this one, it need not log.
+    # One at a time, so that a second sync does not log the same results.
     with store.one_at_a_time("sync"), store.environment(), store.failures(" did not take all runs"):
         target = parents.connect(settings, pipeline, mlflow_run_id)
         for job in jobs:
@@ -133,14 +130,13 @@ def _find(target: Target, result: str) -> Run | None:
 def _span(outputs: Sequence[Path]) -> tuple[int, int]:
     """When the stage that made these outputs began and ended, in milliseconds.
 
-    What DVC took from its cache was not made here: its files are of another time than the one kept, or none is kept.
-    It begins as it ends.
+    An output from DVC's cache was not made here: its time is not in the kept span, or none is kept. Its start is then
+    its end.
     """
     files = [file for path in outputs for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
     end = max((file.stat().st_mtime_ns // 1_000_000 for file in files), default=store.now())
     if not files or not (kept := paths.times(outputs[0])).exists():
         return end, end
     times = read_json(kept)
-    assert isinstance(times, dict)
     was_made_here = times["began"] <= end <= times["ended"] + _SETTLED
     return times["began"] if was_made_here else end, end

@@ -1,8 +1,4 @@
-"""TRL's arguments: `train.dpo` of params.yaml, and what lidr sets itself (config/training_keys.py says why).
-
->>> arguments(settings.train, settings, Path("checkpoints")).gradient_accumulation_steps   # 8 pairs a step, 2 at once
-4
-"""
+"""TRL's arguments: `train.dpo` of params.yaml, and what lidr sets itself (config/training_keys.py says why)."""
 
 from __future__ import annotations
 
@@ -20,8 +16,8 @@ from lidr.training.checkpoints import KEPT
 def arguments(train: config.Train, settings: config.Settings, folder: Path, eval_steps: int | None = None) -> DPOConfig:
     """The arguments of a training whose checkpoints go to `folder`.
 
-    Make them before the model is loaded: under ZeRO-3, from_pretrained shards the model as these arguments say, as long
-    as they are alive. Without `eval_steps` nothing is evaluated.
+    Create them before the model is loaded, and keep them: under ZeRO-3, from_pretrained shards the model by them.
+    Without `eval_steps` nothing is evaluated.
     """
     device = policy.pick_device(settings.engine.device)
     per_device, is_supervised = train.dpo["per_device_train_batch_size"], train.objective == "sft"
@@ -39,12 +35,12 @@ def arguments(train: config.Train, settings: config.Settings, folder: Path, eval
         "eval_steps": eval_steps,
         # Mixtures of experts: their load-balancing loss is not part of the method, and off in transformers as well.
         "router_aux_loss_coef": 0.0,
-        # All that is trained takes part in every loss.
+        # Every trained parameter takes part in every loss.
         "ddp_find_unused_parameters": False,
         "bf16": train.dtype == "bfloat16",
         "use_cpu": device == "cpu",
         "dataloader_pin_memory": device == "cuda",
-        # A loss that is not finite must be seen (finite.py).
+        # Keep losses visible that are not finite (finite.py).
         "logging_nan_inf_filter": False,
         # Our own callback says when to save.
         "save_strategy": "no",

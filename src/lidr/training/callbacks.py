@@ -20,9 +20,9 @@ _MIB = 2**20
 
 
 class LogCallback(TrainerCallback):
-    """Passes each log on under our names and shows the progress; a training that goes on logs again what was logged.
+    """Passes each log on under our names and shows the progress; a resumed run logs again what was logged.
 
-    The last step is always logged, and so is each that evaluates: figures of both kinds belong to the same step.
+    The last step is always logged, and so is each that evaluates, so that both kinds of figures have the same steps.
     `history.reported` says what of a log is passed on.
     """
 
@@ -87,11 +87,11 @@ class FiniteCallback(TrainerCallback):
 
 
 class ThroughputCallback(TrainerCallback):
-    """How fast training goes and what memory it takes: figures for MLflow, never for an output.
+    """Throughput and memory of training, for MLflow and never for an output.
 
         {"pairs_per_second": 41.2, "tokens_per_second": 9120.5, "peak_memory_mib": 812.4}
 
-    They go to `log` at each step that logs its loss, and are those of the steps since the log before. A pair's tokens
+    They go to `log` at each step that logs its loss, and cover the steps since the previous log. A pair's tokens
     are those of its rows, each with the prompt; memory is the process's highest so far, and on a GPU also the highest
     that torch has had allocated there. `clock` gives seconds.
     """
@@ -106,7 +106,7 @@ class ThroughputCallback(TrainerCallback):
         self._log, self._clock = log, clock
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        # A training that goes on has some passes behind it.
+        # A resumed run starts after some passes over the data.
         self._passes, self._time = float(state.epoch or 0), self._clock()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:

@@ -1,12 +1,11 @@
-"""Checkpoints: a training that was killed goes on from the newest one and ends with the bytes of one that was not.
+"""Checkpoints: a killed run resumes from the newest one and gives the same bytes as an uninterrupted one.
 
     .lidr/scratch/train/m1/checkpoints/8c1f52d09ab3e644/checkpoint-100/
         adapter_model.safetensors  optimizer.pt  scheduler.pt  rng_state.pth  trainer_state.json  lidr.json
 
-They are those of transformers' Trainer, which goes on from them itself. The folder's name is a hash of all that decides
-the adapter (`key`), so only the very same work takes them up. lidr.json, written last, has the files' fingerprint: a
-checkpoint that has another one is left out. What is loaded are safetensors, JSON, and tensors by torch.load with
-`weights_only`, which runs no code.
+transformers' Trainer writes them and resumes from them. The folder's name is a hash of all that determines the adapter
+(`key`), so only the same work reuses them. lidr.json, written last, has the files' fingerprint: a checkpoint with
+another one is skipped. Loading runs no code: it reads safetensors, JSON, and tensors by torch.load with `weights_only`.
 
 A checkpoint is made at the first logged step after `save_steps` steps: between two logs, Trainer holds sums that it
 does not save.
@@ -63,7 +62,7 @@ def keep_only(folder: Path) -> None:
 
 
 def newest(folder: Path, say: bool = True) -> Path | None:
-    """The newest checkpoint that is whole; None where there is none. `say`: tell on stderr what is taken or left."""
+    """The newest complete checkpoint, or None. `say`: report on stderr which checkpoint is used or skipped."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     for place in found:
         damage = _damage(place)
@@ -79,12 +78,12 @@ def newest(folder: Path, say: bool = True) -> Path | None:
 
 
 def seal(place: Path) -> None:
-    """Say that the checkpoint is whole, by its fingerprint."""
+    """Mark the checkpoint as complete by its fingerprint."""
     write_json(place / paths.RECORD, {"fingerprint": policy.fingerprint(place)})
 
 
 def _damage(place: Path) -> str:
-    """What is wrong with a checkpoint; empty if it is as it was written."""
+    """What is wrong with a checkpoint; empty if nothing is."""
     try:
         sealed = read_json(place / paths.RECORD)
     except InputError:
@@ -96,13 +95,13 @@ class CheckpointMixin:
     """Mixin before a transformers Trainer: seals each checkpoint, and does without one that cannot be written."""
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
-        """None: a checkpoint is for nobody to read."""
+        """None: nobody reads a checkpoint's card."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         trainer: Any = self
         place = Path(trainer.args.output_dir) / f"checkpoint-{trainer.state.global_step}"
         if trainer.args.should_save:
-            shutil.rmtree(place, ignore_errors=True)  # one that was left out
+            shutil.rmtree(place, ignore_errors=True)  # a skipped one
         trainer.accelerator.wait_for_everyone()
         try:
             super()._save_checkpoint(model, trial)  # type: ignore[misc]

@@ -1,8 +1,4 @@
-"""Which devices train: one without a launcher, and with `train.accelerate` as many as are visible.
-
->>> processes(Path("profiles/accelerate/gpus.yaml"), "auto")  # on a machine with two GPUs
-2
-"""
+"""The devices that train: one, or all visible ones with `train.accelerate`."""
 
 from __future__ import annotations
 
@@ -27,7 +23,7 @@ def use_one(arguments: Any) -> None:
 
 
 def leave_out_cudnn_attention() -> None:
-    """Let torch choose among its other kernels of attention.
+    """Exclude cuDNN's kernel from torch's attention kernels.
 
     Since torch 2.11 cuDNN's is its first choice on Hopper, and with a mask its gradient is NaN at widths of 64 more
     than a multiple of 128, where a head's scores are very negative (pytorch/pytorch#196678, huggingface/trl#7181):

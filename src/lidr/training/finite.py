@@ -1,4 +1,4 @@
-"""Training stops at the step in which the loss, the gradient's norm or a weight is infinite or no number.
+"""Training stops at the step in which the loss, the gradient's norm or a weight is not finite.
 
     class PreferenceTrainer(FiniteCheckMixin, DPOTrainer): ...
 
@@ -41,7 +41,7 @@ class FiniteCheckMixin:
     _step_loss: torch.Tensor | None = None
 
     def training_step(self, *arguments: Any, **values: Any) -> torch.Tensor:
-        """The micro-batch's loss, which is kept for the check that ends the step."""
+        """The micro-batch's loss, kept for the check at the step's end."""
         loss: torch.Tensor = super().training_step(*arguments, **values)  # type: ignore[misc]
         self._step_loss = loss if self._step_loss is None else self._step_loss + loss
         return loss
@@ -51,7 +51,7 @@ class FiniteCheckMixin:
         assert self._step_loss is not None, "a step has one micro-batch or more"
         loss, self._step_loss = self._step_loss, None
         whole = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
-        # Together, so that a GPU is waited for once.
+        # One check for both, so that a GPU synchronises once.
         both = torch.stack([loss.float(), torch.as_tensor(0.0 if whole is None else whole).to(loss.device).float()])
         for what, value in zip(("the loss", "the gradient's norm"), both.tolist(), strict=True):
             if not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""Log-probabilities of the scored tokens, by the model's own head, without the logits of all of them at a time.
+"""Log-probabilities of the scored tokens, by the model's own head, which makes the logits in parts.
 
     rows               w1 w2 w3 a b | w1 w2 w3 x      scored: w3 a b w3 x
     hidden states      the backbone's at these five positions
@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-# Logits that are made at once: 128 MiB of them in float32.
+# Logits per part: 128 MiB in float32.
 AT_ONCE = 2**25
 
 
@@ -44,7 +44,7 @@ class ScoredPositions:
 
     @contextmanager
     def only(self, positions: torch.Tensor, targets: torch.Tensor | None = None) -> Iterator[None]:
-        """The positions that calls of the model within it are about, and the tokens that follow them."""
+        """Within it, the model computes these positions only; `targets` are the tokens that follow them."""
         self._wanted, self._targets = positions, targets
         try:
             yield
@@ -63,7 +63,7 @@ class ScoredPositions:
         outputs, targets = self._backbone(*arguments, **given), self._targets
 
         def logits(hidden: torch.Tensor) -> torch.Tensor:
-            """What the model makes of these states: its head, and whatever it scales or caps logits by."""
+            """The model's logits of these hidden states, scaled or capped as in its forward pass."""
             outputs.last_hidden_state = hidden[None]
             values: torch.Tensor = self._forward(*arguments, **given).logits[0]
             return values

@@ -1,7 +1,5 @@
 """Held-out pairs: a share of the prompts whose pairs are never trained on, for an evaluation beside training.
 
-    >>> trained, held_out = split(pairs, share=0.05)
-
 The draw is by a hash of the prompt's id (`records.draw`), so all pairs of a prompt are on one side, whatever the order,
 the seed and the other prompts. Below `FEWEST` pairs nothing is held out: the reward accuracy of so few has a standard
 error above 0.1.

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from lidr.records.rounding import rounded
+
 # TRL's names on the left; the names that MLflow, metrics.json and log.csv carry on the right.
 METRIC_NAMES = {
     "loss": "loss",
@@ -34,7 +36,7 @@ METRIC_NAMES = {
     "eval_rewards/accuracies": "eval_reward_accuracy",
 }
 
-# Step and metrics; and what they are logged by, the metrics first.
+# Rows of a step and its metrics; and a function that logs metrics at a step.
 History = list[tuple[int, dict[str, float]]]
 LogMetrics = Callable[[dict[str, float], int], None]
 
@@ -43,7 +45,7 @@ def named(logs: dict[str, Any]) -> dict[str, float]:
     """A log of the trainer under our names; empty where it is neither a step's nor an evaluation's."""
     if not {"loss", "eval_loss"} & logs.keys():
         return {}
-    # In one order: that of the logs is another where a training goes on.
+    # In a fixed order: a resumed run's logs have another.
     return {name: float(logs[key]) for key, name in METRIC_NAMES.items() if key in logs}
 
 
@@ -99,11 +101,6 @@ def _means(rows: Sequence[tuple[int, int, dict[str, float]]]) -> dict[str, float
     steps = sum(count for _, count, _ in rows)
     names = [name for name in rows[0][2] if not name.startswith("eval_")]
     return {name: sum(count * metrics[name] for _, count, metrics in rows) / steps for name in names}
-
-
-def rounded(metrics: dict[str, float]) -> dict[str, float]:
-    """Figures as they are written."""
-    return {name: round(value, 6) for name, value in metrics.items()}
 
 
 def csv(rows: History) -> str:

@@ -27,16 +27,16 @@ from lidr.errors import LidrError, one_line
 from lidr.training.history import LogMetrics
 
 METRICS, DONE, ERROR = "metrics.jsonl", "done.json", "error"
-# Seconds between two looks at what the processes have logged.
+# Seconds between two reads of the processes' log.
 PATIENCE = 0.5
-# On one machine, what the processes tell each other stays there.
+# Processes on one machine communicate over the loopback interface only.
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
 
 
 def launch(module: str, iteration: str, settings: Path, processes: int, folder: Path, log: LogMetrics) -> bytes:
     """Run the module in `processes` as accelerate's `settings` say; returns what `finish` wrote.
 
-    `log` gets the metrics while they come. Raises LidrError where a process fails.
+    `log` gets the metrics live. Raises LidrError where a process fails.
     """
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(settings)]
     command += ["--num_processes", str(processes)]
@@ -49,7 +49,7 @@ def launch(module: str, iteration: str, settings: Path, processes: int, folder: 
                 time.sleep(PATIENCE)
                 _pass_on(lines, log)
         except BaseException:
-            # accelerate ends its processes when it is told to end itself.
+            # accelerate ends its processes when it is terminated.
             launched.terminate()
             raise
         _pass_on(lines, log)
@@ -61,7 +61,7 @@ def launch(module: str, iteration: str, settings: Path, processes: int, folder: 
 
 
 def _pass_on(lines: TextIOWrapper, log: LogMetrics) -> None:
-    """Log the lines that are whole by now."""
+    """Log the lines that are complete."""
     while line := lines.readline():
         if not line.endswith("\n"):
             lines.seek(lines.tell() - len(line))
@@ -74,12 +74,12 @@ def _pass_on(lines: TextIOWrapper, log: LogMetrics) -> None:
 
 
 def is_first() -> bool:
-    """Whether this is the process that logs and writes; the only one is as well."""
+    """Whether this is the process that logs and writes: the first, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def logger(folder: Path) -> LogMetrics:
-    """What the first process logs by, a line at a time."""
+    """The function by which the first process logs, a line at a time."""
     file = (folder / METRICS).open("a", encoding="utf-8", buffering=1)
 
     def log(metrics: dict[str, float], step: int) -> None:
@@ -89,7 +89,7 @@ def logger(folder: Path) -> LogMetrics:
 
 
 def finish(folder: Path, result: Any) -> None:
-    """What `launch` returns."""
+    """Write what `launch` returns."""
     (folder / DONE).write_bytes(msgspec.json.encode(result))
 
 

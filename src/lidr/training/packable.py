@@ -1,11 +1,8 @@
-"""Which models can compute packed rows: those whose packed rows were measured to be what each row is alone.
+"""Which models can compute packed rows: those for which a test finds the same results as row by row.
 
-    >>> why_padded(model)        # a Qwen 3.5
-    'packed rows are not tested for qwen3_5_text models'
-
-Packed rows (packing.py) need a model that keeps apart rows whose positions begin again. Most of transformers' do, some
-silently do not: a recurrent layer's state, positions that are counted from the attention mask, a mask that is made
-without the positions. None of these fails, so a model that is not known to be right gets padded rows, which always are.
+Packed rows (packing.py) need a model that separates rows where positions restart. Most models of transformers do. Some
+silently do not, because of a recurrent state, positions counted from the attention mask, or a mask made without the
+positions. None of these raises an error, so untested models get padded rows, which are always right.
 """
 
 from __future__ import annotations

@@ -8,12 +8,12 @@
     padded   input_ids     11 12 21 22 | 13 23 0 0 | 11 12 31 0 | 13 33 34 0
              attention_mask 1  1  1  1 |  1  1 0 0 |  1  1  1 0 |  1  1  1 0
 
-Packed rows stand one after the other, and no attention mask is given: transformers sees from positions that begin again
-that another row begins, and makes the masks itself, those of windows included. Lines of unequal length end in padding
-tokens, each a row of its own. Which models can compute packed rows is the matter of packable.py. Where it costs less,
-each row has a line to itself: `input_ids` alone are given then, for no row sees what comes after it.
+Packed rows follow one another without an attention mask: transformers finds their boundaries where positions restart,
+and makes the masks itself, those of windows included. Lines of unequal length end in padding tokens, each a row of its
+own. packable.py lists the models that can compute packed rows. Where it costs less, each row has a line to itself, and
+`input_ids` alone are given: no row sees what comes after it.
 
-How rows share lines, so that the least is computed:
+How rows share lines at the least cost:
 
     lengths  9 7 5 4 3           two lines, 15 wide           three lines, 10 wide          each row alone
                                  |999999999|4444|..           |999999999|.                  |999999999|

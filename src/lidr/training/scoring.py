@@ -66,7 +66,7 @@ class AnswerScorer:
             with self.positions.only(model_inputs["scored"], targets):
                 outputs = self.model(**given)
         self.log_probs = _laid_out(outputs.log_probs, wanted)
-        # TRL makes metrics of the last two that no one reads here (trainer.METRIC_NAMES).
+        # TRL makes metrics of the last two, which are not read here (trainer.METRIC_NAMES).
         return SimpleNamespace(
             log_probs=self.log_probs,
             entropy=_laid_out(outputs.entropy, wanted),

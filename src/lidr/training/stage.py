@@ -10,14 +10,14 @@ The loss of a pair (the paper, section 2.3; y_w chosen, y_l rejected, pi the pol
 
 `train.objective: sft` is the last term alone, without alpha: it needs no rejected answer and no reference.
 
-The first iteration puts a new adapter on the base. A later one goes on training the adapter before it, against a frozen
-copy of that adapter as the reference, so that M_t is always the base plus the one folder models/m<t>:
+The first iteration puts a new adapter on the base. A later one continues training the previous adapter, with a frozen
+copy of it as the reference, so that M_t is always the base plus the one folder models/m<t>:
 
     models/m1/adapter_model.safetensors  adapter_config.json  lidr.json  metrics.json  log.csv  drops.jsonl
     models/m1/first_pair.txt             a pair as the model saw it, with all special tokens
 
 With `train.accelerate` the same runs in several processes (lidr/training/launcher.py), of which the first one writes.
-A training that was killed goes on from its last checkpoint (training/checkpoints.py) and ends with the same bytes.
+A killed run resumes from its last checkpoint (training/checkpoints.py) and gives the same bytes.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ from lidr.models import policy
 from lidr.models.policy import AdapterRecord, Policy
 from lidr.records import Drop, DropReason, Pair
 from lidr.records.jsonl import atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows, write_text
+from lidr.records.rounding import rounded
 from lidr.training import checkpoints
 from lidr.training.held_out import split, steps_between
-from lidr.training.history import History, LogMetrics, csv, ends, history, rounded
+from lidr.training.history import History, LogMetrics, csv, ends, history
 from lidr.training.packing import TokenizedPair, sides
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
         checkpoints.keep_only(folder)
     checkpoint = checkpoints.newest(folder, say=launcher.is_first())
     args = arguments(train, settings, folder, steps_between(train, len(rows)) if held_out else None)
-    # A training that goes on has this evaluation behind it.
+    # A resumed run has already logged the initial evaluation.
     args.eval_on_start = bool(held_out) and checkpoint is None
     devices.use_one(args)
     devices.leave_out_cudnn_attention()
@@ -130,7 +131,7 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
 
 
 def _most_tokens(train: config.Train, reference: Policy) -> int:
-    """Tokens that a row may have: those of `train.dpo.max_length`, as far as the model has positions for them."""
+    """Most tokens of a row: `train.dpo.max_length`, or the model's context if that is shorter."""
     from transformers import AutoConfig
 
     found = AutoConfig.from_pretrained(reference.base, trust_remote_code=reference.trust_remote_code)
@@ -157,7 +158,7 @@ def _rows(
 
 
 def _no_pairs(drops_file: Path) -> str:
-    """Why the stage before made none, in a line: its most frequent reasons to drop a pair."""
+    """Why there are no pairs, in a line: the most frequent reasons of drops."""
     drops = list(read_rows(drops_file, Drop, may_be_empty=True))
     reasons = Counter(row.reason for row in drops).most_common(3)
     frequent = ", ".join(f"{reason} {count:,}" for reason, count in reasons) or "no reasons"
@@ -213,10 +214,10 @@ def tokenize(
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder for libraries' temporary files and checkpoints; of a run that failed or was killed, these alone stay."""
+    """A folder for libraries' temporary files and checkpoints; after a failed or killed run only these stay."""
     _empty(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    # `datasets` asks the environment, other libraries Python.
+    # `datasets` reads the environment, other libraries ask Python.
     python, system = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder.resolve())
     try:
@@ -270,7 +271,6 @@ def _save(
 def _normalise_adapter_config(path: Path) -> None:
     """Sets are written in a random order, and the base under the path that it was loaded from: fix both."""
     values = read_json(path)
-    assert isinstance(values, dict)
     values["target_modules"] = sorted(values["target_modules"])
     values["base_model_name_or_path"] = paths.model(paths.BASE).as_posix()
     write_json(path, dict(sorted(values.items())))

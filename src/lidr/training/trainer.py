@@ -1,10 +1,10 @@
-"""TRL's DPOTrainer on rows that are token ids already, with the paper's likelihood term and less to compute.
+"""TRL's DPOTrainer on tokenised rows, with the paper's likelihood term and less to compute.
 
 TRL makes the loss. What differs from its own trainer is how it gets the log-probabilities:
 - rows stand one after the other, without padding, where the model allows it (packing.py, packable.py);
 - logits are made only where a token is scored, a part of them at a time (head.py);
 - the pairs of one optimizer step are sorted by length, so that those of a micro-batch are of similar length.
-None of it changes the gradient of a step but for rounding, nor which pairs it is made of.
+None of it changes a step's pairs, or its gradient beyond rounding.
 
 The likelihood term is a mean over each answer, as in the paper, or over all tokens of a micro-batch, in which long
 answers weigh more, as TRL's own `sft` term. The two agree at one pair a micro-batch.
@@ -57,7 +57,7 @@ def make(
     log: LogMetrics,
     held_out: Sequence[TokenizedPair] = (),
 ) -> PreferenceTrainer:
-    """A trainer for these pairs; `model` is the base (a new adapter is put on it) or goes on training its adapter.
+    """A trainer for these pairs; `model` is the base (a new adapter is put on it) or continues training its adapter.
 
     `args` are those of arguments.py.
 
@@ -140,7 +140,7 @@ class PreferenceTrainer(FiniteCheckMixin, CheckpointMixin, DPOTrainer):
         self.is_supervised = train.objective == "sft"
         self.alpha = train.alpha
         self.token_mean = train.likelihood_mean == "token"
-        # For the name of a cache that nobody reads again, TRL would hash all weights in float32.
+        # TRL would hash all weights in float32 to name a cache that is not read again.
         dpo_trainer.hash_module = lambda module: uuid4().hex  # type: ignore[attr-defined]
         super().__init__(**arguments)
 
@@ -161,11 +161,11 @@ class PreferenceTrainer(FiniteCheckMixin, CheckpointMixin, DPOTrainer):
             return super().train(*arguments, **values)
 
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
-        """None: Trainer's estimate goes through the parameters of all modules in each step, and no one reads it."""
+        """0: Trainer's estimate visits all parameters in each step, and is not read."""
         return 0
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """The schedule of the learning rate; a training of one step has no warm-up, which would begin and end at 0."""
+        """The learning rate's schedule; a run of one step has no warm-up, whose learning rate would be 0."""
         if first_update(self.args, num_training_steps) > num_training_steps:
             if self.is_world_process_zero():
                 reason = "training has one step, in which a warm-up's learning rate is 0"
@@ -179,7 +179,7 @@ class PreferenceTrainer(FiniteCheckMixin, CheckpointMixin, DPOTrainer):
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> list[dict[str, Any]]:
         """The pairs with the reference's log-probabilities, as Python's own rows: training asks for them one by one."""
         assert self.model is not None, "it goes only when training has ended"
-        # PEFT makes the layers of an adapter as they are in training, with dropout.
+        # PEFT creates an adapter's layers in training mode, with dropout.
         self.model.eval()
         if self.is_fsdp_enabled:
             # The model is not in its shards yet, nor on the device.
@@ -252,9 +252,9 @@ def likelihood_loss(log_probs: torch.Tensor, mask: torch.Tensor, token_mean: boo
 
 
 class SortedWithinSteps(Sampler[int]):
-    """The order in which TRL would draw the pairs, but with those of one optimizer step sorted, the longest first.
+    """TRL's order of the pairs, but with those of one optimizer step sorted, the longest first.
 
-    A step is the same pairs; its micro-batches are of similar length. An out-of-memory error comes at the start.
+    Steps keep their pairs, and the pairs of a micro-batch have similar lengths. Out-of-memory errors come at the start.
     """
 
     def __init__(self, pairs: Sized, lengths: list[int], pairs_per_step: int, seed: int) -> None:

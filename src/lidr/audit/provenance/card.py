@@ -2,10 +2,11 @@
 
     $ lidr audit card --to hub
     hub: 4,410 pairs and 390 drops of m1, m2; share it with: hf upload NAME hub --repo-type dataset
-    >>> datasets.load_dataset("hub", "m1", split="train")
+
+    datasets.load_dataset("hub", "m1", split="train")
 
 The folder holds README.md (the card), and pairs.jsonl and drops.jsonl of each iteration, byte for byte those of the
-pipeline. Each iteration is a configuration, and its drops are another, so that nothing is hidden by sharing.
+pipeline. Each iteration is a configuration, and so are its drops.
 """
 
 from __future__ import annotations
@@ -100,7 +101,6 @@ def _translator(data: str) -> str:
     if not file.exists():
         return ""
     record = read_json(file, TranslatorRecord)
-    assert isinstance(record, TranslatorRecord)
     return record.model
 
 

@@ -1,7 +1,4 @@
-"""What a second run of the same pipeline gave otherwise: outputs with other bytes, why, and whether the figures agree.
-
-    >>> between(state.load(revision="HEAD"), state.load())[0]
-    Difference(path='models/m1', stage='train@m1', before='a34b....dir', after='9c0d....dir', why='')
+"""Differences between two runs of a pipeline: outputs with other bytes, why, and whether the figures agree.
 
 On another processor, or with another number of threads, floating-point sums are rounded in another order. A stage with
 a model may then give other bytes from the same inputs, and what is made from them differs as well. `why` is empty where
@@ -55,7 +52,7 @@ class Figure:
 
 
 def between(before: dict[str, Stage], after: dict[str, Stage]) -> list[Difference]:
-    """Every output whose hash is another one, or that only one of the two has, in the pipeline's order."""
+    """Every output whose hash differs, or that only one of the two has, in the pipeline's order."""
     found: list[Difference] = []
     other: set[str] = set()
     for name in [*before, *(name for name in after if name not in before)]:
@@ -72,7 +69,7 @@ def between(before: dict[str, Stage], after: dict[str, Stage]) -> list[Differenc
 
 
 def _why(old: Stage | None, new: Stage | None, other: set[str]) -> tuple[str, bool]:
-    """The first thing that the stage ran with otherwise, and whether that is an output of a stage before it."""
+    """The stage's first input that differs, and whether it is an output of an earlier stage."""
     if old is None or new is None:
         return "a stage of one of them only", False
     if old.cmd != new.cmd:

@@ -130,7 +130,6 @@ def _training(settings: config.Settings, row: Pair | Drop, iteration: str) -> st
     if not record_file.exists():
         return f"{iteration} is not trained yet"
     record = read_json(record_file, AdapterRecord)
-    assert isinstance(record, AdapterRecord)
     left_out = read_by_key(paths.model(iteration) / paths.DROPS, Drop, may_be_empty=True).get(row.id)
     if isinstance(row, Drop):
         return f"not in the pairs of {iteration}"

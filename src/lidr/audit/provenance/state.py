@@ -1,10 +1,5 @@
 """What DVC recorded of each stage (dvc.lock), and what has changed since, by DVC's own index and status.
 
-    >>> load()["pairs@m1"].outs
-    {'data/m1/pairs': '5f4d....dir'}
-    >>> mismatches()[0]
-    Mismatch(stage='train@m1', kind='params', path='params.yaml: train.dpo.beta', how='modified')
-
 The only module that imports DVC's package, which takes a third of a second.
 """
 

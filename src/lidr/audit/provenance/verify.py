@@ -9,7 +9,7 @@
     ok  pairs       m1: 2,214 pairs and 186 drops follow from answers and translations, byte by byte · m2: ...
     ok  models      m1 on m0 from 2,214 pairs · m2 on m1 from 2,196 pairs; base 3f1c9a04b7d2
 
-The checks go from what all else rests on to what is made last, and end at the first mismatch. Hashes alone show
+The checks follow the order of the pipeline, and end at the first mismatch. Hashes alone show
 that nothing changed since the stages ran; that the pairs are the ones that the rule gives, and that an adapter is from
 these pairs, is checked by making the pairs again and by the record that `lidr train` left in the adapter's folder.
 
@@ -215,7 +215,6 @@ def _compare(path: Path, rows: Sequence[Pair | Drop]) -> None:
 def _models(project: _Project) -> str:
     base, place = policy.resolve(paths.BASE), paths.model(paths.BASE)
     recorded = read_json(place / paths.RECORD, BaseRecord)
-    assert isinstance(recorded, BaseRecord)
     found = policy.fingerprint(place)
     if found != recorded.fingerprint:
         raise InputError(f"the base is {found[:12]}, its record says {recorded.fingerprint[:12]}", place / paths.RECORD)
@@ -227,7 +226,6 @@ def _model(settings: config.Settings, name: str, base: str) -> str:
     """One adapter against its record: the pairs, the base and the reference that it was trained with."""
     place, pairs_file = paths.model(name) / paths.RECORD, paths.pairs(name) / paths.PAIRS
     record = read_json(place, AdapterRecord)
-    assert isinstance(record, AdapterRecord)
     previous = settings.iteration(name).previous
     expected: dict[str, tuple[str, str]] = {
         "model": (record.model, name),

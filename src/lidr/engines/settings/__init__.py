@@ -1,1 +1,1 @@
-"""The keys of each engine in params.yaml, one module an engine, which `lidr.config.engines` finds by itself."""
+"""The keys of each engine in params.yaml, one module per engine, which `lidr.config.engines` discovers."""

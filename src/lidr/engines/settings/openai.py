@@ -1,4 +1,4 @@
-"""The keys of the engine `openai`: a server, and by which name it knows each model of this file.
+"""The keys of the engine `openai`: a server, and its name of each model of this file.
 
 engine: {name: openai, endpoint: "http://127.0.0.1:8000/v1", models: {m0: m0, m1: m1}}
 """
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class OpenAI(EngineSettings, frozen=True, kw_only=True, tag="openai"):
     """Any OpenAI-compatible server. `models` holds its name of each model of this file.
 
-    It `takes` what every server does, or what only vLLM's and its like do as well: begun turns, a repetition penalty.
+    `takes: openai` is any server; `vllm` one that also continues turns and takes a repetition penalty.
     """
 
-    # The environment's name for its key.
+    # The environment variable of its key.
     key_variable: ClassVar[str] = "LIDR_ENGINE_KEY"
 
     endpoint: str

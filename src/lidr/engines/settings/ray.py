@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Ray(EngineSettings, frozen=True, kw_only=True, tag="ray"):
-    """Ray, with workers that hold another `engine` each, on this machine or at a cluster's `address`.
+    """Ray: workers with another `engine` each, on this machine or at a cluster's `address`.
 
-    `rows_per_task` are what a worker takes at a time, and what is done again where it dies.
+    A worker takes `rows_per_task` rows at a time; they are retried if it dies.
     """
 
     library: ClassVar[tuple[str, str] | None] = ("ray", "ray")

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Transformers(EngineSettings, frozen=True, kw_only=True, tag="transformers"):
-    """Hugging Face transformers. `tokens_per_batch` are rows x (prompt + new tokens), padded.
+    """Hugging Face transformers. `tokens_per_batch` is rows x (prompt + new tokens), padded.
 
-    `processes` take a batch each on a CPU, each on one core: `auto` makes one for each, null computes in one process.
+    `processes` are workers on a CPU, with one core each: `auto` starts one per core, null none.
     """
 
     dtype: Precision = "float32"
@@ -31,7 +31,7 @@ class Transformers(EngineSettings, frozen=True, kw_only=True, tag="transformers"
         return self.dtype
 
     def workers_on(self, device: str) -> int:
-        """Worker processes on this device: 0 where the stage computes alone, as beside a GPU."""
+        """Worker processes on this device: 0 where the stage computes by itself, as on a GPU."""
         wanted = cores() if self.processes == "auto" else self.processes or 0
         return wanted if device == "cpu" else 0
 

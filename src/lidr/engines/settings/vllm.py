@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lidr.engines.base import Engine
     from lidr.models.policy import Policy
 
-# Keys of `LLM` that are set elsewhere, or that would make other texts than the contract's.
+# Keys of `LLM` that lidr sets, or that would break the contract.
 REFUSED = {
     **dict.fromkeys(("model", "tokenizer", "revision", "tokenizer_revision"), "base.model says which model it is"),
     "trust_remote_code": "base.trust_remote_code says it",
@@ -34,7 +34,7 @@ REFUSED = {
     ),
     **dict.fromkeys(("runner", "task", "skip_tokenizer_init"), "the engine writes text"),
 }
-# What differs from vLLM's own defaults: a precision that other stages can take as well, which `auto` is not.
+# Our defaults in place of vLLM's: other stages need a definite precision, which `auto` is not.
 DEFAULTS: dict[str, Any] = {"dtype": "bfloat16"}
 # vLLM's own defaults, by which `lidr plan` counts.
 SEQUENCES, MEMORY_SHARE = 256, 0.9
@@ -55,7 +55,7 @@ class Vllm(EngineSettings, frozen=True, kw_only=True, tag="vllm"):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The keys of `LLM` with ours for those that are not there."""
+        """The keys of `LLM`, completed by our defaults."""
         return DEFAULTS | self.vllm
 
     @property
@@ -67,7 +67,7 @@ class Vllm(EngineSettings, frozen=True, kw_only=True, tag="vllm"):
         return int(self.vllm.get("max_num_seqs", SEQUENCES))
 
     def fingerprint(self) -> str:
-        """All that decides what is written."""
+        """All that determines the output."""
         decisive = {key: value for key, value in self.options.items() if key not in NOT_IN_THE_TEXT}
         return msgspec.json.encode([decisive, self.batch_invariant], order="sorted").decode()
 

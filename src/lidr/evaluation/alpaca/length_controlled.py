@@ -1,8 +1,5 @@
 """The win rate with the length of the answers taken out: what it would be if both were equally long.
 
-    >>> length_controlled([2.0, 1.0, 1.8], [420, 80, 311], [200, 95, 305], Resampling(resamples=1_000))
-    Interval(estimate=61.3, low=..., high=..., n=3)
-
 A judge's preference is modelled as sigmoid(theta + phi * tanh(d)), where d is the difference of the two lengths in
 characters over its standard deviation; theta alone is the log-odds at no difference. It is AlpacaEval 2's model without
 the difficulty of the instructions, which is known for its English set and its own baseline only (Y. Dubois et al.,

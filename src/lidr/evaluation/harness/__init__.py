@@ -97,8 +97,7 @@ class HarnessBenchmark(Benchmark):
 
     def _family_of_task(self) -> dict[str, str]:
         path = self.folder(paths.BASE) / paths.METRICS
-        report = read_json(path)
-        tasks = report.get("tasks") if isinstance(report, dict) else None
+        tasks = read_json(path).get("tasks")
         if not tasks:
             raise InputError("no task has results; run `lidr harness m0` again", path)
         return {task: figures["family"] for task, figures in tasks.items()}

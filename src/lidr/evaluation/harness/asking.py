@@ -1,8 +1,5 @@
 """Runs lm-evaluation-harness's tasks on a model of the pipeline, by its `simple_evaluate`.
 
-    >>> ask(settings, "m1")["samples"]["lab_sums_en"][0]["acc"]
-    1.0
-
 The model is loaded as for generation and answers through transformers, whatever the engine; its tokenizer renders chats
 as everywhere else.
 """

@@ -1,7 +1,7 @@
 """lm_eval's samples as items: what was asked, what the model said, and how each metric scores it.
 
-    >>> items(results)[0]
-    HarnessItem(id='lab_sums:0', task='lab_sums_en', lang='en', metric='acc', score=1.0, version='1.0', ...)
+    reports/harness/m0/items.jsonl:
+    {"id":"lab_sums:0","task":"lab_sums_en","lang":"en","prompt":"...","metric":"acc","score":1.0,"version":"1.0",...}
 
 A task's headline metric is the first of its own list that has a value between 0 and 1 for each item, where higher is
 better; a task without one (perplexities, corpus scores) is refused, since models could not be paired on it.

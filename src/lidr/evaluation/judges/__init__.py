@@ -1,9 +1,4 @@
-"""Judges: which of two answers to the same instruction is better. `base` is the contract, the others are judges.
-
->>> judge = open_judge(settings.alpaca.judge, settings.engine)
->>> judge_all(judge, [Pairwise(item, "El número mayor es 61.", "The larger number is 34.")])
-[Opinion(preference=2.0, ...)]
-"""
+"""Judges: which of two answers to the same instruction is better. `base` is the contract, the others are judges."""
 
 from __future__ import annotations
 

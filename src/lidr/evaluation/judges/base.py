@@ -1,7 +1,7 @@
 """The contract of all judges, and what those have in common that are language models.
 
     >>> opinion(Reply(key="8c1f...", lower=-0.105, upper=-2.303, prompt_tokens=391, completion_tokens=1), swapped=False)
-    1.1
+    1.0999...
 
 A preference lies in [1, 2] as in AlpacaEval 2: 2 where the model beats the baseline, 1 where it loses. The judge sees
 one answer labelled `m` and the other labelled `M`; the baseline's comes first unless the two are swapped, which the

@@ -1,8 +1,4 @@
-"""The lab's own checker as a judge: the better answer is the one that is right, in the language of the instruction.
-
->>> OracleJudge(both_orders=False).opinions([Pairwise(item, "El número mayor es 61.", "The larger number is 34.")])
-[Opinion(preference=2.0, ...)]
-"""
+"""The lab's own checker as a judge: the better answer is the one that is right, in the language of the instruction."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from lidr.records import TIE
 
 
 class OracleJudge:
-    """See `lidr.evaluation.judges.base.Judge`. The order of two answers is nothing to a checker.
+    """See `lidr.evaluation.judges.base.Judge`. The checker is order-invariant.
 
     With `half_marks` a right answer in another language is better than a wrong one.
     """

@@ -1,9 +1,9 @@
 """The items of the lab's two tasks, as lm-evaluation-harness asks for them; all of the split `evaluation`.
 
     >>> sums("es")["test"][0]
-    {'prompt': 'Anna tiene 34 manzanas. ...', 'choices': ['En total hay 34 + 25 = 58 manzanas. ...', ...], 'gold': 2}
+    {'prompt': 'Oscar tiene 13 flores. ...', 'choices': ['En total hay 13 + 71 = 74 flores. ...', ...], 'gold': 2}
     >>> translations("es")["test"][0]
-    {'prompt': 'Translate from English to Spanish. ...', 'target': 'En total hay 34 + 25 = 59 manzanas. ...'}
+    {'prompt': 'Translate from English to Spanish. ...', 'target': 'En total hay 29 + 54 = 83 sillas. ...'}
 
 `lab_sums_<lang>` is multiple choice: the right answer among three whose result is wrong by 1 or by 10.
 `lab_translation_<lang>` asks for the translation of an English answer into the language, in the words of the stage
