@@ -103,7 +103,7 @@ def test_every_filter_has_a_case_either_way() -> None:
 
 
 def test_the_first_in_their_own_order_is_counted() -> None:
-    pair = candidate("Lo siento, pero no </translated>", "x")
+    pair = candidate("Lo siento, pero no. </translated>", "x")
     assert enabled(["length_ratio", "markers", "refusal"])(pair) == ("refusal", "chosen: the answer is a refusal")
     assert enabled([])(pair) is None
 

@@ -45,7 +45,8 @@ def test_a_clause_in_another_script_is_a_sentence_of_its_own() -> None:
     ("lang", "text", "judged"),
     [
         ("ja", "彼はPythonとTensorFlowでコードを書く。", 1),  # loan words
-        ("ja", "東京都新宿区西新宿二丁目八番一号", 1),  # kanji alone
+        ("ja", "東京都新宿区西新宿二丁目八番一号", 0),  # kanji alone
+        ("ja", "東京都千代田区永田町一丁目七番一号衆議院第一議員会館", 0),
         ("ko", "大韓民國 서울特別市에 사는 사람들이 많습니다.", 1),
         ("zh", "珍妮の店每天都卖很多鸭蛋。", 1),  # an ornament
         ("th", "เธอใช้ machine learning และ Microsoft Excel ในการทำงาน", 1),
@@ -76,6 +77,7 @@ def test_simplified_and_long_ideographs_are_chinese_where_japanese_is_asked_for(
         "import numpy as np\nfor item in items:\n    print(item)\nresult = sum(the_items)",
         r"\[ \text{number of all the items} = 34 + 25 \] $x_1 = \text{the first of them}$",
         "https://example.com/how/to/count/all/the/apples",
+        '{"name": "the first of all the apples"}',
     ],
 )
 def test_short_texts_code_formulas_and_links_abstain(text: str) -> None:
@@ -100,8 +102,8 @@ def test_it_finds_more_than_one_label_on_the_labs_texts() -> None:
     found, label = language.by_sentence(texts, languages), language.by_label(texts, languages)
     totals = {lang: (c.found, c.missed, c.false) for lang, c in found.items()}
     assert totals == {
-        "de": (185, 25, 0),
-        "en": (170, 40, 0),
+        "de": (187, 23, 0),
+        "en": (171, 39, 0),
         "es": (180, 30, 0),
         "fr": (181, 29, 0),
         "it": (183, 27, 0),

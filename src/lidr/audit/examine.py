@@ -112,15 +112,16 @@ class Examiner:
 
     def _side(self, content: Comparable, row: Response | Translation, prompt: Prompt) -> Row:
         text = content.text
-        found_lang = langid.identify(text, self._candidates) if self._candidates else None
-        judged = found_lang is not None and prompt.lang in self._candidates
-        sentences = count(text, prompt.lang, self._candidates) if prompt.lang in self._candidates else Sentences(0, 0)
+        found_lang, sentences = None, Sentences(0, 0)
+        if prompt.lang in self._candidates:
+            found_lang = langid.identify(text, prompt.lang, self._candidates)
+            sentences = count(text, prompt.lang, self._candidates)
         return {
             "characters": len(text),
             "words": len(content.words),
             "tokens": row.completion_tokens if isinstance(row, Response) else None,
             "lang": found_lang,
-            "off_target": judged and found_lang != langid.primary(prompt.lang),
+            "off_target": found_lang not in (None, langid.primary(prompt.lang)),
             "sentences": sentences.judged,
             "other_sentences": sentences.other,
             "right": is_right(text, prompt),

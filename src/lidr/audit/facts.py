@@ -51,7 +51,7 @@ def _side(side: str) -> tuple[Column, ...]:
         Column(f"{side}_characters", "int32", f"length of the {side} text; of a drop's, where both are whole"),
         Column(f"{side}_words", "int32", "its words; single characters in scripts without spaces"),
         Column(f"{side}_tokens", "int32", "its tokens, where it is the model's own answer"),
-        Column(f"{side}_lang", "string", "the language that it is identified as; null where it has too few letters"),
+        Column(f"{side}_lang", "string", "the language that it is identified as; null where it is not judged"),
         Column(f"{side}_off_target", "bool", "whether that is another language than `lang`"),
         Column(f"{side}_sentences", "int32", "its sentences whose language could be judged, each by itself"),
         Column(f"{side}_other_sentences", "int32", "those among them that are in another language than `lang`"),
@@ -59,7 +59,7 @@ def _side(side: str) -> tuple[Column, ...]:
         Column(f"{side}_truncated", "bool", "whether the row that it is taken from was cut off at the token limit"),
         Column(f"{side}_repeated", "bool", "whether it repeats itself"),
         Column(f"{side}_markers", "list<string>", "leftovers of the translation request or of a chat template in it"),
-        Column(f"{side}_refusal", "bool", "whether it begins by declining to answer"),
+        Column(f"{side}_refusal", "bool", "whether it declines to answer and says little else"),
     )
 
 

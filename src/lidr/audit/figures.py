@@ -103,8 +103,8 @@ def _translations(rows: DataFrame) -> dict[str, int]:
 def languages(pairs: Groups) -> Figures:
     """By language and side: texts judged, off target, and found in which language, as identification sees them.
 
-    A text with too few letters is not judged (`unknown`) and never counts as off target. Sentences are judged one by
-    one as well (`records.code_switching`), which sees a sentence of English in a Spanish text.
+    A text that cannot be judged, mostly for too few letters, is `unknown` and never counts as off target. Sentences are
+    judged one by one as well (`records.code_switching`), which sees a sentence of English in a Spanish text.
     """
     return {lang: {side: _identified(rows, side) for side in SIDES} for lang, rows in pairs.by_language.items()}
 
@@ -124,9 +124,9 @@ def quality(pairs: Groups) -> Figures:
     """How many pairs of each language look wrong in which way; the markers by name.
 
     - Markers: what `pairs.markers` finds, wherever it stands.
-    - Repeated: the text ends in eight or more times the same up to 60 characters, or, from 20 words on, half of its
+    - Repeated: the text ends in a loop (`records.repetition`), or, from 20 words on, half of its
       4-grams of words have been there before.
-    - Refusals: the text begins with a phrase of `pairs.refusals.PHRASES`, in any language.
+    - Refusals: the text declines to answer by `pairs.refusals`, in any language.
     - Near-identical: chosen and rejected are similar by `pairs.normalise.NEAR_IDENTICAL` or more. Such pairs are not
       wrong (one digit may decide), but DPO is known to lower the likelihood of both sides where they are many.
     """

@@ -73,7 +73,7 @@ def repeated(pair: Candidate) -> str | None:
 
 @drops
 def off_target(pair: Candidate) -> str | None:
-    """The chosen answer is not in the prompt's language; texts with too few letters stay."""
+    """The chosen answer is not in the prompt's language; texts that cannot be judged stay."""
     lang = pair.prompt.lang
     return f"chosen: not in {lang}" if is_off_target(pair.chosen.text, lang, pair.languages) else None
 

@@ -74,7 +74,7 @@ def judge_items(
     Raises InputError for a language whose off-target rate cannot be measured, before anything is paid for.
     """
     languages = settings.block(Alpaca).languages
-    identify("", languages)
+    identify("", "en", languages)
     comparisons = [Pairwise(item, own[key(item)].text, baseline[key(item)].text) for item in items]
     verdicts = []
     for comparison, opinion in zip(comparisons, judge_all(judge, comparisons), strict=True):
