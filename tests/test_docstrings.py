@@ -16,10 +16,6 @@ NOT_YET = (
     "lidr/compare",
     "lidr/evaluation/mgsm",
     "lidr/evaluation/statistics.py",
-    "lidr/pairs/refusals.py",
-    "lidr/records/code_switching.py",
-    "lidr/records/langid.py",
-    "lidr/records/repetition.py",
 )
 MODULES = [
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")

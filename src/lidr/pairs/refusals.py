@@ -1,5 +1,6 @@
 """Refusals, known by how they begin, in any language.
 
+    >>> from lidr.pairs.normalise import comparable
     >>> is_refusal(comparable("I'm sorry, but I can't help with that."))
     True
     >>> is_refusal(comparable("I'm sorry, but your premise is wrong: Paris is the capital of France."))
