@@ -22,7 +22,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 class EngineSettings(Tagged, frozen=True, kw_only=True):
     """The engine of all stages that generate text.
 
-    `device` is training's as well. A stage that is killed goes on from its last whole shard of `rows_per_shard`.
+    `device` is training's as well. A killed stage resumes after its last complete shard of `rows_per_shard`.
     """
 
     # The library that it needs and the extra of lidr's that installs it.

@@ -108,7 +108,7 @@ class Train(Section, frozen=True):
     eval_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.05
 
     def __post_init__(self) -> None:
-        """Fill in lidr's defaults, so that whoever reads or logs the block has the values that take effect."""
+        """Fill in lidr's defaults, so that the block has the values that take effect."""
         msgspec.structs.force_setattr(self, "dpo", _defaults(Dpo) | self.dpo)
         msgspec.structs.force_setattr(self, "lora", _defaults(Lora) | self.lora)
 

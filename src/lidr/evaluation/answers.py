@@ -87,7 +87,7 @@ def summarise(
     Their plain averages and sums stand under `average`. Raises InputError for a place in which no row has a score.
     """
     by_place: dict[str, list[Any]] = {}
-    for row in rows:
+    for row in map(rounded, rows):  # as `compare` reads them
         by_place.setdefault(benchmark.place(row), []).append(row)
     metrics: Metrics = {}
     for place, own in by_place.items():

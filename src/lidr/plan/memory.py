@@ -104,7 +104,7 @@ def training(settings: config.Settings, iteration: str, shape: Shape) -> MemoryB
     train = settings.of_iteration(iteration).train
     dpo, adapter, size = train.dpo, shape.adapter, BYTES[train.dtype]
     tokens = sides(train) * dpo["per_device_train_batch_size"] * dpo["max_length"]
-    # Preference training keeps a frozen copy of an adapter that it goes on from; a new adapter's reference is the base.
+    # Preference training keeps a frozen copy of an adapter that it continues; a new adapter's reference is the base.
     has_copy = settings.iteration(iteration).previous != paths.BASE and train.objective != "sft"
     copies, held_by = (2, "policy, reference") if has_copy else (1, "policy")
     layer = _values_of_a_layer(shape)

@@ -7,7 +7,7 @@
 
 Where these are several parts, none of their logits are kept. A token's log-probability depends on the hidden state at
 its own position alone, so its gradient is computed along with it, while the part's logits are there. That takes two
-products with the vocabulary; TRL's tiles take three, for they make the logits anew in the backward pass. On two cores
+products with the vocabulary; TRL's tiles take three, for they recompute the logits in the backward pass. On two cores
 and a vocabulary of 152,000, forwards and backwards took 0.41 times as long. On a GPU TRL's kernels read each logit
 once, which PyTorch's own operations do not, so theirs are used there (scoring.py).
 """

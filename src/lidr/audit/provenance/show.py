@@ -37,7 +37,7 @@ from lidr.records.draw import is_held_out
 from lidr.records.jsonl import read_by_key, read_json
 
 _OF_DATA, _OF_ITERATION = ("prompts", "generate", "score", "translate"), ("pairs", "train")
-# What is told of how the texts were made: (stage, what it makes, blocks of its parameters).
+# How the texts were made: (stage, what it makes, blocks of its parameters).
 _PARAMS = (("generate", "answers", ("engine", "generate", "seed")), ("translate", "translations", ("translate",)))
 
 

@@ -199,7 +199,7 @@ def _read_again(settings: config.Settings, data: str, texts: Texts) -> None:
 
 
 def _compare(path: Path, rows: Sequence[Pair | Drop]) -> None:
-    """Raise at the first line of a file that is not the row made anew."""
+    """Raise at the first line of a file that differs from the recomputed row."""
     encode = msgspec.json.Encoder().encode
     try:
         written = path.read_bytes().splitlines(keepends=True)

@@ -38,7 +38,7 @@ REFUSED = {
 DEFAULTS: dict[str, Any] = {"dtype": "bfloat16"}
 # vLLM's own defaults, by which `lidr plan` counts.
 SEQUENCES, MEMORY_SHARE = 256, 0.9
-# A stage that ran out of memory goes on from its shards with another value.
+# A stage that ran out of memory resumes from its shards with another value.
 NOT_IN_THE_TEXT = ("gpu_memory_utilization",)
 
 
