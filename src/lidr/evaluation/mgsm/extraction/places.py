@@ -29,7 +29,7 @@ from lidr.evaluation.mgsm.extraction.statements import (
     stated,
     without_asides,
 )
-from lidr.evaluation.mgsm.extraction.words import any_of, own_and_english, wording, words
+from lidr.evaluation.mgsm.extraction.words import Words, any_of, own_and_english, wording, words
 from lidr.evaluation.mgsm.extraction.writing import CURRENCY
 
 # What may stand between a mark and its number without a word.
@@ -188,13 +188,17 @@ def _steps_heading(lang: str) -> re.Pattern[str]:
 def _phrase(lang: str) -> re.Pattern[str]:
     phrases, labels, headings, openers = [], [], [], []
     for table in own_and_english(lang):
-        head = any_of(table.heads, table.space) + f"(?:{table.space}{any_of(table.modifiers, table.space)})?"
+        head = _noun(table.heads, table)
         phrases += [head + table.space + any_of(table.copulas, table.space), any_of(table.phrases, table.space)]
         labels += [rf"{head}\s*[:ঃ]", rf"{any_of(table.labels)}\s*[:ঃ]"]
         headings.append(rf"{head}[ \t]*(?=\n)")
         openers.append(any_of(table.openers, table.space) + _LEAD)
     kinds = {"phrase": phrases, "label": labels, "heading": headings, "opener": openers}
     return re.compile("|".join(f"(?P<{kind}>{'|'.join(these)})" for kind, these in kinds.items()), re.IGNORECASE)
+
+
+def _noun(nouns: tuple[str, ...], table: Words) -> str:
+    return any_of(nouns, table.space) + f"(?:{table.space}{any_of(table.modifiers, table.space)})?"
 
 
 @cache
@@ -297,7 +301,7 @@ def _result(lang: str) -> re.Pattern[str]:
     alternatives = []
     for table in own_and_english(lang):
         ends = rf"(?:{table.space}{any_of(table.copulas, table.space)}|\s*[:ঃ])"
-        alternatives.append(any_of(table.results, table.space) + ends)
+        alternatives.append(_noun(table.results, table) + ends)
     return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
