@@ -99,6 +99,7 @@ def test_an_integer_is_read_back_from_every_convention(lang: str, number: int) -
     [
         *("9" * 20_000, "1,000," * 5_000, "x " * 10_000 + "= 1", "\\boxed{" * 5_000, "1." * 9_000),
         *("<answer>1 " * 5_000, "9^9" * 9_000, "2 million " * 5_000, "Question:\n" * 10_000 + "3", "3万" * 9_000),
+        *("3 Question: a?\n" * 8_000, "Answer: 5, 6 " * 5_000, "**1** " * 9_000, "The answer is 5. Wait, " * 5_000),
     ],
 )
 def test_degenerate_repetition_is_read_in_time(text: str) -> None:

@@ -9,12 +9,13 @@ Three scorers stand side by side. `lm_eval_strict` and `lm_eval_flexible` do wha
 its `mgsm_native_cot` tasks, errors included, so that numbers can be compared with those of others; a test runs that
 package on the same outputs. `robust`, the headline, is `extract_answer`, in three steps:
 
-1. Reasoning is left out, and the text is cut where the model goes on to invent another problem.
+1. Reasoning is left out. The text is cut where the model has answered and goes on to invent another problem, and behind
+   a result in bold in its last sentence.
 2. Its writing is normalised: digits of all scripts, full-width signs, LaTeX, bold, calculator marks, units' exponents,
    mixed fractions, scale words ('2 million', '3万').
 3. The answer is what follows the first `####`, or stands in `<answer>` tags, or in the last `\\boxed{}`, or follows the
-   last phrase such as 'The answer is' in the item's language or English, or else is the last number. Nothing found is
-   None, never 0.
+   last phrase such as 'The answer is' in the item's language or English, or else is the last number. What is taken back
+   in words ('That is wrong') is left for what comes after. Nothing found is None, never 0.
 
 Numbers in words alone ('eighteen', '十八') are not read.
 """
@@ -28,6 +29,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from lidr.evaluation.mgsm.extraction import places
+from lidr.evaluation.mgsm.extraction.bold import up_to_bold_result
 from lidr.evaluation.mgsm.extraction.notation import in_digits
 from lidr.evaluation.mgsm.extraction.run_on import answer_part
 from lidr.evaluation.mgsm.extraction.words import wording
@@ -97,4 +99,5 @@ def lm_eval_equal(extracted: str | None, gold: int | Decimal) -> bool:
 @lru_cache(maxsize=128)
 def extract_answer(text: str, lang: str) -> Decimal | None:
     """The number that a worked answer in `lang` arrives at, or None where it holds none."""
-    return places.find(in_digits(in_one_writing(answer_part(text, lang)), lang), lang)
+    part = up_to_bold_result(answer_part(text, lang), lang)
+    return places.find(in_digits(in_one_writing(part), lang), lang)

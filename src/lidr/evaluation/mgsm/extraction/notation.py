@@ -16,7 +16,7 @@ from functools import cache, partial
 
 from lidr.evaluation.mgsm.extraction.numerals import CASED, decimal, written
 from lidr.evaluation.mgsm.extraction.words import any_of, own_and_english, words
-from lidr.evaluation.mgsm.extraction.writing import NARROW
+from lidr.evaluation.mgsm.extraction.writing import CURRENCY, NARROW
 from lidr.records.languages import decimal_mark
 
 _MOST = Decimal(10) ** 18  # what is larger is no answer, and its digits would be long
@@ -43,6 +43,7 @@ def in_digits(text: str, lang: str) -> str:
         text = _scientific(lang).sub(partial(_without_power_of_ten, lang=lang), text)
         text = _power(lang).sub(partial(_without_power, lang=lang), text)
         text = _thousands(lang).sub(lambda match: written(decimal(match[1], lang) * 1000), text)
+        text = _millions(lang).sub(lambda match: written(decimal(match[1], lang) * _LARGE[match[2]]), text)
     if "/" in text:
         text = _mixed(lang).sub(_without_fraction, text)
     if _scale_word(lang).search(text):
@@ -53,15 +54,14 @@ def in_digits(text: str, lang: str) -> str:
 # --- what is attached to a number ------------------------------------------------------------------------------------
 
 _ATTACHED = re.compile(rf"[{CASED}][0-9]")
-_CODE = re.compile(
-    r"(?<![A-Za-z])(USD|EUR|GBP|JPY|CNY|RMB|RUB|CHF|INR|BDT|THB|KES|TZS|US|Rs|R|RM|Ksh|KSh|Tsh|TSh|Tk|kr)(?=[0-9])"
-)
+CODES = "USD|EUR|GBP|JPY|CNY|RMB|RUB|CHF|INR|BDT|THB|KES|TZS|US|Rs|R|RM|Ksh|KSh|Tsh|TSh|Tk|kr"
+_CODE = re.compile(rf"(?<![A-Za-z])({CODES})(?=[0-9])")
 _EXPONENT = re.compile(rf"(?<![{CASED}])(mm|cm|dm|m|km|in|ft|yd|mi|мм|см|дм|м|км)[23](?![0-9{CASED}])")
 
 
 # --- powers ----------------------------------------------------------------------------------------------------------
 
-_E_OR_K = re.compile("[0-9][eEkK]")
+_E_OR_K = re.compile("[0-9][eEkKMB]")
 
 
 @cache
@@ -90,6 +90,15 @@ def _without_power(match: re.Match[str], lang: str) -> str:
 def _thousands(lang: str) -> re.Pattern[str]:
     """'70k', but not the length of a 5k race."""
     return re.compile(rf"{_GUARD}({_number(lang)})[kK](?![0-9{CASED}])(?![ -](?:run|race)s?\b)")
+
+
+_LARGE = {"M": 10**6, "B": 10**9}
+
+
+@cache
+def _millions(lang: str) -> re.Pattern[str]:
+    """'$1.2M'; without a currency it may be a name."""
+    return re.compile(rf"(?<=[{CURRENCY}])({_number(lang)})([MB])(?![0-9{CASED}])")
 
 
 # --- mixed fractions -------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ def numeral(lang: str) -> re.Pattern[str]:
             (?:(?!(?P=mark))[.,][0-9]+)?(?![0-9])
           | {spaced}
             (?<![0-9][.,])[0-9]+[.,][0-9]+(?![.,]?[0-9])         # decimals; '3,4,5' are three numbers
+          | (?<![0-9.,'{CASED})\]}}])\.[0-9]+(?![.,]?[0-9])             # '.5'
           | [0-9]+
         )
         (?:/(?P<divisor>[0-9]+)(?![/.,]?[0-9]))?
@@ -66,6 +67,8 @@ def decimal(digits: str, lang: str) -> Decimal:
     if digits.isdecimal():
         return Decimal(digits)
     bare = _SEPARATOR.sub("", digits)
+    if bare.startswith("."):
+        return Decimal(f"0{bare}")
     marks = {mark for mark in ".," if mark in bare}
     if not marks:
         return Decimal(bare)

@@ -3,8 +3,9 @@
 1. `####`, GSM8K's mark; the first one, since a model that goes on writes another problem's.
 2. `<answer>` tags, the last pair.
 3. The last `\\boxed{}`, unless it is taken back or another answer is stated after it.
-4. The last phrase such as 'The answer is', or a label such as 'Answer:', in the item's language or English.
-5. The last number.
+4. The last phrase such as 'The answer is', or a label such as 'Answer:', in the item's language or English, unless it
+   is taken back.
+5. The last number, or what the last sentence with numbers states as the result.
 """
 
 from __future__ import annotations
@@ -12,24 +13,28 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from functools import cache
+from itertools import islice
 
 from lidr.evaluation.mgsm.extraction.numerals import numeral, value
-from lidr.evaluation.mgsm.extraction.words import any_of, own_and_english, wording, words
+from lidr.evaluation.mgsm.extraction.statements import (
+    LEAD_OVER_LINES,
+    LONGEST,
+    UNIT,
+    Quantity,
+    after,
+    quantities,
+    quantity,
+    sentence_end,
+    signed,
+    stated,
+    without_asides,
+)
+from lidr.evaluation.mgsm.extraction.words import Words, any_of, own_and_english, wording, words
 from lidr.evaluation.mgsm.extraction.writing import CURRENCY
 
-# Lengths are bounded because a model that is stuck repeats a phrase or a bracket thousands of times.
-_LONGEST = 300
-# What may stand between a phrase and its number without a word.
+# What may stand between a mark and its number without a word.
 _LEAD = rf"[ \t*:={CURRENCY}]{{0,40}}"
-_LEAD_OVER_LINES = re.compile(rf"[\s*:={CURRENCY}]{{0,40}}")
-# To the end of the sentence, over decimals and abbreviations such as 'Rs. 500'.
-_SENTENCE = re.compile(rf"(?:\b[^\W\d_]{{1,3}}\.(?=\s?[0-9])|[.](?=[0-9])|[^\n.!?。।]){{0,{_LONGEST}}}")
-_UNIT = rf"[^\s0-9=≈+*/×÷·(),.;:!?<>{CURRENCY}-]{{1,20}}"
-# From one number of a calculation to the next, over its unit: '9 eggs * $2 = $18'.
-_LINK = re.compile(
-    rf"(?:\s?{_UNIT}(?:\s{_UNIT}){{0,2}})?\s*(?P<operator>[-+*/×÷·=≈]|x(?=\s?[0-9{CURRENCY}]))\s*"
-    rf"[{CURRENCY}]?\s?"
-)
+_NO_NUMBER = re.compile(r"(?:[^0-9()]+|\([^()]*\)|[()])*")
 _LIST_NUMBER = re.compile(r"[0-9]+[.)]\s+\S")
 
 
@@ -85,15 +90,18 @@ def _in_last_box(text: str, lang: str) -> Decimal | None:
         return None
     for match in reversed(list(re.finditer(r"\\f?boxed\s*\{", text))):
         end = _closing_brace(text, match.end())
-        found = _read(text, match.end(), end, lang)
+        box = text[match.end() : end]
+        found = quantity(box, 0, len(box), lang)
         if found is not None:
-            corrected = _correction(text[end:], lang)
-            return found[0] if corrected is None else corrected
+            sign = signed(box, found, lang)
+            boxed = found.value if sign is None else sign
+            corrected = _correction(boxed, text[end:], lang)
+            return boxed if corrected is None else corrected
     return None
 
 
 def _closing_brace(text: str, start: int) -> int:
-    depth, end = 1, min(len(text), start + _LONGEST)
+    depth, end = 1, min(len(text), start + LONGEST)
     for position in range(start, end):
         depth += {"{": 1, "}": -1}.get(text[position], 0)
         if depth == 0:
@@ -101,51 +109,72 @@ def _closing_brace(text: str, start: int) -> int:
     return end
 
 
-def _correction(rest: str, lang: str) -> Decimal | None:
-    """The answer after a box was taken back in words, or that a later phrase gives at once ('The answer is 3')."""
-    taken_back = _retraction(lang).search(rest)
-    if taken_back:
-        rest = rest[taken_back.end() :]
-        phrased = _after_last_phrase(rest, lang)
-        return _last_number(rest, lang) if phrased is None else phrased
+def _correction(boxed: Decimal, rest: str, lang: str) -> Decimal | None:
+    """The answer after a box was taken back, or that a later phrase gives at once ('The answer is 3')."""
+    corrected = _in_place_of(boxed, rest, lang)
+    if corrected is not None:
+        return corrected
     for match in reversed(list(_phrase(lang).finditer(rest))):
-        number = numeral(lang).match(rest, _end(_LEAD_OVER_LINES, rest, match.end()))
-        if number and match["phrase"]:
-            return _in_sentence(rest, match.end(), lang)
+        if match["phrase"] and numeral(lang).match(rest, after(LEAD_OVER_LINES, rest, match.end())):
+            return stated(rest, match.end(), lang, _is_own(match, lang))
     return None
+
+
+def _in_place_of(found: Decimal, rest: str, lang: str) -> Decimal | None:
+    """The answer after `found` was taken back in words; None where it was not, or nothing else is said.
+
+    A pause ('Wait, let me check') or the heading of a correction takes back only what is not said again after it.
+    """
+    retraction = _retraction(lang).search(rest)
+    if retraction is None:
+        return None
+    rest = rest[retraction.end() :]
+    said = [one.value for one in without_asides(rest, lang)]
+    if not said or (retraction["pause"] and found in said):
+        return None
+    phrased = _after_last_phrase(rest, lang)
+    return said[-1] if phrased is None else phrased
 
 
 @cache
 def _retraction(lang: str) -> re.Pattern[str]:
-    """A clause that takes back; a single word is one only before a mark ('Wait, ...')."""
-    alternatives = []
-    for table in own_and_english(lang):
-        alone = [word for word in table.retractions if table.joined and " " not in word]
-        clauses = [clause for clause in table.retractions if clause not in alone]
-        alternatives += [any_of(clauses, table.space), rf"\b{any_of(alone)}\s*[,.;:!…—–-]"]
-    return re.compile("|".join(alternatives), re.IGNORECASE)
+    """A clause that takes back, where a sentence begins; a pause is one only before a mark ('Wait, ...')."""
+    tables = own_and_english(lang)
+    clauses = "|".join(any_of(table.retractions, table.space) for table in tables)
+    pauses = "|".join((r"\b" if table.joined else "") + any_of(table.pauses, table.space) for table in tables)
+    pause = rf"\s*(?:[^\W\d]+[,!、]?\s?)?(?P<pause>{pauses})\s*[,.;:!…—–、。-]"
+    return re.compile(rf"(?:\A|[.!?\n。！？।}}])(?:[^.!?\n。！？।0-9]{{0,25}}?(?:{clauses})|{pause})", re.IGNORECASE)
 
 
 # --- phrases and labels ----------------------------------------------------------------------------------------------
 
 
 def _after_last_phrase(text: str, lang: str) -> Decimal | None:
-    """The number that the last answer phrase or label introduces; those without one are passed over."""
+    """The number that the last answer phrase or label introduces, or its correction; those without one are passed."""
     if ":" in text:
         text = _steps_heading(lang).sub(" ", text)
     for match in reversed(list(_phrase(lang).finditer(text))):
         if match["phrase"]:
-            found = _in_sentence(text, match.end(), lang)
+            is_verdict = _verdict(lang).match(text, match.end())
+            found = None if is_verdict else stated(text, match.end(), lang, _is_own(match, lang))
         elif match["label"]:
-            found = _after_label(text, match.end(), lang, heads_the_text=_is_first(text, match, lang))
+            heads = _is_first(text, match, lang)
+            found = _after_label(text, match.end(), lang, _is_own(match, lang), heads_the_text=heads)
         elif match["heading"]:
-            found = _after_label(text, match.end(), lang) if _fills_its_line(text, match, lang) else None
+            fills = _fills_its_line(text, match, lang)
+            found = _after_label(text, match.end(), lang, _is_own(match, lang)) if fills else None
         else:
             number = numeral(lang).match(text, match.end())
-            found = value(number, lang) if number else None
+            found = stated(text, match.end(), lang, _is_own(match, lang)) if number else None
         if found is not None:
-            return found
+            corrected = _in_place_of(found, text[match.end() :], lang)
+            return found if corrected is None else corrected
     return None
+
+
+def _is_own(phrase: re.Match[str], lang: str) -> bool:
+    """Whether it is a phrase of the language, where models answer in English too."""
+    return lang == "en" or _phrase("en").match(phrase[0]) is None
 
 
 @cache
@@ -159,7 +188,7 @@ def _steps_heading(lang: str) -> re.Pattern[str]:
 def _phrase(lang: str) -> re.Pattern[str]:
     phrases, labels, headings, openers = [], [], [], []
     for table in own_and_english(lang):
-        head = any_of(table.heads, table.space) + f"(?:{table.space}{any_of(table.modifiers, table.space)})?"
+        head = _noun(table.heads, table)
         phrases += [head + table.space + any_of(table.copulas, table.space), any_of(table.phrases, table.space)]
         labels += [rf"{head}\s*[:ঃ]", rf"{any_of(table.labels)}\s*[:ঃ]"]
         headings.append(rf"{head}[ \t]*(?=\n)")
@@ -168,35 +197,44 @@ def _phrase(lang: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{kind}>{'|'.join(these)})" for kind, these in kinds.items()), re.IGNORECASE)
 
 
-def _in_sentence(text: str, start: int, lang: str) -> Decimal | None:
-    """The first number in the rest of the sentence."""
-    start = _end(_LEAD_OVER_LINES, text, start)
-    sentence = text[start : _end(_SENTENCE, text, start)]
-    found = _read(sentence, 0, len(sentence), lang)
-    return found[0] if found else None
+def _noun(nouns: tuple[str, ...], table: Words) -> str:
+    return any_of(nouns, table.space) + f"(?:{table.space}{any_of(table.modifiers, table.space)})?"
 
 
-def _after_label(text: str, start: int, lang: str, heads_the_text: bool = False) -> Decimal | None:
+@cache
+def _verdict(lang: str) -> re.Pattern[str]:
+    """What makes of 'The answer is' a statement about an answer: 'correct', 'indeed right'."""
+    alternatives = []
+    for table in own_and_english(lang):
+        gap, end = (r"\s*(?:[^\W\d]+\s+)?", r"(?!\w)") if table.joined else (r"\s*", "")
+        alternatives.append(gap + any_of(table.verdicts, table.space) + end)
+    return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
+def _after_label(text: str, start: int, lang: str, is_own: bool = True, heads_the_text: bool = False) -> Decimal | None:
     """The number right after 'Answer:' if it is the only one in its sentence, parentheses apart, or ends the text.
 
-    Reasoning may begin in the same way, so a calculation counts only where no number comes after it, and another number
-    in the sentence is allowed only on the last line with numbers, below other text.
+    Reasoning may begin in the same way, so a calculation, or a number after a word ('Rs. 500'), counts only where no
+    number comes after it, and another number in the sentence is allowed only on the last line with numbers: below other
+    text, or where the two are all that the sentence says ('18 eggs, 3 boxes').
     """
-    start = _end(_LEAD_OVER_LINES, text, start)
-    if not numeral(lang).match(text, start) or _is_list(text, start):
-        return None
-    stop = _end(_SENTENCE, text, start)
+    start = after(LEAD_OVER_LINES, text, start)
+    stop = sentence_end(text, start)
     sentence = _without_parentheses(text[start:stop])
-    first, found = numeral(lang).match(sentence), _read(sentence, 0, len(sentence), lang)
-    if first is None or found is None:
+    found = list(islice(quantities(sentence, lang), 3))
+    first = signed(sentence, found[0], lang) if found else None
+    if first is None or _is_list(text, start):
         return None
-    is_calculation = found[1] > first.end()
-    other = numeral(lang).search(sentence, found[1])
-    if other is None:
-        return None if is_calculation and numeral(lang).search(text, stop) else found[0]
-    is_result = not heads_the_text and not is_calculation and not re.search("[=≈]", sentence)
-    is_last = not numeral(lang).search(_without_parentheses(text[stop:]))
-    return found[0] if is_result and is_last and _are_apart(sentence[first.end() : other.start()], lang) else None
+    is_last = _is_last(text, stop, lang)
+    if found[0].start and not (is_last and words(lang).joined):
+        return None
+    if len(found) == 1:
+        return None if found[0].is_calculation and numeral(lang).search(text, stop) else first
+    is_result = is_last and not any(one.is_calculation for one in found) and not re.search("[=≈]", sentence)
+    is_only = len(without_asides(sentence, lang)) == 1
+    is_clear = is_only or not heads_the_text or _is_short(sentence, found)
+    are_apart = is_only or _are_apart(sentence[found[0].end : found[1].start], lang)
+    return stated(text, start, lang, is_own) if is_result and is_clear and are_apart else None
 
 
 def _is_list(text: str, start: int) -> bool:
@@ -212,9 +250,25 @@ def _without_parentheses(text: str) -> str:
     return re.sub(r"\([^()]*\)", "", text)
 
 
+def _is_last(text: str, stop: int, lang: str) -> bool:
+    """Whether no number stands behind a position, parentheses apart."""
+    start = after(_NO_NUMBER, text, stop)
+    if numeral(lang).match(text, start):
+        return False
+    return numeral(lang).search(_without_parentheses(text[start:])) is None
+
+
 def _are_apart(between: str, lang: str) -> bool:
     """Whether two numbers are not one quantity, such as a date ('5 May 2024'), a time or a list."""
+    if re.search(r"\w\S*,", between):
+        return True
     return len(between.split()) > 1 or (not words(lang).joined and len(between.strip()) > 2)
+
+
+def _is_short(sentence: str, found: list[Quantity]) -> bool:
+    """Whether a sentence holds two quantities and nothing that could be a step: '18 dollars for 9 eggs'."""
+    between, behind = sentence[found[0].end : found[1].start], sentence[found[1].end :]
+    return len(found) == 2 and len(between.split()) <= 4 and len(behind.split()) <= 2
 
 
 def _is_first(text: str, label: re.Match[str], lang: str) -> bool:
@@ -228,49 +282,49 @@ def _fills_its_line(text: str, heading: re.Match[str], lang: str) -> bool:
     return not before or any(before in table.modifiers for table in own_and_english(lang))
 
 
-# --- numbers in a row ------------------------------------------------------------------------------------------------
-
-
-def _read(text: str, start: int, stop: int, lang: str) -> tuple[Decimal, int] | None:
-    """The first number between two positions and where it ends; of a calculation, the number after the last '='."""
-    number = numeral(lang).search(text, start, stop)
-    if number is None:
-        return None
-    first, result, end = value(number, lang), None, number.end()
-    while link := _LINK.match(text, end, stop):
-        number = numeral(lang).match(text, link.end(), stop)
-        if number is None:
-            break
-        result, end = value(number, lang) if link["operator"] in "=≈" else None, number.end()
-    return (first if result is None else result), end
+# --- the last number -------------------------------------------------------------------------------------------------
 
 
 def _last_number(text: str, lang: str) -> Decimal | None:
     numbers = list(numeral(lang).finditer(text))
     if not numbers:
         return None
-    bare = _in_bare_statement(text, lang)
-    return value(numbers[-1], lang) if bare is None else bare
+    for statement in (_in_last_result, _in_bare_statement):
+        found = statement(text, lang)
+        if found is not None:
+            return found
+    return value(numbers[-1], lang)
+
+
+@cache
+def _result(lang: str) -> re.Pattern[str]:
+    alternatives = []
+    for table in own_and_english(lang):
+        ends = rf"(?:{table.space}{any_of(table.copulas, table.space)}|\s*[:ঃ])"
+        alternatives.append(_noun(table.results, table) + ends)
+    return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
+def _in_last_result(text: str, lang: str) -> Decimal | None:
+    """The number after 'The result is', in the last sentence with numbers: each step has a result."""
+    match = next(reversed(list(_result(lang).finditer(text))), None)
+    is_last = match is not None and _is_last(text, sentence_end(text, match.end()), lang)
+    return stated(text, match.end(), lang) if match and is_last else None
 
 
 @cache
 def _bare_statement(lang: str) -> re.Pattern[str]:
-    within = any_of(word for table in own_and_english(lang) for word in table.within)
-    units = rf"(?:\s{_UNIT}){{1,2}}"
+    asides = any_of(word for table in own_and_english(lang) if not table.answer_last for word in table.asides)
+    units = rf"(?:\s{UNIT}){{1,2}}"
     return re.compile(
-        rf"[^0-9\n=≈]*\s(?P<result>\S*[0-9]\S*){units}\s{within}\s\S*[0-9]\S*{units}\s*\.?", re.IGNORECASE
+        rf"[^0-9\n=≈]*\s(?P<result>\S*[0-9]\S*){units}\s{asides}\s\S*[0-9]\S*{units}\s*\.?", re.IGNORECASE
     )
 
 
 def _in_bare_statement(text: str, lang: str) -> Decimal | None:
-    """The first number of a text that is one sentence about a place: 'She has 18 pens in 3 boxes.'"""
-    if len(text) > _LONGEST:
+    """The first number of a text that is one sentence with an aside: 'She has 18 pens in 3 boxes.'"""
+    if len(text) > LONGEST:
         return None
     statement = _bare_statement(lang).fullmatch(text.strip())
     number = numeral(lang).search(statement["result"]) if statement else None
     return value(number, lang) if number else None
-
-
-def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
-    match = pattern.match(text, start)
-    return match.end() if match else start

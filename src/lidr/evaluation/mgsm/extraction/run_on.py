@@ -3,8 +3,8 @@
     >>> answer_part("<think>Is it 12? No.</think>It is 18.\\n\\n### Instruction:\\nBen has 4 hats.", "en")
     'It is 18.'
 
-A marker of another problem counts where a sentence may begin and once a number has been written: a model that first
-repeats the question that it was asked has not answered yet.
+A marker of another problem counts where a sentence may begin and once the problem has been answered: solutions have
+headings such as 'Question:' too, for what was asked and for their steps.
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ _TURN = (
     r"<\|(?:im_start|im_end|eot_id|start_header_id|endoftext|end_of_text|user|end)\|>"
     r"|</s>|<(?:start|end)_of_turn>|\[INST\]"
     r"|^[ \t#*]*(?:human|user|\#[ \t]*(?:instruction|input))[ \t*]*:|^[ \t]*user[ \t]*$"
+)
+
+_SENTENCE = re.compile(r"[\s*_]*[^.!?。！？।؟\n]*(?P<end>.?)")
+_ASKS = ("?", "？", "؟")
+# The last sentence, where it ends in a number or in the number of a calculation with its unit.
+_LAST_SENTENCE = re.compile(
+    r"[^.!?。！？।؟\n]*(?:(?P<calculation>[=＝≈][^=\n.。।\d]*\d[\d.,]*[^=\n.。।\d]{0,40})|\d[\d.,]*)\s*[$€£¥₹%]?[\s.。।*_]*\Z"
 )
 
 
@@ -50,22 +57,42 @@ def _before_next_problem(text: str, lang: str) -> str:
         return text
     # A list's own numbers answer nothing.
     digit = _DIGIT.search(_LIST_NUMBER.sub(lambda match: " " * len(match[0]), text))
-    is_numbered = False
+    is_answered = is_asked = is_numbered = False
+    end = 0
     for marker in _marker(lang).finditer(text):
-        before = text[: marker.start()]
-        if marker["number"] is None:
-            if digit and digit.start() < marker.start():
-                return before
-        # 'Question 2:' is a step of the solution, unless it comes after the answer and no other question was numbered.
-        elif not is_numbered and find_marked(in_one_writing(before), lang) is not None:
-            return before
+        before, end = text[end : marker.start()], marker.end()
+        if not digit or digit.start() >= marker.start():
+            is_another = False
+        elif marker["problem"] is None:
+            is_another = True
         else:
-            is_numbered = True
+            is_answered = is_answered or find_marked(in_one_writing(before), lang) is not None
+            if marker["number"]:
+                is_another = is_answered and not is_numbered
+            elif is_answered:
+                is_another = not is_asked or _tells(text, end)
+            else:
+                is_another = _ends_in_result(before) and _tells(text, end)
+        if is_another:
+            return text[: marker.start()]
+        is_asked, is_numbered = True, is_numbered or bool(marker["number"])
     return text
+
+
+def _ends_in_result(text: str) -> bool:
+    """Whether an answer that nothing marks may end here: 'It is 18.', 'She makes 9 * 2 = 18 dollars.'"""
+    sentence = _LAST_SENTENCE.search(text[-300:])
+    return sentence is not None and (sentence["calculation"] is not None or ":" not in sentence[0].replace("：", ":"))
+
+
+def _tells(text: str, start: int) -> bool:
+    """Whether a problem is told ('Tom has 5 apples.'), where a step only asks ('How much does she make?')."""
+    first = _SENTENCE.match(text, start)
+    return first is not None and _DIGIT.search(first[0]) is not None and first["end"] not in _ASKS
 
 
 @cache
 def _marker(lang: str) -> re.Pattern[str]:
     words = any_of(word for table in own_and_english(lang) for word in table.questions)
-    problem = rf"(?:^|(?<=[.!?。！？।]))[ \t#>*_]*{words}(?:\s*(?P<number>\d+))?[*_]*\s*[:：]"
+    problem = rf"(?:^|(?<=[.!?。！？।]))[ \t#>*_]*(?P<problem>{words})(?:\s*(?P<number>\d+))?[*_]*\s*[:：]"
     return re.compile(rf"{problem}|{_TURN}", re.IGNORECASE | re.MULTILINE)

@@ -35,10 +35,16 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"an
     openers: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
     retractions: tuple[str, ...] = ()
-    within: tuple[str, ...] = ()
+    pauses: tuple[str, ...] = ()
+    asides: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
     mixed: tuple[str, ...] = ()
     joined: bool = True
+    answer_last: bool = False
     scales: dict[str, int] = {}
     not_scales: tuple[str, ...] = ()
     scales_before: dict[str, int] = {}

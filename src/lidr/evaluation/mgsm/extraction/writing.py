@@ -37,6 +37,7 @@ _REWRITES = [
     for pattern, replacement in (
         # A full-width comma ends a clause, unless just the digits of a group follow.
         (r"(?<=[0-9])，(?![0-9]{3}(?![0-9]))", ", "),
+        (r"(?<=[0-9])،(?=[0-9]{3}(?![0-9]))", "'"),  # the Arabic comma
         (r"(?<![0-9A-Za-z])–(?=[0-9])", "-"),
         (r"\\!", ""),
         (r"\{([.,]|\\[,;:])\}", r"\1"),
