@@ -1,9 +1,9 @@
 """Gold answers of data sets: the number that a text stands for.
 
     >>> read_gold("2,125", "de"), read_gold("70.000", "de"), read_gold("1,5", "de")
-    (Decimal('2125'), Decimal('70000'), Decimal('1.5'))
+    (Decimal('2125.0'), Decimal('70000.0'), Decimal('1.5'))
     >>> read_gold("She earns 9 * 2 = 18 dollars.\\n#### $18", "en"), read_gold("70.000", "en")
-    (Decimal('18'), None)
+    (Decimal('18.0'), None)
 
 A comma before three digits groups thousands in every language, as in the files of MGSM, which write golds in one way
 for all. A dot groups them where the language has a decimal comma; where the dot is the decimal mark, '70.000' may be 70

@@ -1,6 +1,5 @@
 """MGSM's problems: reading the published files into the same items, and rendering the prompts.
 
-    >>> load_items(Path("mgsm_en.jsonl"), "en")[1]
     Item(id='mgsm-1', lang='en', question='A robe takes 2 bolts of blue fiber ...', gold=3, solution=None)
 
 One row is a problem, in JSON lines, one JSON list or tab-separated values (`lidr.records.published`). Its question is

@@ -1,7 +1,7 @@
 """What of a completion is the answer: neither the reasoning before it nor another problem that the model invents after.
 
     >>> answer_part("<think>Is it 12? No.</think>It is 18.\\n\\n### Instruction:\\nBen has 4 hats.", "en")
-    'It is 18.'
+    'It is 18.\\n\\n'
 
 A marker of another problem counts where a sentence may begin and once the problem has been answered: solutions have
 headings such as 'Question:' too, for what was asked and for their steps.
