@@ -1,18 +1,18 @@
-# What a user runs. Each target sets up what it needs, in .venv.
-#   make repro             install, run the pipeline, print the comparison     (PROFILE=name takes another profile)
+# Targets for users. Each installs what it needs into .venv.
+#   make repro             install, run the pipeline, print the comparison (PROFILE=name uses another profile)
 #   make ui                open MLflow on the runs
-#   make test              install and run all tests, a real run of the pipeline from a clean clone among them
-#   make test-vllm         the engines' tests with vLLM, without a GPU, an iteration of the pipeline with it, and QLoRA
-#                          (.venv-vllm)
-#   make check             style, types, and that generated documents are up to date
-#   make bench             measure against the peers: what fits in 20 minutes on two quiet cores (docs/performance.md)
-#   make bench-long        the rest: mixed training pairs, a 0.5B model's shape, a million rows
-#   make bench-vllm        our vLLM engine against vLLM itself
-#   make study             the paper's claims in miniature: arms in the lab by `dvc exp`, docs/study.md (40 minutes)
-#   make chaos             kill the pipeline, feed it what is wrong, take things away: docs/reliability.md (15 minutes)
-#   make soak              two hundred iterations in one process, whose memory and open files must not grow
-#   make fuzz              look for input that breaks the readers and parsers, longer than the tests do
-#   make vulnerabilities   look the locked dependencies up in the public lists of vulnerabilities (needs a network)
+#   make test              install and run all tests, including a real run of the pipeline from a clean clone
+#   make test-vllm         in .venv-vllm, without a GPU: the engines' tests with vLLM, an iteration of the pipeline with
+#                          it, and QLoRA
+#   make check             check style, types, and that generated documents are up to date
+#   make bench             the benchmarks that fit in 20 minutes on two idle cores (docs/performance.md)
+#   make bench-long        the other benchmarks: mixed training pairs, a 0.5B model's shape, a million rows
+#   make bench-vllm        compare our vLLM engine with vLLM itself
+#   make study             test the paper's claims in the lab by `dvc exp`, which writes docs/study.md (40 minutes)
+#   make chaos             kill the pipeline, give it bad input, remove what it needs: docs/reliability.md (15 minutes)
+#   make soak              run two hundred iterations in one process, whose memory and open files must not grow
+#   make fuzz              search for input that breaks the readers and parsers, longer than the tests do
+#   make vulnerabilities   look up the locked dependencies in the public lists of vulnerabilities (needs a network)
 #   make lock              resolve the dependencies again
 
 PYTHON ?= python3.11
@@ -22,12 +22,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV := uv==0.13.9
 
-# vLLM's build without a GPU pins what the tests do not need; in an environment of its own it is in nobody's way.
+# vLLM's CPU build pins packages that the tests do not need, so it gets its own environment.
 VLLM := .venv-vllm
 VLLM_LOCK := tests/engines/requirements-vllm.lock
 VLLM_PIP := $(VLLM)/bin/python -m pip --disable-pip-version-check --quiet
 
-# torch and the libraries of its CUDA build are not in the lock: which build is right depends on the machine.
+# torch and the libraries of its CUDA build are not in the lock, since the right build depends on the machine.
 # Its version is pinned in pyproject.toml.
 TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)",/\1/p' pyproject.toml)
 CUDA := cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
@@ -52,7 +52,7 @@ endif
 ui: install
 	lidr ui
 
-# Two processes, each with one thread: more would wait for each other. The files that take longest begin first.
+# Two processes with one thread each, because more would wait for each other. The slowest files start first.
 PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test test-vllm: export OMP_NUM_THREADS := 1
@@ -60,7 +60,8 @@ test test-vllm: export OMP_NUM_THREADS := 1
 test: install
 	python $(PYTEST)
 
-# The other engines' tests need no vLLM: `make test` runs them. bitsandbytes is here as each import of PEFT takes it along.
+# `make test` runs the other engines' tests, which need no vLLM. bitsandbytes is only here, because every import of PEFT
+# would load it too.
 test-vllm: $(VLLM)/installed
 	$(VLLM)/bin/python $(PYTEST) tests/engines tests/training/test_quantization.py -k 'vllm or quanti' --durations=15
 
@@ -86,7 +87,7 @@ bench-vllm: $(VLLM)/installed
 	$(VLLM)/bin/python benchmarks/generation_vllm.py
 	$(VLLM)/bin/python docs/generate.py
 
-# One thread for each of the two arms that run at once.
+# Two arms run at once, with one thread each.
 study: export OMP_NUM_THREADS := 1
 
 study: install
@@ -95,7 +96,7 @@ study: install
 fuzz: install
 	LIDR_FUZZ_EXAMPLES=20000 python -m pytest -q tests/reliability/test_fuzz.py
 
-# Its two parts can be run apart.
+# The two parts can also be run separately.
 chaos: install
 	status=0; \
 	$(MAKE) chaos-kills || status=$$?; \
@@ -118,8 +119,8 @@ vulnerabilities: install
 
 install: $(VENV)/installed
 
-# uv fetches in parallel and takes each version from the lock; torch comes as pip is set up to find it on this machine.
-# Compiled once here, imports are faster in every stage.
+# uv downloads in parallel, with each version from the lock. torch comes from the index that pip uses on this machine.
+# Bytecode is compiled once here, because that makes the imports of every stage faster.
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install $(UV)
@@ -141,7 +142,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --generate-
 
 lock: install
 	$(COMPILE) --extra dev --universal --output-file requirements.lock
-	@# Its versions are those of the main lock, but where vLLM needs others.
+	@# Versions are those of the main lock, except those that vLLM overrides.
 	cp requirements.lock $(VLLM_LOCK)
 	$(COMPILE) tests/engines/requirements-vllm.in --override tests/engines/requirements-vllm.overrides \
 	  --python-platform x86_64-manylinux_2_28 --output-file $(VLLM_LOCK)
