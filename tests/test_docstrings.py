@@ -11,11 +11,7 @@ from factories import ROOT
 SOURCE = ROOT / "src"
 # Files and folders whose examples are not run yet.
 NOT_YET = (
-    "lidr/audit/figures.py",
-    "lidr/audit/reward.py",
-    "lidr/compare",
     "lidr/evaluation/mgsm",
-    "lidr/evaluation/statistics.py",
     "lidr/pairs/refusals.py",
     "lidr/records/code_switching.py",
     "lidr/records/langid.py",
