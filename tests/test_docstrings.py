@@ -1,4 +1,4 @@
-"""The examples of docstrings say what the code does."""
+"""The examples in docstrings run as tests."""
 
 from __future__ import annotations
 

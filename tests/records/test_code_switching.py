@@ -1,4 +1,4 @@
-"""Code-switching by sentence: what is taken out, when it abstains, what is no other language, how well it is found."""
+"""Code-switching by sentence: what is stripped, when it abstains, false positives, and accuracy."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_clause_in_another_script_is_a_sentence_of_its_own() -> None:
     ("lang", "text", "judged"),
     [
         ("ja", "彼はPythonとTensorFlowでコードを書く。", 1),  # loan words
-        ("ja", "東京都新宿区西新宿二丁目八番一号", 1),  # kanji alone
+        ("ja", "東京都新宿区西新宿二丁目八番一号", 1),  # kanji only
         ("ko", "大韓民國 서울特別市에 사는 사람들이 많습니다.", 1),
         ("zh", "珍妮の店每天都卖很多鸭蛋。", 1),  # an ornament
         ("th", "เธอใช้ machine learning และ Microsoft Excel ในการทำงาน", 1),
@@ -124,7 +124,7 @@ def test_it_finds_nearly_all_in_published_questions() -> None:
 
 
 def _document() -> ModuleType:
-    """docs/language.py, which makes the labelled texts and the document's tables."""
+    """The module docs/language.py, which makes the labelled texts and the document's tables."""
     path = Path(__file__).resolve().parents[2] / "docs" / "language.py"
     spec = importlib.util.spec_from_file_location("language", path)
     assert spec is not None and spec.loader is not None
