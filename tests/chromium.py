@@ -1,4 +1,4 @@
-"""A page in a headless Chromium: what it made of it, said on its console, and asked for."""
+"""Opens a page in headless Chromium and records its DOM, console and requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOSTILE = [
 
 @dataclass(frozen=True)
 class Visit:
-    """What the browser had on the page at the end, said on its console, and asked for."""
+    """The page's final DOM, console messages and requests."""
 
     dom: str
     console: list[str]
@@ -34,7 +34,7 @@ class Visit:
 
 
 def visit(page: Path, folder: Path, fragment: str = "") -> Visit:
-    """Open a page in headless Chromium; its own requests for updates have no page as their initiator."""
+    """Open a page in headless Chromium; the browser's own requests for updates have no page as initiator."""
     log = folder / "net.json"
     command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
     command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -49,7 +49,7 @@ def visit(page: Path, folder: Path, fragment: str = "") -> Visit:
 
 
 def drive(page: Path, script: str) -> Path:
-    """A copy of the page at whose end a script acts as a user would and leaves what it saw in the title."""
+    """A copy of the page with a script that acts as a user and writes what it sees to the title."""
     copy = page.with_name("driven.html")
     body = page.read_text(encoding="utf-8").replace(
         "</body>", f"<script>document.title = (() => {{{script}}})();</script></body>"

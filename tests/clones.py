@@ -1,4 +1,4 @@
-"""Clones of this work tree in which the pipeline runs as its users run it, and repositories that tests make."""
+"""Clones of this work tree in which tests run the pipeline as users do, and other test repositories."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from factories import ROOT
 
 
 def run(*command: str, cwd: Path, **variables: str) -> str:
-    """What the command says, or an AssertionError with the end of it where it does not end well."""
+    """The command's output, or an AssertionError with the end of it if the command fails."""
     done = subprocess.run(command, cwd=cwd, env=environment(**variables), capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout + done.stderr
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's, with its Python's commands first and nothing that would lead tracking elsewhere."""
+    """This process's environment, with its Python's commands first and without settings of tracking."""
     kept = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "LIDR_TRACKING")}
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     return {**kept, "DVC_NO_ANALYTICS": "1", **variables}
 
 
 def clone(folder: Path, smaller: Mapping[str, str]) -> Path:
-    """A clone of the work tree's state, committed or not, with texts of the lab profile replaced and committed."""
+    """A clone of the work tree, uncommitted changes included, with texts of the lab profile replaced and committed."""
     run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)
     changed = run("git", "ls-files", "--modified", "--others", "--exclude-standard", cwd=ROOT).split("\n")
     for name in filter(None, changed):
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(source.read_bytes()) if source.exists() else target.unlink(missing_ok=True)
-    # What an earlier run left in git would only be in the way of seeing this one.
+    # The committed results of an earlier run would hide those of this one.
     run("git", "rm", "-rq", "--cached", "--ignore-unmatch", "dvc.lock", "reports", cwd=folder)
     (folder / "dvc.lock").unlink(missing_ok=True)
     for text in smaller.items():
@@ -46,7 +46,7 @@ def clone(folder: Path, smaller: Mapping[str, str]) -> Path:
 
 
 def commit(folder: Path, message: str) -> None:
-    """Commit all that is in the folder, as nobody in particular."""
+    """Commit all files of the folder, with a placeholder author."""
     run("git", "config", "user.name", "Test", cwd=folder)
     run("git", "config", "user.email", "test@example.invalid", cwd=folder)
     run("git", "add", "--all", cwd=folder)
@@ -54,6 +54,6 @@ def commit(folder: Path, message: str) -> None:
 
 
 def git(*arguments: str) -> str:
-    """What git prints in the working folder; it commits as nobody in particular."""
+    """git's output in the working folder; the author of commits is a placeholder."""
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
     return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()

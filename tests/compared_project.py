@@ -1,4 +1,4 @@
-"""The reports of three models on twelve items in three languages, small enough that every number is checked by hand."""
+"""The reports of three models on twelve items in three languages, few enough to check every number by hand."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lidr.records import Answer, FinishReason, Verdict
 from lidr.records.jsonl import write_rows
 
 ITEMS = 12
-LANGUAGES = ("en", "es", "it")  # the dominant one, one that is trained on, one that is not
+LANGUAGES = ("en", "es", "it")  # dominant, trained on, transfer
 
-# How many of the twelve items a model gets right, the first ones; `it` loses one item to gain three.
+# How many of the twelve items, from the first, a model gets right; `it` gains three items and loses one.
 RIGHT = {"m0": {"en": 11, "es": 2, "it": 5}, "m1": {"en": 11, "es": 4, "it": 5}, "m2": {"en": 11, "es": 12, "it": 8}}
 # How many it wins against m0; the others are ties.
 WINS = {"m0": {"en": 0, "es": 0, "it": 0}, "m1": {"en": 0, "es": 8, "it": 1}, "m2": {"en": 1, "es": 10, "it": 1}}

@@ -1,4 +1,4 @@
-"""What all tests share: nothing is logged to MLflow, and a project folder that is the working folder."""
+"""Shared fixtures: tests do not log to MLflow, and get a project as the working folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from factories import ROOT, edited
 
 from lidr import config
 
-# Their subject is MLflow itself, or the whole pipeline with it.
+# These tests need MLflow, or the whole pipeline with it.
 WITH_MLFLOW = tuple(ROOT / "tests" / name for name in ("tracking", "pipeline", "reliability/test_soak.py"))
 
-# What takes longest begins first, so that two workers end at the same time; and while one of them makes the small
-# pipeline for the tests of tests/pipeline, the other has other work than waiting for it.
+# The slowest tests start first, so that two workers end together. While one worker makes the small pipeline of
+# tests/pipeline, the other has other tests to run.
 FIRST = (
     "pipeline/test_clean_clone.py",
     "engines/test_vllm_pipeline.py",
@@ -25,7 +25,7 @@ FIRST = (
     "pipeline",
     "tracking",
 )
-# It takes the experiments of pipeline/test_browser.py; beside that file, one worker would wait for the other.
+# It shares the experiments of pipeline/test_browser.py: if both ran at once, one worker would wait for the other.
 LAST = "pipeline/test_experiments.py"
 
 
@@ -46,7 +46,7 @@ def no_tracking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of its own with the committed params.yaml; it is the working folder."""
+    """A fresh project with the committed params.yaml, as the working folder."""
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -61,5 +61,5 @@ def two_languages(root: Path) -> config.Settings:
 
 @pytest.fixture(scope="session")
 def project_settings() -> config.Settings:
-    """The committed params.yaml, for tests that start from the product's own settings."""
+    """The settings of the committed params.yaml."""
     return config.load(ROOT / "params.yaml")

@@ -19,14 +19,14 @@ from lidr.records.jsonl import write_json
 ROOT = Path(__file__).parents[1]
 
 
-# What an iteration of the committed params.yaml has beside `previous`.
+# The keys of an iteration in the committed params.yaml, beside `previous`.
 _OWN_VALUES = re.compile(r"    train:\n      dpo:\n        learning_rate: .*\n")
 
 
 def edited(*replacements: tuple[str, str]) -> str:
-    """tests/params.yaml with texts replaced, each of which it must hold; `key:` stands for its whole line.
+    """tests/params.yaml with replacements, each of which must match; `key:` replaces the whole line.
 
-    Its iterations have no values of their own, so that tests can give them some.
+    Its iterations have no values of their own, so that tests can add some.
     """
     text, count = _OWN_VALUES.subn("", (ROOT / "tests" / "params.yaml").read_text("utf-8"))
     assert count == 1, "params.yaml has one iteration with values of its own"
@@ -39,7 +39,7 @@ def edited(*replacements: tuple[str, str]) -> str:
 
 
 def put_train(document: dict[str, Any], **values: Any) -> dict[str, Any]:
-    """The configuration with these values of `train`, each in the block that its key is of."""
+    """The configuration with these values of `train`, each in its key's block."""
     for key, value in values.items():
         block = document["train"]
         if key not in config.Train.__struct_fields__:
@@ -54,7 +54,7 @@ def with_train(settings: config.Settings, **values: Any) -> config.Settings:
 
 
 def own_prompts(folder: Path | str) -> tuple[str, str]:
-    """What `edited` has to replace for prompts that lie in a folder."""
+    """The replacements of `edited` for prompts from a folder."""
     return "  source: lab                 # `lab`, a folder", f"  source: {folder}  # `lab`, a folder"
 
 
@@ -78,7 +78,7 @@ def response(id: str, lang: str, text: str | None = None, finish: str = "stop") 
 def translation(
     id: str, source: str, target: str, text: str | None = "", finish: str = "stop", raw: str = ""
 ) -> Translation:
-    """Without a text it is a translation that could be read; None is one that could not."""
+    """A translation, by default a parsed one; None is an unparsed one."""
     return Translation(
         id=id,
         source_lang=source,
@@ -90,7 +90,7 @@ def translation(
 
 
 def random_adapter(models: Path, std: float, modules: list[str], r: int = 4, rows: int = 1) -> None:
-    """m1 beside the base: an adapter of random weights, and a record that says it was trained on `rows` pairs."""
+    """m1: a random adapter on the base, with a record of training on `rows` pairs."""
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -109,7 +109,7 @@ def random_adapter(models: Path, std: float, modules: list[str], r: int = 4, row
 
 
 class FakeEngine:
-    """Answers by a function of the request; keeps what it was asked."""
+    """An engine that answers by a function of the request, and records its requests."""
 
     def __init__(self, answer: Callable[[Request], str | Completion], fingerprint: str = "f" * 64) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint on 127.0.0.1 that judges by a hash, or answers as a model, and fails as it is told."""
+"""A fake OpenAI-compatible endpoint on 127.0.0.1: judges by a hash, or answers as a model, with given faults."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Any
 KEY = "sk-test-7f3a9"
 PROMPT_TOKENS, HANG = 100, 20.0
 
-# (number of the request from 1, its body) -> the fault to show, or None
+# (number of the request from 1, its body) -> the fault, or None
 Faults = Callable[[int, dict[str, Any]], str | None]
 # a request's body -> status and body of the answer
 Model = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
 class Endpoint:
-    """What a test asks the server."""
+    """The server's address, and its record of requests."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -34,7 +34,7 @@ class Endpoint:
         self.faults: Faults = lambda number, body: None
         self.model: Model | None = None
         self.most_at_once = 0
-        self.asked: set[int] = set()  # the numbers of the requests that have no answer yet
+        self.asked: set[int] = set()  # the numbers of pending requests
         self.lock = threading.Lock()
 
 
@@ -43,7 +43,7 @@ def content(body: dict[str, Any]) -> str:
 
 
 def logprobs(text: str) -> list[dict[str, Any]]:
-    """Five candidates; now and then one of the two labels is not among them, seldom neither."""
+    """Five candidates, sometimes without one of the two labels, rarely without both."""
     draw = int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)
     tokens = [("m", -0.01 * (draw % 300 + 1)), ("M", -0.01 * (draw // 300 % 300 + 1)), ("The", -9.5), ("A", -9.75)]
     kind = draw // 90_000 % 25
@@ -78,7 +78,7 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 endpoint.asked.add(self.number)
                 endpoint.most_at_once = max(endpoint.most_at_once, len(endpoint.asked))
             try:
-                # A client that has waited long enough goes away.
+                # The client has timed out.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     self.answer(endpoint.faults(self.number, body), body)
             finally:
@@ -89,7 +89,7 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 endpoint.asked.discard(self.number)
 
         def handle(self) -> None:
-            # After a reset there is nothing left to be flushed.
+            # After a reset nothing can be flushed.
             with contextlib.suppress(ValueError, OSError):
                 super().handle()
 
@@ -129,12 +129,12 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.send_header("content-length", str(len(text.encode())))
             self.end_headers()
-            # With its last byte the client may ask the next one, before this thread gets any further.
+            # After the last byte the client may send its next request before this thread continues.
             self.is_answered()
             self.wfile.write(text.encode())
 
         def break_off(self, text: str) -> None:
-            """The beginning of an answer that says that it is longer."""
+            """Send the beginning of an answer whose headers promise more."""
             self.send_response(200)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(text.encode())))
@@ -144,7 +144,7 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             self.reset()
 
         def reset(self) -> None:
-            """End the connection by a reset, not in order."""
+            """End the connection by a TCP reset."""
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             # The handler's own files keep the socket open otherwise.
@@ -161,7 +161,7 @@ def handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def running() -> Iterator[Endpoint]:
-    """The endpoint, for as long as the block runs."""
+    """Run the endpoint while the block runs."""
     endpoint = Endpoint("")
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(endpoint))
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""The verdicts that `lidr alpaca` keeps of a model's answers."""
+"""The verdicts that `lidr alpaca` writes for a model's answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lidr.records.jsonl import write_rows
 
 
 def keep_verdicts(settings: config.Settings, model: str, texts: Sequence[str]) -> None:
-    """Verdicts on these answers in turn; the first one is cut off."""
+    """Write verdicts on these answers; the first answer is cut off."""
     rows = [
         Verdict(
             id=item.id,

@@ -1,4 +1,4 @@
-"""Published prompts and outputs, and a params.yaml that has them judged by an endpoint."""
+"""Published prompts and outputs, and a params.yaml with a judge at an endpoint."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ENDPOINT = """name: openai
 def configure(
     prompts: Path, outputs: Path, generator: str, items: int, judge: str = ENDPOINT.format("http://127.0.0.1:1/v1")
 ) -> None:
-    """A params.yaml in the working folder: published prompts and baseline, es only, and this judge."""
+    """Write params.yaml to the working folder: published prompts and baseline, es only, and this judge."""
     text = edited(
         ("baseline:\n  model: m0  ", f"baseline:\n  model: {generator}  "),
         ("  source: models/m0 ", f"  source: {outputs} "),

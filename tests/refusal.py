@@ -1,4 +1,4 @@
-"""What every refusal of bad input has in common."""
+"""Checks that all refusals of bad input share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lidr.cli import main
 
 
 def files(folder: Path = Path()) -> dict[str, bytes]:
-    """All files below the folder, with their contents; locks, which stay where they were held, are not looked at."""
+    """All files below the folder with their contents, without lock files, which stay after use."""
     held = paths.lock(Path("x")).parent
     return {
         str(path.relative_to(folder)): path.read_bytes()
@@ -21,7 +21,7 @@ def files(folder: Path = Path()) -> dict[str, bytes]:
 
 
 def refused(*command: str) -> str:
-    """Run a command that must fail in one line, without a traceback and with no file changed; returns the line."""
+    """Run a command that must fail with one line, no traceback and no changed file; returns the line."""
     before = files()
     done = CliRunner().invoke(main, list(command))
     lines = done.output.splitlines()
@@ -34,7 +34,7 @@ def refused(*command: str) -> str:
 
 
 def done(*command: str) -> str:
-    """Run a command that must succeed; returns what it says."""
+    """Run a command that must succeed; returns its output."""
     result = CliRunner().invoke(main, list(command))
     assert result.exit_code == 0, (result.output, result.exception)
     return result.output

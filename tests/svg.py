@@ -1,4 +1,4 @@
-"""What a figure says: its texts, and what its marks tell to whoever points at them."""
+"""The texts and tooltips of an SVG plot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def parsed(text: str | bytes) -> Element:
 
 
 def words(root: Element) -> list[str]:
-    """What can be read without pointing at anything."""
+    """The visible texts, without tooltips."""
     return [one.text or "" for one in root.iter(f"{SVG}text")]
 
 

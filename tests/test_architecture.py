@@ -1,6 +1,6 @@
-"""What may import what, as the design draws it, and that dvc.yaml lists the code that each stage runs.
+"""Import rules between packages, and that dvc.yaml lists the code that each stage runs.
 
-The imports are read from the syntax trees of all modules, those inside functions included.
+The imports are read from the syntax trees of all modules, including those inside functions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOURCE = ROOT / "src"
 
 SIBLINGS = ("prompts", "generation", "pairs", "training", "evaluation", "compare", "audit", "plan", "doctor", "export")
 
-# From top to bottom; what stands on one line is on one level. A module imports from its own level or below.
+# Levels from top to bottom, one per line. A module imports from its own level or below.
 LEVELS = (
     ("cli",),
     SIBLINGS,
@@ -31,7 +31,7 @@ LEVELS = (
     ("records", "pool", "errors", "progress"),
 )
 
-# The siblings do not know each other, but for these.
+# Packages of one level do not import each other, except for these.
 NEIGHBOURS = {
     (
         "audit",
@@ -43,15 +43,15 @@ NEIGHBOURS = {
     ("pairs", "evaluation"),  # the filter `right` reads gold answers as MGSM's scorer does
     ("doctor", "evaluation"),  # the judge
     ("plan", "evaluation"),  # which models a benchmark asks, and its judge
-    ("doctor", "training"),  # which devices a training would take
+    ("doctor", "training"),  # which devices a training would use
     ("plan", "pairs"),  # the directions of a rule
-    ("plan", "training"),  # whether rows are packed, and how many positions are scored at once
+    ("plan", "training"),  # whether rows are packed, and the number of positions that are scored at once
 }
 
-# Registries that params.yaml names entries of: its check asks them, inside functions, which there are.
+# Registries with entries in params.yaml: its check imports them inside functions.
 REGISTRIES = {"lidr.pairs.rules", "lidr.pairs.filters"}
 
-# The only places that import the lab: where `lab` is resolved as a source of prompts, items, verdicts or exactness.
+# The only modules that import the lab: they resolve `lab` as a source of prompts, items, verdicts or exactness.
 RESOLVE_LAB = {
     "lidr.prompts.stage",
     "lidr.evaluation.answers",
@@ -64,7 +64,7 @@ RESOLVE_LAB = {
     "lidr.cli.tools",
 }
 
-# Libraries that only one room may import, or none: DVC runs us.
+# Libraries that at most one package may import. None imports DVC, which runs lidr.
 ONLY_IN = {
     "trl": ("lidr.training", "lidr.config.training_keys"),
     "vllm": "lidr.engines.vllm",
@@ -76,29 +76,29 @@ ONLY_IN = {
     "lm_eval": "lidr.evaluation.harness",
 }
 
-# Modules whose change cannot change the bytes of a stage's output, although it imports them.
+# Modules whose changes cannot change a stage's output, although it imports them.
 NOT_IN_THE_OUTPUT = {
     "lidr",  # the version
-    "lidr.config",  # reads params.yaml, on which DVC sees each change by itself; it makes no values
-    "lidr.pool",  # which process computes something, not what
+    "lidr.config",  # reads params.yaml, whose changes DVC tracks itself; it makes no values
+    "lidr.pool",  # which process computes a value, not the value
     "lidr.errors",  # a stage that fails has no output
-    "lidr.paths",  # where an output lies; dvc.yaml says the same, or DVC misses the output
+    "lidr.paths",  # an output's path; dvc.yaml has the same, or DVC would miss the output
     "lidr.progress",  # written to the terminal only
     "lidr.tracking",  # written to MLflow only; run ids stay out of outputs
     "lidr.cli",  # calls the stage
 }
 
-# Packages without code that these modules read.
+# Packages of data that these modules read.
 DATA = {
     "lidr.models.folder": "src/lidr/lab",
     "lidr.pages": "src/lidr/templates",
     "lidr.pages.figures": "src/lidr/templates",
 }
 
-# Packages whose modules this one finds by their names.
+# Packages whose modules this one imports by name.
 FINDS = {"lidr.engines.base": "lidr.engines"}
 
-# Where the code of a stage of dvc.yaml is.
+# The module of each stage of dvc.yaml.
 STAGES = {
     "base": "lidr.models.base",
     "prompts": "lidr.prompts.stage",
@@ -116,7 +116,7 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Import:
-    """One import: what, and whether it is there for type checkers only."""
+    """An imported module, and whether it is for type checkers only."""
 
     name: str
     types_only: bool
@@ -135,7 +135,7 @@ FILES = module_files()
 
 @cache
 def imports(module: str) -> tuple[Import, ...]:
-    """All imports of a module, with names of our own as far as they are modules."""
+    """All imports of a module; names from our packages count if they are modules."""
     tree = ast.parse(FILES[module].read_text("utf-8"))
     guarded = {
         id(inner)
@@ -229,13 +229,13 @@ def test_library_is_imported_in_its_place_only(library: str) -> None:
 
 
 def stages() -> dict[str, dict]:
-    """Each stage of dvc.yaml, with what `foreach` repeats."""
+    """All stages of dvc.yaml, with `foreach` resolved."""
     listed = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
     return {name: stage.get("do", stage) for name, stage in listed.items()}
 
 
 def what_runs(module: str) -> set[str]:
-    """The module and all that it imports when it runs, with the packages that they are in."""
+    """The module and all its runtime imports, with their packages."""
     seen: set[str] = set()
     waiting = [module]
     while waiting:
@@ -275,19 +275,19 @@ def test_stage_depends_on_the_code_that_it_runs(stage: str) -> None:
     assert listed == needed
 
 
-# Blocks that a stage's code reads although no change of them alone changes the stage's output.
+# Blocks that a stage's code reads, but whose changes alone do not change its output.
 SEEN_OTHERWISE = {
-    "base": {"iterations"},  # their layers are looked for in the model, which changes no output
+    "base": {"iterations"},  # their layers are only checked against the model
     "generate": {"dominant", "languages"},  # data/prompts has a file for each
     "score": {"iterations"},  # the one that made models/<by>
-    "mgsm": {"languages"},  # of its own block
+    "mgsm": {"languages"},  # those of its own block
     "baseline": {"models"},  # which models are asked is read by `lidr plan` and `lidr compare`
     "alpaca": {"models"},
 }
 
 
 def blocks_read(module: str) -> set[str]:
-    """The blocks of params.yaml that a module reads of what it calls `settings`."""
+    """The blocks of params.yaml that a module reads from a variable named `settings`."""
     tree = ast.parse(FILES[module].read_text("utf-8"))
     read = {
         node.attr

@@ -1,4 +1,4 @@
-"""What could be wrong in a benchmark without a sign: ratios, the equality of the work compared."""
+"""Silent errors in benchmarks: ratios, and unequal work."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def test_each_run_has_a_process_and_a_peak_of_its_own(tmp_path: Path) -> None:
 
 
 def peak_of(size: int) -> float:
-    """The peak memory of a process that holds so many bytes."""
+    """The peak memory of a process that allocates this many bytes."""
     with measuring.cost() as spent:
         bytearray(size)
     return spent["peak_bytes"]
 
 
 def test_operations_that_rows_need() -> None:
-    """Two a weight and token, forwards, backwards and for the reference; the head's for the tokens of answers."""
+    """Two per weight and token, for forward, backward and the reference; the head's for answer tokens only."""
     rows = [{"prompt_ids": [0] * 3, "chosen_ids": [0] * 5, "rejected_ids": [0] * 2}]
     layer = 64 * 64 * 2 + 64 * 16 * 2 * 2 + 3 * 64 * 96
     assert training_shapes.operations("tiny", rows) == 6 * (2 * layer * (3 + 5 + 3 + 2) + 64 * 512 * (5 + 2))

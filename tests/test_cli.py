@@ -1,4 +1,4 @@
-"""The commands: their order, their errors in one line, and what they refuse."""
+"""The commands: their order, error lines and refusals."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_status_is_the_commands(arguments: list[str], status: int, tmp_path:
     assert done.stdout if status == 0 else "Error: " in done.stderr
 
 
-# The pipe has no reader by the time that it is printed into: what is sent to the command lets it begin.
+# The pipe has no reader when the command prints: it waits for its input first.
 WITHOUT_READER = """
 import sys
 sys.stdin.read()
@@ -147,7 +147,7 @@ TRICKS = ["m7", "../x", "m1/..", "/tmp/m1", "m1\0", "", "m1\nm2", "M1", "m1 ", "
 
 
 def tried(commands: list[str], names: list[str]) -> list[tuple[str, str]]:
-    """All names at the first command, and an unknown one at each other."""
+    """All names for the first command, and an unknown one for each other."""
     return [*((commands[0], name) for name in names), *((command, "m7") for command in commands[1:])]
 
 
@@ -237,7 +237,7 @@ def test_bug_keeps_its_traceback(root: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_prompts_reports_in_a_line(root: Path) -> None:
     count = config.load().prompts.per_iteration
     result = lidr("prompts", "m1")
-    # Tasks that differ only in what their prompt does not show read the same.
+    # Tasks that differ only in values outside their prompt have the same text.
     begins = f"prompts m1: {count} prompts in 5 languages, 0 dropped; 0 ask for a translation, "
     assert result.exit_code == 0 and result.output.startswith(begins)
     assert re.fullmatch(r"\d+ say what another one says\n", result.output.removeprefix(begins))

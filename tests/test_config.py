@@ -1,4 +1,4 @@
-"""params.yaml: what is accepted, and the exact line that each mistake ends in."""
+"""params.yaml: what is accepted, and the exact error line of each mistake."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def load(folder: Path, text: str) -> config.Settings:
 
 
 def message(folder: Path, text: str) -> str:
-    """The error of loading `text`, with the file named params.yaml."""
+    """The error of loading `text` as params.yaml."""
     with pytest.raises(InputError) as caught:
         load(folder, text)
     return str(caught.value).replace(f"{folder}/", "")
@@ -45,7 +45,7 @@ def test_the_params_that_tests_edit_are_the_lab_s_with_all_keys() -> None:
     assert config.load(ROOT / "tests/params.yaml") == config.load(ROOT / "params.yaml")
 
 
-# What stands in params.yaml instead of the line with the same key, and what is said of the last of these lines.
+# (replacements of the lines with the same keys, error of the last of these lines)
 IN_A_LINE = [
     ("seed: 42\nsede: 1", "sede: there is no such key"),
     ("    beta: high", "train.dpo.beta: Expected `float`, got `str`"),
@@ -89,7 +89,7 @@ IN_A_LINE = [
         "'tag:yaml.org,2002:python/object/apply:os.system'",
     ),
 ]
-# The same for what stands instead of the iteration m2.
+# The same for replacements of the iteration m2.
 IN_M2 = [
     (f"{LAST_ITERATION}\n    beta: 1", "iterations.m2.beta: there is no such key"),
     ("  m2: {}", "iterations.m2.previous: this key is missing"),
@@ -115,7 +115,7 @@ IN_M2 = [
         "iterations.m2.train.pairs_per_step: a multiple of train.dpo.per_device_train_batch_size (8) is expected",
     ),
 ]
-# (what stands in params.yaml, what stands there instead, beginning of the line that is named, message)
+# (text in params.yaml, its replacement, beginning of the line in the error, message)
 ELSEWHERE = [
     ("profile: lab", "1: lab", None, "keys are expected to be text"),
     ("seed:", "", None, "seed: this key is missing"),

@@ -1,4 +1,4 @@
-"""What `lidr doctor` finds on this machine, and on one that lacks something."""
+"""`lidr doctor` on this machine, and on one that lacks something."""
 
 from __future__ import annotations
 

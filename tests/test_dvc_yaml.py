@@ -1,4 +1,4 @@
-"""dvc.yaml: what it depends on beside the code, and where DVC finds the numbers of a run."""
+"""dvc.yaml: dependencies other than code, and DVC's metrics and plots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lidr.compare.stage import COLUMNS
 from lidr.evaluation.registry import benchmarks
 from lidr.records.jsonl import write_rows
 
-# The stages that read files which a user brings.
+# The stages that read a user's files.
 READERS = {"prompts", "translate", "score", "audit", "mgsm", "baseline", "alpaca", "harness"}
 
 
@@ -34,8 +34,8 @@ def test_stages_depend_on_the_files_that_they_read() -> None:
 
 
 def test_mlflow_is_told_of_the_data_that_dvc_depends_on(project_settings: config.Settings) -> None:
-    """But for what a user brings; of folders that `compare` depends on, those of the models."""
-    jobs = {job.stage: job for job in runs.jobs_of(project_settings)}  # the last one of each stage: of m2
+    """Except for a user's files; for folders that `compare` depends on, those of the models."""
+    jobs = {job.stage: job for job in runs.jobs_of(project_settings)}  # the last job of each stage: m2's
     for name, stage in stages().items():
         if name == "compare":
             continue
@@ -44,7 +44,7 @@ def test_mlflow_is_told_of_the_data_that_dvc_depends_on(project_settings: config
         values |= {"${baseline.source}": project_settings.baseline.source}
         data = [each for each in stage["deps"] if not each.startswith(("src/", "profiles/", "data/sources"))]
         listed = {Path(replaced(each, values)) for each in data}
-        # Of the baseline DVC has the only file, MLflow its folder.
+        # For the baseline, DVC has its only file, MLflow its folder.
         listed = {each.parent if each.name == paths.ANSWERS else each for each in listed}
         assert set(job.inputs) == listed, name
 
@@ -74,7 +74,7 @@ def dvc(*arguments: str) -> str:
 
 @pytest.fixture
 def project(root: Path) -> Path:
-    """A project in DVC whose prompts come from a folder, of one prompt a language."""
+    """A DVC project whose prompts come from a folder, with one prompt per language."""
     source = Path("data/sources/own")
     text = edited(
         own_prompts(source),

@@ -1,4 +1,4 @@
-"""An exported model says what base and adapter say, and its card what it was made from."""
+"""An exported model answers like base and adapter, and its card names its sources."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_card_says_how_the_model_was_made(trained: config.Settings) -> None:
     assert "lab after 1 iteration of training on its own answers" in paper
     assert f"{ranked}, and the other way round. It was trained on such pairs by DPO. No human label was used." in paper
     assert "tags: [lidr, dpo, multilingual]" in paper
-    # A branch from the base has one iteration behind it, whatever its name.
+    # An arm from the base has one iteration, whatever its name.
     write_json(paths.model("m3") / paths.RECORD, read_json(paths.model("m1") / paths.RECORD) | {"model": "m3"})
     branch = trained.iterations | {"m3": config.Iteration(previous="m0", data="m1")}
     assert "lab after 1 iteration of" in card("m3", iterations=branch)

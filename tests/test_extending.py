@@ -1,6 +1,6 @@
-"""What is extended by files of its own, in a copy of the project: no other file of it is touched.
+"""Extensions by new files in a copy of the project, without changes to other files.
 
-A benchmark is its package, its block of params.yaml, its stage of dvc.yaml (and what `compare` there has of it) and its
+A benchmark is its package, its block of params.yaml, its stage of dvc.yaml (with its files in `compare` there) and its
 test.
 """
 
@@ -82,7 +82,7 @@ exact:
   max_new_tokens: 64
 """
 
-# In dvc.yaml, what the stage `compare` reads and writes because of it: (what is there, what follows it).
+# The benchmark's files in the stage `compare` of dvc.yaml: (existing text, text to add after it).
 COMPARED = (
     ("reports/mgsm, reports/alpaca, reports/harness", ", reports/exact"),
     (
@@ -131,7 +131,7 @@ def test_the_last_word_decides():
     assert BENCHMARK.outcome(match(item, "18 it is not")) == ("wrong", False)
 """
 
-# One model, so that nothing has to be trained.
+# One model, so that no training is needed.
 ALONE = """models: [m0]
 data: {}
 iterations: {}
@@ -149,7 +149,7 @@ def copy(tmp_path: Path) -> Path:
     return folder
 
 
-# All in one process: each would import the libraries again.
+# In one process, since each would import the libraries again.
 COMMANDS = """
 import json, sys
 from click.testing import CliRunner
@@ -162,7 +162,7 @@ for command in json.loads(sys.argv[1]):
 
 
 def said_by(folder: Path, *commands: str) -> list[str]:
-    """What these commands of the copy say, one after the other."""
+    """The outputs of these commands of the copy."""
     text = clones.run(
         "python", "-c", COMMANDS, json.dumps(commands), cwd=folder, PYTHONPATH=str(folder / "src"), LIDR_TRACKING="off"
     )
@@ -185,7 +185,7 @@ def test_a_benchmark_is_its_package_its_block_its_stage_and_its_test(
         pipeline = pipeline.replace(line, line + following)
     (copy / "dvc.yaml").write_text(pipeline + DVC_STAGE, "utf-8")
     (copy / "tests" / "evaluation" / "test_exact.py").write_text(TEST)
-    # What the other benchmarks would have found.
+    # Results of the other benchmarks.
     monkeypatch.chdir(copy)
     write_answers("m0")
     write_verdicts("m0")
@@ -208,7 +208,7 @@ def test_a_benchmark_is_its_package_its_block_its_stage_and_its_test(
     assert 'id="exact"' in (copy / "reports/compare/index.html").read_text("utf-8")
     assert (copy / "reports/compare/exact.svg").exists()
     assert "exact@m0" in planned
-    # dvc.yaml names the code that the stage runs and what `compare` reads of it, and the new test runs with the others.
+    # dvc.yaml lists the stage's code and the files for `compare`, and the new test runs with the others.
     checks = ["tests/evaluation/test_exact.py", "tests/test_architecture.py", "tests/test_dvc_yaml.py"]
     chosen = ["-k", "exact or figures_and_their_columns"]
     run = clones.run("python", "-m", "pytest", "-q", *chosen, *checks, cwd=copy, PYTHONPATH=str(copy / "src"))
@@ -264,7 +264,7 @@ for drop in made.drops:
 
 
 def pairs_of(folder: Path, addition: tuple[str, str], block: str) -> list[str]:
-    """What a copy of the package with an addition to one file makes of a prompt, by a block `pairs`."""
+    """The pairs of a prompt, by a block `pairs` and a copy of the package with an addition to one file."""
     package = folder / "src" / "lidr"
     shutil.copytree(ROOT / "src" / "lidr", package, ignore=shutil.ignore_patterns("__pycache__"))
     name, text = addition

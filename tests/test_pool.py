@@ -1,4 +1,4 @@
-"""The worker pool: what comes back and when, and that no worker is left when its work, or its parent, ends."""
+"""The worker pool: results and their order, and that no worker outlives its pool or its parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profiles: what `use` changes, and the pointers to data that come and go with a profile."""
+"""Profiles: the changes by `use`, and the pointers to a profile's data."""
 
 from __future__ import annotations
 

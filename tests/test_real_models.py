@@ -1,7 +1,7 @@
 """Models of real families under real chat templates, from `lidr base` to the first training row.
 
-Each is a tiny random model in a folder, with a tokenizer without a padding token. What training sees of a pair is,
-token for token, what generation is given and would go on with. Answers do not depend on the rows beside them.
+Each is a tiny random model in a folder, with a tokenizer without a padding token. Training gets the same tokens of a
+pair as generation gets and would write. Answers do not depend on the batch.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def test_what_is_trained_on_is_what_generation_is_given(family: str, root: Path)
     [row], drops = train.tokenize([pair], chat, 4096)
     assert not drops
     assert row["prompt_ids"] == engine._chat.prompt_ids(requests[1].conversation)
-    # SentencePiece shows its marks of words as spaces.
+    # SentencePiece decodes its word markers as spaces.
     shown, rendered = chat.tokenizer.decode(row["prompt_ids"]), chat.render(requests[1].conversation, open_turn=True)
     assert shown.replace(" ", "") == rendered.replace(" ", "")
     assert row["chosen_ids"][-1] in chat.end_ids

@@ -1,4 +1,4 @@
-"""The study of docs/study: every arm is a configuration that loads, and claims are about models that arms make."""
+"""The study of docs/study: every arm's configuration loads, and claims are about models of arms."""
 
 from __future__ import annotations
 

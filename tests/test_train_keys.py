@@ -1,4 +1,4 @@
-"""`train` in the libraries' own keys, and iterations with values of their own: what is accepted and what is said."""
+"""`train` in the libraries' own keys, and iterations with values of their own: accepted values and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load(folder: Path, text: str) -> config.Settings:
     return config.load(path)
 
 
-# (what stands in params.yaml, what stands there instead, beginning of the line that is named, message)
+# (text in params.yaml, its replacement, beginning of the line in the error, message)
 WRONG = {
     "iteration's train: no such choice": (
         LAST_ITERATION,

@@ -1,4 +1,4 @@
-"""What a project's MLflow store has by now."""
+"""The contents of a project's MLflow store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass
 class Store:
-    """A store by its address."""
+    """An MLflow store at an address."""
 
     uri: str
 
@@ -19,7 +19,7 @@ class Store:
         return MlflowClient(self.uri)
 
     def runs(self, condition: str = "") -> list[Any]:
-        """All runs, children and parents, in the order in which they began."""
+        """All runs, children and parents, by start time."""
         client = self.client
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         return list(client.search_runs(experiments, condition, max_results=1000, order_by=["start_time ASC"]))
@@ -28,11 +28,11 @@ class Store:
         return self.runs("tags.`lidr.pipeline` LIKE '%'")
 
     def experiments(self) -> list[Any]:
-        """The parents of DVC's experiments."""
+        """The parent runs of DVC's experiments."""
         return [run for run in self.parents() if "dvc.experiment" in run.data.tags]
 
     def children(self, parent: Any = None) -> list[Any]:
-        """Those of a parent, or of all of them."""
+        """The child runs of a parent, or of all parents."""
         which = f"= '{parent.info.run_id}'" if parent else "LIKE '%'"
         return self.runs(f"tags.`mlflow.parentRunId` {which}")
 

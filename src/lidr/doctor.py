@@ -1,4 +1,4 @@
-"""Whether this machine has what the active profile needs; nothing is changed, and no weight is loaded or fetched.
+"""Checks that this machine has what the active profile needs; changes nothing and loads no weights.
 
 $ lidr doctor
 ok    python        3.11.7
@@ -30,13 +30,13 @@ from lidr.models import policy
 from lidr.tracking import store
 
 GIB = 1024**3
-# Room for data, reports and the tracking store beside the model.
+# Space for data, reports and the tracking store, without the model.
 FREE_DISK = 5 * GIB
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: `is_there` is None where it is not needed, but good to know."""
+    """The result of one check; `is_there` is None for information only."""
 
     name: str
     is_there: bool | None
@@ -48,7 +48,7 @@ class Finding:
 
 
 def examine(settings: config.Settings) -> Iterator[Finding]:
-    """Look at everything, one finding at a time."""
+    """Yield the findings of all checks."""
     machine = (_python, _packages, _device, _training, _memory, _disk, _git, _dvc, _mlflow, _engine, _base)
     yield from (look(settings) for look in machine)
     yield from _data(settings)
@@ -91,7 +91,7 @@ def _device(settings: config.Settings) -> Finding:
 
 
 def _training(settings: config.Settings) -> Finding:
-    """On how many devices training runs, and how to use those that it leaves idle."""
+    """The number of devices that training uses, and how to use idle ones."""
     from lidr.training import devices
 
     for file in dict.fromkeys(settings.of_iteration(iteration).train.accelerate for iteration in settings.iterations):
@@ -177,7 +177,7 @@ def _engine(settings: config.Settings) -> Finding:
 def _base(settings: config.Settings) -> Finding:
     base = settings.base
     try:
-        # It is gated, absent or out of reach as the whole is.
+        # If the model is gated, missing or unreachable, so is its configuration.
         model.config_folder(base)
     except LidrError as error:
         return Finding("base", False, str(error))
@@ -185,7 +185,7 @@ def _base(settings: config.Settings) -> Finding:
 
 
 def _data(settings: config.Settings) -> Iterator[Finding]:
-    """The files that stages read, by their keys in params.yaml."""
+    """The input files of stages, by their keys in params.yaml."""
     if settings.prompts.is_on_hub:
         yield Finding("prompts", None, f"{settings.prompts.source}: fetched by the stage")
     for place, path in settings.sources().items():
@@ -202,7 +202,7 @@ def _how_to_get(settings: config.Settings, path: str) -> str:
 
 
 def _keys(settings: config.Settings) -> Iterator[Finding]:
-    """The keys of all servers, from the environment; which is only looked at for whether it holds one."""
+    """Whether the environment has the key of each server."""
     for title, address, variable in dict.fromkeys(_servers(settings)):
         try:
             is_set = read_key(address, variable) != NO_KEY
@@ -213,7 +213,7 @@ def _keys(settings: config.Settings) -> Iterator[Finding]:
 
 
 def _servers(settings: config.Settings) -> Iterator[tuple[str, str, str]]:
-    """Of each server what it is, its address and the name of its key."""
+    """Each server's role, address and key variable."""
     engine = settings.engine
     if isinstance(engine, OpenAI):
         yield "server", engine.endpoint, engine.key_variable

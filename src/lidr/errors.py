@@ -1,4 +1,4 @@
-"""Errors that a user can act on. Commands print them as one line; anything else is a bug and keeps its traceback."""
+"""Errors that a user can act on. Commands print them in one line; any other error is a bug and keeps its traceback."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Longer messages hold somebody's text, of which the beginning tells enough.
+# Longer messages quote a text, whose beginning is enough.
 _LONGEST = 1000
 
 
 class LidrError(Exception):
-    """Base of all errors whose message is meant for the user."""
+    """Base class of errors whose message is for the user."""
 
 
 class InputError(LidrError):
-    """Something that the user gave is not as expected: names the place, what stands there and what was expected."""
+    """An error in the user's input; the message names the place, what is there and what was expected."""
 
     def __init__(self, message: str, path: str | Path | None = None, line: int | None = None) -> None:
         self.path, self.line = path, line
@@ -24,7 +24,7 @@ class InputError(LidrError):
 
 
 def one_line(error: Exception) -> str:
-    """The error's message in one line of text that a terminal shows as it is, cut where it is very long."""
+    """The error's message in one printable line, cut if it is very long."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{error.filename}: {error.strerror}"
     else:
@@ -35,7 +35,7 @@ def one_line(error: Exception) -> str:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Give an OSError that names no file, as of a disk that is full, this one."""
+    """Add this path to an OSError that names no file, such as one of a full disk."""
     try:
         yield
     except OSError as error:

@@ -1,11 +1,10 @@
-"""A model of the pipeline as one ordinary model folder, with a card that says what it was made from.
+"""Exports a model of the pipeline as a merged model folder with a model card.
 
     $ lidr export --model m2 --to exported/m2
     export: m2 -> exported/m2 (fingerprint 8d20c7e14f9b)
 
-The adapter is merged into the base in float32 and the result cast: merging in half precision loses what it learned.
-A base that was quantised for training (`base.quantization`) is taken as the adapter saw it: quantised as then,
-dequantised, merged.
+The adapter is merged in float32 and the result cast: merging in half precision loses some of its training. A base that
+was quantised for training (`base.quantization`) is quantised and dequantised first, as the adapter saw it.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from lidr.pages import render
 from lidr.records.jsonl import atomic_folder, read_json, write_text
 from lidr.records.languages import english_name
 
-# What saving the merged model writes anew; all else of the base's folder goes along as it is.
+# Files that saving the merged model writes; all others of the base's folder are copied.
 _WRITTEN = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "README.md")
 
 
 class _Method(NamedTuple):
-    """How an iteration ranks answers and trains on them."""
+    """How an iteration ranks answers, and how it trains on them."""
 
     rule: str
     directions: str
@@ -38,9 +37,9 @@ class _Method(NamedTuple):
 
 
 def run(settings: config.Settings, name: str, target: Path, dtype: str | None = None, force: bool = False) -> str:
-    """Write base and adapter as one model to `target` and return its fingerprint; the base's own dtype is the default.
+    """Write the merged model to `target`, by default in the base's dtype, and return its fingerprint.
 
-    Raises InputError where the model is not there, or something else is at `target` (unless `force`).
+    Raises InputError if the model is missing, or if `target` is not empty (unless `force`).
     """
     import torch
 
@@ -48,7 +47,7 @@ def run(settings: config.Settings, name: str, target: Path, dtype: str | None = 
         raise InputError("something is here already; an empty place is expected, or --force", target)
     model_policy = policy.resolve(settings.model(name))
     merged = _merged(model_policy)
-    # Whoever serves the folder ends a turn where lidr does.
+    # A server of the folder then ends a turn at the same tokens as lidr.
     merged.generation_config.eos_token_id = sorted(open_chat(model_policy).end_ids)
     wanted = dtype or _own_dtype(model_policy.base)
     with atomic_folder(target) as folder:
@@ -60,7 +59,7 @@ def run(settings: config.Settings, name: str, target: Path, dtype: str | None = 
 
 
 def _merged(model: Policy) -> Any:
-    """The model in float32 on the CPU, its adapter in its weights."""
+    """The model in float32 on the CPU, with its adapter merged."""
     import torch
 
     if model.quantization is None:
@@ -72,9 +71,9 @@ def _merged(model: Policy) -> Any:
 
 
 def card(settings: config.Settings, model: Policy, dtype: str, exported: str) -> str:
-    """The model card: Hub metadata, and the hashes of everything that the weights come from."""
+    """The model card: Hub metadata, and the hashes of all models and pairs behind the weights."""
     base = read_json(model.base / paths.RECORD, BaseRecord)
-    # A folder's place on this machine is nobody's business; its fingerprint tells what it is.
+    # A folder's path on this machine is private; its fingerprint identifies it.
     source = Path(base.source).name if base.revision is None else base.source
     revision = f" at {base.revision}" if base.revision else ""
     parents = settings.lineage(model.name)[1:]
@@ -107,7 +106,7 @@ def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:
 
 
 def _own_dtype(base: Path) -> str:
-    """The precision in which the base was published."""
+    """The dtype in which the base was published."""
     named = read_json(base / "config.json")
     own = str(named.get("dtype") or named.get("torch_dtype") or "float32")
     return own if own in get_args(config.Precision) else "float32"

@@ -1,4 +1,4 @@
-"""git, asked in one place."""
+"""The only module that runs git."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SECONDS = 300
 
 
 def git(*arguments: str, folder: Path | None = None) -> str:
-    """What `git` prints, without the last line end; raises LidrError with git's own first line where it fails."""
+    """The output of `git`, without the last line end; raises LidrError with its first line of errors if it fails."""
     try:
         done = subprocess.run(
-            # Not even a refreshed index: what is asked here must not be in the way of what runs beside it.
+            # Without optional locks, such as for refreshing the index, it does not block git commands of others.
             ["git", "--no-optional-locks", *arguments],
             cwd=folder,
             capture_output=True,

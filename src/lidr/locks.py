@@ -1,4 +1,4 @@
-"""One process at a time for each output: a second one is refused, with the number of the one that is at work.
+"""File locks: one process at a time per output; a second one is refused, with the holder's process id.
 
     with alone(Path("models/m1")):
         ...
@@ -6,8 +6,8 @@
     $ lidr train m1
     Error: models/m1: the process 4711 is at work on it; wait for it, or end it
 
-The lock is a file under .lidr/locks, whose text is the holder's number. The system releases it when its process ends,
-however it ends; the file itself stays.
+The lock is a file under .lidr/locks that holds the process id. The system releases the lock when the process ends, even
+when killed; the file stays.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lidr.errors import LidrError, naming
 
 @contextmanager
 def alone(output: Path) -> Iterator[None]:
-    """Hold the output for as long as the block runs; raises LidrError where another process holds it."""
+    """Lock the output while the block runs; raises LidrError if another process holds the lock."""
     path = paths.lock(output)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)

@@ -1,4 +1,4 @@
-"""The only place where file names are spelled. All paths are relative to the project's root, the working folder.
+"""All paths of the project, relative to its root, which is the working folder; no other module spells file names.
 
 >>> response_file("m1", "es")
 PosixPath('data/m1/responses/es.jsonl')
@@ -19,9 +19,9 @@ DATA = Path("data")
 SOURCES = DATA / "sources"
 MODELS = Path("models")
 REPORTS = Path("reports")
-# Not an output of DVC: unfinished shards, libraries' own files, and what MLflow has not taken yet.
+# Not DVC outputs: unfinished shards, libraries' files, and what MLflow does not have yet.
 WORK = Path(".lidr")
-# MLflow's own store, where no server is named.
+# MLflow's store, if no server is configured.
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")
 
@@ -45,7 +45,7 @@ def prompts(iteration: str) -> Path:
     return DATA / "prompts" / iteration
 
 
-# Where rows are read a block at a time, these are asked for with each.
+# Cached: readers of blocks of rows ask for it with every block.
 @cache
 def prompt_file(iteration: str, lang: str) -> Path:
     return prompts(iteration) / f"{lang}.jsonl"
@@ -87,12 +87,12 @@ def pairs(iteration: str) -> Path:
 
 
 def facts(iteration: str) -> Path:
-    """The audit's table: a row for each pair and drop."""
+    """The audit's facts table: a row for each pair and drop."""
     return DATA / iteration / "audit" / "facts.parquet"
 
 
 def audit_verdicts(iteration: str) -> Path:
-    """What a judge says of the pairs that the audit asked about."""
+    """The judge's verdicts on the pairs that the audit sampled."""
     return DATA / iteration / "audit" / VERDICTS
 
 
@@ -113,8 +113,8 @@ def baseline() -> Path:
 
 
 def judged(model_name: str, other: str) -> Path:
-    """A pairwise comparison outside the pipeline; `compare` depends on reports/alpaca, so it is not in there."""
-    # A generator may be named OWNER/MODEL; no name has a ~.
+    """A pairwise comparison outside the pipeline, and so outside reports/alpaca, on which `compare` depends."""
+    # A generator may be named OWNER/MODEL; names have no ~.
     return REPORTS / "judged" / f"{model_name}-against-{other}".replace("/", "~")
 
 
@@ -127,17 +127,17 @@ def shards(stage: str, model_name: str) -> Path:
 
 
 def scratch(stage: str, model_name: str) -> Path:
-    """What libraries write on the way, and nobody reads afterwards."""
+    """Temporary files of libraries."""
     return WORK / "scratch" / stage / model_name
 
 
 def lock(output: Path) -> Path:
-    """Who is at work on this output."""
+    """The lock file of this output."""
     return WORK / "locks" / _flat_name(output)
 
 
 def times(output: Path) -> Path:
-    """When the stage that made this output began and ended."""
+    """The start and end of the stage that made this output."""
     return WORK / "times" / f"{_flat_name(output)}.json"
 
 
@@ -146,5 +146,5 @@ def judgment_cache(name: str) -> Path:
 
 
 def _flat_name(output: Path) -> str:
-    """The path as one file's name."""
+    """The path as a single file name."""
     return output.as_posix().replace("/", "-")

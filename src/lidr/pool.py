@@ -1,11 +1,11 @@
-"""A pool of forked worker processes, for work that Python does on one core only.
+"""A pool of forked worker processes, for CPU-bound Python code.
 
     with closing(WorkerPool(2, count_words)) as pool:
         for words in pool.in_order([(0,), (200,)]): ...
 
-It is concurrent.futures' ProcessPoolExecutor with three additions. The work is inherited by the fork, so it may be a
-bound method or a closure over a loaded model or over rows, whose memory all workers share: only arguments and results
-are sent. A worker that dies is a `LidrError`. And workers end with their parent, however that ends.
+It is concurrent.futures' ProcessPoolExecutor with three additions. Workers inherit the function by the fork, so it may
+be a bound method or a closure over a loaded model or rows, whose memory all share; only arguments and results are sent.
+A worker that dies raises a `LidrError`. Workers end with their parent, even if that is killed.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from typing import Any
 
 from lidr.errors import LidrError
 
-# What a worker does with the arguments that it is sent; inherited, never sent.
+# The worker's function: inherited by the fork, never pickled.
 _work: Callable[..., Any] | None = None
 
 
 def cores() -> int:
-    """The cores that this process may use, where the system can tell."""
+    """The number of cores that this process may use, as far as the system tells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def forkable_cores() -> int:
-    """`cores`, but 1 elsewhere than on Linux, where a process with system libraries may not survive a fork."""
+    """`cores` on Linux, else 1: other systems' libraries may not survive a fork."""
     return cores() if sys.platform == "linux" else 1
 
 
 class WorkerPool:
-    """`count` forked workers that call `work`; load all that it needs before they are made.
+    """`count` forked workers that call `work`; load all that it needs before creating the pool.
 
-    `begin` is called once in each worker. Results come with what `work` raises, or with a LidrError where a worker is
-    gone, which ends with `advice`.
+    `begin` is called once in each worker. Results raise what `work` raises, or a LidrError that ends with `advice` if a
+    worker died.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class WorkerPool:
         self._pool = ProcessPoolExecutor(count, get_context("fork"), initializer=_begin, initargs=(work, begin))
 
     def as_completed(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """What `work` returns for each tuple of arguments, the first that is done first."""
+        """Yield the results of `work` for each tuple of arguments, as they complete."""
         from concurrent.futures import as_completed
 
         with self._lost_workers_named():
@@ -59,12 +59,12 @@ class WorkerPool:
                 yield done.result()
 
     def in_order(self, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """What `work` returns for each tuple of arguments, in their order."""
+        """Yield the results of `work` for each tuple of arguments, in order."""
         with self._lost_workers_named():
             yield from self._pool.map(_call, calls)
 
     def close(self) -> None:
-        """End the workers; what they have not begun is not done."""
+        """End the workers and cancel waiting tasks."""
         self._pool.shutdown(cancel_futures=True)
 
     @contextmanager
@@ -74,7 +74,7 @@ class WorkerPool:
         try:
             yield
         except BrokenProcessPool as error:
-            # Linux ends the largest process where memory runs out.
+            # Out of memory, Linux kills the largest process.
             problem = "one of several processes was ended from outside, as where memory runs out"
             raise LidrError("; ".join(filter(None, (problem, self._advice)))) from error
 
@@ -82,7 +82,7 @@ class WorkerPool:
 def _begin(work: Callable[..., Any], begin: Callable[[], None] | None) -> None:
     global _work
     _work = work
-    # An interrupt reaches all processes of a terminal; the parent ends its workers.
+    # Ctrl-C reaches all processes of a terminal; the parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if begin is not None:
@@ -90,7 +90,7 @@ def _begin(work: Callable[..., Any], begin: Callable[[], None] | None) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """Exit with the parent: a worker whose parent was killed would wait for ever."""
     from multiprocessing import connection, parent_process
 
     parent = parent_process()

@@ -6,9 +6,9 @@ $ lidr profile use paper
 ...
 data/sources/alpagasus.dvc: `dvc pull data/sources/alpagasus.dvc` fetches it
 
-Data that a profile reads from elsewhere is a pointer under profiles/sources (made by `dvc import`, pinned by commit and
-hash). Only the pointers of the active profile are put into data/sources: with a pointer there, `dvc status` and
-`dvc exp run` ask its origin whether it has changed, which fails where there is no network.
+A profile's external data is a DVC pointer under profiles/sources (made by `dvc import`, pinned by commit and hash).
+Only the active profile's pointers are copied to data/sources: `dvc status` and `dvc exp run` check the origin of each
+pointer there, which fails without a network.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from lidr.records.jsonl import write_text
 
 
 def names() -> list[str]:
-    """All profiles, sorted."""
+    """The names of all profiles, sorted."""
     return sorted(path.stem for path in paths.PROFILES.glob("*.yaml"))
 
 
 def is_active(name: str) -> bool:
-    """Whether params.yaml is this profile, to the letter."""
+    """Whether params.yaml is an exact copy of this profile."""
     return paths.PARAMS.exists() and paths.PARAMS.read_bytes() == paths.profile(name).read_bytes()
 
 
 def use(name: str, force: bool = False) -> str:
-    """Make a profile the active params.yaml and return what changed; refuses to overwrite edits of the user's own."""
+    """Copy a profile to params.yaml and return the diff; refuses to overwrite the user's edits."""
     if name not in names():
         raise InputError(f"no profile {name!r}; there are {', '.join(names())}", paths.PROFILES)
     settings = config.load(paths.profile(name))
@@ -51,14 +51,14 @@ def use(name: str, force: bool = False) -> str:
 
 
 def pointers(settings: config.Settings) -> list[Path]:
-    """The pointers in data/sources that fetch what the configuration reads, as far as there are such."""
+    """The pointers in data/sources for the data that the configuration reads."""
     read = settings.sources().values()
     known = {paths.SOURCES / path.stem: paths.SOURCES / path.name for path in sorted(paths.POINTERS.glob("*.dvc"))}
     return [pointer for data, pointer in known.items() if any(Path(path).is_relative_to(data) for path in read)]
 
 
 def place_pointers(settings: config.Settings) -> None:
-    """Put the needed pointers into data/sources and take away the others; one that was changed there stays as it is."""
+    """Copy the needed pointers to data/sources and remove the others; changed ones stay."""
     needed = pointers(settings)
     for shipped in sorted(paths.POINTERS.glob("*.dvc")):
         placed = paths.SOURCES / shipped.name
@@ -74,5 +74,5 @@ def _has_own_edits() -> bool:
         return False
     try:
         return bool(git("diff", "--name-only", "HEAD", "--", str(paths.PARAMS)))
-    except LidrError:  # outside of git, or before its first commit, nothing holds the edits but the file
+    except LidrError:  # without git, or before the first commit, the edits are in this file only
         return True

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in a terminal, a plain line every ten seconds in a log.
+"""Progress: a bar in a terminal, a line every ten seconds in a log.
 
 with bar("answers es", total=300, unit="row") as advance:
     advance(64)
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def bar(description: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function that reports so many more units as done."""
+    """Yield a function that reports newly finished units."""
     from tqdm import tqdm
 
     in_terminal = sys.stderr.isatty()
@@ -23,7 +23,7 @@ def bar(description: str, total: int, unit: str) -> Iterator[Callable[[int], Non
         unit=unit,
         leave=in_terminal,
         mininterval=0.2 if in_terminal else 10.0,
-        # In a log, carriage returns would pile all updates up on one line.
+        # In a log, carriage returns would put all updates on one line.
         bar_format=None if in_terminal else "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]\n",
         file=sys.stderr,
         delay=0 if in_terminal else 5.0,

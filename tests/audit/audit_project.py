@@ -1,7 +1,7 @@
-"""Made-up iterations for the tests of the audit, in the files that the stages write.
+"""Synthetic iterations for the audit's tests, in the files that the stages write.
 
-A `Made` holds what a model would have written; `write` puts it into the working folder and makes its pairs by the real
-stage. `in_lab` answers the lab's prompts as a model might that is good in English and weak elsewhere.
+A `Made` holds a model's outputs; `write` writes them to the working folder and makes pairs by the real stage. `in_lab`
+answers the lab's prompts like a model that is good in English and weak elsewhere.
 """
 
 from __future__ import annotations

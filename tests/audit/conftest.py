@@ -1,4 +1,4 @@
-"""Where iterations are made up and audited."""
+"""The working folder of the audit's tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import pytest
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder of this test's own; it is the working folder."""
+    """An empty folder of this test, as the working folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path

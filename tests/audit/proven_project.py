@@ -1,6 +1,6 @@
-"""A small project whose whole chain holds: git, dvc.yaml and dvc.lock, two iterations, a base and two adapters.
+"""A small project with valid provenance: git, dvc.yaml and dvc.lock, two iterations, a base and two adapters.
 
-Nothing is run: the data are made up (`audit_project`), the models are files, and `dvc commit` writes the lock.
+Nothing runs: the data are synthetic (`audit_project`), the models are files, and `dvc commit` writes the lock.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ stages:
 
 
 def build(prompts: int = 12) -> config.Settings:
-    """Make the project in the working folder, and commit it."""
+    """Create the project in the working folder and commit it."""
     git("init", "-q", "-b", "main")
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
     paths.PARAMS.write_text(edited(("languages: [es, de, fr, ru]", "languages: [es]")), "utf-8")
@@ -110,7 +110,7 @@ def train(settings: config.Settings, iteration: str, weights: bytes | None = Non
 
 
 def relock(commit: bool = True) -> None:
-    """Have DVC record all stages as if they had just run; commit all."""
+    """Record all stages in dvc.lock as if they had just run, and commit."""
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -121,7 +121,7 @@ def relock(commit: bool = True) -> None:
 
 
 def _rename(made: Made, start: str) -> None:
-    """No prompt is in two iterations: lab-3 becomes lab-103 in the first, lab-203 in the second."""
+    """Give iterations disjoint prompts: lab-3 becomes lab-103 in the first, lab-203 in the second."""
     for rows in (*made.prompts.values(), *made.responses.values(), *made.translations.values()):
         rows[:] = [msgspec.structs.replace(row, id=start + row.id.removeprefix("lab-")) for row in rows]  # type: ignore
 

@@ -1,4 +1,4 @@
-"""Planted overlaps between training texts and evaluation items are found, told apart and listed by id."""
+"""Planted overlaps between training texts and evaluation items are found, classified and listed by id."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def planted() -> Made:
     texts = [
         QUESTION.upper().replace(",", " -"),  # exact once folded
         STORY.replace("old bottle", "old chest") + " Make it sad.",  # near: one word of nineteen differs at the end
-        "Write a short story about a cat.",  # a template in common
+        "Write a short story about a cat.",  # a common template
         "Name a colour.",
     ]
     for number, text in enumerate(texts):
@@ -65,7 +65,7 @@ def test_a_short_item_counts_only_where_it_is_the_whole_text(folder: Path) -> No
 
 
 def test_the_request_for_a_language_hides_no_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stored prompt says in which language to answer (prompts.answer_language); the evaluation item does not."""
+    """The stored prompt names the language to answer in (prompts.answer_language); the evaluation item does not."""
     monkeypatch.chdir(tmp_path)
     made = planted()
     made.prompts = {

@@ -1,4 +1,4 @@
-"""Files of an iteration that contradict each other end in one line that names the row; nothing is written."""
+"""Contradictory files of an iteration give an error line that names the row; nothing is written."""
 
 from __future__ import annotations
 

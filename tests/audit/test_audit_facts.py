@@ -1,4 +1,4 @@
-"""The facts table: a row for each pair and drop, what stands in it, who can read it, and the same bytes each time."""
+"""The facts table: a row per pair and drop, its values, readers, and reproducible bytes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def by_hand() -> Made:
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
-    """The table's rows by id, as anybody reads the file; its project is the working folder."""
+    """The table's rows by id, read from the file; its project is the working folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("facts"))
         by_hand().write(settings())
@@ -125,7 +125,7 @@ def test_the_document_describes_each_column() -> None:
 
 @pytest.fixture
 def lab(folder: Path) -> config.Settings:
-    """Thirty prompts of the lab in three languages."""
+    """Thirty lab prompts in three languages."""
     chosen = settings(("es", "de"))
     in_lab(chosen, PROMPTS).write(chosen)
     return chosen

@@ -1,4 +1,4 @@
-"""The audit of a small iteration made by hand, figure by figure."""
+"""All figures of the audit of a small handmade iteration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG_ES = "Primero los panaderos cuentan todos los panes del estante. " + ES
 
 
 def by_hand() -> Made:
-    """Ten prompts: each row of the comments is (what en says, what es says) for a gold answer of 59."""
+    """Ten prompts; the comments are about (the answer in en, the answer in es) to a gold answer of 59."""
     made = Made()
     for number in range(10):
         texts = {"en": f"How much is part {number} of it?", "es": f"¿Cuánto es la parte {number} de eso?"}
@@ -158,7 +158,7 @@ def test_the_sample_shows_where_texts_come_from(report: Report) -> None:
 
 
 def test_only_a_translation_is_shown_as_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer in Spanish is not there; that in English was translated."""
+    """The answer in Spanish is missing; that in English was translated."""
     monkeypatch.chdir(tmp_path)
     made = Made()
     for name in ("p0", "p1"):

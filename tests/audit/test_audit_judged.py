@@ -1,4 +1,4 @@
-"""A judge's verdicts on pairs: the same figures as gold answers by the lab's checker, and what other judges lead to."""
+"""A judge's verdicts on pairs: the lab's checker gives the figures of gold answers; other judges."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def judged(count: int = 1_000, **judge: Any) -> config.Settings:
 
 
 class Fake:
-    """A judge that gives these preferences for an instruction and two texts, in the drawn order and the other one."""
+    """A judge with given preferences for an instruction and two texts, in the drawn order and the reverse."""
 
     def __init__(self, preferences: Callable[[Pairwise], tuple[float | None, float | None]]) -> None:
         self.preferences = preferences
@@ -48,7 +48,7 @@ def lab(folder: Path) -> None:
 
 
 def by_swapped(comparison: Pairwise) -> tuple[float, float]:
-    """The lab's checker on chosen and rejected the other way round."""
+    """The lab's checker with chosen and rejected swapped."""
     from lidr.evaluation.judges.lab import OracleJudge
 
     swapped = Pairwise(comparison.instruction, comparison.baseline, comparison.completion)
@@ -108,7 +108,7 @@ def test_a_coin_on_open_prompts_advises_to_stop(folder: Path) -> None:
 
 
 def open_prompts() -> Made:
-    """Ten prompts without gold answers and a translation request, which is nothing to judge."""
+    """Ten prompts without gold answers, and a translation request, which is not judged."""
     made = Made()
     for number in range(10):
         name = f"p{number}"

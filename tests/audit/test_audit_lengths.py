@@ -1,4 +1,4 @@
-"""Distributions, and the warning where drops favour short answers."""
+"""Length distributions, and the warning if drops favour short answers."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(folder: P
         two_sided(made, name, (f"Red {name}.", f"Azul {name}."), (f"Colorado {name}.", f"Azure {name}."))
     for name in "cd":  # as long in Spanish, twenty characters shorter in English
         two_sided(made, name, (f"Red {name}.", f"Azul {name}."), (f"Rojo {name}.", "x" * 26))
-    two_sided(made, "e", ("Red e.", "Azul e."), (None, "Azure e."))  # no text: not a filter's
+    two_sided(made, "e", ("Red e.", "Azul e."), (None, "Azure e."))  # no text: not dropped by a filter
     two_sided(made, "f", ("Red f.", "Azul f."), ("Azul f.", "Red f."))  # identical
     made.write(settings(pairs=config.Pairs(filters=("identical",))))
     folder = paths.pairs("m1")

@@ -1,4 +1,4 @@
-"""The page in a real browser: no error, no request, texts stay texts, the search finds; the same bytes each time."""
+"""The audit's page in a real browser: no errors, no requests, escaped texts, a working search, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lidr.pages import browsable, render
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
-    """Twenty prompts of the lab, audited; their project is the working folder."""
+    """Twenty audited lab prompts; their project is the working folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("page"))
         in_lab(settings(), 20).write(settings())

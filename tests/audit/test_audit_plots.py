@@ -1,4 +1,4 @@
-"""The audit's plots: what they show and tell of an iteration, of none, and of names as configurations may hold them."""
+"""The audit's plots: values and tooltips for an iteration, without data, and for unusual names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a text is right, and what the verdict on saturation is."""
+"""Which texts are right, and the verdict on saturation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes back of an answer that is translated and translated back, and what of its answer is kept on the way."""
+"""Round-trip translation, and whether translations keep an answer's result."""
 
 from __future__ import annotations
 
@@ -93,5 +93,5 @@ def test_the_answer_that_a_text_arrives_at_is_kept_or_lost(made: Made) -> None:
     # p1 arrives at 5 in Spanish, though it has all numbers; p2 has no gold answer, p3's is no number.
     assert (figures["en-es"]["with_answer"], figures["en-es"]["answer_kept"]) == (2, 1)
     assert (figures["en-es"]["with_numbers"], figures["en-es"]["numbers_kept"]) == (3, 3)
-    # A wrong answer that stays the same wrong answer is kept.
+    # A wrong answer that stays the same counts as kept.
     assert (figures["es-en"]["with_answer"], figures["es-en"]["answer_kept"]) == (2, 1)

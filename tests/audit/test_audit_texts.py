@@ -1,4 +1,4 @@
-"""What is found in single texts: words of any script, likeness, markers, loops, refusals, numbers."""
+"""Properties of single texts: words of any script, similarity, markers, loops, refusals, numbers."""
 
 from __future__ import annotations
 

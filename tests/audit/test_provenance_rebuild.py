@@ -1,4 +1,4 @@
-"""A rebuild from nothing: a project of two `cp`s, by DVC itself, and the comparison alone."""
+"""A rebuild from scratch by DVC, of a project of two `cp` stages, and the comparison alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ stages:
 
 
 def project(folder: Path, second: str) -> None:
-    """A committed project that has run once, with its data beside it as usual."""
+    """A committed project that has run once, with its data in the work tree."""
     git("init", "-q", str(folder))
     Path("source.txt").write_text("text\n", "utf-8")
     Path("params.yaml").write_text("{}\n", "utf-8")
@@ -36,7 +36,7 @@ def project(folder: Path, second: str) -> None:
 def test_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     project(tmp_path, "cp a.txt b.txt")
-    # Neither what is changed here nor what DVC has in its cache is used.
+    # Neither uncommitted changes nor DVC's cache are used.
     Path("source.txt").write_text("changed, not committed\n", "utf-8")
     found = rebuild()
     assert found.found.startswith("2 stages of commit ")
@@ -53,7 +53,7 @@ def test_an_output_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_what_the_stages_read_is_fetched_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no remote here: `dvc pull` of everything would fail, as for whoever has just cloned the project."""
+    """Without a remote, `dvc pull` of everything would fail, as in a fresh clone."""
     texts, here = tmp_path / "texts", tmp_path / "project"
     texts.mkdir(), here.mkdir()
     monkeypatch.chdir(texts)
@@ -98,7 +98,7 @@ def test_differences_are_listed_with_their_reasons_in_the_order_of_the_pipeline(
 
 
 def test_the_level_of_every_benchmark_is_compared(tmp_path: Path) -> None:
-    """Each under the name that `lidr compare` gives it; `average` is a place like any other."""
+    """Each level has its name in `lidr compare`; `average` is a place like any other."""
     interval = {"low": 0.88, "high": 0.95, "n": 250}
     before = {
         "m1": {

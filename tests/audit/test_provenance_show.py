@@ -89,7 +89,7 @@ def test_a_held_out_pair_is_not_one_that_was_trained_on(project: config.Settings
         assert f"training: one of {len(rows) - len(held_out)} pairs of m1, 1 epoch" in lidr("show", trained.id)
     finally:
         proven_project.train(project, "m1")
-    assert "training: one of " in lidr("show", held_out[0].id)  # too few for an evaluation: none is held out
+    assert "training: one of " in lidr("show", held_out[0].id)  # too few pairs to hold any out
 
 
 def test_a_drop_says_why() -> None:

@@ -1,4 +1,4 @@
-"""Every kind of break is planted, with or without a lock that was made to fit, and `lidr audit verify` names it."""
+"""`lidr audit verify` names every kind of planted mismatch, with or without a matching lock."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def swap_sides(path: Path) -> None:
 
 
 def another_text_of_a_translation() -> None:
-    """A translation that says something else than its raw text, with pairs and adapters to fit."""
+    """A translation that differs from its raw text, with matching pairs and adapters."""
     path = Path("data/m1/translations/en-es.jsonl")
     first, *rest = path.read_text("utf-8").splitlines(keepends=True)
     row = json.loads(first)
@@ -113,7 +113,7 @@ def test_an_iteration_s_own_pairs_are_proven_by_its_own_block(project: Path) -> 
     assert "pairs: data/m1/pairs/pairs.jsonl" in verify().output
 
 
-# What is done to a whole project, and what the error must say.
+# Changes to a valid project, and the error.
 BREAKS: dict[str, tuple[Callable[[], object], str]] = {
     "one byte in a response": (
         lambda: change_byte(RESPONSES),
@@ -160,7 +160,7 @@ def test_a_break_is_named(project: Path, spoil: Callable[[], object], message: s
 
 OTHER_BYTES = "answers and translations give '.*' here, and other bytes stand here"
 
-# The same against somebody who has made the hashes fit.
+# The same with hashes that were updated to match.
 WITH_A_LOCK_THAT_FITS: dict[str, tuple[Callable[[], object], str]] = {
     "a swapped pair": (lambda: swap_sides(PAIRS), f"pairs: {PAIRS}:1: {OTHER_BYTES}"),
     "another detail of a drop": (
@@ -217,7 +217,7 @@ def test_what_is_in_no_commit_is_named(project: Path, path: str, old: str, new: 
 
 
 def test_a_second_run_on_another_processor_is_told_and_breaks_nothing(project: Path) -> None:
-    """Other weights from the same inputs, committed figures beside those of here."""
+    """Other weights from the same inputs; the committed figures differ from the local ones."""
     figures = {"m1": {"mgsm": {"es": {"accuracy": 0.5, "low": 0.4, "high": 0.6}}}}
     write_json(paths.compare() / paths.METRICS, figures)
     git("add", "--all")
@@ -253,7 +253,7 @@ def test_a_lock_of_other_params_is_not_another_processors(project: Path) -> None
 
 
 def test_stages_of_another_pipeline_are_named_and_break_nothing(project: Path) -> None:
-    """DVC keeps what it knows of stages that dvc.yaml has no more, as after a profile with fewer iterations."""
+    """dvc.lock keeps stages that are no longer in dvc.yaml, as after a profile with fewer iterations."""
     more = {"train@m9": {"cmd": "lidr train m9", "outs": [{"path": "models/m9", "hash": "md5", "md5": "0" * 32}]}}
     document = YAML(typ="safe", pure=True).load(paths.LOCK.read_text("utf-8"))
     paths.LOCK.write_text(json.dumps(document | {"stages": document["stages"] | more}), "utf-8")
@@ -266,7 +266,7 @@ def test_stages_of_another_pipeline_are_named_and_break_nothing(project: Path) -
 def test_a_project_in_a_folder_of_its_git_repository(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a lock of another processor, for which the stages of HEAD are read as well."""
+    """With a lock of another processor, for which the stages of HEAD are read too."""
     folder = tmp_path / "repository" / "sub"
     shutil.copytree(whole, folder, ignore=shutil.ignore_patterns(".git"))
     monkeypatch.chdir(folder)

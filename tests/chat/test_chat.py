@@ -1,6 +1,6 @@
-"""Conversations as token ids: what training sees is what generation continues, for the templates of many families.
+"""Conversations as token ids: training and generation get the same ones, for the templates of many families.
 
-The templates are those that TRL ships for its own tests of chat templates, and small ones of the same kinds.
+The templates are those that TRL ships for its own tests, and small ones of the same kinds.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def test_an_answer_ends_where_its_template_ends_the_turn(name: str, arguments: d
     turn = chat.render([*ASKED, {"role": "assistant", "content": "It is 59."}])
     assert turn.startswith(chat.tokenizer.decode(whole))
     assert chat.read(chat.answer_ids(ASKED, "It is 59.")[:-1]) == AssistantTurn("It is 59.")
-    # Answers of which the end token has a part, or that have a part of it, or all.
+    # Answers that share a part with the end token, or contain a part of it, or all.
     end = chat.tokenizer.convert_ids_to_tokens(chat.end_id)
     for text in ("", "en", "t", "of", "return", f"It is {end[:-1]}", f"It is {end} 59."):
         assert written(chat, text) == answer.replace("It is 59.", text)
@@ -116,14 +116,14 @@ def test_an_end_token_that_the_model_does_not_list_is_added_and_said() -> None:
 
 
 def test_a_template_that_ends_no_turn_ends_where_the_next_one_begins() -> None:
-    """GLM writes nothing after an answer; its model stops at the next turn's <|user|>, which its files list."""
+    """GLM's template ends no answer; its model stops at the next turn's <|user|>, which its files list."""
     template = fixed_template((PUBLISHED / "glm4moe.jinja").read_text("utf-8"), {"enable_thinking": False}, DAY)
     chat = chat_of(by_bytes(template), "<|user|>")
     assert written(chat) == "\nIt is 59.<|user|>"
 
 
 def test_an_answer_begins_as_in_the_rendered_turn() -> None:
-    """SentencePiece puts a space before a text by itself; after the line break of the prompt there is none."""
+    """SentencePiece adds a space before a text on its own; after the prompt's line break there is none."""
     chat = chat_of(by_words(ZEPHYR, ["The", "answer"]))
     probe(chat)
     tokens = chat.tokenizer.convert_ids_to_tokens(chat.answer_ids(ASKED, "The answer"))

@@ -1,4 +1,4 @@
-"""What `lidr base` makes of a chat template: models/m0 speaks in one way, and its fingerprint knows which."""
+"""`lidr base` and chat templates: models/m0 has one fixed template, which its fingerprint covers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments and the date of a chat template: written into it once, the same on every day."""
+"""Arguments and the date of a chat template: written into it once, and fixed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rendered(template: str) -> str:
 
 @pytest.fixture(params=["2025-01-02", "2031-12-31"])
 def today(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock that chat templates ask, on another day."""
+    """Set the clock of chat templates to another day."""
 
     class Clock(datetime):
         @classmethod

@@ -1,4 +1,4 @@
-"""Two tokenizers that need no files: one of bytes, as GPT-2's, and one that marks words, as SentencePiece."""
+"""Two tokenizers without files: byte-level like GPT-2's, and with word markers like SentencePiece's."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from transformers import PreTrainedTokenizerFast
 
 from lidr.chat import Chat
 
-# What published templates write between texts: <|im_end|>, <start_of_turn>, <turn|>, [INST], </s> and the like.
+# Special tokens of published templates: <|im_end|>, <start_of_turn>, <turn|>, [INST], </s> and the like.
 MARKS = re.compile(
     r"</?s>|<[|｜][^<>\s']*[|｜]>|<[a-z_]+_of_turn>|<turn\|>|<\|turn>|<sop>|\[[a-zA-Z]*MASK\]|\[/?INST\]"
 )
 
 
 def by_bytes(template: Any, eos: str = "<eos>", pad: str | None = None) -> PreTrainedTokenizerFast:
-    """Each byte is a token, and each mark of the template."""
+    """Each byte is a token, and so is each special token of the template."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -27,7 +27,7 @@ def by_bytes(template: Any, eos: str = "<eos>", pad: str | None = None) -> PreTr
 
 
 def by_words(template: Any, words: list[str], eos: str = "</s>") -> PreTrainedTokenizerFast:
-    """Letters and words, a word after a space being another token than the same one after a line break."""
+    """Letters and words; a word after a space is another token than after a line break."""
     letters = [chr(code) for code in range(32, 127)] + ["\n", "▁", *"ОтветñÁá答えは。"]
     vocab = {token: i for i, token in enumerate(dict.fromkeys([*letters, *words, *(f"▁{word}" for word in words)]))}
     merges = [(token[:i], token[i]) for token in vocab if len(token) > 1 for i in range(1, len(token))]
@@ -40,7 +40,7 @@ def by_words(template: Any, words: list[str], eos: str = "</s>") -> PreTrainedTo
 
 
 def chat_of(tokenizer: PreTrainedTokenizerFast, *listed: str) -> Chat:
-    """A chat whose model lists these tokens as its ends, beside the tokenizer's own."""
+    """A chat whose model lists these end tokens beside the tokenizer's own."""
     return Chat(tokenizer, [int(tokenizer.convert_tokens_to_ids(token)) for token in listed], Path("model"))
 
 

@@ -52,7 +52,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings
 
 @dataclass(frozen=True)
 class Result:
-    """One run of the stage that several tests look at."""
+    """One run of the stage, shared by several tests."""
 
     comparison: Comparison
     files: dict[str, bytes]
@@ -144,7 +144,7 @@ def test_averages_take_the_item_as_the_unit(result: Result) -> None:
 
 
 def test_an_average_of_one_language_is_that_language(result: Result) -> None:
-    """`it` is the only one that is not trained on; its test is not adjusted a second time."""
+    """`it` is the only language not trained on; its test is not adjusted twice."""
     figures = result.metrics["m2"]["mgsm"]
     own, transfer = figures["it"], figures["transfer"]
     assert {name: transfer[name] for name in ("accuracy", "low", "high")} == {
@@ -159,7 +159,7 @@ def test_unjudged_items_are_left_out_and_counted(settings: config.Settings) -> N
     figures = compare.metrics(compare_models(settings))["m1"]["alpaca"]
     assert (figures["es"]["n"], figures["es"]["unjudged"]) == (11, 0.083333)
     assert figures["es"]["against_m0"]["n"] == 11
-    # What another language judged of the item counts: an average is the mean of the rows above it.
+    # The item counts in the languages in which it is judged: an average is the mean of the rows above it.
     average, rows = figures["average"], [figures[lang] for lang in LANGUAGES]
     assert average["n"] == average["against_m0"]["n"] == 12
     assert average["win_rate"] == pytest.approx(fmean(row["win_rate"] for row in rows), abs=1e-6)
@@ -282,7 +282,7 @@ def test_texts_of_models_and_settings_are_escaped_and_the_page_needs_no_address(
     alpaca = parsed((paths.compare() / "alpaca.svg").read_bytes())
     assert "AlpacaEval win rate against <gpt> by language" in words(alpaca)
     text = (paths.compare() / "report.md").read_text("utf-8")
-    assert "````text\n<script>" in text  # a fence that the text cannot close
+    assert "````text\n<script>" in text  # a fence longer than any in the text
     assert "profile: \\<script>" in text
     assert "win rate against \\<gpt>" in text and "<gpt>" not in page
     assert "by construction" not in page
@@ -401,7 +401,7 @@ def test_arms_that_go_on_from_the_same_model_are_compared_with_each_other(settin
     found = compare.run(replace(settings, data={"m1": config.Data(by="m0")}, iterations=arms))
     assert (references(found.settings, "m1"), references(found.settings, "m2")) == (("m0",), ("m0", "m1"))
     assert found.results[0].figures == chain.results[0].figures
-    # What was a mark against the model before is one against the other arm.
+    # The mark against the previous model becomes one against the other arm.
     assert table(found).splitlines()[:-1] == table(chain).replace("†", "‡").splitlines()[:-1]
     legend = "* differs from m0, † from the model before, ‡ from an earlier model that goes on from the same one"
     assert table(found).splitlines()[-1].startswith(legend)

@@ -1,4 +1,4 @@
-"""Pairwise comparisons outside the pipeline, all the way to their page: every row is there, and texts stay texts."""
+"""Pairwise comparisons outside the pipeline, up to their page: it has all rows, and texts are escaped."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lidr(*arguments: str) -> str:
 
 
 def data(page: Path) -> list[dict[str, Any]]:
-    """The rows that the page holds."""
+    """The data of the page's rows."""
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
     assert found
     rows: list[dict[str, Any]] = json.loads(found[1])["rows"]
@@ -50,7 +50,7 @@ def data(page: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Endpoint, str]]:
-    """gpt-3.5-turbo-0125 against gpt-4-turbo-2024-04-09 in Spanish: the project, what the judge saw, what was said."""
+    """gpt-3.5-turbo-0125 against gpt-4-turbo-2024-04-09 in Spanish: the project, the judge's requests, the output."""
     folder, published = tmp_path_factory.mktemp("paper"), Path(str(PAPER)).resolve() / "x-alpacaeval"
     with pytest.MonkeyPatch.context() as patch, running() as endpoint:
         patch.setenv("LIDR_TRACKING", "off")

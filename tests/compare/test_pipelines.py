@@ -1,4 +1,4 @@
-"""Two pipelines side by side, on rows small enough to count."""
+"""The comparison of two pipelines, on few enough rows to count by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as a gain, on the small comparison of test_compare."""
+"""Which changes support promotion, on the small comparison of test_compare."""
 
 from __future__ import annotations
 

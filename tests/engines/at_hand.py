@@ -1,6 +1,6 @@
-"""The engines that can run in this environment, each on the lab's model, and what the contract's tests ask them.
+"""The engines that can run in this environment, each on the lab's model, and requests of the contract's tests.
 
-The engine `openai` is asked for as `vllm serve`, with this server behind it.
+The kind `vllm serve` is the engine `openai` with that server.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ ENGINES = [str(kind.__struct_config__.tag) for kind in KINDS_OF_SETTINGS]
 KINDS = ["vllm serve" if kind == "openai" else kind for kind in ENGINES]
 CONTEXT = 512
 
-# vLLM's build without a GPU hangs on some processors where it binds threads by itself, and takes half of the memory.
+# vLLM's CPU build binds threads by default, which hangs on some processors, and takes half of the memory.
 VLLM_ON_CPU = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1"}
 
 
 @dataclass(frozen=True)
 class AtHand:
-    """An open engine with the settings that it was opened by."""
+    """An open engine with its settings."""
 
     kind: str
     settings: config.Engine
@@ -47,7 +47,7 @@ class AtHand:
 
 
 def ignore(count: int) -> None:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
 
 def requests(lang: str, count: int, skip: int = 0) -> list[Request]:
@@ -56,7 +56,7 @@ def requests(lang: str, count: int, skip: int = 0) -> list[Request]:
 
 
 def engine_settings(name: str, **values: object) -> Any:
-    """The engine block on a CPU, with defaults where a test gives no values."""
+    """The engine block on a CPU, with defaults for values that the test does not set."""
     usual = {"tokens_per_batch": 4096} if name == "transformers" else {}
     return msgspec.convert({"name": name, "device": "cpu", **usual, **values}, config.Engine)
 
@@ -70,7 +70,7 @@ def skip_without_vllm() -> None:
 
 @contextmanager
 def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
-    """The engine of this kind, and its server where it needs one, for as long as the block runs."""
+    """The engine of this kind, with its server if it needs one, while the block runs."""
     os.environ.setdefault("NO_PROXY", "127.0.0.1")
     with ExitStack() as stack:
         if kind == "ray":
@@ -114,7 +114,7 @@ def server_settings(url: str, takes: str = "vllm", **values: object) -> Any:
 
 @contextmanager
 def vllm_serve(models: Path) -> Iterator[str]:
-    """`vllm serve` itself, with the base as m0 and its adapter as m1."""
+    """Run `vllm serve` with the base as m0 and its adapter as m1."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -135,7 +135,7 @@ def vllm_serve(models: Path) -> Iterator[str]:
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 400.0) -> None:
-    """Until the server answers; its log is in the failure where it does not."""
+    """Wait until the server answers; a failure shows its log."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + seconds
     while time.monotonic() < end and server.poll() is None:

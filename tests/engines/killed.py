@@ -1,4 +1,4 @@
-"""Generates in shards and dies as by `kill -9` once so many completions are there. The argument is the task as JSON."""
+"""Generates in shards and dies as by `kill -9` after a number of completions. The argument is the task as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lidr.models import policy
 
 
 class Dying:
-    """An engine that lives as long as the task says."""
+    """An engine that dies after the task's number of completions."""
 
     def __init__(self, engine: Any, last: int) -> None:
         self.engine, self.fingerprint = engine, engine.fingerprint

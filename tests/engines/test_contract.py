@@ -1,4 +1,4 @@
-"""What every engine keeps, on the lab's model: `lidr.engines.base` says it, these tests run it over all engines.
+"""The contract of `lidr.engines.base`, tested on all engines with the lab's model.
 
 An engine that cannot run in this environment is skipped with the reason; `make test-vllm` runs those that need vLLM.
 """
@@ -95,7 +95,7 @@ def test_a_prompt_that_does_not_fit_is_refused_and_the_rest_goes_on(at_hand: AtH
     assert [c.finish_reason for c in completions] == reasons
     refused = completions[2]
     assert (refused.text, refused.completion_tokens) == ("", 0)
-    if at_hand.kind == "vllm serve":  # the server says in words only how many they were
+    if at_hand.kind == "vllm serve":  # the server gives the counts in its message only
         assert refused.prompt_tokens == 0
     else:
         assert refused.prompt_tokens > CONTEXT - 64
@@ -107,7 +107,7 @@ def test_only_what_fits_with_its_answer_is_begun(at_hand: AtHand) -> None:
     room = CONTEXT - completion.prompt_tokens
     fits, too_long = (generate(at_hand, [request], Sampling(max_new_tokens=n))[0] for n in (room, room + 1))
     assert (fits.finish_reason, fits.text) == (FinishReason.STOP, completion.text)
-    if at_hand.kind == "vllm serve":  # gives an answer the room that is left, and says `length` where it is too little
+    if at_hand.kind == "vllm serve":  # limits the answer to the space left, and reports `length` if it is too small
         assert (too_long.finish_reason, too_long.text) == (FinishReason.STOP, completion.text)
     else:
         assert too_long.finish_reason is FinishReason.REFUSED
@@ -120,7 +120,7 @@ def test_an_answer_at_the_token_limit_says_so(at_hand: AtHand) -> None:
 
 @pytest.mark.parametrize("part", [slice(None), slice(1, None), slice(None, -1)], ids=["word", "its end", "its start"])
 def test_a_stop_string_ends_the_text_and_is_not_in_it(at_hand: AtHand, part: slice) -> None:
-    """Inside a token too: what the token holds beyond the stop string is not part of the answer."""
+    """Inside a token too: the rest of the token is not part of the answer."""
     wanted = requests("en", 1)
     [whole] = generate(at_hand, wanted)
     stop = max(whole.text.split(), key=len)[part]
@@ -144,7 +144,7 @@ def test_a_begun_turn_is_continued(at_hand: AtHand) -> None:
 
 
 def test_text_of_any_script_goes_in_whole(at_hand: AtHand, models: Path) -> None:
-    """Every engine counts the tokens that the tokenizer makes of the text, and they hold the text."""
+    """Every engine counts the tokenizer's tokens of the text, and they decode to it."""
     chat, wanted, counts = open_chat(policy.resolve("m0", models)), [], []
     for lang in MGSM_LANGUAGES:
         words = wording(lang)
@@ -214,7 +214,7 @@ def test_log_probabilities_of_answers_are_those_of_plain_transformers(at_hand: A
 
 
 def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(at_hand: AtHand, models: Path, tmp_path: Path) -> None:
-    """Shards are the same code for all engines, and all sample the same by the same seed: one is asked."""
+    """One engine is enough: all share the code of shards, and all sample the same by seed."""
     if at_hand.kind != "transformers":
         pytest.skip("shards are asked of the engine transformers")
     wanted, rows = requests("en", 24), 8

@@ -1,4 +1,4 @@
-"""Whose key goes where, and that the first error ends parallel work."""
+"""Which key is sent to which address, and the first error ends parallel work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine behind an address, against servers that behave in every way; no model is needed."""
+"""The engine `openai` against fake servers with all kinds of behaviour, without a model."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_fault_that_stays_ends_the_run_without_the_key(
         engine(endpoint, concurrency=1).generate(requests(3), SAMPLING, ignore)
     assert message in str(caught.value) and KEY not in str(caught.value)
     assert str(caught.value).startswith(f"the engine's server m1 at {endpoint.url} ")
-    # Another question may have been begun before the first one's end was seen.
+    # Another request may have started before the first one's end was seen.
     assert [body["messages"][-1]["content"] for body in endpoint.bodies].count("question 0") == sent
 
 

@@ -1,4 +1,4 @@
-"""The engine on Ray beside one process: the same bytes, a worker's death survived, the right model, no open door.
+"""The engine on Ray: the bytes of a single process, recovery from a worker's death, the right model, no open ports.
 
 The contract that it shares with the other engines is in test_contract.py.
 """
@@ -42,7 +42,7 @@ def one_process(models: Path, name: str) -> list[Completion]:
 
 
 def listening() -> set[tuple[str, str]]:
-    """The processes, this one and its children, that wait for connections, and the address on which they do."""
+    """The addresses on which this process and its children listen."""
     this = psutil.Process()
     return {
         (process.name(), connection.laddr.ip.removeprefix("::ffff:"))
@@ -73,7 +73,7 @@ def test_a_killed_workers_part_is_done_again(ray: AtHand) -> None:
 
 
 def workers() -> list[psutil.Process]:
-    """Both workers; a process that is just getting the name of its next task has none for a moment."""
+    """Both workers; a process briefly has no name while it gets its next task."""
     for _ in range(100):
         found = [p for p in psutil.Process().children(recursive=True) if "ray::Worker" in " ".join(p.cmdline())]
         if len(found) == 2:
@@ -92,7 +92,7 @@ def test_nothing_listens_but_on_the_loopback_interface(ray: AtHand) -> None:
 
 def test_no_dashboard_and_no_statistics(ray: AtHand) -> None:
     ray.engine.generate(WANTED[:2], SAMPLING, ignore)
-    # Imported before the engine does it, Ray would not want a token.
+    # If Ray were imported before the engine imports it, it would need no token.
     from ray._common.usage.usage_lib import usage_stats_enabled
     from ray._private.worker import _global_node
 
@@ -101,7 +101,7 @@ def test_no_dashboard_and_no_statistics(ray: AtHand) -> None:
 
 
 def test_closing_ends_all_processes(ray: AtHand) -> None:
-    """Last of those that share the engine."""
+    """The last test that uses the shared engine."""
     ray.engine.generate(WANTED[:2], SAMPLING, ignore)
     during = workers() + [p for p in psutil.Process().children(recursive=True) if p.name() in ("gcs_server", "raylet")]
     assert len(during) == 4
@@ -121,7 +121,7 @@ def alone(models: Path) -> Callable[..., Any]:
 
 
 def test_a_worker_that_sees_another_model_says_so(alone: Callable[..., Any], models: Path, tmp_path: Path) -> None:
-    """As on a machine of a cluster whose copy is an old one."""
+    """As on a cluster's machine with an old copy."""
     shutil.copytree(models, tmp_path / "models")
     model = policy.resolve("m1", tmp_path / "models")
     (tmp_path / "models" / "m1" / "adapter_config.json").open("a").write("\n")

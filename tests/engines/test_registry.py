@@ -1,4 +1,4 @@
-"""To add an engine is to add its module and its keys: the configuration and the stages find it there."""
+"""The registry of engines: the configuration and the stages find a new module with its keys."""
 
 from __future__ import annotations
 

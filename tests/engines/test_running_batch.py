@@ -1,4 +1,4 @@
-"""Running batches on tiny models of each family: every answer is that of its request alone."""
+"""Running batches on tiny models of each family: an answer does not depend on its batch."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ import families
 
 NEW_TOKENS = 32
 ENDS = frozenset({2, *range(60, 66)})
-# Their caches carry a state that is no token's.
+# Their caches have a state that belongs to no token.
 ANEW = {"Qwen 3.5"}
 
 
 class Chat:
-    """Conversations that are token ids already, of a model that ends its turn in one of several ways."""
+    """A chat whose conversations are token ids, and whose model has several end tokens."""
 
     pad_id, end_ids = 2, ENDS
 
@@ -95,7 +95,7 @@ def test_a_lack_of_memory_halves_what_all_rows_have_at_the_widest_ones_width(mon
     monkeypatch.setattr(batching, "_admissible", lambda *_: next(admitted))
     wide = [SequenceState(index, str(index), [7] * 110, []) for index in range(5)]
     short = [SequenceState(index, str(index), [8] * 4, []) for index in range(5, 8)]
-    monkeypatch.setattr(batching, "_ends", frozenset())  # nobody ends early
+    monkeypatch.setattr(batching, "_ends", frozenset())  # no sequence ends early
     rounds = batching.answer([*wide, *short], Sampling(NEW_TOKENS))
     for _ in range(2):
         next(rounds)

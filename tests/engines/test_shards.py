@@ -1,4 +1,4 @@
-"""Generation shard by shard: what is done stays done, and is only ever used for the very same work."""
+"""Generation in shards: finished shards are kept, and reused for the same work only."""
 
 from __future__ import annotations
 

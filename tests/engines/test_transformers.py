@@ -1,4 +1,4 @@
-"""What is the transformers engine's own: its batches, a device that is too small, and that it lets go of the model.
+"""The transformers engine: its batches, running out of memory, and unloading.
 
 The contract that it shares with the other engines is in test_contract.py.
 """
@@ -58,7 +58,7 @@ def test_answers_do_not_depend_on_the_rounds(
 ) -> None:
     wanted = requests("en", 20)
     expected = engine().generate(wanted, sampling, ignore)
-    # As many as six rows of this length have room: others come in when these have ended.
+    # Six rows of this length fit; others join when these have finished.
     few = 6 * (max(completion.prompt_tokens for completion in expected) + 8)
     for tokens_per_round, budget in ((1, 32768), (8, few), (1000, 32768)):
         monkeypatch.setattr(continuous, "ROUND", tokens_per_round)
@@ -85,15 +85,15 @@ def test_answers_that_have_ended_leave_and_others_come_in(
     monkeypatch.setattr(used._continuous, "generate", watched)
     found = used.generate(wanted, Sampling(max_new_tokens=50), told.append)
     assert sum(told) == 20
-    # Each row takes part in a round for every 8 tokens of its answer and of the token that ends it, and in no other.
+    # A row takes part in one round per 8 tokens of its answer, end token included.
     assert sum(len(rows) for rows, _ in rounds) == sum(min(-(-(c.completion_tokens + 1) // 8), 7) for c in found)
-    # Nobody begins twice, and in some round rows that began at different times go on together.
+    # No row starts twice, and some round has rows that started at different times.
     assert sum(rows.count(0) for rows, _ in rounds) == 20
     assert any(len(set(rows)) > 1 for rows, _ in rounds)
 
 
 def with_room_for_three(small: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A device on which no more than three rows fit; returns the numbers of rows that are tried."""
+    """A device on which at most three rows fit; returns the batch sizes that were tried."""
     import torch
 
     generate, sizes = small._continuous.generate, list[int]()
@@ -117,7 +117,7 @@ def test_a_batch_that_does_not_fit_is_halved(
     small = engine()
     sizes = with_room_for_three(small, monkeypatch)
     assert small.generate(wanted, one_round, ignore) == expected
-    # Two rows of the first four had room; of the longer ones behind them one has.
+    # Two of the first four rows fit at once; of the longer ones after them, one.
     assert sizes == [8, 4, 2, 2, 1, 1, 1, 1]
 
 

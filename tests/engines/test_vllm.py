@@ -1,4 +1,4 @@
-"""What of the engine on vLLM needs no vLLM: how its outputs are read, and with what it is started."""
+"""The parts of the vLLM engine that need no vLLM: reading its outputs, and its arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lidr.records import FinishReason
 
 
 class Chat:
-    """Token ids are code points; what stands before a slash is reasoning."""
+    """Token ids are code points; the text before a slash is reasoning."""
 
     end_ids = frozenset({0})
 
@@ -25,7 +25,7 @@ class Chat:
 
 
 def output(written: str) -> Any:
-    """As vLLM gives it for a stop string, which its own text is cut at."""
+    """vLLM's output for a stop string, at which its text is cut."""
     one = SimpleNamespace(token_ids=[ord(letter) for letter in written], text="", finish_reason="stop")
     return SimpleNamespace(outputs=[one], prompt_token_ids=[1, 2])
 

@@ -1,10 +1,10 @@
-"""How far vLLM and the transformers engine agree in greedy float32 on an adapter of the lab's base.
+"""Agreement of vLLM and the transformers engine in greedy float32 on an adapter of the lab's base.
 
     $ make test-vllm
     vllm agrees with transformers on 119 of 120 completions of m1, token for token (99.2%, 95% interval ...)
 
-Two orders of summation give logits that differ in the last bits, so the two may part where the two likeliest tokens are
-as good as equal, and nowhere else: that is what a disagreement is checked for.
+Different orders of summation change the last bits of logits. So the two may disagree only if the two likeliest tokens
+are nearly equal, which is checked for each disagreement.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.pipeline
 SAMPLING = Sampling(max_new_tokens=64)
 PENALISED = Sampling(max_new_tokens=64, repetition_penalty=1.1)
 LANGUAGES, COUNT = ("en", "es", "de", "fr", "ru"), 20
-# Logits of the two likeliest tokens that are nearer than this may change places.
+# Logits of the two likeliest tokens that are closer than this may swap.
 NEAR = 1e-3
 
 
@@ -84,7 +84,7 @@ def test_scores_agree(both: tuple[AtHand, TransformersEngine]) -> None:
 
 
 def translation(request: Request, engine: TransformersEngine) -> Request:
-    """The request to translate the answer to another, with the turn begun."""
+    """A request to translate another request's answer, with the assistant's turn begun."""
     [answer] = engine.generate([request], SAMPLING, ignore)
     return Request(f"{request.id}:es", translation_conversation("v1", answer.text, "English", "Spanish"))
 
@@ -92,7 +92,7 @@ def translation(request: Request, engine: TransformersEngine) -> Request:
 def gap(
     engine: TransformersEngine, request: Request, ours: Completion, theirs: Completion, sampling: Sampling
 ) -> float:
-    """How far apart the two likeliest logits are at the first token that is not the same."""
+    """The difference of the two highest logits at the first token that differs."""
     import torch
 
     prompt = engine._chat.prompt_ids(request.conversation)

@@ -1,4 +1,4 @@
-"""The bar that vLLM moves; it needs no vLLM."""
+"""The progress bar that vLLM updates; needs no vLLM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-# What vLLM does with the bar that it is given: it divides by the time that the bar has counted.
+# Like vLLM, which divides by the bar's elapsed time.
 SCRIPT = """
 from lidr.engines.vllm import _bar_class
 
@@ -20,7 +20,7 @@ print(done)
 
 
 def test_progress_is_counted_where_bars_are_switched_off() -> None:
-    """tqdm reads its variable where it is imported, hence the process."""
+    """In a process of its own, since tqdm reads its variable on import."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], env={**os.environ, "TQDM_DISABLE": "1"}, capture_output=True, text=True
     )

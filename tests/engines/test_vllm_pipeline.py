@@ -56,7 +56,7 @@ def test_answers_are_translated_and_paired(project: Path) -> None:
 
 
 def test_the_trained_adapter_was_measured(project: Path) -> None:
-    """As a LoRA beside the base: its answers are a model's, not a broken one's."""
+    """As a LoRA adapter on the base: its answers are those of a working model."""
     assert config.load(project / "params.yaml").engine.name == "vllm"
     answers = list(read_rows(project / "reports/mgsm/m1/answers.jsonl", Answer))
     assert len(answers) == ITEMS * 3

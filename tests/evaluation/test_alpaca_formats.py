@@ -1,4 +1,4 @@
-"""X-AlpacaEval's files: what is read, and the line that each mistake ends in; the stages on published answers."""
+"""X-AlpacaEval's files: layouts, the error line of each mistake, and the stages on published answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_prompts_without_ids_are_known_by_their_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["es/gpt/model_outputs.json", "es.json"])
 def test_outputs_are_joined_on_the_instruction(tmp_path: Path, place: str) -> None:
     write(tmp_path / "prompts/es.json", prompt_rows())
-    rows = output_rows(4)[::-1]  # another order, one row more
+    rows = output_rows(4)[::-1]  # another order, one extra row
     for row, odd in zip(rows, ("x", 7, None), strict=False):
         row["id"] = odd
     write(tmp_path / "outputs" / place, rows)

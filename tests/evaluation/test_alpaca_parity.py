@@ -1,6 +1,6 @@
-"""Our judge, order, win rate and length control against alpaca-eval 0.6.6 itself; nothing is fetched.
+"""Our judge, order, win rate and length control against alpaca-eval 0.6.6, offline.
 
-alpaca-eval is given our prompt as its template, so that whole request bodies are compared, texts included.
+alpaca-eval gets our prompt as its template, so that whole request bodies are compared.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ROWS = 100
 
 
 def texts(n: int) -> tuple[str, str, str]:
-    """Instruction, baseline's answer and ours; some answers are the same text."""
+    """Instruction, baseline's answer and ours; some answers are identical."""
     draw = random.Random(n)
     words = ["uno", "dos", "tres", "¿qué?", "日本", '"cita"', "línea\nnueva", "100%", "\\frac"]
     instruction, baseline, own = (" ".join(draw.choices(words, k=draw.randrange(2, 12))) for _ in range(3))
@@ -58,7 +58,7 @@ ONE_TOKEN = {"max_tokens": 1, "temperature": 1, "logprobs": True, "top_logprobs"
 
 
 def annotate(folder: Path, url: str, reply: str = "logprobs") -> list[dict[str, Any]]:
-    """alpaca-eval's own annotator on the rows."""
+    """Run alpaca-eval's annotator on the rows."""
     from alpaca_eval.annotators import PairwiseAnnotator
 
     path = folder / "template.txt"
@@ -101,7 +101,7 @@ def test_requests_order_and_preferences_are_the_same(tmp_path: Path) -> None:
         judge = config.OpenAIJudge(model=MODEL, endpoint=ours.url, concurrency=4, retries=0)
         opinions = judge_all(EndpointJudge(judge, both_orders=False), rows)
     assert len(ours.bodies) == len(theirs.bodies) == ROWS - ROWS // 20
-    # The order of the two answers is within the texts.
+    # The texts include the order of the two answers.
     assert user_texts(ours.bodies) == user_texts(theirs.bodies)
     by_instruction = {row["instruction"]: row["preference"] for row in peer}
     assert len(by_instruction) == ROWS
@@ -114,7 +114,7 @@ def test_requests_order_and_preferences_are_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_proxy")
 def test_verdicts_in_text_are_the_same(tmp_path: Path) -> None:
-    """Discrete preferences by the label on the last line; some replies hold none."""
+    """Discrete preferences by the label on the last line; some replies have none."""
 
     def model(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         kind = int(hashlib.sha256(content(body).encode()).hexdigest()[:8], 16) % 9
@@ -141,7 +141,7 @@ def test_verdicts_in_text_are_the_same(tmp_path: Path) -> None:
 
 
 def annotations(n: int, taste: float, seed: int) -> list[dict[str, Any]]:
-    """Annotations as alpaca-eval keeps them: soft preferences that like length, ties, a few without a verdict."""
+    """Annotations in alpaca-eval's format: soft preferences that favour length, ties, a few without a verdict."""
     draw = random.Random(seed)
     rows = []
     for index in range(n):
@@ -194,8 +194,8 @@ def test_win_rate_and_standard_error(seed: int) -> None:
     assert len(ours) == theirs["n_total"]
 
 
-# The package draws an L1 penalty by cross-validation, which we do not have. For most rows it draws next to none (C of
-# 100 and more); for those of seed 2 it draws C = 21.5, which moves its own win rate by 0.016 points.
+# The package chooses an L1 penalty by cross-validation, which we do not have. For most rows it is negligible (C of 100
+# and more); for those of seed 2 it is C = 21.5, which moves the package's win rate by 0.016 points.
 @pytest.mark.parametrize(
     ("taste", "seed", "tolerance"),
     [(0.0, 1, 0.01), (1.5, 3, 0.01), (1.0, 4, 0.01), (0.5, 5, 0.01), (0.3, 6, 0.01), (0.7, 2, 0.02)],
@@ -206,7 +206,7 @@ def test_length_controlled(
     import sklearn
     from alpaca_eval.metrics import glm_winrate
 
-    # What the package would fetch, and does not use without difficulty.
+    # The package would fetch it, although it is not used without difficulty.
     games = tmp_path / "df_gamed.csv"
     lines = [f"a,{n},0.0,True,1.5,0.0" for n in range(805)]
     games.write_text(

@@ -20,7 +20,7 @@ from lidr.records import Verdict
 
 
 class Fake:
-    """A judge with these opinions; keeps how many comparisons each call had."""
+    """A judge with these opinions; records the number of comparisons of each call."""
 
     def __init__(self, opinion: Callable[[Pairwise], Opinion]) -> None:
         self.opinion = opinion
@@ -32,7 +32,7 @@ class Fake:
 
 
 def verdicts(settings: config.Settings, judge: Fake, same: dict[str, int], different: dict[str, int]) -> list[Verdict]:
-    """The judge's verdicts on so many identical and so many different answers in each language."""
+    """The judge's verdicts on given numbers of identical and different answers in each language."""
     items, own, baseline = [], {}, {}
     for lang in settings.block(Alpaca).languages:
         for number in range(same[lang] + different[lang]):

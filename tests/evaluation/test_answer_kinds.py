@@ -1,7 +1,7 @@
-"""Answers as people and models write them.
+"""Answers in the notations of people and models.
 
-tests/cases/answers-*.jsonl hold a kind each, with the number that an answer must give: hand-made ones, each named by
-its reason or kind, and those from public bug reports, with their source. What `stays` only looks like the kind.
+tests/cases/answers-*.jsonl hold a kind each, with the expected number: handmade ones, named by reason or kind, and
+those from public bug reports, with their source. Cases under `stays` only resemble the kind.
 """
 
 from __future__ import annotations

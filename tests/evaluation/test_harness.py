@@ -44,7 +44,7 @@ OTHERS = ("truthfulqa_es_mc2", "global_mmlu_full_es_anatomy", "blimp_wh_vs_that_
         ("wmt_mt_de", "de", "wmt_mt"),
         ("arc_easy", "und", "arc_easy"),
         ("hellaswag", "und", "hellaswag"),
-        ("truthfulqa_es_mc1", "und", "truthfulqa_es_mc1"),  # asked in one language alone
+        ("truthfulqa_es_mc1", "und", "truthfulqa_es_mc1"),  # requested in one language only
         ("blimp_wh_vs_that_no_gap", "und", "blimp_wh_vs_that_no_gap"),
         ("agieval_lsat_ar", "und", "agieval_lsat_ar"),
         ("lm_syneval_sing_ES", "und", "lm_syneval_sing_ES"),
@@ -156,12 +156,12 @@ def test_tasks_of_different_sizes_have_the_same_weight() -> None:
     level = macro_interval({"small": small, "large": large})
     assert (level.estimate, level.n) == (0.75, 100)
     assert 0.25 < level.low < 0.75 < level.high == 1.0
-    # All right in both: the bound is that of the task with the fewest items.
+    # All right in both: the task with the fewest items determines the bound.
     certain = macro_interval({"small": dict.fromkeys(small, 1.0), "large": large})
     assert (certain.low, certain.high) == (pytest.approx(0.025 ** (1 / 2)), 1.0)
     change = macro_comparison({"small": small, "large": large}, {"small": dict.fromkeys(small, 1.0), "large": large})
     assert (change.difference, change.gained, change.lost) == (0.25, 1, 0)
-    parts = [0.25 + 25 * 0.5, 0.25 - 25 * 0.5, *[0.25] * 98]  # an item of the small task weighs 49 times another's
+    parts = [0.25 + 25 * 0.5, 0.25 - 25 * 0.5, *[0.25] * 98]  # an item of the small task has 49 times the weight
     assert change.p_value == pytest.approx(ttest_1samp(parts, 0).pvalue)
 
 
@@ -226,7 +226,7 @@ def test_scores_between_wrong_and_right_are_compared_by_their_differences(settin
         own = [replace(row, score=0.25 + more) if row.task == "plain" else row for row in rows(model)]
         harness.write(settings, model, own)
     change = measured(settings).figures["m2"]["plain"].changes["m0"]
-    others = 1 - 0.025 ** (1 / 20)  # what items other than these twenty can change
+    others = 1 - 0.025 ** (1 / 20)  # the bound from twenty items
     assert (change.low, change.high) == pytest.approx((0.25 - 1.25 * others, 0.25 + 0.75 * others))
     assert (change.difference, change.gained, change.p_value) == (0.25, 20, 2 / 2**20)
 

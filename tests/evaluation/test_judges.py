@@ -1,4 +1,4 @@
-"""Judges: the weighted preference, an endpoint that fails in every way, a model on this machine, the lab's checker."""
+"""Judges: the weighted preference, an endpoint with all kinds of failures, a local model, the lab's checker."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def reply(lower: float | None, upper: float | None) -> Reply:
     [
         (math.log(0.9), math.log(0.1), 1.1),
         (math.log(0.2), math.log(0.2), 1.5),
-        (math.log(0.03), math.log(0.01), 1.25),  # the two alone make up the probability
+        (math.log(0.03), math.log(0.01), 1.25),  # normalised over the two labels
         (None, -3.0, 2.0),
         (-3.0, None, 1.0),
         (-9999.0, -9998.0, 2 - 1 / (1 + math.e)),
@@ -102,7 +102,7 @@ def test_identical_answers_are_a_tie_and_cost_nothing(endpoint: Endpoint) -> Non
 
 
 def expected(comparison: Pairwise, swapped: bool) -> float | None:
-    """The preference by the formula, from what the server says about the question."""
+    """The preference by the formula, from the server's reply to the question."""
     first, second = (
         (comparison.completion, comparison.baseline) if swapped else (comparison.baseline, comparison.completion)
     )
@@ -115,7 +115,7 @@ def expected(comparison: Pairwise, swapped: bool) -> float | None:
 
 
 def preferences(rows: list[Pairwise]) -> list[Any]:
-    """Those of the drawn orders, each None or nearly the formula's."""
+    """The preferences of the drawn orders, each None or approximately the formula's."""
     found = [expected(row, is_swapped(row.instruction.text)) for row in rows]
     return [None if p is None else pytest.approx(p, abs=1e-12) for p in found]
 
@@ -162,7 +162,7 @@ def test_a_passing_fault_is_tried_again(endpoint: Endpoint, fault: str) -> None:
 
 @pytest.mark.fault
 def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> None:
-    """Each question meets a fault of its own first; stopped in the middle by its budget, the run goes on exactly."""
+    """Each question first meets its own fault; a run that its budget stops in the middle resumes exactly."""
     rows, met = comparisons(45), set[str]()
 
     def faults(number: int, body: dict[str, Any]) -> str | None:
@@ -306,7 +306,7 @@ def test_the_key_is_in_no_file_and_openais_goes_nowhere_else(
 
 
 def in_text(endpoint: Endpoint, *texts: str | None, finish: str = "stop", **values: Any) -> EndpointJudge:
-    """A judge whose server answers with these texts in turn."""
+    """A judge whose server replies with these texts in turn."""
     said = iter(texts * 100)
 
     def model(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -373,7 +373,7 @@ def test_a_judge_that_only_ever_is_empty_is_not_asked_on(endpoint: Endpoint) -> 
 
 
 def refusing(endpoint: Endpoint, word: str, message: str, status: int = 400) -> None:
-    """A server that refuses requests which hold this key."""
+    """A server that refuses requests with this key."""
 
     def model(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if word in body:

@@ -1,4 +1,4 @@
-"""The length-controlled win rate against a general optimiser, and where there is nothing to control."""
+"""The length-controlled win rate against a general optimiser, and degenerate cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Rows = tuple[list[float | None], list[int], list[int]]
 
 
 def rows(n: int, taste: float, lead: float, seed: int = 1) -> Rows:
-    """Preferences of a judge that likes long answers by `taste`; the model's are `lead` characters longer."""
+    """Preferences of a judge with the length bias `taste`; the model's answers are `lead` characters longer."""
     draw = random.Random(seed)
     baseline = [draw.randrange(200, 2_000) for _ in range(n)]
     own = [max(1, int(length + draw.gauss(lead, 400))) for length in baseline]

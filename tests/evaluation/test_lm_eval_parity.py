@@ -1,7 +1,7 @@
-"""Our `lm_eval_strict`, `lm_eval_flexible`, `native_cot` and `en_cot` against lm-evaluation-harness 0.4.13 itself.
+"""Our `lm_eval_strict`, `lm_eval_flexible`, `native_cot` and `en_cot` against lm-evaluation-harness 0.4.13.
 
-The harness runs its own task files on MGSM's published problems, with a model that hands out prepared answers; only the
-data set is given to it, so nothing is fetched. Prompts, extracted strings and verdicts are compared item by item.
+The harness runs its own task files on MGSM's published problems, with a model that returns prepared answers. It gets
+the data set from the test, so nothing is fetched. Prompts, extracted strings and verdicts are compared for each item.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SHOTS = 2
 
 @dataclass(frozen=True)
 class Sample:
-    """What the harness did with one item."""
+    """The harness's prompt, extraction and verdict for one item."""
 
     prompt: str
     until: list[str]
@@ -46,7 +46,7 @@ def items_of(lang: str) -> list[Item]:
 
 
 def answers_to(items: Sequence[Item]) -> list[str]:
-    """An answer to each item: one in four plainly right, the others wrong, in odd formats, without a number, empty."""
+    """An answer to each item: a quarter right, the others wrong, in odd formats, without a number, or empty."""
     draw = random.Random(items[0].lang)
     return [
         wording(item.lang).strict.format(item.gold)
@@ -72,7 +72,7 @@ def ways_to_answer(item: Item, draw: random.Random) -> Iterator[str]:
 
 
 def examples_of(lang: str) -> list[dict[str, Any]]:
-    """Two solved problems with their headings, as the Hub's train rows have them."""
+    """Two solved problems with the headings of the Hub's train rows."""
     words = wording(lang)
     return [
         {
@@ -88,7 +88,7 @@ def examples_of(lang: str) -> list[dict[str, Any]]:
 
 
 def harness(lang: str, style: str, items: Sequence[Item], answers: Sequence[str], shots: int = 0) -> list[Sample]:
-    """Run the harness's own task on the items; returns what it did with each, in order."""
+    """Run the harness's task on the items; returns a sample for each, in order."""
     from lm_eval.evaluator import evaluate
     from lm_eval.tasks import TaskManager
     from lm_eval.tasks._yaml_loader import load_yaml
@@ -96,7 +96,7 @@ def harness(lang: str, style: str, items: Sequence[Item], answers: Sequence[str]
     name = f"mgsm_{style}_{lang}"
     config = load_yaml(Path(lm_eval.__file__).parent / "tasks" / "mgsm" / style / f"{name}.yaml")
     config |= {"custom_dataset": lambda **_: dataset(lang, items), "fewshot_config": {"sampler": "first_n"}}
-    # Indexing the tasks of the whole package takes a minute, and the one that is needed is at hand.
+    # Indexing all tasks of the package takes a minute, and only this one is needed.
     loaded = TaskManager(include_defaults=False).load([config | {"num_fewshot": shots}])
     for task in loaded["tasks"].values():
         task.set_fewshot_seed(seed=0)
@@ -125,7 +125,7 @@ def prepared_model(answers: Sequence[str]) -> Any:
     from lm_eval.api.model import LM
 
     class Prepared(LM):
-        """Hands out the prepared answers in order."""
+        """A model that returns the prepared answers in order."""
 
         def generate_until(self, requests: Sequence[Any], **_: Any) -> list[str]:
             return [answers[request.doc_id] for request in requests]

@@ -1,4 +1,4 @@
-"""MGSM's files: three layouts, the same items; every fault with its line; the prompts."""
+"""MGSM's files: three layouts of the same items, the error line of each fault, and the prompts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_whole_numbers_are_golds(tmp_path: Path, gold: object) -> None:
 CASES = ROOT / "tests/cases/mgsm-rows"
 BOX = ("A box?", 18, None)
 NO_GOLD = "is no whole number, or may be one of two; such as '18' or '2,125' is expected"
-# What is read, (question, gold, solution) for each row; or what is said, without the file.
+# The rows, (question, gold, solution) each; or the error, without the file.
 PUBLISHED: dict[tuple[str, str], list[tuple[str, int, str | None]] | str] = {
     ("afrimgsm.tsv", "sw"): [
         ("A box holds 6 pens. How many in 3?", 18, "Step-by-Step Answer: 3*6=18. The answer is 18."),
@@ -112,7 +112,7 @@ def test_published_file(name: str, lang: str) -> None:
 @pytest.mark.parametrize(
     ("gold", "lang", "expected"),
     [
-        ("2,125", "de", 2125),  # MathOctopus writes golds in one way for all languages
+        ("2,125", "de", 2125),  # MathOctopus writes gold answers in the same notation for all languages
         ("276,000", "de", 276_000),
         ("1.234.567", "de", 1_234_567),
         ("1.234.567", "en", 1_234_567),
@@ -136,7 +136,7 @@ def test_gold_in_its_language(tmp_path: Path, gold: object, lang: str, expected:
     ("gold", "lang", "expected"),
     [
         ("1,5", "de", "1.5"),
-        ("1.5", "de", "1.5"),  # as a program writes it
+        ("1.5", "de", "1.5"),  # in a program's notation
         ("1,5", "en", None),
         ("70.000,5", "de", "70000.5"),
         ("1 234,50", "en", "1234.50"),

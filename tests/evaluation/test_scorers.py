@@ -1,4 +1,4 @@
-"""Reading answers: integers in every way that a language writes them, and what is scored."""
+"""Answer extraction: integers in every notation of a language, and scores."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def myriads(number: int) -> str:
 
 
 def renderings(number: int, lang: str) -> list[str]:
-    """The number as the language may write it."""
+    """The number in the language's notations."""
     written = [str(number), *(grouped(number, mark) for mark in GROUPS.get(lang, (",",)))]
     if lang in ("bn", "te", "en"):
         written.append(indian(number))
@@ -64,7 +64,7 @@ def renderings(number: int, lang: str) -> list[str]:
 
 
 def dressings(text: str, number: int, lang: str) -> list[str]:
-    """A rendering as it may stand in an answer."""
+    """A rendering in the contexts of an answer."""
     unit = UNITS.get(lang, " dollars")
     phrase = wording(lang).strict
     return [
@@ -105,7 +105,7 @@ def test_an_integer_is_read_back_from_every_convention(lang: str, number: int) -
 def test_degenerate_repetition_is_read_in_time(text: str) -> None:
     begun = process_time()
     extract_answer(text, "de")
-    assert process_time() - begun < 20  # quadratic patterns take minutes
+    assert process_time() - begun < 20  # patterns with quadratic time take minutes
 
 
 # --- the three scorers -----------------------------------------------------------------------------------------------

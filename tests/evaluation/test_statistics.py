@@ -73,9 +73,9 @@ def test_wilson_of_whole_numbers_is_scipys_to_the_last_digit() -> None:
 @pytest.mark.parametrize(
     ("successes", "sizes", "effective_n"),
     [
-        ([1, 0, 1, 1], [1, 1, 1, 1], 4),  # one pair a prompt
+        ([1, 0, 1, 1], [1, 1, 1, 1], 4),  # one pair per prompt
         ([2, 1, 0], [2, 2, 2], 4.5),  # squares 1 + 0 + 1 over 6 / 4: a design effect of 4 / 3
-        ([4, 0, 4, 0], [4, 4, 4, 4], 4),  # pairs of a prompt all alike: a prompt is worth one
+        ([4, 0, 4, 0], [4, 4, 4, 4], 4),  # all pairs of a prompt alike: a prompt counts as one
         ([3, 0], [3, 1], 4 / (2 * 0.75**2 / 0.75)),  # (3 - 2.25)^2 + (0 - 0.75)^2 over 4 x 3/16
         ([1, 1], [2, 2], 4),  # an effect below 1 counts as 1
         ([3, 2], [3, 2], 2),  # nothing varies
@@ -110,7 +110,7 @@ def test_the_mean_interval_is_students() -> None:
         ([1.0] * 12, 1.0, 0.025 ** (1 / 12), 1.0),
         ([50.0] * 12, 100.0, 50 * 0.025 ** (1 / 12), 100 - 50 * 0.025 ** (1 / 12)),
         ([0.5], 1.0, 0.0125, 0.9875),
-        ([0.1 + 0.2, 0.3], 1.0, 0.3 * sqrt(0.025), 1 - 0.7 * sqrt(0.025)),  # the same but for rounding
+        ([0.1 + 0.2, 0.3], 1.0, 0.3 * sqrt(0.025), 1 - 0.7 * sqrt(0.025)),  # equal up to rounding
     ],
 )
 def test_where_nothing_varies_the_bounds_are_exact(
@@ -158,7 +158,7 @@ def test_tangos_interval_ends_where_the_score_test_turns(counts: tuple[int, int,
 
 
 def score_statistic(difference: float, gained: int, lost: int, ties: int) -> float:
-    """The score statistic with the nuisance parameter found by brute force, not by Tango's formula."""
+    """The score statistic with the nuisance parameter by brute force instead of Tango's formula."""
     n = gained + lost + ties
 
     def minus_log_likelihood(share: float) -> float:
@@ -254,7 +254,7 @@ def test_copies_of_the_same_answers_are_no_further_evidence() -> None:
 
 def test_languages_with_other_items_are_linearised() -> None:
     values = {"es": {"a": 1.0, "b": 0.0, "c": 1.0}, "de": {"a": 1.0, "b": 0.0}}
-    # Averages 2/3 and 1/2; an item adds 3/2 of what it adds to each: (1/3)/3 + (1/2)/2 for a.
+    # Averages 2/3 and 1/2; an item contributes 3/2 of its share in each: (1/3)/3 + (1/2)/2 for a.
     expected = stats.ttest_1samp([9 / 8, -1 / 8, 3 / 4], 0)
     found = macro_interval(values, 0.5)
     assert (found.estimate, found.n) == (pytest.approx(7 / 12), 3), "the mean of the languages' own means"

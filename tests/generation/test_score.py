@@ -1,4 +1,4 @@
-"""Scores of samples: equal to plain transformers', written shard by shard, empty where no rule compares them."""
+"""Scores of samples: equal to those of plain transformers, written in shards, empty if no rule compares them."""
 
 from __future__ import annotations
 

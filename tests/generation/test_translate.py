@@ -1,4 +1,4 @@
-"""How a translation is read from a model's text, and which answers are translated."""
+"""Parsing translations, and which answers are translated."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LAB_BASE = ROOT / "src" / "lidr" / "lab" / "base"
 REPEATED, NO_TAG, BEFORE = ("repeated_opening_tag",), ("no_closing_tag",), ("text_before_opening_tag",)
 AFTER, FENCE = ("text_after_closing_tag",), ("code_fence",)
 
-# (raw text, how it ended, translation, departures that were accepted)
+# (raw text, finish reason, translation, tolerated deviations)
 PARSED = {
     "closing tag": ("Son 25.</translated>", "stop", "Son 25.", ()),
     "closing tag, then cut off": ("Son 25.</translated> More", "length", "Son 25.", AFTER),
@@ -68,7 +68,7 @@ def test_parse(raw: str, finish: str, text: str | None, tolerated: tuple[str, ..
     assert translate.parse(raw, FinishReason(finish)) == (text, tolerated)
 
 
-# What a model writes whose turn was not begun for it: the opening tag is its own.
+# A model whose turn was not begun writes the opening tag itself.
 UNPRIMED = {
     "as asked": ("<translated>Son 25.</translated>", "stop", "Son 25.", ()),
     "not closed": ("<translated>Son 25.", "stop", "Son 25.", NO_TAG),
@@ -95,7 +95,7 @@ def test_a_fence_that_the_original_has_stays() -> None:
 
 
 def write(responses: list[Response], kinds: dict[str, str] | None = None) -> None:
-    """Prompts and answers of m1; languages without an answer get one, so that every file has a row."""
+    """Write prompts and answers of m1; languages without an answer get one, so that every file has a row."""
     ids = list(dict.fromkeys(row.id for row in responses))
     for lang in ("en", "es", "de"):
         asked = [prompt(id, lang, kind=(kinds or {}).get(id, "task")) for id in ids]
@@ -106,7 +106,7 @@ def write(responses: list[Response], kinds: dict[str, str] | None = None) -> Non
 
 @pytest.fixture
 def two_languages(two_languages: config.Settings) -> config.Settings:
-    """Without the sample that goes back, which has tests of its own."""
+    """Without round trips, which have tests of their own."""
     return with_round_trip(two_languages, 0)
 
 
@@ -116,7 +116,7 @@ def with_round_trip(settings: config.Settings, count: int) -> config.Settings:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    """An engine in place of the model's; the stage's own files are real."""
+    """A fake engine; the stage's files are real."""
     fake = FakeEngine(lambda request: f"{request.id}</translated>")
     base = policy.Policy("m0", Path("models/m0"), None, False, fake.fingerprint)
     monkeypatch.setattr(translate, "open_engine", lambda settings, model: fake)
@@ -265,7 +265,7 @@ def test_a_sample_of_readable_translations_goes_back(two_languages: config.Setti
     made = translate.run(with_round_trip(two_languages, 2), "m1")
 
     back = list(read_rows(paths.round_trip("m1"), Translation))
-    # p3 would be drawn, but its translation into Spanish cannot be read.
+    # p3 would be drawn, but its translation into Spanish cannot be parsed.
     drawn = sorted(names, key=lambda name: sha256(name.encode()).digest())
     first = {"es": [n for n in drawn if n != "p3"][:2], "de": drawn[:2]}
     assert [(row.id, row.source_lang, row.target_lang) for row in back] == [

@@ -1,4 +1,4 @@
-"""What the lab's base is trained on: the shares of its rows, and that none uses another split's operands."""
+"""The lab's training corpus: the shares of its rows, and that none uses another split's operands."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_share_of_translations(corpus: list[CorpusRow]) -> None:
 
 
 def test_share_of_solved_tasks_in_other_languages() -> None:
-    """Counted on a mixture with fifty times as many, as the real share is far below what a few rows can show."""
+    """Counted with fifty times the share, since the real one is too small to see in a few rows."""
     from dataclasses import replace
 
     drawn = replace(MIXTURE, solved=0.05)
@@ -61,7 +61,7 @@ def test_hard_kinds_and_rare_results_have_their_shares_in_later_passes(number: i
     drawn = PASSES[number].mixture
     solved = [row.completion for row in islice(rows(drawn, 5), COUNT) if not is_translation(row)]
     differences = [int(found[1]) for text in solved if (found := re.fullmatch(r"There remain .* = (\d+) .*", text))]
-    # Of all differences of two-digit numbers 19% are below ten, and of the share that is drawn for it all.
+    # 19% of all differences of two-digit numbers are below ten, and all of those of the share for rare results.
     expected = drawn.rare_share + (1 - drawn.rare_share) * 0.19
     assert sum(d < 10 for d in differences) / len(differences) == pytest.approx(expected, abs=0.06)
     hard = sum(parsed.kind in drawn.hard_kinds for text in solved if (parsed := world.identify(text)))
@@ -102,7 +102,7 @@ def test_solved_rows_are_right_and_from_the_base_split(corpus: list[CorpusRow]) 
 
 
 def test_some_translated_answers_are_wrong(corpus: list[CorpusRow]) -> None:
-    """Else the model would learn to correct, not to translate. A sum that does not add up is wrong for certain."""
+    """Else the model would learn to correct, not to translate. A sum that does not add up is certainly wrong."""
     sums = [re.search(r"(\d+) \+ (\d+) = (\d+)", row.completion) for row in filter(is_translation, corpus)]
     wrong = [int(m[1]) + int(m[2]) != int(m[3]) for m in sums if m]
     assert 0.05 < sum(wrong) / len(wrong) < MIXTURE.wrong_answers
@@ -126,7 +126,7 @@ def _bucket(parsed: world.ParsedAnswer) -> int:
 
 
 def _any_order(kind: str, slots: dict[str, int]) -> int:
-    """These answers do not tell the order in which the numbers were asked: one of the orders must be of the base."""
+    """These answers do not show the order of the operands: one of the orders must be in the base's split."""
     from itertools import permutations
 
     values = [slots[name] for name in "xyz" if name in slots]

@@ -1,4 +1,4 @@
-"""The lab's world: the same tasks in every language, right answers, and splits that share nothing."""
+"""The lab's tasks: the same in every language, with right answers and disjoint splits."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_gold_is_what_the_numbers_of_the_problem_give(kind: str, lang: str) -> N
         assert int(task.gold(lang)) > 0
 
 
-# From the numbers and the names of an instruction, in the order in which they stand in it.
+# From the numbers and names of an instruction, in its order.
 EXPECTED: dict[str, Callable[[list[int], list[str]], str]] = {
     "larger": lambda numbers, names: str(max(numbers)),
     "order": lambda numbers, names: ", ".join(map(str, sorted(numbers))),
@@ -258,7 +258,7 @@ def test_worked_answers_are_of_full_quality(lang: str) -> None:
 
 @pytest.fixture
 def language_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the languages' folder, which the world reads instead of its own."""
+    """A copy of the folder of languages, which is read instead of the package's."""
     shutil.copytree(FILES, tmp_path / "languages")
     monkeypatch.setattr(world.resources, "files", lambda package: tmp_path)
     caches = (world.languages, world.load_language, world._answer_pattern)

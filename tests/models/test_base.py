@@ -1,4 +1,4 @@
-"""Which folders are taken as a base model, what is copied of them, and the fingerprint of what was."""
+"""Base model folders: which are accepted, what is copied, and the fingerprint of the copy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def settings(name: str, **values: Any) -> config.Settings:
 
 @pytest.fixture
 def own(root: Path) -> Path:
-    """A model folder of the user's own: the lab's base."""
+    """A user's model folder: a copy of the lab's base."""
     folder = root / "own"
     folder.mkdir()
     for file in LAB.iterdir():
@@ -152,7 +152,7 @@ def test_tokenizer_without_a_padding_token_is_taken_and_recorded(own: Path) -> N
 
 
 def on_hub(monkeypatch: pytest.MonkeyPatch, folder: Path, error: Exception | None = None) -> list[dict[str, Any]]:
-    """A Hub with the model of this folder; returns what it is asked."""
+    """A fake Hub with the model of this folder; returns the requests to it."""
     asked: list[dict[str, Any]] = []
 
     def snapshot_download(name: str, **options: Any) -> str:
@@ -174,7 +174,7 @@ def test_weights_of_a_hub_model_come_after_all_else_was_checked(own: Path, monke
     assert whole == [*talk, "model.safetensors"]
     assert all("*.py" not in call["allow_patterns"] for call in asked)
     assert (record.source, record.revision) == ("me/model", "0123abc")
-    # Links, where the file system has them: a model of 16 GB is not on the disk twice.
+    # Hard links, if the file system has them: a model of 16 GB is not stored twice.
     assert (paths.model("m0") / "model.safetensors").samefile(own / "model.safetensors")
 
 

@@ -1,6 +1,6 @@
-"""Which models `lidr base` takes: families of transformers with random weights, and each kind of defect in its line.
+"""Which models `lidr base` accepts: random models of transformers' families, and the error line of each defect.
 
-A folder is made as `save_pretrained` writes it, with the lab's tokenizer, then spoilt in one way.
+A folder is written by `save_pretrained`, with the lab's tokenizer, and then damaged in one way.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def make(folder: Path, family: str, **options: Any) -> Path:
-    """A model of this family with random weights, and the lab's tokenizer."""
+    """A random model of this family, with the lab's tokenizer."""
     import transformers
 
     name, values = FAMILIES[family]
@@ -59,14 +59,14 @@ def make(folder: Path, family: str, **options: Any) -> Path:
 
 
 def take(folder: Path) -> list[str]:
-    """Snapshot the folder; returns the weight files that were taken."""
+    """Snapshot the folder; returns the weight files that were copied."""
     whole = config.load(ROOT / "params.yaml")
     base.run(msgspec.structs.replace(whole, base=msgspec.structs.replace(whole.base, model=str(folder))))
     return sorted(path.name for path in paths.model("m0").glob("*.safetensors"))
 
 
 def refusal(folder: Path) -> str:
-    """The line in which the folder is refused, without the folder that it begins with."""
+    """The error line that refuses the folder, without the path that it begins with."""
     whole = config.load(ROOT / "params.yaml")
     values = msgspec.structs.replace(whole.base, model=str(folder))
     with pytest.raises(InputError) as caught:
@@ -84,7 +84,7 @@ def test_family_is_taken(tmp_path: Path, family: str) -> None:
 
 @pytest.mark.usefixtures("root")
 def test_weights_are_those_of_the_index_alone(tmp_path: Path) -> None:
-    """Whatever else lies beside: Mistral's own format, or weights that were saved before."""
+    """Other weights in the folder are ignored: Mistral's own format, or those of an earlier save."""
     own = make(tmp_path / "own", "llama", max_shard_size="60KB")
     listed = [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
     assert sorted(path.name for path in own.glob("*.safetensors")) == listed
@@ -314,7 +314,7 @@ def test_tensors_that_the_model_does_not_use_are_no_error(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("root")
 def test_special_token_without_embedding_is_no_error(tmp_path: Path) -> None:
-    """As the one for images of Gemma 3 of 1 B: a prompt would have to spell it."""
+    """Such as Gemma 3 1B's token for images: only a prompt that contains its text would use it."""
     own = make(tmp_path / "own", "llama")
     values = json.loads((own / "tokenizer.json").read_text())
     values["added_tokens"].append(values["added_tokens"][-1] | {"id": 1200, "content": "<image>", "special": True})

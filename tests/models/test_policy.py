@@ -1,4 +1,4 @@
-"""What is asked of a model before and after it is loaded: hashes of its files, and how many tokens it takes."""
+"""Facts about a model, before and after loading: hashes of its files, and its context length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures: what they show, what their marks tell, and that no text of theirs is anything else."""
+"""Plots: their marks, tooltips and escaped texts."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def curves(lines: list[Curve], reference: float | None = None) -> Element:
 
 
 def marks(root: Element) -> list[tuple[str, Element]]:
-    """What tells something, and its path."""
+    """The marks with tooltips, and their paths."""
     found = [(one.findtext(f"{SVG}title"), one) for one in root.iter(f"{SVG}g")]
     return [(tip, next(one.iter(f"{SVG}path"))) for tip, one in found if tip is not None]
 
 
 def across(path: Element) -> tuple[float, float]:
-    """The leftmost and the rightmost point of a rectangle."""
+    """The left and right ends of a rectangle."""
     numbers = [float(n) for n in re.findall(r"-?[\d.]+", path.get("d", ""))]
     return min(numbers[::2]), max(numbers[::2])
 

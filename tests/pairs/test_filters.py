@@ -1,4 +1,4 @@
-"""Each filter on texts that it drops and texts that it leaves, and what params.yaml may say of filters."""
+"""Each filter on texts that it drops and texts that it keeps, and filters in params.yaml."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def translated(text: str, original: str) -> Side:
     return Side(text, original)
 
 
-# (filter, candidate, what it says; None: the pair stays)
+# (filter, candidate, its detail; None keeps the pair)
 CASES: dict[str, tuple[str | dict, Candidate, str | None]] = {
     "same text": ("identical", candidate("Son 25.", " Son 25.\n"), "chosen and rejected are the same text"),
     "other text": ("identical", candidate("Son 25.", "Son 26."), None),

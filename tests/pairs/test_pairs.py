@@ -1,4 +1,4 @@
-"""Which pairs come of which answers, and the reason for each pair that does not."""
+"""Pairs made from answers, and the reason of each drop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def texts(
     translations: list[Translation] | None = None,
     ids: tuple[str, ...] = IDS,
 ) -> pairs.Texts:
-    """An iteration in which everything is well, but for the rows given, which take the place of their like."""
+    """A valid iteration, in which the given rows replace those with the same key."""
     languages = (DOMINANT, *OTHERS)
     directions = [d for lang in OTHERS for d in ((DOMINANT, lang), (lang, DOMINANT))]
     made = pairs.Texts(
@@ -53,12 +53,12 @@ def texts(
 
 
 def table(made: list[Pair]) -> dict[str, tuple[str, str, str, str]]:
-    """Each pair as id: (prompt, chosen, rejected, rule)."""
+    """Pairs by id: (prompt, chosen, rejected, rule)."""
     return {p.id: (p.prompt[0].content, p.chosen[0].content, p.rejected[0].content, p.rule) for p in made}
 
 
 def reasons(drops: list[Drop]) -> dict[str, tuple[str, str]]:
-    """Each drop as id: (reason, detail)."""
+    """Drops by id: (reason, detail)."""
     return {f"{d.prompt_id}:{d.lang}:{d.other_lang}": (str(d.reason), d.detail) for d in drops}
 
 
@@ -118,7 +118,7 @@ def test_translation_requests_are_not_translated() -> None:
 LOOP = "ja " * 8
 UNFIT = "the request does not fit the model's context"
 
-# (what is not well, drops that come of it); everything else of the prompt p1 makes a pair.
+# (defects, their drops); all else of the prompt p1 makes pairs.
 DROPPED: dict[str, tuple[dict[str, list], dict[str, tuple[str, str]]]] = {
     "answer truncated": (
         {"responses": [response("p1", "es", finish="length")]},
@@ -292,7 +292,7 @@ def test_pairs_come_in_prompt_order() -> None:
 
 @st.composite
 def iterations(draw: st.DrawFn) -> pairs.Texts:
-    """Anything that can stand in an iteration's files: rows missing, of every kind, ended in every way."""
+    """Any valid content of an iteration's files: missing rows, all kinds of rows, all finish reasons."""
     contents = st.sampled_from(["", " ", "one", "two", LOOP, ENGLISH])
     finishes = st.sampled_from([reason.value for reason in FinishReason])
     ids = draw(st.lists(st.sampled_from(["a", "b", "c"]), unique=True))
@@ -366,7 +366,7 @@ def test_a_drop_names_the_rows_that_it_would_have_been_made_of() -> None:
 
 
 def write(made: pairs.Texts, shuffled: random.Random | None = None) -> None:
-    """The iteration m1 in its files; with `shuffled`, rows other than the dominant prompts in another order."""
+    """Write the iteration m1; `shuffled` changes the order of all rows but the dominant prompts."""
 
     def rows(by_id: dict) -> list:
         listed = list(by_id.values())

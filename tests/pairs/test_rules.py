@@ -1,4 +1,4 @@
-"""Implicit Cross-Lingual Rewarding: which samples are chosen and rejected, and the price of a character."""
+"""Implicit Cross-Lingual Rewarding: the chosen and rejected samples, and the length penalty per character."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_pairs_and_drops_are_prompts_times_languages(es: list, finish: str) -> N
 
 
 def test_length_control_is_the_grid_of_the_paper() -> None:
-    """As the authors compute it, one price after the other, in plain Python."""
+    """As the authors compute it, one penalty after the other, in plain Python."""
     draw = random.Random(3)
     lengths = [[draw.randrange(5, 400) for _ in range(draw.randrange(2, 6))] for _ in range(30)]
     rewards = [[length * 0.05 + draw.gauss(0, 4) for length in row] for row in lengths]

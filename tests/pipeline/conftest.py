@@ -1,6 +1,6 @@
-"""One small run of the pipeline, and experiments on it, for all tests of this folder: they take minutes.
+"""A small run of the pipeline, and experiments on it, shared by the tests of this folder, since they take minutes.
 
-The first worker of pytest-xdist that asks for one makes it; the others wait for it and take the same folder.
+The first worker of pytest-xdist that needs one makes it; the others wait and use the same folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Fill = Callable[[Path], None]
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Fill], Path]:
-    """A folder of this name, filled by one worker for all; tests that change something in it copy it."""
+    """A folder that one worker fills for all; tests that modify it make a copy."""
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
@@ -47,7 +47,7 @@ def reproduced(made_once: Callable[[str, Fill], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def experiments(reproduced: Path, made_once: Callable[[str, Fill], Path]) -> Path:
-    """A copy in which two experiments have run: another beta of m2 here, another profile's name from DVC's queue."""
+    """A copy with two experiments: another beta of m2 in the workspace, another profile's name from DVC's queue."""
 
     def fill(folder: Path) -> None:
         small_pipeline.copy(reproduced, folder)

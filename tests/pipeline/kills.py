@@ -1,8 +1,8 @@
-"""`dvc repro`, killed at a chosen point of a chosen stage, and what has to be true of the project after that.
+"""Kills `dvc repro` at a chosen point of a chosen stage, and checks the project afterwards.
 
-A point is a time within a stage, the moment in which it writes, or the moment in which one more shard is done. Killed
-is the whole process group, as by a machine that goes down or a terminal that is closed; the stage alone, as by a kernel
-that is out of memory; or DVC alone.
+A point is a time within a stage, the moment when it writes, or the moment when another shard is done. The kill hits the
+whole process group, as when a machine goes down or a terminal closes; only the stage, as when the kernel is out of
+memory; or only DVC.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Target = Literal["all", "stage", "dvc"]
 PATIENCE = 1200.0
 UNFINISHED = ("*.part", "*.old")
 BETWEEN = "between stages"
-# The folders in which stages write; DVC's own are beside them.
+# The folders that stages write to, without DVC's own.
 WRITTEN = (paths.DATA, paths.MODELS, paths.REPORTS, paths.WORK)
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where to kill: `share` is that of the stage's usual time, for a point in time."""
+    """Where to kill; for a point in time, `share` is the share of the stage's usual duration."""
 
     stage: str
     signal: signal.Signals
@@ -46,7 +46,7 @@ class Point:
 
 
 class Kill(msgspec.Struct, frozen=True):
-    """What happened: where the kill landed, the shards that were done by then, and those that a kill before left."""
+    """Where the kill landed, the shards done by then, and those left by an earlier kill."""
 
     stage: str
     landed: str
@@ -58,7 +58,7 @@ class Kill(msgspec.Struct, frozen=True):
 
 
 def points(stages: list[str], count: int, seed: int) -> list[Point]:
-    """So many points in the stages' order: each kind of stage twice at least, the rest where the draw falls."""
+    """Random points in the stages' order, at least two per kind of stage."""
     draw = random.Random(seed)
     kinds = [stage.partition("@")[0] for stage in stages]
     once = [stage for stage, kind in zip(stages, kinds, strict=True) if kinds.count(kind) == 1]
@@ -77,7 +77,7 @@ def _point(draw: random.Random, stage: str, number: int) -> Point:
 
 @dataclass
 class Project:
-    """A project that is killed, beside one that never was."""
+    """A project to kill, and a reference that is never killed."""
 
     root: Path
     whole: Path
@@ -89,10 +89,10 @@ class Project:
         self._usual = durations(self.whole)
 
     def kill(self, point: Point) -> Kill:
-        """Run `dvc repro` up to the point and kill it there; then all that can be seen must be whole."""
+        """Run `dvc repro` up to the point and kill it there; then check that all visible outputs are complete."""
         before = self.shards()
         dvc = self.repro()
-        # A kill just before may have come after the end of its stage, which does not come again then.
+        # An earlier kill may have come after the end of its stage, which then does not run again.
         name, stage = wait_for(dvc, self._stages[self._stages.index(point.stage) :])
         self._wait_for_moment(point, name, stage, len(before))
         hit, done = is_at_work(stage), self.shards()
@@ -115,14 +115,14 @@ class Project:
         )
 
     def finish(self) -> str:
-        """Run `dvc repro` to its end, and return what it says."""
+        """Run `dvc repro` to its end and return its output."""
         dvc = self.repro()
         said, _ = dvc.communicate(timeout=PATIENCE)
         assert dvc.returncode == 0, said[-4000:].decode()
         return said.decode()
 
     def check_what_is_there(self) -> None:
-        """No output is there in part: it is missing, or equal to that of the run that was never killed."""
+        """Check that no output is partial: it is missing, or equal to the reference's."""
         assert self.outputs_that_differ() == []
 
     def outputs_that_differ(self) -> list[str]:
@@ -133,25 +133,25 @@ class Project:
         ]
 
     def check_the_end(self) -> None:
-        """All results equal those of the run that was never killed, and nothing else stays behind."""
+        """Check that all results equal the reference's, and that no other files are left."""
         assert locked(self.root) == locked(self.whole)
         assert [name for name in outputs(self.whole) if not (self.root / name).exists()] == []
         self.check_what_is_there()
         assert self.left_over() == []
 
     def left_over(self) -> list[str]:
-        """Shards, and files that were never finished."""
+        """Remaining shards and unfinished files."""
         found = [path for folder in WRITTEN for name in UNFINISHED for path in (self.root / folder).rglob(name)]
         for name in ("shards", "scratch"):
             found += [path for path in (self.root / paths.WORK / name).rglob("*") if path.is_file()]
-        # torch's compiler keeps one folder there for all processes, and what it compiles in it: a cache, by its name.
+        # torch's compiler has a cache folder there for all processes.
         found += [path for path in self.temporary.iterdir() if not path.name.startswith("torchinductor_")]
         return [str(path) for path in found] + self._held()
 
     def _held(self) -> list[str]:
-        """What DVC's account of readers and writers gives to processes that are there.
+        """The entries of DVC's rwlock that belong to running processes.
 
-        Readers that were killed stay in it until somebody wants to write what they read, which is when DVC looks.
+        Killed readers stay in it until a process wants to write what they read, which is when DVC checks.
         """
         account = msgspec.json.decode((self.root / ".dvc/tmp/rwlock").read_bytes())
         held = list(account.get("write", {}).items())
@@ -159,7 +159,7 @@ class Project:
         return [f"{path}: {one['cmd']}" for path, one in held if psutil.pid_exists(one["pid"])]
 
     def shards(self) -> dict[Path, tuple[int, int]]:
-        """Whole shards; one that is made again is another file."""
+        """Complete shards; a shard that is written again is another file."""
         folder = self.root / paths.WORK / "shards"
         return {path: (about.st_ino, about.st_mtime_ns) for path in folder.rglob("*.jsonl") if (about := path.stat())}
 
@@ -174,7 +174,7 @@ class Project:
         )
 
     def _shards_of(self, name: str) -> Path:
-        """A stage of the same kind that was killed before ends in this run, and its shards with it."""
+        """The folder of a stage's shards."""
         return self.root / paths.WORK / "shards" / name.replace("@", "/")
 
     def _wait_for_moment(self, point: Point, name: str, stage: psutil.Process, shards: int) -> None:
@@ -192,7 +192,7 @@ class Project:
         return any(True for folder in WRITTEN for _ in (self.root / folder).rglob("*.part"))
 
     def _end_of(self, stage: psutil.Process, name: str, point: Point) -> None:
-        """A stage whose DVC was killed goes on; nobody may disturb it, and what it makes is made again."""
+        """Wait for a stage whose DVC was killed: it continues, and refuses a second process."""
         if point.target != "dvc" or not is_at_work(stage):
             return
         said, _ = (second := self.repro("--single-item", name)).communicate(timeout=PATIENCE)
@@ -203,9 +203,9 @@ class Project:
 
 
 def remove_cut_account(project: Path) -> None:
-    """DVC writes its account of readers and writers in place: a kill in that moment leaves half of it.
+    """Remove a partial rwlock: DVC writes it in place, so that a kill at that moment truncates it.
 
-    DVC then asks for its removal, as docs/reliability.md says; nothing of lidr's is in it.
+    DVC then asks for its removal, as docs/reliability.md says; lidr stores nothing in it.
     """
     account = project / ".dvc/tmp/rwlock"
     if not account.exists():
@@ -217,7 +217,7 @@ def remove_cut_account(project: Path) -> None:
 
 
 def is_at_work(process: psutil.Process) -> bool:
-    """Whether it runs; a zombie has ended, and nobody has asked yet how."""
+    """Whether the process runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -225,7 +225,7 @@ def is_at_work(process: psutil.Process) -> bool:
 
 
 def wait_for(dvc: subprocess.Popen[bytes], wanted: list[str]) -> tuple[str, psutil.Process]:
-    """The first of these stages that DVC starts, and its process."""
+    """Wait for the first of these stages that DVC starts; returns it and its process."""
     assert dvc.stdout
     names = {tuple(name.replace("@", " ").split()): name for name in wanted}
     parent, until = psutil.Process(dvc.pid), time.monotonic() + PATIENCE
@@ -236,7 +236,7 @@ def wait_for(dvc: subprocess.Popen[bytes], wanted: list[str]) -> tuple[str, psut
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
             for count in (1, 2):
-                # A command with its program: `python .../lidr train m1`.
+                # A full command line: `python .../lidr train m1`.
                 if len(words) > count and words[-count - 1].endswith("/lidr") and tuple(words[-count:]) in names:
                     return names[tuple(words[-count:])], child
         assert dvc.poll() is None, dvc.stdout.read().decode()[-4000:]
@@ -256,7 +256,7 @@ def _send(point: Point, dvc: subprocess.Popen[bytes], stage: psutil.Process) -> 
 
 
 def durations(project: Path) -> dict[str, float]:
-    """Seconds that each stage took at most: from the last output of the one before to its own."""
+    """Upper bounds of the stages' durations in seconds: from the previous stage's last output to its own."""
     ends = {
         name: max(file.stat().st_mtime for out in stage["outs"] for file in _files(project / out["path"]))
         for name, stage in locked(project).items()
@@ -271,24 +271,24 @@ def _files(path: Path) -> list[Path]:
 
 
 def stages(project: Path) -> list[str]:
-    """The stages of the pipeline in an order in which they can run, as dvc.lock has them."""
+    """The stages of dvc.lock in a valid order."""
     return list(locked(project))
 
 
 def outputs(project: Path) -> Iterator[str]:
-    """Every output that dvc.lock knows."""
+    """All outputs in dvc.lock."""
     return (out["path"] for stage in locked(project).values() for out in stage.get("outs", []))
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """The bytes of a file, or of all files of a folder, by name."""
+    """The contents of a file, or of all files of a folder, by name."""
     if path.is_file():
         return {"": path.read_bytes()}
     return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def forget(project: Path, names: list[str]) -> None:
-    """Make the project one in which these stages have not run yet."""
+    """Reset the project to before these stages ran."""
     lock = YAML(typ="safe", pure=True).load((project / paths.LOCK).read_text("utf-8"))
     for name in names:
         remove(project, [out["path"] for out in lock["stages"].pop(name)["outs"]])
@@ -298,7 +298,7 @@ def forget(project: Path, names: list[str]) -> None:
 
 
 def remove(project: Path, names: Iterable[str]) -> None:
-    """Remove files and folders; what is not there is no error."""
+    """Remove files and folders, if they exist."""
     subprocess.run(["rm", "-rf", *(str(project / name) for name in names)], check=True)
 
 

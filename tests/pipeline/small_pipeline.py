@@ -1,4 +1,4 @@
-"""A smaller version of the default pipeline in a clean clone, and its commands as a user types them."""
+"""A smaller version of the default pipeline in a clean clone, run by a user's commands."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["ROOT", "SMALLER", "clone", "commit", "copy", "environment", "run", "
 SMALLER = {
     "per_iteration: 500": "per_iteration: 24",
     "languages: [en, es, de, fr, ru, it, pt]": "languages: [en, es, de, fr, ru, it, pt]\n  items: 20",
-    # Its stage runs without tasks: what it does with some is the subject of test_dominant.py and test_harness.py.
+    # No tasks: test_dominant.py and test_harness.py test the stage with some.
     "tasks: [lab_sums, lab_translation]": "tasks: []",
     "resamples: 9999": "resamples: 200",
-    # Several shards a stage, so that one that is killed finds some.
+    # Several shards per stage, so that a killed stage leaves some.
     "rows_per_shard: 2500": "rows_per_shard: 40",
-    # So short a training would log its first step alone.
+    # Otherwise so short a training would log only its first step.
     "logging_steps: 20": "logging_steps: 2",
 }
 
 
 def clone(folder: Path) -> Path:
-    """A clone of the work tree's state, committed or not, with the smaller settings committed."""
+    """A clone of the work tree, uncommitted changes included, with the smaller settings committed."""
     return clones.clone(folder, SMALLER)
 
 
 def copy(project: Path, folder: Path) -> Path:
-    """A project in the same state, its results committed, with a store of its own that is empty."""
+    """A copy of the project with committed results and an empty tracking store of its own."""
     shutil.copytree(project, folder, symlinks=True)
     for name in ("mlflow.db", "mlartifacts", ".lidr"):
         path = folder / name

@@ -1,4 +1,4 @@
-"""Two iterations on the same data: these are made once, and the arms are compared in one table."""
+"""Two arms on the same data, which are made once; one table compares them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ARM = "  m3: {previous: m0, data: m1, train: {objective: sft, eval_share: 0}}\n"
 
 @pytest.fixture(scope="module")
 def project(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which m3 was added, trained on the chosen answers of m1's data, and measured by MGSM."""
+    """A project with m3, which is trained on the chosen answers of m1's data and evaluated on MGSM."""
     folder = small_pipeline.copy(reproduced, tmp_path_factory.mktemp("arms") / "lidr")
     params = folder / "params.yaml"
     text = params.read_text("utf-8").replace("models: [m0, m1, m2]", "models: [m0, m1, m2, m3]")

@@ -1,4 +1,4 @@
-"""MLflow's pages of a project as one sees them, in a real browser."""
+"""MLflow's pages of a project in a real browser."""
 
 from __future__ import annotations
 
@@ -86,6 +86,6 @@ def test_our_page_opens_in_mlflow_without_an_error(pages: Pages, experiments: Pa
     compare = child(experiments, higher, "compare")
     text = pages.artifact(higher.info.experiment_id, compare.info.run_id, "compare/index.html")
     assert "MGSM" in text
-    # MLflow's own scripts and calls are its own affair.
+    # Errors of MLflow's own scripts and requests do not count.
     ours = [error for error in pages.errors if not any(part in error[0] for part in ("/static-files/", "/ajax-api/"))]
     assert ours == []

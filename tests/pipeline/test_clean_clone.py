@@ -1,6 +1,6 @@
-"""The pipeline as its users run it: from a clean clone, through DVC and MLflow, on a smaller version of the default.
+"""The pipeline as users run it: from a clean clone, with DVC and MLflow, on a smaller version of the default.
 
-test_kills.py makes its stages again in another folder, which must write the same entries into dvc.lock.
+test_kills.py runs its stages again in another folder, which must give the same entries of dvc.lock.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def test_dvc_shows_metrics_params_and_plots(project: Path) -> None:
 
 
 def test_promote_takes_a_gain_or_a_word(project: Path) -> None:
-    """Whether so small a run shows a gain is its own affair: `--anyway` promotes the model in both cases."""
+    """So small a run may show a gain or not: `--anyway` promotes the model in both cases."""
     said = run("lidr", "promote", "m2", "--anyway", cwd=project)
     assert "MGSM accuracy: " in said and "m2 is lidr-lab version 1, alias best" in said
     version = store(project).client.get_model_version_by_alias("lidr-lab", "best")

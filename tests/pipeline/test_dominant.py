@@ -1,4 +1,4 @@
-"""Any language may be the dominant one: the lab's pipeline taught from Spanish, with English among those that learn."""
+"""Any language may be dominant: the lab's pipeline with Spanish as the dominant language and English as another one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ COMMANDS += ["compare"]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which the stages have run in their order; what DVC adds is the subject of other files."""
+    """A project whose stages have run in order, without DVC, which other files test."""
     folder = tmp_path_factory.mktemp("dominant")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -75,7 +75,7 @@ def test_audit_and_comparison_are_made(project: Path) -> None:
     comparison: dict[str, Any] = json.loads((project / "reports/compare/metrics.json").read_text("utf-8"))
     reward = audit["reward"]["by_language"]
     assert set(reward) == {"es", "en", "de"} and set(comparison) == {"m0", "m1"}
-    # The lab's base is best in English: taught from Spanish, it would unlearn it, and the audit says so.
+    # The lab's base is best in English: training on Spanish answers as chosen would harm it, and the audit says so.
     assert reward["en"]["verdict"] == "stop: reversed"
     report = (project / "reports/compare/report.md").read_text("utf-8")
     assert "| es" in report and "| it" in report

@@ -1,4 +1,4 @@
-"""DVC's experiments, in the workspace and from the queue: each leaves its own parent run in the project's store."""
+"""DVC experiments, in the workspace and from the queue: each has its own parent run in the project's store."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Killed anywhere, `dvc repro` goes on: what is there is whole, what was done stays done, the results are the same.
+"""`dvc repro` resumes after a kill anywhere: outputs are complete, finished work is kept, results are the same.
 
-LIDR_CHAOS_KILLS=30 kills a pipeline that begins with nothing that often, each stage twice at least (`make chaos`);
-without it, a few stages of a pipeline that has run are made anew under fire. LIDR_CHAOS_SEED draws other points.
+LIDR_CHAOS_KILLS=30 kills a fresh pipeline 30 times, each stage at least twice (`make chaos`). Without it, a few stages
+of a finished pipeline run again and are killed. LIDR_CHAOS_SEED changes the points.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.pipeline
 KILLS = int(os.environ.get("LIDR_CHAOS_KILLS", "0"))
 SEED = int(os.environ.get("LIDR_CHAOS_SEED", "0"))
 
-# Two in the same stage, of which the second must find the shards of the first.
+# Two kills in the same stage: after the second, the shards of the first must still be there.
 FEW = [
     Point("generate@m2", signal.SIGKILL, "shard"),
     Point("generate@m2", signal.SIGTERM, "shard"),
     Point("pairs@m2", signal.SIGKILL, "write"),
     Point("train@m2", signal.SIGTERM, "time", 0.8),
 ]
-# Made again after them, so that each kind of stage up to an adapter, its audit and its figures runs in another folder.
+# Run again after them, so that each kind of stage up to an adapter, its audit and its figures runs in another folder.
 REMADE = ["base", "prompts@m1", "translate@m2", "audit@m2", "mgsm@m2"]
 
 
@@ -42,7 +42,7 @@ def test_a_killed_pipeline_goes_on_and_ends_the_same(reproduced: Path, tmp_path:
     done = [project.kill(point) for point in FEW]
     assert [kill.taken_up for kill in done[:2]] == [0, done[0].shards] and done[0].shards > 0
     kills.forget(root, REMADE)
-    if "train@m2" in kills.locked(root):  # it had ended before it was killed
+    if "train@m2" in kills.locked(root):  # it ended before the kill
         kills.forget(root, ["train@m2"])
     first = project.repro()
     kills.wait_for(first, ["train@m2"])
@@ -57,7 +57,7 @@ def test_a_killed_pipeline_goes_on_and_ends_the_same(reproduced: Path, tmp_path:
 @pytest.mark.skipif(not KILLS, reason="only `make chaos` kills the whole pipeline, which takes a quarter of an hour")
 def test_killed_anywhere(reproduced: Path, tmp_path: Path) -> None:
     project = Project(small_pipeline.clone(tmp_path / "lidr"), reproduced, tmp_path / "temporary")
-    kills.remove(project.root, kills.outputs(reproduced))  # git has the reports of the run with all prompts
+    kills.remove(project.root, kills.outputs(reproduced))  # the committed reports are of the run with all prompts
     done = []
     for point in kills.points(kills.stages(reproduced), KILLS, SEED):
         done.append(project.kill(point))
@@ -71,7 +71,7 @@ def test_killed_anywhere(reproduced: Path, tmp_path: Path) -> None:
 
 
 def _kill_those_that_are_missing(project: Project, done: list[Kill]) -> None:
-    """What ended before it could be killed twice is made anew, and killed at its beginning."""
+    """Run stages that ended before their second kill again, and kill them at their start."""
     landed = Counter(kill.landed.partition("@")[0] for kill in done)
     by_kind = {stage.partition("@")[0]: stage for stage in kills.stages(project.whole)}
     for kind, stage in by_kind.items():

@@ -1,4 +1,4 @@
-"""`mlflow run .`: one stage, and the whole pipeline; all that they run nests under the run that MLflow makes."""
+"""`mlflow run .` with one stage and with the whole pipeline; all runs nest under MLflow's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_one_stage(project: Path) -> None:
 
 
 def test_whole_pipeline(project: Path) -> None:
-    """What changed runs; two parents would be one too many."""
+    """Changed stages run, under one parent."""
     path = project / "params.yaml"
     text = path.read_text("utf-8")
     assert "profile: lab\n" in text

@@ -1,6 +1,6 @@
-"""Results shared by a DVC remote: pushed here, pulled into a fresh clone, and nothing of it is computed again.
+"""Results shared by a DVC remote: pushed here, pulled into a fresh clone, and not computed again.
 
-The remote is a server that speaks S3 (moto's, on this machine).
+The remote is a local S3 server (moto).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from small_pipeline import commit, run
 pytestmark = pytest.mark.pipeline
 
 BUCKET = "lidr"
-# Any will do for moto's server; without them, credentials would be looked for on the machine and in the network.
+# moto accepts any; without them, credentials would be searched on the machine and in the network.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -28,7 +28,7 @@ CREDENTIALS = {
 
 @dataclass(frozen=True)
 class Remote:
-    """A DVC remote's address, and its server's."""
+    """The addresses of a DVC remote and its server."""
 
     url: str
     endpoint: str

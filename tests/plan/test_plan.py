@@ -1,4 +1,4 @@
-"""What a plan counts, against real counts and formulas by hand, and when it refuses."""
+"""A plan's counts, against real counts and manual formulas, and its refusals."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_parameters_are_those_that_were_published(tmp_path: Path) -> None:
     llama, qwen = measured(tmp_path / "llama", LLAMA_8B), measured(tmp_path / "qwen", QWEN_05B)
     assert llama.parameters == 8_030_261_248
     assert qwen.parameters == 494_032_768
-    assert (llama.embedding, qwen.embedding) == (128256 * 4096, 0)  # tied weights are multiplied with as well
+    assert (llama.embedding, qwen.embedding) == (128256 * 4096, 0)  # tied weights are used in a multiplication too
     assert (llama.layers, llama.key_value_heads, llama.head, llama.context) == (32, 8, 128, 8192)
 
 
@@ -96,7 +96,7 @@ def test_adapter_of_the_paper(tmp_path: Path) -> None:
     built = shape.build(tmp_path / "llama", "it")
     assert shape.adapter_parameters(built, profile("paper").train) == 32 * 8 * sums == 20_971_520
     assert shape.adapter_parameters(built, with_train(profile("paper"), r=4).train) == 20_971_520 // 2
-    assert shape.measure(built, "it").parameters == 8_030_261_248  # the model has no adapter afterwards
+    assert shape.measure(built, "it").parameters == 8_030_261_248  # measuring leaves no adapter on the model
 
 
 GPT2 = {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12}
@@ -107,7 +107,7 @@ GPT2 = {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": 76
     [(["c_attn"], 768 + 3 * 768), (["attn.c_attn"], 768 + 3 * 768), ("all-linear", (4 + 2 + 5 + 5) * 768)],
 )
 def test_adapters_are_counted_as_peft_makes_them(tmp_path: Path, modules: Any, each: int) -> None:
-    """GPT-2's layers are no nn.Linear, and a name may be the end of a path."""
+    """GPT-2's layers are not nn.Linear, and a name may be the end of a path."""
     (tmp_path / "config.json").write_text(json.dumps(GPT2))
     train = with_train(profile("lab"), r=16, target_modules=modules).train
     built = shape.build(tmp_path, "gpt2")
@@ -234,7 +234,7 @@ def test_a_reply_in_text_is_paid_for_at_most() -> None:
     judge = msgspec.structs.replace(paper.block(Alpaca).judge, reply="text", max_completion_tokens=1000)
     alpaca = msgspec.structs.replace(paper.block(Alpaca), judge=judge)
     (asked,) = work.judges(msgspec.structs.replace(paper, alpaca=alpaca), Lengths(300, 150))
-    # In both orders, as it is usual for replies in text.
+    # In both orders, the default for replies in text.
     assert (asked.questions, asked.tokens_each, asked.reply_tokens) == (2 * 12_075, 1150, 1000)
     assert asked.cost == pytest.approx(24_150 * (1150 * 10 + 1000 * 30) / 1e6)
     assert list(report._judge(asked)) == [
@@ -257,7 +257,7 @@ def test_memory_of_training_part_by_part(tmp_path: Path) -> None:
     assert parts["optimizer"] == 2 * adapter * 4
     layer = 6 * 4096 + 2 * (4096 + 2 * 1024) + 4 * 14336
     assert parts["activations"] == tokens * (32 * 4096 + layer) * 2
-    assert parts["logits"] == 3 * 2**25 * 4  # a part at a time: all at once would be 6.3 GB
+    assert parts["logits"] == 3 * 2**25 * 4  # in parts: all at once would be 6.3 GB
     assert budget.total == round(1.1 * sum(parts.values()))
     assert 16 * memory.GIB < budget.total < 24 * memory.GIB
     # The reference of the first iteration's new adapter is the base.
@@ -289,7 +289,7 @@ def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
     dpo = paper.train.dpo
     assert dpo["gradient_checkpointing"] and dpo["per_device_train_batch_size"] == 1
     assert memory.training(paper, "m2", llama).advice == "lower train.dpo.max_length"
-    # vLLM takes no quantised base.
+    # vLLM does not support a quantised base.
     local = msgspec.structs.replace(paper, engine=profile("small").engine)
     advice = memory.training(local, "m2", llama).advice
     assert advice == "lower train.dpo.max_length, or quantise the base (base.quantization)"
@@ -299,7 +299,7 @@ def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
         "lower train.dpo.per_device_train_batch_size or train.dpo.max_length, "
         "or turn train.dpo.gradient_checkpointing on"
     )
-    # One request fills a batch: a smaller one would change nothing.
+    # One request fills a batch: a smaller budget would change nothing.
     small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
     assert memory.generation(small, qwen, 0).advice.startswith("lower engine.tokens_per_batch or max_new_tokens, or ")
     engine = msgspec.structs.replace(small.engine, tokens_per_batch=512 + 768, dtype="bfloat16")
@@ -367,7 +367,7 @@ def test_generation_is_as_fast_as_the_slower_of_reading_and_computing(tmp_path: 
 
 def test_an_engine_that_does_not_say_its_batch_is_planned_row_by_row(tmp_path: Path) -> None:
     class Own(EngineSettings, frozen=True, kw_only=True, tag="own"):
-        """An engine that has its name alone."""
+        """An engine with only a name."""
 
     small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
     rate = device.generation_rate(
@@ -396,7 +396,7 @@ def test_training_is_measured_in_its_own_precision(tmp_path: Path, monkeypatch: 
 
 
 def test_a_gpu_s_step_takes_its_launches_at_least(tmp_path: Path) -> None:
-    """However fast it is, and not under vLLM."""
+    """However fast it is, but not with vLLM."""
     small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
     fast = device.Speed(flops=1e20, bandwidth=1e20, launches=True)
     assert device.generation_rate(small, qwen, fast, 300) == pytest.approx(12 / (24 * 0.0037))
@@ -412,7 +412,7 @@ def test_a_stage_s_time_has_its_start_its_prompts_and_its_shards_ends(project_se
     engine = msgspec.structs.replace(project_settings.engine, rows_per_shard=40)
     settings = msgspec.structs.replace(project_settings, engine=engine)
     made = SimpleNamespace(settings=settings, rates=rates)
-    # 3 shards, each with one answer that writes half of 64 - 10 tokens alone.
+    # 3 shards, each with one answer that generates half of 64 - 10 tokens alone.
     assert report._seconds(made, stage) == 30 + 1000 / 10 + 500 / 100 + 3 * 0.5 * 54 * 0.5
     assert report._seconds(made, work.Work("train@m1", "train", rows=1, tokens=1000)) == 30 + 1000
     rates = device.Rates(generation=10, training=1, why="", start_up=30, scoring=50)

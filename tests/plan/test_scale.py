@@ -1,4 +1,4 @@
-"""The table of docs/scale.md by hand: what is counted, what is divided by what, and where each scale gives way."""
+"""The table of docs/scale.md by hand: its counts, its quotients, and the limit of each scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which prompts an iteration gets, from the lab and from a folder of one's own."""
+"""Which prompts an iteration gets, from the lab and from a user's folder."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_language_that_the_lab_lacks() -> None:
 
 
 def write(folder: Path, ids: dict[str, list[str]]) -> None:
-    """One file a language; the row of a prompt is the number in its id."""
+    """Write one file per language; the row of a prompt is the number in its id."""
     for lang, listed in ids.items():
         write_rows(folder / f"{lang}.jsonl", [prompt(id, lang, row=int(id[1:])) for id in listed])
 
@@ -124,7 +124,7 @@ def test_order_is_the_dominant_language_s(root: Path) -> None:
 
 
 def test_source_without_a_prompt_in_all_languages(root: Path) -> None:
-    """What is wrong in a single file is looked at in tests/reliability/test_bad_rows.py."""
+    """tests/reliability/test_bad_rows.py has the defects of a single file."""
     write(root / "own", {"en": ["p0", "p1"], "es": ["q0", "q1"], "de": ["p0", "p1"]})
     expected = (
         "no prompt of 'own' is there in all languages for m1: the first ids are 'p0' in en, 'q0' in es, 'p0' in de"
@@ -192,7 +192,7 @@ def test_rows_without_ids_are_joined_by_their_number(root: Path) -> None:
 
 CASES = ROOT / "tests/cases/prompt-files"
 X, X_AND_Y = [("a", "x")], [("a", "x"), ("b", "y")]
-# What is read: (id, text), the same in both languages; or what is said, without the folder.
+# The rows read, (id, text), the same in both languages; or the error, without the folder.
 PUBLISHED: dict[str, list[tuple[str, str]] | str] = {
     "alpaca_null_id": "en.jsonl:1: id is null; a value is expected in each row (prompts.fields.id: null joins rows "
     "without ids by their number)",
@@ -396,7 +396,7 @@ def test_list_of_ids_that_knows_none_of_the_prompts(root: Path) -> None:
 
 
 def on_hub(monkeypatch: pytest.MonkeyPatch, rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """A Hub with one dataset, whose subsets are `rows`; returns what it is asked."""
+    """A fake Hub with one dataset, whose subsets are `rows`; returns the requests to it."""
     asked: list[dict[str, Any]] = []
 
     def load_dataset(path: str, **options: Any) -> datasets.Dataset:

@@ -1,4 +1,4 @@
-"""Code-switching by sentence: what is taken out, when it abstains, what is no other language, how well it is found."""
+"""Code-switching by sentence: what is stripped, when it abstains, false positives, and accuracy."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_it_finds_nearly_all_in_published_questions() -> None:
 
 
 def _document() -> ModuleType:
-    """docs/language.py, which makes the labelled texts and the document's tables."""
+    """The module docs/language.py, which makes the labelled texts and the document's tables."""
     path = Path(__file__).resolve().parents[2] / "docs" / "language.py"
     spec = importlib.util.spec_from_file_location("language", path)
     assert spec is not None and spec.loader is not None

@@ -1,4 +1,4 @@
-"""Files of records: what is refused, with file and line, and that no half-written file ever stands in its place."""
+"""Files of records: errors with file and line, and atomic writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lidr.records.jsonl import atomic_file, atomic_folder, read_by_key, read_jso
 GOOD = b'{"name":"a","row":0}\n'
 NOT_JSON = "not one JSON object on a line: "
 
-# (content, line that is named, message)
+# (content, line in the error, message)
 BROKEN = {
     "cut off": (GOOD + b'{"name":"a","row":1', 2, NOT_JSON + "Input data was truncated"),
     "no JSON": (GOOD + b"row 1\n", 2, NOT_JSON + "JSON is malformed: invalid character (byte 0)"),
@@ -72,7 +72,7 @@ def test_broken_line_is_named(tmp_path: Path, content: bytes, line: int, expecte
 )
 def test_line_of_an_error_counts_from_the_beginning(tmp_path: Path, broken: bytes, expected: str) -> None:
     path = tmp_path / "rows.jsonl"
-    good = GOOD * 5 + b'{"row": 1, "name": "a"}\n' + GOOD * 5  # in the middle a line as others write it
+    good = GOOD * 5 + b'{"row": 1, "name": "a"}\n' + GOOD * 5  # a line in another writer's format in the middle
     rows = [Source(name="a", row=int(number == 5)) for number in range(11)]
     path.write_bytes(good)
     assert list(read_rows(path, Source)) == rows

@@ -1,4 +1,4 @@
-"""Published rows in every layout: what is used must be right, and what is not used may hold anything."""
+"""Published rows in every layout: used fields must be valid, unused ones may hold anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loops at the end of a text, against the slow and obvious way to find them."""
+"""Loops at the end of a text, against a slow and obvious implementation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_loops(text: str, expected: bool, why: str) -> None:
 
 
 def test_a_loop_of_words_is_what_a_regular_expression_finds() -> None:
-    """The rule as it is documented, by the slow and obvious way."""
+    """The documented rule, implemented in the slow and obvious way."""
     pattern = re.compile(r"(?=\s*\S)(.{1,60}?)\1{7,}\s*$", re.DOTALL)
     rng, loops = random.Random(1), 0
     for _ in range(3000):

@@ -1,4 +1,4 @@
-"""Rounding: what is written holds six decimals, wherever in a record or in figures a float stands."""
+"""Rounding: every float in written records and figures has six decimals."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""params.yaml in every way wrong, through a real command: each key missing, of a wrong type, out of range, beside a
-stranger; contradictions between keys; files that are no YAML; tricks in names and paths.
+"""Invalid params.yaml through a real command: each key missing, of a wrong type, out of range, or next to an unknown
+key; contradictions between keys; invalid YAML; tricks in names and paths.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def blocks(block: dict[str, Any], above: Keys = ()) -> Iterator[Keys]:
 
 
 def save(changed: dict[str, Any]) -> None:
-    """As JSON, which is YAML except for the name of what is no number."""
+    """Write params.yaml as JSON, which is valid YAML except for NaN."""
     Path("params.yaml").write_text(json.dumps(changed, indent=1).replace("NaN", ".nan"), "utf-8")
 
 
@@ -59,7 +59,7 @@ LEAVES = list(leaves(document()))
 
 
 def is_required(keys: Keys) -> bool:
-    """Whether params.yaml must have the key: it has no default."""
+    """Whether the key has no default."""
     kind: Any = config.Settings
     for key in keys[:-1]:
         kind = get_type_hints(kind)[key]
@@ -93,7 +93,7 @@ def test_wrong_type(keys: Keys) -> None:
     parent(changed, keys)[keys[-1]] = {"a": "mapping"}
     save(changed)
     line, place = refused(*COMMAND), ".".join(keys)
-    # Where a block or null is expected, it is the block's key that is wrong.
+    # If a block or null is expected, the error names the block's key.
     assert line.startswith("params.yaml:")
     assert f" {place}: Expected " in line or line.endswith(f" {place}.a: there is no such key")
 
@@ -120,7 +120,7 @@ def test_number_out_of_range(keys: Keys, value: float) -> None:
     assert line.startswith("params.yaml:") and f" {'.'.join(keys)}: " in line
 
 
-# All of them at one key, and one at each other.
+# All of them for one key, and one for each other key.
 NO_NAMES = {"empty": "", "blank": " ", "NUL": "a\0b", "line": "a\nb", "escape": "\x1b[31m"}
 NO_NAMES_AT = [("profile", value) for value in NO_NAMES.values()]
 NO_NAMES_AT += [(keys, NO_NAMES["NUL"]) for keys in ("prompts.source", "mgsm.source", "alpaca.source", "base.model")]
@@ -175,7 +175,7 @@ def test_language_that_would_be_a_path(key: str, code: str) -> None:
     assert f" {key}: " in refused(*COMMAND)
 
 
-# A single wrong name or model is a case of tests/test_config.py.
+# tests/test_config.py has the cases of a single wrong name or model.
 ITERATIONS = {
     "circle of two": ({"m1": "m2", "m2": "m1"}, "iterations.m1.previous: a model before 'm1' is expected, not 'm2'"),
     "from the future": (

@@ -1,5 +1,5 @@
-"""Files of rows in every way wrong, through the commands that read them: each is refused with file, line and what was
-expected, and what was there stays as it was.
+"""Invalid files of rows through the commands that read them: each is refused with file, line and what was expected, and
+existing outputs stay unchanged.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ PROMPT = {"id": "b", "lang": "es", "text": "¿b?", "source": {"name": "t", "row"
 
 
 def line(**changes: Any) -> bytes:
-    """A prompt's line with values changed; None leaves the field out."""
+    """A prompt's line with changed values; None omits the field."""
     row = {key: value for key, value in (PROMPT | changes).items() if value is not None}
     return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
 
 GOOD = line(id="a")
-# What stands in the second line, and what is said of it; test_jsonl.py has all that a line alone can be.
+# The second line, and its error; test_jsonl.py has all errors of a single line.
 LINES: dict[str, tuple[bytes, str]] = {
     "trailing comma": (line()[:-2] + b",}\n", "not one JSON object on a line"),
     "comment": (b"// b\n", "not one JSON object on a line"),
@@ -62,7 +62,7 @@ LINES: dict[str, tuple[bytes, str]] = {
 
 @pytest.fixture
 def own_source(root: Path) -> Path:
-    """A project whose prompts come from a folder, and were taken from it once."""
+    """A project whose prompts come from a folder, with one successful run of the stage."""
     change = (own_prompts(SOURCE), ("  per_iteration:", "  per_iteration: 2"))
     (root / "params.yaml").write_text(edited(("languages: [es, de, fr, ru]", "languages: [es]"), *change), "utf-8")
     write_rows(SOURCE / "en.jsonl", [prompt("a", "en"), prompt("b", "en")])
@@ -96,7 +96,7 @@ WHOLE: dict[str, tuple[bytes | None, str]] = {
 @pytest.mark.parametrize(("content", "expected"), WHOLE.values(), ids=WHOLE.keys())
 def test_bad_file_of_prompts(own_source: Path, content: bytes | None, expected: str) -> None:
     own_source.unlink() if content is None else own_source.write_bytes(content)
-    # A row that is nowhere is missing in the source, not in one of its files.
+    # A row that no file has is missing in the source, not in one of its files.
     place = own_source.parent if expected.startswith(": no row") else own_source
     assert refused("prompts", "m1").startswith(f"{place}{expected}")
 
@@ -112,7 +112,7 @@ def test_folder_where_a_file_of_prompts_is_expected(own_source: Path) -> None:
 
 @pytest.fixture
 def iteration(own_source: Path) -> None:
-    """Prompts, answers and translations of m1, and the pairs made of them."""
+    """Prompts, answers, translations and pairs of m1."""
     for lang in ("en", "es"):
         write_rows(paths.response_file("m1", lang), [response("a", lang), response("b", lang)])
     for source, target in (("en", "es"), ("es", "en")):

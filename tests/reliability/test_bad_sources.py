@@ -1,4 +1,4 @@
-"""Benchmarks' files, published outputs and models in every way wrong, through the commands that read them."""
+"""Invalid benchmark files, published outputs and models, through the commands that read them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ OTHER = Path("data/sources/o/es/gpt-3/model_outputs.json")
 
 @pytest.fixture
 def published(root: Path) -> Path:
-    """A project whose baseline is published outputs, read once."""
+    """A project whose baseline is published outputs, after one successful run of the stage."""
     configure(PROMPTS.parent, Path("data/sources/o"), "gpt-4", 3, "name: local\n    model: data/sources/judge")
     write(PROMPTS, prompt_rows())
     write(OUTPUTS, output_rows(generator="gpt-4"))
@@ -131,7 +131,7 @@ def test_a_judge_that_is_not_there() -> None:
 
 @pytest.fixture
 def base(root: Path) -> Path:
-    """models/m0 as `lidr base` writes it, and the record of an adapter that was trained on something else."""
+    """models/m0 as `lidr base` writes it, and the record of an adapter that was trained on another base."""
     folder = paths.model("m0")
     shutil.copytree(ROOT / "src/lidr/lab/base", folder)
     record = BaseRecord(

@@ -1,8 +1,8 @@
-"""A full disk, a folder that may not be written, too many open files, two processes at once: one line that names the
-path, the old outputs as they were, and success once the cause is gone.
+"""A full disk, a read-only folder, too many open files, two processes at once: an error line that names the path,
+unchanged outputs, and success after the cause is gone.
 
-The commands run as processes for which a read-only folder is one, also where root runs the tests, and in a small file
-system of their own where that is asked for.
+The commands run as processes without root's capabilities, so that read-only folders work as root too, and on a small
+file system if a test needs one.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from lidr.records.jsonl import write_rows
 pytestmark = pytest.mark.fault
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a file system")
 
-# prctl(2) and capabilities(7): root may read and write every file, by the first three of these.
+# prctl(2) and capabilities(7): the first three let root read and write every file.
 PR_CAPBSET_DROP, CAPABILITIES = 24, (1, 2, 3)
 LIBC = ctypes.CDLL(None)
 
 
 def as_an_ordinary_user() -> None:
-    """Take from the program that is about to start what root may do to the files of anybody."""
+    """Drop root's access to all files from the program that is about to start."""
     for capability in CAPABILITIES:
         LIBC.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project in which the stage `pairs` has what it needs."""
+    """A project with the inputs of the stage `pairs`."""
 
     root: Path
 
@@ -64,7 +64,7 @@ class Project:
         }
 
     def fails(self, *command: str) -> str:
-        """Run a command that must fail in one line and change no output; returns the line."""
+        """Run a command that must fail with one line and change no output; returns the line."""
         outputs = files(self.root / "data")
         done = self.lidr(*command)
         assert (done.returncode, done.stdout) == (1, ""), (done.stdout, done.stderr)
@@ -79,7 +79,7 @@ class Project:
 
 
 def fill(root: Path, rows: int) -> None:
-    """Prompts, answers and translations of m1 in two languages."""
+    """Write prompts, answers and translations of m1 in two languages."""
     change = ("languages: [es, de, fr, ru]", "languages: [es]"), ("  per_iteration:", f"  per_iteration: {rows}")
     (root / "params.yaml").write_text(edited(*change), "utf-8")
     names = [f"p{number}" for number in range(rows)]
@@ -205,7 +205,7 @@ main()
 """
 
 
-# The lock takes one for as long as the stage works; a file that is read and one that is written take two more.
+# The lock takes one while the stage runs; the files being read and written take two more.
 @pytest.mark.parametrize("left", [1, 2])
 def test_too_many_open_files(project: Project, left: int) -> None:
     said = project.succeeds("pairs", "m1")
@@ -216,7 +216,7 @@ def test_too_many_open_files(project: Project, left: int) -> None:
     )
     assert done.returncode == 1 and done.stderr.startswith("Error: ") and len(done.stderr.splitlines()) == 1
     assert done.stderr.endswith(": Too many open files\n"), done.stderr
-    # Without files to spare even a folder cannot be emptied: what could not be removed goes with the next run.
+    # Without free descriptors not even a folder can be emptied: the next run removes the rest.
     there = files(project.root / "data")
     assert {name: content for name, content in there.items() if "pairs.old/" not in name} == before
     assert project.succeeds("pairs", "m1") == said
@@ -249,7 +249,7 @@ def test_a_lock_whose_process_was_killed_holds_nobody(project: Project) -> None:
 
 
 def test_locks_that_are_taken_in_turn_exclude_each_other(tmp_path: Path) -> None:
-    """Many processes, each of which tries until it holds the lock: never two at once, and each one gets it."""
+    """Many processes retry until they hold the lock: never two at once, and each gets it."""
     code = (
         "import os, sys, time\nfrom pathlib import Path\n"
         "from lidr.errors import LidrError\nfrom lidr.locks import alone\n"

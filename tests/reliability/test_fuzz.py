@@ -1,9 +1,9 @@
-"""Whatever a file, a model or an endpoint says: an answer of the promised shape, or a refusal in one line.
+"""Fuzzing: any content of a file, a model or an endpoint gives a valid result or an error line.
 
     LIDR_FUZZ_EXAMPLES=20000    examples of each test (`make fuzz`)
-    LIDR_FUZZ_SECONDS=60        how long what reads a file, a model or an endpoint is looked at (`make chaos`)
+    LIDR_FUZZ_SECONDS=60        duration of tests that read a file, a model or an endpoint (`make chaos`)
 
-What this finds becomes a case of the tables beside it.
+Findings become cases of the tables beside it.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from lidr.records.jsonl import read_by_key, read_rows, repeated_key, write_rows
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG
 
 SECONDS = float(os.environ.get("LIDR_FUZZ_SECONDS", "0"))
-# By the clock, longer rounds: each begins with the same examples that are written down, some of them large.
+# By time, rounds are longer: each begins with the same explicit examples, some of them large.
 EXAMPLES = int(os.environ.get("LIDR_FUZZ_EXAMPLES", "500" if SECONDS else "60"))
 
 
 def fuzz(test: Any) -> Any:
-    """So many examples."""
+    """Run a number of examples."""
     unhealthy = [HealthCheck.function_scoped_fixture]
     return settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=unhealthy)(test)
 
 
 def fuzz_for_seconds(test: Any) -> Callable[..., None]:
-    """So many examples, again and again for as long as is asked for."""
+    """Run rounds of examples for the given time."""
     some = fuzz(test)
 
     @wraps(some)
@@ -66,7 +66,7 @@ values = st.recursive(
     max_leaves=12,
 )
 PROMPT = {"id": "a", "lang": "es", "text": "¿a?", "source": {"name": "t", "row": 0}, "kind": "task"}
-# Lines that are nearly right: one value changed, and a piece of the text changed.
+# Nearly valid lines: one value changed, or a piece of the text.
 nearly = st.builds(
     lambda key, value, cut, noise: (
         (line := json.dumps(PROMPT | {key: value}, ensure_ascii=False).encode("utf-8", "surrogatepass"))[:cut]
@@ -93,7 +93,7 @@ def test_any_lines_are_rows_or_refused_with_their_line(tmp_path: Path, content: 
         assert one_line(error).startswith(f"{path}:") and one_line(error).isprintable()
     else:
         assert len(rows) == len(content.splitlines()) == len({row.id for row in rows})
-        # What was read says the same when it is written.
+        # A record that was read is written unchanged.
         write_rows(path, rows)
         assert list(read_rows(path, Prompt)) == rows
 
@@ -218,7 +218,7 @@ def test_any_body_of_an_endpoint_is_a_reply_or_worth_another_try(body: bytes) ->
 @fuzz
 @given(content=st.lists(st.binary(max_size=30) | values.map(lambda value: json.dumps(value).encode()), max_size=5))
 def test_any_cache_is_taken_up(tmp_path: Path, content: list[bytes]) -> None:
-    """What is no reply is asked again; what is added then is found, whatever stood before it."""
+    """Invalid replies are asked again; replies that are added then are found, after any content."""
     path = tmp_path / "cache.jsonl"
     path.write_bytes(b"\n".join(content))
     reply = Reply(key="k", lower=-1.0, upper=None, prompt_tokens=1, completion_tokens=1)

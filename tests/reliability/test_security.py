@@ -1,6 +1,6 @@
-"""What SECURITY.md promises: no pickle, no code of a model, nothing unpacked, safe YAML, no secret written.
+"""The promises of SECURITY.md: no pickle, no code from models, no unpacking, safe YAML, no secrets written.
 
-The code is read as text, and what the stages save as bytes.
+The tests read the code as text, and the stages' outputs as bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SOURCES = sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "docs").glob("*.
 
 TEMPLATES = ROOT / "src/lidr/templates"
 
-# Doors that no rule of ruff is about; the others are in pyproject.toml, and `make check` looks for them.
+# Unsafe calls that no ruff rule covers; `make check` finds the others by the rules in pyproject.toml.
 DOORS = re.compile(
     r"""trust_remote_code\s*=\s*True|weights_only\s*=\s*False|use_safetensors\s*=\s*False|safe_serialization\s*=\s*False
     |allow_pickle\s*=\s*True|autoescape\s*=\s*False|verify\s*=\s*False|typ\s*=\s*["']unsafe|["']::["']
@@ -38,9 +38,9 @@ def test_the_code_opens_no_door() -> None:
 
 
 def test_every_template_escapes() -> None:
-    """What is marked as safe is our own plots, which matplotlib writes: `test_hostile_texts_stay_texts` of the figures.
+    """Only our plots by matplotlib are marked as safe, which `test_hostile_texts_stay_texts` of the figures tests.
 
-    That all else is escaped is the subject of the tests of that name of each page.
+    The tests of that name of each page check that all else is escaped.
     """
     texts = [path.read_text("utf-8") for path in [*SOURCES, *TEMPLATES.iterdir()] if path.is_file()]
     marked = {match for text in texts for match in re.findall(r"[^{]*\|\s*safe\b|Markup\(|autoescape false", text)}
@@ -60,7 +60,7 @@ def test_remote_code_is_off_in_every_profile(profile: Path) -> None:
 
 @pytest.mark.pipeline
 def test_saved_models_hold_no_pickle(root: Path) -> None:
-    """What `lidr base` takes of a folder in which pickles lie about, and the base that ships."""
+    """The files that `lidr base` copies from a folder with pickles, and the bundled base."""
     from lidr.models import base
 
     shipped = ROOT / "src/lidr/lab/base"
@@ -124,7 +124,7 @@ def test_the_hub_is_not_told_what_is_trained_unless_it_is_wanted(wanted: dict[st
 
 
 def test_secrets_are_written_nowhere(root: Path) -> None:
-    """Commands that use a key, fail with it, and are told it by the endpoint; with MLflow on, and --debug."""
+    """Commands that use a key, fail with it, and get it back from the endpoint; with MLflow, and --debug."""
     write(Path("data/sources/p/es.json"), prompt_rows())
     for name in ("gpt-4", "gpt-3"):
         outputs = [row | {"output": f"{name} {row['id']}"} for row in output_rows(generator=name)]

@@ -2,8 +2,8 @@
 
     make soak            LIDR_SOAK_ITERATIONS=200, the curve to benchmarks/results/soak.json and docs/img/soak.png
 
-The commands are the real ones, the files and the MLflow store too; only the model is one that answers by a rule. What
-a fresh process still takes in its first iterations (libraries, caches of compiled queries) is not looked at.
+Commands, files and the MLflow store are real; only the model is a fake that answers by a rule. The first iterations of
+a process, which load libraries and fill caches of compiled queries, are excluded.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from lidr.tracking import sync
 
 ITERATIONS = int(os.environ.get("LIDR_SOAK_ITERATIONS", "0"))
 RESULTS = os.environ.get("LIDR_SOAK_RESULTS")
-WARM_UP = 0.2  # the share of iterations after which the line is fitted
+WARM_UP = 0.2  # the share of iterations before the fit
 CONFIDENCE = 0.95
-# Over all iterations, by the upper end of the interval: a leak of one small file of rows an iteration is more.
+# Over all iterations, at the upper end of the interval: leaking one small file of rows per iteration exceeds it.
 LARGEST_GROWTH = 0.05
 COMMANDS = [
     ("prompts", "m1"),
@@ -59,7 +59,7 @@ def _answer(request: Request) -> str:
 
 
 def _log(experiment: str) -> None:
-    """Log all of it in an experiment of its own: what MLflow has, it would not be told again."""
+    """Log all runs in an experiment of its own, since a sync skips what MLflow has."""
     tracking = config.Tracking(experiment=experiment, system_metrics=False)
     settings = msgspec.structs.replace(config.load(), tracking=tracking)
     jobs = [runs.job(settings, *command) for command in COMMANDS]
@@ -74,10 +74,10 @@ def _run(*command: str) -> str:
 
 @pytest.fixture
 def pipeline(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tiny pipeline with its base, and an engine without a model."""
+    """A tiny pipeline with its base and a fake engine."""
     for name in ("LIDR_TRACKING", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    # As a part of `dvc repro` no short stage logs itself.
+    # In `dvc repro`, short stages do not log themselves.
     monkeypatch.setenv("DVC_STAGE", "soak")
     for module in ("lidr.generation.generate", "lidr.generation.translate", "lidr.evaluation.answers"):
         monkeypatch.setattr(f"{module}.open_engine", lambda *_: FakeEngine(_answer))
@@ -107,7 +107,7 @@ def test_memory_and_open_files_stay_flat() -> None:
 
 
 def _figures(memory: list[float], files: list[int]) -> dict[str, Any]:
-    """The line through the memory after the warm-up (Theil and Sen), and what it comes to over all iterations."""
+    """The Theil-Sen slope of memory after the warm-up, and the growth over all iterations."""
     from scipy.stats import theilslopes
 
     start = int(WARM_UP * len(memory))

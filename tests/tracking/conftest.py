@@ -1,4 +1,4 @@
-"""A project folder with an empty MLflow store, made once and copied: making one takes seconds."""
+"""A project folder with an empty MLflow store, created once and copied, since creation takes seconds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def project(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def _settings() -> config.Settings:
-    """The project's settings, with values of our own where a test names them."""
+    """The project's settings, with a test's changes."""
     settings = config.load()
     replace = msgspec.structs.replace
     return replace(

@@ -1,4 +1,4 @@
-"""A tracking server as a team has it: MLflow's own over PostgreSQL, with an artifact folder of its own."""
+"""A team's tracking server: MLflow's over PostgreSQL, with its own artifact folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-PATIENCE = 300.0  # seconds, for a machine that has much else to do
+PATIENCE = 300.0  # seconds, for a busy machine
 
 
 def free_port() -> int:
@@ -45,7 +45,7 @@ class TrackingServer:
             time.sleep(0.2)
 
     def kill(self) -> None:
-        """End it as a power cut would: no request is finished, no connection closed in order."""
+        """Kill it like a power cut: no request is finished, no connection closed properly."""
         if self._process and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -59,11 +59,11 @@ class TrackingServer:
 
 
 class PostgreSQL:
-    """A database of its own in a folder of its own, as Debian's package installs it: no service, no password."""
+    """A database in its own folder, by Debian's package, without a service or password."""
 
     def __init__(self, binaries: Path, folder: Path) -> None:
         self._binaries, self._folder, port = binaries, folder, free_port()
-        # It refuses to run as root, as the tests do in a container.
+        # PostgreSQL refuses to run as root, as which the tests run in a container.
         self._as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._as_user:
             shutil.chown(folder, "postgres")
@@ -77,14 +77,14 @@ class PostgreSQL:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._as_user, str(self._binaries / program), *arguments]
-        # pg_ctl's server keeps the standard streams open: nothing may wait for their end.
+        # pg_ctl's server keeps the standard streams open, so pipes would never end.
         subprocess.run(
             command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=PATIENCE
         )
 
 
 def postgresql_binaries() -> Path | None:
-    """Where PostgreSQL's programs are: Debian keeps them out of PATH, by version."""
+    """The folder of PostgreSQL's programs: Debian keeps them out of PATH, by version."""
     found = shutil.which("initdb")
     if found:
         return Path(found).resolve().parent

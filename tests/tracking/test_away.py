@@ -1,4 +1,4 @@
-"""MLflow goes away, or the sync is killed, at any call: the next one completes the run exactly once."""
+"""MLflow becomes unavailable, or the sync is killed, at any call: the next sync completes the run exactly once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lidr import config
 from lidr.errors import LidrError
 from lidr.tracking import Job, StageRun
 
-# Of a sync's calls to MLflow; `make chaos` tries each.
+# Indices of a sync's calls to MLflow; `make chaos` tries all.
 EVERY = int(os.environ.get("LIDR_CHAOS_EVERY", "4"))
 ITEMS = [{"id": "i-1", "lang": "es", "prompt": "?", "gold": "1"}]
 ROWS = '{"id":"a","lang":"es"}\n{"id":"b","lang":"en"}\n'
 
 
 class Flaky:
-    """MLflow's client, of which each call from the n-th on fails; its own calls of itself are not counted."""
+    """MLflow's client, whose calls fail from the n-th on; its calls to itself are not counted."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from mlflow import MlflowClient
@@ -58,7 +58,7 @@ class Flaky:
 
 
 def _stage(project: Project, experiment: str) -> Job:
-    """A stage that says one thing of each kind, in an experiment of its own, so that all has to be made."""
+    """A stage with one output of each kind, in a new experiment, so that all is created."""
     pairs = project.file("data/m1/pairs/pairs.jsonl", ROWS)
     project.file("models/m1/lidr.json", '{"base": "3f1c", "reference": "9a04", "pairs": "b7d2"}')
     adapter = project.file("models/m1/adapter_model.safetensors", "weights").parent
@@ -84,7 +84,7 @@ def _check_all_is_there_once(project: Project, experiment: str) -> None:
     runs = client.search_runs([place])
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     (child,) = [run for run in runs if run is not parent]
-    child = client.get_run(child.info.run_id)  # a search leaves out which models a run used and made
+    child = client.get_run(child.info.run_id)  # a search omits the models that a run used and made
     assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5)]

@@ -1,4 +1,4 @@
-"""The hashes are DVC's: a real `dvc add` is the judge."""
+"""The hashes equal those of a real `dvc add`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages that are logged while they work: watched, failed, killed, and without a server."""
+"""Stages that log while they run: watched, failed, killed, and without a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lidr import config
 from lidr.errors import InputError, LidrError
 from lidr.tracking import Job, StageRun, live_run
 
-PATIENCE = 300.0  # seconds, for a machine that has much else to do
+PATIENCE = 300.0  # seconds, for a busy machine
 
 
 def _train(project: Project) -> Job:
@@ -47,7 +47,7 @@ def test_the_curve_can_be_watched_and_is_completed_from_the_files(
         live.log({"loss": 1.0, "tokens_per_second": 9.0}, 1)
         (child,) = project.children()
         assert (child.info.status, child.data.metrics["loss"]) == ("RUNNING", 1.0)
-        # A sync beside it leaves a stage that is at work alone.
+        # A concurrent sync does not touch a running stage.
         project.log()
         assert [run.info.status for run in project.children()] == ["RUNNING"]
         live.log({"loss": 0.5}, 2)
@@ -60,7 +60,7 @@ def test_the_curve_can_be_watched_and_is_completed_from_the_files(
     assert (child.info.status, parent.info.status) == ("FINISHED", "FINISHED")
     assert child.data.tags["dvc.out.models/m1"]
     assert child.data.tags["lidr.rows"] == "padded: no packing here"
-    assert capfd.readouterr() == ("", "")  # nothing from MLflow, nothing from its store's migrations
+    assert capfd.readouterr() == ("", "")  # no output of MLflow, nor of its store's migrations
 
 
 def test_the_same_result_once_more_leaves_no_run_open(project: Project) -> None:
@@ -135,7 +135,7 @@ def test_unreachable_server_costs_a_line_and_nothing_else(
 
 @pytest.mark.fault
 def test_a_run_whose_end_mlflow_missed_is_adopted(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
-    """The server goes away in the middle: the same run gets the rest, and not a second one all of it."""
+    """The server becomes unavailable in the middle: the same run gets the rest, instead of a second one."""
     train = _train(project)
     with live_run(project.settings, train, None) as live, pytest.MonkeyPatch.context() as away:
         live.log({"loss": 1.0}, 1)

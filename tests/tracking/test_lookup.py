@@ -1,4 +1,4 @@
-"""The way back from MLflow: runs by their data, a run by its id, a registered model, and the commands of `trace`."""
+"""Lookups in MLflow: runs by their data, a run by its id, a registered model, and the commands of `trace`."""
 
 from __future__ import annotations
 

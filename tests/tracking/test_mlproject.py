@@ -1,4 +1,4 @@
-"""MLproject: an entry point for each stage, whose runs nest under the run that MLflow makes."""
+"""MLproject: an entry point per stage, whose runs nest under MLflow's run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logged models and what is attached to them, the registry, and pipelines read back from MLflow."""
+"""Logged models with their attachments, the registry, and pipelines read back from MLflow."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_model_that_mlflow_does_not_know_is_refused(project: Project) -> None:
 
 
 def _compare(project: Project, beta: float, right: float) -> None:
-    """The stage `compare` of a pipeline with another beta, on two items a benchmark."""
+    """The stage `compare` of a pipeline with another beta, on two items per benchmark."""
     settings = with_train(project.settings, beta=beta)
     rows = [
         {"benchmark": name, "lang": "es", "id": str(n), "prompt": f"ask {n}", "m0": 0.0, "m1": right}

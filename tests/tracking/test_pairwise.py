@@ -1,4 +1,4 @@
-"""Pairwise comparisons outside the pipeline in MLflow: a run of their own under the parent, and published baselines."""
+"""Pairwise comparisons outside the pipeline in MLflow: their own run under the parent, and published baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLflow's pages: a free port, this machine only, and nothing left behind."""
+"""MLflow's server: a free port, on localhost only, and no leftovers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_serves_until_it_is_interrupted() -> None:
             server.send_signal(signal.SIGINT)
             assert server.wait(60) == 0
         finally:
-            # Leaving the block waits for the server, for ever if it is still up.
+            # Leaving the block waits for the server to end, for ever if it does not.
             server.terminate()
     host, port = address.removeprefix("http://").split(":")
     with socket.socket() as probe:

@@ -1,4 +1,4 @@
-"""Runs on a tracking server with a PostgreSQL store: two writers, and a server that goes away or never answers."""
+"""Runs on a tracking server with a PostgreSQL store: two writers, and a server that stops or never answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    # Not pytest's folder: the database's user may not enter it.
+    # Not pytest's folder, to which the database's user has no access.
     folder = Path(tempfile.mkdtemp(prefix="lidr-postgresql-"))
     assert BINARIES
     database = PostgreSQL(BINARIES, folder)
@@ -47,7 +47,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer
 
 @pytest.fixture
 def server(running: TrackingServer, project: Project, monkeypatch: pytest.MonkeyPatch) -> TrackingServer:
-    """The server, under an experiment of the test's own."""
+    """The server, with an experiment of the test's own."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", running.uri)
     return running
 
@@ -84,7 +84,7 @@ def _sync(folder: str, settings: Any, model: str, begin: Any, queue: Any) -> Non
 
 
 def test_two_machines_write_at_once(server: TrackingServer, project: Project) -> None:
-    """Two checkouts of one pipeline, which share no lock: one experiment, one parent, each run and model once."""
+    """Two checkouts of one pipeline without a shared lock: one experiment, one parent, each run and model once."""
     _experiment(project, "two machines")
     here, there = project.root, project.root.parent / "there"
     shutil.copytree(here, there)
@@ -110,7 +110,7 @@ def test_two_machines_write_at_once(server: TrackingServer, project: Project) ->
     assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
     models = project.client.search_logged_models([experiment.experiment_id])
     assert sorted(model.name for model in models) == ["m1", "m2"]
-    # The server alone knows where artifacts lie.
+    # Only the server knows where artifacts are.
     files = [path.read_text() for path in server.artifacts.rglob("adapter_model.safetensors")]
     assert {"weights of m1", "weights of m2"} <= set(files)
 
@@ -149,7 +149,7 @@ def test_server_that_is_killed_between_two_log_calls(
 def test_server_that_never_answers_holds_a_stage_no_longer_than_it_says(
     server: TrackingServer, project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It takes connections and says nothing, as behind a proxy whose server hangs."""
+    """It accepts connections and never answers, like a proxy whose server hangs."""
     _experiment(project, "silent")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     train = job("train", "m1", log_to=lambda run: run.log_metrics({"loss": 0.5}, 1))

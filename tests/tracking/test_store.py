@@ -1,4 +1,4 @@
-"""Where runs go, also from the folders in which DVC runs experiments."""
+"""The store of runs, also from the folders of DVC's experiments."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_passwords_are_not_shown() -> None:
 
 
 def test_dvc_experiments_in_temporary_folders_reach_the_projects_store(project: Project) -> None:
-    """A real `dvc exp run --temp`: its folder is gone afterwards, its run is not."""
+    """A real `dvc exp run --temp`: its folder is deleted afterwards, its run stays."""
     project.file(
         "stage.py",
         "from pathlib import Path\n"

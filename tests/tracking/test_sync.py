@@ -1,4 +1,4 @@
-"""From a stage's files into a real SQLite store: what a run says, and that it says it exactly once."""
+"""The sync from a stage's files to a real SQLite store: a run's contents, logged exactly once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROWS = '{"id":"a","lang":"es","score":1,"correct":true}\n{"id":"b","lang":"en","
 
 
 def _train(project: Project, model: str = "m1") -> Job:
-    """A stage whose files say one thing of each kind."""
+    """A stage with one output of each kind."""
     pairs = project.file(f"data/{model}/pairs/pairs.jsonl", ROWS)
     adapter = project.file(f"models/{model}/adapter.safetensors", f"weights of {model}").parent
 
@@ -80,7 +80,7 @@ def test_a_run_lasts_as_long_as_its_stage(project: Project) -> None:
         made = _train(project)
     project.log(made)
     (child,) = project.children()
-    # A file's time may be some milliseconds behind the clock's.
+    # A file's time may be some milliseconds behind the clock.
     assert 190 <= child.info.end_time - child.info.start_time < 60_000
 
 
@@ -135,7 +135,7 @@ def test_datasets_artifacts_and_tables(project: Project) -> None:
 def test_a_result_is_logged_once_and_another_one_beside_it(project: Project) -> None:
     assert project.log(_train(project)) == ("train m1 · beta 0.1",)
     assert project.log(_train(project)) == ()
-    # The same settings and inputs, other bytes: as on another machine, or after another version of the code.
+    # The same settings and inputs, other bytes: as on another machine, or by another version of the code.
     again = _train(project)
     project.file("models/m1/adapter.safetensors", "other weights")
     assert project.log(again) == ("train m1 · beta 0.1",)
@@ -149,7 +149,7 @@ def test_parent_is_one_for_one_state(project: Project) -> None:
     project.log(_train(project, "m2"))
     (parent,) = project.parents()
     assert {run.data.tags["mlflow.parentRunId"] for run in project.children()} == {parent.info.run_id}
-    # Both stages told the same headline value, as `compare` repeats what the evaluations said.
+    # Both stages log the same headline value: `compare` repeats those of the evaluations.
     assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
 
     other = with_train(project.settings, beta=0.2)
@@ -196,7 +196,7 @@ def test_values_that_are_no_numbers(project: Project) -> None:
     (child,) = project.children()
     ((_, nan),) = project.history(child.info.run_id, "nan")
     assert math.isnan(nan)
-    # MLflow's SQL store has no infinity: it keeps the largest number there is.
+    # MLflow's SQL store has no infinity: it stores the largest float.
     assert child.data.metrics["up"] > 1e308 and child.data.metrics["down"] < -1e308
     assert child.data.metrics["numpy"] == 0.5
     assert "none" not in child.data.metrics
@@ -266,13 +266,13 @@ def test_run_of_mlflow_run_is_the_parent(project: Project) -> None:
     (parent,) = project.parents()
     assert parent.info.run_id == outer
     assert parent.info.run_name == "lab · beta 0.1 · 300 prompts"
-    assert parent.info.status == "RUNNING"  # its end is for `mlflow run` to say
+    assert parent.info.status == "RUNNING"  # `mlflow run` ends it
     assert (parent.data.params["iteration"], parent.data.params["train.dpo.beta"]) == ("m1", "0.1")
     assert parent.data.tags["lidr.profile"] == "said by hand"
     assert parent.data.metrics == {"accuracy/es": 0.5}
     for child in project.children():
         assert (child.data.tags["mlflow.parentRunId"], child.info.experiment_id) == (outer, experiment)
-    # What `mlflow run` has logged is there, in whatever experiment.
+    # Runs of `mlflow run` count as logged, in any experiment.
     assert project.log(_train(project, "m1"), _train(project, "m2")) == ()
 
 
@@ -291,7 +291,7 @@ def test_git_state(project: Project) -> None:
     git("add", "params.yaml", "dvc.lock", "data", "reports")
     git("commit", "-qm", "first")
     commit = git("rev-parse", "HEAD")
-    # What stages write does not make the tree dirty: it would be so in every pipeline from its second stage on.
+    # Outputs of stages do not make the tree dirty, or it would be from each pipeline's second stage on.
     for name in ("dvc.lock", "data/.gitignore", "reports/mgsm/m1/metrics.json"):
         project.file(name, "new")
     project.log(_train(project, "m1"))

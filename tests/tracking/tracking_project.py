@@ -1,4 +1,4 @@
-"""A project in a temporary folder, and what its MLflow store has by now."""
+"""A project in a temporary folder, and the contents of its MLflow store."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def job(
 
 
 class Project(Store):
-    """A project in a temporary folder, which is the working folder."""
+    """A project in a temporary folder, as the working folder."""
 
     def __init__(self, root: Path, settings: config.Settings) -> None:
         self.root, self.settings = root, settings
 
     @property
     def uri(self) -> str:
-        """Of the server that the environment names by now, or of the project's own store."""
+        """The URI of the server that the environment names, or of the project's store."""
         return store.tracking_uri(self.root)
 
     def log(self, *jobs: Job, outer: str | None = None) -> tuple[str, ...]:
-        """Names of the runs that a sync of these jobs adds."""
+        """Sync these jobs; returns the names of added runs."""
         return sync(self.settings, jobs, outer).logged
 
     def file(self, name: str, content: str) -> Path:

@@ -30,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def configure(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configure:
-    """Writes params.yaml of this project, of which each test has its own."""
+    """A function that writes the project's params.yaml; each test has its own copy."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return configured

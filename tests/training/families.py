@@ -1,9 +1,9 @@
-"""Tiny random models of each family, and by how much our loss and gradients on them differ from TRL's own.
+"""Tiny random models of each family, and the difference of our loss and gradients on them from TRL's.
 
     $ python tests/training/families.py        writes benchmarks/results/families.json, for docs/real-models.md
 
-A model has two layers and, where its family has windows, one of 16 tokens. Both trainers get the same pairs, shorter
-and longer than the window, and the same adapter, which is not zero; TRL's pads its rows with its own collator.
+A model has two layers and, if its family has sliding windows, one of 16 tokens. Both trainers get the same pairs,
+shorter and longer than the window, and the same non-zero adapter. TRL's pads its rows with its own collator.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "families.json"
 VOCABULARY, WINDOW = 96, 16
 DTYPES = ("float32", "bfloat16")
-# A relative difference that is rounding.
+# Relative differences up to this are rounding.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2}
 
 SHAPE = {
@@ -58,7 +58,7 @@ LINEAR = {
     for name, size in (("num_key_heads", 2), ("num_value_heads", 2), ("key_head_dim", 16), ("value_head_dim", 16))
 }
 
-# The table: by name, the config's class and what it is given.
+# The families by name: the config's class and its arguments.
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "Llama": ("LlamaConfig", SHAPE),
     "Llama, tied": ("LlamaConfig", SHAPE | {"tie_word_embeddings": True}),
@@ -92,7 +92,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "Bloom": ("BloomConfig", OLDER | {"hidden_size": 64, "n_layer": 2, "n_head": 4}),
     "GPT-2": ("GPT2Config", OLDER | {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256}),
 }
-# Others whose rows are packed.
+# Other families with packed rows.
 PACKED_AS_WELL: dict[str, tuple[str, dict[str, Any]]] = {
     "Gemma": ("GemmaConfig", SHAPE | HEADS),
     "Mixtral": ("MixtralConfig", SHAPE | {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": WINDOW}),
@@ -108,13 +108,13 @@ PACKED_AS_WELL: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def build(family: str, dtype: str = "float32", **values: Any) -> Any:
-    """The family's model; `values` go over its config's."""
+    """The family's model; `values` override its config's."""
     import torch
     import transformers
 
     kind, given = (FAMILIES | PACKED_AS_WELL)[family]
     settings = getattr(transformers, kind)(**given | values)
-    # Weights of its own: TRL takes reference values from a cache, by weights and pairs.
+    # Its own weights, since TRL caches reference values by weights and pairs.
     torch.manual_seed(zlib.crc32(family.encode()))
     attention = policy.attention_for(settings)
     chosen = {"attn_implementation": attention} if attention else {}
@@ -122,7 +122,7 @@ def build(family: str, dtype: str = "float32", **values: Any) -> Any:
 
 
 def pairs(longest: int, count: int) -> list[TokenizedPair]:
-    """Pairs whose prompts and answers have up to `longest` tokens."""
+    """Random pairs whose prompts and answers have up to `longest` tokens."""
     rng = random.Random(longest)
 
     def ids() -> list[int]:
@@ -132,14 +132,14 @@ def pairs(longest: int, count: int) -> list[TokenizedPair]:
 
 
 def all_pairs() -> dict[str, list[TokenizedPair]]:
-    """By how their rows compare with the window."""
+    """Pairs by the length of their rows relative to the window."""
     return {"shorter": pairs(WINDOW // 2, 3), "longer": pairs(3 * WINDOW, 3)}
 
 
 # Logits of seven positions.
 FEW = 7 * VOCABULARY
 
-# Rows on lines that they share, as a large model has them, and on a line each.
+# Rows on shared lines, as for a large model, and on a line each.
 LAYOUTS = {
     "shared": lambda lengths, _: share_out(lengths, 512),
     "alone": lambda lengths, _: [(line, 0) for line in range(len(lengths))],
@@ -147,18 +147,18 @@ LAYOUTS = {
 
 
 def laid_out(layout: str) -> Any:
-    """Within it, packed rows have this layout."""
+    """A context in which packed rows have this layout."""
     return mock.patch.object(packing, "share_out", LAYOUTS[layout])
 
 
 def measure(
     family: str, dtype: str, settings: config.Settings, ways: Sequence[tuple[str, int]] | None = None, **train: Any
 ) -> dict[str, Any]:
-    """How rows are laid out, and the largest relative difference of a batch's loss and of its gradient.
+    """The layout of rows, and the largest relative differences of a batch's loss and gradient.
 
-    `train` are values of `train.dpo`, or of the block itself. `ways` are (layout, number of logits at once). By
-    default, where rows may share lines, both they and rows that have one each are measured; and logits that are all
-    made at once as well as those of a few positions.
+    `train` are values of `train.dpo`, or of the block itself. `ways` are (layout, number of logits at once). The
+    default covers shared lines, if the family allows them, and a line per row; and all logits at once as well as those
+    of a few positions.
     """
     given, rows = _settings(settings, dtype, **train), all_pairs()
     both = [pair for batch in rows.values() for pair in batch]
@@ -182,7 +182,7 @@ def measure(
 def _settings(settings: config.Settings, dtype: str, **train: Any) -> config.Settings:
     values = msgspec.to_builtins(settings)
     values["engine"]["device"] = "cpu"
-    # Over tokens, TRL has the likelihood term as well.
+    # Over tokens, TRL supports the likelihood term too.
     own = {"alpha": 1.0, "likelihood_mean": "token", "dtype": dtype, "pairs_per_step": 3, "lora": {"r": 4}}
     dpo = {"beta": 0.1, "learning_rate": 1e-3, "max_length": 256, "per_device_train_batch_size": 3}
     for key, value in train.items():
@@ -200,7 +200,7 @@ def tokenizer() -> Any:
 
 
 def ignore(metrics: dict[str, float], step: int) -> None:
-    """Metrics that nobody reads."""
+    """Discard metrics."""
 
 
 def _trainer(model: Any, rows: list[TokenizedPair], settings: config.Settings, scratch: Path, log: Any = ignore) -> Any:
@@ -222,7 +222,7 @@ def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scr
     from lidr.training.trainer import LogCallback
 
     class Plain(DPOTrainer):
-        """On pairs that are token ids already."""
+        """TRL's trainer on pairs of token ids."""
 
         def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
             return dataset
@@ -239,7 +239,7 @@ def _plain(model: Any, rows: list[TokenizedPair], settings: config.Settings, scr
 
 
 def trl_arguments(settings: config.Settings, scratch: Path) -> Any:
-    """Our arguments with the likelihood term as TRL has it, a loss of its own."""
+    """Our arguments for TRL, where the likelihood term is a separate loss."""
     from lidr.training.arguments import arguments
 
     args, train = arguments(settings.train, settings, scratch), settings.train
@@ -250,7 +250,7 @@ def trl_arguments(settings: config.Settings, scratch: Path) -> Any:
 
 
 def _step(trainer: Any, places: range) -> tuple[float, Any]:
-    """Loss and gradient of one batch, with an adapter that is the same for all trainers."""
+    """Loss and gradient of one batch, with the same adapter for all trainers."""
     import torch
 
     generator = torch.Generator().manual_seed(0)

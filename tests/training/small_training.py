@@ -1,4 +1,4 @@
-"""Pairs for a training of seconds, the lab's settings with one so small, and the figures of its pairs by hand."""
+"""Pairs and settings for a training of seconds, and manual log-probabilities of its pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lidr.training import stage as train
 
 
 def made_pair(number: int, chosen: str, rejected: str) -> Pair:
-    """The pair of one prompt in Spanish with these two answers."""
+    """A pair in Spanish with these two answers."""
     return Pair(
         id=f"p{number}:es:en",
         prompt=(Message(role="user", content=f"¿Qué número es mayor, {number} o 61?"),),
@@ -37,7 +37,7 @@ def pair(number: int) -> Pair:
 
 
 def configured(quantization: dict[str, Any] | None = None, **values: Any) -> config.Settings:
-    """The working folder's params.yaml with other values of `train`; other processes read the file."""
+    """Write params.yaml with other values of `train`, since other processes read the file."""
     document: dict[str, Any] = msgspec.to_builtins(config.load(ROOT / "params.yaml"))
     document["engine"]["device"] = "cpu"
     document["base"]["quantization"] = quantization
@@ -51,7 +51,7 @@ def configured(quantization: dict[str, Any] | None = None, **values: Any) -> con
 
 
 def log_probabilities(pairs: list[Pair], model_name: str) -> list[tuple[list[float], list[float]]]:
-    """Per-token log-probabilities of chosen and rejected, one sequence at a time, with nothing of TRL."""
+    """Per-token log-probabilities of chosen and rejected, one sequence at a time, without TRL."""
     import torch
 
     model_policy = policy.resolve(model_name)

@@ -19,7 +19,7 @@ ROWS: list[TokenizedPair] = [
 
 
 def test_rates_are_those_since_the_last_loss_was_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([10.0, 12.0, 16.0, 16.0])  # begun, and each log
+    times = iter([10.0, 12.0, 16.0, 16.0])  # the start, and each log
     monkeypatch.setattr(callbacks, "peak_memory", lambda: {"peak_memory_mib": 5.0})
     logged: list[tuple[dict[str, float], int]] = []
     callback = ThroughputCallback(ROWS, lambda values, step: logged.append((values, step)), lambda: next(times))
@@ -28,13 +28,13 @@ def test_rates_are_those_since_the_last_loss_was_logged(monkeypatch: pytest.Monk
         state = SimpleNamespace(epoch=epoch, global_step=step, is_world_process_zero=first)
         callback.on_log(None, state, None, logs=logs)
 
-    # It goes on after half a pass, which was another process's work.
+    # It resumes after half a pass by another process.
     callback.on_train_begin(None, SimpleNamespace(epoch=0.5), None)
     log(1.0, 3, loss=1.0)
     log(1.0, 3, train_runtime=9.0)
     log(1.0, 3, first=False, loss=1.0)
     log(2.0, 6, loss=0.5)
-    log(2.0, 7, loss=0.5)  # in no time
+    log(2.0, 7, loss=0.5)  # zero time elapsed
     assert logged == [
         ({"pairs_per_second": 0.5, "tokens_per_second": 4.0, "peak_memory_mib": 5.0}, 3),
         ({"pairs_per_second": 0.5, "tokens_per_second": 4.0, "peak_memory_mib": 5.0}, 6),

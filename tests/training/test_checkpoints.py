@@ -1,4 +1,4 @@
-"""A training that is killed ends with the bytes of one that is not; a checkpoint is of the same work, and whole."""
+"""A killed training ends with the same bytes as another; checkpoints are complete, and used for the same work only."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ train.run(config.load(), "m1", lambda metrics, step: step == kill_at and os.kill
 
 
 class Killed(BaseException):
-    """Ends training as nothing that is caught would."""
+    """Ends training; no handler catches it."""
 
 
 def run(settings: Any, iteration: str = "m1", kill_at: int | None = None) -> list[int]:
-    """Train, and return the steps in which the model was trained, not those that were logged again."""
+    """Train, and return the computed steps, without those that were only logged again."""
     steps: list[int] = []
 
     def log(metrics: dict[str, float], step: int) -> None:
-        # Rates are logged where a step was computed.
+        # Only computed steps log rates.
         steps.extend([step] if "pairs_per_second" in metrics else [])
         if step == kill_at and "loss" in metrics:
             raise Killed
@@ -56,13 +56,13 @@ def left(iteration: str = "m1") -> list[str]:
 
 @pytest.fixture(scope="module")
 def uninterrupted(made: Path) -> dict[str, bytes]:
-    """What a training that nobody kills writes."""
+    """The outputs of an uninterrupted training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
         assert run(configured()) == list(range(1, 11))
         assert not paths.scratch("train", "m1").exists(), "what is done needs no checkpoint"
         found = files()
-        shutil.rmtree(paths.model("m1"))  # the other tests begin without an adapter
+        shutil.rmtree(paths.model("m1"))  # the other tests start without an adapter
         return found
 
 

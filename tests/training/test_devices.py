@@ -1,4 +1,4 @@
-"""Which devices train: one without a launcher, all visible ones with it, and never more than there are."""
+"""Devices for training: one without a launcher, all visible ones with it, and never more than exist."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_trl_s_arguments_take_one_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to=[], per_device_train_batch_size=4)
     assert arguments.n_gpu <= 1
-    arguments._n_gpu = 3  # what `_setup_devices` finds where three are visible
+    arguments._n_gpu = 3  # as `_setup_devices` finds with three visible GPUs
     assert arguments.train_batch_size == 12
     devices.use_one(arguments)
     assert (arguments.n_gpu, arguments.train_batch_size) == (1, 4)
@@ -108,7 +108,7 @@ def test_doctor_says_which_gpus_train(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_gradient_of_masked_attention_is_finite_at_every_width() -> None:
-    """64 more than a multiple of 128, with scores of about -120: what cuDNN gets wrong on an H100 and an H200."""
+    """64 more than a multiple of 128, with scores of about -120: cuDNN computes them wrongly on an H100 and H200."""
     import torch
 
     if not torch.cuda.is_available():

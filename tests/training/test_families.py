@@ -1,4 +1,4 @@
-"""Families of models: rows are packed only where that is right, and loss and gradients are those of TRL's trainer."""
+"""Model families: rows are packed only if that is correct, and loss and gradients equal those of TRL's trainer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PADDED = {
 }
 
 
-# One of each kind: what a family's bfloat16 has of its own is its autocast.
+# One of each kind: in bfloat16, families differ only in autocast.
 IN_BFLOAT16 = ("Llama", "Gemma 2", "Qwen3-MoE", "Bloom")
 
 
@@ -44,7 +44,7 @@ def test_loss_and_gradient_are_those_of_trls_own_trainer(
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("family", PACKED_AS_WELL)
 def test_packed_rows_have_the_log_probabilities_of_each_row_by_itself(family: str, layout: str) -> None:
-    """Whether they share lines, or each has one to itself and is padded without a mask."""
+    """On shared lines, and on a line each, padded without a mask."""
     model = build(family).eval()
     assert why_padded(model) is None
     for batch in all_pairs().values():
@@ -92,7 +92,7 @@ def test_another_attention_or_code_of_its_own_gets_padded_rows() -> None:
     assert why_padded(model) == "packed rows are not tested under flash_attention_2 attention"
 
     class OwnForCausalLM(type(model)):  # type: ignore[misc]
-        """As if its file had come with the weights."""
+        """A class as if its code came with the weights."""
 
     model = build("Llama")
     model.__class__ = OwnForCausalLM

@@ -1,4 +1,4 @@
-"""A loss, a gradient or a weight that is not finite ends training at its step, and nothing is saved."""
+"""A non-finite loss, gradient or weight ends training at its step, and nothing is saved."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def old_adapter() -> Path:
 
 
 def broken_at(step: int, monkeypatch: pytest.MonkeyPatch, break_: Any) -> None:
-    """Let `break_` change the loss of that step."""
+    """Apply `break_` to the loss of that step."""
     from lidr.training.trainer import PreferenceTrainer
 
     original = PreferenceTrainer._compute_loss
@@ -59,7 +59,7 @@ def test_loss_that_is_no_number_ends_training_at_its_step(configure: Any, monkey
 
 def test_gradient_that_overflows_is_not_clipped_to_0(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def steep(loss: Any) -> Any:
-        # The same value; its gradients are finite, and the norm of all of them is not.
+        # The same value; its gradients are finite, but their norm is not.
         return loss.detach() + (loss - loss.detach()) * 1e30
 
     broken_at(4, monkeypatch, steep)
@@ -73,7 +73,7 @@ def test_trained_weight_that_overflows_ends_training_at_its_step() -> None:
     from lidr.training.callbacks import FiniteCallback
 
     model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)).requires_grad_(False)
-    model[0].weight[0, 0] = float("inf")  # frozen: none of training's
+    model[0].weight[0, 0] = float("inf")  # frozen, so not trained
     model[1].requires_grad_(True)
     state = TrainerState(global_step=6, max_steps=10)
     FiniteCallback().on_optimizer_step(None, state, None, model=model)

@@ -1,4 +1,4 @@
-"""Log-probabilities made in parts: the values and the gradient of all logits at once."""
+"""Log-probabilities in parts: the same values and gradients as with all logits at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS, SIZE, VOCABULARY = 20, 8, 31
 
 
 def scored(at_once: int, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-    """`score` by a head that caps its logits, as Gemma 2's does; with the rows that it was asked for."""
+    """`score` by a head that caps its logits, like Gemma 2's, with the rows that it was called with."""
     generator = torch.Generator().manual_seed(1)
     weight = torch.randn(VOCABULARY, SIZE, generator=generator)
     targets = torch.randint(VOCABULARY, (ROWS,), generator=generator)
@@ -31,7 +31,7 @@ def gradient(at_once: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, li
     generator = torch.Generator().manual_seed(2)
     hidden = torch.randn(ROWS, SIZE, generator=generator, requires_grad=True)
     log_probs, entropy, asked = scored(at_once, hidden)
-    # What a loss would ask for: each token weighs otherwise.
+    # As in a loss, each token has another weight.
     (log_probs * torch.randn(ROWS, generator=generator)).sum().backward()
     assert hidden.grad is not None
     return log_probs.detach(), entropy, hidden.grad, asked

@@ -1,4 +1,4 @@
-"""Held-out prompts: which they are, that nothing is trained on them, and their figures by hand."""
+"""Held-out prompts: their choice, that they are not trained on, and their figures by hand."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_held_out_figures_are_those_by_hand_and_beside_training_s(configure: Any
     for found in (rows[10], logged[10], trained.last, read_json(paths.model("m1") / "metrics.json")):
         assert isinstance(found, dict)
         assert [float(found[name]) for name in names] == pytest.approx(expected, rel=1e-4, abs=2e-6)
-    # Before training the policy is its reference: of the margins, only rounding is there to be told.
+    # Before training the policy equals its reference: margins are only rounding.
     assert {name: value for name, value in rows[0].items() if value} == {"step": "0", "eval_loss": rows[0]["eval_loss"]}
     before = by_hand(held_out, "m0", *values)[0]
     for loss in (trained.first["eval_loss"], logged[0]["eval_loss"], float(rows[0]["eval_loss"])):
@@ -69,7 +69,7 @@ def test_held_out_figures_are_those_by_hand_and_beside_training_s(configure: Any
 
 
 def by_hand(pairs: list[Any], of_model: str, alpha: float, beta: float) -> tuple[float, float, float]:
-    """Loss, margin and accuracy of a model against m0, one sequence at a time, with nothing of TRL."""
+    """Loss, margin and accuracy of a model against m0, one sequence at a time, without TRL."""
     after, before = log_probabilities(pairs, of_model), log_probabilities(pairs, "m0")
     margins, losses = [], []
     for (chosen, rejected), (chosen_before, rejected_before) in zip(after, before, strict=True):

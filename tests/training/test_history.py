@@ -1,10 +1,10 @@
-"""What is told of training: its beginning and its end, each over more than a step or two."""
+"""The summary of training: its beginning and end, each over several steps."""
 
 from __future__ import annotations
 
 from lidr.training.history import History, csv, ends, reported
 
-# 22 steps, logged every 5 and where the held-out pairs are evaluated; the last row is of two steps.
+# 22 steps, logged every 5 and at each evaluation of held-out pairs; the last row covers two steps.
 ROWS: History = [
     (0, {"eval_loss": 3.0}),
     (5, {"loss": 4.0, "reward_accuracy": 0.5}),

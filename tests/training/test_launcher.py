@@ -1,4 +1,4 @@
-"""Stage `train` under `accelerate launch` with two processes on the CPU: the curve of one process, written once."""
+"""Stage `train` with `accelerate launch` and two CPU processes: the same curve as one process, written once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def curves(project: Path) -> list[tuple[list[dict[str, float]], Any]]:
-    """m2's log.csv, and what the stage returned, by one process and then by two at the same global batch."""
+    """m2's log.csv and the stage's result, by one process and by two with the same global batch."""
     found: list[tuple[list[dict[str, float]], Any]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
@@ -120,7 +120,7 @@ def test_shipped_settings_are_accelerates_own(file: Path) -> None:
 
 
 def environment_of(name: str) -> dict[str, str]:
-    """What `accelerate launch` would give its processes with these settings."""
+    """The environment of `accelerate launch`'s processes with these settings."""
     from accelerate.commands import launch
     from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 
@@ -159,7 +159,7 @@ def test_deepspeed_is_zero_3_and_saves_whole_weights() -> None:
 def test_model_is_loaded_while_the_arguments_that_shard_it_are_alive(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """transformers asks these arguments' configuration while it lives; what DeepSpeed does with it is not tested."""
+    """transformers reads the arguments' configuration while they exist; DeepSpeed itself is not tested."""
     from lidr.models import policy
     from lidr.training import arguments
 

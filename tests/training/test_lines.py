@@ -1,4 +1,4 @@
-"""Rows on shared lines: none overlap, and lines are as few and as narrow as costs least."""
+"""Rows on shared lines: no overlaps, and the number and width of lines with the least cost."""
 
 from __future__ import annotations
 

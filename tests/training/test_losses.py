@@ -1,4 +1,4 @@
-"""Losses of `train.dpo.loss_type` and the objective `sft`: value and gradient are those of TRL's own trainer."""
+"""Losses of `train.dpo.loss_type` and the objective `sft`: value and gradient equal those of TRL's trainer."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_padded_rows_give_trls_loss_too(values: dict[str, Any], project_settings
 
 
 def check(family: str, values: dict[str, Any], settings: config.Settings, rows: str) -> None:
-    # A loss is computed after the log-probabilities, which test_families.py compares in every way.
+    # Losses are computed from log-probabilities, which test_families.py compares.
     found = measure(family, "float32", settings, ways=[("alone", head.AT_ONCE)], **values)
     assert found["rows"] == rows
     assert found["loss"] < TOLERANCE["float32"]

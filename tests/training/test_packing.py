@@ -1,4 +1,4 @@
-"""Rows of a batch: their layout to the letter, and TRL's own curve from training on them."""
+"""Rows of a batch: their exact layout, and the same training curve as TRL's."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_padding_at_the_end_of_a_line_is_rows_of_one_token(monkeypatch: pytest.M
 
 
 def test_rows_alone_on_their_lines_have_no_positions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No row sees the padding after it, so there is nothing to be masked."""
+    """No row attends to the padding after it, so no mask is needed."""
     monkeypatch.setattr(packing, "share_out", lambda *_: [(0, 0), (3, 0), (1, 0), (2, 0)])
     batch = pack([PAIR, SHORT], pad=0, hidden_size=4)
     assert set(batch) == {"input_ids", "scored"}
@@ -88,7 +88,7 @@ def model() -> Any:
 def curve(
     make: Any, model: Any, settings: config.Settings, scratch: Any, likelihood_mean: str = "token"
 ) -> list[dict[str, float]]:
-    """What each step after the first logs, from our trainer or from TRL's own with the same arguments."""
+    """The logs of each step after the first, by our trainer or TRL's with the same arguments."""
     values = {"alpha": 2.0, "learning_rate": 1e-2, "num_train_epochs": 2, "logging_steps": 1}
     values |= {"pairs_per_step": 4, "per_device_train_batch_size": 1, "likelihood_mean": likelihood_mean}
     history: list[dict[str, float]] = []
@@ -105,9 +105,9 @@ def curve(
 def trls_curve(
     model: Any, project_settings: config.Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> list[dict[str, float]]:
-    """With one pair a micro-batch, TRL's token mean is the mean over each answer as well."""
+    """With one pair per micro-batch, TRL's token mean is also the mean over each answer."""
     found = curve(families._plain, model, project_settings, tmp_path_factory.mktemp("trl"))
-    assert len(found) == 4  # warm-up leaves the first step as it is, the second one begins to learn
+    assert len(found) == 4  # warm-up makes the first step a no-op; the second one learns
     return found
 
 

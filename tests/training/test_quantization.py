@@ -1,4 +1,4 @@
-"""QLoRA on bitsandbytes' CPU build: a base in nf4 is trained on, generates, and is exported as it was."""
+"""QLoRA on bitsandbytes' CPU build: training on, generation with, and export of a base in nf4."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_adapter_of_a_quantised_base_trains_chains_generates_and_is_exported(con
     assert quantised.quantization == NF4
     assert quantised.fingerprint != whole.fingerprint
     first = train.run(settings, "m1")
-    # With an adapter that has learned nothing it is above log 2, the preference's part alone.
+    # With an untrained adapter it exceeds log 2, the preference term alone.
     assert first.last["loss"] < math.log(2)
     second = train.run(
         configure(quantization=NF4, eval_share=0.0, learning_rate=1e-6, gradient_checkpointing=True), "m2"
     )
-    # In bfloat16, the adapter would differ from its own reference, and steps of this size would be lost.
+    # In bfloat16 the adapter would differ from its own reference, and such small steps would be lost.
     assert second.first["reward_margin"] == pytest.approx(0.0, abs=5e-3)
     weights = [paths.model(name) / "adapter_model.safetensors" for name in ("m1", "m2")]
     assert weights[0].read_bytes() != weights[1].read_bytes()

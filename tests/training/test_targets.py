@@ -1,4 +1,4 @@
-"""Layers that LoRA adapts: every name is the language model's, or the error says which there are."""
+"""LoRA's target layers: each name is a layer of the language model, or the error lists the layers."""
 
 from __future__ import annotations
 

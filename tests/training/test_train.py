@@ -1,4 +1,4 @@
-"""The loss against the formula by hand, the reference at the first step, and adapters that chain and repeat."""
+"""The loss against a manual formula, the reference at the first step, and adapters: chained, and reproducible."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAIRS = [
 
 @pytest.fixture
 def settings(configure: Any) -> config.Settings:
-    """Tiny training, in a folder with a base and four pairs for both iterations."""
+    """Settings of a tiny training, in a folder with a base and four pairs for both iterations."""
     for iteration in ("m1", "m2"):
         write_rows(paths.pairs(iteration) / paths.PAIRS, PAIRS)
     batch = {"pairs_per_step": 4, "per_device_train_batch_size": 4}
@@ -43,7 +43,7 @@ def test_first_step_equals_the_formula_with_a_mean_over_each_sequence(settings: 
 
     torch.backends.cuda.enable_cudnn_sdp(True)
     trained = train.run(settings, "m1")
-    # Its gradient is NaN at some widths on Hopper, which tests/training/test_devices.py shows where there is a GPU.
+    # Its gradient is NaN at some widths on Hopper, as tests/training/test_devices.py shows on a GPU.
     assert not torch.backends.cuda.cudnn_sdp_enabled()
     chosen = [sum(c) / len(c) for c, _ in log_probabilities(PAIRS, "m0")]
     likelihood = -sum(chosen) / len(chosen)
@@ -64,7 +64,7 @@ def test_token_mean_is_over_all_tokens_of_the_batch(settings: config.Settings) -
 def test_margin_is_zero_at_the_first_step_of_both_iterations_and_grows(settings: config.Settings) -> None:
     settings = with_train(settings, lr_scheduler_type="constant", warmup_steps=0)
     for iteration in ("m1", "m2"):
-        # Of a single step there is no other log.
+        # A single step has no other log.
         once = train.run(with_train(settings, num_train_epochs=1), iteration)
         assert once.steps == 1
         assert once.first["reward_margin"] == pytest.approx(0.0, abs=1e-4)
@@ -124,7 +124,7 @@ def test_supervised_training_is_on_chosen_answers_alone(settings: config.Setting
     after = [sum(c) for c, _ in log_probabilities(PAIRS, "m1")]
     assert set(trained.last) == {"loss", "log_probability_chosen", "entropy", "learning_rate", "gradient_norm"}
     assert trained.last["loss"] < once.first["loss"]
-    # The second iteration goes on from the first one's adapter.
+    # The second iteration continues from the first one's adapter.
     second = train.run(with_train(supervised, num_train_epochs=1), "m2")
     assert second.first["log_probability_chosen"] == pytest.approx(sum(after) / len(after), rel=1e-4)
     assert (paths.model("m1") / "first_pair.txt").read_text().count("----") == 1

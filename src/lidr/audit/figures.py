@@ -1,11 +1,9 @@
-"""The audit's figures beside the reward's: group-bys over the facts table, a function for each block of metrics.json.
+"""The audit's figures other than the reward's: group-bys over the facts table, a function per block of metrics.json.
 
-    >>> counts(groups(frame, settings), settings)["by_direction"]["es:en"]
-    {'prompts': 300, 'pairs': 262, 'drops': 38, 'identical': 30, 'truncated': 8}
-    >>> fidelity(groups(frame, settings), settings)["en-es"]
-    {'translations': 298, 'with_numbers': 240, 'numbers_kept': 236, 'numbers_share': 0.983333, ...}
+    {"counts": {"by_direction": {"es:en": {"prompts": 300, "pairs": 262, "drops": 38, "identical": 30, ...}, ...}, ...},
+     "fidelity": {"en-es": {"translations": 298, "with_numbers": 240, "numbers_kept": 236, ...}, ...}, ...}
 
-For every direction, prompts = pairs + drops, and drops = the sum of their reasons: `examples` has checked it prompt by
+For every direction, prompts = pairs + drops, and drops = the sum over their reasons. `examples` checks this for each
 prompt.
 """
 
@@ -27,9 +25,9 @@ Figures = dict[str, Any]
 
 
 def share(hits: Series, prompts: Series, confidence: float, name: str) -> dict[str, float]:
-    """The share of rows that are hits, with its interval, under names for a table; nothing where there are no rows.
+    """The share of hits with its interval, under the names of metrics.json; empty if there are no rows.
 
-    Rows of the same prompt share its answers: they are one cluster.
+    Rows of one prompt share its answers, so they are a cluster.
     """
     if not len(hits):
         return {}
@@ -43,7 +41,7 @@ def share(hits: Series, prompts: Series, confidence: float, name: str) -> dict[s
 
 
 def counts(rows: Groups, settings: config.Settings) -> Figures:
-    """Prompts, pairs and drops, by reason, rule, language and direction, and those of answers and translations."""
+    """Counts of prompts, pairs, drops, answers and translations, by reason, rule, language and direction."""
     directions, translated = pair_directions(settings), translation_directions(settings)
     whole = _pairs_and_drops(rows.all)
     # Not every rule and direction makes pairs in every language.
@@ -64,7 +62,7 @@ def counts(rows: Groups, settings: config.Settings) -> Figures:
 
 
 def by_name(column: Series) -> dict[str, int]:
-    """How often each value stands in a column, in alphabetical order."""
+    """The count of each value in a column, in alphabetical order."""
     return {str(value): int(n) for value, n in column.value_counts().sort_index().items()}
 
 
@@ -76,7 +74,7 @@ def _pairs_and_drops(rows: DataFrame) -> dict[str, int]:
 
 
 def _answers(rows: DataFrame) -> dict[str, int]:
-    answers = rows.drop_duplicates("prompt_id")  # the dominant answer stands in a row for each other language
+    answers = rows.drop_duplicates("prompt_id")  # the dominant answer has a row for each other language
     ended = by_name(answers["answer_finish_reason"])
     found = {"prompts": len(answers), "answers": sum(ended.values())}
     found |= {reason.value: ended.get(reason.value, 0) for reason in FinishReason}
@@ -101,10 +99,10 @@ def _translations(rows: DataFrame) -> dict[str, int]:
 
 
 def languages(pairs: Groups) -> Figures:
-    """By language and side: texts judged, off target, and found in which language, as identification sees them.
+    """Language identification of the texts, by language and side: judged, off target, and the languages found.
 
     A text that cannot be judged, mostly for too few letters, is `unknown` and never counts as off target. Sentences are
-    judged one by one as well (`records.code_switching`), which sees a sentence of English in a Spanish text.
+    judged singly as well (`records.code_switching`), which finds an English sentence in a Spanish text.
     """
     return {lang: {side: _identified(rows, side) for side in SIDES} for lang, rows in pairs.by_language.items()}
 
@@ -121,14 +119,14 @@ def _identified(rows: DataFrame, side: str) -> Figures:
 
 
 def quality(pairs: Groups) -> Figures:
-    """How many pairs of each language look wrong in which way; the markers by name.
+    """Counts of suspicious pairs by language and kind, and counts of markers by name.
 
-    - Markers: what `pairs.markers` finds, wherever it stands.
-    - Repeated: the text ends in a loop (`records.repetition`), or, from 20 words on, half of its
-      4-grams of words have been there before.
-    - Refusals: the text declines to answer by `pairs.refusals`, in any language.
-    - Near-identical: chosen and rejected are similar by `pairs.normalise.NEAR_IDENTICAL` or more. Such pairs are not
-      wrong (one digit may decide), but DPO is known to lower the likelihood of both sides where they are many.
+    - Markers: what `pairs.markers` finds, anywhere in the text.
+    - Repeated: the text ends in a loop (`records.repetition`); or it has at least 20 words, and half of its word
+      4-grams are repeats.
+    - Refusals: the text declines to answer, in any language (`pairs.refusals`).
+    - Near-identical: the similarity of chosen and rejected is at least `pairs.normalise.NEAR_IDENTICAL`. Such pairs are
+      not wrong (one digit may decide), but many of them make DPO lower the likelihood of both sides.
     """
     markers = Counter(marker for side in SIDES for found in pairs.all[f"{side}_markers"].dropna() for marker in found)
     by_language = {
@@ -154,7 +152,7 @@ _MEASURES = {
 
 
 def fidelity(rows: Groups, settings: config.Settings) -> Figures:
-    """By direction: translations, those with numbers, those that keep them or the answer, those that are exact."""
+    """Counts of translations by direction: all, with numbers, with the numbers or the answer kept, exact."""
     confidence = settings.audit.confidence
     return {f"{a}-{b}": _fidelity_of(rows.translated(a, b), confidence) for a, b in translation_directions(settings)}
 
@@ -170,7 +168,7 @@ def _fidelity_of(rows: DataFrame, confidence: float) -> Figures:
 
 
 def round_trip(rows: Groups, settings: config.Settings) -> Figures:
-    """By direction: answers that were sent, that came back unparsed or the same, and the mean chrF of the others."""
+    """Round-trip translation by direction: answers sent, unparsed and unchanged ones, and mean chrF."""
     return {f"{a}-{b}": _round_trip_of(rows.translated(a, b), settings) for a, b in translation_directions(settings)}
 
 

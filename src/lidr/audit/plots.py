@@ -69,7 +69,7 @@ def _reward(report: Report) -> str:
     def paint(canvas: Canvas) -> None:
         left, right = canvas.axes
         canvas.stacked(left, "Which answer is right, share of pairs", bars)
-        canvas.intervals(right, "Reward accuracy (0.5 is a coin)", rows, COIN)
+        canvas.intervals(right, "Reward accuracy (0.5 is chance)", rows, COIN)
         canvas.legend([OUTCOMES[outcome] for outcome in shown])
 
     label = "Which answers of the pairs are right, by direction, and reward accuracy by language"

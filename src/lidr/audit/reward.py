@@ -1,18 +1,20 @@
-"""The reward signal itself: is the chosen text better than the rejected one, by gold answers and by a judge?
+"""Reward accuracy and the verdict on saturation, by gold answers and by a judge.
 
-    >>> figures(groups(pairs, settings), GOLD, confidence=0.95)["by_language"]["es"]
-    {'pairs': 280, 'judged': 280, 'chosen_only': 112, 'both': 150, 'neither': 8, 'rejected_only': 10, ...,
-     'accuracy': 0.918033, 'low': 0.8556, 'high': 0.9548, 'verdict': 'go on', 'p': 0.0}
+    metrics.json, "reward": {"by_language": {"es":
+    {"pairs": 280, "judged": 280, "chosen_only": 112, "both": 150, "neither": 8, "rejected_only": 10, ...,
+     "accuracy": 0.918033, "low": 0.8556, "high": 0.9548, "verdict": "go on", "p": 0.0}, ...}, ...}
 
-*Reward accuracy* is chosen / (chosen + rejected): of the pairs in which one side is better (by gold answers: it alone
-is right), how many have it as the chosen one. 0.5 is a coin. Its interval counts the pairs of one prompt as a cluster.
+    >>> verdict(better=9, worse=1, confidence=0.95)
+    ('go on', 0.0107...)
 
-The verdict on saturation is an exact binomial test against that coin. A prompt counts once however many pairs it
-gives, since they share answers: as better, where its pairs point the right way more often than the wrong way; as worse
-in the reverse case.
+*Reward accuracy* is chosen / (chosen + rejected): among pairs with one better side (by gold answers: one right side),
+the share in which it is the chosen one. 0.5 is chance. Its interval treats the pairs of a prompt as a cluster.
 
-What a right text is, `lidr.pairs.gold` says; a pair of which that cannot be told is not judged, and counted so. A judge
-(`judged`) can tell for those.
+The verdict on saturation is an exact binomial test against 0.5. The pairs of a prompt share answers, so a prompt counts
+once: as better if more of its pairs point the right way than the wrong way, as worse in the reverse case.
+
+`lidr.pairs.gold` says which texts are right. Pairs that it cannot decide count as not judged; a judge (`judged`) can
+decide them.
 """
 
 from __future__ import annotations
@@ -33,9 +35,9 @@ GO_ON, STOP, REVERSED, TOO_FEW = "go on", "stop", "stop: reversed", "too few"
 
 
 class Signal(NamedTuple):
-    """What says which side is better: its column in the facts table and that column's values.
+    """A source of verdicts on pairs: its column in the facts table and that column's values.
 
-    `no_verdict` is the verdict where it says nothing about any pair, `remedy` what helps where it says too little.
+    `no_verdict` is the verdict if it decides no pair; `remedy` is what to add if it decides too few.
     """
 
     column: str
@@ -51,7 +53,7 @@ JUDGE = Signal("judged_outcome", JUDGED_OUTCOMES, "chosen", "rejected", "no verd
 
 
 def figures(pairs: Groups, signal: Signal, confidence: float) -> Figures:
-    """The table of outcomes with reward accuracy and its interval, of pairs that the signal says anything about."""
+    """Outcomes, reward accuracy and its interval over the pairs that have this signal."""
 
     def table(rows: DataFrame) -> Figures:
         return _table(rows[rows[signal.column].notna()], signal, confidence)
@@ -79,7 +81,7 @@ def _table(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
 
 
 def _verdict(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
-    """Over prompts: a prompt is better where more of its pairs point the right way than the wrong way."""
+    """The verdict over prompts: one is better if more of its pairs point the right way than the wrong way."""
     outcomes = rows[signal.column]
     points = (outcomes == signal.better).astype(int) - (outcomes == signal.worse).astype(int)
     by_prompt = points.groupby(rows["prompt_id"]).sum()
@@ -92,7 +94,7 @@ def _verdict(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
 
 
 def verdict(better: int, worse: int, confidence: float) -> tuple[str, float]:
-    """Whether the chosen side is still better, and the probability of such a lead if it were not (one-sided, exact)."""
+    """Whether the chosen side is still better, and the exact one-sided p value."""
     n, level = better + worse, 1 - confidence
     p_better, p_worse = sign_test(better, n), sign_test(worse, n)
     if p_better <= level:
@@ -103,14 +105,14 @@ def verdict(better: int, worse: int, confidence: float) -> tuple[str, float]:
 
 
 def deciding(found: Figures) -> Figures:
-    """The figures whose verdict counts: those by gold answers; the judge's where gold answers tell nothing."""
+    """The figures whose verdict counts: by gold answers, or by the judge if gold answers decide nothing."""
     by_gold: Figures = found["reward"]
     by_judge: Figures = found.get("judged", by_gold)
     return by_gold if by_gold["all"]["verdict"] not in (GOLD.no_verdict, TOO_FEW) else by_judge
 
 
 def recommendation(found: Figures, settings: config.Settings) -> str:
-    """What the verdicts advise, in words."""
+    """The advice that follows from the verdicts."""
     figures = deciding(found)
     if figures is found["reward"]:
         return _advice(figures, GOLD, settings)
@@ -118,7 +120,7 @@ def recommendation(found: Figures, settings: config.Settings) -> str:
 
 
 def disagreement(found: Figures) -> list[str]:
-    """A line where gold answers and the judge have different verdicts."""
+    """A warning if gold answers and the judge have different verdicts."""
     if "judged" not in found:
         return []
     gold, judge = (found[block]["all"]["verdict"] for block in ("reward", "judged"))

@@ -1,1 +1,1 @@
-"""All models side by side: tables, tests, plots and pages."""
+"""Compares all models of a pipeline: tests, tables, plots and pages."""

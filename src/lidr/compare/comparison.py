@@ -1,13 +1,11 @@
-"""The numbers of stage `compare`: each model's level and its changes, with intervals and paired tests.
+"""Levels and changes of all models on all benchmarks, with intervals and paired tests.
 
-    >>> mgsm = compare_models(settings).results[0]
-    >>> mgsm.figures["m2"]["es"].level
-    Interval(estimate=0.84, low=0.789..., high=0.88..., n=250)
-    >>> mgsm.figures["m2"]["es"].changes["m0"].p
-    1.2e-16
+    mgsm = compare_models(settings).results[0]
+    mgsm.figures["m2"]["es"].level               # Interval(estimate=0.84, low=0.789, high=0.88, n=250)
+    mgsm.figures["m2"]["es"].changes["m0"].p     # 1.2e-16
 
-Values are in the benchmark's own unit (a share, or a win rate from 0 to 100); `BenchmarkResult.points` makes
-percentage points of both.
+Values are in the benchmark's own unit (a share, or a win rate from 0 to 100). `BenchmarkResult.points` converts both to
+percentage points.
 """
 
 from __future__ import annotations
@@ -27,14 +25,14 @@ from lidr.evaluation.statistics import PairedTest
 
 __all__ = ["AVERAGE", "TRAINED", "TRANSFER", "BenchmarkResult", "Comparison", "Figures", "compare_models"]
 
-Scores = dict[str, dict[str, float]]  # by place and id; what was not judged is left out
+Scores = dict[str, dict[str, float]]  # by place and id, without unjudged items
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One model in one place or group: level, counts of what went wrong, changes by the model compared with.
+    """One model's figures in a place or group: level, counts of defects, changes by reference model.
 
-    `shares` are the counts' shares of the answers in which each was measured; both lack what was measured in none.
+    `shares` are the counts over the answers in which each was measured. Both lack what was measured in none.
     """
 
     level: statistics.Interval
@@ -72,7 +70,7 @@ class Comparison:
 
     @property
     def alpha(self) -> float:
-        """The level below which a p value is called significant."""
+        """The significance level."""
         return round(1 - self.settings.compare.confidence, 12)
 
     def is_significant(self, change: PairedTest) -> bool:
@@ -80,9 +78,9 @@ class Comparison:
 
 
 def compare_models(settings: config.Settings, only: Collection[str] = ()) -> Comparison:
-    """Read all models' answers and verdicts and compare them; raises InputError where the items differ.
+    """Compare all models by their answers and verdicts; raises InputError if their items differ.
 
-    `only` are names of benchmarks, where not all are measured.
+    `only` restricts the benchmarks, by name.
     """
     models = _models(settings)
     measured = _measured(settings, only)
@@ -91,11 +89,11 @@ def compare_models(settings: config.Settings, only: Collection[str] = ()) -> Com
 
 
 def scores_table(settings: config.Settings) -> Iterator[dict[str, Any]]:
-    """Every item's text and each model's score of it, over all benchmarks."""
+    """Yield every item of all benchmarks with each model's score."""
     for benchmark, places in _measured(settings).items():
         rows = read(benchmark, _models(settings), places)
         for key, first in next(iter(rows.values())).items():
-            # A task stands for a language here: MLflow's tables have one set of columns for all benchmarks.
+            # `lang` may hold a task: MLflow's tables have the same columns for all benchmarks.
             about = {
                 "benchmark": benchmark.name,
                 "lang": benchmark.place(first),
@@ -110,7 +108,7 @@ def _models(settings: config.Settings) -> tuple[str, ...]:
 
 
 def _measured(settings: config.Settings, only: Collection[str] = ()) -> dict[Benchmark, tuple[str, ...]]:
-    """The benchmarks that are a part of this pipeline, with their places."""
+    """The benchmarks of this pipeline, with their places."""
     wanted = [benchmark for benchmark in benchmarks() if not only or benchmark.name in only]
     return {benchmark: places for benchmark in wanted if (places := benchmark.places(settings))}
 
@@ -118,7 +116,7 @@ def _measured(settings: config.Settings, only: Collection[str] = ()) -> dict[Ben
 def references(settings: config.Settings, model: str) -> tuple[str, ...]:
     """The models that this one is compared with; none for m0.
 
-    They are m0, the model before, and earlier ones that go on from that one as well, each once.
+    They are m0, the previous model, and earlier models trained from the same previous model, each once.
     """
     if model == paths.BASE:
         return ()
@@ -153,7 +151,7 @@ def _results(
 
 
 def _baseline_off_target(benchmark: Benchmark, rows: Rows, places: Sequence[str]) -> dict[str, int]:
-    """By language; empty where nothing is compared with a baseline."""
+    """Off-target answers of the baseline by language; empty if the benchmark has no baseline."""
     if benchmark.baseline_level is None:
         return {}
     return {place: sum(row.baseline_off_target for row in rows.values() if row.lang == place) for place in places}
@@ -184,7 +182,7 @@ def _figures(
     for group, members in groups.items():
         values = {place: own[place] for place in members}
         average = statistics.macro_interval(values, confidence, benchmark.highest)
-        # One language's interval is its own: the average has no other answers.
+        # An average of one place has that place's interval.
         levels[group] = levels[members[0]] if len(members) == 1 else average
     changes: dict[str, dict[str, PairedTest]] = {place: {} for place in levels}
     for other in references(settings, model):
@@ -205,9 +203,9 @@ def _figures(
 def paired_changes(
     benchmark: Benchmark, where: str | Path, first: Scores, second: Scores, groups: Groups, confidence: float
 ) -> dict[str, PairedTest]:
-    """Second minus first in every place, adjusted over the places, and for each group.
+    """Paired tests of second minus first in every place, adjusted over the places, and in each group.
 
-    A place counts its items that are judged for both; raises InputError, which names `where`, if there is none.
+    A place uses the items that are judged for both; raises InputError, which names `where`, if there are none.
     """
     before = {place: _only(by_id, second[place]) for place, by_id in first.items()}
     after = {place: _only(second[place], by_id) for place, by_id in before.items()}

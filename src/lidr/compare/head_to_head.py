@@ -1,4 +1,4 @@
-"""Pairwise comparisons outside the pipeline: of two of its models, or of a published model and the baseline.
+"""Pairwise comparisons outside the pipeline: two of its models, or a published model and the baseline.
 
     $ lidr alpaca m2 --against m1
     alpaca m2 against m1: win rate 58.1 on average over 7 languages, length-controlled 57.9
@@ -7,9 +7,9 @@
 
     reports/judged/m2-against-m1/{verdicts.jsonl,metrics.json,index.html}
 
-Two models of the pipeline are judged in both orders, on the answers that `lidr alpaca` kept; published outputs as
-`alpaca.judge.both_orders` says. The folder is none of reports/alpaca, on which the stage `compare` depends: looking at
-two models does not make the pipeline out of date.
+Two models of the pipeline are judged in both orders, on the answers that `lidr alpaca` kept. For published outputs
+`alpaca.judge.both_orders` decides. The folder is outside reports/alpaca, on which the stage `compare` depends: a
+comparison here must not make the pipeline out of date.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lidr.records.jsonl import atomic_folder, read_by_key, write_json, write_row
 
 @dataclass(frozen=True)
 class HeadToHead:
-    """Two models and their answers to the same instructions, by `id:lang`; `inputs` is where the answers come from."""
+    """Two models' answers to the same instructions, by `id:lang`; `inputs` are the files of the answers."""
 
     settings: config.Settings
     model: str
@@ -48,7 +48,7 @@ class HeadToHead:
 
 
 def of_models(settings: config.Settings, model: str, other: str) -> HeadToHead:
-    """Two models of the pipeline, to be judged in both orders; raises InputError where an answer is not there."""
+    """Two models of the pipeline, to be judged in both orders; raises InputError if an answer is missing."""
     if settings.model(model) == settings.model(other):
         raise InputError(f"{model!r} against itself; two models are expected")
     items = instructions(settings)
@@ -59,7 +59,7 @@ def of_models(settings: config.Settings, model: str, other: str) -> HeadToHead:
 
 
 def of_published(settings: config.Settings, generator: str, folder: Path) -> HeadToHead:
-    """A generator with outputs in the folder and the baseline; raises InputError where an output is not there."""
+    """A generator, with outputs in the folder, and the baseline; raises InputError if an output is missing."""
     if not re.fullmatch(config.GENERATOR, generator):
         raise InputError(f"{generator!r} cannot be the name of a folder; letters, digits and . + - _ are expected")
     items = instructions(settings)
@@ -69,7 +69,7 @@ def of_published(settings: config.Settings, generator: str, folder: Path) -> Hea
 
 
 def run(match: HeadToHead) -> Metrics:
-    """Judge, and write verdicts, figures and page, whole or not at all; returns the figures."""
+    """Judge, write verdicts, figures and page atomically, and return the figures."""
     settings, model, other = match.settings, match.model, match.other
     judge = open_judge(settings.block(Alpaca).judge, settings.engine)
     verdicts = judge_items(settings, judge, match.items, match.own, match.theirs)
@@ -83,7 +83,7 @@ def run(match: HeadToHead) -> Metrics:
 
 
 def _kept(model: str, items: Sequence[Prompt]) -> dict[str, Response]:
-    """The model's answers from its own verdicts."""
+    """The model's answers, from its verdicts against the baseline."""
     path = BENCHMARK.folder(model) / paths.VERDICTS
     rows = read_by_key(path, Verdict, key=lambda row: f"{row.id}:{row.lang}")
     for item in items:

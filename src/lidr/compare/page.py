@@ -1,10 +1,4 @@
-"""A comparison as one HTML page without a script (templates/compare.html) and as Markdown (templates/compare.md).
-
->>> html(comparison, {"mgsm": "<svg ...", "alpaca": "<svg ..."})[:15]
-'<!doctype html>'
->>> markdown(comparison)[:45]
-'# What m2 does better than m0, and what it does'
-"""
+"""The comparison as an HTML page without JavaScript (templates/compare.html) and as Markdown (templates/compare.md)."""
 
 from __future__ import annotations
 
@@ -21,18 +15,18 @@ from lidr.pages import render
 
 
 def html(comparison: Comparison, plots: Mapping[str, str]) -> str:
-    """The page; `plots` holds the SVG of each benchmark by its name."""
+    """The HTML page; `plots` holds each benchmark's SVG by name."""
     profile = comparison.settings.profile
     return render("compare.html", profile=profile, plots=plots, bars=_bars, **_content(comparison))
 
 
 def markdown(comparison: Comparison) -> str:
-    """The same without tiles and bars; plots are the SVG files beside it."""
+    """The Markdown report, without tiles and bars; plots are the SVG files beside it."""
     return render("compare.md", plain=plain, fenced=fenced, **_content(comparison))
 
 
 def _content(comparison: Comparison) -> dict[str, Any]:
-    """What both show: the comparison, and what puts its numbers into words."""
+    """The template values that both formats need."""
     return {
         "comparison": comparison,
         "models": comparison.models,
@@ -44,7 +38,7 @@ def _content(comparison: Comparison) -> dict[str, Any]:
 
 
 def _kind(settings: config.Settings, results: BenchmarkResult, place: str) -> str:
-    """What is said beside a language."""
+    """The tag beside a language's name."""
     if results.benchmark.by != "language" or place in results.groups:
         return ""
     return "dominant" if place == settings.dominant else "trained on" if place in settings.languages else "transfer"
@@ -57,7 +51,7 @@ def _tone(comparison: Comparison, change: PairedTest | None) -> str:
 
 
 def _bars(comparison: Comparison, results: BenchmarkResult) -> Callable[..., list[str]]:
-    """A function from points to percent of a benchmark's scale, which holds all its intervals and zero."""
+    """A function from an interval to CSS percentages, on a scale that holds all the benchmark's intervals and zero."""
     ends = [0.0]
     for model, other in report.comparisons(comparison):
         for place in report.table_rows(results):
@@ -70,7 +64,7 @@ def _bars(comparison: Comparison, results: BenchmarkResult) -> Callable[..., lis
         return 100 * (points - low) / (high - low)
 
     def bar(start: float, middle: float, end: float) -> list[str]:
-        """Left end, width, and place of the dot."""
+        """Left end, width and position of the dot."""
         left, dot, right = (percent(results.points(value)) for value in (start, middle, end))
         return [f"{value:.2f}" for value in (left, right - left, dot)]
 
@@ -81,12 +75,12 @@ def _bars(comparison: Comparison, results: BenchmarkResult) -> Callable[..., lis
 
 
 def fenced(text: str) -> str:
-    """A block that no text can break out of: its fence is longer than any run of backticks in it."""
+    """A Markdown code block whose fence is longer than any run of backticks in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return "\n".join([f"{fence}text", *text.splitlines(), fence])
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is; '[24.0' and 'p < 0.001' need no mark for that."""
+    """Text with Markdown escaped, except in '[24.0' and 'p < 0.001', which need no escape."""
     return re.sub(r"([\\`*_|]|<(?! )|\[(?![-\d])|&(?=[#\w]))", r"\\\1", text)

@@ -1,11 +1,6 @@
-"""A pairwise comparison as one HTML page (templates/pairwise.html): its figures, and every row with both answers.
+"""A pairwise comparison as one HTML page (templates/pairwise.html): its figures, and all rows with both answers.
 
-    >>> html(settings, "m2", "m1", metrics, verdicts)[:15]
-    '<!doctype html>'
-
-    reports/judged/m2-against-m1/index.html#outcome=lost&lang=es      the rows that m2 lost in Spanish
-
-No row is left out: the page says how many it holds.
+reports/judged/m2-against-m1/index.html#outcome=lost&lang=es      the rows that m2 lost in Spanish
 """
 
 from __future__ import annotations
@@ -45,7 +40,7 @@ def html(settings: config.Settings, model: str, other: str, metrics: Metrics, ve
 
 
 def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> Interval:
-    """The win rate's average over languages, of all that was judged."""
+    """The average win rate over languages with its interval, over judged rows."""
     scores: dict[str, dict[str, float]] = {lang: {} for lang in settings.block(Alpaca).languages}
     for verdict in verdicts:
         score = BENCHMARK.score(verdict)
@@ -74,7 +69,7 @@ def _entry(verdict: Verdict, model: str, other: str) -> dict[str, Any]:
 
 
 def notes(verdict: Verdict, model: str, other: str) -> list[str]:
-    """What is worth a look in a row, in words."""
+    """Remarks on a row, by which the page filters."""
     found = [f"{model}: off target"] * verdict.off_target
     found += [f"{other}: off target"] * verdict.baseline_off_target
     found += [f"{model}: truncated"] * (verdict.finish_reason is FinishReason.LENGTH)
@@ -83,7 +78,7 @@ def notes(verdict: Verdict, model: str, other: str) -> list[str]:
 
 
 def _chips(verdict: Verdict, result: int | None, model: str, other: str) -> list[tuple[str, str]]:
-    """(text, tone) of what stands beside a row's id."""
+    """The chips beside a row's id: (text, tone)."""
     tone = {1: "better", 0: "", -1: "worse", None: "worse"}[result]
     chips = [(_said(verdict, result, model, other), tone), (verdict.lang, "")]
     if verdict.preference is not None:

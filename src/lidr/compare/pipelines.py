@@ -1,4 +1,4 @@
-"""Two pipelines side by side, from what MLflow has of them: `lidr compare --runs A B`.
+"""Compares two pipelines from their MLflow runs: `lidr compare --runs A B`.
 
     A  lab · beta 0.02 · 400 prompts  3f1c9a04b7d2...
     B  lab · beta 0.1 · 400 prompts  77aa01bb04c1...
@@ -8,8 +8,8 @@
                   A m0     A m1     A m2     B m0     B m1     B m2   B - A at m2
     en            87.6     81.2     81.6     87.6     80.4     80.8   -0.8 points [-3.0, 1.2], p = 1.000 (Holm), n = 250
 
-Items are joined by language and id. A win rate has a meaning against its own baseline only: where the pipelines'
-baselines may differ, the table says so.
+Items are joined by language and id. Win rates compare only against the same baseline: the table warns if the pipelines'
+baselines may differ.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from lidr.evaluation.registry import AVERAGE, Benchmark, benchmarks
 from lidr.evaluation.statistics import PairedTest
 from lidr.tracking.lookup import Pipeline
 
-# What a row says beside each model's score.
+# The columns of an item, beside each model's score.
 ITEM = ("benchmark", "lang", "id", "prompt")
 
 
 @dataclass(frozen=True)
 class PipelineDifference:
-    """One benchmark of both pipelines: levels by model and place of each, and B minus A at `model`."""
+    """One benchmark of two pipelines: each one's levels by model and place, and B minus A at `model`."""
 
     benchmark: Benchmark
     model: str
@@ -44,7 +44,7 @@ class PipelineDifference:
 
 
 def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> PipelineDifference:
-    """Both pipelines on a benchmark, tested at the last model that both have; raises InputError where items differ."""
+    """Compare two pipelines on a benchmark, at the last model that both have; raises InputError if items differ."""
     own, others = _rows(benchmark, first), _rows(benchmark, second)
     _check_same_items(benchmark, own, others)
     one, other = _by_model(own), _by_model(others)
@@ -59,7 +59,7 @@ def contrast(benchmark: Benchmark, first: Pipeline, second: Pipeline) -> Pipelin
 
 
 def differences(first: Mapping[str, str], second: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """Settings that are not the same: name, the first pipeline's value, the second's; `-` where it has none."""
+    """Settings that differ: (name, the first pipeline's value, the second's), with `-` for a missing value."""
     names = dict.fromkeys((*first, *second))
     return [(n, first.get(n, "-"), second.get(n, "-")) for n in names if first.get(n) != second.get(n)]
 
@@ -80,7 +80,7 @@ def text(first: Pipeline, second: Pipeline) -> str:
 
 
 def scores(benchmark: Benchmark, pipeline: Pipeline) -> dict[str, Scores]:
-    """What was judged, by model, language and id; raises InputError where the pipeline does not have the benchmark."""
+    """Scores of judged items by model, language and id; raises InputError if the pipeline lacks the benchmark."""
     rows = _rows(benchmark, pipeline)
     if not rows:
         raise InputError(f"{pipeline.name} has no {benchmark.title}")
@@ -115,7 +115,7 @@ def _by_model(rows: Sequence[Mapping[str, Any]]) -> dict[str, Scores]:
 
 
 def _levels(scores: Mapping[str, Scores]) -> dict[str, dict[str, float]]:
-    """By model: the mean of each place, and their average."""
+    """Each model's mean in each place, and their average."""
     levels = {}
     for model, by_language in scores.items():
         means = {lang: fmean(values.values()) for lang, values in by_language.items()}
@@ -124,7 +124,7 @@ def _levels(scores: Mapping[str, Scores]) -> dict[str, dict[str, float]]:
 
 
 def _have_same_baseline(first: Pipeline, second: Pipeline) -> bool:
-    """Whether the win rates are against the same answers, by their hash."""
+    """Whether both pipelines' win rates are against the same answers, by their hash."""
     names = ("lidr.base", f"dvc.in.{paths.baseline().as_posix()}")
     return all(first.tags.get(name) == second.tags.get(name) for name in names)
 

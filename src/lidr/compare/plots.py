@@ -1,10 +1,7 @@
-"""One figure for each benchmark as SVG: the curve of each language or task over the models, with intervals.
+"""SVG plots of each benchmark: levels with intervals over the models, a curve per language or task.
 
-    >>> draw(comparison, comparison.results[0])
-    '<svg xmlns="http://www.w3.org/2000/svg" ... aria-label="MGSM accuracy by language over m0, m1, m2">...</svg>\n'
-
-The dominant language is black, languages that are never trained on are dashed. Tasks that differ only in their language
-are drawn as one curve, their average.
+The dominant language is black; languages that are never trained on are dashed. Tasks that differ only in their language
+share one curve, their average.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ HEIGHT = 4.6
 
 
 def draw(comparison: Comparison, results: BenchmarkResult) -> str:
-    """The figure as a whole document."""
+    """The plot as an SVG document."""
     title = f"{results.benchmark.title} {measure(comparison, results)} by {results.benchmark.by}"
     lines = [_curve(comparison, results, place) for place in _drawn(results)]
 
@@ -34,7 +31,7 @@ def draw(comparison: Comparison, results: BenchmarkResult) -> str:
 
 
 def not_measured(benchmark: Benchmark) -> str:
-    """The figure of a benchmark that this pipeline does not have."""
+    """The placeholder plot of a benchmark that this pipeline does not have."""
     title = f"{benchmark.title} {benchmark.measure} by {benchmark.by}"
 
     def paint(canvas: Canvas) -> None:
@@ -46,7 +43,7 @@ def not_measured(benchmark: Benchmark) -> str:
 
 
 def _drawn(results: BenchmarkResult) -> tuple[str, ...]:
-    """All languages; of tasks the families, and those that belong to none."""
+    """The curves to draw: all languages; or families of tasks, and tasks without a family."""
     if results.benchmark.by == "language":
         return results.places
     families = {name: members for name, members in results.groups.items() if name != AVERAGE}

@@ -1,7 +1,7 @@
-"""Whether a model deserves to be called the best: what the comparison shows against m0, on average over languages.
+"""Whether the comparison supports promoting a model, by its average changes against m0.
 
->>> evidence(comparison, "m2")
-Evidence(findings=("MGSM accuracy: +12.3 points [8.7, 15.8], p < 0.001, n = 250 ...", ...), objection=None)
+evidence(comparison, "m2")
+# Evidence(findings=("MGSM accuracy: +12.3 points [8.7, 15.8], p < 0.001, n = 250 ...", ...), objection=None)
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from lidr.compare.report import finding
 
 @dataclass(frozen=True)
 class Evidence:
-    """One finding a results, and why they are no reason to promote the model; None where they are one."""
+    """A finding per benchmark, and the objection to promoting the model, if any."""
 
     findings: tuple[str, ...]
     objection: str | None
 
 
 def evidence(comparison: Comparison, model: str) -> Evidence:
-    """A gain is a benchmark whose average is significantly above m0's, while no benchmark's is significantly below."""
+    """No objection if a benchmark's average is significantly above m0's and none is significantly below."""
     if model == paths.BASE:
         return Evidence((), f"{model} is what the other models are compared with: it has no gain to show")
     signs = {results.benchmark.title: _sign(comparison, results, model) for results in comparison.results}
@@ -36,7 +36,7 @@ def evidence(comparison: Comparison, model: str) -> Evidence:
 
 
 def _sign(comparison: Comparison, results: BenchmarkResult, model: str) -> int:
-    """1 for a gain, -1 for a loss, 0 where the change is not significant."""
+    """1 for a gain, -1 for a loss, 0 if the change is not significant."""
     change = results.figures[model][AVERAGE].changes[paths.BASE]
     if not comparison.is_significant(change):
         return 0

@@ -1,9 +1,10 @@
-"""A comparison in words: numbers with their intervals, names, sentences, and the table for the terminal.
+"""The comparison in words: formatted numbers, sentences, and the table for the terminal.
 
->>> finding(comparison, mgsm, mgsm.figures["m2"]["es"].changes["m0"])
-'+31.2 points [24.0, 38.0], p < 0.001 (Holm), n = 250 (80 gained, 2 lost)'
->>> finding(comparison, mgsm, mgsm.figures["m2"]["en"].changes["m0"])
-'no significant difference: +0.4 points [-2.1, 2.9], p = 1.000 (Holm), n = 250 (3 gained, 2 lost)'
+>>> from lidr.evaluation.registry import benchmark_of
+>>> tested(benchmark_of("mgsm"), PairedTest(0.312, 0.24, 0.38, 1.2e-16, n=250, gained=80, lost=2, p_holm=7.2e-16))
+'+31.2 points [24.0, 38.0], p < 0.001 (Holm), n = 250'
+>>> number(-0.04), signed(0.04)
+('0.0', '+0.0')
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ AGAINST_BASE, AGAINST_PREVIOUS, AGAINST_ARM = "*", "†", "‡"
 
 
 def number(points: float) -> str:
-    """Points with one digit, never '-0.0'."""
+    """Points with one decimal, never '-0.0'."""
     return f"{round(points, 1) + 0.0:.1f}"
 
 
 def signed(points: float) -> str:
-    """Points with their sign and one digit."""
+    """Points with a sign and one decimal."""
     return f"{round(points, 1) + 0.0:+.1f}"
 
 
@@ -38,43 +39,43 @@ def p_value(p: float) -> str:
 
 
 def interval(comparison: Comparison, results: BenchmarkResult, model: str, level: Interval) -> str:
-    """'[24.0, 38.0]'; the baseline against itself has none."""
+    """'[24.0, 38.0]', or 'by construction' for the baseline against itself."""
     if is_baseline(comparison, results, model):
         return "by construction"
     return f"[{number(results.points(level.low))}, {number(results.points(level.high))}]"
 
 
 def is_baseline(comparison: Comparison, results: BenchmarkResult, model: str) -> bool:
-    """Whether the model's level is that of the baseline against itself."""
+    """Whether the model is the baseline that its own level is measured against."""
     return results.benchmark.baseline_level is not None and model == comparison.settings.baseline.model
 
 
 def marks(comparison: Comparison, model: str, figures: Figures) -> str:
-    """`*` where the model differs from m0, `†` from the one before (where that is not m0), `‡` from an earlier arm."""
+    """Marks of significance: `*` against m0, `†` against the previous model (if not m0), `‡` against an earlier arm."""
     found = [other for other, change in figures.changes.items() if comparison.is_significant(change)]
     known = {_previous(comparison, model): AGAINST_PREVIOUS, paths.BASE: AGAINST_BASE}
     return "".join(dict.fromkeys(known.get(other, AGAINST_ARM) for other in found))
 
 
 def what_marks_mean(comparison: Comparison) -> str:
-    """The marks' legend."""
+    """The legend of the marks."""
     arms = f", {AGAINST_ARM} from an earlier model that goes on from the same one" if _has_arms(comparison) else ""
     return f"{AGAINST_BASE} differs from m0, {AGAINST_PREVIOUS} from the model before{arms}"
 
 
 def _has_arms(comparison: Comparison) -> bool:
-    """Whether two models go on from the same one."""
+    """Whether two models were trained from the same one."""
     started = [_previous(comparison, model) for model in comparison.models if model != paths.BASE]
     return len(set(started)) < len(started)
 
 
 def _previous(comparison: Comparison, model: str) -> str:
-    """The model that this one goes on from; of m0, m0 itself."""
+    """The model that this one was trained from; m0 for m0."""
     return model if model == paths.BASE else comparison.settings.iteration(model).previous
 
 
 def place_name(results: BenchmarkResult, place: str) -> str:
-    """'es Spanish' of a language, 'm_mmlu_es' of a task, 'trained on (en, es)' of a group."""
+    """'es Spanish' for a language, 'm_mmlu_es' for a task, 'trained on (en, es)' for a group."""
     if place not in results.groups:
         return f"{place} {english_name(place)}" if results.benchmark.by == "language" else place
     return group_name(results, place)
@@ -90,7 +91,7 @@ def group_name(results: BenchmarkResult, group: str) -> str:
 
 
 def shown_groups(results: BenchmarkResult) -> tuple[str, ...]:
-    """The groups that say more than the places: no average of one, no group that is the whole."""
+    """The groups that add to the places: no average of one place, no group of all places but the average."""
     if len(results.places) == 1:
         return ()
     return tuple(
@@ -99,12 +100,12 @@ def shown_groups(results: BenchmarkResult) -> tuple[str, ...]:
 
 
 def table_rows(results: BenchmarkResult) -> tuple[str, ...]:
-    """The rows of a table: places, then groups."""
+    """The rows of a table: places, then shown groups."""
     return (*results.places, *shown_groups(results))
 
 
 def comparisons(comparison: Comparison) -> list[tuple[str, str]]:
-    """(model, the one that it is compared with), the last model and m0 first."""
+    """All (model, reference) pairs: those against m0 first, later models first."""
     pairs = [
         (model, other) for model in reversed(comparison.models) for other in references(comparison.settings, model)
     ]
@@ -112,7 +113,7 @@ def comparisons(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def items(results: BenchmarkResult, place: str) -> str:
-    """n of a row: one number, or a span where models differ in what is judged."""
+    """n of a row, or its range if the models' judged items differ."""
     counts = sorted({by_place[place].level.n for by_place in results.figures.values()})
     return str(counts[0]) if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
 
@@ -121,7 +122,7 @@ def items(results: BenchmarkResult, place: str) -> str:
 
 
 def finding(comparison: Comparison, results: BenchmarkResult, change: PairedTest) -> str:
-    """What changed in one place or group, also where nothing did."""
+    """The change in one place or group, significant or not."""
     verdict = "" if comparison.is_significant(change) else "no significant difference: "
     return f"{verdict}{tested(results.benchmark, change)} ({change.gained} gained, {change.lost} lost)"
 
@@ -144,7 +145,7 @@ def title(comparison: Comparison) -> str:
 
 
 def headlines(comparison: Comparison) -> list[str]:
-    """A few sentences a benchmark: the last model against m0, on average and by place."""
+    """A summary of each benchmark: the last model against m0, on average and by place."""
     if len(comparison.models) == 1:
         return [f"There is one model, {comparison.models[0]}: nothing to compare yet."]
     return [_headline(comparison, results) for results in comparison.results]
@@ -192,7 +193,7 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def how_to_read(comparison: Comparison) -> list[str]:
-    """What the numbers are and which tests were used (templates/how_to_read.txt), a paragraph each."""
+    """The paragraphs on numbers and tests (templates/how_to_read.txt)."""
     text = render(
         "how_to_read.txt",
         level=number(100 * comparison.settings.compare.confidence).removesuffix(".0"),
@@ -206,7 +207,7 @@ def how_to_read(comparison: Comparison) -> list[str]:
 
 
 def facts(comparison: Comparison) -> list[tuple[str, str]]:
-    """What was compared, for the foot of the report."""
+    """What was compared: (name, value) for the end of the report."""
     settings = comparison.settings
     return [
         ("profile", settings.profile),
@@ -222,12 +223,12 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def count_headings(results: BenchmarkResult) -> list[str]:
-    """The counts that are shown beside the figures, in order."""
+    """Headings of the counts of defects, in order."""
     return [name.replace("_", " ") for name in results.benchmark.counts]
 
 
 def counts(results: BenchmarkResult, figures: Figures) -> str:
-    """The counts under these headings; `-` for what was not measured."""
+    """The counts under these headings; `-` for a count that was not measured."""
     return " / ".join(str(figures.counts.get(name, "-")) for name in results.benchmark.counts)
 
 
@@ -235,7 +236,7 @@ def counts(results: BenchmarkResult, figures: Figures) -> str:
 
 
 def table(comparison: Comparison) -> str:
-    """Places by models of all benchmarks, with marks, for the terminal."""
+    """The table of places by models for the terminal, with marks."""
     blocks: dict[str, list[BenchmarkResult]] = {}
     for results in comparison.results:
         blocks.setdefault(results.benchmark.by, []).append(results)
@@ -245,7 +246,7 @@ def table(comparison: Comparison) -> str:
 
 
 def _block(comparison: Comparison, side_by_side: Sequence[BenchmarkResult]) -> list[str]:
-    """Benchmarks side by side that have the same kind of rows."""
+    """One table of benchmarks with the same kind of place, side by side."""
     rows = list(dict.fromkeys(place for results in side_by_side for place in table_rows(results)))
     width = max(len(row) for row in rows) + 2
     head, under = " " * width, " " * width

@@ -1,10 +1,6 @@
-"""Sample items for the report: what the last model gained and lost against m0, with every model's answer.
+"""Sample items for the report: gained and lost by the last model against m0, with all models' answers.
 
-    >>> samples = draw(settings, mgsm, ("m0", "m1", "m2"), rows)
-    >>> samples[0].id, samples[0].lang, samples[0].gained, [reply.outcome for reply in samples[0].replies]
-    ('lab-230', 'fr', True, ['wrong', 'right', 'right'])
-
-They are drawn by the hash of `id:place`: the same ones at every run, and none picked for its looks.
+They are drawn by the hash of `id:place`: random, and the same in every run.
 """
 
 from __future__ import annotations
@@ -18,12 +14,12 @@ from lidr import config
 from lidr.evaluation.registry import Benchmark
 from lidr.evaluation.rows import Rows
 
-SAMPLES = 4  # shown of those gained, and of those lost
+SAMPLES = 4  # of gained items, and of lost ones
 
 
 @dataclass(frozen=True)
 class ModelAnswer:
-    """One model's answer to a sample item. `good` is None where it is neither right nor wrong."""
+    """One model's answer to a sample item; `good` is None if it is neither right nor wrong."""
 
     model: str
     text: str
@@ -48,7 +44,7 @@ class ChangedItem:
 def draw(
     settings: config.Settings, benchmark: Benchmark, models: Sequence[str], rows: Mapping[str, Rows]
 ) -> tuple[ChangedItem, ...]:
-    """Items that the last model gained or lost against m0: drawn by the hash of `id:place`, one a place at most."""
+    """Draw items that the last model gained or lost against m0, at most one per place."""
     first, last = rows[models[0]], rows[models[-1]]
     drawn = sorted(first, key=lambda key: sha256(key.encode()).hexdigest())
     samples = []
@@ -71,7 +67,6 @@ def _sample(
     gained: bool,
 ) -> ChangedItem:
     row = rows[models[0]][key]
-    # The baseline is one of the models shown.
     is_shown = benchmark.baseline_level is not None and settings.baseline.model in models
     return ChangedItem(
         id=row.id,

@@ -1,4 +1,4 @@
-"""Stage `compare`: all models of the pipeline beside each other, with intervals and paired tests.
+"""Stage `compare`: compares all models of the pipeline, with intervals and paired tests.
 
     $ lidr compare
                          MGSM accuracy, %              AlpacaEval win rate against m0, %
@@ -11,7 +11,7 @@
     {"m0": {"mgsm": {"es": {"accuracy": 0.556, "low": 0.494, "high": 0.616, "n": 250, "off_target": 0.1, ...}}}, ...
      "m2": {"mgsm": {"es": {..., "against_m0": {"difference": 0.284, "low": ..., "p": ..., "p_holm": ..., ...}}}}}
 
-Beside it: a CSV and an SVG for each results, report.md, and index.html, which holds all of it.
+The folder also holds a CSV and an SVG per benchmark, report.md, and index.html, which includes all of it.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ COLUMNS = ("model", "iteration", "{by}", "value", "low", "high")  # by: language
 
 
 def run(settings: config.Settings) -> Comparison:
-    """Compare the models, write reports/compare whole or not at all, and return the comparison."""
+    """Compare the models, write reports/compare atomically, and return the comparison."""
     comparison = compare_models(settings)
     measured = {results.benchmark.name: results for results in comparison.results}
     drawn = {name: plots.draw(comparison, results) for name, results in measured.items()}
     with atomic_folder(paths.compare()) as folder:
         write_json(folder / paths.METRICS, metrics(comparison))
-        # DVC knows both files of each benchmark, measured or not.
+        # dvc.yaml declares both files of each benchmark, measured or not.
         for benchmark in benchmarks():
             name = benchmark.name
             write_text(folder / f"{name}.csv", table_of_values(comparison, benchmark, measured.get(name)))
@@ -52,9 +52,9 @@ def run(settings: config.Settings) -> Comparison:
 
 
 def headline(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
-    """One model's levels by place and group, of its part of metrics.json, as MLflow's charts name them.
+    """One model's levels by place and group, from its part of metrics.json, under the names of MLflow's charts.
 
-    'mgsm accuracy/es' for instance; shares that are off target are those of the first benchmark that counts them.
+    A name is 'mgsm accuracy/es', for instance. Off-target rates are those of the first benchmark that counts them.
     """
     levels = {
         f"{benchmark.name} {benchmark.measure}/{place}": values[benchmark.level_name]
@@ -80,7 +80,7 @@ def metrics(comparison: Comparison) -> dict[str, Any]:
 
 
 def table_of_values(comparison: Comparison, benchmark: Benchmark, results: BenchmarkResult | None) -> str:
-    """A row for each model and place, for `dvc plots`; without a benchmark its heading alone."""
+    """CSV for `dvc plots` with a row per model and place; only the header if the benchmark was not measured."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(column.format(by=benchmark.by) for column in COLUMNS)
@@ -109,5 +109,5 @@ def _change(change: PairedTest) -> dict[str, float]:
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    """Whole numbers stay whole."""
+    """Values rounded to six decimals; integers stay integers."""
     return {name: round(value, 6) for name, value in values.items()}

@@ -1,1 +1,1 @@
-"""What measures a model: a package for each benchmark (registry.py finds them), judges, and statistics."""
+"""Evaluation: a package per benchmark (registry.py finds them), judges, and statistics."""

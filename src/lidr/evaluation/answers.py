@@ -1,4 +1,4 @@
-"""What benchmarks share that are answered by generation: items to ask, completions, figures by place, files."""
+"""Shared code of generative benchmarks: items, completions, figures by place, files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lidr.records.rounding import rounded
 def lab_items(
     kind: Literal["problems", "instructions"], languages: Sequence[str], count: int, seed: int
 ) -> list[Prompt]:
-    """The lab's evaluation items in all languages; none shares its operands with any training task."""
+    """The lab's evaluation items in all languages; they share no operands with training tasks."""
     from lidr.lab import source
 
     kinds = source.PROBLEMS if kind == "problems" else source.INSTRUCTIONS
@@ -63,12 +63,12 @@ def ask(
 
 
 def key(item: Prompt) -> str:
-    """What joins an item and its completion: id and language."""
+    """The key that joins an item and its completion."""
     return f"{item.id}:{item.lang}"
 
 
 def code_switching(answers: Iterable[Sentences]) -> dict[str, float]:
-    """The share of judged sentences that are in another language, where there are any, and the counts beside it."""
+    """The share of judged sentences in another language, if any are judged, and the counts beside it."""
     counts = list(answers)
     judged = sum(sentences.judged for sentences in counts)
     share = {"code_switching": sum(sentences.other for sentences in counts) / judged} if judged else {}
@@ -82,9 +82,9 @@ def summarise(
     rows: Sequence[Any],
     more: Callable[[Sequence[Any]], dict[str, float]] = lambda rows: {},
 ) -> Metrics:
-    """The level with its interval, `more` figures of the rows, the shares of what is counted, and n; by place.
+    """Figures by place: the level with its interval, `more` figures, the shares of counted defects, and n.
 
-    Their plain averages and sums stand under `average`. Raises InputError for a place in which no row has a score.
+    Their plain averages and sums are under `average`. Raises InputError for a place in which no row has a score.
     """
     by_place: dict[str, list[Any]] = {}
     for row in map(rounded, rows):  # as `compare` reads them
@@ -105,14 +105,14 @@ def summarise(
 
 
 def _averaged(benchmark: Benchmark, metrics: Metrics) -> dict[str, float]:
-    """The average, or the sum, over the places that have a figure."""
+    """Each figure's average, or sum, over the places that have it."""
     names = dict.fromkeys(name for figures in metrics.values() for name in figures if name not in benchmark.of_places)
     given = {name: [figures[name] for figures in metrics.values() if name in figures] for name in names}
     return {name: rounded((sum if name in benchmark.sums else fmean)(values)) for name, values in given.items()}
 
 
 def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:
-    """Write the rows and figures of a model; what was kept on the way is no longer needed then."""
+    """Write a model's rows and figures, then discard its shards."""
     write_rows(benchmark.path(model), map(rounded, rows))
     write_json(benchmark.folder(model) / paths.METRICS, metrics)
     discard(paths.shards(benchmark.name, model))

@@ -1,12 +1,12 @@
-"""Benchmarks, found by themselves: each package of lidr.evaluation that has a `BENCHMARK` is one.
+"""The registry of benchmarks: each package of lidr.evaluation that has a `BENCHMARK` is one.
 
     >>> benchmark_of("mgsm").path("m1")
     PosixPath('reports/mgsm/m1/answers.jsonl')
 
-Its package declares it (a subclass of `Benchmark` and its block of params.yaml) in `__init__`, and measures in `stage`,
-by `run(settings, model)`, which writes the rows and metrics.json. All else that knows benchmarks (the commands,
-params.yaml, `lidr compare`, MLflow, `promote`, `plan`, `doctor`, the audit's contamination) goes over `benchmarks()`.
-Declarations are imported with the command line: what is heavy is imported within their functions.
+The package's `__init__` declares a subclass of `Benchmark` and its block of params.yaml. Its module `stage` has
+`run(settings, model)`, which writes the rows and metrics.json. All other code (the commands, params.yaml,
+`lidr compare`, MLflow, `promote`, `plan`, `doctor`, the audit's contamination) iterates over `benchmarks()`. The
+command line imports the declarations, so they import heavy libraries inside functions.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from lidr.errors import InputError
 from lidr.evaluation import statistics
 from lidr.records import FinishReason, Prompt
 
-Groups = dict[str, tuple[str, ...]]  # places by the name of their group
-Counts = dict[str, Callable[[Any], bool | None]]  # None of a row in which it was not measured
-Metrics = dict[str, dict[str, float]]  # figures by place, and their plain average under `average`
+Groups = dict[str, tuple[str, ...]]  # places by name of the group
+Counts = dict[str, Callable[[Any], bool | None]]  # None for a row in which it was not measured
+Metrics = dict[str, dict[str, float]]  # figures by place, with their plain average under `average`
 
-# Beside the share `code_switching`: the sentences that it is a share of, and answers in which none was judged.
+# Beside the share `code_switching`: the number of judged sentences, and of answers in which none was judged.
 SENTENCE_COUNTS = ("code_switching_sentences", "code_switching_abstained")
 
 # Groups of places whose average is reported beside the places.
@@ -40,10 +40,10 @@ def is_truncated(row: Any) -> bool:
 
 
 class Benchmark:
-    """What is particular to a benchmark; as it stands here, one of right and wrong answers in several languages.
+    """Base class of benchmarks; the defaults fit one of right and wrong answers in several languages.
 
-    A figure belongs to a place: a language, or a task. A row of an item has `id`, `lang`, `prompt` and `completion`,
-    and what the methods below read of it.
+    A figure belongs to a place: a language or a task. An item's row has `id`, `lang`, `prompt`, `completion` and the
+    fields that the methods below read.
     """
 
     name: ClassVar[str]  # of the package, the stage, the command and the block of params.yaml
@@ -52,18 +52,18 @@ class Benchmark:
     section: ClassVar[type[Section]]
     record: ClassVar[type[Any]]  # of a row
     file: ClassVar[str] = paths.ANSWERS
-    rank: ClassVar[int] = 9  # in tables, smaller ones come first
+    rank: ClassVar[int] = 9  # order in tables
     measure: ClassVar[str] = "accuracy"
     expected: ClassVar[str] = "gold answer"  # what `expectation` is called
     unit: ClassVar[float] = 100.0  # of a score, in percentage points
-    baseline_level: ClassVar[float | None] = None  # the level of a model that is as good as the baseline
-    by: ClassVar[str] = "language"  # what a place is: language or task
+    baseline_level: ClassVar[float | None] = None  # level of a model as good as the baseline
+    by: ClassVar[str] = "language"  # what a place is: "language" or "task"
     is_parallel: ClassVar[bool] = True  # whether all places have the same items, translated
-    same: ClassVar[tuple[str, ...]] = ("prompt", "gold")  # fields that all models' rows of an item share
-    # What can be wrong with an answer beside its score, counted and shown.
+    same: ClassVar[tuple[str, ...]] = ("prompt", "gold")  # fields that are equal in all models' rows of an item
+    # Defects of an answer beside its score, which reports count.
     counts: ClassVar[Counts] = {}
-    # Figures that are summed over places, not averaged, and figures of a place alone: an interval of the average has to
-    # know the items, as that of `lidr compare` does.
+    # Figures that are summed over places instead of averaged, and figures without an average: an interval of the
+    # average needs the items, which `lidr compare` has.
     sums: ClassVar[tuple[str, ...]] = (*SENTENCE_COUNTS, "n")
     of_places: ClassVar[tuple[str, ...]] = ("low", "high")
 
@@ -77,7 +77,7 @@ class Benchmark:
         return self.folder(model) / self.file
 
     def inputs(self) -> list[Path]:
-        """What the stage reads of the pipeline's data beside the model."""
+        """The files that the stage reads beside the model."""
         return []
 
     def block(self, settings: config.Settings) -> Any:
@@ -89,50 +89,50 @@ class Benchmark:
         return str(self.block(settings).source)
 
     def run(self, settings: config.Settings, model: str) -> Metrics:
-        """The stage: measure a model and write rows and figures; empty where nothing is asked for."""
+        """The stage: measure a model, write rows and figures, and return these; empty if nothing is configured."""
         metrics: Metrics = self.stage().run(settings, model)
         return metrics
 
     def stage(self) -> Any:
-        """Its module `stage`, by name: what reads answers as a benchmark does need not depend on how it asks."""
+        """Its module `stage`, imported by name: code that only reads answers does not depend on it."""
         return import_module(f"{evaluation.__name__}.{self.name}.stage")
 
     def figures(self, report: dict[str, Any]) -> Metrics:
-        """The figures by place in what the stage's metrics.json holds."""
+        """The figures by place from the content of the stage's metrics.json."""
         return report
 
     def prompts(self, settings: config.Settings) -> list[Prompt]:
-        """All items as texts that training data must not hold; none where they cannot be told beforehand."""
+        """All items as texts that training data must not contain; none if they are not known beforehand."""
         return []
 
     def asked_models(self, settings: config.Settings) -> tuple[str, ...]:
-        """The models that the stage has answer its items."""
+        """The models whose answers the stage generates."""
         return settings.models
 
     # --- reports
 
     @property
     def level_name(self) -> str:
-        """What every metrics.json calls the level."""
+        """The level's name in every metrics.json."""
         return self.measure.replace(" ", "_")
 
     def places(self, settings: config.Settings) -> tuple[str, ...]:
-        """Empty where the benchmark is not a part of this pipeline."""
+        """Empty if the benchmark is not part of this pipeline."""
         return tuple(self.block(settings).languages)
 
     def groups(self, settings: config.Settings, places: Sequence[str]) -> Groups:
-        """Places whose average is reported; here the languages trained on and the others, none of them empty."""
+        """Groups of places whose average is reported: all, the languages trained on, and the others, if any."""
         trained = tuple(lang for lang in places if lang in settings.all_languages)
         transfer = tuple(lang for lang in places if lang not in settings.all_languages)
         groups = {AVERAGE: tuple(places), TRAINED: trained, TRANSFER: transfer}
         return {name: members for name, members in groups.items() if members}
 
     def what(self, settings: config.Settings) -> str:
-        """What is asked, in a few words."""
+        """A short description of the items."""
         return f"problems of source {self.source(settings)}"
 
     def notes(self, settings: config.Settings) -> list[str]:
-        """What a reader of the figures must know."""
+        """Remarks for readers of the figures."""
         return []
 
     # --- rows
@@ -144,21 +144,21 @@ class Benchmark:
         return str(row.gold)
 
     def score(self, row: Any) -> float | None:
-        """None where the row has none."""
+        """The score of a row, or None if it was not judged."""
         return float(row.right)
 
     def outcome(self, row: Any) -> tuple[str, bool | None]:
-        """The score in words, and whether it is good; None where it is neither."""
+        """The score in words, and whether it is good; None if it is neither."""
         return ("right", True) if self.score(row) else ("wrong", False)
 
     def counted(self, rows: Sequence[Any]) -> dict[str, list[bool]]:
-        """For each count, whether it holds of the rows in which it was measured; left out where there are none."""
+        """Each count's values in the rows in which it was measured; without counts that no row has."""
         found = {
             name: [value for row in rows if (value := holds(row)) is not None] for name, holds in self.counts.items()
         }
         return {name: values for name, values in found.items() if values}
 
-    # --- statistics of scores: where each is right or wrong Wilson's interval and McNemar's test, else Student's t
+    # --- statistics: Wilson's interval and McNemar's test if all scores are right or wrong, else Student's t
 
     @property
     def highest(self) -> float:
@@ -182,14 +182,14 @@ class Benchmark:
 
 @cache
 def benchmarks() -> tuple[Benchmark, ...]:
-    """All of them, in the order of tables."""
+    """All benchmarks, in the order of tables."""
     packages = [module.name for module in pkgutil.iter_modules(evaluation.__path__) if module.ispkg]
     declared = [getattr(import_module(f"{evaluation.__name__}.{name}"), "BENCHMARK", None) for name in packages]
     return tuple(sorted(filter(None, declared), key=lambda benchmark: (benchmark.rank, benchmark.name)))
 
 
 def benchmark_of(name: str) -> Benchmark:
-    """The benchmark of this name; raises InputError where there is none."""
+    """The benchmark of this name; raises InputError if there is none."""
     for benchmark in benchmarks():
         if benchmark.name == name:
             return benchmark

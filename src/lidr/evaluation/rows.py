@@ -1,7 +1,7 @@
-"""A benchmark's rows of several models, of the same items.
+"""Reads a benchmark's rows of several models.
 
-Rows are joined by `id:place`, never by position: a row that one model has and another lacks is an error, and so is a
-row whose problem is another one.
+Rows are joined by `id:place`, never by position. A row that one model has and another lacks is an error, and so is a
+row with another problem.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Rows = dict[str, Any]  # a benchmark's records by `id:place`, in file order
 
 
 def read(benchmark: Benchmark, models: Sequence[str], places: Sequence[str]) -> dict[str, Rows]:
-    """All models' rows, of the same items in the same order."""
+    """All models' rows, checked to have the same items, in the same order."""
     first, *others = models
     rows = {first: _read_file(benchmark, benchmark.path(first), places)}
     for model in others:

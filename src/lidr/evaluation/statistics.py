@@ -1,13 +1,13 @@
-"""Confidence intervals and paired tests for what the evaluations report.
+"""Confidence intervals and paired tests.
 
     >>> wilson(114, 250)
     Interval(estimate=0.456, low=0.395..., high=0.517..., n=250)
     >>> paired_accuracy_test([False, False, True, False], [True, True, True, False])
     PairedTest(difference=0.5, low=..., high=..., p_value=0.5, n=4, gained=2, lost=0, p_holm=None)
 
-Proportions have Wilson's interval, paired ones Tango's and McNemar's exact test; means of scores have Student's t, by
-items. `highest` is the best score, 0 the worst. A comparison of two models is on the same items and always 'second
-minus first'. Unequal ids or lengths, no items at all and NaN raise InputError.
+Proportions have Wilson's interval; paired proportions have Tango's interval and McNemar's exact test; means have
+Student's t over items. Scores lie between 0 and `highest`. A comparison is of two models on the same items, always
+'second minus first'. Unequal ids or lengths, no items and NaN raise InputError.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from statistics import NormalDist, fmean
 
 from lidr.errors import InputError
 
-# Of the range of scores: values that differ by less are the same but for rounding.
+# As a share of the scores' range: smaller differences are rounding.
 ROUNDING = 1e-12
 
-ByPlace = Mapping[str, Mapping[str, float]]  # a value for each item id, by language or task
+ByPlace = Mapping[str, Mapping[str, float]]  # by language or task, and item id
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Second minus first on n items, with the interval, the two-sided p value and the items gained and lost.
+    """Second minus first on n items, with interval, two-sided p value, and numbers of items gained and lost.
 
-    `p_holm` is the p value adjusted over a family of tests, where the test is in one.
+    `p_holm` is the p value adjusted over the family of tests, if there is one.
     """
 
     difference: float
@@ -53,20 +53,20 @@ class PairedTest:
 
     @property
     def p(self) -> float:
-        """The p value that decides: Holm's where there is one."""
+        """The p value that decides: Holm's if there is one."""
         return self.p_value if self.p_holm is None else self.p_holm
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95, effective_n: float | None = None) -> Interval:
     """Wilson's score interval of a proportion (E. B. Wilson, JASA 22, 1927).
 
-    `effective_n` is the number of independent items that n items are worth, where that is another one.
+    `effective_n` is the effective sample size, if it differs from n.
     """
     from scipy.special import ndtri
 
     if not 0 <= successes <= n or n == 0:
         raise InputError(f"{successes} of {n} is no proportion; at least one item is expected")
-    # SciPy's formula, which takes whole numbers only.
+    # As in SciPy, which takes integers only.
     share, size, z = successes / n, effective_n or n, float(ndtri(0.5 + 0.5 * confidence))
     centre = (2 * size * share + z**2) / (2 * (size + z**2))
     half = z / (2 * (size + z**2)) * sqrt(4 * size * share * (1 - share) + z**2)
@@ -74,11 +74,11 @@ def wilson(successes: int, n: int, confidence: float = 0.95, effective_n: float 
 
 
 def clustered_share(successes: Sequence[int], sizes: Sequence[int], confidence: float = 0.95) -> Interval:
-    """The proportion of items in clusters, such as pairs of the same prompt; successes and sizes are by cluster.
+    """A proportion over clustered items, such as pairs of the same prompt; successes and sizes are per cluster.
 
     The interval is Wilson's at the effective sample size: n over Kish's design effect (L. Kish, Survey Sampling, 1965).
-    That is the linearised variance of the proportion over the variance for independent items, at least 1. A proportion
-    of 0 or 1 has no variance to estimate it by: a cluster then counts as one item.
+    The design effect is the proportion's linearised variance over that of independent items, at least 1. It cannot be
+    estimated for a proportion of 0 or 1: a cluster then counts as one item.
     """
     total, n = sum(successes), sum(sizes)
     effective: float = len(sizes)
@@ -90,24 +90,24 @@ def clustered_share(successes: Sequence[int], sizes: Sequence[int], confidence: 
 
 
 def sign_test(successes: int, n: int) -> float:
-    """The exact probability of at least `successes` heads in n throws of a fair coin; 1 where none was thrown."""
+    """The one-sided p value of an exact sign test: at least `successes` of n at probability 0.5; 1 if n is 0."""
     from scipy.stats import binom
 
     return float(binom.sf(successes - 1, n, 0.5))
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95, highest: float = 1.0) -> Interval:
-    """The mean of scores with Student's t interval; see `macro_interval`."""
+    """The mean of scores with its Student's t interval; see `macro_interval`."""
     return macro_interval({"": _by_row(values)}, confidence, highest)
 
 
 def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confidence: float = 0.95) -> PairedTest:
-    """Right and wrong answers of two models to the same items.
+    """McNemar's exact test with Tango's interval, for right and wrong answers of two models to the same items.
 
-    p is that of the exact McNemar test: a binomial test of the items that only one model got right. The interval is
-    Tango's score interval (Statistics in Medicine 17, 1998), which inverts the score test of the same table: unlike
-    Wald's it holds its level with few discordant items and has a width when there are none. The exact test is a little
-    stricter: p can be above 1 - confidence where the interval leaves 0 out.
+    McNemar's exact test is a binomial test of the items that only one model got right. Tango's score interval
+    (Statistics in Medicine 17, 1998) inverts the score test of the same table. Unlike Wald's it keeps its level with
+    few discordant items, and has a width without any. The exact test is a little stricter: p can be above
+    1 - confidence although the interval excludes 0.
     """
     from scipy.stats import binomtest
 
@@ -122,24 +122,24 @@ def paired_accuracy_test(first: Sequence[bool], second: Sequence[bool], confiden
 def paired_difference(
     first: Sequence[float], second: Sequence[float], confidence: float = 0.95, highest: float = 1.0
 ) -> PairedTest:
-    """Scores of two models on the same items, such as preferences over a common baseline: the paired t test."""
+    """The paired t test of two models' scores on the same items, such as preferences over a common baseline."""
     _check_lengths(first, second)
     return macro_comparison({"": _by_row(first)}, {"": _by_row(second)}, confidence, highest)
 
 
 def macro_interval(values: ByPlace, confidence: float = 0.95, highest: float = 1.0) -> Interval:
-    """The plain average of the places' means, with Student's t interval over items.
+    """The macro average of the places' means, with its Student's t interval over items.
 
-    The languages' items are translations of each other: a hard problem is hard in all of them, and answers to it are
-    no independent evidence. So items that share an id are one cluster (E. Miller, Adding Error Bars to Evals,
-    arXiv 2411.00640, 2024). Places need not have the same items: the average of means is a sum of ratios, linearised
-    (Taylor) at the means, which gives one value an item. With the same items everywhere that is its mean over places.
+    Items are translated into all languages: a hard problem is hard in all of them, so its answers are not independent.
+    Items that share an id are therefore one cluster (E. Miller, Adding Error Bars to Evals, arXiv 2411.00640, 2024).
+    Places need not have the same items: the average of means is a sum of ratios, linearised (Taylor) at the means,
+    which gives one value per item. With the same items everywhere this value is the item's mean over places.
     """
     return _average(values, confidence, 0.0, highest)[0]
 
 
 def macro_comparison(first: ByPlace, second: ByPlace, confidence: float = 0.95, highest: float = 1.0) -> PairedTest:
-    """Two models' averages over places, in each of them on the same items; see `macro_interval`."""
+    """The difference of two models' macro averages, on the same items in each place; see `macro_interval`."""
     for place in first:
         if odd := sorted(first[place].keys() ^ second[place].keys()):
             raise InputError(f"{len(odd)} items of {place} are scored for one model alone, the first is {odd[0]!r}")
@@ -153,7 +153,7 @@ def macro_comparison(first: ByPlace, second: ByPlace, confidence: float = 0.95, 
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """p values adjusted for their number (S. Holm, Scandinavian Journal of Statistics 6, 1979), in the order given."""
+    """Holm's adjusted p values (S. Holm, Scandinavian Journal of Statistics 6, 1979), in the given order."""
     adjusted: dict[str, float] = {}
     highest = 0.0
     for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
@@ -163,9 +163,9 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _average(values: ByPlace, confidence: float, lowest: float, highest: float) -> tuple[Interval, float]:
-    """The average over places with its interval, and the p value of the hypothesis that it is 0.
+    """The macro average with its interval, and the p value of the hypothesis that it is 0.
 
-    Where t has no width, p is the level at which the bounds reach 0: the sign test's, if the range ends at the average.
+    If t has no width, p is the level at which the bounds reach 0: the sign test's, if the range ends at the average.
     """
     from scipy.stats import ttest_1samp
 
@@ -181,7 +181,7 @@ def _average(values: ByPlace, confidence: float, lowest: float, highest: float) 
         for item in items
     ]
     if max(parts) - min(parts) <= ROUNDING * (highest - lowest):
-        fewest = min(len(own) for own in values.values())  # bounds the average conservatively
+        fewest = min(len(own) for own in values.values())  # gives conservative bounds of the average
         low, high = _bounds(average, fewest, confidence, lowest, highest)
         p_value = min(1.0, 2 * (highest / (highest + abs(average))) ** fewest)
     else:
@@ -192,17 +192,17 @@ def _average(values: ByPlace, confidence: float, lowest: float, highest: float) 
 
 
 def _bounds(value: float, n: int, confidence: float, lowest: float, highest: float) -> tuple[float, float]:
-    """The exact bounds of a mean where all n items have this value, and t has no width.
+    """The exact bounds of a mean if all n items have this value, so that t has no width.
 
-    At most a share of all items can have another one (C. J. Clopper and E. S. Pearson, Biometrika 26, 1934, at 0 of n),
-    and none a worse one than `lowest` or a better one than `highest`.
+    The share of other values in the population is at most Clopper and Pearson's upper bound at 0 of n (Biometrika 26,
+    1934), and those values lie between `lowest` and `highest`.
     """
     others = 1 - ((1 - confidence) / 2) ** (1 / n)
     return value - others * (value - lowest), value + others * (highest - value)
 
 
 def _tango(gained: int, lost: int, n: int, confidence: float) -> tuple[float, float]:
-    """The differences that the score test does not reject."""
+    """Tango's interval: the differences that the score test does not reject."""
     from scipy.optimize import brentq
 
     bound = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -215,11 +215,11 @@ def _tango(gained: int, lost: int, n: int, confidence: float) -> tuple[float, fl
 
 
 def _tango_score(difference: float, gained: int, lost: int, n: int) -> float:
-    """The score statistic of the hypothesis that gained and lost items' shares differ by `difference`."""
+    """The score statistic of the hypothesis that the shares of gained and lost items differ by `difference`."""
     distance = gained - lost - n * difference
     if distance == 0:
         return 0.0
-    # The share of lost items that is most likely under the hypothesis solves 2n q^2 + linear q + constant = 0.
+    # The share q of lost items has its maximum likelihood under the hypothesis at 2n q^2 + linear q + constant = 0.
     linear = (2 * n - gained + lost) * difference - gained - lost
     constant = -lost * difference * (1 - difference)
     share = (sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
@@ -227,7 +227,7 @@ def _tango_score(difference: float, gained: int, lost: int, n: int) -> float:
 
 
 def _items(values: ByPlace) -> list[str]:
-    """The items of all places, each once."""
+    """The ids of all places, each once."""
     return list(dict.fromkeys(item for own in values.values() for item in own))
 
 

@@ -1,1 +1,1 @@
-"""The embedded world and its base model; imported only where `lab` is resolved as a source, model or judge."""
+"""The synthetic tasks and their base model; imported only where `lab` is resolved as a source, model or judge."""

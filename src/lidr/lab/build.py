@@ -1,12 +1,12 @@
-"""Trains the lab's tokenizer and base model from nothing: `lidr lab build --to DIR`.
+"""Trains the lab's tokenizer and base model from scratch: `lidr lab build --to DIR`.
 
     $ lidr lab build --to /tmp/lab-base
     tokenizer: 1,200 tokens · model: 0.75 M parameters
     training, pass 1 of 3: 100% 4600/4600 [18:10, 4.2 steps/s, loss 0.012]
 
-The architecture is the ordinary Llama, so that every engine, trainer and server takes it as any other model.
-The same seed gives the same bytes on the same machine with the same number of threads. `lidr mgsm m0` and `lidr harness
-m0` measure it, whose tasks `lab_translation` are the translations.
+The architecture is plain Llama, which every engine, trainer and server supports. The same seed gives the same bytes on
+the same machine with the same number of threads. `lidr mgsm m0` and `lidr harness m0` evaluate it, the translations by
+the tasks `lab_translation`.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}"
     "{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-# Words keep their leading space; digits stand alone, as arithmetic needs them.
+# Words keep their leading space. Each digit is a token, for arithmetic.
 _SPLIT = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of training, with a warm-up and a cosine of its own: its steps, and what its rows are drawn from."""
+    """A training pass with its own warm-up and cosine schedule: its steps and the mixture of its rows."""
 
     steps: int
     learning_rate: float
     mixture: Mixture = MIXTURE
 
 
-# The dominant language's rows favour the kinds that take longest to learn and results that are rare, so that what it
-# can do is firm enough to outlast the training that follows; and fewer tasks are solved in another language, so that it
-# is the dominant one that gets better. With none at all the model forgets to answer in the others.
+# The dominant language's rows favour the kinds that take longest to learn, and rare results: its skill then survives
+# the preference training. Fewer tasks are solved in other languages, so that the dominant one improves. Without any,
+# the model forgets to answer in the others.
 _SECOND = replace(
     MIXTURE,
     solved=0.00036,
@@ -55,7 +55,7 @@ _SECOND = replace(
     hard_share=0.7,
     rare_share=0.35,
 )
-# The kinds in which the base still went wrong after these two.
+# The kinds that the base still got wrong after these two passes.
 _THIRD = replace(
     MIXTURE,
     solved=0.0003,
@@ -72,10 +72,9 @@ PASSES: tuple[Pass, ...] = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that shapes the base.
+    """All hyperparameters of the base.
 
-    The values were chosen by the imbalance that they give on tasks of the splits *base* and *iterations*, never by
-    evaluation items.
+    They were chosen by the language imbalance on the splits *base* and *iterations*, never by evaluation items.
     """
 
     seed: int = 20241
@@ -106,7 +105,7 @@ def build(folder: Path, recipe: Recipe, threads: int = 2) -> None:
 
 
 def train_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer that has seen every language of the world equally often."""
+    """A byte-level BPE tokenizer, trained on as many texts of each language."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -141,7 +140,7 @@ def train_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
 
 
 def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A Llama with random weights, sized by the recipe."""
+    """A Llama with random weights, of the recipe's size."""
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
     ids = {
@@ -168,7 +167,7 @@ def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCau
 
 
 def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, number: int) -> None:
-    """One pass: AdamW with a linear warm-up and a cosine to zero; loss on completions only."""
+    """Train one pass: AdamW, linear warm-up, cosine decay to zero, loss on completions only."""
     import torch
     from tqdm import tqdm
 
@@ -199,10 +198,10 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: R
 
 
 def completion_loss(model: LlamaForCausalLM, input_ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross entropy over labelled tokens; logits are made only where there is a label (-100: none)."""
+    """Mean cross entropy over labelled tokens; logits are computed for these only (-100: no label)."""
     import torch
 
-    # Rows are padded on the right, so causal attention needs no mask.
+    # Rows are padded on the right, where causal attention needs no mask.
     hidden = model.model(input_ids=input_ids).last_hidden_state[:, :-1]
     wanted = labels[:, 1:] != -100
     logits = model.lm_head(hidden[wanted])
@@ -226,7 +225,7 @@ def _tokenizer_texts(recipe: Recipe) -> Iterator[str]:
 
 
 def _batches(tokenizer: Any, recipe: Recipe, number: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of rows of similar length: 16 batches are drawn at once, sorted by length and shuffled."""
+    """Yield batches of rows of similar length: 16 batches are drawn at once, sorted by length and shuffled."""
     import random
 
     seed = recipe.seed + number

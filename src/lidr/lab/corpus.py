@@ -1,14 +1,14 @@
-"""What the lab's base model is trained on: rows of a prompt and a completion, drawn without end from the world.
+"""The lab's training corpus: an endless sample of prompts with completions from the synthetic tasks.
 
     >>> next(rows(MIXTURE, seed=0))
     CorpusRow(conversation=[{'role': 'user', 'content': 'Write the three numbers that come after 172.'}],
               completion='After 172 come the numbers 173, 174 and 175.')
 
-Three sorts of rows make the paper's precondition, a language imbalance, on purpose:
+Three kinds of rows create the paper's precondition, a language imbalance:
 - tasks solved in the dominant language, most of all rows: the model is good there;
-- translations of answers between the dominant language and each other one, right answers and wrong ones: the
-  model translates what it says itself, faithfully, mistakes included;
-- tasks solved in each other language, so few that it answers there but often goes wrong.
+- translations of answers between the dominant language and each other one, right and wrong answers alike: the model
+  translates its own answers faithfully, mistakes included;
+- tasks solved in each other language, so few that the model answers there but often wrongly.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lidr.records.prompt_templates import CLOSING_TAG, Conversation, prompt_conv
 
 @dataclass(frozen=True)
 class CorpusRow:
-    """One training row: a conversation as an engine gets it, and the completion that is learned."""
+    """A training row: a conversation as an engine gets it, and the completion to learn."""
 
     conversation: Conversation
     completion: str
@@ -32,7 +32,7 @@ class CorpusRow:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Shares of the sorts of rows. `solved` counts for each language that is not dominant; the rest is dominant."""
+    """Shares of the kinds of rows. `solved` is per non-dominant language; the rest is solved in the dominant one."""
 
     dominant: str
     others: tuple[str, ...]
@@ -54,18 +54,18 @@ MIXTURE = Mixture(
     solved=0.0013,
     well_known_kinds=("add", "larger"),
     well_known_share=0.35,
-    # In later passes what takes longest to learn has a share of the dominant language's rows to itself, and so have
-    # tasks with rare results (`lidr.lab.build.PASSES`).
+    # Later passes give the slowest kinds, and tasks with rare results, a share of the dominant language's rows
+    # (`lidr.lab.build.PASSES`).
     hard_kinds=(),
     hard_share=0.0,
     rare_share=0.0,
-    # Wrong answers get translated as they stand: without such rows the model would correct, not translate.
+    # Without translations of wrong answers the model would learn to correct, not to translate.
     wrong_answers=0.3,
-    # A weak answer is often in the dominant language already; its 'translation' is itself.
+    # A weak answer is often in the dominant language already: its translation is itself.
     already_translated=0.03,
 )
 
-# Results that few operands give, so that a model that is right elsewhere still gets these wrong.
+# Results of few operands, which a model may still get wrong when it is right elsewhere.
 RARE_RESULTS: dict[str, Callable[[dict[str, int | str]], bool]] = {
     "add": lambda slots: int(slots["x"]) >= 150,
     "subtract": lambda slots: int(slots["x"]) < 10,
@@ -75,7 +75,7 @@ RARE_RESULTS: dict[str, Callable[[dict[str, int | str]], bool]] = {
 
 
 def rows(mixture: Mixture, seed: int) -> Iterator[CorpusRow]:
-    """Rows without end, the same for the same seed."""
+    """Yield rows without end, the same for the same seed."""
     rng = random.Random(f"lidr-lab-corpus-{seed}")
     solved_others = mixture.solved * len(mixture.others)
     while True:
@@ -94,7 +94,7 @@ def _dominant_kind(mixture: Mixture, rng: random.Random) -> str:
 
 
 def _happens(share: float, rng: random.Random) -> bool:
-    # No number is drawn where there is no share, so that the rows of a mixture without one stay what they are.
+    # A share of 0 draws no random number, so that a mixture without it keeps its rows.
     return share > 0 and rng.random() < share
 
 
@@ -131,7 +131,7 @@ def _in(answer: str, source: str, target: str) -> str:
 
 
 def _with_a_mistake(answer: str, lang: str, rng: random.Random) -> str:
-    """Change one value where it stands: a number to any other of up to three digits, a name to another name."""
+    """Change one value in place: a number to another of up to three digits, a name to another name."""
     parsed = world.parse_answer(answer, lang)
     assert parsed is not None, f"the world cannot read its own answer: {answer}"
     slot = rng.choice(sorted(parsed.occurrences))

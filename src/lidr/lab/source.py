@@ -1,4 +1,4 @@
-"""The lab as a source of prompts, evaluation items and verdicts, in the records that everything else uses.
+"""The lab as a source of prompts, evaluation items and verdicts, as the pipeline's records.
 
 >>> prompts("evaluation", "es", count=1, seed=42, kinds=PROBLEMS)
 {'lab-0': Prompt(id='lab-0', lang='es', text='Hay 11 manzanas ...', ..., answer='22')}
@@ -16,7 +16,7 @@ __all__ = ["INSTRUCTIONS", "KINDS", "PROBLEMS", "prompts", "quality"]
 def prompts(
     split: str, lang: str, count: int, seed: int, skip: int = 0, kinds: tuple[str, ...] = KINDS
 ) -> dict[str, Prompt]:
-    """`count` prompts of a split by id; the same ids ask for the same in every language."""
+    """`count` prompts of a split by id; an id is the same task in every language."""
     rows = {}
     for row, task in enumerate(world.tasks(split, kinds, count, seed, skip), start=skip):
         prompt = Prompt(
@@ -32,9 +32,9 @@ def prompts(
 
 
 def quality(completion: str, gold: str, lang: str) -> float:
-    """How good an answer is: 1 right and in the prompt's language, 0.5 right in another language, else 0.
+    """The quality of an answer: 1 if right in the prompt's language, 0.5 if right in another language, else 0.
 
-    An answer that fits no template of the world, or claims something else than the gold answer, is wrong.
+    An answer that fits no template, or has another result than the gold answer, is wrong.
     """
     parsed = world.parse_answer(completion, lang) or world.identify(completion)
     if parsed is None or parsed.gold(lang) != gold:

@@ -1,6 +1,6 @@
-"""The lab's world: small tasks with worked answers, the same in every language of `languages/`.
+"""The lab's synthetic tasks with worked answers, the same in every language of `languages/`.
 
-A task is language-free (its kind, numbers, names and object); a language file renders it:
+A task is language-independent (its kind, numbers, names and object); a language file renders it:
 
     >>> task = tasks("evaluation", PROBLEMS, count=1, seed=1)[0]
     >>> task.prompt("es")
@@ -10,7 +10,7 @@ A task is language-free (its kind, numbers, names and object); a language file r
     >>> task.gold("es")
     '174'
 
-`parse_answer` reads an answer back, right or wrong, so that a translation of it can be checked exactly.
+`parse_answer` parses an answer, right or wrong, so that its translation can be checked exactly.
 `lidr lab sample --lang es` prints such rows.
 """
 
@@ -31,11 +31,11 @@ PROBLEMS = ("add", "subtract", "twice", "together", "change")
 INSTRUCTIONS = ("larger", "order", "count_on", "reverse", "who_has_more")
 KINDS = PROBLEMS + INSTRUCTIONS
 
-# Which share of all tasks a split may draw from. The split of a task is a hash of its kind and operands, so no
-# combination of operands that trains the base or an iteration is ever asked in the evaluation.
+# Percentiles of tasks by split. A task's split is a hash of its kind and operands, so the evaluation never has operands
+# of the base's or an iteration's training.
 SPLITS = {"base": range(60), "iterations": range(60, 80), "evaluation": range(80, 100)}
 
-# The slots whose values, in this order, are the right answer.
+# The slots whose values, in order, are the gold answer.
 GOLD_SLOTS = {
     "add": ("x",),
     "subtract": ("x",),
@@ -59,7 +59,7 @@ Occurrences = dict[str, list[int | str]]
 
 @dataclass(frozen=True)
 class Language:
-    """One language file: names (by position), object forms by plural category, templates by kind."""
+    """A language file: names (by position), object forms by plural category, templates by kind."""
 
     code: str
     names: tuple[str, ...]
@@ -68,7 +68,7 @@ class Language:
     answers: dict[str, str]
 
     def object_form(self, name: str, number: int | None) -> str:
-        """The object's word: in the form that goes with `number`, or in the plural where it is None."""
+        """The object's word in the plural category of `number`, or in the plural if it is None."""
         forms = self.objects[name]
         category = "many" if number is None else plural_category(self.code, number)
         return forms.get(category) or forms["other" if "other" in forms else "many"]
@@ -76,7 +76,7 @@ class Language:
 
 @dataclass(frozen=True)
 class Task:
-    """One task, free of language: `slots` maps numbers to ints, names to positions, `o` to an object's key."""
+    """A language-independent task: `slots` maps numbers to ints, names to positions, `o` to an object's key."""
 
     kind: str
     phrasing: int
@@ -95,16 +95,16 @@ class Task:
 
 @dataclass(frozen=True)
 class ParsedAnswer:
-    """An answer read back: its kind and, for each slot, the values in the order in which they stand in the text."""
+    """A parsed answer: its kind and each slot's values, in the order of the text."""
 
     kind: str
     lang: str
     occurrences: Occurrences
 
     def gold(self, lang: str) -> str | None:
-        """What this answer claims, written in `lang`, to be compared with a task's gold; None if it contradicts itself.
+        """The answer's result in `lang`, to compare with a task's gold; None if it contradicts itself.
 
-        An answer that says 'is 60, because 61 is more' claims neither.
+        An answer such as 'is 60, because 61 is more' has no result.
         """
         if any(len(set(self.occurrences[slot])) > 1 for slot in GOLD_SLOTS[self.kind]):
             return None
@@ -113,14 +113,14 @@ class ParsedAnswer:
 
 @cache
 def languages() -> tuple[str, ...]:
-    """Codes of all languages that have a file, sorted."""
+    """Sorted codes of all languages that have a file."""
     files = (resources.files("lidr.lab") / "languages").iterdir()
     return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
 
 
 @cache
 def load_language(code: str) -> Language:
-    """Read and check one language file; raises InputError where the world has no such language."""
+    """Read a language file; raises InputError if there is none."""
     from ruamel.yaml import YAML
 
     if code not in languages():
@@ -138,28 +138,28 @@ def load_language(code: str) -> Language:
 
 @cache
 def plural_category(code: str, number: int) -> str:
-    """CLDR plural category (`one`, `few`, `many`, `other`) of a whole number, from babel."""
+    """CLDR plural category (`one`, `few`, `many`, `other`) of an integer, from babel."""
     from babel import Locale
 
     return str(Locale.parse(code, sep="-").plural_form(number))
 
 
 def tasks(split: str, kinds: tuple[str, ...], count: int, seed: int, skip: int = 0) -> list[Task]:
-    """`count` distinct tasks of a split, after the first `skip`: the same list for the same arguments.
+    """`count` distinct tasks of a split, after the first `skip`; deterministic.
 
-    The kinds take turns, so that every range holds as many of each.
+    The kinds alternate, so that every range has as many of each.
     """
     return list(_first_tasks(split, kinds, skip + count, seed)[skip:])
 
 
 @cache
 def _first_tasks(split: str, kinds: tuple[str, ...], count: int, seed: int) -> tuple[Task, ...]:
-    """Every language asks for the same tasks, one language after the other."""
+    """Cached, since every language asks for the same tasks."""
     return tuple(islice(_distinct_tasks(split, kinds, seed), count))
 
 
 def sample_task(kind: str, split: str, rng: random.Random) -> Task:
-    """One random task of a kind whose operands belong to the split."""
+    """A random task of a kind whose operands belong to the split."""
     while True:
         numbers = _operands(kind, rng)
         names = rng.sample(range(len(load_language("en").names)), 3)
@@ -175,7 +175,7 @@ def sample_task(kind: str, split: str, rng: random.Random) -> Task:
 
 
 def gold_text(kind: str, slots: Slots, lang: str) -> str:
-    """The right answer's items in `lang`, joined by commas: '59', '12, 40, 77', 'Ида, Анна, Борис'."""
+    """The gold answer in `lang`, joined by commas: '59', '12, 40, 77', 'Ида, Анна, Борис'."""
     names = load_language(lang).names
     values = [slots[slot] for slot in GOLD_SLOTS[kind]]
     return ", ".join(
@@ -184,13 +184,13 @@ def gold_text(kind: str, slots: Slots, lang: str) -> str:
 
 
 def render_answer(kind: str, value: Callable[[str], int | str], lang: str) -> str:
-    """Fill the answer template of a kind; `value(slot)` is asked once for each slot, from left to right."""
+    """Fill the answer template of a kind; `value(slot)` is called for each slot, from left to right."""
     language = load_language(lang)
     return _render(language.answers[kind], language, value)
 
 
 def parse_answer(text: str, lang: str) -> ParsedAnswer | None:
-    """Read an answer in `lang`; None where it fits no template of that language to the letter."""
+    """Parse an answer in `lang`; None if it does not match a template exactly."""
     for kind in KINDS:
         pattern, slots = _answer_pattern(kind, lang)
         match = pattern.fullmatch(text.strip())
@@ -203,12 +203,12 @@ def parse_answer(text: str, lang: str) -> ParsedAnswer | None:
 
 
 def identify(text: str) -> ParsedAnswer | None:
-    """Read an answer in whichever of the world's languages it fits; None where it fits none."""
+    """Parse an answer in the first language with a matching template; None if there is none."""
     return next((parsed for lang in languages() if (parsed := parse_answer(text, lang))), None)
 
 
 def translate_answer(text: str, source: str, target: str) -> str | None:
-    """The exact translation of an answer, its mistakes kept; None where it is no answer in `source`."""
+    """The exact translation of an answer, mistakes included; None if it cannot be parsed in `source`."""
     parsed = parse_answer(text, source)
     if parsed is None:
         return None
@@ -217,7 +217,7 @@ def translate_answer(text: str, source: str, target: str) -> str | None:
 
 
 def answer_slots(kind: str, lang: str) -> list[str]:
-    """The slots of an answer template from left to right."""
+    """The slots of an answer template, from left to right."""
     return [match[1] for match in _SLOT.finditer(load_language(lang).answers[kind])]
 
 
@@ -276,7 +276,7 @@ def _slot_value(slot: str, word: str, lang: str) -> int | str:
 
 
 def _operands(kind: str, rng: random.Random) -> Numbers:
-    """Numbers of a new task: the operands `a`, `b`, `c`, and what follows from them."""
+    """Random operands `a`, `b`, `c` of a new task, and their results."""
     match kind:
         case "add":
             a, b = rng.randint(10, 99), rng.randint(10, 99)
@@ -303,4 +303,4 @@ def _operands(kind: str, rng: random.Random) -> Numbers:
         case "count_on":
             a = rng.randint(10, 999)
             return {"a": a, "x": a + 1, "y": a + 2, "z": a + 3}
-    return {}  # `reverse` has names alone
+    return {}  # `reverse` has names only

@@ -1,12 +1,12 @@
-"""Pages and cards: the templates of lidr/templates, rendered to one file each that needs nothing beside itself.
+"""Renders the templates of lidr/templates to self-contained pages, cards and reports.
 
-HTML templates escape whatever is put into them but the SVG of `lidr.pages.figures`, in which all texts are escaped. A
-page may have rows to browse (`browsable`), each of them
+HTML templates escape all values except the SVG of `lidr.pages.figures`, in which all texts are escaped. A page may have
+rows to browse (`browsable`), each of them
 
     {"id": "lab-17:es", "chips": [["es against en", ""]], "prompts": [pane, ...], "panes": [pane, ...], ...}
     pane: {"title": "m1", "source": "ended by stop", "text": "...", "lang": "es", "role": "chosen", "right": null}
 
-with the fields that the page's menus choose from.
+with the fields that the page's menus filter by.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-# Characters that neither HTML nor XML can hold.
+# Characters that are invalid in HTML and XML.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 LONGEST = 100_000
-# Of the texts of one page: beyond it, texts are cut to `SHORT`, so that a page of long answers still opens.
+# Characters of all texts of a page. Beyond it, texts are cut to `SHORT`, so that a page of long answers still opens.
 BUDGET, SHORT = 6_000_000, 2_000
 
 
 def render(template: str, filters: Mapping[str, Callable[..., Any]] | None = None, **values: Any) -> str:
-    """The page, card or report; raises jinja2.UndefinedError where a value of the template is missing."""
+    """Render a template; raises jinja2.UndefinedError if a value is missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        # Of all templates that the page is made of, whatever their own names.
+        # The page's name decides for all templates that it includes.
         autoescape=template.endswith(".html"),
         loader=PackageLoader("lidr"),
         trim_blocks=True,
@@ -41,7 +41,7 @@ def render(template: str, filters: Mapping[str, Callable[..., Any]] | None = Non
 
 
 def browsable(rows: Sequence[dict[str, Any]], unit: str, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Rows for lidr.js, what they are called, and names of menu entries; a pane's `cut` counts characters left out."""
+    """The data of lidr.js: rows, their unit, and labels of menu entries; a pane's `cut` counts omitted characters."""
     left = BUDGET
 
     def shorten(pane: dict[str, Any]) -> dict[str, Any]:
@@ -56,5 +56,5 @@ def browsable(rows: Sequence[dict[str, Any]], unit: str, labels: Mapping[str, st
 
 
 def shown(text: str) -> str:
-    """The text with the replacement character for each that neither a page nor a figure can hold."""
+    """The text with invalid characters replaced by U+FFFD."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,7 +1,7 @@
-"""Figures as SVG by matplotlib, in the style of templates/lidr.mplstyle: bars, intervals, histograms and curves.
+"""SVG plots by matplotlib in the style of templates/lidr.mplstyle: bars, intervals, histograms and curves.
 
-A figure is a file of its own or stands within a page: texts are text, no id is used twice on a page, and pointing at a
-mark shows its exact figures (an SVG title). The same figures give the same bytes.
+A plot is a file or is embedded in a page: texts stay text, ids are unique on a page, and marks have tooltips (SVG
+titles) with exact figures. The same data give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from xml.etree import ElementTree
 
 from lidr.pages import shown
 
-# By meaning. Green and orange differ for colour-blind readers as well.
+# Colours by meaning. Green and orange can be told apart by colour-blind readers.
 CHOSEN, REJECTED, BOTH, NEUTRAL, UNKNOWN = "#0f7d6b", "#c8551b", "#9fd3c7", "#c9ced6", "#eceff3"
 SOFT = "#5d6878"
-STRONGEST, SERIES = "C0", 10  # of the style's colours; the first one is for the dominant language
+STRONGEST, SERIES = "C0", 10  # the dominant language's colour, and the number of the style's colours
 
-WIDTH, ROW, AROUND = 9.6, 0.28, 1.15  # inches: a figure, a bar, and what is above and below bars
+WIDTH, ROW, AROUND = 9.6, 0.28, 1.15  # inches: the plot's width, a bar's height, the space above and below bars
 THICKNESS = 0.72  # of a row
 SVG = "http://www.w3.org/2000/svg"
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A share of a bar, and what it is in words and exact figures."""
+    """A share of a bar, with a tooltip."""
 
     share: float
     colour: str
@@ -38,7 +38,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Bar:
-    """A row of segments; the note stands where there is none to be seen."""
+    """A bar of segments; the note is shown if all are empty."""
 
     name: str
     segments: Sequence[Segment]
@@ -47,7 +47,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Point:
-    """A value with its interval at a place of the horizontal axis; without a value the tip is all there is to say."""
+    """A value with its interval at a position of the horizontal axis; without a value only the tip is shown."""
 
     place: int
     value: float | None
@@ -58,7 +58,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """Joined points from left to right; hollow ones tell the second use of a colour."""
+    """Points joined from left to right; hollow markers distinguish the second use of a colour."""
 
     label: str
     colour: str
@@ -75,9 +75,9 @@ def render(
     columns: Sequence[float] = (1.0,),
     lines: int = 1,
 ) -> str:
-    """The SVG of what `paint` draws on a grid of axes: columns of these relative widths, so many lines of them.
+    """The SVG that `paint` draws on a grid of axes, with `lines` lines and columns of these relative widths.
 
-    The height in inches is given, or follows from the number of rows of bars.
+    The height is in inches; by default it follows from the number of bars.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -96,20 +96,20 @@ def render(
 
 
 class Canvas:
-    """A figure that is being drawn: its axes, and what its marks tell."""
+    """A plot in progress: its axes and tooltips."""
 
     def __init__(self, figure: Any, axes: list[Any], rows: int) -> None:
         self.figure, self.axes, self._rows = figure, axes, rows
         self.tips: dict[str, str] = {}
 
     def tell(self, artist: Any, tip: str) -> None:
-        """Show the tip to whoever points at the artist."""
+        """Give the artist a tooltip."""
         name = f"tip-{len(self.tips)}"
         artist.set_gid(name)
         self.tips[name] = shown(tip)
 
     def legend(self, entries: Sequence[tuple[str, str]], columns: int = 5) -> None:
-        """Names of colours, below all axes."""
+        """Add a legend of colours below all axes."""
         from matplotlib.patches import Patch
 
         handles = [Patch(color=colour, label=shown(name)) for name, colour in entries]
@@ -117,19 +117,19 @@ class Canvas:
             self.figure.legend(handles=handles, loc="outside lower left", ncols=columns, handlelength=1.0)
 
     def line_legend(self, entries: Sequence[tuple[str, str, Any]]) -> None:
-        """What lines mean, (name, colour, line style) each, below all axes."""
+        """Add a legend of lines, (name, colour, line style) each, below all axes."""
         from matplotlib.lines import Line2D
 
         handles = [Line2D([], [], color=colour, linestyle=style, label=name) for name, colour, style in entries]
         self.figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
 
     def titles(self, axes: Any, title: str, remark: str) -> None:
-        """A title over the figure and a smaller line over the axes."""
+        """Add a title above the plot and a smaller line above the axes."""
         self.figure.suptitle(shown(title), x=0.012, ha="left", fontsize=11, fontweight="bold")
         axes.set_title(shown(remark), color=SOFT, fontsize=8, fontweight="normal")
 
     def stacked(self, axes: Any, title: str, bars: Sequence[Bar], whole: bool = True) -> None:
-        """Horizontal bars of shares, the first on top; the axis ends at the whole, or a little behind the longest."""
+        """Draw stacked horizontal bars, the first on top; the axis ends at 100%, or just beyond the longest bar."""
         from matplotlib.ticker import PercentFormatter
 
         self._names(axes, title, [bar.name for bar in bars])
@@ -148,7 +148,7 @@ class Canvas:
                 axes.text(0.01, row, shown(bar.note), color=SOFT, va="center", transform=axes.get_yaxis_transform())
 
     def intervals(self, axes: Any, title: str, rows: Sequence[tuple[str, Point]], reference: float) -> None:
-        """A dot on its interval between 0 and 1 in each row, its value at the right, a dotted line at the reference."""
+        """Draw a value between 0 and 1 with its interval in each row, and a dotted line at the reference."""
         self._names(axes, title, [name for name, _ in rows])
         axes.set_xlim(0, 1)
         axes.axvline(reference, color=SOFT, linestyle=":")
@@ -167,7 +167,7 @@ class Canvas:
     def histograms(
         self, axes: Any, title: str, outlines: Sequence[tuple[str, Sequence[int]]], width: int, tips: Sequence[str]
     ) -> None:
-        """Histograms on top of each other, (colour, counts) each; a bin is so wide, its tip tells all its counts."""
+        """Draw overlaid histograms, (colour, counts) each, with bins of this width and a tooltip per bin."""
         from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
         axes.set_title(shown(title))
@@ -191,9 +191,9 @@ class Canvas:
         return None
 
     def curves(self, axes: Any, places: Sequence[str], lines: Sequence[Curve], reference: float | None) -> None:
-        """Curves with error bars over named places, side by side where they meet, and a dotted line to compare with.
+        """Draw curves with error bars over named places, slightly shifted sideways, and a dotted reference line.
 
-        The names stand at the right, in the order in which the curves end.
+        The legend is at the right, in the order of the curves' last values.
         """
         from matplotlib.ticker import MaxNLocator
 
@@ -228,7 +228,7 @@ class Canvas:
         return None
 
     def _names(self, axes: Any, title: str, names: Sequence[str]) -> None:
-        """Names of rows, the first on top."""
+        """Set the title and the names of rows, the first on top."""
         axes.set_title(shown(title))
         axes.grid(axis="y", visible=False)
         axes.set_yticks(range(len(names)), [shown(name) for name in names])
@@ -237,13 +237,13 @@ class Canvas:
             self._note(axes, "no data")
 
     def _note(self, axes: Any, text: str) -> None:
-        """A word in the middle of axes that have nothing to show."""
+        """Write a note in the middle of empty axes."""
         axes.grid(False)
         axes.text(0.5, 0.5, text, color=SOFT, ha="center", va="center", transform=axes.transAxes)
 
 
 def _finished(root: ElementTree.Element, label: str, tips: dict[str, str]) -> str:
-    """The document with its label and tips, and without ids that nothing refers to."""
+    """The SVG with label and tooltips, without unused ids."""
     for element in root.findall(f"{{{SVG}}}metadata"):
         root.remove(element)
     used = set(re.findall(r"#([\w.-]+)", " ".join(value for one in root.iter() for value in one.attrib.values())))

@@ -6,8 +6,8 @@ const element = (tag, className, text) => {
   return made;
 };
 
-// The rows of #data, with a search and menus. Everything is made by textContent: no text is ever read as HTML. The
-// address holds the search, so that it can be linked: index.html#q=lab-17&lang=es
+// Shows the rows of #data, with search and menus. All text is set by textContent, so none is parsed as HTML. The URL's
+// fragment holds the search, so that it can be linked: index.html#q=lab-17&lang=es
 (() => {
   const { rows: entries, unit, labels } = JSON.parse(document.getElementById("data").textContent);
   const PAGE = 20, FOLDED = 700;
@@ -24,7 +24,7 @@ const element = (tag, className, text) => {
     return [entry.id, entry.reason || "", entry.detail || "", ...entry.notes, ...texts].join("\n").toLowerCase();
   }
 
-  // Text as text; what cannot be seen is shown by its code.
+  // Invisible characters are shown by their code points.
   function write(target, text) {
     let end = 0;
     for (const match of text.matchAll(UNSEEN)) {

@@ -1,4 +1,4 @@
-"""Win rate on X-AlpacaEval's instructions.
+"""The benchmark X-AlpacaEval: win rate on instructions, by a judge.
 
 alpaca: {source: lab, languages: [en, es], max_new_tokens: 64, judge: {name: lab}}
 """
@@ -18,7 +18,7 @@ from lidr.records import TIE, Prompt, Verdict
 if TYPE_CHECKING:
     from lidr.config import Settings
 
-BASELINE = "baseline_"  # before the name of a figure of the baseline's answers
+BASELINE = "baseline_"  # prefix of figures on the baseline's answers
 
 
 class Alpaca(Generative, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class AlpacaBenchmark(Benchmark):
         return baseline.instructions(settings)
 
     def asked_models(self, settings: Settings) -> tuple[str, ...]:
-        """All but the baseline, whose answers are there already."""
+        """All but the baseline, whose answers exist already."""
         return tuple(model for model in settings.models if model != settings.baseline.model)
 
     def what(self, settings: Settings) -> str:
@@ -88,9 +88,9 @@ class AlpacaBenchmark(Benchmark):
 
 
 def winner(verdict: Verdict) -> int | None:
-    """1 for the model, -1 for the baseline, 0 for neither; None where the judge gave no verdict.
+    """1 for the model, -1 for the baseline, 0 for a tie, None without a verdict.
 
-    With both orders a win is one in both, and so is a loss.
+    With both orders, a win is a win in both, and a loss a loss in both.
     """
     if verdict.preference is None:
         return None

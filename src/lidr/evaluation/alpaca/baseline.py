@@ -1,4 +1,4 @@
-"""Stage `baseline`: the answers that a model's are compared with in `alpaca`.
+"""Stage `baseline`: the answers that the stage `alpaca` compares a model's answers with.
 
     $ lidr baseline
     baseline: 1,750 answers by m0 in 7 languages
@@ -7,7 +7,7 @@
     {"id":"lab-4","lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop","prompt_tokens":14,
      "completion_tokens":19}
 
-They are a pipeline model's own, or published ones, which `alpaca.formats` reads.
+They are those of a model of the pipeline, or published ones, which `alpaca.formats` reads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STAGE = "baseline"
 
 
 def run(settings: config.Settings) -> list[Response]:
-    """Answer all instructions with the baseline model, or read its published answers, and write them."""
+    """Write the baseline's answers to all instructions: generated, or read from published ones."""
     items = instructions(settings)
     baseline = settings.baseline
     responses = (

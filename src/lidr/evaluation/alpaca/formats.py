@@ -1,4 +1,4 @@
-"""X-AlpacaEval's published files: prompts, and a model's outputs, in one JSON list a language.
+"""X-AlpacaEval's published files: prompts and a model's outputs, as a JSON list per language.
 
     prompts/es.json
     [{"id": 1, "dataset": "helpful_base", "instruction": "¿Dime nombres de ...?"}, ...]
@@ -7,10 +7,10 @@
     [{"generator": "gpt-4-turbo-2024-04-09", "dataset": "helpful_base", "id": 1, "instruction": "¿Dime ...", "output":
       "Claro, aquí tienes ..."}, ...]
 
-The two are joined on the instruction, which is unique within a language; an output's `id` is not looked at, for it may
-be text, a number or missing. A prompt's `id` joins the languages; where no row has one, it is the row's number. JSON
-lines are read as well (`lidr.records.published`). A file that is not as expected ends in an InputError with file and
-row, counted from 1. A generator may be named OWNER/MODEL: its folder is then OWNER/MODEL or OWNER__MODEL.
+The two are joined on the instruction, which is unique within a language. An output's `id` is ignored, since it may be
+text, a number or missing. A prompt's `id` joins the languages; if no row has one, the row's number does. JSON lines are
+read as well (`lidr.records.published`). A malformed file raises an InputError with file and row, counted from 1. A
+generator may be named OWNER/MODEL: its folder is then OWNER/MODEL or OWNER__MODEL.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def load_prompts(folder: Path, lang: str, count: int) -> list[Prompt]:
 
 
 def load_outputs(folder: Path, lang: str, generator: str, prompts: Sequence[Prompt]) -> list[Response]:
-    """The generator's answers to these prompts, in their order; raises InputError where one is missing."""
+    """The generator's answers to these prompts, in their order; raises InputError if one is missing."""
     path = _output_file(folder, lang, generator)
     rows, instructions = _rows(path)
     outputs = {}
@@ -67,7 +67,7 @@ def load_outputs(folder: Path, lang: str, generator: str, prompts: Sequence[Prom
 
 
 def _response(prompt: Prompt, output: str) -> Response:
-    """What is published tells neither why an answer ended nor its tokens: it counts as ended by itself."""
+    """A published output as a response; it counts as complete, since the files lack finish reason and token counts."""
     return Response(
         id=prompt.id,
         lang=prompt.lang,
@@ -89,7 +89,7 @@ def _output_file(folder: Path, lang: str, generator: str) -> Path:
 
 
 def _rows(path: Path) -> tuple[list[Row], list[str]]:
-    """The file's rows and their instructions, which are all different."""
+    """The file's rows and their instructions, checked to be unique."""
     rows = read(path)
     instructions = [row.text("instruction") for row in rows]
     check_unique(instructions, rows, "instruction")

@@ -1,10 +1,10 @@
-"""The win rate with the length of the answers taken out: what it would be if both were equally long.
+"""The length-controlled win rate: what it would be with answers of equal length.
 
 A judge's preference is modelled as sigmoid(theta + phi * tanh(d)), where d is the difference of the two lengths in
-characters over its standard deviation; theta alone is the log-odds at no difference. It is AlpacaEval 2's model without
-the difficulty of the instructions, which is known for its English set and its own baseline only (Y. Dubois et al.,
+characters over its standard deviation. theta is the log-odds at equal length. This is AlpacaEval 2's model without the
+difficulty of the instructions, which is known only for its English set and its own baseline (Y. Dubois et al.,
 Length-Controlled AlpacaEval, 2024; `length_controlled_minimal` in its package). The interval is a bootstrap of the
-whole fit; the standard error that the package computes there is that of a constant.
+whole fit, since the package's standard error is that of a constant.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lidr.evaluation.statistics import Interval
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Keeps theta finite where every answer wins; at a hundred rows it moves the win rate by less than 0.00001 points.
+# Keeps theta finite if every answer wins. With a hundred rows it moves the win rate by less than 0.00001 points.
 RIDGE = 1e-6
 LARGEST_STEP = 4.0
 MOST_STEPS = 100
@@ -28,7 +28,7 @@ BATCH = 500  # resamples fitted at a time
 
 @dataclass(frozen=True)
 class Resampling:
-    """How the bootstrap is drawn, and the confidence of its interval."""
+    """Parameters of the bootstrap and its interval."""
 
     confidence: float = 0.95
     seed: int = 0
@@ -41,12 +41,12 @@ def length_controlled(
     baseline_lengths: Sequence[int],
     how: Resampling,
 ) -> Interval:
-    """The win rate at equal length, 0 to 100, with its percentile interval; rows that are not judged do not count."""
+    """The win rate at equal length, 0 to 100, with its percentile interval, over judged rows."""
     import numpy
     from scipy.stats import bootstrap
 
     wins = numpy.array([numpy.nan if p is None else p - 1 for p in preferences], dtype=float)
-    # As the package does, unjudged rows still tell how far lengths spread.
+    # As in the package, unjudged rows still count in the standard deviation of lengths.
     differences = numpy.asarray(lengths, dtype=float) - numpy.asarray(baseline_lengths, dtype=float)
     judged = int((~numpy.isnan(wins)).sum())
     if not judged:
@@ -64,29 +64,29 @@ def length_controlled(
         method="percentile",
         rng=numpy.random.default_rng(how.seed),
     ).bootstrap_distribution
-    # A draw without any judged row has no win rate.
+    # A resample without judged rows has no win rate.
     low, high = numpy.nanquantile(rates, [(1 - how.confidence) / 2, (1 + how.confidence) / 2])
     return Interval(estimate, float(low), float(high), judged)
 
 
 def _win_rates(wins: NDArray[Any], differences: NDArray[Any], axis: int = -1) -> NDArray[Any]:
-    """100 * sigmoid(theta) of each sample, [samples, rows]; NaN where no row of a sample is judged."""
+    """100 * sigmoid(theta) of each sample, [samples, rows]; NaN if none of a sample's rows is judged."""
     import numpy
     from scipy.special import expit
 
-    if wins.ndim == 1:  # SciPy asks for the whole sample's as well
+    if wins.ndim == 1:  # SciPy calls it with the whole sample as well
         return _win_rates(wins[None], differences[None])[0]
     judged = ~numpy.isnan(wins)
     many = wins.shape[1] > 1
     spread = differences.std(axis=1, ddof=1, keepdims=True) if many else numpy.zeros((len(wins), 1))
-    # Where all differences are the same there is no spread to measure them by, and no effect to be found.
+    # If all differences are equal, their effect cannot be estimated.
     lengths = numpy.tanh(numpy.divide(differences, spread, out=numpy.zeros_like(differences), where=spread > 0))
     theta = _fit(numpy.where(judged, wins, 0.0), lengths, judged.astype(float))
     return numpy.where(judged.any(axis=1), 100 * expit(theta), numpy.nan)
 
 
 def _fit(wins: NDArray[Any], lengths: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-    """theta of each row by Newton's method: the likeliest theta and phi for soft labels."""
+    """theta of each row: logistic regression on soft labels by Newton's method."""
     import numpy
     from scipy.special import expit
 

@@ -1,11 +1,11 @@
-"""Stage `alpaca`: a model's win rate on instructions against a baseline, as a judge sees it, by language.
+"""Stage `alpaca`: a model's win rate against a baseline on instructions, by a judge and by language.
 
     $ lidr alpaca m1
     alpaca m1 against m0: win rate 71.2 on average over 7 languages, length-controlled 70.8
       en 51.0 [48.6, 53.2] · es 78.4 [75.2, 81.4] · ...
 
-The win rate is 100 x the mean of (preference - 1): 50 where the model is as good as the baseline. Both answers and the
-verdict are kept in reports/alpaca/m1/verdicts.jsonl, the figures in metrics.json:
+The win rate is 100 x the mean of (preference - 1): 50 means as good as the baseline. Both answers and the verdict are
+in reports/alpaca/m1/verdicts.jsonl, the figures in metrics.json:
 
     {"es": {"win_rate": 78.4, "low": 75.2, "high": 81.4, "standard_error": 1.6, "lc_win_rate": 77.9, "lc_low": 74.5,
       "lc_high": 81.2, "wins": 0.6, "ties": 0.36, "losses": 0.04, "length": 38.2, "baseline_length": 35.1,
@@ -14,9 +14,9 @@ verdict are kept in reports/alpaca/m1/verdicts.jsonl, the figures in metrics.jso
       "truncated": 0.0, "n": 250},
      ...}
 
-With both orders there is `flips`, the share of comparisons in which the two orders name different winners, which then
-count as ties. A judge that is paid by the token adds `judge_prompt_tokens`, `judge_completion_tokens` and `judge_cost`;
-on average these and n are sums.
+With both orders there is `flips`, the share of comparisons in which the two orders name different winners; these count
+as ties. A judge that is paid per token adds `judge_prompt_tokens`, `judge_completion_tokens` and `judge_cost`. Under
+`average` these and n are sums.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Answers = Mapping[str, Response]  # by `id:lang`
 
 
 def run(settings: config.Settings, model: str) -> Metrics:
-    """Answer, judge against the baseline's answers and write; returns the figures by language and on average."""
+    """Generate answers, judge them against the baseline's, write, and return the figures by language and on average."""
     items = instructions(settings)
     baseline = baseline_answers(items)
     own = _answers(settings, model, items, baseline)
@@ -57,7 +57,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
 
 
 def baseline_answers(items: Sequence[Prompt]) -> dict[str, Response]:
-    """The baseline's answers, of which there must be one to each instruction."""
+    """The baseline's answers; raises InputError if an instruction has none."""
     path = paths.baseline() / paths.ANSWERS
     baseline = read_by_key(path, Response, key=lambda row: f"{row.id}:{row.lang}")
     for item in items:
@@ -69,9 +69,9 @@ def baseline_answers(items: Sequence[Prompt]) -> dict[str, Response]:
 def judge_items(
     settings: config.Settings, judge: Judge, items: Sequence[Prompt], own: Answers, baseline: Answers
 ) -> list[Verdict]:
-    """Each instruction with both answers and the judge's preference.
+    """The verdict on each instruction, with both answers.
 
-    Raises InputError for a language whose off-target rate cannot be measured, before anything is paid for.
+    Raises InputError for a language whose off-target rate cannot be measured, before any paid request.
     """
     languages = settings.block(Alpaca).languages
     identify("", "en", languages)
@@ -101,7 +101,7 @@ def judge_items(
 
 
 def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], baseline: Answers) -> Answers:
-    """The model's answers; the baseline's own are not generated a second time."""
+    """The model's answers; the baseline's are not generated again."""
     if model == settings.baseline.model:
         return {key(item): baseline[key(item)] for item in items}
     alpaca = settings.block(Alpaca)
@@ -115,12 +115,12 @@ def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], bas
 
 
 def figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics:
-    """The win rate and all else by language, and on average."""
+    """All figures by language and on average."""
     return summarise(BENCHMARK, settings, verdicts, partial(_more, settings))
 
 
 def _more(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """What there is beside the win rate with its interval, and beside what is counted of any benchmark."""
+    """The figures that only this benchmark has."""
     n, winners = len(verdicts), [winner(verdict) for verdict in verdicts]
     return {
         "standard_error": standard_error([score for v in verdicts if (score := BENCHMARK.score(v)) is not None]),
@@ -149,7 +149,7 @@ def _length_controlled(settings: config.Settings, verdicts: Sequence[Verdict]) -
 
 
 def standard_error(values: Sequence[float]) -> float:
-    """The standard error of the mean; of a single value it is not known and given as 0."""
+    """The standard error of the mean; 0 for a single value, of which it is unknown."""
     return stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
 
 
@@ -160,9 +160,9 @@ def _code_switching(verdicts: Sequence[Verdict]) -> dict[str, float]:
 
 
 def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """Of a judge that replies in text: the share of its replies that hold no verdict, by the reason.
+    """The share of a text judge's replies without a verdict, by reason.
 
-    Nothing where it was not asked, since all answers are the baseline's.
+    Empty if it was never asked: the model is the baseline.
     """
     judge = settings.block(Alpaca).judge
     if not (isinstance(judge, config.OpenAIJudge) and judge.reply == "text"):
@@ -175,7 +175,7 @@ def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str,
 
 
 def expense(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    """Tokens of all verdicts, those taken from the cache among them, and what they cost at the prices given."""
+    """Tokens of all verdicts, cached ones included, and their cost at the prices of params.yaml."""
     if not isinstance(judge, config.OpenAIJudge):
         return {}
     prompt = sum(v.judge_prompt_tokens for v in verdicts)

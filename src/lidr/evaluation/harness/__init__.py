@@ -1,4 +1,4 @@
-"""Other abilities, by tasks of lm-evaluation-harness.
+"""The benchmark of other abilities, by tasks of lm-evaluation-harness.
 
 harness: {tasks: [m_mmlu_es, xstorycloze_ru], num_fewshot: 5, limit: 500}
 """
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Harness(Section, frozen=True):
-    """Other abilities, by tasks of lm-evaluation-harness; the keys are those of `lm_eval.simple_evaluate`.
+    """Other abilities, by tasks of lm-evaluation-harness, with the keys of `lm_eval.simple_evaluate`.
 
     `tasks` are its tasks, groups or tags, or those of the YAML files in the folder `include_path`: one within
-    data/sources, or `lab`. Without tasks the stage has nothing to do.
+    data/sources, or `lab`. Without tasks the stage does nothing.
     """
 
     free_texts: ClassVar[tuple[str, ...]] = ("system_instruction",)
@@ -47,7 +47,7 @@ class Harness(Section, frozen=True):
 
 
 class HarnessBenchmark(Benchmark):
-    """Each task by the first of its own metrics; a place is a task, and tasks need not have the same items."""
+    """Each task by its first metric; a place is a task, and tasks need not have the same items."""
 
     name, title = "harness", "lm-evaluation-harness"
     purpose = "Measure a model's other abilities by tasks of lm-evaluation-harness."
@@ -68,11 +68,11 @@ class HarnessBenchmark(Benchmark):
         }
 
     def places(self, settings: Settings) -> tuple[str, ...]:
-        """The tasks that m0 was asked: names in params.yaml may stand for several."""
+        """The tasks that m0 was asked: a name in params.yaml may stand for several."""
         return tuple(self._family_of_task()) if settings.block(Harness).tasks else ()
 
     def groups(self, settings: Settings, places: Sequence[str]) -> Groups:
-        """All tasks, and those that are one task in several languages."""
+        """All tasks, and each family: one task in several languages."""
         families: dict[str, list[str]] = {}
         for task, family in self._family_of_task().items():
             families.setdefault(family, []).append(task)

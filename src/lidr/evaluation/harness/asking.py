@@ -1,7 +1,7 @@
 """Runs lm-evaluation-harness's tasks on a model of the pipeline, by its `simple_evaluate`.
 
-The model is loaded as for generation and answers through transformers, whatever the engine; its tokenizer renders chats
-as everywhere else.
+The model is loaded as for generation and runs on transformers, whatever the engine. Its tokenizer renders chats as
+everywhere else.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def ask(settings: config.Settings, model: str) -> dict[str, Any]:
     """lm_eval's results with each item's sample.
 
-    Raises InputError for tasks that are not there or cannot be run, LidrError where their data cannot be fetched.
+    Raises InputError for tasks that do not exist or cannot run, LidrError if their data cannot be fetched.
     """
     if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_MININTERVAL", "10")  # lm_eval's bars in a log: read when tqdm is imported
+        os.environ.setdefault("TQDM_MININTERVAL", "10")  # for lm_eval's bars in a log; tqdm reads it on import
     from lm_eval import evaluator
     from transformers.utils import logging as transformers_logging
 
@@ -39,9 +39,9 @@ def ask(settings: config.Settings, model: str) -> dict[str, Any]:
         near = get_close_matches(unknown[0], manager.all_tasks)
         hint = f"; near to it: {', '.join(near)}" if near else ""
         raise InputError(f"harness.tasks: lm-evaluation-harness has no task {unknown[0]!r}{hint}")
-    evaluator.add_env_info = lambda results: None  # its report on the machine takes seconds, and no one reads it
+    evaluator.add_env_info = lambda results: None  # the report on the machine takes seconds and is not used
     loaded = _language_model(settings, model)
-    transformers_logging.set_verbosity_error()  # a prompt's length is the task's own affair
+    transformers_logging.set_verbosity_error()  # no warnings on prompt lengths, which are the task's choice
     try:
         results = evaluator.simple_evaluate(
             loaded,

@@ -1,10 +1,10 @@
-"""lm_eval's samples as items: what was asked, what the model said, and how each metric scores it.
+"""Items from lm_eval's samples: the prompt, the model's answer, and the score of each metric.
 
     reports/harness/m0/items.jsonl:
     {"id":"lab_sums:0","task":"lab_sums_en","lang":"en","prompt":"...","metric":"acc","score":1.0,"version":"1.0",...}
 
-A task's headline metric is the first of its own list that has a value between 0 and 1 for each item, where higher is
-better; a task without one (perplexities, corpus scores) is refused, since models could not be paired on it.
+A task's headline metric is the first in its list that gives each item a value between 0 and 1, where higher is better.
+A task without one (perplexities, corpus scores) is refused, since models cannot be paired on it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from lidr.errors import InputError
 from lidr.records import UNDETERMINED, HarnessItem
 from lidr.records.languages import locale
 
-# Of the law school test's analytical reasoning, which is in English.
+# AGIEval's LSAT analytical reasoning: in English, despite the code in its name.
 LSAT_AR = ["lsat", "ar"]
 
 
 def items(results: Mapping[str, Any]) -> list[HarnessItem]:
-    """All items in the order of tasks and documents; raises InputError for a task without a metric of items."""
+    """All items in the order of tasks and documents; raises InputError for a task without a metric per item."""
     return [item for task in results["samples"] for item in _of_task(task, results)]
 
 
 def language_and_family(task: str, asked: Collection[str]) -> tuple[str, str]:
-    """The language in a task's name, and the name without it: `es` and `m_mmlu` of `m_mmlu_es`.
+    """The language in a task's name, and the name without it: `es` and `m_mmlu` for `m_mmlu_es`.
 
-    A part that is a language's code counts where it is the last one, or where another task that is asked has another
-    language in its place, as in `truthfulqa_es_mc2` and `truthfulqa_de_mc2`: 'in', 'no' and 'mt' are often words.
+    A language code counts if it is the last part, or if another requested task has another language there, as in
+    `truthfulqa_es_mc2` and `truthfulqa_de_mc2`: 'in', 'no' and 'mt' are often words.
     """
     parts = task.split("_")
     place = _place_of_language(parts, [other.split("_") for other in asked])
@@ -64,7 +64,7 @@ def _is_language(part: str) -> bool:
 
 def _of_task(task: str, results: Mapping[str, Any]) -> Iterator[HarnessItem]:
     samples = results["samples"][task]
-    # A task may read an answer in several ways (filters); the first one is its own first choice.
+    # A task may extract an answer in several ways (filters); the first is its default.
     samples = [sample for sample in samples if sample["filter"] == samples[0]["filter"]]
     metrics = [name for name in samples[0]["metrics"] if _is_share(samples, name, results["higher_is_better"][task])]
     if not metrics:
@@ -92,16 +92,16 @@ def _is_share(samples: Sequence[Mapping[str, Any]], name: str, higher_is_better:
     if higher_is_better.get(name) is False:
         return False
     values = [sample[name] for sample in samples]
-    # numpy's numbers are no int or float to Python.
+    # numpy's scalars are no int or float to Python.
     return all(not isinstance(v, (str, list, tuple, dict)) and v is not None and 0 <= float(v) <= 1 for v in values)
 
 
 def _choices(sample: Mapping[str, Any]) -> list[str]:
-    """The texts between which a model chooses by likelihood; none where it writes an answer."""
+    """The texts of a multiple-choice item; none if the model generates an answer."""
     if isinstance(sample["arguments"][0][-1], dict):
         return []
     endings = [str(arguments[-1]) for arguments in sample["arguments"]]
-    # Some tasks (Winogrande) put the choices into the beginning, before one and the same ending.
+    # Some tasks (Winogrande) put the choices into the context, before the same continuation.
     is_at_the_end = len(endings) == 1 or len(set(endings)) > 1
     return endings if is_at_the_end else [str(arguments[0]) for arguments in sample["arguments"]]
 
@@ -112,7 +112,7 @@ def _gold(sample: Mapping[str, Any], texts: Sequence[str]) -> str:
 
 
 def _completion(sample: Mapping[str, Any], texts: Sequence[str]) -> str:
-    """The likeliest choice, or the text as the model wrote it."""
+    """The likeliest choice, or the generated text."""
     if not texts:
         return str(sample["resps"][0][0])
     likelihoods = [response[0] for response in sample["filtered_resps"]]

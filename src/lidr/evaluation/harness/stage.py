@@ -1,4 +1,4 @@
-"""Stage `harness`: other abilities of a model, by tasks of lm-evaluation-harness.
+"""Stage `harness`: a model's other abilities, by tasks of lm-evaluation-harness.
 
     $ lidr harness m1
     harness m1: score 0.713 on average over 11 tasks
@@ -9,7 +9,7 @@
      "tasks": {"lab_sums_en": {"score": 0.95, "low": ..., "high": ..., "n": 40, "family": "lab_sums", "metric": "acc",
                                "version": "1.0"}, ...}}
 
-Each item stands in items.jsonl beside it (`records.HarnessItem`). Without tasks both files are empty of results.
+items.jsonl beside it has each item (`records.HarnessItem`). Without tasks both files have no results.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from lidr.records.jsonl import write_json, write_rows
 
 
 def run(settings: config.Settings, model: str) -> Metrics:
-    """Ask all tasks and write; returns the figures by task, and their average under `average`; none without tasks."""
+    """Run all tasks, write, and return the figures by task and their average; empty without tasks."""
     rows: list[HarnessItem] = []
     if settings.block(Harness).tasks:
-        # Here, for lm_eval takes seconds to import.
+        # lm_eval takes seconds to import.
         from lidr.evaluation.harness.asking import ask
 
         rows = items(ask(settings, model))
@@ -53,7 +53,7 @@ def write(settings: config.Settings, model: str, rows: Sequence[HarnessItem]) ->
 
 
 def _figures(rows: Sequence[HarnessItem], confidence: float) -> dict[str, Any]:
-    """A task's mean score with its interval, its other metrics' means, and its family, headline metric and version."""
+    """A task's mean score with interval, the means of its other metrics, its family, headline metric and version."""
     first, level = rows[0], BENCHMARK.level([row.score for row in rows], confidence)
     values = {"score": level.estimate, "low": level.low, "high": level.high}
     figures: dict[str, Any] = {name: round(value, 6) for name, value in values.items()} | {"n": len(rows)}

@@ -1,4 +1,4 @@
-"""Judges: which of two answers to the same instruction is better. `base` is the contract, the others are judges."""
+"""Judges of pairwise comparisons: which of two answers to an instruction is better. `base` is their contract."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Judge", "Opinion", "Pairwise", "judge_all", "open_judge"]
 def open_judge(
     judge: config.Judge, engine: config.Engine, both_orders: bool | None = None, block: str = "alpaca.judge"
 ) -> Judge:
-    """The judge of such a block; `both_orders` overrules it. A model is loaded when it is first asked.
+    """The judge that a block of params.yaml configures; `both_orders` overrides it. Models load lazily.
 
-    `block` is where params.yaml has it, for messages.
+    `block` is its name in params.yaml, for messages.
     """
     both = judge.in_both_orders if both_orders is None else both_orders
     if isinstance(judge, config.OpenAIJudge):

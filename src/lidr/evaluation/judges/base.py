@@ -1,11 +1,11 @@
-"""The contract of all judges, and what those have in common that are language models.
+"""The contract of all judges, and the base class of LLM judges.
 
     >>> opinion(Reply(key="8c1f...", lower=-0.105, upper=-2.303, prompt_tokens=391, completion_tokens=1), swapped=False)
     1.0999...
 
-A preference lies in [1, 2] as in AlpacaEval 2: 2 where the model beats the baseline, 1 where it loses. The judge sees
-one answer labelled `m` and the other labelled `M`; the baseline's comes first unless the two are swapped, which the
-instruction alone decides. With p(m) = e^l(m) / (e^l(m) + e^l(M)) the preference is 2 - p(m); swapped, 3 minus that.
+A preference lies in [1, 2] as in AlpacaEval 2: 2 if the model beats the baseline, 1 if it loses. The judge sees one
+answer labelled `m` and the other labelled `M`. The baseline's comes first unless the two are swapped, which depends on
+the instruction alone. With p(m) = e^l(m) / (e^l(m) + e^l(M)) the preference is 2 - p(m); swapped, 3 minus that.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from lidr.evaluation.judges import prompt
 from lidr.records import TIE, Prompt, Record, Verdict
 from lidr.records.prompt_templates import Conversation
 
-# A judge that has not named a label in so many replies cannot do it, and is not asked for the rest.
+# A judge without a label in this many replies is not asked again.
 PATIENCE = 20
-# Why a reply in text holds no verdict.
+# Reasons why a reply in text has no verdict.
 FAULTS = ("empty", "cut_off", "no_label")
 
 
 @dataclass(frozen=True)
 class Pairwise:
-    """One instruction and the two answers to it."""
+    """A pairwise comparison: an instruction and two answers to it."""
 
     instruction: Prompt
     completion: str
@@ -41,11 +41,11 @@ class Pairwise:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a judge thinks of one comparison; `preference` is None where there is no verdict.
+    """A judge's opinion of one comparison; `preference` is None without a verdict.
 
-    `orders` holds the preference of each order, the drawn one first, where both were asked: the preference is then
-    their mean, and None if one of them is. `swapped` tells whether the model's answer came first in the drawn order.
-    `faults` are those of the replies that hold no verdict.
+    If both orders were asked, `orders` has the preference of each, the drawn one first; the preference is then their
+    mean, or None if one of them is. `swapped` tells whether the model's answer came first in the drawn order. `faults`
+    are those of the replies without a verdict.
     """
 
     preference: float | None
@@ -57,22 +57,22 @@ class Opinion:
 
 
 class Judge(Protocol):
-    """Something that compares answers."""
+    """Something that judges pairwise comparisons."""
 
     def opinions(self, comparisons: Sequence[Pairwise]) -> list[Opinion]:
-        """An opinion of each comparison, in order; no two answers of a comparison are the same text."""
+        """An opinion of each comparison, in order; the two answers of a comparison differ."""
         ...
 
 
 def judge_all(judge: Judge, comparisons: Sequence[Pairwise]) -> list[Opinion]:
-    """The judge's opinions; answers that are the same text are a tie and are not put before it."""
+    """The judge's opinions; identical answers are a tie and are not sent to it."""
     asked = [comparison for comparison in comparisons if comparison.completion != comparison.baseline]
     found = iter(judge.opinions(asked) if asked else [])
     return [next(found) if comparison.completion != comparison.baseline else Opinion(TIE) for comparison in comparisons]
 
 
 def verdict(comparison: Pairwise, opinion: Opinion, **about: Any) -> Verdict:
-    """The record of a comparison and what the judge thinks of it; `about` has the fields that neither knows."""
+    """The record of a comparison and the judge's opinion; `about` has all other fields."""
     return Verdict(
         prompt=comparison.instruction.text,
         completion=comparison.completion,
@@ -91,10 +91,10 @@ def verdict(comparison: Pairwise, opinion: Opinion, **about: Any) -> Verdict:
 
 
 class Reply(Record, frozen=True):
-    """Log-probabilities of `m` and `M` as the answer to one question; None for a token that is not among the likely.
+    """Log-probabilities of `m` and `M` as the answer to one question; None for a token outside the top candidates.
 
     A reply in text gives its label the log-probability 0 and the other one None. `fault` says why it has no label:
-    it is `empty`, `cut_off` at the token limit, or its last line is no label (`no_label`). `text` is kept for the eye.
+    it is `empty`, `cut_off` at the token limit, or its last line is no label (`no_label`). `text` is for readers.
     """
 
     key: str
@@ -107,7 +107,7 @@ class Reply(Record, frozen=True):
 
 
 class LanguageModelJudge(ABC):
-    """A judge that is a language model; `reply` is how it gives one of the two labels (`prompt.REPLIES`)."""
+    """An LLM judge; `reply` is how it gives one of the two labels (`prompt.REPLIES`)."""
 
     def __init__(self, name: str, both_orders: bool, reply: str = "logprobs") -> None:
         self.name, self.both_orders, self.reply = name, both_orders, reply
@@ -122,13 +122,13 @@ class LanguageModelJudge(ABC):
         turns = (False, True) if self.both_orders else (False,)
         replies = self.ask(
             [
-                # The drawn order, turned over in the second turn: the two are XORed.
+                # The second turn reverses the drawn order.
                 question(comparison, swap != turned, self.reply)
                 for comparison, swap in zip(comparisons, swaps, strict=True)
                 for turned in turns
             ]
         )
-        # A few may all be without a label by chance, and the same replies come from the cache in a rerun.
+        # A few replies may all lack a label by chance, and a rerun would get the same ones from the cache.
         if len(replies) >= PATIENCE:
             check_gives_labels(self.name, replies)
         starts = range(0, len(replies), len(turns))
@@ -136,19 +136,19 @@ class LanguageModelJudge(ABC):
 
 
 def is_swapped(instruction: str) -> bool:
-    """Whether the model's answer comes first: drawn as alpaca_eval draws it, the same for every model."""
+    """Whether the model's answer comes first; drawn as in alpaca_eval, the same for every model."""
     return random.Random(f"is_switched_outputs{instruction}0").choices([False, True])[0]
 
 
 def question(comparison: Pairwise, swapped: bool, reply: str = "logprobs") -> Conversation:
-    """What the judge is asked; the first answer is labelled `m`."""
+    """The conversation for the judge; the first answer is labelled `m`."""
     answers = (comparison.baseline, comparison.completion)
     first, second = reversed(answers) if swapped else answers
     return prompt.conversation(comparison.instruction.text, first, second, reply)
 
 
 def opinion(reply: Reply, swapped: bool) -> float | None:
-    """The preference that the two log-probabilities stand for."""
+    """The preference from the two log-probabilities."""
     if reply.lower is None and reply.upper is None:
         return None
     lower, upper = (-math.inf if value is None else value for value in (reply.lower, reply.upper))
@@ -165,13 +165,13 @@ def is_flipped(orders: Sequence[float | None]) -> bool:
 
 
 def flips(verdicts: Iterable[Verdict]) -> dict[str, float]:
-    """Of verdicts in both orders, the share in which the two name different winners; nothing where there are none."""
+    """The share of verdicts in both orders whose orders name different winners; empty if there are no such verdicts."""
     flipped = [is_flipped(verdict.orders) for verdict in verdicts if verdict.orders and None not in verdict.orders]
     return {"flips": sum(flipped) / len(flipped)} if flipped else {}
 
 
 def check_gives_labels(name: str, replies: Sequence[Reply]) -> None:
-    """Raise LidrError where not one reply holds either token; says what is wrong with replies in text."""
+    """Raise LidrError if no reply has a label, with the faults of replies in text."""
     if any(reply.lower is not None or reply.upper is not None for reply in replies):
         return
     faults = Counter(reply.fault for reply in replies if reply.fault)
@@ -183,7 +183,7 @@ def check_gives_labels(name: str, replies: Sequence[Reply]) -> None:
 
 
 def _opinion(swapped: bool, replies: Sequence[Reply]) -> Opinion:
-    """What the reply in the drawn order comes to, with the one in the other order where both were asked."""
+    """The opinion from the reply in the drawn order and, if both were asked, the one in the other order."""
     orders = tuple(opinion(reply, swapped != bool(turned)) for turned, reply in enumerate(replies))
     given = [preference for preference in orders if preference is not None]
     return Opinion(

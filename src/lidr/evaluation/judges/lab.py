@@ -1,4 +1,4 @@
-"""The lab's own checker as a judge: the better answer is the one that is right, in the language of the instruction."""
+"""The lab's checker as a judge: an answer that is right and in the instruction's language is better."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from lidr.records import TIE
 
 
 class OracleJudge:
-    """See `lidr.evaluation.judges.base.Judge`. The checker is order-invariant.
+    """A `Judge` (see `base`) that does not depend on the order of the answers.
 
-    With `half_marks` a right answer in another language is better than a wrong one.
+    With `half_marks`, a right answer in another language is better than a wrong one.
     """
 
     def __init__(self, both_orders: bool, half_marks: bool = True) -> None:

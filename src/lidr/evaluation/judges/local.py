@@ -1,10 +1,9 @@
-"""A model on this machine as a judge: an engine gives the log-probabilities of `m` and `M` as its answer's beginning.
+"""A local model as a judge: an engine gives the log-probabilities of `m` and `M` as the first token of its answer.
 
     judge: {name: local, model: data/sources/judge, ...}
 
-The question is one user turn, as not every chat template knows a system turn. Replies are kept in the judgment cache
-after every few questions, so a judge that is stopped goes on. A question that does not fit the device's memory has no
-verdict.
+The question is one user turn, since some chat templates have no system turn. Replies go to the judgment cache after
+every few questions, so a stopped run resumes. A question that does not fit the device's memory has no verdict.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ QUESTIONS_AT_ONCE = 32
 
 
 def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool, block: str) -> LocalModelJudge:
-    """The judge in the folder that params.yaml names."""
+    """The judge whose model folder params.yaml names."""
     folder = Path(judge.model)
     model = policy.of_folder(folder, f"{block}.model")
     cache = open_cache("local", model.fingerprint, engine.precision)
@@ -42,7 +41,7 @@ class LocalModelJudge(LanguageModelJudge):
         self.engine, self.cache = engine, cache
 
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
-        """Score what the cache does not have."""
+        """The replies from the cache; the others are computed first."""
         turns = [in_one_turn(question) for question in questions]
         waiting = list(self.cache.missing(turns).values())
         with bar(f"verdicts of {self.name}", total=len(waiting), unit="verdict") as advance:
@@ -64,7 +63,7 @@ class LocalModelJudge(LanguageModelJudge):
 
 
 def in_one_turn(question: Conversation) -> Conversation:
-    """The question's turns as one of the user's."""
+    """The question's turns as one user turn."""
     return [{"role": "user", "content": "\n\n".join(turn["content"] for turn in question)}]
 
 

@@ -1,13 +1,13 @@
-"""Any OpenAI-compatible endpoint as a judge, that replies by the log-probabilities of one token or in text.
+"""Any OpenAI-compatible endpoint as a judge; it replies with the log-probabilities of one token, or in text.
 
     judge: {name: openai, model: gpt-4-1106-preview, endpoint: "https://api.openai.com/v1"}
     judge: {name: openai, model: a-reasoning-model, endpoint: ..., reply: text, reasoning_effort: low}
 
 The key comes from the environment: OPENAI_API_KEY for api.openai.com, LIDR_JUDGE_KEY for every other address, so that
-OpenAI's key never goes elsewhere. Requests that fail for a reason that may pass are sent again by the openai
-client; all others end the run. What was answered until then is in the judgment cache.
+OpenAI's key never goes elsewhere. The openai client retries transient failures; all others end the run. Replies up to
+then are in the judgment cache.
 
-The first question is asked alone. What is wrong with the model, its name or its way to reply then costs one request.
+The first question is asked alone: a wrong model, name or kind of reply then costs one request.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from lidr.progress import bar
 from lidr.records.prompt_templates import Conversation
 
 TOP = 5
-# The last line of a reply in text: a label, at most dressed as chat models dress it.
+# The last line of a reply in text: a label, with the markup that chat models may add.
 _LABEL = re.compile(r"[*_`\"'\[(\s]*([mM])[*_`\"'\])\s]*[.]?[*_`\"'\])\s]*")
 
 
 class Token(msgspec.Struct):
-    """A candidate for the answer's only token."""
+    """A candidate for the answer's token."""
 
     token: str
     logprob: float
@@ -50,7 +50,7 @@ class LogProbabilities(msgspec.Struct):
 
 
 class Weighed(msgspec.Struct):
-    """A choice whose tokens come with log-probabilities."""
+    """A choice with its tokens' log-probabilities."""
 
     logprobs: LogProbabilities
 
@@ -60,7 +60,7 @@ class WrittenMessage(msgspec.Struct):
 
 
 class Written(msgspec.Struct):
-    """A choice with a text."""
+    """A choice with its text."""
 
     message: WrittenMessage
     finish_reason: str | None = None
@@ -70,14 +70,14 @@ Choice = TypeVar("Choice", Weighed, Written)
 
 
 class Body(msgspec.Struct, Generic[Choice]):
-    """What is read of a chat completion."""
+    """The fields of a chat completion that are read."""
 
     choices: Annotated[list[Choice], Meta(min_length=1)]
     usage: Usage | None = None
 
 
 class RequestBudget:
-    """How many requests and tokens a run may still spend, by the limits of this block of params.yaml."""
+    """The requests and tokens that a run may still use, by the limits in params.yaml."""
 
     def __init__(self, judge: config.OpenAIJudge, block: str) -> None:
         self.block = block
@@ -86,7 +86,7 @@ class RequestBudget:
         self._lock = Lock()
 
     def take_request(self) -> None:
-        """Count a request that is about to be sent; raises LidrError where there is nothing left for it."""
+        """Count a request before it is sent; raises LidrError if the budget is used up."""
         with self._lock:
             for what, most in self.most.items():
                 if most is not None and self.spent[what] >= most:
@@ -94,7 +94,7 @@ class RequestBudget:
             self.spent["requests"] += 1
 
     def take_tokens(self, usage: Usage | None) -> None:
-        """Count an answer's tokens; raises LidrError where they are limited and unknown."""
+        """Count a reply's tokens; raises LidrError if they are limited but unknown."""
         if usage is None and self.most["tokens"] is not None:
             raise LidrError(f"the endpoint tells no token counts; {self.block}.max_tokens cannot be kept")
         with self._lock:
@@ -102,7 +102,7 @@ class RequestBudget:
 
 
 class EndpointJudge(LanguageModelJudge):
-    """The judge behind the endpoint that this block of params.yaml names."""
+    """The judge at an endpoint of params.yaml."""
 
     def __init__(self, judge: config.OpenAIJudge, both_orders: bool, block: str = "alpaca.judge") -> None:
         super().__init__(f"{judge.model} at {judge.endpoint}", both_orders, judge.reply)
@@ -110,7 +110,7 @@ class EndpointJudge(LanguageModelJudge):
         self.budget = RequestBudget(judge, block)
         asked = [judge.reasoning_effort, str(judge.max_completion_tokens)] if judge.reply == "text" else []
         self.cache = open_cache("openai", judge.model, judge.endpoint, *asked, reply=judge.reply)
-        # Newer models refuse the older name.
+        # Newer models refuse `max_tokens`.
         self.limit = "max_tokens" if judge.reply == "logprobs" else "max_completion_tokens"
         key = read_key(judge.endpoint, judge.key_variable)
         who = f"the judge {self.name}"
@@ -119,7 +119,7 @@ class EndpointJudge(LanguageModelJudge):
         )
 
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
-        """Ask what the cache does not have, several at a time."""
+        """The replies from the cache; the others are requested first, several at a time."""
         waiting = self.cache.missing(questions)
         if waiting:
             try:
@@ -144,7 +144,7 @@ class EndpointJudge(LanguageModelJudge):
             in_parallel(waiting[1:], self._ask_one, take, self.judge.concurrency)
 
     def _ask_first(self, asked: tuple[str, Conversation]) -> Reply:
-        """Ask one question alone, and say what is to be done where the model cannot be asked in this way."""
+        """Ask one question alone; the error says what to change if the model does not support such requests."""
         try:
             return self._ask_one(asked)
         except Rejected as error:
@@ -179,7 +179,7 @@ class EndpointJudge(LanguageModelJudge):
         return reply
 
     def _request(self, turns: Conversation) -> dict[str, Any]:
-        """AlpacaEval 2's request for one token, or one for a text, whose sampling is left to the model."""
+        """The request: AlpacaEval 2's for one token, or one for a text with the model's default sampling."""
         if self.reply == "logprobs":
             likely = {"logprobs": True, "top_logprobs": TOP}
             return {"messages": turns, self.limit: 1, "temperature": 1, "top_p": 1.0, **likely}
@@ -197,7 +197,7 @@ def _weighed(choice: Weighed) -> dict[str, Any]:
 
 
 def _label(choice: Written) -> dict[str, Any]:
-    """The label on the last line of a reply in text, or why there is none."""
+    """The label on the last line of a reply in text, or the fault."""
     written = choice.message.content or ""
     thought = reasoning.split(written)
     text = (thought[1] if thought else written).strip()

@@ -1,10 +1,10 @@
-"""What a judge is asked. Our own words; slots and labels are those of AlpacaEval 2's classifier prompt.
+"""The judge's prompt template: our own text, with the slots and labels of AlpacaEval 2's classifier prompt.
 
     >>> conversation("Tell me a joke.", "No.", "A horse walks into a bar ...")
     [{'role': 'system', 'content': 'You compare answers ...'}, {'role': 'user', 'content': 'Below are ...'}]
 
-The slots are `{instruction}`, `{output_1}` (labelled m) and `{output_2}` (labelled M). One sentence has no counterpart
-there: that a good answer is in the instruction's language.
+The slots are `{instruction}`, `{output_1}` (labelled m) and `{output_2}` (labelled M). One sentence is not in
+AlpacaEval's: a good answer is in the instruction's language.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ The answers stand in no particular order. Each comes from a model that is known 
 A good answer is in the language of the instruction, unless the instruction itself asks for another language. Weigh \
 how helpful, correct and fitting the two answers are and choose the better one. {reply}'''
 
-# How the reply is to look: the label alone, whose log-probability is read, or a text that ends in it.
+# The reply: the label alone, whose log-probability is read, or a text that ends in it.
 REPLIES = {
     "logprobs": """A program reads your reply: give the \
 bare label of the better answer, m or M, with no quotes, spaces or any other text around it.
@@ -60,13 +60,13 @@ m or M, and nothing else.""",
 
 
 def conversation(instruction: str, first: str, second: str, reply: str = "logprobs") -> Conversation:
-    """The question about two answers, the first of which is labelled `m`; `reply` is a key of `REPLIES`."""
+    """The conversation about two answers, the first labelled `m`; `reply` is a key of `REPLIES`."""
     texts = {"{instruction}": instruction, "{output_1}": first, "{output_2}": second}
-    # In one pass: a text that holds a slot's name itself stays as it is.
+    # In one pass: an answer may contain a slot's name.
     content = re.sub("|".join(map(re.escape, texts)), lambda slot: texts[slot[0]], template(reply))
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
 
 
 def template(reply: str) -> str:
-    """The user's turn with its slots, for a judge that replies in this way."""
+    """The user turn with its slots, for this kind of reply."""
     return USER.replace("{reply}", REPLIES[reply])

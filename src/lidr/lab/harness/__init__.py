@@ -1,1 +1,1 @@
-"""The lab's own tasks for lm-evaluation-harness: the YAML files in this folder, whose items `items` makes."""
+"""The lab's tasks for lm-evaluation-harness: the YAML files in this folder; `items` makes their items."""

@@ -1,13 +1,13 @@
-"""The items of the lab's two tasks, as lm-evaluation-harness asks for them; all of the split `evaluation`.
+"""The items of the lab's tasks for lm-evaluation-harness, all from the split `evaluation`.
 
     >>> sums("es")["test"][0]
     {'prompt': 'Oscar tiene 13 flores. ...', 'choices': ['En total hay 13 + 71 = 74 flores. ...', ...], 'gold': 2}
     >>> translations("es")["test"][0]
     {'prompt': 'Translate from English to Spanish. ...', 'target': 'En total hay 29 + 54 = 83 sillas. ...'}
 
-`lab_sums_<lang>` is multiple choice: the right answer among three whose result is wrong by 1 or by 10.
-`lab_translation_<lang>` asks for the translation of an English answer into the language, in the words of the stage
-`translate`; right is the exact one. Item i is the same in every language.
+`lab_sums_<lang>` is multiple choice: the right answer and three whose result is off by 1 or 10.
+`lab_translation_<lang>` asks for the translation of an English answer into the language, by the prompt template of the
+stage `translate`; only the exact one is right. Item i is the same in every language.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def sums(lang: str, **_: Any) -> dict[str, Any]:
 
 
 def translations(lang: str, **_: Any) -> dict[str, Any]:
-    """Answers to translate from English."""
+    """Answers to translate from English, with their exact translations."""
     tasks = world.tasks("evaluation", world.KINDS, ITEMS, SEED)
     return _test_split([_translation(task, lang) for task in tasks])
 
