@@ -3,8 +3,8 @@
     judge: {name: local, model: data/sources/judge, ...}
 
 The question is one user turn, as not every chat template knows a system turn. Replies are kept in the judgment cache
-after every few questions, so a judge that is stopped goes on. A question that does not fit the device's memory has no
-verdict.
+after every few questions, so a judge that is stopped goes on. A question that does not fit the judge's context or the
+device's memory has no verdict.
 """
 
 from __future__ import annotations
