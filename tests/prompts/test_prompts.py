@@ -113,7 +113,7 @@ def test_prompt_that_a_language_lacks_is_dropped_from_all_and_listed(root: Path)
 def test_prompt_that_the_dominant_language_lacks_is_dropped_too(root: Path) -> None:
     write(root / "own", {"en": ["p0", "p1"], "es": FOUR, "de": ["p0", "p1", "p2"]})
     taken = prompts.run(settings("own", 4), "m1")
-    assert taken.count == 2
+    assert (taken.count, taken.dropped) == (2, 2)
     assert [(drop.prompt_id, drop.lang) for drop in taken.drops] == [("p2", "en"), ("p3", "en"), ("p3", "de")]
 
 
@@ -332,6 +332,13 @@ def test_same_text_under_two_ids_is_kept_and_listed(root: Path) -> None:
     ]
     assert taken.count == 2
     assert list(read_rows(paths.prompts("m2") / paths.DUPLICATES, prompts.Duplicate)) == taken.duplicates
+
+
+def test_a_prompt_that_was_dropped_is_no_duplicate(root: Path) -> None:
+    rows = [row(0, "Name a fruit."), row(1, "Name a fruit."), row(2, "Name a fruit."), row(3, "Name a fruit.")]
+    write_published(root / "own", {"en": rows, "es": rows[1:3], "de": rows})
+    taken = prompts.run(settings("own", 4, fields=INSTRUCTIONS), "m1")
+    assert [(d.id, d.lang, d.same_as) for d in taken.duplicates] == [("a-2", lang, "a-1") for lang in LANGUAGES]
 
 
 # ---- translation requests
