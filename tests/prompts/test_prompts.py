@@ -11,6 +11,7 @@ import datasets
 import msgspec
 import pytest
 from factories import ROOT, prompt
+from msgspec import UNSET
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
@@ -255,10 +256,17 @@ def test_answer_that_is_null() -> None:
     with pytest.raises(InputError) as caught:
         taken_from(CASES / "answer_null", config.Fields(text="instruction", id="id", answer="final_answer"))
     assert str(caught.value) == (
-        f"{CASES}/answer_null/en.jsonl:1: final_answer is null; a value is expected in each row "
+        f"{CASES}/answer_null/en.jsonl:1: final_answer is null or blank in all rows; an answer is expected in some "
         "(prompts.fields.answer: null does without)"
     )
     assert taken_from(CASES / "answer_null", INSTRUCTIONS) == X
+
+
+def test_some_rows_have_no_answer(root: Path) -> None:
+    rows = [row(0, gold=None), row(1, gold=" "), row(2, gold=18.0)]
+    write_published(root / "own", dict.fromkeys(LANGUAGES, rows))
+    prompts.run(settings("own", 3, fields=config.Fields(text="instruction", id="id", answer="gold")), "m1")
+    assert [p.answer for p in files("m1")["es"].values()] == [UNSET, UNSET, "18"]
 
 
 @pytest.mark.usefixtures("root")
@@ -305,7 +313,7 @@ WRONG_ROWS = {
     "no text": ([{"question": " ", "gold": 0}], "own/es.jsonl:1: the field 'question' holds ' '; a text is expected"),
     "null": (
         [{"question": "x", "gold": None}],
-        "own/es.jsonl:1: gold is null; a value is expected in each row (prompts.fields.answer: null does without)",
+        "own/es.jsonl:1: gold is null or blank in all rows; an answer is expected in some (prompts.fields.answer",
     ),
 }
 
