@@ -114,11 +114,13 @@ def _result_tables(report: str) -> str:
 def params_document() -> str:
     """Every key of params.yaml with what it may be and its default, from the classes of lidr.config."""
     from lidr import config
-    from lidr.config import blocks, engines
+    from lidr.config import blocks, engines, reading
 
+    named = ", ".join(f"`{'.'.join(place)}`" for place in reading.NAMED_WITHIN)
     parts = [
         "# params.yaml\n\nMade from the configuration's classes by `python docs/generate.py`. A key without a default "
-        "must be there; an unknown key is an error that names file and line.\n"
+        "must be there, and so must what dvc.yaml names: all blocks but `tracking`, and "
+        f"{named}. An unknown key is an error that names file and line.\n"
     ]
     parts += _block("the whole file", config.Settings)
     for name, kind in get_type_hints(config.Settings).items():

@@ -13,13 +13,14 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from clones import git
-from factories import edited
+from factories import edited, own_prompts, prompt
 from refusal import refused
 
 from lidr import __version__, config, paths
 from lidr.cli import main
 from lidr.errors import InputError
 from lidr.evaluation.registry import benchmarks
+from lidr.records.jsonl import write_rows
 
 STAGES = [
     "base",
@@ -250,6 +251,19 @@ def test_prompts_reports_in_a_line(root: Path) -> None:
         "fr.jsonl",
         "ru.jsonl",
     ]
+
+
+@pytest.mark.usefixtures("two_languages")
+def test_prompts_counts_prompts(root: Path) -> None:
+    """Not the rows of drops.jsonl and duplicates.jsonl, which have one a language."""
+    for lang, count in {"en": 3, "es": 2, "de": 2}.items():
+        rows = [prompt(f"p{number}", lang, "Name a fruit.", row=number) for number in range(count)]
+        write_rows(root / f"data/sources/own/{lang}.jsonl", rows)
+    text = (root / "params.yaml").read_text("utf-8").replace(*own_prompts("data/sources/own"))
+    (root / "params.yaml").write_text(text, "utf-8")
+    assert lidr("prompts", "m1").output == (
+        "prompts m1: 2 of 500 prompts in 3 languages, 1 dropped; 0 ask for a translation, 1 say what another one says\n"
+    )
 
 
 # ---- profiles

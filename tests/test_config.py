@@ -18,6 +18,10 @@ ENGINES = [str(kind.__struct_config__.tag) for kind in KINDS]
 LANGUAGES = "languages: [es, de, fr, ru]"
 LAST_ITERATION = "  m2:\n    previous: m1\n    data: m2"
 BASELINE = re.search(r"  model: m0 .*\n  source: models/m0", edited())[0]  # type: ignore[index]
+LORA = re.search(r"  lora:.*\n(    .*\n)+", edited())[0]  # type: ignore[index]
+
+
+LEFT_OUT = "expected in the file, since dvc.yaml names it; its default is"
 
 
 def load(folder: Path, text: str) -> config.Settings:
@@ -120,6 +124,12 @@ ELSEWHERE = [
     ("profile: lab", "1: lab", None, "keys are expected to be text"),
     ("seed:", "", None, "seed: this key is missing"),
     ("    beta:", "", "  dpo:", "train.dpo.beta: this key is missing"),
+    ("  device:", "", "engine", f"engine.device: {LEFT_OUT} auto"),
+    ("pairs:\n  rule: imbalance", "pairs:", "pairs", f"pairs.rule: {LEFT_OUT} imbalance"),
+    ("compare:\n  confidence: 0.95", "compare:", "compare", f"compare.confidence: {LEFT_OUT} 0.95"),
+    (BASELINE, "  model: m0", "baseline", f"baseline.source: {LEFT_OUT} models/m0"),
+    (LORA, "", "train", f"train.lora: {LEFT_OUT} {{}}"),
+    ("audit:\n  confidence: 0.95\n", "", None, f"audit: {LEFT_OUT} {{}}"),
     ("train:", "train: 1\nold:", "train", "train: Expected a mapping, got `int`"),
     (
         "audit:\n  confidence: 0.95",
@@ -335,10 +345,10 @@ SERVER = """  name: openai
 
 
 def with_engine(block: str) -> str:
-    """The committed params.yaml with another engine block."""
+    """The committed params.yaml with another engine block, on any device."""
     text = edited()
     start = text.index("engine:\n") + len("engine:\n")
-    return text[:start] + block + text[text.index("\nprompts:\n") :]
+    return text[:start] + "  device: auto\n" + block + text[text.index("\nprompts:\n") :]
 
 
 @pytest.mark.parametrize(

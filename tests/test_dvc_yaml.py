@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from test_architecture import stages
 from lidr import config, paths
 from lidr.cli import runs
 from lidr.compare.stage import COLUMNS
+from lidr.config import reading
 from lidr.evaluation.registry import benchmarks
 from lidr.records.jsonl import write_rows
 
@@ -31,6 +33,14 @@ def names(entries: list[Any]) -> Iterator[str]:
 def test_stages_depend_on_the_files_that_they_read() -> None:
     assert {name for name, stage in stages().items() if "data/sources" in stage.get("deps", [])} == READERS
     assert [name for name, stage in stages().items() if "${baseline.source}" in stage.get("deps", [])] == ["baseline"]
+
+
+def test_keys_that_it_names_must_be_in_params_yaml() -> None:
+    """Those of `params:` and of templates; templated keys are of iterations and data, which have no defaults."""
+    text = (ROOT / "dvc.yaml").read_text("utf-8")
+    named = {name for stage in stages().values() for name in stage.get("params", []) if "$" not in name}
+    named |= set(re.findall(r"\$\{(?!key|item)([\w.]+)\}", text))
+    assert named == {".".join(place) for place in reading.named_in_dvc_yaml()}
 
 
 def test_mlflow_is_told_of_the_data_that_dvc_depends_on(project_settings: config.Settings) -> None:

@@ -214,7 +214,7 @@ def test_iteration_may_differ_in_training_and_pairs(tmp_path: Path) -> None:
 def test_defaults_of_the_libraries_keys_are_values_that_take_effect(tmp_path: Path) -> None:
     whole = edited()
     start, end = whole.index("  dpo: "), whole.index("mgsm:\n")
-    dpo = "  dpo: {beta: 0.1, learning_rate: 1e-5, max_length: 512}\n"
+    dpo = "  dpo: {beta: 0.1, learning_rate: 1e-5, max_length: 512}\n  lora: {}\n"
     flat = config.flatten(load(tmp_path, f"{whole[:start]}{dpo}{whole[end:]}"))
     assert {name: value for name, value in flat.items() if name.startswith(("train.dpo", "train.lora"))} == {
         "train.dpo.beta": 0.1,

@@ -37,7 +37,7 @@ def by_hand() -> Made:
     made.answer("p5", "en", EN.format(59)[:9], FinishReason.LENGTH)
     made.answer("p5", "es", ES.format(59))
     made.translate("p5", "es", "en", EN.format(59))
-    # No closing tag on the way to Spanish.
+    # Not to be read on the way to Spanish.
     two_sided(made, "p6", (EN.format(59), ES.format(58)), (None, LONG_EN.format(58)))
     # No gold answer.
     two_sided(made, "p7", (EN.format(1), ES.format(2)), (LONG_ES.format(1), LONG_EN.format(2)))

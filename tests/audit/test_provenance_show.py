@@ -21,7 +21,7 @@ from lidr.generation.translator import RECORD, TranslatorRecord
 from lidr.models.policy import file_hash, resolve
 from lidr.records import Drop, Pair, Response, Translation
 from lidr.records.draw import is_held_out
-from lidr.records.jsonl import read_by_key, read_rows, write_json
+from lidr.records.jsonl import read_by_key, read_rows, write_json, write_rows
 from lidr.tracking.hashes import dvc_hash
 
 FOLDER = Path("data/m2/pairs")
@@ -103,6 +103,24 @@ def test_a_prompt_lists_its_directions() -> None:
     said = lidr("show", "lab-103").splitlines()
     assert said[0].startswith("prompt lab-103 of m1: ")
     assert {line.split()[1].rstrip(":") for line in said[1:]} == {"lab-103:es:en", "lab-103:en:es"}
+
+
+def test_a_prompt_that_was_never_asked_says_why() -> None:
+    file = paths.prompts("m2") / paths.DROPS
+    drop = Drop(
+        prompt_id="lab-7",
+        lang="es",
+        other_lang="en",
+        stage="prompts",
+        reason="missing",
+        detail="no prompt with this id",
+    )
+    write_rows(file, [drop])
+    try:
+        expected = "prompt lab-7 of m2: dropped, it was never asked · data/prompts/m2/drops.jsonl\n"
+        assert lidr("show", "lab-7") == f"{expected}  in es: missing, no prompt with this id\n"
+    finally:
+        file.unlink()
 
 
 def test_an_unknown_id_is_one_line() -> None:

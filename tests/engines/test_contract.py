@@ -173,12 +173,14 @@ def test_the_same_seed_samples_the_same(at_hand: AtHand) -> None:
 
 def test_scores_are_log_probabilities_of_the_choices(at_hand: AtHand) -> None:
     task = world.tasks("iterations", ("larger",), 1, seed=5)[0]
-    asked, choices = [prompt_conversation(task.prompt("en")), prompt_conversation("?")], [task.answer("en"), "Quedan"]
+    asked = [prompt_conversation(text) for text in (task.prompt("en"), "?", task.prompt("en") * CONTEXT)]
+    choices = [task.answer("en"), "Quedan"]
     if at_hand.settings.name == "openai":
         with pytest.raises(LidrError, match="gives no log-probabilities of given texts"):
             at_hand.engine.score(asked, choices)
         return
     scores = at_hand.engine.score(asked, choices)
+    assert scores.pop() == [None, None], "it does not fit the context"
     assert [len(row) for row in scores] == [2, 2]
     likely = [[math.exp(score) for score in row if score is not None] for row in scores]
     assert all(0 < value <= 1 for row in likely for value in row)

@@ -61,7 +61,8 @@ def test_an_engine_is_its_module_and_its_keys(tmp_path: Path) -> None:
     (package / "engines" / "echo.py").write_text(MODULE, "utf-8")
     text = edited()
     start, end = text.index("engine:\n"), text.index("\nprompts:\n")
-    (tmp_path / "params.yaml").write_text(f"{text[:start]}engine: {{name: echo, times: 2}}\n{text[end:]}", "utf-8")
+    engine = "engine: {name: echo, device: cpu, times: 2}\n"
+    (tmp_path / "params.yaml").write_text(text[:start] + engine + text[end:], "utf-8")
     environment = os.environ | {"PYTHONPATH": str(package.parent)}
     done = subprocess.run(
         [sys.executable, "-c", ASK], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

@@ -176,7 +176,7 @@ DROPPED: dict[str, tuple[dict[str, list], dict[str, tuple[str, str]]]] = {
     ),
     "translation unparsed": (
         {"translations": [translation("p1", "en", "es", None)]},
-        {"p1:es:en": ("unparsed", "chosen: the translation from en to es has no closing tag")},
+        {"p1:es:en": ("unparsed", "chosen: the translation from en to es cannot be read from its tags")},
     ),
     "answer empty": (
         {"responses": [response("p1", "es", " \n")]},
@@ -207,7 +207,7 @@ DROPPED: dict[str, tuple[dict[str, list], dict[str, tuple[str, str]]]] = {
             "translations": [translation("p1", "en", "es", None)],
         },
         {
-            "p1:es:en": ("unparsed", "chosen: the translation from en to es has no closing tag"),
+            "p1:es:en": ("unparsed", "chosen: the translation from en to es cannot be read from its tags"),
             "p1:en:es": ("truncated", "rejected: the answer in es was cut off at the token limit"),
         },
     ),

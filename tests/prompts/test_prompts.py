@@ -11,6 +11,7 @@ import datasets
 import msgspec
 import pytest
 from factories import ROOT, prompt
+from msgspec import UNSET
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
@@ -113,7 +114,7 @@ def test_prompt_that_a_language_lacks_is_dropped_from_all_and_listed(root: Path)
 def test_prompt_that_the_dominant_language_lacks_is_dropped_too(root: Path) -> None:
     write(root / "own", {"en": ["p0", "p1"], "es": FOUR, "de": ["p0", "p1", "p2"]})
     taken = prompts.run(settings("own", 4), "m1")
-    assert taken.count == 2
+    assert (taken.count, taken.dropped) == (2, 2)
     assert [(drop.prompt_id, drop.lang) for drop in taken.drops] == [("p2", "en"), ("p3", "en"), ("p3", "de")]
 
 
@@ -255,10 +256,17 @@ def test_answer_that_is_null() -> None:
     with pytest.raises(InputError) as caught:
         taken_from(CASES / "answer_null", config.Fields(text="instruction", id="id", answer="final_answer"))
     assert str(caught.value) == (
-        f"{CASES}/answer_null/en.jsonl:1: final_answer is null; a value is expected in each row "
+        f"{CASES}/answer_null/en.jsonl:1: final_answer is null or blank in all rows; an answer is expected in some "
         "(prompts.fields.answer: null does without)"
     )
     assert taken_from(CASES / "answer_null", INSTRUCTIONS) == X
+
+
+def test_some_rows_have_no_answer(root: Path) -> None:
+    rows = [row(0, gold=None), row(1, gold=" "), row(2, gold=18.0)]
+    write_published(root / "own", dict.fromkeys(LANGUAGES, rows))
+    prompts.run(settings("own", 3, fields=config.Fields(text="instruction", id="id", answer="gold")), "m1")
+    assert [p.answer for p in files("m1")["es"].values()] == [UNSET, UNSET, "18"]
 
 
 @pytest.mark.usefixtures("root")
@@ -305,7 +313,7 @@ WRONG_ROWS = {
     "no text": ([{"question": " ", "gold": 0}], "own/es.jsonl:1: the field 'question' holds ' '; a text is expected"),
     "null": (
         [{"question": "x", "gold": None}],
-        "own/es.jsonl:1: gold is null; a value is expected in each row (prompts.fields.answer: null does without)",
+        "own/es.jsonl:1: gold is null or blank in all rows; an answer is expected in some (prompts.fields.answer",
     ),
 }
 
@@ -332,6 +340,13 @@ def test_same_text_under_two_ids_is_kept_and_listed(root: Path) -> None:
     ]
     assert taken.count == 2
     assert list(read_rows(paths.prompts("m2") / paths.DUPLICATES, prompts.Duplicate)) == taken.duplicates
+
+
+def test_a_prompt_that_was_dropped_is_no_duplicate(root: Path) -> None:
+    rows = [row(0, "Name a fruit."), row(1, "Name a fruit."), row(2, "Name a fruit."), row(3, "Name a fruit.")]
+    write_published(root / "own", {"en": rows, "es": rows[1:3], "de": rows})
+    taken = prompts.run(settings("own", 4, fields=INSTRUCTIONS), "m1")
+    assert [(d.id, d.lang, d.same_as) for d in taken.duplicates] == [("a-2", lang, "a-1") for lang in LANGUAGES]
 
 
 # ---- translation requests

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+from click.testing import CliRunner
+
+from lidr.cli import main
+from lidr.training import stage
 from lidr.training.history import History, csv, ends, reported
 
 # 22 steps, logged every 5 and at each evaluation of held-out pairs; the last row covers two steps.
@@ -24,6 +29,22 @@ def test_ends_are_means_over_the_steps_of_a_quarter_and_the_first_and_last_evalu
 
 def test_one_row_is_both_ends() -> None:
     assert ends([(1, {"loss": 4.0})]) == ({"loss": 4.0}, {"loss": 4.0})
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    ("entries", "figures"),
+    [
+        (2, "loss 4.85 -> 4.80, reward accuracy 0.50 -> 0.79"),
+        (1, "loss 4.80, reward accuracy 0.79 (one entry: train.dpo.logging_steps is 20)"),
+    ],
+)
+def test_a_loss_that_was_logged_once_went_nowhere(monkeypatch: pytest.MonkeyPatch, entries: int, figures: str) -> None:
+    first, last = {"loss": 4.85, "reward_accuracy": 0.5}, {"loss": 4.8, "reward_accuracy": 0.79}
+    trained = stage.Trained(80, 0, [], 10, first, last, "packed", entries)
+    monkeypatch.setattr(stage, "run", lambda *_: trained)
+    said = CliRunner().invoke(main, ["train", "m1"]).output
+    assert said == f"train m1: 80 pairs, 10 steps; {figures}; none held out; 0 pairs too long\n"
 
 
 def test_up_to_the_first_update_only_the_held_out_loss_is_told() -> None:

@@ -49,10 +49,12 @@ def prompts(data: str) -> None:
     settings.named_data(data)
     with tracked(settings, "prompts", data):
         taken = stage.run(settings, data)
-    languages = len(settings.all_languages)
+    languages, wanted = len(settings.all_languages), settings.prompts.per_iteration
+    of = f" of {wanted:,}" if taken.count < wanted else ""
+    repeated = len({duplicate.id for duplicate in taken.duplicates})
     click.echo(
-        f"prompts {data}: {taken.count:,} prompts in {languages} languages, {len(taken.drops):,} dropped; "
-        f"{taken.translation_requests:,} ask for a translation, {len(taken.duplicates):,} say what another one says"
+        f"prompts {data}: {taken.count:,}{of} prompts in {languages} languages, {taken.dropped:,} dropped; "
+        f"{taken.translation_requests:,} ask for a translation, {repeated:,} say what another one says"
     )
 
 
@@ -138,19 +140,28 @@ def train(iteration: str) -> None:
         trained = stage.run(settings, iteration, live.log)
         live.tag("lidr.rows", trained.layout)
     first, last = trained.first, trained.last
-    figures, held_out = f"loss {first['loss']:.2f} -> {last['loss']:.2f}", "none held out"
+    began = {} if trained.entries == 1 else first
+    figures, held_out = f"loss {_course(began, last, 'loss')}", "none held out"
     if trained.eval_pairs:
-        held_out = f"{trained.eval_pairs:,} held out: loss {first['eval_loss']:.2f} -> {last['eval_loss']:.2f}"
+        held_out = f"{trained.eval_pairs:,} held out: loss {_course(first, last, 'eval_loss')}"
     steps = "1 step" if trained.steps == 1 else f"{trained.steps:,} steps"
     # Supervised training has no rewards.
     if "reward_accuracy" in last:
-        figures += f", reward accuracy {first['reward_accuracy']:.2f} -> {last['reward_accuracy']:.2f}"
+        figures += f", reward accuracy {_course(began, last, 'reward_accuracy')}"
         if trained.eval_pairs:
             held_out += f", reward accuracy {last['eval_reward_accuracy']:.2f}"
+    if not began:
+        every = settings.of_iteration(iteration).train.dpo["logging_steps"]
+        figures += f" (one entry: train.dpo.logging_steps is {every})"
     click.echo(
         f"train {iteration}: {trained.pairs:,} pairs, {steps}; {figures}; {held_out}; "
         f"{len(trained.drops):,} pairs too long"
     )
+
+
+def _course(began: dict[str, float], ended: dict[str, float], name: str) -> str:
+    """A figure at the beginning of training, where it is known, and at the end."""
+    return f"{began[name]:.2f} -> {ended[name]:.2f}" if began else f"{ended[name]:.2f}"
 
 
 @main.group(cls=StageGroup, subcommand_metavar="ITERATION | COMMAND [ARGS]...")

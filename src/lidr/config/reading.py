@@ -5,8 +5,10 @@ params.yaml:74: train.dpo.beta: Expected `float`, got `str`
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, reduce
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,13 +21,20 @@ from lidr.config.explanations import explain
 from lidr.config.section import Place, Problem, Section
 from lidr.errors import InputError
 
+# What dvc.yaml names within blocks, and the blocks that it does not name.
+NAMED_WITHIN: tuple[Place, ...] = (
+    ("engine", "device"),
+    ("pairs", "rule"),
+    ("train", "lora"),
+    ("baseline", "source"),
+    ("compare", "confidence"),
+)
+NOT_NAMED = ("tracking",)
+
 
 @cache
 def settings_type() -> type[Settings]:
-    """`Settings` with a field for the block of each benchmark.
-
-    A block whose keys all have defaults may be missing for lidr, but not for DVC: dvc.yaml names it.
-    """
+    """`Settings` with a field for the block of each benchmark."""
     # By name: benchmarks are a layer above the configuration, which needs their blocks here.
     benchmarks = import_module("lidr.evaluation.registry").benchmarks()
     fields = [(one.name, one.section, _default(one.section)) for one in benchmarks]
@@ -42,6 +51,11 @@ def _default(section: type[Section]) -> Any:
     return msgspec.NODEFAULT if is_needed else section()
 
 
+def named_in_dvc_yaml() -> list[Place]:
+    """The keys that must be in the file although some have defaults: DVC stops at a stage whose key is not there."""
+    return [*NAMED_WITHIN, *((name,) for name in settings_type().__struct_fields__ if name not in NOT_NAMED)]
+
+
 def load(path: Path = paths.PARAMS) -> Settings:
     """Read and check a configuration; raises InputError with file, line and expectation."""
     document = _read_yaml(path, "safe")
@@ -49,9 +63,20 @@ def load(path: Path = paths.PARAMS) -> Settings:
         settings = msgspec.convert(document, settings_type())
     except msgspec.ValidationError as error:
         raise _input_error(path, explain(error, document, settings_type())) from error
-    for problem in contradictions(settings):
+    for problem in chain(_left_out(document, settings), contradictions(settings)):
         raise _input_error(path, problem)
     return settings
+
+
+def _left_out(document: dict[str, Any], settings: Settings) -> Iterator[Problem]:
+    """Keys that have their defaults for lidr, but are not there for DVC."""
+    defaults = msgspec.to_builtins(settings)
+    for place in named_in_dvc_yaml():
+        *above, key = place
+        if key not in reduce(lambda block, name: block.get(name, {}), above, document):
+            default = reduce(lambda block, name: block[name], place, defaults)
+            shown = "{}" if isinstance(default, dict) else default
+            yield place, f"expected in the file, since dvc.yaml names it; its default is {shown}"
 
 
 def _read_yaml(path: Path, kind: Literal["safe", "rt"]) -> Any:

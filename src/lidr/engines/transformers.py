@@ -68,13 +68,14 @@ class TransformersEngine:
         """
         found = []
         for rows in choice_rows(self._chat, conversations, choices):
-            scores = dict(self._score(list(enumerate(rows))))
-            found.append([scores[place] for place in range(len(rows))])
+            fitting = self._fitting(rows)
+            scores = dict(self._score(fitting)) if fitting else {}
+            found.append([scores.get(place) for place in range(len(rows))])
         return found
 
     def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
         """Log-probability of each answer after its prompt; rows of similar length share a batch."""
-        fitting = [(place, row) for place, row in enumerate(rows) if likelihood.len_of(row) <= self._model_context]
+        fitting = self._fitting(rows)
         progress(len(rows) - len(fitting))
         found: dict[int, float | None] = {}
         for scores in self._results("_score", ((batch,) for batch in self._reading.filled(fitting, _len_of))):
@@ -174,6 +175,10 @@ class TransformersEngine:
 
     def _answer(self, group: list[SequenceState], sampling: Sampling) -> list[Result]:
         return [result for results in self._continuous.answer(group, sampling) for result in results]
+
+    def _fitting(self, rows: Sequence[TokenIds]) -> list[tuple[int, TokenIds]]:
+        """The rows that fit the model's context, each with its place among all."""
+        return [(place, row) for place, row in enumerate(rows) if likelihood.len_of(row) <= self._model_context]
 
     def _score(self, batch: list[tuple[int, TokenIds]]) -> Scored:
         """Log-probabilities of a batch of rows, each with its place among all."""

@@ -1,7 +1,7 @@
 """Stage `translate`: answers translated by the model or another translator, from the dominant language and back.
 
     $ lidr translate m1
-    translate m1: 2,400 translations in 8 directions, 12 without a closing tag
+    translate m1: 2,400 translations in 8 directions, 12 without a readable translation
 
     data/m1/translations/en-es.jsonl:
     {"id":"lab-0","source_lang":"en","target_lang":"es","text":"El número mayor es 61 ...","finish_reason":"stop",

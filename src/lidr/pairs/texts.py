@@ -73,7 +73,7 @@ class Texts:
             return NoPair(DropReason.MISSING, f"no translation from {source} to {target}")
         what = f"the translation from {source} to {target}"
         if translation.text is None and translation.finish_reason is FinishReason.STOP:
-            return NoPair(DropReason.UNPARSED, f"{what} has no closing tag")
+            return NoPair(DropReason.UNPARSED, f"{what} cannot be read from its tags")
         return usable_text(translation.text or "", translation.finish_reason, what, parsed=translation.text is not None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import UNSET, structs
+from msgspec import UNSET, UnsetType, structs
 
 from lidr import config
 from lidr.errors import InputError
@@ -31,8 +31,15 @@ def columns(fields: config.Fields, lang: str) -> dict[str, str]:
 
 
 def to_prompts(rows: Iterable[Row], fields: config.Fields, name: str, lang: str) -> dict[str, Prompt]:
-    """The rows as prompts by id, in their order; raises the error of the first row that is not as expected."""
-    names = columns(fields, lang)
+    """The rows as prompts by id, in their order; raises the error of the first row that is not as expected.
+
+    A row whose answer is null or blank has none. Where no row has one, the field is not that of answers.
+    """
+    names, rows = columns(fields, lang), list(rows)
+    if "answer" in names and rows and all(_is_blank(row, names["answer"]) for row in rows):
+        raise rows[0].error(
+            f"{names['answer']} is null or blank in all rows; an answer is expected in some{_NO_ANSWER}"
+        )
     prompts: dict[str, Prompt] = {}
     for number, row in enumerate(rows):
         prompt = Prompt(
@@ -41,12 +48,22 @@ def to_prompts(rows: Iterable[Row], fields: config.Fields, name: str, lang: str)
             text=_text(row, fields, names),
             source=Source(name=name, row=number),
             kind=PromptKind.TASK,
-            answer=row.answer(names["answer"], _NO_ANSWER) if "answer" in names else UNSET,
+            answer=_answer(row, names),
         )
         if prompt.id in prompts:
             raise row.error(f"a second row with the id {prompt.id!r}; ids are expected once each")
         prompts[prompt.id] = prompt
     return prompts
+
+
+def _answer(row: Row, names: dict[str, str]) -> str | UnsetType:
+    is_given = "answer" in names and not _is_blank(row, names["answer"])
+    return row.answer(names["answer"], _NO_ANSWER) if is_given else UNSET
+
+
+def _is_blank(row: Row, field: str) -> bool:
+    value = row.values.get(field, field)
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _text(row: Row, fields: config.Fields, names: dict[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Stage `prompts`: the prompts of one iteration, in every language, by id.
 
     $ lidr prompts m1
-    prompts m1: 1,000 prompts in 5 languages, 0 dropped; 7 ask for a translation
+    prompts m1: 1,000 prompts in 5 languages, 0 dropped; 7 ask for a translation, 0 say what another one says
 
     data/prompts/m1/es.jsonl:
     {"id":"alpagasus-0","lang":"es","text":"Dé tres consejos para mantenerse saludable.",
@@ -15,6 +15,7 @@ the prompts (`dvc repro audit@m1` needs no training).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,11 @@ class Taken:
         return len(next(iter(self.prompts.values())))
 
     @property
+    def dropped(self) -> int:
+        """Prompts that were dropped; each has a drop for every language that lacks it."""
+        return len({drop.prompt_id for drop in self.drops})
+
+    @property
     def translation_requests(self) -> int:
         return sum(p.kind is PromptKind.TRANSLATION for p in next(iter(self.prompts.values())).values())
 
@@ -70,7 +76,7 @@ def run(settings: config.Settings, data: str) -> Taken:
     taken = Taken(
         prompts={lang: {prompt_id: prompts[prompt_id] for prompt_id in kept} for lang, prompts in by_language.items()},
         drops=drops,
-        duplicates=[d for lang, prompts in source.items() for d in duplicates(prompts, lang, start, end)],
+        duplicates=[d for lang in source for d in duplicates(source, lang, frozenset(kept))],
     )
     with atomic_folder(paths.prompts(data)) as folder:
         for lang, prompts in taken.prompts.items():
@@ -114,14 +120,16 @@ def parallel(by_language: ByLanguage, dominant: str) -> tuple[list[str], list[Dr
     return kept, drops
 
 
-def duplicates(prompts: dict[str, Prompt], lang: str, start: int, end: int) -> list[Duplicate]:
-    """Prompts of rows [start, end) with the text, but for spaces and case, of a prompt before them."""
+def duplicates(source: ByLanguage, lang: str, kept: Collection[str]) -> list[Duplicate]:
+    """Kept prompts with the text, but for spaces and case, of a prompt before them that all languages have too."""
     first: dict[str, str] = {}
     found = []
-    for prompt in prompts.values():
+    for prompt in source[lang].values():
+        if not all(prompt.id in prompts for prompts in source.values()):
+            continue
         text = " ".join(prompt.text.casefold().split())
         same_as = first.setdefault(text, prompt.id)
-        if same_as != prompt.id and start <= prompt.source.row < end:
+        if same_as != prompt.id and prompt.id in kept:
             found.append(Duplicate(id=prompt.id, lang=lang, same_as=same_as))
     return found
 

@@ -63,7 +63,7 @@ class DropReason(StrEnum):
     REFUSED = "refused"  # the prompt does not fit the model's context
     OUT_OF_MEMORY = "out_of_memory"  # the request alone does not fit the device's memory
     TRUNCATED = "truncated"  # an answer or translation was cut off at the token limit
-    UNPARSED = "unparsed"  # a translation without its closing tag
+    UNPARSED = "unparsed"  # a translation that cannot be read from its tags (generation/translate.py: parse)
     EMPTY = "empty"  # an answer or translation without any text
     UNSCORED = "unscored"  # an answer that could not be scored, where the rule compares scores
     NOT_DRAWN = "not_drawn"  # left out by `pairs.dominant_per_prompt`

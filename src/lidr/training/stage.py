@@ -58,7 +58,7 @@ STAGE = "train"
 class Trained:
     """What training did: pairs trained on and held out, those left out, and the metrics at both ends (`history.ends`).
 
-    `layout` says whether rows were packed, or padded and why.
+    `layout` says whether rows were packed, or padded and why, `entries` how often the loss was logged.
     """
 
     pairs: int
@@ -68,6 +68,7 @@ class Trained:
     first: dict[str, float]
     last: dict[str, float]
     layout: str
+    entries: int
 
 
 def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metrics, step: None) -> Trained:
@@ -127,7 +128,8 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     first, last = ends(log_rows)
     if launcher.is_first():
         _save(trainer.model, weights, paths.model(iteration), record, drops, log_rows, last, as_seen(chat, rows[0]))
-    return Trained(len(rows), len(held_out), drops, trainer.state.global_step, first, last, trainer.layout)
+    entries = sum("loss" in metrics for _, metrics in log_rows)
+    return Trained(len(rows), len(held_out), drops, trainer.state.global_step, first, last, trainer.layout, entries)
 
 
 def _most_tokens(train: config.Train, reference: Policy) -> int:

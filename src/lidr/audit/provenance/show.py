@@ -34,7 +34,7 @@ from lidr.models.policy import AdapterRecord
 from lidr.pages import render
 from lidr.records import Drop, Pair, Prompt, Response, Score, Translation, response_name
 from lidr.records.draw import is_held_out
-from lidr.records.jsonl import read_by_key, read_json
+from lidr.records.jsonl import read_by_key, read_json, read_rows
 
 _OF_DATA, _OF_ITERATION = ("prompts", "generate", "score", "translate"), ("pairs", "train")
 # How the texts were made: (stage, what it makes, blocks of its parameters).
@@ -48,7 +48,10 @@ def show(settings: config.Settings, name: str, of: str | None = None) -> str:
     """
     if of is not None:
         settings.iteration(of)
-    iteration, example = _find(settings, name, settings.iterations if of is None else [of])
+    among = list(settings.iterations) if of is None else [of]
+    if dropped := _dropped(settings, name, among):
+        return printable(dropped)
+    iteration, example = _find(settings, name, among)
     row = next((row for row in example.outcomes if row.id == name), None)
     found = {} if row is None else _history(settings, iteration, example, row)
     return printable(
@@ -70,6 +73,17 @@ def printable(text: str) -> str:
         letter if letter == "\n" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs") else f"<U+{ord(letter):04X}>"
         for letter in text
     )
+
+
+def _dropped(settings: config.Settings, name: str, among: Iterable[str]) -> str | None:
+    """Why a prompt was never asked: the stage `prompts` dropped it. None where that is not so."""
+    for iteration in among:
+        file = paths.prompts(settings.iteration(iteration).data) / paths.DROPS
+        rows = read_rows(file, Drop, may_be_empty=True) if file.exists() else ()
+        if drops := [row for row in rows if row.prompt_id == name]:
+            reasons = (f"  in {drop.lang}: {drop.reason}, {drop.detail}\n" for drop in drops)
+            return f"prompt {name} of {iteration}: dropped, it was never asked · {file}\n{''.join(reasons)}"
+    return None
 
 
 def _find(settings: config.Settings, name: str, among: Iterable[str]) -> tuple[str, Example]:
