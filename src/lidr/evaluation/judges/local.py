@@ -3,8 +3,8 @@
     judge: {name: local, model: data/sources/judge, ...}
 
 The question is one user turn, since some chat templates have no system turn. Replies go to the judgment cache after
-every few questions, so a stopped run resumes. A question that does not fit the judge's context or
-the device's memory has no verdict.
+every few questions, so a stopped run resumes. A question that does not fit the
+judge's context or the device's memory has no verdict.
 """
 
 from __future__ import annotations
