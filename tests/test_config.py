@@ -138,7 +138,12 @@ ELSEWHERE = [
         "audit.confidence: Expected `float` < 1.0",
     ),
     ("  name: transformers", "  name: ray", "  dtype", "engine.dtype: there is no such key"),
-    ("wording: v1", "wording: v9", "  wording", "translate.wording: 'v9' is no version of the wording; there are v1"),
+    (
+        "prompt_template: v1",
+        "prompt_template: v9",
+        "  prompt_template",
+        "translate.prompt_template: 'v9' is no version; there are v1",
+    ),
     (
         "  source: lab                 #",
         "  source: hub:me/data #",
@@ -285,7 +290,11 @@ def test_a_rule_that_all_data_overrule_needs_no_samples(tmp_path: Path) -> None:
             "data.m2.generate.temperature: above 0 is expected: greedy samples are all the same answer",
         ),
         ("generate: {sample: 3}", "    generate", "data.m2.generate.sample: there is no such key"),
-        ("translate: {wording: v9}", "    translate", "data.m2.translate.wording: 'v9' is no version of the wording"),
+        (
+            "translate: {prompt_template: v9}",
+            "    translate",
+            "data.m2.translate.prompt_template: 'v9' is no version",
+        ),
         ("prompts: 3", "    prompts", "data.m2.prompts: there is no such key"),
     ],
 )

@@ -54,7 +54,8 @@ def test_what_came_back_is_scored_by_direction(made: Made) -> None:
     assert figures["en-es"]["chrf"] == round((100 + there) / 2, 6)
     assert (figures["en-es"]["n"], figures["en-es"]["unparsed"], figures["en-es"]["same"]) == (3, 1, 1)
     assert figures["en-es"]["low"] <= figures["en-es"]["chrf"] <= figures["en-es"]["high"]
-    assert figures["es-en"] == {"n": 1, "unparsed": 0, "same": 1, "chrf": 100.0, "low": 100.0, "high": 100.0}
+    # One text bounds little: 97.5% of all could be otherwise.
+    assert figures["es-en"] == {"n": 1, "unparsed": 0, "same": 1, "chrf": 100.0, "low": 2.5, "high": 100.0}
 
 
 @pytest.mark.parametrize(("directions", "told"), [("dominant", "es-en"), ("others", "en-es")])

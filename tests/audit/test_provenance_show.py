@@ -62,7 +62,7 @@ def test_a_pair_says_where_every_text_comes_from(project: config.Settings) -> No
     assert f"translated from: own answer in en, {answer.completion_tokens} tokens, ended by stop" in said
     assert f"model: m0 (models/m0), fingerprint {resolve('m0').fingerprint}" in said
     assert f"answers, generate: max_new_tokens {project.generate.max_new_tokens}, temperature 0.0" in said
-    assert "translations, translate: wording v1" in said
+    assert "translations, translate: prompt_template v1" in said
     rows = len(Path("data/m1/pairs/pairs.jsonl").read_bytes().splitlines())
     assert project.train.dpo["num_train_epochs"] == 1
     assert f"training: one of {rows} pairs of m1, 1 epoch · models/m1/lidr.json" in said

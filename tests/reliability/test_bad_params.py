@@ -222,7 +222,7 @@ def test_file_that_is_no_configuration(content: bytes, expected: str) -> None:
 
 MERGED = {
     "nothing but the merged keys": "translate: {<<: {max_new_tokens: high}}",
-    "beside a key of its own": "translate: {<<: {max_new_tokens: high}, wording: v1}",
+    "beside a key of its own": "translate: {<<: {max_new_tokens: high}, prompt_template: v1}",
 }
 
 

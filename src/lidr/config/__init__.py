@@ -23,17 +23,16 @@ from lidr.config.blocks import (
     Tracking,
     Translate,
     TranslationServer,
-    flatten,
-    iteration_number,
 )
 from lidr.config.engines import Engine, Precision
 from lidr.config.evaluation import Baseline, Generative, Judge, LabJudge, LocalJudge, OpenAIJudge
 from lidr.config.reading import load, settings_type
 from lidr.config.section import DATE, GENERATOR, HUB, LAB, RULE
+from lidr.config.settings import flatten, iteration_number
 from lidr.config.training import Train
 
 if TYPE_CHECKING:
-    from lidr.config.blocks import Settings
+    from lidr.config.settings import Settings
 
 __all__ = [
     "DATE",

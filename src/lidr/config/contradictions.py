@@ -16,10 +16,11 @@ import msgspec
 
 from lidr import paths
 from lidr.config import quantization, training_keys
-from lidr.config.blocks import Prompts, Settings, flatten, iteration_number, with_values
+from lidr.config.blocks import Prompts
 from lidr.config.evaluation import judge_problems
 from lidr.config.explanations import explain
 from lidr.config.section import GENERATOR, HUB, LAB, Place, Problem, Section, address_problems
+from lidr.config.settings import Settings, flatten, iteration_number, with_values
 from lidr.config.training import Train
 from lidr.errors import InputError
 from lidr.records.languages import locale
@@ -85,7 +86,10 @@ def _prompts(prompts: Prompts) -> Problems:
                 yield ("prompts", key), "the lab's prompts are taken as they are; null is expected"
     if prompts.answer_language not in (None, *ANSWER_LANGUAGE):
         known = f"there are {', '.join(ANSWER_LANGUAGE)}, and null"
-        yield ("prompts", "answer_language"), f"{prompts.answer_language!r} is no version of the wording; {known}"
+        yield (
+            ("prompts", "answer_language"),
+            f"{prompts.answer_language!r} is no version; {known}",
+        )
     if prompts.hub is not None and prompts.fields is not None:
         where_languages_are = (prompts.hub.subset or "", prompts.hub.split, prompts.fields.text)
         if not any("{lang}" in name for name in where_languages_are):
@@ -159,14 +163,17 @@ def _chain(settings: Settings) -> Problems:
         yield ("models",), f"m0 and each iteration are expected, once each: {expected}"
 
 
-def _wording(block: str, version: str, known: dict[str, str]) -> Problems:
+def _prompt_template(block: str, version: str, known: dict[str, str]) -> Problems:
     if version not in known:
-        yield (block, "wording"), f"{version!r} is no version of the wording; there are {', '.join(known)}"
+        yield (
+            (block, "prompt_template"),
+            f"{version!r} is no version; there are {', '.join(known)}",
+        )
 
 
 def _translate(settings: Settings) -> Problems:
     model, where = settings.translate.model, ("translate", "model")
-    yield from _wording("translate", settings.translate.wording, TRANSLATION)
+    yield from _prompt_template("translate", settings.translate.prompt_template, TRANSLATION)
     if isinstance(model, str):
         if settings.engine.local is None:
             yield where, f"a folder needs an engine on this machine, not {settings.engine.name!r}"
@@ -193,7 +200,7 @@ def _pairs(settings: Settings) -> Problems:
     yield from _filters(settings)
     if generate.samples > 1 and not generate.temperature:
         yield ("generate", "temperature"), "above 0 is expected: greedy samples are all the same answer"
-    yield from _wording("score", settings.score.wording, UNDER_DOMINANT)
+    yield from _prompt_template("score", settings.score.prompt_template, UNDER_DOMINANT)
 
 
 def _scored(settings: Settings) -> Problems:

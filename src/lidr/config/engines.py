@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union
 from lidr.config.section import Count, Problem, Tagged
 
 if TYPE_CHECKING:
-    from lidr.config.blocks import Settings
+    from lidr.config.settings import Settings
 
 Precision = Literal["float32", "bfloat16", "float16"]
 

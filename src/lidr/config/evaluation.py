@@ -27,7 +27,7 @@ from lidr.config.section import (
 )
 
 if TYPE_CHECKING:
-    from lidr.config.blocks import Settings
+    from lidr.config.settings import Settings
 
 
 class Generative(Section, frozen=True, kw_only=True):

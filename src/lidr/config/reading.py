@@ -15,10 +15,10 @@ from typing import Any, Literal
 import msgspec
 
 from lidr import paths
-from lidr.config.blocks import Settings
 from lidr.config.contradictions import contradictions
 from lidr.config.explanations import explain
 from lidr.config.section import Place, Problem, Section
+from lidr.config.settings import Settings
 from lidr.errors import InputError
 
 # What dvc.yaml names within blocks, and the blocks that it does not name.

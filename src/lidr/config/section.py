@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
-    from lidr.config.blocks import Settings
+    from lidr.config.settings import Settings
 
 # The upper limits keep out what no library takes for a size or a seed.
 Count = Annotated[int, Meta(ge=1, le=10**12)]

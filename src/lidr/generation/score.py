@@ -8,8 +8,8 @@
 
 Their difference is the implicit reward of Implicit Cross-Lingual Rewarding (arXiv 2503.04647). An answer in any
 language is scored under the dominant language's prompt, preceded by a request for the answer's language
-(`score.wording`), and with the end of its turn. Answers that are cut off or empty are not scored. Where the rule
-compares no scores, the files are written empty at once.
+(`score.prompt_template`), and with the end of its turn. Answers that are cut off or empty are not scored. Where the
+rule compares no scores, the files are written empty at once.
 
 The reference of m1 is `base.reference`. Both models run on the engine of params.yaml, one after the other; results are
 kept shard by shard, so a killed stage resumes.
@@ -106,7 +106,7 @@ def _answers(settings: config.Settings, data: str) -> Iterator[tuple[Prompt, Res
 
 def _row(settings: config.Settings, chat: Chat, prompt: Prompt, answer: Response) -> TokenIds:
     request = under_dominant(
-        settings.score.wording,
+        settings.score.prompt_template,
         prompt.text,
         english_name(settings.dominant),
         english_name(answer.lang),

@@ -166,7 +166,7 @@ def _request_id(response_id: str, direction: Direction) -> str:
 
 def _request(settings: config.Settings, row: Response | Translation, direction: Direction, primed: bool) -> Request:
     source, target = (english_name(lang) for lang in direction)
-    conversation = translation_conversation(settings.translate.wording, row.text or "", source, target, primed)
+    conversation = translation_conversation(settings.translate.prompt_template, row.text or "", source, target, primed)
     return Request(_request_id(row.id, direction), conversation)
 
 

@@ -1,8 +1,5 @@
 """The tracking store, the project's own or that of MLFLOW_TRACKING_URI, and its client.
 
-    >>> tracking_uri(Path("/home/ada/lidr"))
-    'sqlite:////home/ada/lidr/mlflow.db'
-
     with opened() as client:
         client.search_experiments()
 

@@ -11,7 +11,7 @@ from lidr.config.engines import EngineSettings
 from lidr.config.section import Count, ModelName, Positive, Problem, WholeNumber, address_problems
 
 if TYPE_CHECKING:
-    from lidr.config.blocks import Settings
+    from lidr.config.settings import Settings
     from lidr.engines.base import Engine
     from lidr.models.policy import Policy
 

@@ -13,7 +13,7 @@ from lidr.engines.settings.transformers import Transformers
 from lidr.engines.settings.vllm import Vllm
 
 if TYPE_CHECKING:
-    from lidr.config.blocks import Settings
+    from lidr.config.settings import Settings
     from lidr.engines.base import Engine
     from lidr.models.policy import Policy
 

@@ -17,7 +17,7 @@ from lidr.config.engines import EngineSettings, Precision
 from lidr.config.section import Problem
 
 if TYPE_CHECKING:
-    from lidr.config.blocks import Settings
+    from lidr.config.settings import Settings
     from lidr.engines.base import Engine
     from lidr.models.policy import Policy
 
