@@ -69,6 +69,9 @@ def test_mlflow_has_one_parent_with_a_child_for_each_stage_and_the_curve(project
     names = [name for name in parent.data.metrics if name.endswith("/es")]
     assert {"mgsm accuracy/es", "alpaca win rate/es", "off target/es"} <= set(names)
     assert all(sorted(dict(runs.history(parent.info.run_id, name))) == [0, 1, 2] for name in names)
+    assert parent.data.tags["mlflow.note.content"].startswith("# What m2 does better than m0")
+    (compare,) = [child for child in children if child.info.run_name == "compare"]
+    assert sorted(dict(runs.history(compare.info.run_id, "mgsm change p/es"))) == [1, 2]
 
 
 def test_mlflow_has_the_speed_of_training_and_every_model(project: Path) -> None:

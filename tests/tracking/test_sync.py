@@ -36,6 +36,7 @@ def _train(project: Project, model: str = "m1") -> Job:
         for step in range(1, 4):
             run.log_metrics({"loss": 1 / step, "reward/es": step, "missing": None}, step=step)
         run.log_to_parent({"accuracy/es": 0.5}, step=1)
+        run.describe_parent("# What m1 does better")
         run.log_artifact(adapter, "adapter")
         run.log_artifact(pairs)
         run.log_table(pairs, "tables/pairs.json")
@@ -66,6 +67,7 @@ def test_run_says_what_it_was(project: Project) -> None:
 
     assert parent.info.run_name == "lab · beta 0.1 · 300 prompts"
     assert parent.data.tags["lidr.stage"] == "pipeline"
+    assert parent.data.tags["mlflow.note.content"] == "# What m1 does better"
     assert parent.data.tags["lidr.pipeline"] == fingerprint(project.settings)
     assert parent.data.params["mgsm.items"] == str(project.settings.mgsm.items)
     assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]

@@ -195,6 +195,7 @@ def _evaluation(benchmark: Benchmark, settings: config.Settings, model: str, run
 
 
 def _compare(settings: config.Settings, run: StageRun) -> None:
+    from lidr.compare import page
     from lidr.compare import stage as compare
     from lidr.compare.comparison import scores_table
     from lidr.tracking.lookup import SCORES
@@ -202,6 +203,8 @@ def _compare(settings: config.Settings, run: StageRun) -> None:
     figures = read_json(paths.compare() / paths.METRICS)
     for model in settings.models:
         run.log_to_parent(compare.headline(figures[model]), config.iteration_number(model))
+        run.log_metrics(compare.intervals(figures[model]), config.iteration_number(model))
+    run.describe_parent(page.opening((paths.compare() / paths.REPORT).read_text("utf-8")))
     run.log_artifact(paths.compare())
     run.log_rows(scores_table(settings), SCORES)
 

@@ -69,6 +69,10 @@ class StageRun:
         # One time per iteration, so that a value that is logged again stays one point.
         self._for_parent += _points(metrics, self._parent.info.start_time + step, step)
 
+    def describe_parent(self, text: str) -> None:
+        """Set the description that MLflow's pages show of the parent run, in Markdown."""
+        self._client.set_tag(self._parent.info.run_id, "mlflow.note.content", text)
+
     def use_dataset(self, path: Path, name: str, context: str, rows: Mapping[str, int]) -> None:
         """Log a dataset that this stage used: `context` is training or evaluation, `rows` counts by language."""
         self._client.log_inputs(self.id, datasets=[_dataset_of_path(path, name, context, rows)])
