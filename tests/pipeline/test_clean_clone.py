@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import small_pipeline
 from factories import ROOT
 from ruamel.yaml import YAML
 from small_pipeline import run, store
@@ -111,8 +112,9 @@ def test_dvc_shows_metrics_params_and_plots(project: Path) -> None:
     }
 
 
-def test_promote_takes_a_gain_or_a_word(project: Path) -> None:
+def test_promote_takes_a_gain_or_a_word(reproduced: Path, tmp_path: Path) -> None:
     """Whether so small a run shows a gain is its own affair: `--anyway` promotes the model in both cases."""
+    project = small_pipeline.copy(reproduced, tmp_path / "lidr")
     said = run("lidr", "promote", "m2", "--anyway", cwd=project)
     assert "MGSM accuracy: " in said and "m2 is lidr-lab version 1, alias best" in said
     version = store(project).client.get_model_version_by_alias("lidr-lab", "best")

@@ -40,10 +40,11 @@ _SETTLED = 60_000
 
 
 class Synced(Struct, frozen=True, kw_only=True):
-    """Names of the newly logged runs."""
+    """Names of the newly logged runs, and of the stages that were left out since they are not up to date."""
 
     logged: tuple[str, ...]
     address: str
+    left_out: tuple[str, ...] = ()
 
 
 def is_off() -> bool:
