@@ -101,9 +101,10 @@ def _families_table(results: Path) -> str:
 
 def _result_tables(report: str) -> str:
     """The report's headline and, of each benchmark, its title and table of all models by language."""
-    headline, *sections = report.split("\n## ")
-    parts = [headline.partition("\n")[2].strip()]
-    for section in sections:
+    from lidr.compare.page import opening
+
+    parts = [opening(report).partition("\n")[2].strip()]
+    for section in report.split("\n## ")[1:]:
         opening = section.partition("\n### ")[0]
         if "\n| language |" in opening:
             lines = [line for line in opening.splitlines() if not line.startswith("![")]

@@ -295,7 +295,9 @@ def test_a_rule_is_its_function(tmp_path: Path) -> None:
 
 
 def test_a_filter_is_its_function(tmp_path: Path) -> None:
-    assert pairs_of(tmp_path, ("filters.py", FILTER), "{rule: imbalance, filters: [{name: too_short, fewest: 20}]}") == [
+    assert pairs_of(
+        tmp_path, ("filters.py", FILTER), "{rule: imbalance, filters: [{name: too_short, fewest: 20}]}"
+    ) == [
         "p:en:es own_dominant response:p:en translation:p:es-en",
         "es too_short chosen: 19 characters",
     ]

@@ -23,7 +23,7 @@ class InputError(LidrError):
         super().__init__(place + message)
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """The error's message in one printable line, cut if it is very long."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         text = f"{error.filename}: {error.strerror}"

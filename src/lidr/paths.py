@@ -35,6 +35,7 @@ ANSWERS = "answers.jsonl"
 VERDICTS = "verdicts.jsonl"
 ITEMS = "items.jsonl"
 PAGE = "index.html"
+REPORT = "report.md"
 
 
 def profile(name: str) -> Path:

@@ -183,6 +183,22 @@ def test_headline_names_for_mlflow(result: Result) -> None:
     assert (figures["off target/es"], figures["off target/trained"]) == (0.25, 0.125)
 
 
+def test_interval_names_for_mlflow(result: Result) -> None:
+    first, last = (compare.intervals(result.metrics[model]) for model in ("m0", "m2"))
+    places = ("en", "es", "it", "average", "trained", "transfer")
+    ends = ("mgsm accuracy low", "mgsm accuracy high", "alpaca win rate low", "alpaca win rate high")
+    assert sorted(first) == sorted(f"{end}/{place}" for end in ends for place in places)
+    changes = [f"{name} change{what}" for name in ("mgsm", "alpaca") for what in ("", " low", " high", " p")]
+    assert sorted(last.keys() - first.keys()) == sorted(f"{change}/{place}" for change in changes for place in places)
+    mgsm = result.metrics["m2"]["mgsm"]
+    assert last["mgsm accuracy low/average"] == mgsm["average"]["low"]
+    # In points, as the report has them, and with the p value that it calls significant or not.
+    assert (last["mgsm change/es"], last["mgsm change p/es"]) == (83.3333, mgsm["es"]["against_m0"]["p_holm"])
+    assert (last["mgsm change low/average"], last["mgsm change high/average"]) == (15.2718, 51.3948)
+    assert last["mgsm change p/average"] == mgsm["average"]["against_m0"]["p"]
+    assert last["alpaca change/average"] == 16.6667
+
+
 def test_what_was_not_measured_in_a_language_is_left_out_of_its_shares(root: Path) -> None:
     settings = make_project()
     for model in settings.models:
@@ -204,6 +220,11 @@ def test_mlflow_is_told_what_the_stage_wrote_and_nothing_is_computed_again(
     runs.job(settings, "compare", None).log_to(run)
     curves = {call.args[1]: call.args[0] for call in run.log_to_parent.call_args_list}
     assert curves == {t: compare.headline(compare.metrics(made)[f"m{t}"]) for t in range(3)}
+    tested = {call.args[1]: call.args[0] for call in run.log_metrics.call_args_list}
+    assert tested == {t: compare.intervals(compare.metrics(made)[f"m{t}"]) for t in range(3)}
+    ((text,),) = (call.args for call in run.describe_parent.call_args_list)
+    assert text.splitlines()[0] == "# What m2 does better than m0, and what it does not"
+    assert text.split("\n\n")[1:] == report.headlines(made)
     ((rows, name),) = (call.args for call in run.log_rows.call_args_list)
     rows = list(rows)
     assert (name, len(rows)) == ("scores.json", 2 * 3 * ITEMS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from compared_project import make_project, write_verdicts
 from msgspec.structs import replace
 
 from lidr import config
+from lidr.cli import main
 from lidr.compare.comparison import compare_models
 from lidr.compare.promotion import evidence
 
@@ -42,20 +44,38 @@ def test_loss_on_one_benchmark_outweighs_a_gain_on_the_other(settings: config.Se
     assert evidence(compare_models(settings), "m2").objection == "m2 is worse than m0 in AlpacaEval"
 
 
-def test_base_has_no_gain_to_show(settings: config.Settings) -> None:
-    found = evidence(compare_models(settings), "m0")
-    assert found.findings == ()
-    assert found.objection == "m0 is what the other models are compared with: it has no gain to show"
-
-
-def test_command_refuses_before_it_asks_mlflow(settings: config.Settings) -> None:
-    from lidr.cli import main
-
+@pytest.mark.parametrize(
+    ("arguments", "titles", "error"),
+    [
+        (
+            ["m1"],
+            ["MGSM accuracy", "AlpacaEval win rate"],
+            "the comparison shows no gain of m1 over m0; --anyway promotes it nevertheless",
+        ),
+        (["m0", "--anyway"], [], "m0 is the base: nothing was trained"),
+    ],
+)
+def test_command_refuses_before_it_asks_mlflow(
+    settings: config.Settings, arguments: list[str], titles: list[str], error: str
+) -> None:
     Path("params.yaml").write_bytes(msgspec.json.encode(settings))
     write_verdicts("m1", lambda row: replace(row, preference=1.5))
-    result = CliRunner().invoke(main, ["promote", "m1"])
+    result = CliRunner().invoke(main, ["promote", *arguments])
     assert result.exit_code == 1
-    *findings, error = result.output.splitlines()
-    assert [finding.partition(":")[0] for finding in findings] == ["MGSM accuracy", "AlpacaEval win rate"]
-    assert error == "Error: the comparison shows no gain of m1 over m0; --anyway promotes it nevertheless"
+    *findings, said = result.output.splitlines()
+    assert [finding.partition(":")[0] for finding in findings] == titles
+    assert said == f"Error: {error}"
     assert sorted(path.name for path in Path().iterdir()) == ["params.yaml", "reports"]
+
+
+def test_a_promotion_that_overrules_says_so(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("params.yaml").write_bytes(msgspec.json.encode(settings))
+    write_verdicts("m2", lambda row: replace(row, preference=1.0))
+    monkeypatch.setattr("lidr.cli.runs.sync", Mock())
+    register = Mock()
+    monkeypatch.setattr("lidr.tracking.promote", register)
+    result = CliRunner().invoke(main, ["promote", "m2", "--anyway"])
+    assert result.exit_code == 0, result.output
+    first, *findings = register.call_args.args[2].splitlines()
+    assert first == "Promoted with --anyway: m2 is worse than m0 in AlpacaEval."
+    assert findings == result.output.splitlines()[:2]

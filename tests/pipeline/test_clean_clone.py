@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import small_pipeline
 from factories import ROOT
 from ruamel.yaml import YAML
 from small_pipeline import run, store
@@ -69,6 +70,9 @@ def test_mlflow_has_one_parent_with_a_child_for_each_stage_and_the_curve(project
     names = [name for name in parent.data.metrics if name.endswith("/es")]
     assert {"mgsm accuracy/es", "alpaca win rate/es", "off target/es"} <= set(names)
     assert all(sorted(dict(runs.history(parent.info.run_id, name))) == [0, 1, 2] for name in names)
+    assert parent.data.tags["mlflow.note.content"].startswith("# What m2 does better than m0")
+    (compare,) = [child for child in children if child.info.run_name == "compare"]
+    assert sorted(dict(runs.history(compare.info.run_id, "mgsm change p/es"))) == [1, 2]
 
 
 def test_mlflow_has_the_speed_of_training_and_every_model(project: Path) -> None:
@@ -108,8 +112,9 @@ def test_dvc_shows_metrics_params_and_plots(project: Path) -> None:
     }
 
 
-def test_promote_takes_a_gain_or_a_word(project: Path) -> None:
+def test_promote_takes_a_gain_or_a_word(reproduced: Path, tmp_path: Path) -> None:
     """So small a run may show a gain or not: `--anyway` promotes the model in both cases."""
+    project = small_pipeline.copy(reproduced, tmp_path / "lidr")
     said = run("lidr", "promote", "m2", "--anyway", cwd=project)
     assert "MGSM accuracy: " in said and "m2 is lidr-lab version 1, alias best" in said
     version = store(project).client.get_model_version_by_alias("lidr-lab", "best")

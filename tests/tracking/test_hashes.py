@@ -37,6 +37,15 @@ def test_file_and_nested_folder_hash_as_dvc_does(tmp_path: Path, monkeypatch: py
     assert len(dvc_hash(Path("folder"))) <= 36  # MLflow's limit for a dataset's digest
 
 
+def test_what_dvc_writes_into_an_output_is_not_a_part_of_it(tmp_path: Path) -> None:
+    answers = tmp_path / "reports/answers.jsonl"
+    answers.parent.mkdir()
+    answers.write_text("{}\n", encoding="utf-8")
+    before = dvc_hash(answers.parent)
+    answers.with_name(".gitignore").write_text("/answers.jsonl\n", encoding="utf-8")
+    assert dvc_hash(answers.parent) == before
+
+
 def test_large_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(hashes, "_LARGE", 4)

@@ -78,9 +78,10 @@ def test_a_stage_that_fails_ends_as_failed(project: Project) -> None:
         live_run(project.settings, _train(project), None) as live,
     ):
         live.log({"loss": 1.0}, 1)
-        raise InputError("no such row")
+        raise InputError("no such row\nin http://ada:sekret@host")
     (child,) = project.children()
     assert (child.info.status, child.data.metrics) == ("FAILED", {"loss": 1.0})
+    assert child.data.tags["lidr.error"] == "no such row in http://***@host"
     assert [parent.info.status for parent in project.parents()] == ["FAILED"]
     assert not any(name.startswith("dvc.out.") for name in child.data.tags)
 

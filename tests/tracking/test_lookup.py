@@ -102,6 +102,21 @@ def test_trace_says_what_brings_the_data_back(project: Project) -> None:
     ]
 
 
+def test_track_names_the_stages_that_it_leaves_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = [job("prompts", "m1", [], [project.file("out.txt", "x")]), job("train", "m1"), job("compare")]
+    monkeypatch.setattr("lidr.cli.runs.jobs_of", lambda settings: iter(stages))
+    place = f"MLflow at sqlite:///{project.root}/mlflow.db has"
+    remedy = "run `dvc repro` or `dvc checkout`"
+    for done, said in (
+        ({"prompts@m1"}, f"{place} 1 of 3 stages; not up to date, so not logged: train@m1, compare; {remedy}"),
+        ({"prompts@m1", "train@m1", "compare"}, f"{place} all runs"),
+    ):
+        monkeypatch.setattr("lidr.audit.provenance.state.unchanged", lambda without, done=done: done)
+        result = CliRunner().invoke(main, ["track"])
+        assert (result.exit_code, result.output.splitlines()[-1]) == (0, said)
+    assert [run.data.tags["lidr.stage"] for run in project.children()] == ["prompts", "train", "compare"]
+
+
 def test_without_a_store_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from factories import with_train
 from tracking_project import Project, job
 
 from lidr.errors import InputError, LidrError
-from lidr.tracking import Job, StageRun, promote, sync
+from lidr.tracking import Job, StageRun, live_run, promote, sync
 from lidr.tracking.hashes import dvc_hash
 from lidr.tracking.lookup import SCORES, latest_curves, read
 
@@ -246,3 +247,36 @@ def test_pipeline_without_a_comparison_says_so(project: Project) -> None:
     _train(project, _adapter(project))
     with pytest.raises(LidrError, match="has no comparison in MLflow: `compare` has not run"):
         read(project.parents()[0].info.run_id)
+
+
+def test_a_project_that_was_moved_says_so_and_logs_nothing_elsewhere(
+    project: Project, empty_store: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _compare(project, 0.1, 0.0)
+    moved = project.root.rename(project.root.with_name("moved ü#?"))
+    monkeypatch.chdir(moved)
+    message = (
+        f"artifacts of the experiment 'lidr' are expected in {project.root}/mlartifacts: the project was moved or "
+        "copied from there; move it back, or remove mlflow.db and mlartifacts and run `lidr track`, "
+        "which logs from the files"
+    )
+    for ask in (lambda: _compare(project, 0.2, 0.0), lambda: read("lab · beta 0.1 · 300 prompts")):
+        with pytest.raises(LidrError) as raised:
+            ask()
+        assert str(raised.value) == message
+    with live_run(project.settings, job("train", "m1"), None):
+        pass
+    (warning,) = capfd.readouterr().err.splitlines()
+    assert warning.endswith(f" does not take the run live: {message}; nothing is lost: `lidr track` logs it later")
+    assert not project.root.exists()
+
+    shutil.copyfile(empty_store, "mlflow.db")
+    shutil.rmtree("mlartifacts")
+    project.root = moved
+    _compare(project, 0.1, 0.0)
+    assert len(read("lab · beta 0.1 · 300 prompts").rows) == 4
+    # Its place is an address here, for # and ? mean something in one.
+    project.root = moved.rename(moved.with_name("moved again"))
+    monkeypatch.chdir(project.root)
+    with pytest.raises(LidrError, match=r"are expected in .*/moved ü#\?/mlartifacts: the project was moved"):
+        _compare(project, 0.2, 0.0)

@@ -60,9 +60,25 @@ def test_runs_reach_the_store_of_a_folder_with_signs_that_mean_something(
     assert [folder.name for folder in root.parent.iterdir()] == [name]
 
 
-def test_passwords_are_not_shown() -> None:
-    text = "cannot reach postgresql://ada:secret@db:5432/mlflow, nor http://token@host"
-    assert store.without_secrets(text) == "cannot reach postgresql://***@db:5432/mlflow, nor http://***@host"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "neither postgresql://ada:sekret@db:5432/x, nor http://token@h",
+            "neither postgresql://***@db:5432/x, nor http://***@h",
+        ),
+        ("postgresql://ada:sek/r@et@db/x", "postgresql://***@db/x"),
+        ("postgresql://h/x?user=ada&password=sekret failed", "postgresql://h/x?user=***&password=*** failed"),
+        ("http://h/?token=sekret", "http://h/?token=***"),
+        (
+            "Max retries exceeded with url: /x?token=sekret (Caused",
+            "Max retries exceeded with url: /x?token=*** (Caused",
+        ),
+        ("sqlite:////home/ada@work/mlflow.db", "sqlite:////home/ada@work/mlflow.db"),
+    ],
+)
+def test_secrets_of_addresses_are_not_shown(text: str, shown: str) -> None:
+    assert store.without_secrets(text) == shown
 
 
 def test_dvc_experiments_in_temporary_folders_reach_the_projects_store(project: Project) -> None:

@@ -36,6 +36,7 @@ def _train(project: Project, model: str = "m1") -> Job:
         for step in range(1, 4):
             run.log_metrics({"loss": 1 / step, "reward/es": step, "missing": None}, step=step)
         run.log_to_parent({"accuracy/es": 0.5}, step=1)
+        run.describe_parent("# What m1 does better")
         run.log_artifact(adapter, "adapter")
         run.log_artifact(pairs)
         run.log_table(pairs, "tables/pairs.json")
@@ -66,6 +67,7 @@ def test_run_says_what_it_was(project: Project) -> None:
 
     assert parent.info.run_name == "lab · beta 0.1 · 300 prompts"
     assert parent.data.tags["lidr.stage"] == "pipeline"
+    assert parent.data.tags["mlflow.note.content"] == "# What m1 does better"
     assert parent.data.tags["lidr.pipeline"] == fingerprint(project.settings)
     assert parent.data.params["mgsm.items"] == str(project.settings.mgsm.items)
     assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
@@ -110,6 +112,9 @@ def test_a_stage_that_failed_has_no_time(project: Project) -> None:
 
 
 def test_datasets_artifacts_and_tables(project: Project) -> None:
+    project.file("models/m1/.gitignore", "/adapter.safetensors")
+    project.file("models/m1/checkpoint/.gitignore", "*")
+    project.file("models/m1/checkpoint/state.json", "{}")
     project.log(_train(project))
     (child,) = project.children()
     (used,) = child.inputs.dataset_inputs
@@ -122,10 +127,13 @@ def test_datasets_artifacts_and_tables(project: Project) -> None:
     assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
 
     client = project.client
-    assert [item.path for item in client.list_artifacts(child.info.run_id, "adapter/m1")] == [
-        "adapter/m1/adapter.safetensors"
+    artifacts = Path(child.info.artifact_uri)
+    assert sorted(str(file.relative_to(artifacts)) for file in artifacts.rglob("*") if file.is_file()) == [
+        "adapter/m1/adapter.safetensors",
+        "adapter/m1/checkpoint/state.json",
+        "pairs.jsonl",
+        "tables/pairs.json",
     ]
-    assert "pairs.jsonl" in [item.path for item in client.list_artifacts(child.info.run_id)]
     assert json.loads(child.data.tags["mlflow.loggedArtifacts"]) == [{"path": "tables/pairs.json", "type": "table"}]
     table = json.loads(Path(client.download_artifacts(child.info.run_id, "tables/pairs.json")).read_text("utf-8"))
     assert table["columns"] == ["id", "lang", "score", "correct", "detail"]
@@ -134,6 +142,8 @@ def test_datasets_artifacts_and_tables(project: Project) -> None:
 
 def test_a_result_is_logged_once_and_another_one_beside_it(project: Project) -> None:
     assert project.log(_train(project)) == ("train m1 · beta 0.1",)
+    # DVC writes this file once the stage has ended and logged itself.
+    project.file("models/m1/.gitignore", "/adapter.safetensors")
     assert project.log(_train(project)) == ()
     # The same settings and inputs, other bytes: as on another machine, or by another version of the code.
     again = _train(project)

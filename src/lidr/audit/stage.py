@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["Report", "measure", "run", "summary", "write"]
 
 STAGE = "audit"
-REPORT, OVERLAPS = "report.md", "contamination.jsonl"
+OVERLAPS = "contamination.jsonl"
 # Examples per chunk, and the least number of chunks for which a worker pool pays.
 CHUNK, WORTH_A_POOL = 200, 5
 
@@ -138,7 +138,7 @@ def write(report: Report, folder: Path) -> None:
         write_text(folder / f"{name}.svg", content)
     write_rows(folder / OVERLAPS, report.overlaps)
     write_text(folder / paths.PAGE, page.html(report, drawn))
-    write_text(folder / REPORT, page.markdown(report))
+    write_text(folder / paths.REPORT, page.markdown(report))
     write_json(folder / paths.METRICS, report.figures)
 
 

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lidr import config, paths
 from lidr.evaluation.registry import Benchmark, Metrics, benchmark_of, benchmarks
 from lidr.records import Drop, Pair, Prompt, PromptKind, Response, Translation
@@ -42,8 +44,11 @@ def sync(settings: config.Settings, running: Job | None = None, mlflow_run_id: s
     from lidr.audit.provenance import state
 
     done = state.unchanged(without=name(running) if running else None)
-    jobs = [each for each in jobs_of(settings) if name(each) in done]
-    return tracking.sync(settings, [*jobs, running] if running else jobs, mlflow_run_id)
+    if running:
+        done.add(name(running))
+    jobs = {name(each): each for each in jobs_of(settings)}
+    synced = tracking.sync(settings, [each for stage, each in jobs.items() if stage in done], mlflow_run_id)
+    return replace(synced, left_out=tuple(stage for stage in jobs if stage not in done))
 
 
 def jobs_of(settings: config.Settings) -> Iterator[Job]:
@@ -195,6 +200,7 @@ def _evaluation(benchmark: Benchmark, settings: config.Settings, model: str, run
 
 
 def _compare(settings: config.Settings, run: StageRun) -> None:
+    from lidr.compare import page
     from lidr.compare import stage as compare
     from lidr.compare.comparison import scores_table
     from lidr.tracking.lookup import SCORES
@@ -202,6 +208,8 @@ def _compare(settings: config.Settings, run: StageRun) -> None:
     figures = read_json(paths.compare() / paths.METRICS)
     for model in settings.models:
         run.log_to_parent(compare.headline(figures[model]), config.iteration_number(model))
+        run.log_metrics(compare.intervals(figures[model]), config.iteration_number(model))
+    run.describe_parent(page.opening((paths.compare() / paths.REPORT).read_text("utf-8")))
     run.log_artifact(paths.compare())
     run.log_rows(scores_table(settings), SCORES)
 

@@ -167,7 +167,14 @@ def track() -> None:
     done = runs.sync(settings)
     for name in done.logged:
         click.echo(f"logged: {name}")
-    click.echo(f"MLflow at {done.address} has all runs")
+    if not done.left_out:
+        click.echo(f"MLflow at {done.address} has all runs")
+        return
+    total = len([*runs.jobs_of(settings)])
+    click.echo(
+        f"MLflow at {done.address} has {total - len(done.left_out)} of {total} stages; not up to date, so not logged: "
+        f"{', '.join(done.left_out)}; run `dvc repro` or `dvc checkout`"
+    )
 
 
 def _track_what_is_missing() -> None:
@@ -204,7 +211,8 @@ def promote(model: str, anyway: bool) -> None:
     if found.objection and not anyway:
         raise LidrError(f"{found.objection}; --anyway promotes it nevertheless")
     runs.sync(settings)
-    promoted = register(settings, model, "\n".join(found.findings))
+    overruled = [f"Promoted with --anyway: {found.objection}."] if found.objection else []
+    promoted = register(settings, model, "\n".join([*overruled, *found.findings]))
     click.echo(f"{model} is {promoted.name} version {promoted.version}, alias {promoted.alias}, in {promoted.address}")
 
 

@@ -25,6 +25,11 @@ def markdown(comparison: Comparison) -> str:
     return render("compare.md", plain=plain, fenced=fenced, **_content(comparison))
 
 
+def opening(report: str) -> str:
+    """The title of a report in Markdown and its sentences about the last model, which stand above the tables."""
+    return report.partition("\n## ")[0].strip()
+
+
 def _content(comparison: Comparison) -> dict[str, Any]:
     """The template values that both formats need."""
     return {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lidr import paths
 from lidr.compare.comparison import AVERAGE, BenchmarkResult, Comparison
 from lidr.compare.report import finding
+from lidr.errors import LidrError
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,12 @@ class Evidence:
 
 
 def evidence(comparison: Comparison, model: str) -> Evidence:
-    """No objection if a benchmark's average is significantly above m0's and none is significantly below."""
+    """No objection if a benchmark's average is significantly above m0's and none is significantly below.
+
+    Raises LidrError for m0.
+    """
     if model == paths.BASE:
-        return Evidence((), f"{model} is what the other models are compared with: it has no gain to show")
+        raise LidrError(f"{model} is the base: nothing was trained")
     signs = {results.benchmark.title: _sign(comparison, results, model) for results in comparison.results}
     worse = [title for title, sign in signs.items() if sign < 0]
     objection = None

@@ -46,7 +46,7 @@ def run(settings: config.Settings) -> Comparison:
             name = benchmark.name
             write_text(folder / f"{name}.csv", table_of_values(comparison, benchmark, measured.get(name)))
             write_text(folder / f"{name}.svg", drawn.get(name) or plots.not_measured(benchmark))
-        write_text(folder / "report.md", page.markdown(comparison))
+        write_text(folder / paths.REPORT, page.markdown(comparison))
         write_text(folder / paths.PAGE, page.html(comparison, drawn))
     return comparison
 
@@ -64,6 +64,24 @@ def headline(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[s
     counted = next((own for own in figures.values() if any("off_target" in values for values in own.values())), {})
     shares = {place: values["off_target"] for place, values in counted.items() if "off_target" in values}
     return levels | {f"off target/{place}": share for place, share in shares.items()}
+
+
+def intervals(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, float]:
+    """One model's intervals and its changes against m0, of its part of metrics.json, for MLflow's run of `compare`.
+
+    'mgsm accuracy low/es' is in the unit of the level; 'mgsm change/es', '.. low/es' and '.. high/es' are in points;
+    'mgsm change p/es' is the p value that decides, Holm's where there is one.
+    """
+    found: dict[str, float] = {}
+    for benchmark in benchmarks():
+        level, change = f"{benchmark.name} {benchmark.measure}", f"{benchmark.name} change"
+        for place, values in figures.get(benchmark.name, {}).items():
+            found |= {f"{level} {end}/{place}": values[end] for end in ("low", "high")}
+            if test := values.get(f"against_{paths.BASE}"):
+                ends = {"": "difference", " low": "low", " high": "high"}
+                found |= {f"{change}{end}/{place}": round(benchmark.unit * test[of], 4) for end, of in ends.items()}
+                found[f"{change} p/{place}"] = test.get("p_holm", test["p"])
+    return found
 
 
 def metrics(comparison: Comparison) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The hash that DVC gives a file or folder, so that MLflow and dvc.lock name the same thing by the same name.
 
-A file's hash is the MD5 of its bytes; a folder's is the MD5 of the JSON list of its files' hashes and paths. Hashes of
-large files are kept in .lidr/hashes.json, by time and size: a model of many gigabytes is read once, not by each stage.
+A file's hash is the MD5 of its bytes; a folder's is the MD5 of the JSON list of its files' hashes and paths. A
+`.gitignore` is left out: DVC writes it beside outputs once their stage has ended. Hashes of large files are kept in
+.lidr/hashes.json, by time and size: a model of many gigabytes is read once, not by each stage.
 """
 
 from __future__ import annotations
@@ -23,9 +24,16 @@ def dvc_hash(path: Path) -> str:
     """DVC's MD5 of a file, or of a folder with `.dir` at its end."""
     if not path.is_dir():
         return _file_hash(path)
-    files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
-    listing = [{"md5": _file_hash(file), "relpath": name} for name, file in files]
+    listing = [{"md5": _file_hash(file), "relpath": file.relative_to(path).as_posix()} for file in files_of(path)]
     return hashlib.md5(json.dumps(listing, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of an output, a file or a folder, in the order of their names."""
+    if path.is_file():
+        return [path]
+    files = (file for file in path.rglob("*") if file.is_file() and file.name != ".gitignore")
+    return sorted(files, key=lambda file: file.relative_to(path).as_posix())
 
 
 def _file_hash(path: Path) -> str:

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from lidr.config import Settings
-from lidr.errors import LidrError
+from lidr.errors import LidrError, one_line
 from lidr.tracking import describe, parents, store
 from lidr.tracking.describe import Job
 from lidr.tracking.run import StageRun, Values
 from lidr.tracking.sync import RESULT_TAG, is_off, open_stage_run
 
+ERROR_TAG = "lidr.error"
 LATER = "`lidr track` logs it later"
 
 
@@ -70,7 +71,10 @@ class LiveRun:
 
 @contextmanager
 def live_run(settings: Settings, job: Job, mlflow_run_id: str | None) -> Iterator[LiveRun]:
-    """Log the job while the block works on it; an error in the block ends the run as failed, and is raised again."""
+    """Log the job while the block works on it; an error in the block ends the run as failed, with its message in a tag.
+
+    It is raised again.
+    """
     live = LiveRun()
     if is_off():
         yield live
@@ -90,8 +94,8 @@ def live_run(settings: Settings, job: Job, mlflow_run_id: str | None) -> Iterato
         live.begin(open_run)
         try:
             yield live
-        except BaseException:
-            live.end("FAILED", {})
+        except BaseException as error:
+            live.end("FAILED", {ERROR_TAG: store.without_secrets(one_line(error))})
             raise
         outputs = describe.hash_tags("out", job.outputs)
         live.end("FINISHED", {**outputs, RESULT_TAG: describe.identity(described, outputs)})

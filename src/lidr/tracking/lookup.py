@@ -128,6 +128,7 @@ def _find_pipeline(client: MlflowClient, name: str) -> Run:
 
 def _compare_run(client: MlflowClient, parent: Run) -> Run:
     """The latest run of `compare` that has the table of scores."""
+    store.check_place(client.get_experiment(parent.info.experiment_id))
     condition = f"tags.`{PARENT_TAG}` = '{parent.info.run_id}' AND tags.`lidr.stage` = 'compare'"
     for run in client.search_runs([parent.info.experiment_id], condition, order_by=["start_time DESC"]):
         if any(artifact.path == SCORES for artifact in client.list_artifacts(run.info.run_id)):

@@ -97,8 +97,7 @@ def promote(settings: config.Settings, model: str, why: str) -> Promoted:
                 f"MLflow at {store.address()} knows no model with the data of {folder} ({tags[MODEL_HASH_TAG]}): "
                 "neither its training nor an evaluation of it was logged there"
             )
-        if model != paths.BASE:
-            _upload_what_is_missing(client, logged, folder)
+        _upload_what_is_missing(client, logged, folder)
         version = _version(client, name, logged, tags, why)
         client.set_registered_model_alias(name, ALIAS, version)
     return Promoted(name=name, version=version, alias=ALIAS, address=store.address())

@@ -38,9 +38,12 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 def connect(settings: Settings, pipeline: Description, mlflow_run_id: str | None) -> Target:
-    """The target of the project's store."""
+    """The target of the project's store; raises LidrError where that store is another project's."""
+    client = store.connect()
+    if experiment := client.get_experiment_by_name(settings.tracking.experiment):
+        store.check_place(experiment)
     return Target(
-        client=store.connect(),
+        client=client,
         experiment=settings.tracking.experiment,
         pipeline=pipeline,
         mlflow_run_id=mlflow_run_id,

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,7 +23,7 @@ import msgspec
 from lidr import config
 from lidr.tracking import models
 from lidr.tracking.describe import key
-from lidr.tracking.hashes import dvc_hash
+from lidr.tracking.hashes import dvc_hash, files_of
 from lidr.tracking.parents import OUTER_TAG
 
 if TYPE_CHECKING:
@@ -70,6 +69,10 @@ class StageRun:
         # One time per iteration, so that a value that is logged again stays one point.
         self._for_parent += _points(metrics, self._parent.info.start_time + step, step)
 
+    def describe_parent(self, text: str) -> None:
+        """Set the description that MLflow's pages show of the parent run, in Markdown."""
+        self._client.set_tag(self._parent.info.run_id, "mlflow.note.content", text)
+
     def use_dataset(self, path: Path, name: str, context: str, rows: Mapping[str, int]) -> None:
         """Log a dataset that this stage used: `context` is training or evaluation, `rows` counts by language."""
         self._client.log_inputs(self.id, datasets=[_dataset_of_path(path, name, context, rows)])
@@ -110,11 +113,10 @@ class StageRun:
         )
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
-        """A file or a whole folder, under its own name in `folder`."""
-        if path.is_dir():
-            self._client.log_artifacts(self.id, str(path), posixpath.join(folder or "", path.name))
-        else:
-            self._client.log_artifact(self.id, str(path), folder)
+        """A file or a folder's files, under its own name in `folder`."""
+        for file in files_of(path):
+            place = PurePosixPath(folder or "", file.relative_to(path.parent).parent.as_posix())
+            self._client.log_artifact(self.id, str(file), None if place == PurePosixPath() else str(place))
 
     def log_table(self, path: Path, name: str) -> None:
         """A file of JSON lines as the table `name`, a .json file, that the evaluation view compares between runs."""

@@ -18,19 +18,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from lidr import paths
 from lidr.errors import LidrError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 _DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
 _SQLITE = re.compile(r"^sqlite(?:\+pysqlite)?:///([^?]*)")
 _RELATIVE_SQLITE = re.compile(r"^sqlite:///(?!/)(.+)$")
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
+# SQLAlchemy takes a password with a slash or an @ as it is.
+_PASSWORD = re.compile(r"(?<=://)[^/\s]\S*@")
+_QUERY_VALUE = re.compile(r"(?<=[?&])([^=&\s]+)=[^&\s]+")
 _ENVIRONMENT = {
     # Notice an unreachable server soon; the next sync logs what it missed.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
@@ -84,14 +86,32 @@ def artifact_location(root: Path) -> str | None:
     return folder.as_uri() if set(str(folder)) & set("?#%") else str(folder)
 
 
+def check_place(experiment: Experiment) -> None:
+    """Raise LidrError where the project's own store has the experiment's artifacts in another project's folder.
+
+    MLflow keeps that place as an absolute path: a project that was moved or copied would go on writing there.
+    """
+    root, location = project_root(), experiment.artifact_location
+    if local_file(tracking_uri(root)) != root / paths.MLFLOW_STORE:
+        return
+    place = Path(unquote(urlsplit(location).path) if location.startswith("file:") else location)
+    own = root / paths.MLFLOW_ARTIFACTS
+    if place.name == own.name and place.is_absolute() and place.resolve() != own.resolve():
+        raise LidrError(
+            f"artifacts of the experiment {experiment.name!r} are expected in {place}: the project was moved or copied "
+            f"from there; move it back, or remove {paths.MLFLOW_STORE} and {paths.MLFLOW_ARTIFACTS} and run "
+            "`lidr track`, which logs from the files"
+        )
+
+
 def address() -> str:
     """The project's tracking store as it may be shown."""
     return without_secrets(tracking_uri(project_root()))
 
 
 def without_secrets(text: str) -> str:
-    """The text with user names and passwords taken out of its addresses."""
-    return _PASSWORD.sub("***@", text)
+    """The text without the user names and passwords of its addresses, and without the values of their queries."""
+    return _QUERY_VALUE.sub(r"\1=***", _PASSWORD.sub("***@", text))
 
 
 # --- the client -------------------------------------------------------------------------------------------------------
@@ -176,6 +196,8 @@ def _is_of_mlflow(error: Exception) -> bool:
 
 def reason(error: BaseException) -> str:
     """The error in one line, without what an address must not show."""
+    if isinstance(error, LidrError):
+        return without_secrets(str(error))
     cause = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause

@@ -27,6 +27,7 @@ from lidr.config import Settings
 from lidr.records.jsonl import read_json, write_json
 from lidr.tracking import describe, parents, store
 from lidr.tracking.describe import Description, Job
+from lidr.tracking.hashes import files_of
 from lidr.tracking.parents import OUTER_TAG, PARENT_TAG, Target
 from lidr.tracking.run import StageRun
 
@@ -39,10 +40,11 @@ _SETTLED = 60_000
 
 
 class Synced(Struct, frozen=True, kw_only=True):
-    """Names of the newly logged runs."""
+    """Names of the newly logged runs, and of the stages that were left out since they are not up to date."""
 
     logged: tuple[str, ...]
     address: str
+    left_out: tuple[str, ...] = ()
 
 
 def is_off() -> bool:
@@ -133,7 +135,7 @@ def _span(outputs: Sequence[Path]) -> tuple[int, int]:
     An output from DVC's cache was not made here: its time is not in the kept span, or none is kept. Its start is then
     its end.
     """
-    files = [file for path in outputs for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
+    files = [file for path in outputs for file in files_of(path)]
     end = max((file.stat().st_mtime_ns // 1_000_000 for file in files), default=store.now())
     if not files or not (kept := paths.times(outputs[0])).exists():
         return end, end
