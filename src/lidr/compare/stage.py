@@ -28,6 +28,7 @@ from lidr.compare.comparison import BenchmarkResult, Comparison, Figures, compar
 from lidr.evaluation.registry import Benchmark, benchmarks
 from lidr.evaluation.statistics import PairedTest
 from lidr.records.jsonl import atomic_folder, write_json, write_text
+from lidr.records.rounding import rounded
 
 STAGE = "compare"
 
@@ -114,7 +115,7 @@ def _figures(results: BenchmarkResult, figures: Figures) -> dict[str, Any]:
     level = figures.level
     values = {results.benchmark.level_name: level.estimate, "low": level.low, "high": level.high, "n": level.n}
     return (
-        _rounded(values)
+        rounded(values)
         | figures.shares
         | {f"against_{other}": _change(change) for other, change in figures.changes.items()}
     )
@@ -123,9 +124,4 @@ def _figures(results: BenchmarkResult, figures: Figures) -> dict[str, Any]:
 def _change(change: PairedTest) -> dict[str, float]:
     values = {"difference": change.difference, "low": change.low, "high": change.high, "p": change.p_value}
     holm = {} if change.p_holm is None else {"p_holm": change.p_holm}
-    return _rounded(values | holm | {"n": change.n, "gained": change.gained, "lost": change.lost})
-
-
-def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    """Values rounded to six decimals; integers stay integers."""
-    return {name: round(value, 6) for name, value in values.items()}
+    return rounded(values | holm | {"n": change.n, "gained": change.gained, "lost": change.lost})
