@@ -180,10 +180,11 @@ def _figures(
     own, confidence = scores[model], settings.compare.confidence
     levels = {place: benchmark.level(list(by_id.values()), confidence) for place, by_id in own.items()}
     for group, members in groups.items():
-        values = {place: own[place] for place in members}
-        average = statistics.macro_interval(values, confidence, benchmark.highest)
-        # An average of one place has that place's interval.
-        levels[group] = levels[members[0]] if len(members) == 1 else average
+        if len(members) == 1:  # its own interval and test, as in its row
+            levels[group] = levels[members[0]]
+        else:
+            values = {place: own[place] for place in members}
+            levels[group] = statistics.macro_interval(values, confidence, benchmark.highest)
     changes: dict[str, dict[str, PairedTest]] = {place: {} for place in levels}
     for other in references(settings, model):
         found = paired_changes(benchmark, benchmark.path(model), scores[other], own, groups, confidence)
@@ -217,9 +218,11 @@ def paired_changes(
     adjusted = statistics.holm({place: test.p_value for place, test in tests.items()})
     changes = {place: replace(test, p_holm=adjusted[place]) for place, test in tests.items()}
     for group, members in groups.items():
-        one, other = ({place: scores[place] for place in members} for scores in (before, after))
-        average = statistics.macro_comparison(one, other, confidence, benchmark.highest)
-        changes[group] = tests[members[0]] if len(members) == 1 else average
+        if len(members) == 1:
+            changes[group] = tests[members[0]]
+        else:
+            one, other = ({place: scores[place] for place in members} for scores in (before, after))
+            changes[group] = statistics.macro_comparison(one, other, confidence, benchmark.highest)
     return changes
 
 

@@ -73,10 +73,13 @@ def run(settings: config.Settings, data: str) -> Taken:
     kept, drops = parallel(by_language, settings.dominant)
     if not kept:
         raise _no_common_prompt(settings, data, by_language)
+    everywhere = frozenset.intersection(*map(frozenset, source.values()))
     taken = Taken(
         prompts={lang: {prompt_id: prompts[prompt_id] for prompt_id in kept} for lang, prompts in by_language.items()},
         drops=drops,
-        duplicates=[d for lang in source for d in duplicates(source, lang, frozenset(kept))],
+        duplicates=[
+            d for lang, prompts in source.items() for d in duplicates(prompts, lang, everywhere, frozenset(kept))
+        ],
     )
     with atomic_folder(paths.prompts(data)) as folder:
         for lang, prompts in taken.prompts.items():
@@ -120,12 +123,14 @@ def parallel(by_language: ByLanguage, dominant: str) -> tuple[list[str], list[Dr
     return kept, drops
 
 
-def duplicates(source: ByLanguage, lang: str, kept: Collection[str]) -> list[Duplicate]:
-    """Kept prompts with the text, but for spaces and case, of a prompt before them that all languages have too."""
+def duplicates(
+    prompts: dict[str, Prompt], lang: str, everywhere: Collection[str], kept: Collection[str]
+) -> list[Duplicate]:
+    """Kept prompts with the text, but for spaces and case, of a prompt before them that is `everywhere` too."""
     first: dict[str, str] = {}
     found = []
-    for prompt in source[lang].values():
-        if not all(prompt.id in prompts for prompts in source.values()):
+    for prompt in prompts.values():
+        if prompt.id not in everywhere:
             continue
         text = " ".join(prompt.text.casefold().split())
         same_as = first.setdefault(text, prompt.id)
