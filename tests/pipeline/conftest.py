@@ -37,10 +37,10 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Fill],
 
 @pytest.fixture(scope="session")
 def reproduced(made_once: Callable[[str, Fill], Path]) -> Path:
-    """A clean clone in which `dvc repro` has run once."""
+    """A clean clone in which all stages have run once."""
 
     def fill(folder: Path) -> None:
-        run("dvc", "repro", "--quiet", cwd=small_pipeline.clone(folder))
+        small_pipeline.reproduce(small_pipeline.clone(folder))
 
     return made_once("reproduced", fill)
 

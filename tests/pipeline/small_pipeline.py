@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import clones
@@ -28,6 +29,13 @@ SMALLER = {
 def clone(folder: Path) -> Path:
     """A clone of the work tree, uncommitted changes included, with the smaller settings committed."""
     return clones.clone(folder, SMALLER)
+
+
+def reproduce(project: Path) -> None:
+    """Run all stages as `dvc repro` would, in one process, and log them."""
+    run(sys.executable, str(ROOT / "tests/pipeline/one_process.py"), cwd=project)
+    run("dvc", "commit", "--force", "--quiet", cwd=project)
+    run("lidr", "track", cwd=project)
 
 
 def copy(project: Path, folder: Path) -> Path:

@@ -1,6 +1,6 @@
-"""The pipeline as users run it: from a clean clone, with DVC and MLflow, on a smaller version of the default.
+"""What a run of all stages leaves in a clean clone, for DVC and in MLflow, on a smaller version of the default.
 
-test_kills.py runs its stages again in another folder, which must give the same entries of dvc.lock.
+test_kills.py and test_experiments.py run the stages again by `dvc repro`, which must give the same entries of dvc.lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COMPARED = "reports/compare/metrics.json"
 
 @pytest.fixture(scope="module")
 def project(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which `dvc repro` has run once."""
+    """A project in which all stages have run once."""
     return Path(shutil.copytree(reproduced, tmp_path_factory.mktemp("clone") / "lidr", symlinks=True))
 
 
