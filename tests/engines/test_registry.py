@@ -10,10 +10,7 @@ from pathlib import Path
 
 from factories import ROOT, edited
 
-SETTINGS = '''"""The keys of the engine `echo`."""
-
-from lidr.config.engines import EngineSettings
-
+SETTINGS = '''
 
 class Echo(EngineSettings, frozen=True, kw_only=True, tag="echo"):
     """Says what it is asked."""
@@ -57,7 +54,8 @@ print(found.text)
 def test_an_engine_is_its_module_and_its_keys(tmp_path: Path) -> None:
     package = tmp_path / "src" / "lidr"
     shutil.copytree(ROOT / "src" / "lidr", package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "engines" / "settings" / "echo.py").write_text(SETTINGS, "utf-8")
+    with (package / "engines" / "settings.py").open("a", encoding="utf-8") as file:
+        file.write(SETTINGS)
     (package / "engines" / "echo.py").write_text(MODULE, "utf-8")
     text = edited()
     start, end = text.index("engine:\n"), text.index("\nprompts:\n")

@@ -172,14 +172,14 @@ def test_a_question_that_does_not_fit_has_no_verdict_and_the_rest_have(
     asked = [request.conversation for request in requests("en", 3)]
     expected = engine().score(asked, ("m", "M"))
     small = engine()
-    measure, too_large = small._likelihoods, small._chat.prompt_ids(asked[1])
+    measure, too_large = small._likelihoods.sums, small._chat.prompt_ids(asked[1])
 
     def without_room_for_one(rows: Sequence[TokenIds]) -> list[float]:
         if any(row.prompt == too_large for row in rows):
             raise torch_error("OutOfMemoryError")
         return measure(rows)
 
-    monkeypatch.setattr(small, "_likelihoods", without_room_for_one)
+    monkeypatch.setattr(small._likelihoods, "sums", without_room_for_one)
     assert small.score(asked, ("m", "M")) == [expected[0], [None, None], expected[2]]
     reply = _reply(asked[1], None, None)
     assert (reply.lower, reply.upper, opinion(reply, False)) == (None, None, None)
@@ -193,7 +193,7 @@ def test_answers_that_do_not_fit_together_are_scored_in_halves(
     prompts = [small._chat.prompt_ids(request.conversation) for request in requests("en", 8)]
     rows = [TokenIds(prompt, [40 + n, 50, 2]) for n, prompt in enumerate(prompts)]
     expected = small.log_probabilities(rows, ignore)
-    measure, sizes, told = small._likelihoods, list[int](), list[int]()
+    measure, sizes, told = small._likelihoods.sums, list[int](), list[int]()
 
     def with_room_for_three(part: Sequence[TokenIds]) -> list[float]:
         sizes.append(len(part))
@@ -201,7 +201,7 @@ def test_answers_that_do_not_fit_together_are_scored_in_halves(
             raise torch_error("OutOfMemoryError")
         return measure(part)
 
-    monkeypatch.setattr(small, "_likelihoods", with_room_for_three)
+    monkeypatch.setattr(small._likelihoods, "sums", with_room_for_three)
     found = small.log_probabilities(rows, told.append)
     assert found[6] is None and sum(told) == 8
     assert found[:6] + found[7:] == pytest.approx(expected[:6] + expected[7:], abs=1e-5)

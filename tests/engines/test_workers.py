@@ -14,7 +14,7 @@ from at_hand import engine_settings, ignore, requests
 from processes import children
 
 from lidr.engines.base import Completion, Sampling
-from lidr.engines.settings.transformers import Transformers
+from lidr.engines.settings import Transformers
 from lidr.engines.transformers import TransformersEngine
 from lidr.errors import LidrError
 from lidr.models import policy
@@ -50,15 +50,15 @@ def test_each_process_computes_with_one_thread(
 ) -> None:
     import torch
 
-    def asked(_: TransformersEngine) -> tuple[int, int]:
-        return os.getpid(), torch.get_num_threads()
+    def asked(_: TransformersEngine) -> list[list[tuple[int, int]]]:
+        return [[(os.getpid(), torch.get_num_threads())]]
 
     monkeypatch.setattr(TransformersEngine, "asked", asked, raising=False)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         with closing(engine(processes=2)) as used:
-            found = list(used._results("asked", [()] * 20))
+            found = [one for results in used._results("asked", [()] * 20) for one in results]
     finally:
         torch.set_num_threads(threads)
     assert {count for _, count in found} == {1} and os.getpid() not in {process for process, _ in found}

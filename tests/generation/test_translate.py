@@ -15,7 +15,7 @@ from fake_endpoint import completion as fake_completion
 
 from lidr import config, paths
 from lidr.engines.base import Request, open_engine
-from lidr.engines.settings.openai import OpenAI
+from lidr.engines.settings import OpenAI
 from lidr.errors import InputError
 from lidr.generation import translate
 from lidr.models import policy

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ Result = tuple[int, Completion]
 
 
 class ContinuousBatching:
-    """`budget` is padded tokens per batch."""
+    """One model's batch; `budget` is padded tokens."""
 
     def __init__(self, model: Any, chat: Chat, context: float, budget: int, keeps_cache: bool) -> None:
         self.model, self.chat, self.context = model, chat, context
@@ -49,7 +50,10 @@ class ContinuousBatching:
         waiting, running = deque(group), None
         while waiting or running:
             admitted = [waiting.popleft() for _ in range(self._admissible(waiting, running))]
-            step, paused = (self._begin(admitted), running) if admitted else (running, None)
+            step, paused = running, None
+            if admitted:
+                paused = running
+                step = RunningBatch.begin(admitted, self.chat.pad_id, self.model.device, self.keeps_cache)
             assert step is not None
             # Merging copies the caches, so it may run out of memory too. It changes the rows, so take them before.
             rows = [*step.rows, *(paused.rows if paused else ())]
@@ -83,9 +87,6 @@ class ContinuousBatching:
         if left_out:
             running.keep(dict(enumerate(running.rows[:fits])))
         return ended, running, left_out
-
-    def _begin(self, rows: list[SequenceState]) -> RunningBatch:
-        return RunningBatch.begin(rows, self.chat.pad_id, self.model.device, self.keeps_cache)
 
     def _admissible(self, waiting: Iterable[SequenceState], batch: RunningBatch | None) -> int:
         """How many waiting sequences fit the token budget; 0 if they are too few for a prefill to pay."""
@@ -147,15 +148,15 @@ class ContinuousBatching:
         """The completion, up to the end of its turn or its stop string; or the row with its new tokens."""
         left = sampling.max_new_tokens - len(row.answer)
         end = next((i for i, token in enumerate(ids[:left]) if token in self._ends), None)
-        answer = row.answer + ids[: left if end is None else end]
-        goes_on = end is None and len(answer) < sampling.max_new_tokens
+        row = replace(row, answer=row.answer + ids[: left if end is None else end])
+        goes_on = end is None and len(row.answer) < sampling.max_new_tokens
         # Decoding starts at the answer's beginning each time, so only do it if a stop string may be in it.
         if goes_on and not sampling.stop:
-            return SequenceState(row.index, row.id, row.prompt, answer)
-        found = self.chat.read(answer)
+            return row
+        found = self.chat.read(row.answer)
         begins = stop_at(found.text, sampling.stop)
         if goes_on and begins is None:
-            return SequenceState(row.index, row.id, row.prompt, answer)
+            return row
         # A stop string may end just at the limit.
         stopped = end is not None or begins is not None
         return Completion(
@@ -164,7 +165,7 @@ class ContinuousBatching:
             reasoning=found.reasoning,
             finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
             prompt_tokens=len(row.prompt),
-            completion_tokens=len(answer),
+            completion_tokens=len(row.answer),
         )
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from lidr import config
 from lidr.config.engines import EngineSettings
-from lidr.engines.settings.openai import OpenAI
+from lidr.engines.settings import OpenAI
 from lidr.models import policy
 from lidr.records import Record
 
