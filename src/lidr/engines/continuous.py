@@ -39,10 +39,9 @@ class ContinuousBatching:
         self._ends = chat.end_ids | {chat.pad_id}
 
     def answer(self, group: list[SequenceState], sampling: Sampling) -> Iterator[list[Result]]:
-        """Answer a group, round by round. A sample depends on the group alone, not on the process.
+        """Answer a group, round by round: a prefill of newly admitted sequences, or a decode of the running batch.
 
-        A round: admit waiting sequences, run them (prefill) or the running batch (decode), retire the finished, merge
-        the rest.
+        A sample depends on the group alone, not on the process.
         """
         import torch
 
@@ -50,10 +49,7 @@ class ContinuousBatching:
         waiting, running = deque(group), None
         while waiting or running:
             admitted = [waiting.popleft() for _ in range(self._admissible(waiting, running))]
-            step, paused = running, None
-            if admitted:
-                paused = running
-                step = RunningBatch.begin(admitted, self.chat.pad_id, self.model.device, self.keeps_cache)
+            step, paused = (self._begin(admitted), running) if admitted else (running, None)
             assert step is not None
             # Merging copies the caches, so it may run out of memory too. It changes the rows, so take them before.
             rows = [*step.rows, *(paused.rows if paused else ())]
@@ -87,6 +83,9 @@ class ContinuousBatching:
         if left_out:
             running.keep(dict(enumerate(running.rows[:fits])))
         return ended, running, left_out
+
+    def _begin(self, rows: list[SequenceState]) -> RunningBatch:
+        return RunningBatch.begin(rows, self.chat.pad_id, self.model.device, self.keeps_cache)
 
     def _admissible(self, waiting: Iterable[SequenceState], batch: RunningBatch | None) -> int:
         """How many waiting sequences fit the token budget; 0 if they are too few for a prefill to pay."""
