@@ -40,13 +40,10 @@ def texts(completions: list[Completion]) -> list[str]:
     return [completion.text for completion in completions]
 
 
-def test_no_requests(at_hand: AtHand) -> None:
-    assert generate(at_hand, []) == []
-
-
 def test_one_request(at_hand: AtHand) -> None:
     [wanted] = requests("en", 1)
     [completion] = generate(at_hand, [wanted])
+    assert generate(at_hand, []) == []
     assert completion.id == wanted.id
     assert (completion.finish_reason, completion.completion_tokens > 0) == (FinishReason.STOP, True)
 
