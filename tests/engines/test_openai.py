@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from at_hand import ignore, server_settings
+from at_hand import server_settings
 from fake_endpoint import KEY, Endpoint, running
 
-from lidr.engines.base import Completion, Request, Sampling, refused
+from lidr.engines.base import Completion, Request, Sampling, ignore, refused
 from lidr.engines.endpoint import NO_KEY, in_parallel, read_key
 from lidr.engines.openai import OpenAIEngine
 from lidr.errors import LidrError

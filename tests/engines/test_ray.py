@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-from at_hand import AtHand, engine_settings, ignore, opened, ray_settings, requests, skip_without_ray
+from at_hand import AtHand, engine_settings, opened, ray_settings, requests, skip_without
 
-from lidr.engines.base import Completion, Sampling, open_engine
+from lidr.engines.base import Completion, Sampling, ignore, open_engine
 from lidr.errors import LidrError
 from lidr.models import policy
 
@@ -103,7 +103,7 @@ def test_closing_ends_all_processes(ray: AtHand) -> None:
 
 @pytest.fixture
 def alone(models: Path) -> Callable[..., Any]:
-    skip_without_ray()
+    skip_without("ray")
 
     def make(model: policy.Policy | None = None, **options: object) -> Any:
         return closing(open_engine(ray_settings(**options), model or policy.resolve("m0", models)))

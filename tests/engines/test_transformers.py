@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from at_hand import engine_settings, ignore, requests
+from at_hand import engine_settings, requests
 
 from lidr.engines import continuous
-from lidr.engines.base import Sampling, TokenIds
+from lidr.engines.base import Sampling, TokenIds, ignore
 from lidr.engines.running_batch import RunningBatch
 from lidr.engines.transformers import TransformersEngine
 from lidr.evaluation.judges.base import opinion

@@ -9,10 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from at_hand import engine_settings, ignore, requests
+from at_hand import engine_settings, requests
 from processes import children
 
-from lidr.engines.base import Sampling
+from lidr.engines.base import Sampling, ignore
 from lidr.engines.settings import Transformers
 from lidr.engines.transformers import TransformersEngine
 from lidr.errors import LidrError
