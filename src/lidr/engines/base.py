@@ -91,7 +91,7 @@ class Engine(Protocol):
     fingerprint: str
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests; `progress` gets the number of newly finished ones."""
+        """Complete all requests, in their order; `progress` gets the number of newly finished ones."""
         ...
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
@@ -103,7 +103,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Unload the model; the next call loads it again."""
+        """Unload the model and free the device's memory; the next call loads it again."""
         ...
 
 

@@ -51,7 +51,7 @@ class ServerCompletion(msgspec.Struct):
 
 
 class OpenAIEngine:
-    """See `lidr.engines.base.Engine` for the contract."""
+    """See `lidr.engines.base.Engine` for the contract. Requests are sent several at a time."""
 
     def __init__(self, settings: OpenAI, model: Policy) -> None:
         if model.name not in settings.models:
@@ -62,7 +62,6 @@ class OpenAIEngine:
         self.fingerprint = fingerprint_of(model, "openai", settings.endpoint, self._name, settings.takes)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests, in their order, several at a time."""
         if not requests:
             return []
         where = self.settings
@@ -87,7 +86,6 @@ class OpenAIEngine:
         return [completions[index] for index in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
-        """Not possible, as `log_probabilities`."""
         raise LidrError("the engine 'openai' gives no log-probabilities of given texts")
 
     def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:

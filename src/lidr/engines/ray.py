@@ -62,16 +62,14 @@ class RayEngine:
         self._folder = ""  # of a cluster of our own
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests, in their order."""
         return self._in_parts("generate", requests, (sampling, ignore), progress, length=_length)
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
-        """Log-probability of each choice as the beginning of the next turn; a verdict depends on no other."""
+        # A verdict depends on no other, so that parts may be smaller.
         share = max(1, -(-len(conversations) // self.options.workers))
         return self._in_parts("score", conversations, (choices,), ignore, most=share)
 
     def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
-        """Log-probability of each answer after its prompt."""
         return self._in_parts("log_probabilities", rows, (ignore,), progress, length=lambda row: row.length)
 
     def close(self) -> None:
@@ -203,7 +201,6 @@ class Worker:
         return places, getattr(self.engine, method)(rows, *options)
 
     def close(self) -> None:
-        """Unload the model."""
         if self.engine is not None:
             self.engine.close()
 

@@ -46,7 +46,6 @@ class TransformersEngine:
         self.fingerprint = fingerprint_of(model, "transformers", settings.dtype, str(settings.tokens_per_batch))
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests, in their order."""
         if not requests:
             return []
         prompts = [self._chat.prompt_ids(request.conversation) for request in requests]
@@ -60,10 +59,7 @@ class TransformersEngine:
         return list(completions.values())
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
-        """Log-probability of each choice as the beginning of the next turn.
-
-        A batch is one conversation's choices, so that a verdict does not depend on other conversations.
-        """
+        # A batch is one conversation's choices, so that a verdict does not depend on other conversations.
         found = []
         for rows in choice_rows(self._chat, conversations, choices):
             fitting = self._fitting(rows)
@@ -72,7 +68,6 @@ class TransformersEngine:
         return found
 
     def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
-        """Log-probability of each answer after its prompt; rows of similar length share a batch."""
         if not rows:
             return []
         fitting = self._fitting(rows)
@@ -84,7 +79,6 @@ class TransformersEngine:
         return [found.get(place) for place in range(len(rows))]
 
     def close(self) -> None:
-        """Unload the model and free the device's memory."""
         import torch
 
         if (pool := self.__dict__.pop("_workers", None)) is not None:

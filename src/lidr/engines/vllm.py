@@ -56,7 +56,6 @@ class VllmEngine:
         self._loaded: _Loaded | None = None
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests, in their order."""
         if not requests:
             return []
         prompts = [self._chat.prompt_ids(request.conversation) for request in requests]
@@ -72,13 +71,11 @@ class VllmEngine:
         return [completions[i] for i in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
-        """Log-probability of each choice's tokens as the beginning of the next turn, all at once."""
         rows = [row for group in choice_rows(self._chat, conversations, choices) for row in group]
         scores = self.log_probabilities(rows, ignore)
         return [scores[i : i + len(choices)] for i in range(0, len(scores), len(choices))]
 
     def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
-        """Log-probability of each answer after its prompt, all at once."""
         if not rows:
             return []
         from vllm import SamplingParams
@@ -94,7 +91,6 @@ class VllmEngine:
         return [found.get(i) for i in range(len(rows))]
 
     def close(self) -> None:
-        """End vLLM's processes and free the devices' memory."""
         if self._loaded is not None:
             self._loaded.shut_down()
             self._loaded = None
@@ -159,7 +155,6 @@ class _Loaded:
         self.adapter = None if model.adapter is None else LoRARequest(model.name, 1, str(model.adapter))
 
     def run(self, prompts: list[list[int]], parameters: list[Any], progress: Progress) -> list[Any]:
-        """vLLM's output for each prompt of token ids, in their order."""
         if not prompts:
             return []
         asked = [{"prompt_token_ids": ids} for ids in prompts]
