@@ -79,7 +79,7 @@ def work(count: int, side: str, rows: int = 0) -> dict[str, Any]:
 
 def room(engine: TransformersEngine, asked: Sequence[Request]) -> int:
     """The rows of these prompts that the engine's budget has room for."""
-    tokens = mean(len(engine._encode(request.conversation)) for request in asked) + NEW_TOKENS
+    tokens = mean(len(engine._chat.prompt_ids(request.conversation)) for request in asked) + NEW_TOKENS
     return int(min(len(asked), engine.settings.tokens_per_batch / tokens))
 
 

@@ -58,7 +58,7 @@ def work(count: int, side: str, rows: int = 0) -> dict[str, Any]:
     """Answer all prompts; returns the cost, the number of tokens and a hash of all answers."""
     engine = TransformersEngine(settings().engine, policy.resolve("m0"))
     asked, rng = requests(count, engine._chat.tokenizer), random.Random(1)
-    prompts = [engine._encode(request.conversation) for request in asked]
+    prompts = [engine._chat.prompt_ids(request.conversation) for request in asked]
     lengths = {tuple(ids): round(exp(rng.uniform(log(SHORTEST), log(LONGEST)))) for ids in prompts}
     model = engine._continuous.model
     (end,) = engine._chat.end_ids

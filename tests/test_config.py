@@ -10,8 +10,7 @@ from factories import ROOT, edited
 
 from lidr import config
 from lidr.config.engines import KINDS
-from lidr.engines.settings.openai import OpenAI
-from lidr.engines.settings.vllm import _known_keys
+from lidr.engines.settings import OpenAI, _known_keys
 from lidr.errors import InputError
 
 ENGINES = [str(kind.__struct_config__.tag) for kind in KINDS]

@@ -12,7 +12,7 @@ from factories import ROOT, edited
 
 from lidr import config, doctor
 from lidr.cli import main
-from lidr.engines.settings.openai import OpenAI
+from lidr.engines.settings import OpenAI
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
 from lidr.models import folder as model

@@ -21,7 +21,7 @@ from pathlib import Path
 from lidr import config, paths, profiles
 from lidr.config import quantization
 from lidr.engines.endpoint import NO_KEY, read_key
-from lidr.engines.settings.openai import OpenAI
+from lidr.engines.settings import OpenAI
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
 from lidr.git import git

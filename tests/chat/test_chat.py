@@ -53,7 +53,6 @@ def test_reasoning_ends_at_a_mark_or_at_its_last_special_token(name: str, mark: 
         ("qwen3_5_think", {"enable_thinking": False}, "It is 59.<|im_end|>"),
         ("nemotron_3_nano", {"enable_thinking": False}, "It is 59.<|im_end|>"),
         ("llama3", {}, "It is 59.<|eot_id|>"),
-        ("llama3_2", {}, "It is 59.<|eot_id|>"),
         ("gemma3", {}, "It is 59.<end_of_turn>"),
         ("gemma4", {}, "It is 59.<turn|>"),
         ("phi3", {}, "It is 59.<|end|>"),
@@ -88,23 +87,7 @@ def test_the_first_end_token_after_the_content_counts_not_the_last() -> None:
     chat = chat_of(by_bytes(template, eos="<|endoftext|>"), "<|end|>", "<|endoftext|>")
     assert written(chat) == "It is 59.<|end|>"
     assert chat.added_end is None
-
-
-def test_an_end_token_that_the_template_writes_twice_is_trained_once() -> None:
-    template = (
-        "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
-        "{% if add_generation_prompt %}<|assistant|>{% else %}{{ eos_token }}{% endif %}"
-    )
-    assert written(chat_of(by_bytes(template))) == "It is 59.<eos>"
-
-
-def test_a_template_that_ends_answers_differently_is_refused() -> None:
-    template = (
-        "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{{ '!' if m['content'] == '59' }}"
-        "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
-    )
-    with pytest.raises(InputError, match="does not end every answer in the same way"):
-        probe(chat_of(by_bytes(template)))
+    assert written(chat_of(by_bytes(template, eos="<|end|>"))) == "It is 59.<|end|>", "one that stands twice, once"
 
 
 def test_an_end_token_that_the_model_does_not_list_is_added_and_said() -> None:
@@ -164,12 +147,6 @@ def test_a_begun_turn_is_continued() -> None:
             "She has 18",
             "one\n\ntwo",
         ),
-        (
-            "gptoss",
-            "<|channel|>commentary<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>She has 18",
-            "She has 18",
-            "hm",
-        ),
         ("gptoss", "<|channel|>commentary<|message|>hm<|end|><|start|>assistant<|channel|>anal", "", "hm"),
         ("gptoss", "<|channel|>final<|message|>She has 18", "She has 18", ""),
         ("gptoss", "<|channel|>analysis<|message|>Cut off", "", "Cut off"),
@@ -188,16 +165,16 @@ def test_reasoning_is_kept_apart(name: str, text: str, answer: str, reasoning: s
     assert chat.read(ids) == AssistantTurn(answer, reasoning)
 
 
-def test_a_prompt_that_opens_a_thinking_block_names_its_switch() -> None:
-    with pytest.raises(
-        InputError, match=r"opens a thinking block \(<think>\).*base.template: \{enable_thinking: false\}"
-    ):
-        probe(published("qwen3_5_think"))
-
-
-def test_a_prompt_that_always_opens_a_thinking_block_is_refused() -> None:
-    with pytest.raises(InputError, match="none of its arguments switches this off"):
-        probe(published("deepseek_r1_distill"))
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("qwen3_5_think", r"opens a thinking block \(<think>\).*base.template: \{enable_thinking: false\}"),
+        ("deepseek_r1_distill", "none of its arguments switches this off"),
+    ],
+)
+def test_a_prompt_that_opens_a_thinking_block_is_refused(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        probe(published(name))
 
 
 def test_a_model_that_thinks_unasked_is_said() -> None:
@@ -219,6 +196,10 @@ def test_a_model_that_thinks_unasked_is_said() -> None:
             "{% for m in messages %}{{ m['content'] }}{{ eos_token }}{% endfor %}"
             "{% if add_generation_prompt %}Assistant:{% endif %}",
             "writes an answer in another turn",
+        ),
+        (
+            ZEPHYR.replace("{{ eos_token }}", "{{ eos_token }}{{ '!' if m['content'] == '59' }}"),
+            "does not end every answer in the same way",
         ),
     ],
 )

@@ -52,10 +52,6 @@ def test_the_date_is_the_same_on_every_day(template: str, line: str) -> None:
     assert line in rendered(fixed_template(template, {}, DAY))
 
 
-def test_the_date_is_of_the_settings() -> None:
-    assert "Today's Date: March 05, 2026" in rendered(fixed_template(GRANITE, {}, date(2026, 3, 5)))
-
-
 def test_a_template_without_arguments_and_date_stays_as_it_is() -> None:
     template = (PUBLISHED / "qwen2_5.jinja").read_text("utf-8")
     assert fixed_template(template, {}, DAY) == template
@@ -64,13 +60,8 @@ def test_a_template_without_arguments_and_date_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (True, "True"),
-        (None, "None"),
-        (3, "3"),
         ("a'b\"ñ", "a'b\"ñ"),
-        (["x", False], "['x', False]"),
-        ({"k": 1}, "{'k': 1}"),
-        ("😀", "😀"),
+        (["x", False, None, 3], "['x', False, None, 3]"),
         ({"😀": "ñ"}, "{'😀': 'ñ'}"),
     ],
 )

@@ -46,10 +46,6 @@ class AtHand:
     engine: Engine
 
 
-def ignore(count: int) -> None:
-    """Progress that is not shown."""
-
-
 def requests(lang: str, count: int, skip: int = 0) -> list[Request]:
     prompts = source.prompts("iterations", lang, count, seed=3, skip=skip).values()
     return [Request(f"{p.id}:{lang}", prompt_conversation(p.text)) for p in prompts]
@@ -61,9 +57,13 @@ def engine_settings(name: str, **values: object) -> Any:
     return msgspec.convert({"name": name, "device": "cpu", **usual, **values}, config.Engine)
 
 
+def skip_without(library: str) -> None:
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed here; see the Makefile's targets for tests")
+
+
 def skip_without_vllm() -> None:
-    if find_spec("vllm") is None:
-        pytest.skip("vLLM is not installed here; `make test-vllm` makes an environment that has it")
+    skip_without("vllm")
     for name, value in VLLM_ON_CPU.items():
         os.environ.setdefault(name, value)
 
@@ -74,11 +74,12 @@ def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
     os.environ.setdefault("NO_PROXY", "127.0.0.1")
     with ExitStack() as stack:
         if kind == "ray":
-            skip_without_ray()
+            skip_without("ray")
             settings = ray_settings()
         elif kind == "vllm":
             skip_without_vllm()
-            settings = vllm_settings()
+            options = {"gpu_memory_utilization": 0.5, "max_num_seqs": 32, "max_num_batched_tokens": 4096}
+            settings = engine_settings("vllm", vllm={"dtype": "float32", "enforce_eager": True, **options})
         elif kind == "vllm serve":
             skip_without_vllm()
             settings = server_settings(stack.enter_context(vllm_serve(models)))
@@ -86,16 +87,6 @@ def opened(kind: str, models: Path, model: str = "m0") -> Iterator[AtHand]:
             settings = engine_settings(kind)
         engine = stack.enter_context(closing(open_engine(settings, policy.resolve(model, models))))
         yield AtHand(kind, settings, engine)
-
-
-def vllm_settings() -> Any:
-    options = {"gpu_memory_utilization": 0.5, "max_num_seqs": 32, "max_num_batched_tokens": 4096}
-    return engine_settings("vllm", vllm={"dtype": "float32", "enforce_eager": True, **options})
-
-
-def skip_without_ray() -> None:
-    if find_spec("ray") is None:
-        pytest.skip("Ray is not installed here; `make test` makes an environment that has it")
 
 
 def ray_settings(**values: object) -> Any:
@@ -107,9 +98,6 @@ def server_settings(url: str, takes: str = "vllm", **values: object) -> Any:
     options: dict[str, object] = {"endpoint": url, "models": {"m0": "m0", "m1": "m1"}, "takes": takes}
     options |= {"concurrency": 8, "retries": 2, "timeout_seconds": 300.0}
     return engine_settings("openai", **options | values)
-
-
-# --- servers ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -6,18 +6,15 @@ An engine that cannot run in this environment is skipped with the reason; `make 
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
-from at_hand import CONTEXT, AtHand, ignore, requests
-from factories import ROOT
+from at_hand import CONTEXT, AtHand, requests
 
 from lidr.chat import open_chat
-from lidr.engines.base import Completion, Request, Sampling, TokenIds
+from lidr.engines.base import Completion, Request, Sampling, TokenIds, ignore
 from lidr.engines.shards import generate_in_shards
 from lidr.errors import LidrError
 from lidr.evaluation.mgsm.extraction.words import wording
@@ -40,13 +37,10 @@ def texts(completions: list[Completion]) -> list[str]:
     return [completion.text for completion in completions]
 
 
-def test_no_requests(at_hand: AtHand) -> None:
-    assert generate(at_hand, []) == []
-
-
 def test_one_request(at_hand: AtHand) -> None:
     [wanted] = requests("en", 1)
     [completion] = generate(at_hand, [wanted])
+    assert generate(at_hand, []) == []
     assert completion.id == wanted.id
     assert (completion.finish_reason, completion.completion_tokens > 0) == (FinishReason.STOP, True)
 
@@ -215,21 +209,18 @@ def test_log_probabilities_of_answers_are_those_of_plain_transformers(at_hand: A
     assert at_hand.engine.log_probabilities([], ignore) == []
 
 
-def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(at_hand: AtHand, models: Path, tmp_path: Path) -> None:
-    """One engine is enough: all share the code of shards, and all sample the same by seed."""
+def test_a_sampled_run_that_fails_in_the_middle_ends_with_the_same_bytes(at_hand: AtHand, tmp_path: Path) -> None:
+    """One engine is enough: all share the code of shards. tests/pipeline/test_kills.py kills whole stages."""
     if at_hand.kind != "transformers":
         pytest.skip("shards are asked of the engine transformers")
-    wanted, rows = requests("en", 24), 8
-    sampling = Sampling(max_new_tokens=24, temperature=0.7, seed=5)
-    whole = generate_in_shards(at_hand.engine, wanted, sampling, tmp_path / "whole", rows, "whole")
-    task = {"settings": at_hand.settings, "models": str(models), "folder": str(tmp_path / "killed"), "rows": rows}
-    task |= {"requests": 24, "tokens": 24, "temperature": 0.7, "seed": 5, "last": 12}
-    script = [sys.executable, str(ROOT / "tests" / "engines" / "killed.py"), msgspec.json.encode(task).decode()]
-    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == -9, done.stderr[-4000:]
-    assert list(shards(tmp_path / "killed")) == ["00000.jsonl"]
-    assert generate_in_shards(at_hand.engine, wanted, sampling, tmp_path / "killed", rows, "resumed") == whole
-    assert shards(tmp_path / "killed") == shards(tmp_path / "whole")
+    wanted, sampling = requests("en", 24), Sampling(max_new_tokens=24, temperature=0.7, seed=5)
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    expected = generate_in_shards(at_hand.engine, wanted, sampling, whole, 8, "whole")
+    shutil.copytree(whole, resumed)
+    for shard in (*resumed.rglob("00001.jsonl"), *resumed.rglob("00002.jsonl")):
+        shard.unlink()
+    assert generate_in_shards(at_hand.engine, wanted, sampling, resumed, 8, "resumed") == expected
+    assert shards(resumed) == shards(whole) and len(shards(whole)) == 3
 
 
 def shards(folder: Path) -> dict[str, bytes]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from at_hand import ignore, server_settings
+from at_hand import server_settings
 from fake_endpoint import KEY, Endpoint, running
 
-from lidr.engines.base import Completion, Request, Sampling, refused
+from lidr.engines.base import Completion, Request, Sampling, ignore, refused
+from lidr.engines.endpoint import NO_KEY, in_parallel, read_key
 from lidr.engines.openai import OpenAIEngine
 from lidr.errors import LidrError
 from lidr.models.policy import Policy
@@ -73,6 +74,7 @@ def test_results_in_order_and_no_more_at_once_than_allowed(endpoint: Endpoint) -
     assert sum(done) == 40 and 2 <= endpoint.most_at_once <= 4
     assert (found[0].finish_reason, found[0].prompt_tokens, found[0].completion_tokens) == (FinishReason.STOP, 3, 2)
     assert endpoint.keys == {f"Bearer {KEY}"}
+    assert len({body["seed"] for body in endpoint.bodies}) == 40
 
 
 def test_what_is_sent_to_a_server_that_takes_what_vllms_does(endpoint: Endpoint) -> None:
@@ -80,8 +82,7 @@ def test_what_is_sent_to_a_server_that_takes_what_vllms_does(endpoint: Endpoint)
     ask(engine(endpoint), translation_conversation("v1", "It is 25.", "English", "German"), sampling)
     [body] = endpoint.bodies
     assert body.pop("messages")[-1] == {"role": "assistant", "content": "<translated>"}
-    seed = body.pop("seed")
-    assert 0 <= seed < 2**31
+    assert 0 <= body.pop("seed") < 2**31
     assert body == {
         "model": "m1",
         "max_tokens": 8,
@@ -117,13 +118,6 @@ def test_what_a_server_does_not_take_is_not_left_out_in_silence(
     with pytest.raises(LidrError, match=f"{message} is nothing that every server takes"):
         ask(other, conversation, sampling)
     assert endpoint.bodies == []
-
-
-def test_every_request_has_a_seed_of_its_own_that_stays(endpoint: Endpoint) -> None:
-    for _ in range(2):
-        engine(endpoint, concurrency=1).generate(requests(3), SAMPLING, ignore)
-    seeds = [body["seed"] for body in endpoint.bodies]
-    assert seeds[:3] == seeds[3:] and len(set(seeds)) == 3
 
 
 @pytest.mark.parametrize("fault", ["429", "429 0", "500", "503 0", "truncated", "no usage"])
@@ -169,12 +163,6 @@ def test_a_prompt_that_is_too_long_is_refused_by_its_id(endpoint: Endpoint, serv
     assert [c.text for c in found] == ["re: question 0", "", "re: question 2"]
 
 
-def test_another_rejection_is_no_refusal(endpoint: Endpoint) -> None:
-    endpoint.model = lambda body: (400, {"error": {"message": "unknown parameter: 'seed'"}})
-    with pytest.raises(LidrError, match="unknown parameter"):
-        ask(engine(endpoint), prompt_conversation("a"))
-
-
 @pytest.mark.parametrize(
     ("content", "reason", "expected"),
     [
@@ -191,24 +179,16 @@ def test_how_an_answer_ended(endpoint: Endpoint, content: str | None, reason: st
     assert found.text == ("" if expected == "refused" else content)
 
 
-@pytest.mark.parametrize("reason", ["tool_calls", None])
-def test_an_end_that_is_not_known_ends_the_run(endpoint: Endpoint, reason: str | None) -> None:
-    endpoint.model = lambda body: (200, answered("a", reason))
-    with pytest.raises(LidrError, match=f"the server ended the request 'p' with {reason!r}"):
-        ask(engine(endpoint), prompt_conversation("a"))
-
-
-def test_the_fingerprint_tells_servers_and_models_apart(endpoint: Endpoint) -> None:
-    other = Policy("m1", Path("models/m0"), Path("models/m1"), False, "b" * 64)
-    settings = server_settings(endpoint.url)
-    found = {
-        engine(endpoint).fingerprint,
-        OpenAIEngine(settings, other).fingerprint,
-        engine(endpoint, models={"m0": "m0", "m1": "another"}).fingerprint,
-        OpenAIEngine(server_settings("http://127.0.0.1:1/v1"), MODEL).fingerprint,
+def test_what_is_no_answer_and_no_refusal_ends_the_run(endpoint: Endpoint) -> None:
+    replies = {
+        "unknown parameter": (400, {"error": {"message": "unknown parameter: 'seed'"}}),
+        "the server ended the request 'p' with 'tool_calls'": (200, answered("a", "tool_calls")),
+        "the server ended the request 'p' with None": (200, answered("a", None)),
     }
-    assert len(found) == 4
-    assert OpenAIEngine(settings, MODEL).fingerprint == engine(endpoint).fingerprint
+    for message, reply in replies.items():
+        endpoint.model = lambda body, reply=reply: reply
+        with pytest.raises(LidrError, match=message):
+            ask(engine(endpoint), prompt_conversation("a"))
 
 
 def test_a_model_without_a_name_there(endpoint: Endpoint) -> None:
@@ -216,18 +196,41 @@ def test_a_model_without_a_name_there(endpoint: Endpoint) -> None:
         engine(endpoint, models={"m0": "m0"})
 
 
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [("https://api.openai.com/v1", "max_completion_tokens"), ("http://127.0.0.1:8000/v1", "max_tokens")],
-)
-def test_openai_gets_the_limit_by_the_name_that_all_its_models_take(address: str, expected: str) -> None:
-    body = OpenAIEngine(server_settings(address, "openai"), MODEL)._body(requests(1)[0], SAMPLING)
-    assert {name: value for name, value in body.items() if name.startswith("max_")} == {expected: 8}
-
-
-def test_openais_reasoning_models_get_no_key_that_they_refuse() -> None:
-    made = OpenAIEngine(server_settings("https://api.openai.com/v1", "openai"), MODEL)
-    body = made._body(requests(1)[0], Sampling(8, temperature=1, top_p=1))
-    assert not {"temperature", "top_p"} & set(body)
-    body = made._body(requests(1)[0], Sampling(8, temperature=0, top_p=0.9))
+def test_openais_own_models_get_no_key_that_they_refuse() -> None:
+    made, [request] = OpenAIEngine(server_settings("https://api.openai.com/v1", "openai"), MODEL), requests(1)
+    body = made._body(request, Sampling(8, temperature=1, top_p=1))
+    assert body.keys() == {"messages", "max_completion_tokens", "seed"}
+    body = made._body(request, Sampling(8, temperature=0, top_p=0.9))
     assert (body["temperature"], body["top_p"]) == (0, 0.9)
+
+
+def test_openais_key_goes_to_openai_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
+    monkeypatch.delenv("OTHER_KEY", raising=False)
+    assert read_key("https://api.openai.com/v1", "OTHER_KEY") == "sk-of-openai"
+    for address in ("http://127.0.0.1:8000/v1", "https://api.openai.com.example.org/v1"):
+        assert read_key(address, "OTHER_KEY") == NO_KEY
+    monkeypatch.setenv("OTHER_KEY", "sk-other")
+    assert read_key("http://127.0.0.1:8000/v1", "OTHER_KEY") == "sk-other"
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.raises(LidrError, match="OPENAI_API_KEY is not set"):
+        read_key("https://api.openai.com/v1", "OTHER_KEY")
+
+
+@pytest.mark.parametrize("where", ["work", "taking"])
+def test_the_first_error_ends_the_rest(where: str) -> None:
+    begun: list[int] = []
+
+    def work(task: int) -> None:
+        begun.append(task)
+        if task == 3 and where == "work":
+            raise LidrError("no")
+        time.sleep(0.05)
+
+    def take(index: int, result: None) -> None:
+        if where == "taking":
+            raise LidrError("no")
+
+    with pytest.raises(LidrError, match="no"):
+        in_parallel(range(1000), work, take, concurrency=2)
+    assert len(begun) < 20

@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-from at_hand import AtHand, engine_settings, ignore, opened, ray_settings, requests, skip_without_ray
+from at_hand import AtHand, engine_settings, opened, ray_settings, requests, skip_without
 
-from lidr.engines.base import Completion, Sampling, open_engine
+from lidr.engines.base import Completion, Sampling, ignore, open_engine
 from lidr.errors import LidrError
 from lidr.models import policy
 
@@ -39,17 +39,6 @@ def ray(models: Path) -> Iterator[AtHand]:
 def one_process(models: Path, name: str) -> list[Completion]:
     with closing(open_engine(engine_settings("transformers"), policy.resolve(name, models))) as engine:
         return engine.generate(WANTED, SAMPLING, ignore)
-
-
-def listening() -> set[tuple[str, str]]:
-    """The addresses on which this process and its children listen."""
-    this = psutil.Process()
-    return {
-        (process.name(), connection.laddr.ip.removeprefix("::ffff:"))
-        for process in (this, *this.children(recursive=True))
-        for connection in process.net_connections()
-        if connection.status == psutil.CONN_LISTEN
-    }
 
 
 def test_two_workers_write_what_one_process_does(ray: AtHand, models: Path) -> None:
@@ -85,13 +74,15 @@ def workers() -> list[psutil.Process]:
 
 def test_nothing_listens_but_on_the_loopback_interface(ray: AtHand) -> None:
     ray.engine.generate(WANTED[:2], SAMPLING, ignore)
-    found = listening()
+    this = psutil.Process()
+    found = {
+        (process.name(), connection.laddr.ip.removeprefix("::ffff:"))
+        for process in (this, *this.children(recursive=True))
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
     assert {name for name, _ in found} >= {"gcs_server", "raylet"}
     assert {address for _, address in found} == {"127.0.0.1"}
-
-
-def test_no_dashboard_and_no_statistics(ray: AtHand) -> None:
-    ray.engine.generate(WANTED[:2], SAMPLING, ignore)
     # If Ray were imported before the engine imports it, it would need no token.
     from ray._common.usage.usage_lib import usage_stats_enabled
     from ray._private.worker import _global_node
@@ -112,7 +103,7 @@ def test_closing_ends_all_processes(ray: AtHand) -> None:
 
 @pytest.fixture
 def alone(models: Path) -> Callable[..., Any]:
-    skip_without_ray()
+    skip_without("ray")
 
     def make(model: policy.Policy | None = None, **options: object) -> Any:
         return closing(open_engine(ray_settings(**options), model or policy.resolve("m0", models)))
@@ -135,10 +126,3 @@ def test_too_few_gpus_are_an_error_and_no_wait(alone: Callable[..., Any]) -> Non
         pytest.raises(LidrError, match=r"Ray has \d+ GPUs; 256 are expected \(engine.workers x gpus_per_worker\)"),
     ):
         engine.generate(WANTED[:1], SAMPLING, ignore)
-
-
-def test_the_fingerprint_tells_models_and_parts_apart(models: Path) -> None:
-    base, adapter = (policy.resolve(name, models) for name in ("m0", "m1"))
-    prints = [open_engine(ray_settings(), base), open_engine(ray_settings(), adapter)]
-    prints += [open_engine(ray_settings(rows_per_task=8), base), open_engine(engine_settings("transformers"), base)]
-    assert len({engine.fingerprint for engine in prints}) == 4

@@ -1,4 +1,4 @@
-"""The registry of engines: the configuration and the stages find a new module with its keys."""
+"""A new engine is found by its keys, and fingerprints tell engines, their settings and models apart."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from at_hand import engine_settings, ray_settings, server_settings
 from factories import ROOT, edited
 
-SETTINGS = '''"""The keys of the engine `echo`."""
+from lidr.engines.base import open_engine
+from lidr.models.policy import Policy
 
-from lidr.config.engines import EngineSettings
-
+SETTINGS = '''
 
 class Echo(EngineSettings, frozen=True, kw_only=True, tag="echo"):
     """Says what it is asked."""
@@ -57,7 +58,8 @@ print(found.text)
 def test_an_engine_is_its_module_and_its_keys(tmp_path: Path) -> None:
     package = tmp_path / "src" / "lidr"
     shutil.copytree(ROOT / "src" / "lidr", package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "engines" / "settings" / "echo.py").write_text(SETTINGS, "utf-8")
+    with (package / "engines" / "settings.py").open("a", encoding="utf-8") as file:
+        file.write(SETTINGS)
     (package / "engines" / "echo.py").write_text(MODULE, "utf-8")
     text = edited()
     start, end = text.index("engine:\n"), text.index("\nprompts:\n")
@@ -68,3 +70,15 @@ def test_an_engine_is_its_module_and_its_keys(tmp_path: Path) -> None:
         [sys.executable, "-c", ASK], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("haha\n", "")
+
+
+def test_the_fingerprint_tells_models_and_what_computes_them_apart() -> None:
+    first, second = (Policy("m0", Path("models/m0"), None, False, letter * 64) for letter in "ab")
+    made = [engine_settings("transformers"), engine_settings("transformers", dtype="bfloat16")]
+    made += [engine_settings("vllm"), engine_settings("vllm", vllm={"max_model_len": 64})]
+    made += [ray_settings(), ray_settings(rows_per_task=8)]
+    made += [server_settings("http://127.0.0.1:1/v1"), server_settings("http://127.0.0.1:2/v1")]
+    made += [server_settings("http://127.0.0.1:1/v1", models={"m0": "another"})]
+    found = [open_engine(settings, model).fingerprint for settings in made for model in (first, second)]
+    assert len(set(found)) == len(found)
+    assert found == [open_engine(settings, model).fingerprint for settings in made for model in (first, second)]

@@ -77,33 +77,6 @@ def test_every_answer_is_that_of_its_request_alone(family: str, monkeypatch: pyt
 
 
 @pytest.mark.fault
-def test_a_lack_of_memory_halves_what_all_rows_have_at_the_widest_ones_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    monkeypatch.setattr(continuous, "ROUND", 8)
-    batching = ContinuousBatching(tiny_llama(), Chat(), context=256, budget=1000, keeps_cache=True)
-    generate, widths = batching.generate, list[tuple[int, int]]()
-
-    def limited(batch: RunningBatch, sampling: Sampling) -> Any:
-        widths.append((len(batch.rows), batch.width))
-        if len(widths) == 2:
-            raise torch.OutOfMemoryError
-        return generate(batch, sampling)
-
-    monkeypatch.setattr(batching, "generate", limited)
-    admitted = iter((5, 3))
-    monkeypatch.setattr(batching, "_admissible", lambda *_: next(admitted))
-    wide = [SequenceState(index, str(index), [7] * 110, []) for index in range(5)]
-    short = [SequenceState(index, str(index), [8] * 4, []) for index in range(5, 8)]
-    monkeypatch.setattr(batching, "_ends", frozenset())  # no sequence ends early
-    rounds = batching.answer([*wide, *short], Sampling(NEW_TOKENS))
-    for _ in range(2):
-        next(rounds)
-    assert widths == [(5, 110), (3, 4)]
-    assert batching.budget.tokens == 8 * (118 + 8) // 2
-
-
-@pytest.mark.fault
 @pytest.mark.parametrize("step", ["merge", "keep"])
 def test_a_lack_of_memory_beside_the_model_is_one_too(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lidr.chat import AssistantTurn
-from lidr.engines.vllm import _completion, _length_of
+from lidr.engines.vllm import _bar_class, _completion, _length_of
 from lidr.models.policy import Policy
 from lidr.records import FinishReason
 
@@ -54,3 +54,12 @@ def test_a_longrope_model_has_its_original_length(tmp_path: Path) -> None:
     assert _length_of(model) == {"max_model_len": 4096}
     LlamaConfig().save_pretrained(tmp_path)
     assert _length_of(model) == {}
+
+
+def test_progress_is_counted_where_bars_are_switched_off() -> None:
+    """vLLM divides by the bar's elapsed time, which a disabled one does not have."""
+    done: list[int] = []
+    bar = _bar_class()(done.append, total=2, desc="Processed prompts", disable=True)
+    for _ in range(2):
+        bar.update(1)
+    assert done == [1, 1] and bar.format_dict["elapsed"] > 0

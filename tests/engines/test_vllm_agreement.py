@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from at_hand import AtHand, engine_settings, ignore, opened, requests, skip_without_vllm
+from at_hand import AtHand, engine_settings, opened, requests, skip_without_vllm
 
-from lidr.engines.base import Completion, Request, Sampling, TokenIds
+from lidr.engines.base import Completion, Request, Sampling, TokenIds, ignore
 from lidr.engines.transformers import TransformersEngine
 from lidr.evaluation.statistics import wilson
 from lidr.models import policy

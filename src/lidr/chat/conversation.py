@@ -56,12 +56,10 @@ class Chat:
         tokenizer's own.
         """
         special = self._special_tokens
-        if found := _first(special, self._tail):
-            return special[found]
         listed = {token: number for token, number in special.items() if number in self.listed}
         next_turn = self.render([*QUESTION, REPLY, *QUESTION]).rpartition(REPLY["content"])[2]
-        found = _first(listed, next_turn)
-        return listed[found] if found else int(self.tokenizer.eos_token_id)
+        found = _first(special, self._tail) or _first(listed, next_turn)
+        return special[found] if found else int(self.tokenizer.eos_token_id)
 
     @cached_property
     def _tail(self) -> str:
@@ -175,10 +173,9 @@ class Chat:
     @cached_property
     def _special_tokens(self) -> dict[str, int]:
         """The ids of special tokens by their text."""
-        known = dict(self.tokenizer.get_added_vocab())
         ids = (*self.tokenizer.all_special_ids, *self.listed)
-        known |= {token: i for i in ids if (token := self.tokenizer.convert_ids_to_tokens(i))}
-        return known
+        listed = {token: i for i in ids if (token := self.tokenizer.convert_ids_to_tokens(i))}
+        return dict(self.tokenizer.get_added_vocab()) | listed
 
     def _without_special(self, text: str) -> str:
         for token in self.tokenizer.all_special_tokens:
@@ -214,8 +211,7 @@ def listed_end_ids(folder: Path, trust_remote_code: bool) -> set[int]:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
         generation = GenerationConfig.from_model_config(config)
     listed = generation.eos_token_id
-    ids = listed if isinstance(listed, list) else [listed]
-    return {number for number in ids if number is not None}
+    return set(listed) if isinstance(listed, list) else {listed} - {None}
 
 
 def _first(tokens: Iterable[str], text: str) -> str | None:

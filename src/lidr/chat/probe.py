@@ -11,7 +11,7 @@ from lidr.chat import reasoning
 from lidr.chat.conversation import QUESTION, Chat
 from lidr.chat.template import reads
 from lidr.errors import InputError
-from lidr.records.prompt_templates import OPENING_TAG, Conversation
+from lidr.records.prompt_templates import OPENING_TAG
 
 # Answers that begin with a digit, a letter of three scripts, markdown and white space.
 ANSWERS = (
@@ -30,8 +30,8 @@ def probe(chat: Chat) -> list[str]:
     _check_no_open_thinking(chat)
     for answer in ANSWERS:
         # A small vocabulary need not have all scripts.
-        if _is_writable(chat, answer):
-            _check_answer(chat, QUESTION, answer)
+        if str(chat.tokenizer.decode(chat.encode(answer))).strip() == answer:
+            _check_answer(chat, answer)
     _check_continuation(chat)
     return _notes(chat)
 
@@ -47,12 +47,9 @@ def _check_no_open_thinking(chat: Chat) -> None:
     opened = reasoning.is_open(chat.render(QUESTION, open_turn=True))
     if opened is None:
         return
-    switch = _switch(chat)
-    advice = (
-        f"set base.template: {{{switch}: false}}"
-        if switch
-        else "none of its arguments switches this off, so another model is expected"
-    )
+    advice = "none of its arguments switches this off, so another model is expected"
+    if switch := _switch(chat):
+        advice = f"set base.template: {{{switch}: false}}"
     raise InputError(
         f"the chat template opens a thinking block ({opened}) in each prompt, within which answers would be trained: "
         + advice,
@@ -60,26 +57,24 @@ def _check_no_open_thinking(chat: Chat) -> None:
     )
 
 
-def _check_answer(chat: Chat, conversation: Conversation, answer: str) -> None:
+def _check_answer(chat: Chat, answer: str) -> None:
     """What training sees is, token for token, the prompt of generation and what the model would write after it."""
-    prompt, written = chat.prompt_ids(conversation), chat.answer_ids(conversation, answer)
+    prompt, written = chat.prompt_ids(QUESTION), chat.answer_ids(QUESTION, answer)
     if written[-1] not in chat.end_ids:
         raise InputError("an answer's turn does not end in a token at which generation ends", chat.place)
     text = chat.tokenizer.decode([*prompt, *written[:-1]], skip_special_tokens=False)
-    expected = chat.tokenizer.decode(
-        chat.encode(chat.prompt_and_answered(conversation, answer)[1]), skip_special_tokens=False
-    )
+    whole = chat.encode(chat.prompt_and_answered(QUESTION, answer)[1])
     found = chat.read(written[:-1])
-    if text != expected or found.text.strip() != answer.strip() or found.reasoning:
+    if (
+        text != chat.tokenizer.decode(whole, skip_special_tokens=False)
+        or found.text.strip() != answer.strip()
+        or found.reasoning
+    ):
         raise InputError(
             f"the answer {answer!r} does not come back from its token ids: {found.text!r}; "
             "the tokenizer and its chat template do not fit each other",
             chat.place,
         )
-
-
-def _is_writable(chat: Chat, text: str) -> bool:
-    return str(chat.tokenizer.decode(chat.encode(text))).strip() == text
 
 
 def _check_continuation(chat: Chat) -> None:

@@ -2,13 +2,12 @@
 
 engine: {name: transformers, device: auto, dtype: float32, tokens_per_batch: 16384, rows_per_shard: 1000}
 
-Each engine's settings are a class in `lidr/engines/settings`; every module there joins the union by itself.
+Each engine's settings are a class in `lidr/engines/settings.py`; every class there joins the union by itself.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union
 
 from lidr.config.section import Count, Problem, Tagged
@@ -65,10 +64,8 @@ class EngineSettings(Tagged, frozen=True, kw_only=True):
 
 
 def _kinds() -> tuple[type[EngineSettings], ...]:
-    """The classes of all modules in lidr/engines/settings; by name, as that package stands above this one."""
-    package = import_module("lidr.engines.settings")
-    for module in iter_modules(package.__path__):
-        import_module(f"{package.__name__}.{module.name}")
+    """The classes of lidr/engines/settings.py; imported by name, as that package stands above this one."""
+    import_module("lidr.engines.settings")
     return tuple(sorted(EngineSettings.__subclasses__(), key=lambda kind: str(kind.__struct_config__.tag)))
 
 

@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from lidr import config
 from lidr.chat import Chat
 from lidr.models.policy import Policy
@@ -60,6 +62,11 @@ class TokenIds(NamedTuple):
     prompt: list[int]
     answer: list[int]
 
+    @property
+    def length(self) -> int:
+        """Tokens of both."""
+        return len(self.prompt) + len(self.answer)
+
 
 class Completion(Record, frozen=True, kw_only=True):
     """The result of the request with the same id; `text` is the answer alone, without the reasoning before it."""
@@ -84,7 +91,7 @@ class Engine(Protocol):
     fingerprint: str
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests; `progress` gets the number of newly finished ones."""
+        """Complete all requests, in their order; `progress` gets the number of newly finished ones."""
         ...
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
@@ -96,7 +103,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Unload the model; the next call loads it again."""
+        """Unload the model and free the device's memory; the next call loads it again."""
         ...
 
 
@@ -116,10 +123,7 @@ def refused(request_id: str, prompt_tokens: int, reason: FinishReason = FinishRe
 
 
 def stop_at(text: str, stop: Sequence[str]) -> int | None:
-    """The position of the first stop string in a text, or None.
-
-    It may end inside a token: the rest of the token is not part of the answer.
-    """
+    """The position of the first stop string in a text, or None; it may begin and end inside tokens."""
     return min((text.index(one) for one in stop if one in text), default=None)
 
 
@@ -137,16 +141,8 @@ def choice_rows(chat: Chat, conversations: Sequence[Conversation], choices: Sequ
 
 def response_of(prompt: Prompt, completion: Completion, sample: int = 0) -> Response:
     """The completion as a response to the prompt, one of several samples or the only one."""
-    return Response(
-        id=prompt.id,
-        lang=prompt.lang,
-        sample=sample,
-        text=completion.text,
-        reasoning=completion.reasoning,
-        finish_reason=completion.finish_reason,
-        prompt_tokens=completion.prompt_tokens,
-        completion_tokens=completion.completion_tokens,
-    )
+    fields = msgspec.structs.asdict(completion) | {"id": prompt.id, "lang": prompt.lang, "sample": sample}
+    return Response(**fields)
 
 
 def open_engine(settings: config.Engine, policy: Policy) -> Engine:

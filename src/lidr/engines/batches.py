@@ -1,19 +1,25 @@
-"""Batches by a token budget, which is halved when the device runs out of memory.
+"""Batches of answers whose log-probability is computed: one forward pass each, within a budget of tokens.
 
-    batches = Batches(budget=4096)
-    for batch in batches.filled(rows, length):
-        for row, found in batches.worked(batch, length, compute): ...  # None: too large, even alone
+    likelihoods = Likelihoods(model, budget=4096)
+    for batch in likelihoods.batches(enumerate(rows)):
+        for index, log_probability in likelihoods.of(batch): ...    # None: too large, even alone
 
-Items of similar length share a batch, which limits padding and bounds memory.
+Rows of similar length share a batch, which limits padding and bounds memory. They are padded on the right: positions
+are those of a row alone, and causal attention never sees the padding.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-ItemT = TypeVar("ItemT")
+from lidr.engines.base import TokenIds
+
 FoundT = TypeVar("FoundT")
+
+# A row, with its place among all.
+Placed = tuple[int, TokenIds]
 
 
 class TokenBudget:
@@ -27,40 +33,67 @@ class TokenBudget:
         self.tokens = min(self.tokens, rows * width // 2)
 
 
-class Batches:
-    """Splits items into batches of at most `budget` tokens."""
+class Likelihoods:
+    """Log-probabilities of answers after their prompts, by a transformers model."""
 
-    def __init__(self, budget: int) -> None:
-        self.budget = TokenBudget(budget)
+    def __init__(self, model: Any, budget: int) -> None:
+        self.model, self.budget = model, TokenBudget(budget)
+        # PEFT's wrapper hides the signature of the model's own forward.
+        own = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._keeps_logits = "logits_to_keep" in inspect.signature(own.forward).parameters
 
-    def filled(self, items: Iterable[ItemT], length: Callable[[ItemT], int]) -> Iterator[list[ItemT]]:
-        """Yield batches of all items, the shortest first; the budget may shrink on the way."""
-        batch: list[ItemT] = []
-        for item in sorted(items, key=length):
-            if batch and length(item) * (len(batch) + 1) > self.budget.tokens:
+    def batches(self, rows: Iterable[Placed]) -> Iterator[list[Placed]]:
+        """Yield batches of all rows, the shortest first; the budget may shrink on the way."""
+        batch: list[Placed] = []
+        for placed in sorted(rows, key=lambda placed: placed[1].length):
+            if batch and placed[1].length * (len(batch) + 1) > self.budget.tokens:
                 yield batch
                 batch = []
-            batch.append(item)
+            batch.append(placed)
         if batch:
             yield batch
 
-    def worked(
-        self,
-        batch: Sequence[ItemT],
-        length: Callable[[ItemT], int],
-        work: Callable[[Sequence[ItemT]], Sequence[FoundT]],
-    ) -> Iterator[tuple[ItemT, FoundT | None]]:
-        """Yield each item with its result; None for an item that does not fit alone."""
-        found = if_it_fits(lambda: work(batch))
+    def of(self, batch: Sequence[Placed]) -> list[tuple[int, float | None]]:
+        """The sum over each answer's tokens (natural logarithm); None for a row that does not fit alone.
+
+        A batch that does not fit is halved.
+        """
+        rows = [row for _, row in batch]
+        found = if_it_fits(lambda: self.sums(rows))
         if found is not None:
-            yield from zip(batch, found, strict=True)
-        elif len(batch) == 1:
-            yield batch[0], None
-        else:
-            self.budget.halve(len(batch), max(map(length, batch)))
-            middle = len(batch) // 2
-            for half in (batch[:middle], batch[middle:]):
-                yield from self.worked(half, length, work)
+            return [(place, score) for (place, _), score in zip(batch, found, strict=True)]
+        if len(batch) == 1:
+            return [(batch[0][0], None)]
+        self.budget.halve(len(batch), max(row.length for row in rows))
+        middle = len(batch) // 2
+        return self.of(batch[:middle]) + self.of(batch[middle:])
+
+    def sums(self, rows: Sequence[TokenIds]) -> list[float]:
+        """The log-probabilities of one batch; logits of the answers alone, if the model supports that."""
+        import torch
+
+        longest = max(row.length for row in rows)
+        ids = torch.zeros((len(rows), longest), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for number, row in enumerate(rows):
+            whole = torch.tensor([*row.prompt, *row.answer])
+            ids[number, : len(whole)], mask[number, : len(whole)] = whole, 1
+        # The logits at a position predict the next token.
+        first, device = min(len(row.prompt) for row in rows) - 1, self.model.device
+        options: dict[str, Any] = {"use_cache": False}
+        if self._keeps_logits:
+            options["logits_to_keep"] = torch.arange(first, longest, device=device)
+        with torch.inference_mode():
+            logits = self.model(input_ids=ids.to(device), attention_mask=mask.to(device), **options).logits
+            logits = logits if self._keeps_logits else logits[:, first:]
+            sums = []
+            for row_logits, row in zip(logits, rows, strict=True):
+                begin = len(row.prompt) - 1 - first
+                predicted = row_logits[begin : begin + len(row.answer)].float()
+                answer = torch.tensor(row.answer, device=device)
+                sums.append(-torch.nn.functional.cross_entropy(predicted, answer, reduction="sum"))
+            found: list[float] = torch.stack(sums).tolist()
+        return found
 
 
 def if_it_fits(work: Callable[[], FoundT]) -> FoundT | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ Result = tuple[int, Completion]
 
 
 class ContinuousBatching:
-    """`budget` is padded tokens per batch."""
+    """One model's batch; `budget` is padded tokens."""
 
     def __init__(self, model: Any, chat: Chat, context: float, budget: int, keeps_cache: bool) -> None:
         self.model, self.chat, self.context = model, chat, context
@@ -38,10 +39,9 @@ class ContinuousBatching:
         self._ends = chat.end_ids | {chat.pad_id}
 
     def answer(self, group: list[SequenceState], sampling: Sampling) -> Iterator[list[Result]]:
-        """Answer a group, round by round. A sample depends on the group alone, not on the process.
+        """Answer a group, round by round: a prefill of newly admitted sequences, or a decode of the running batch.
 
-        A round: admit waiting sequences, run them (prefill) or the running batch (decode), retire the finished, merge
-        the rest.
+        A sample depends on the group alone, not on the process.
         """
         import torch
 
@@ -147,15 +147,15 @@ class ContinuousBatching:
         """The completion, up to the end of its turn or its stop string; or the row with its new tokens."""
         left = sampling.max_new_tokens - len(row.answer)
         end = next((i for i, token in enumerate(ids[:left]) if token in self._ends), None)
-        answer = row.answer + ids[: left if end is None else end]
-        goes_on = end is None and len(answer) < sampling.max_new_tokens
+        row = replace(row, answer=row.answer + ids[: left if end is None else end])
+        goes_on = end is None and len(row.answer) < sampling.max_new_tokens
         # Decoding starts at the answer's beginning each time, so only do it if a stop string may be in it.
         if goes_on and not sampling.stop:
-            return SequenceState(row.index, row.id, row.prompt, answer)
-        found = self.chat.read(answer)
+            return row
+        found = self.chat.read(row.answer)
         begins = stop_at(found.text, sampling.stop)
         if goes_on and begins is None:
-            return SequenceState(row.index, row.id, row.prompt, answer)
+            return row
         # A stop string may end just at the limit.
         stopped = end is not None or begins is not None
         return Completion(
@@ -164,7 +164,7 @@ class ContinuousBatching:
             reasoning=found.reasoning,
             finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
             prompt_tokens=len(row.prompt),
-            completion_tokens=len(answer),
+            completion_tokens=len(row.answer),
         )
 
 

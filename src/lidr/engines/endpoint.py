@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -44,25 +45,20 @@ class Unreadable(LidrError):
     """No valid completion after all retries."""
 
 
+@dataclass
 class Endpoint:
     """One model at one address. `who` names it in messages; threads may share it.
 
     `before_each` is called before every request, retries included; an error that it raises ends the work.
     """
 
-    def __init__(
-        self,
-        who: str,
-        model: str,
-        address: str,
-        key: str,
-        retries: int,
-        timeout: float,
-        before_each: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.who, self.model, self.address = who, model, address
-        self.retries, self.timeout = retries, timeout
-        self._key, self._before_each = key, before_each
+    who: str
+    model: str
+    address: str
+    key: str = field(repr=False)
+    retries: int
+    timeout: float
+    before_each: Callable[[], None] = lambda: None
 
     def complete(self, request: dict[str, Any], kind: type[Body]) -> Body:
         """A chat completion of this kind; raises LidrError where the server does not give one."""
@@ -80,42 +76,33 @@ class Endpoint:
         try:
             return self._client.chat.completions.with_raw_response.create(model=self.model, **request).content
         except openai.APITimeoutError:
-            raise self._failure(f"no answer within {self.timeout:g} s") from None
+            reason = f"no answer within {self.timeout:g} s"
         except openai.APIConnectionError as error:
-            raise self._failure(f"no connection: {error.__cause__ or error}") from None
+            reason = f"no connection: {self._safe(str(error.__cause__ or error))}"
         except openai.APIStatusError as error:
-            raise self._status(error) from None
-
-    def _status(self, error: Any) -> LidrError:
-        """The error for an HTTP status, after the client's retries."""
-        message = self._safe(f"status {error.status_code}: {error.message}")
-        is_passing = error.status_code in (408, 409, 429) or error.status_code >= 500
-        if not is_passing:
-            return Rejected(f"{self.who} refuses: {message}", error.status_code, message)
-        wait = error.response.headers.get("retry-after")
-        return self._failure(message if wait is None else f"{message} (Retry-After: {wait})")
-
-    def _failure(self, reason: str) -> LidrError:
-        return LidrError(f"{self.who} failed, tried up to {self.retries + 1} times: {self._safe(reason)}")
+            reason = self._safe(f"status {error.status_code}: {error.message}")
+            if error.status_code < 500 and error.status_code not in (408, 409, 429):
+                raise Rejected(f"{self.who} refuses: {reason}", error.status_code, reason) from None
+            if wait := error.response.headers.get("retry-after"):
+                reason += f" (Retry-After: {wait})"
+        raise LidrError(f"{self.who} failed, tried up to {self.retries + 1} times: {reason}")
 
     @cached_property
     def _client(self) -> Any:
         import openai
 
-        def before(_: Any) -> None:
-            self._before_each()
-
+        hooks = {"request": [lambda _: self.before_each()]}
         return openai.OpenAI(
-            api_key=self._key,
+            api_key=self.key,
             base_url=self.address,
             timeout=self.timeout,
             max_retries=self.retries,
-            http_client=openai.DefaultHttpxClient(event_hooks={"request": [before]}),
+            http_client=openai.DefaultHttpxClient(event_hooks=hooks),
         )
 
     def _safe(self, message: str) -> str:
         """The server's message in one short line, with the key removed."""
-        hidden = message.replace(self._key, "***") if self._key != NO_KEY else message
+        hidden = message.replace(self.key, "***") if self.key != NO_KEY else message
         return " ".join(hidden.split())[:300]
 
 

@@ -18,7 +18,7 @@ from msgspec import Meta
 from lidr.chat import reasoning
 from lidr.engines.base import Completion, Progress, Request, Sampling, TokenIds, fingerprint_of, refused, request_seed
 from lidr.engines.endpoint import Endpoint, Rejected, Usage, in_parallel, is_openais, read_key
-from lidr.engines.settings.openai import OpenAI
+from lidr.engines.settings import OpenAI
 from lidr.errors import LidrError
 from lidr.models.policy import Policy
 from lidr.records import FinishReason
@@ -27,7 +27,6 @@ from lidr.records.prompt_templates import Conversation
 # Servers' messages for a prompt that is too long for the model, with status 400.
 _TOO_LONG = re.compile(r"context[ _]length|context window|maximum (model|input) length|too many tokens", re.IGNORECASE)
 
-# The server's finish reasons in ours.
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH, "content_filter": FinishReason.REFUSED}
 
 
@@ -52,7 +51,7 @@ class ServerCompletion(msgspec.Struct):
 
 
 class OpenAIEngine:
-    """See `lidr.engines.base.Engine` for the contract."""
+    """See `lidr.engines.base.Engine` for the contract. Requests are sent several at a time."""
 
     def __init__(self, settings: OpenAI, model: Policy) -> None:
         if model.name not in settings.models:
@@ -63,41 +62,38 @@ class OpenAIEngine:
         self.fingerprint = fingerprint_of(model, "openai", settings.endpoint, self._name, settings.takes)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests, in their order, several at a time."""
         if not requests:
             return []
-        server = self._server()
+        where = self.settings
+        key = read_key(where.endpoint, where.key_variable)
+        who = f"the engine's server {self._name} at {where.endpoint}"
+        server = Endpoint(who, self._name, where.endpoint, key, where.retries, where.timeout_seconds)
         completions: dict[int, Completion] = {}
 
         def complete(request: Request) -> Completion:
             try:
                 return _completion(request.id, server.complete(self._body(request, sampling), ServerCompletion))
             except Rejected as error:
-                return _refusal(request.id, error)
+                if error.status == 400 and _TOO_LONG.search(error.said):
+                    return refused(request.id, prompt_tokens=0)
+                raise
 
         def take(index: int, completion: Completion) -> None:
             completions[index] = completion
             progress(1)
 
-        in_parallel(requests, complete, take, self.settings.concurrency)
+        in_parallel(requests, complete, take, where.concurrency)
         return [completions[index] for index in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
-        """Not possible; params.yaml is refused before anything runs."""
-        raise LidrError("the engine 'openai' gives no log-probabilities of given texts; the judge 'openai' needs none")
+        raise LidrError("the engine 'openai' gives no log-probabilities of given texts")
 
     def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
-        """Not possible: a server gives log-probabilities of generated tokens only."""
+        """Not possible: a server gives those of generated tokens only. params.yaml is refused before anything runs."""
         raise LidrError("the engine 'openai' gives no log-probabilities of given texts")
 
     def close(self) -> None:
         """Nothing to release: the server is its owner's."""
-
-    def _server(self) -> Endpoint:
-        where = self.settings
-        key = read_key(where.endpoint, where.key_variable)
-        who = f"the engine's server {self._name} at {where.endpoint}"
-        return Endpoint(who, self._name, where.endpoint, key, where.retries, where.timeout_seconds)
 
     def _body(self, request: Request, sampling: Sampling) -> dict[str, Any]:
         """The request's body; keys that OpenAI's API lacks go into `extra_body`."""
@@ -149,10 +145,3 @@ def _completion(request_id: str, body: ServerCompletion) -> Completion:
         prompt_tokens=body.usage.prompt_tokens,
         completion_tokens=body.usage.completion_tokens,
     )
-
-
-def _refusal(request_id: str, error: Rejected) -> Completion:
-    """The refused completion where the prompt is too long; any other rejection ends the run."""
-    if error.status != 400 or not _TOO_LONG.search(error.said):
-        raise error
-    return refused(request_id, prompt_tokens=0)

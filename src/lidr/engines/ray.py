@@ -17,7 +17,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -35,8 +35,7 @@ from lidr.engines.base import (
     ignore,
     open_engine,
 )
-from lidr.engines.likelihood import len_of
-from lidr.engines.settings.ray import Ray
+from lidr.engines.settings import Ray
 from lidr.errors import InputError, LidrError
 from lidr.models import policy
 from lidr.records.prompt_templates import Conversation
@@ -47,11 +46,6 @@ RETRIES = 3
 PATIENCE = 30.0
 # Bytes of shared memory for a cluster of our own: parts and completions are text.
 OBJECT_STORE = 2**28
-
-# Ray reads these once, when it is imported.
-NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
-# Despite its name it applies on Linux too: 0 keeps a cluster on the loopback interface.
-ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 
 
 class RayEngine:
@@ -68,17 +62,15 @@ class RayEngine:
         self._folder = ""  # of a cluster of our own
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests, in their order."""
         return self._in_parts("generate", requests, (sampling, ignore), progress, length=_length)
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
-        """Log-probability of each choice as the beginning of the next turn; a verdict depends on no other."""
+        # A verdict depends on no other, so that parts may be smaller.
         share = max(1, -(-len(conversations) // self.options.workers))
         return self._in_parts("score", conversations, (choices,), ignore, most=share)
 
     def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
-        """Log-probability of each answer after its prompt."""
-        return self._in_parts("log_probabilities", rows, (ignore,), progress, length=len_of)
+        return self._in_parts("log_probabilities", rows, (ignore,), progress, length=lambda row: row.length)
 
     def close(self) -> None:
         """End the workers, and a private cluster."""
@@ -105,7 +97,14 @@ class RayEngine:
         """The engine's result for each row, in order, computed in parts of `rows_per_task` or `most` rows.
 
         Rows of similar length share a part, for fuller batches. The longest go first, so that no worker ends late.
+        Raises LidrError where a worker dies too often.
         """
+        if not rows:
+            return []
+        workers = self._start()
+        from ray.exceptions import RayActorError, RayTaskError
+        from ray.util import ActorPool
+
         order = sorted(range(len(rows)), key=lambda place: -length(rows[place]))
         size = min(self.options.rows_per_task, most)
         parts = [order[start : start + size] for start in range(0, len(order), size)]
@@ -114,21 +113,10 @@ class RayEngine:
             return worker.work.remote(method, part, [rows[place] for place in part], options)
 
         found: dict[int, Any] = {}
-        for part, results in self._map(submit, parts):
-            found.update(zip(part, results, strict=True))
-            progress(len(part))
-        return [found[place] for place in range(len(rows))]
-
-    def _map(self, submit: Callable[[Any, list[int]], Any], parts: list[list[int]]) -> Iterator[Any]:
-        """Yield each part's results as they finish; raises LidrError where a worker dies too often."""
-        if not parts:
-            return
-        workers = self._start()
-        from ray.exceptions import RayActorError, RayTaskError
-        from ray.util import ActorPool
-
         try:
-            yield from ActorPool(workers).map_unordered(submit, parts)
+            for part, results in ActorPool(workers).map_unordered(submit, parts):
+                found.update(zip(part, results, strict=True))
+                progress(len(part))
         except RayTaskError as error:
             if isinstance(error.cause, LidrError):
                 raise error.cause from None
@@ -136,33 +124,31 @@ class RayEngine:
         except RayActorError as error:
             reason = str(error).splitlines()[0]
             raise LidrError(f"a worker of the engine 'ray' died {RETRIES + 1} times: {reason}") from error
+        return [found[place] for place in range(len(rows))]
 
     def _start(self) -> list[Any]:
-        if not self._workers:
-            ray = self._connected()
-            actor = ray.remote(
-                # A worker that reserved a core would wait for one that another engine's worker holds.
-                num_cpus=0,
-                num_gpus=self.options.gpus_per_worker,
-                scheduling_strategy="SPREAD",
-                max_restarts=RETRIES,
-                max_task_retries=RETRIES,
-            )(Worker)
-            self._workers = [actor.remote(self.held, self.policy) for _ in range(self.options.workers)]
-        return self._workers
-
-    def _connected(self) -> Any:
-        """The module `ray`, connected. Raises LidrError where it is missing or cannot connect, or has too few GPUs.
+        """The workers. Raises LidrError where Ray is missing or cannot connect, or has too few GPUs.
 
         A process has one connection, so one engine of this kind is open at a time.
         """
+        if self._workers:
+            return self._workers
         ray = _import(self.options)
         self._connect(ray)
         wanted, there = self.options.workers * self.options.gpus_per_worker, ray.cluster_resources().get("GPU", 0)
         if there < wanted:
             self._disconnect()
             raise LidrError(f"Ray has {there:g} GPUs; {wanted} are expected (engine.workers x gpus_per_worker)")
-        return ray
+        actor = ray.remote(
+            # A worker that reserved a core would wait for one that another engine's worker holds.
+            num_cpus=0,
+            num_gpus=self.options.gpus_per_worker,
+            scheduling_strategy="SPREAD",
+            max_restarts=RETRIES,
+            max_task_retries=RETRIES,
+        )(Worker)
+        self._workers = [actor.remote(self.held, self.policy) for _ in range(self.options.workers)]
+        return self._workers
 
     def _connect(self, ray: Any) -> None:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -209,24 +195,22 @@ class Worker:
         self, method: str, places: list[int], rows: list[Any], options: tuple[Any, ...]
     ) -> tuple[list[int], list[Any]]:
         """The rows' places, and the results of the engine's method."""
-        return places, getattr(self._open(), method)(rows, *options)
-
-    def close(self) -> None:
-        """Unload the model."""
-        if self.engine is not None:
-            self.engine.close()
-
-    def _open(self) -> Engine:
         if self.engine is None:
             _check(self.policy)
             self.engine = open_engine(self.settings, self.policy)
-        return self.engine
+        return places, getattr(self.engine, method)(rows, *options)
+
+    def close(self) -> None:
+        if self.engine is not None:
+            self.engine.close()
 
 
 def _import(options: Ray) -> Any:
-    os.environ.update(NO_STATISTICS)
+    # Ray reads these once, when it is imported.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if options.address is None:
-        os.environ.update(ON_LOOPBACK)
+        # Despite its name it applies on Linux too: 0 keeps a cluster on the loopback interface.
+        os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray

@@ -37,25 +37,24 @@ def generate_in_shards(
 
     `folder` holds the shards until `discard` is called, which the caller does once its own output is written.
     """
+
+    def work(part: Sequence[Request], progress: Progress) -> list[Completion]:
+        return engine.generate(part, sampling, progress)
+
     place = folder / _key(engine, f"{sampling} {rows}", requests)
-    with bar(description, total=len(requests), unit="row") as advance:
-        completions = _in_shards(
-            place, requests, rows, Completion, lambda part: engine.generate(part, sampling, advance), advance
-        )
-        return {completion.id: completion for completion in completions}
+    return {row.id: row for row in _in_shards(place, requests, rows, Completion, work, description)}
 
 
 def score_in_shards(
     engine: Engine, answers: Sequence[TokenIds], folder: Path, rows: int, description: str
 ) -> list[float | None]:
     """The log-probability of each answer, in order; shards as those of `generate_in_shards`."""
-    with bar(description, total=len(answers), unit="row") as advance:
 
-        def work(part: Sequence[TokenIds]) -> list[LogProbability]:
-            return [LogProbability(value) for value in engine.log_probabilities(part, advance)]
+    def work(part: Sequence[TokenIds], progress: Progress) -> list[LogProbability]:
+        return [LogProbability(value) for value in engine.log_probabilities(part, progress)]
 
-        place = folder / _key(engine, f"score {rows}", answers)
-        return [row.value for row in _in_shards(place, answers, rows, LogProbability, work, advance)]
+    place = folder / _key(engine, f"score {rows}", answers)
+    return [row.value for row in _in_shards(place, answers, rows, LogProbability, work, description)]
 
 
 def _in_shards(
@@ -63,19 +62,20 @@ def _in_shards(
     items: Sequence[ItemT],
     rows: int,
     record: type[RecordT],
-    work: Callable[[Sequence[ItemT]], list[RecordT]],
-    advance: Progress,
+    work: Callable[[Sequence[ItemT], Progress], list[RecordT]],
+    description: str,
 ) -> Iterator[RecordT]:
     """One record for each item, in order: `work` makes those of a shard of `rows` items, unless `place` has it."""
-    for number, start in enumerate(range(0, len(items), rows)):
-        shard = place / f"{number:05d}.jsonl"
-        if shard.exists():
-            done = list(read_rows(shard, record))
-            advance(len(done))
-        else:
-            done = work(items[start : start + rows])
-            write_rows(shard, done)
-        yield from done
+    with bar(description, total=len(items), unit="row") as advance:
+        for number, start in enumerate(range(0, len(items), rows)):
+            shard = place / f"{number:05d}.jsonl"
+            if shard.exists():
+                done = list(read_rows(shard, record))
+                advance(len(done))
+            else:
+                done = work(items[start : start + rows], advance)
+                write_rows(shard, done)
+            yield from done
 
 
 def discard(folder: Path) -> None:

@@ -28,7 +28,7 @@ from lidr.engines.base import (
     request_seed,
     stop_at,
 )
-from lidr.engines.settings.vllm import Vllm
+from lidr.engines.settings import Vllm
 from lidr.errors import InputError, LidrError
 from lidr.models import policy
 from lidr.records import FinishReason
@@ -56,7 +56,6 @@ class VllmEngine:
         self._loaded: _Loaded | None = None
 
     def generate(self, requests: Sequence[Request], sampling: Sampling, progress: Progress) -> list[Completion]:
-        """Complete all requests, in their order."""
         if not requests:
             return []
         prompts = [self._chat.prompt_ids(request.conversation) for request in requests]
@@ -72,13 +71,11 @@ class VllmEngine:
         return [completions[i] for i in range(len(requests))]
 
     def score(self, conversations: Sequence[Conversation], choices: Sequence[str]) -> list[list[float | None]]:
-        """Log-probability of each choice's tokens as the beginning of the next turn, all at once."""
         rows = [row for group in choice_rows(self._chat, conversations, choices) for row in group]
         scores = self.log_probabilities(rows, ignore)
         return [scores[i : i + len(choices)] for i in range(0, len(scores), len(choices))]
 
     def log_probabilities(self, rows: Sequence[TokenIds], progress: Progress) -> list[float | None]:
-        """Log-probability of each answer after its prompt, all at once."""
         if not rows:
             return []
         from vllm import SamplingParams
@@ -94,7 +91,6 @@ class VllmEngine:
         return [found.get(i) for i in range(len(rows))]
 
     def close(self) -> None:
-        """End vLLM's processes and free the devices' memory."""
         if self._loaded is not None:
             self._loaded.shut_down()
             self._loaded = None
@@ -153,11 +149,12 @@ class _Loaded:
             )
         except (TypeError, ValueError) as error:  # pydantic's errors of single values are ValueErrors
             raise LidrError(f"vLLM does not start with engine.vllm as it is: {' '.join(str(error).split())}") from error
+        from vllm.lora.request import LoRARequest
+
         self.context = int(self.llm.model_config.max_model_len)
-        self.adapter = _adapter(model)
+        self.adapter = None if model.adapter is None else LoRARequest(model.name, 1, str(model.adapter))
 
     def run(self, prompts: list[list[int]], parameters: list[Any], progress: Progress) -> list[Any]:
-        """vLLM's output for each prompt of token ids, in their order."""
         if not prompts:
             return []
         asked = [{"prompt_token_ids": ids} for ids in prompts]
@@ -165,7 +162,6 @@ class _Loaded:
         return list(self.llm.wait_for_completion(use_tqdm=partial(_bar_class(), progress)))
 
     def shut_down(self) -> None:
-        """Shut vLLM down without ending the process."""
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
         self.llm.llm_engine.engine_core.shutdown()
@@ -210,14 +206,6 @@ def _room_for(model: policy.Policy) -> dict[str, Any]:
     return {"enable_lora": True, "max_loras": 1, "max_lora_rank": room, "lora_target_modules": targets}
 
 
-def _adapter(model: policy.Policy) -> Any:
-    if model.adapter is None:
-        return None
-    from vllm.lora.request import LoRARequest
-
-    return LoRARequest(model.name, 1, str(model.adapter))
-
-
 @cache
 def _bar_class() -> type:
     """A progress bar for vLLM that only reports its progress."""
@@ -247,15 +235,14 @@ def _completion(request_id: str, output: Any, chat: Chat, stop: Sequence[str]) -
     ids = list(written.token_ids)
     if ids and ids[-1] in chat.end_ids:
         ids.pop()
-    reasons = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-    if written.finish_reason not in reasons:
+    if written.finish_reason not in ("stop", "length"):
         raise LidrError(f"vLLM ended the request {request_id!r} with {written.finish_reason!r}")
     answer = chat.read(ids)
     return Completion(
         id=request_id,
         text=answer.text[: stop_at(answer.text, stop)],
         reasoning=answer.reasoning,
-        finish_reason=reasons[written.finish_reason],
+        finish_reason=FinishReason(written.finish_reason),
         prompt_tokens=len(output.prompt_token_ids),
         completion_tokens=len(ids),
     )

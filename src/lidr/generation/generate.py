@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 
+import msgspec
+
 from lidr import config, paths
 from lidr.engines.base import Request, Sampling, open_engine, response_of
 from lidr.engines.shards import discard, generate_in_shards
@@ -30,20 +32,15 @@ def run(settings: config.Settings, data: str) -> dict[str, Counter[FinishReason]
     """Answer all prompts, each `generate.samples` times; returns how they ended, by language."""
     settings = settings.of_data(data)
     model = policy.resolve(settings.data[data].by)
-    sampling = Sampling(
-        max_new_tokens=settings.generate.max_new_tokens,
-        temperature=settings.generate.temperature,
-        top_p=settings.generate.top_p,
-        top_k=settings.generate.top_k,
-        repetition_penalty=settings.generate.repetition_penalty,
-        seed=settings.seed,
-    )
+    keys = msgspec.structs.asdict(settings.generate)
+    samples = keys.pop("samples")
+    sampling = Sampling(**keys, seed=settings.seed)
     prompts = [
         prompt
         for lang in settings.all_languages
         for prompt in read_by_key(paths.prompt_file(data, lang), Prompt).values()
     ]
-    wanted = [(prompt, sample) for prompt in prompts for sample in range(settings.generate.samples)]
+    wanted = [(prompt, sample) for prompt in prompts for sample in range(samples)]
     requests = [Request(_request_id(prompt, sample), prompt_conversation(prompt.text)) for prompt, sample in wanted]
     shards = paths.shards(STAGE, data)
     with closing(open_engine(settings.engine, model)) as engine:

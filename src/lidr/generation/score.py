@@ -12,7 +12,7 @@ language is scored under the dominant language's prompt, preceded by a request f
 rule compares no scores, the files are written empty at once.
 
 The reference of m1 is `base.reference`. Both models run on the engine of params.yaml, one after the other; results are
-kept shard by shard, so a killed stage resumes.
+kept shard by shard.
 """
 
 from __future__ import annotations
@@ -138,7 +138,6 @@ def _check_tokenizer(chat: Chat, rows: Sequence[TokenIds], model: Policy, agains
 def _log_probabilities(
     settings: config.Settings, model: Policy, rows: Sequence[TokenIds], shards: Path
 ) -> list[float | None]:
-    """Of each row under one model, which is loaded once it is needed; None for a row that does not fit."""
     with closing(open_engine(settings.engine, model)) as engine:
         return score_in_shards(engine, rows, shards, settings.engine.rows_per_shard, f"scores by {model.name}")
 

@@ -54,6 +54,7 @@ def run(settings: config.Settings, data: str) -> dict[Direction, list[Translatio
     wanted = {direction: list(_translatable(settings, data, direction[0])) for direction in directions(settings)}
     shards = paths.shards(STAGE, data)
     with closing(open_engine(by.engine, by.model)) as engine:
+        # Primed, the engine continues a turn that begins with the opening tag.
         ask = partial(_translate, settings, engine, by.engine.continues_turns, sampling)
         done = ask([(row, way) for way, rows in wanted.items() for row in rows], shards, f"translations by {by.name}")
         translations = {way: [done[row.id, way] for row in rows] for way, rows in wanted.items()}
@@ -134,13 +135,17 @@ def _translate(
     shards: Path,
     description: str,
 ) -> dict[tuple[str, Direction], Translation]:
-    """Translate texts, each in its direction; by id and direction, in the order in which they are wanted.
-
-    Primed, the engine continues a turn that begins with the opening tag.
-    """
-    requests = [_request(settings, row, direction, primed) for row, direction in wanted]
+    """Translate texts, each in its direction; by id and direction, in the order in which they are wanted."""
+    requests = []
+    for row, (source, target) in wanted:
+        names = english_name(source), english_name(target)
+        turns = translation_conversation(settings.translate.prompt_template, row.text or "", *names, primed)
+        requests.append(Request(f"{row.id}:{source}:{target}", turns))
     completions = generate_in_shards(engine, requests, sampling, shards, settings.engine.rows_per_shard, description)
-    return {(row.id, way): _translation(row, way, completions[_request_id(row.id, way)], primed) for row, way in wanted}
+    return {
+        (row.id, way): _translation(row, way, completions[request.id], primed)
+        for (row, way), request in zip(wanted, requests, strict=True)
+    }
 
 
 def _translatable(settings: config.Settings, data: str, lang: str) -> Iterator[Response]:
@@ -158,16 +163,6 @@ def _translatable(settings: config.Settings, data: str, lang: str) -> Iterator[R
         whole = response.finish_reason is FinishReason.STOP and response.text.strip()
         if whole and prompts[response.id].kind is not PromptKind.TRANSLATION:
             yield response
-
-
-def _request_id(response_id: str, direction: Direction) -> str:
-    return f"{response_id}:{direction[0]}:{direction[1]}"
-
-
-def _request(settings: config.Settings, row: Response | Translation, direction: Direction, primed: bool) -> Request:
-    source, target = (english_name(lang) for lang in direction)
-    conversation = translation_conversation(settings.translate.prompt_template, row.text or "", source, target, primed)
-    return Request(_request_id(row.id, direction), conversation)
 
 
 def _translation(

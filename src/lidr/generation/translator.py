@@ -18,7 +18,7 @@ import msgspec
 
 from lidr import config
 from lidr.config.engines import EngineSettings
-from lidr.engines.settings.openai import OpenAI
+from lidr.engines.settings import OpenAI
 from lidr.models import policy
 from lidr.records import Record
 
@@ -59,10 +59,7 @@ def translator(settings: config.Settings, author: str) -> Translator:
         return Translator(wanted, settings.engine, model, is_own=False)
     # A server's model has no files here: only its name is known.
     model = policy.Policy(wanted.model, Path(), None, False, "")
-    return Translator(f"{wanted.model} at {wanted.endpoint}", _server(settings, wanted), model, is_own=False)
-
-
-def _server(settings: config.Settings, wanted: config.TranslationServer) -> Server:
     keys = msgspec.structs.asdict(wanted)
     name = keys.pop("model")
-    return Server(rows_per_shard=settings.engine.rows_per_shard, models={name: name}, **keys)
+    server = Server(rows_per_shard=settings.engine.rows_per_shard, models={name: name}, **keys)
+    return Translator(f"{name} at {wanted.endpoint}", server, model, is_own=False)

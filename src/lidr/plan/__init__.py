@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lidr import config
-from lidr.engines.settings.transformers import Transformers
+from lidr.engines.settings import Transformers
 from lidr.plan import device, memory, shape, work
 from lidr.plan.device import Device, Rates
 from lidr.plan.memory import MemoryBudget

@@ -11,9 +11,7 @@ import time
 from dataclasses import dataclass
 
 from lidr import config
-from lidr.engines.settings.ray import Ray
-from lidr.engines.settings.transformers import Transformers
-from lidr.engines.settings.vllm import Vllm
+from lidr.engines.settings import Ray, Transformers, Vllm
 from lidr.models import policy
 from lidr.plan.memory import BYTES, GIB, longest_request, weight_bytes
 from lidr.plan.shape import Shape

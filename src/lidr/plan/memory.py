@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lidr import config, paths
-from lidr.engines.settings.transformers import Transformers
-from lidr.engines.settings.vllm import MEMORY_SHARE, Vllm
+from lidr.engines.settings import MEMORY_SHARE, Transformers, Vllm
 from lidr.plan.shape import Shape
 from lidr.plan.work import sides
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lidr import config
-from lidr.engines.settings.transformers import Transformers
+from lidr.engines.settings import Transformers
 from lidr.evaluation.harness import Harness
 from lidr.plan import Plan
 from lidr.plan.device import TAIL

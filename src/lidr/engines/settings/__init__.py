@@ -1,1 +1,0 @@
-"""The keys of each engine in params.yaml, one module per engine, which `lidr.config.engines` discovers."""
