@@ -22,7 +22,8 @@ def test_rates_are_those_since_the_last_loss_was_logged(monkeypatch: pytest.Monk
     times = iter([10.0, 12.0, 16.0, 16.0])  # the start, and each log
     monkeypatch.setattr(callbacks, "peak_memory", lambda: {"peak_memory_mib": 5.0})
     logged: list[tuple[dict[str, float], int]] = []
-    callback = ThroughputCallback(ROWS, lambda values, step: logged.append((values, step)), lambda: next(times))
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    callback = ThroughputCallback(ROWS, lambda values, step: logged.append((values, step)))
 
     def log(epoch: float, step: int, first: bool = True, **logs: float) -> None:
         state = SimpleNamespace(epoch=epoch, global_step=step, is_world_process_zero=first)

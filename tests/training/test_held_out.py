@@ -16,7 +16,7 @@ from lidr.models.policy import AdapterRecord
 from lidr.records.draw import is_held_out
 from lidr.records.jsonl import read_json
 from lidr.training import stage as train
-from lidr.training.held_out import FEWEST, split
+from lidr.training.stage import FEWEST_HELD_OUT, split
 
 PAIRS = [pair(number) for number in range(60)]
 
@@ -39,7 +39,7 @@ def test_share_is_that_of_many_prompts_and_grows_by_more_of_them() -> None:
 
 def test_too_few_pairs_to_evaluate_are_trained_on() -> None:
     trained, held_out = split(PAIRS, 0.2)
-    assert sum(is_held_out(p.prompt_id, 0.2) for p in PAIRS) < FEWEST
+    assert sum(is_held_out(p.prompt_id, 0.2) for p in PAIRS) < FEWEST_HELD_OUT
     assert (trained, held_out) == (PAIRS, [])
 
 

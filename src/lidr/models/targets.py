@@ -16,11 +16,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lidr.errors import InputError
 
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
 ALL_LINEAR = "all-linear"
+
+
+def lora_config(model: Any, values: dict[str, Any]) -> LoraConfig:
+    """PEFT's configuration of a new adapter by `train.lora`; raises InputError as `target_modules` does."""
+    from peft import LoraConfig
+
+    return LoraConfig(**(values | target_modules(model, values["target_modules"]) | {"task_type": "CAUSAL_LM"}))
 
 
 def target_modules(model: Any, modules: str | Iterable[str]) -> dict[str, Any]:
