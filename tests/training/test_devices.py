@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -33,24 +32,17 @@ def with_processes(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_one_of_several_gpus_trains_without_a_launcher(capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = SimpleNamespace(n_gpu=2, _n_gpu=2)
-    _use_one_gpu(arguments)
-    assert arguments._n_gpu == 1
-    assert capfd.readouterr().err == (
-        "one of 2 visible GPUs trains; `train.accelerate: profiles/accelerate/gpus.yaml` uses all\n"
-    )
+def test_one_of_several_gpus_trains_without_a_launcher(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from trl.trainer.dpo_config import DPOConfig
 
-
-def test_trl_s_arguments_take_one_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from transformers import TrainingArguments
-
-    arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to=[], per_device_train_batch_size=4)
-    assert arguments.n_gpu <= 1
+    arguments = DPOConfig(str(tmp_path), use_cpu=True, report_to=[], per_device_train_batch_size=4, bf16=False)
     arguments._n_gpu = 3  # as `_setup_devices` finds with three visible GPUs
     assert arguments.train_batch_size == 12
     _use_one_gpu(arguments)
     assert (arguments.n_gpu, arguments.train_batch_size) == (1, 4)
+    assert capfd.readouterr().err == (
+        "one of 3 visible GPUs trains; `train.accelerate: profiles/accelerate/gpus.yaml` uses all\n"
+    )
 
 
 @pytest.mark.usefixtures("two_gpus")
