@@ -78,7 +78,7 @@ def _read(settings: Path) -> dict[str, Any]:
 
 
 def launch(module: str, iteration: str, settings: Path, processes: int, folder: Path, log: LogMetrics) -> bytes:
-    """Run the module in `processes` as accelerate's `settings` say; returns what `finish` wrote.
+    """Run the module in `processes` as accelerate's `settings` say; returns what its first process wrote to `DONE`.
 
     `log` gets the metrics live. Raises LidrError where a process fails.
     """
@@ -130,11 +130,6 @@ def logger(folder: Path) -> LogMetrics:
         file.write(msgspec.json.encode([step, metrics]).decode() + "\n")
 
     return log
-
-
-def finish(folder: Path, result: Any) -> None:
-    """Write what `launch` returns."""
-    (folder / DONE).write_bytes(msgspec.json.encode(result))
 
 
 @contextmanager

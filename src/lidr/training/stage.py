@@ -251,7 +251,7 @@ def main(iteration: str, folder: Path) -> None:
     with launcher.errors_to_file(folder):
         trained = compute(config.load(), iteration, folder, log)
     if launcher.is_first():
-        launcher.finish(folder, trained)
+        (folder / launcher.DONE).write_bytes(msgspec.json.encode(trained))
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def make(
         args=args,
         train_dataset=_dataset(pairs, args, scratch / "rows"),
         eval_dataset=_dataset(held_out, args, scratch / "held_out") if held_out else None,
-        data_collator=Collator(tokenizer.pad_token_id, lay_out),
+        data_collator=partial(collate, pad=tokenizer.pad_token_id, lay_out=lay_out),
         processing_class=tokenizer,
         # TRL keeps a frozen copy of an adapter that it is given, as the reference; a new one starts as the base.
         peft_config=None if is_continued else targets.lora_config(model, train.lora),
@@ -128,16 +128,10 @@ def _dataset(pairs: Sequence[TokenizedPair], args: DPOConfig, folder: Path) -> D
     return Dataset.load_from_disk(folder)
 
 
-class Collator:
+def collate(pairs: list[Any], pad: int, lay_out: Callable[..., dict[str, torch.Tensor]]) -> dict[str, Any]:
     """TRL's batch (two rows a pair: what the loss is laid out in), and the model's as `model_inputs` (packing.py)."""
-
-    def __init__(self, pad: int, lay_out: Callable[..., dict[str, torch.Tensor]]) -> None:
-        self._pad = pad
-        self._lay_out = lay_out
-
-    def __call__(self, pairs: list[Any]) -> dict[str, Any]:
-        values = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
-        return answers(pairs, self._pad) | {"model_inputs": self._lay_out(pairs, pad=self._pad)} | values
+    values = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
+    return answers(pairs, pad) | {"model_inputs": lay_out(pairs, pad=pad)} | values
 
 
 class PreferenceTrainer(CheckpointMixin, DPOTrainer):
