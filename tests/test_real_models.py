@@ -20,11 +20,12 @@ from lidr.chat import open_chat
 from lidr.engines.base import Request, Sampling
 from lidr.engines.transformers import TransformersEngine
 from lidr.models import base, policy
-from lidr.records import Message, Pair
+from lidr.records import Message
 from lidr.training import stage as train
 
 sys.path += [str(ROOT / "tests" / "training"), str(ROOT / "tests" / "chat")]
 import families
+from small_training import made_pair
 from tokenizers_at_hand import by_bytes, by_words
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
@@ -95,18 +96,8 @@ def test_what_is_trained_on_is_what_generation_is_given(family: str, root: Path)
     assert together == alone
 
     chat, answer = open_chat(model), "The answer is 12."
-    pair = Pair(
-        id="p:es:en",
-        prompt=(Message(role="user", content=PROMPTS[1]),),
-        chosen=(Message(role="assistant", content=answer),),
-        rejected=(Message(role="assistant", content="12"),),
-        prompt_id="p",
-        lang="es",
-        other_lang="en",
-        rule="translated_dominant",
-        chosen_from="translation:p:en-es",
-        rejected_from="response:p:es",
-    )
+    asked = (Message(role="user", content=PROMPTS[1]),)
+    pair = msgspec.structs.replace(made_pair(1, answer, "12"), prompt=asked)
     [row], drops = train.tokenize([pair], chat, 4096)
     assert not drops
     assert row["prompt_ids"] == engine._chat.prompt_ids(requests[1].conversation)

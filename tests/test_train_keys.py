@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,178 +22,94 @@ def load(folder: Path, text: str) -> config.Settings:
     return config.load(path)
 
 
-# (text in params.yaml, its replacement, beginning of the line in the error, message)
-WRONG = {
-    "iteration's train: no such choice": (
-        LAST_ITERATION,
-        "  m2:\n    previous: m1\n    data: m2\n    train: {dpo: {lr_scheduler_type: step}}",
-        "    train",
-        "iterations.m2.train.dpo.lr_scheduler_type: 'step' is none of constant, linear, cosine, cosine_with_restarts, "
-        "polynomial, constant_with_warmup, inverse_sqrt, cosine_with_min_lr, cosine_warmup_with_min_lr, "
-        "warmup_stable_decay",
-    ),
-    "key that DPOConfig does not have": (
-        "    beta:",
-        "    beta: 0.1\n    bata: 0.2",
-        "    bata",
-        "train.dpo.bata: DPOConfig has no such key",
-    ),
-    "value that DPOConfig does not take": (
-        "    beta:",
-        "    beta: 0.1\n    adam_beta2: high",
-        "    adam_beta2",
-        "train.dpo.adam_beta2: Expected `float`, got `str`",
-    ),
-    "value that DPOConfig itself refuses": (
-        "    beta:",
-        "    beta: 0.1\n    debug: everything",
-        "  dpo",
+NOTHING_ELSE = "an adapter is LoRA weights of linear layers and nothing else"
+LR_SCHEDULERS = (
+    "constant, linear, cosine, cosine_with_restarts, polynomial, constant_with_warmup, inverse_sqrt, "
+    "cosine_with_min_lr, cosine_warmup_with_min_lr, warmup_stable_decay"
+)
+LOSSES = (
+    "sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, sppo_hard, apo_zero, apo_down, discopop, sigmoid_norm"
+)
+
+# A line that is added to `train.dpo` or `train.lora`, or that replaces the one of its key; and the error at this line.
+WRONG_DPO = {
+    "bata: 0.2": "bata: DPOConfig has no such key",
+    "adam_beta2: high": "adam_beta2: Expected `float`, got `str`",
+    "gradient_accumulation_steps: 4": "gradient_accumulation_steps: it follows from `train.pairs_per_step`, so that a "
+    "step is the same on any number of devices",
+    "seed: 4": "seed: `seed` at the top of the file is the one for everything",
+    "torch_compile_mode: default": "torch_compile_mode: lidr lays out and orders the rows of a batch itself",
+    "label_smoothing_factor: 0.1": "label_smoothing_factor: DPO's losses do not read it; theirs is `label_smoothing`",
+    "trackio_space_id: me/space": "trackio_space_id: lidr logs to MLflow itself",
+    "loss_type: [sigmoid, square]": f"loss_type.1: 'square' is none of {LOSSES}",
+    "loss_type: aot": "loss_type: aot: it sorts the pairs of a micro-batch, so that the result would depend on the "
+    "number of devices",
+    "loss_type: [sigmoid, sft]": "loss_type: sft: it is the likelihood term, whose weight is `train.alpha` "
+    "(`likelihood_mean: token` for TRL's mean)",
+    "loss_weights: [1.0, 0.5]": "loss_weights: a weight for each of the 1 losses is expected",
+}
+WRONG_LORA = {
+    "rank: 8": "rank: LoraConfig has no such key",
+    "use_rslora: maybe": "use_rslora: Expected `bool`, got `str`",
+    "use_dora: true": f"use_dora: {NOTHING_ELSE}",
+    "bias: all": f"bias: {NOTHING_ELSE}",
+    "eva_config: {rho: 2.0}": "eva_config: the ways of `init_lora_weights` that read it are refused",
+    "init_lora_weights: pissa": "init_lora_weights: gaussian, orthogonal, true or false is expected; others change the "
+    "base",
+    "lora_dropout: 0.1": "lora_dropout: train.dpo.disable_dropout: false is expected; TRL would turn this one off too",
+}
+# Lines that are added to m2, and the error at the last of them.
+WRONG_ITERATION = {
+    "    train: {dpo: {lr_scheduler_type: step}}": f"train.dpo.lr_scheduler_type: 'step' is none of {LR_SCHEDULERS}",
+    "    train:\n      lora: {r: 8}": "train.lora: m2 goes on training the adapter of m1, which is made already",
+    "    train:\n      dpo:\n        bata: 1": "train.dpo.bata: DPOConfig has no such key",
+    "    pairs:\n      rule: implicit": "pairs.rule: stages before `pairs` ask it: data.m2.rule is its place",
+    "    pairs:\n      drop_all: true": "pairs.drop_all: there is no such key",
+}
+# Errors at a line that is not the one added: (added to `train.dpo`, the beginning of the line, the error).
+WRONG_ELSEWHERE = {
+    "the library's own check": (
+        "debug: everything",
+        "  dpo:",
         "train.dpo: everything is not a valid DebugOption, please select one of "
         "['underflow_overflow', 'tpu_metrics_debug']",
     ),
-    "key that LoraConfig does not have": (
-        "    r: 16",
-        "    r: 16\n    rank: 8",
-        "    rank",
-        "train.lora.rank: LoraConfig has no such key",
-    ),
-    "value that LoraConfig does not take": (
-        "    r: 16",
-        "    r: 16\n    use_rslora: maybe",
-        "    use_rslora",
-        "train.lora.use_rslora: Expected `bool`, got `str`",
-    ),
-    "key that lidr derives": (
-        "    beta:",
-        "    beta: 0.1\n    gradient_accumulation_steps: 4",
-        "    gradient_accumulation_steps",
-        "train.dpo.gradient_accumulation_steps: it follows from `train.pairs_per_step`, so that a step is the same on "
-        "any number of devices",
-    ),
-    "key that lidr sets": (
-        "    beta:",
-        "    beta: 0.1\n    seed: 4",
-        "    seed: 4",
-        "train.dpo.seed: `seed` at the top of the file is the one for everything",
-    ),
-    "key that would compile the model": (
-        "    beta:",
-        "    beta: 0.1\n    torch_compile_mode: default",
-        "    torch_compile_mode",
-        "train.dpo.torch_compile_mode: lidr lays out and orders the rows of a batch itself",
-    ),
-    "smoothing of another loss": (
-        "    beta:",
-        "    beta: 0.1\n    label_smoothing_factor: 0.1",
-        "    label_smoothing_factor",
-        "train.dpo.label_smoothing_factor: DPO's losses do not read it; theirs is `label_smoothing`",
-    ),
-    "another place to log to": (
-        "    beta:",
-        "    beta: 0.1\n    trackio_space_id: me/space",
-        "    trackio_space_id",
-        "train.dpo.trackio_space_id: lidr logs to MLflow itself",
-    ),
-    "more than LoRA weights": (
-        "    r: 16",
-        "    r: 16\n    use_dora: true",
-        "    use_dora",
-        "train.lora.use_dora: an adapter is LoRA weights of linear layers and nothing else",
-    ),
-    "values of another beginning": (
-        "    r: 16",
-        "    r: 16\n    eva_config: {rho: 2.0}",
-        "    eva_config",
-        "train.lora.eva_config: the ways of `init_lora_weights` that read it are refused",
-    ),
-    "part of the base in the adapter": (
-        "    r: 16",
-        "    r: 16\n    bias: all",
-        "    bias",
-        "train.lora.bias: an adapter is LoRA weights of linear layers and nothing else",
-    ),
-    "weights that change the base": (
-        "    r: 16",
-        "    r: 16\n    init_lora_weights: pissa",
-        "    init_lora_weights",
-        "train.lora.init_lora_weights: gaussian, orthogonal, true or false is expected; others change the base",
-    ),
-    "dropout that TRL turns off": (
-        "    lora_dropout: 0.0",
-        "    lora_dropout: 0.1",
-        "    lora_dropout",
-        "train.lora.lora_dropout: train.dpo.disable_dropout: false is expected; TRL would turn this one off too",
-    ),
-    "no such loss": (
-        "    loss_type: sigmoid",
-        "    loss_type: [sigmoid, square]",
-        "    loss_type",
-        "train.dpo.loss_type.1: 'square' is none of sigmoid, hinge, ipo, exo_pair, nca_pair, robust, bco_pair, "
-        "sppo_hard, apo_zero, apo_down, discopop, sigmoid_norm",
-    ),
-    "loss of a batch": (
-        "    loss_type: sigmoid",
-        "    loss_type: aot",
-        "    loss_type",
-        "train.dpo.loss_type: aot: it sorts the pairs of a micro-batch, so that the result would depend on the number "
-        "of devices",
-    ),
-    "the likelihood term as a loss": (
-        "    loss_type: sigmoid",
-        "    loss_type: [sigmoid, sft]",
-        "    loss_type",
-        "train.dpo.loss_type: sft: it is the likelihood term, whose weight is `train.alpha` (`likelihood_mean: token` "
-        "for TRL's mean)",
-    ),
     "loss without its smoothing": (
-        "    loss_type: sigmoid",
-        "    loss_type: exo_pair",
-        "    label_smoothing",
+        "loss_type: exo_pair",
+        "    label_smoothing:",
         "train.dpo.label_smoothing: more than 0 is expected by exo_pair; its paper recommends 1e-3",
     ),
-    "losses and weights": (
-        "    loss_weights: null",
-        "    loss_weights: [1.0, 0.5]",
-        "    loss_weights",
-        "train.dpo.loss_weights: a weight for each of the 1 losses is expected",
-    ),
     "loss without another divergence": (
-        "    loss_type: sigmoid",
-        "    loss_type: sppo_hard\n    f_divergence_type: forward_kl",
-        "    f_divergence_type",
+        "loss_type: sppo_hard\n    f_divergence_type: forward_kl",
+        "    f_divergence_type:",
         "train.dpo.f_divergence_type: only discopop, exo_pair, hinge, ipo, robust, sigmoid, sigmoid_norm can have "
         "another than reverse_kl",
-    ),
-    "iteration's train: shape of an adapter that is there": (
-        LAST_ITERATION,
-        "  m2:\n    previous: m1\n    data: m2\n    train:\n      lora: {r: 8}",
-        "      lora",
-        "iterations.m2.train.lora: m2 goes on training the adapter of m1, which is made already",
-    ),
-    "iteration's train: key of the library": (
-        LAST_ITERATION,
-        "  m2:\n    previous: m1\n    data: m2\n    train:\n      dpo:\n        bata: 1",
-        "        bata",
-        "iterations.m2.train.dpo.bata: DPOConfig has no such key",
-    ),
-    "iteration's pairs: another rule": (
-        LAST_ITERATION,
-        "  m2:\n    previous: m1\n    data: m2\n    pairs:\n      rule: implicit",
-        "      rule",
-        "iterations.m2.pairs.rule: stages before `pairs` ask it: data.m2.rule is its place",
-    ),
-    "iteration's pairs: no such key": (
-        LAST_ITERATION,
-        "  m2:\n    previous: m1\n    data: m2\n    pairs:\n      drop_all: true",
-        "      drop_all",
-        "iterations.m2.pairs.drop_all: there is no such key",
     ),
 }
 
 
-@pytest.mark.parametrize(("old", "new", "line", "expected"), WRONG.values(), ids=WRONG.keys())
-def test_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, line: str, expected: str) -> None:
-    text = edited((old, new))
+def with_line(line: str, block: str) -> str:
+    """params.yaml with the line in this block of `train`, in place of one with the same key."""
+    key = f"    {line.partition(':')[0]}:"
+    if re.search(f"^{key}", edited(), re.MULTILINE):
+        return edited((key, f"    {line}"))
+    return edited((f"  {block}:", f"  {block}:\n    {line}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "expected"),
+    [
+        *((with_line(line, "dpo"), f"    {line}", f"train.dpo.{e}") for line, e in WRONG_DPO.items()),
+        *((with_line(line, "lora"), f"    {line}", f"train.lora.{e}") for line, e in WRONG_LORA.items()),
+        *((with_line(line, "dpo"), at, e) for line, at, e in WRONG_ELSEWHERE.values()),
+        *(
+            (edited((LAST_ITERATION, f"{LAST_ITERATION}\n{lines}")), lines.splitlines()[-1], f"iterations.m2.{e}")
+            for lines, e in WRONG_ITERATION.items()
+        ),
+    ],
+    ids=[*WRONG_DPO, *WRONG_LORA, *WRONG_ELSEWHERE, *WRONG_ITERATION],
+)
+def test_mistake_is_named_with_its_line(tmp_path: Path, text: str, line: str, expected: str) -> None:
     number = next(number for number, found in enumerate(text.splitlines(), start=1) if found.startswith(line))
     with pytest.raises(InputError) as caught:
         load(tmp_path, text)

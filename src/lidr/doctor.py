@@ -92,20 +92,22 @@ def _device(settings: config.Settings) -> Finding:
 
 def _training(settings: config.Settings) -> Finding:
     """The number of devices that training uses, and how to use idle ones."""
-    from lidr.training import devices
+    import torch
+
+    from lidr.training import launcher
 
     for file in dict.fromkeys(settings.of_iteration(iteration).train.accelerate for iteration in settings.iterations):
         if file is None:
             continue
         try:
-            count = devices.processes(Path(file), settings.engine.device)
+            count = launcher.processes(Path(file), settings.engine.device)
         except LidrError as error:
             return Finding("training", False, str(error))
         return Finding("training", True, f"{count} processes ({file})")
     on_gpu = policy.pick_device(settings.engine.device).startswith("cuda")
-    found = devices.visible_gpus() if on_gpu else 0
+    found = torch.cuda.device_count() if on_gpu else 0
     if found > 1:
-        detail = f"one of {found} visible GPUs (train.accelerate: null); {devices.ALL} uses all"
+        detail = f"one of {found} visible GPUs (train.accelerate: null); {launcher.ALL_GPUS} uses all"
         return Finding("training", None, detail)
     return Finding("training", True, "one process (train.accelerate: null)")
 

@@ -90,13 +90,10 @@ def test_missing_folder_leaves_the_old_model(own: Path) -> None:
 
 def test_code_goes_along_only_where_it_may_be_run(own: Path) -> None:
     (own / "modeling_own.py").write_text("class Own: ...\n")
-    base.run(settings(str(own)))
-    assert not (paths.model("m0") / "modeling_own.py").exists()
-    without = fingerprint(paths.model("m0"))
-    record = base.run(settings(str(own), trust_remote_code=True))
+    records = [base.run(settings(str(own), trust_remote_code=trusted)) for trusted in (False, True)]
     assert (paths.model("m0") / "modeling_own.py").read_text() == "class Own: ...\n"
-    assert record.trust_remote_code
-    assert record.fingerprint != without
+    assert [record.trust_remote_code for record in records] == [False, True]
+    assert records[0].fingerprint != records[1].fingerprint
 
 
 OWN_CODE = """
@@ -110,29 +107,29 @@ class OwnModel(LlamaForCausalLM):
 """
 
 
+def with_code(folder: Path, code: str, repository: str = "") -> None:
+    """Give the model code of its own, in its folder or in another repository."""
+    values = json.loads((folder / "config.json").read_text())
+    maps = {"AutoConfig": f"{repository}own_model.OwnConfig", "AutoModelForCausalLM": "own_model.OwnModel"}
+    (folder / "config.json").write_text(json.dumps(values | {"model_type": "lidr_test_own", "auto_map": maps}))
+    (folder / "own_model.py").write_text(code)
+
+
 def test_model_with_code_of_its_own(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(own.parent / "modules"))
-    values = json.loads((own / "config.json").read_text())
-    maps = {"AutoConfig": "own_model.OwnConfig", "AutoModelForCausalLM": "own_model.OwnModel"}
-    values |= {"model_type": "lidr_test_own", "auto_map": maps}
-    (own / "config.json").write_text(json.dumps(values))
-    (own / "own_model.py").write_text(OWN_CODE)
+    with_code(own, OWN_CODE)
     with pytest.raises(InputError, match=r"it needs Python code of its own; read that, then set base"):
         base.run(settings(str(own)))
     base.run(settings(str(own), trust_remote_code=True))
     assert (paths.model("m0") / "own_model.py").read_text() == OWN_CODE
-    values["auto_map"]["AutoConfig"] = "someone/else--own_model.OwnConfig"
-    (own / "config.json").write_text(json.dumps(values))
+    with_code(own, OWN_CODE, "someone/else--")
     with pytest.raises(InputError, match=r"its code lies in another repository, which no revision here pins"):
         base.run(settings(str(own), trust_remote_code=True))
 
 
 def test_code_that_imports_what_is_not_installed(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(own.parent / "modules"))
-    values = json.loads((own / "config.json").read_text())
-    maps = {"AutoConfig": "own_model.OwnConfig", "AutoModelForCausalLM": "own_model.OwnModel"}
-    (own / "config.json").write_text(json.dumps(values | {"model_type": "lidr_test_missing", "auto_map": maps}))
-    (own / "own_model.py").write_text("import not_installed_anywhere\n")
+    with_code(own, "import not_installed_anywhere\n")
     with pytest.raises(InputError) as caught:
         base.run(settings(str(own), trust_remote_code=True))
     assert str(caught.value) == (

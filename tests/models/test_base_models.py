@@ -1,6 +1,7 @@
-"""Which models `lidr base` accepts: random models of transformers' families, and the error line of each defect.
+"""The error line of each defect of a model's folder, and what looks like one and is none.
 
-A folder is written by `save_pretrained`, with the lab's tokenizer, and then damaged in one way.
+A folder is written by `save_pretrained`, with the lab's tokenizer, and then damaged in one way. The families that
+are taken are in tests/test_real_models.py.
 """
 
 from __future__ import annotations
@@ -33,17 +34,16 @@ SIZES: dict[str, Any] = {
     "head_dim": 8,
 }
 EXPERTS = {"num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
-VISION = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
-IMAGES = {"image_size": 28, "patch_size": 14}
-
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", SIZES),
-    "tied llama": ("LlamaConfig", SIZES | {"tie_word_embeddings": True}),
     "mixture of experts": ("Qwen3MoeConfig", SIZES | EXPERTS),
-    "with a vision tower": ("Gemma3Config", {"text_config": SIZES, "vision_config": VISION | IMAGES}),
-    "alibi": ("BloomConfig", {"vocab_size": 1200, "hidden_size": 16, "n_layer": 2, "n_head": 2}),
-    "without rotary positions": ("GPT2Config", {"vocab_size": 1200, "n_embd": 16, "n_layer": 2, "n_head": 2}),
 }
+
+
+@pytest.fixture
+def own(root: Path) -> Path:
+    """A Llama that nothing is wrong with."""
+    return make(root / "own", "llama")
 
 
 def make(folder: Path, family: str, **options: Any) -> Path:
@@ -58,46 +58,36 @@ def make(folder: Path, family: str, **options: Any) -> Path:
     return folder
 
 
+def settings_of(folder: Path) -> config.Settings:
+    whole = config.load(ROOT / "params.yaml")
+    return msgspec.structs.replace(whole, base=msgspec.structs.replace(whole.base, model=str(folder)))
+
+
 def take(folder: Path) -> list[str]:
     """Snapshot the folder; returns the weight files that were copied."""
-    whole = config.load(ROOT / "params.yaml")
-    base.run(msgspec.structs.replace(whole, base=msgspec.structs.replace(whole.base, model=str(folder))))
+    base.run(settings_of(folder))
     return sorted(path.name for path in paths.model("m0").glob("*.safetensors"))
 
 
 def refusal(folder: Path) -> str:
     """The error line that refuses the folder, without the path that it begins with."""
-    whole = config.load(ROOT / "params.yaml")
-    values = msgspec.structs.replace(whole.base, model=str(folder))
     with pytest.raises(InputError) as caught:
-        base.run(msgspec.structs.replace(whole, base=values))
+        base.run(settings_of(folder))
     assert not paths.model("m0").exists()
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix(str(folder)).replace(str(folder), "OWN")
 
 
-@pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("family", FAMILIES)
-def test_family_is_taken(tmp_path: Path, family: str) -> None:
-    assert take(make(tmp_path / "own", family)) == ["model.safetensors"]
-
-
-@pytest.mark.usefixtures("root")
-def test_weights_are_those_of_the_index_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shard_size", ["60KB", "1GB"])
+def test_weights_are_those_of_the_index_or_the_one_file_alone(root: Path, shard_size: str) -> None:
     """Other weights in the folder are ignored: Mistral's own format, or those of an earlier save."""
-    own = make(tmp_path / "own", "llama", max_shard_size="60KB")
-    listed = [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
-    assert sorted(path.name for path in own.glob("*.safetensors")) == listed
-    save_file({}, own / "consolidated.safetensors")
-    save_file({}, own / "model.safetensors")
-    assert take(own) == listed
-
-
-@pytest.mark.usefixtures("root")
-def test_consolidated_weights_are_left_where_they_are(tmp_path: Path) -> None:
-    own = make(tmp_path / "own", "llama")
-    save_file({}, own / "consolidated.safetensors")
-    assert take(own) == ["model.safetensors"]
+    folder = make(root / "own", "llama", max_shard_size=shard_size)
+    listed = sorted(path.name for path in folder.glob("*.safetensors"))
+    assert len(listed) == (3 if shard_size == "60KB" else 1)
+    for name in ("consolidated.safetensors", "model.safetensors"):
+        if name not in listed:
+            save_file({}, folder / name)
+    assert take(folder) == listed
 
 
 def edit(path: Path, **values: Any) -> None:
@@ -116,8 +106,20 @@ def cut_off(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
-def only_consolidated(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "consolidated.safetensors")
+def renamed(old: str, new: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / old).rename(folder / new)
+
+
+def written(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def without(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+def configured(**values: Any) -> Callable[[Path], object]:
+    return lambda folder: edit(folder / "config.json", **values)
 
 
 def two_without_index(folder: Path) -> None:
@@ -130,29 +132,13 @@ def index(folder: Path, **places: Any) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
 
 
-def lost_shard(folder: Path) -> None:
-    index(folder, a="model.safetensors", b="model-00002-of-00002.safetensors")
-
-
 def other_shape(folder: Path) -> None:
     rewrite(folder, lambda tensors: tensors.update({"lm_head.weight": tensors["lm_head.weight"][:1199].clone()}))
-
-
-def wider(folder: Path) -> None:
-    edit(folder / "config.json", hidden_size=18)
-
-
-def deeper(folder: Path) -> None:
-    edit(folder / "config.json", num_hidden_layers=3, layer_types=None)
 
 
 def fewer_embeddings(folder: Path) -> None:
     edit(folder / "config.json", vocab_size=1100)
     rewrite(folder, lambda tensors: tensors.update({name: tensors[name][:1100].clone() for name in EMBEDDINGS}))
-
-
-def quantised(method: str) -> Callable[[Path], None]:
-    return lambda folder: edit(folder / "config.json", quantization_config={"quant_method": method})
 
 
 EMBEDDINGS = ("lm_head.weight", "model.embed_tokens.weight")
@@ -168,15 +154,21 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         f"file not fully covered); {DAMAGED}",
     ),
     "no weights": (
-        lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
+        renamed("model.safetensors", "pytorch_model.bin"),
         f": {NO_WEIGHTS}; other formats than safetensors are not loaded",
     ),
-    "Mistral's own format alone": (only_consolidated, f": {NO_WEIGHTS}; found consolidated.safetensors"),
+    "Mistral's own format alone": (
+        renamed("model.safetensors", "consolidated.safetensors"),
+        f": {NO_WEIGHTS}; found consolidated.safetensors",
+    ),
     "shards without index": (
         two_without_index,
         f": {NO_WEIGHTS}; found model-00001-of-00002.safetensors, model-00002-of-00002.safetensors",
     ),
-    "lost shard": (lost_shard, "/model.safetensors.index.json: weights are missing: model-00002-of-00002.safetensors"),
+    "lost shard": (
+        lambda folder: index(folder, a="model.safetensors", b="model-00002-of-00002.safetensors"),
+        "/model.safetensors.index.json: weights are missing: model-00002-of-00002.safetensors",
+    ),
     "index that leads elsewhere": (
         lambda folder: index(folder, a="../model.safetensors"),
         "/model.safetensors.index.json: '../model.safetensors' is listed: the name of a safetensors file beside the "
@@ -188,13 +180,13 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         ": its weights have other shapes than its config says: lm_head.weight is [1199, 16], not [1200, 16]",
     ),
     "another width": (
-        wider,
+        configured(hidden_size=18),
         ": its weights have other shapes than its config says: lm_head.weight is [1200, 16], not [1200, 18], "
         "model.embed_tokens.weight is [1200, 16], not [1200, 18], "
         "model.layers.0.input_layernorm.weight is [16], not [18] and 18 more",
     ),
     "a layer less": (
-        deeper,
+        configured(num_hidden_layers=3, layer_types=None),
         ": its weights lack what its config asks for: model.layers.2.input_layernorm.weight, "
         "model.layers.2.mlp.down_proj.weight, model.layers.2.mlp.gate_proj.weight and 6 more",
     ),
@@ -203,52 +195,53 @@ DEFECTS: dict[str, tuple[Callable[[Path], object], str]] = {
         ": the tokenizer has more tokens than the model has embeddings (1,100): 'Ġnombre' is 1,100; "
         "take the tokenizer that belongs to the weights",
     ),
-    "bitsandbytes": (quantised("bitsandbytes"), f": its weights are quantised (bitsandbytes){QUANTISED}"),
+    "bitsandbytes": (
+        configured(quantization_config={"quant_method": "bitsandbytes"}),
+        f": its weights are quantised (bitsandbytes){QUANTISED}",
+    ),
     "an adapter": (
-        lambda folder: (folder / "adapter_config.json").write_text("{}"),
+        written("adapter_config.json", "{}"),
         ": it has an adapter (adapter_config.json); merge that into the weights first",
     ),
     "images and text": (
-        lambda folder: (folder / "config.json").write_text('{"model_type": "llava"}'),
+        written("config.json", '{"model_type": "llava"}'),
         f": llava is no causal language model for transformers but one of images and text; {CAUSAL}",
     ),
     "no language model": (
-        lambda folder: (folder / "config.json").write_text('{"model_type": "vit"}'),
+        written("config.json", '{"model_type": "vit"}'),
         f": vit is no causal language model for transformers; {CAUSAL}",
     ),
     **{
         kind: (
-            lambda folder, kind=kind: (folder / "config.json").write_text(json.dumps({"model_type": kind})),
+            written("config.json", json.dumps({"model_type": kind})),
             f": {kind} models answer wrongly, or not at all, beside a longer request, as they take padding for text; "
             "another model is expected",
         )
         for kind in ("minimax", "mpt", "recurrent_gemma", "rwkv")
     },
     "no config": (
-        lambda folder: (folder / "config.json").unlink(),
+        without("config.json"),
         ": not a model that transformers can load: Unrecognized model in OWN. Should have a `model_type` key in its "
         "config.json.",
     ),
     "no tokenizer": (
-        lambda folder: (folder / "tokenizer.json").unlink(),
+        without("tokenizer.json"),
         ": it has no tokenizer; tokenizer.json is expected beside config.json",
     ),
     "broken tokenizer": (
-        lambda folder: (folder / "tokenizer.json").write_text('{"version": '),
+        written("tokenizer.json", '{"version": '),
         ": not a model that transformers can load: one of its JSON files is broken or cut off: Expecting value: line 1 "
         "column 13 (char 12)",
     ),
     "no chat template": (
-        lambda folder: (folder / "chat_template.jinja").unlink(),
+        without("chat_template.jinja"),
         ": the tokenizer has no chat template; a chat (instruct) model is expected",
     ),
 }
 
 
-@pytest.mark.usefixtures("root")
 @pytest.mark.parametrize(("spoil", "expected"), DEFECTS.values(), ids=DEFECTS.keys())
-def test_defect_is_named_in_one_line(tmp_path: Path, spoil: Callable[[Path], object], expected: str) -> None:
-    own = make(tmp_path / "own", "llama")
+def test_defect_is_named_in_one_line(own: Path, spoil: Callable[[Path], object], expected: str) -> None:
     spoil(own)
     assert refusal(own) == expected
 
@@ -264,58 +257,35 @@ PUBLIC = {
 }
 
 
-@pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("name", PUBLIC)
-def test_public_file_that_cannot_be_used(tmp_path: Path, name: str) -> None:
-    own = make(tmp_path / "own", "llama")
+def test_public_file_that_cannot_be_used(own: Path, name: str) -> None:
     if name == "tpllist":
         (own / "chat_template.jinja").unlink()
     shutil.copytree(CASES / name, own, dirs_exist_ok=True)
     assert refusal(own) == PUBLIC[name]
 
 
-@pytest.mark.usefixtures("root")
-@pytest.mark.parametrize("name", ["bloom", "gemma3mm"])
-def test_public_config_of_a_family_that_works(tmp_path: Path, name: str) -> None:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    own = make(tmp_path / "own", "llama")
-    AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(CASES / name)).save_pretrained(own)
-    shutil.copytree(CASES / name, own, dirs_exist_ok=True)
-    assert take(own) == ["model.safetensors"]
-
-
-@pytest.mark.usefixtures("root")
-def test_one_expert_less(tmp_path: Path) -> None:
-    own = make(tmp_path / "own", "mixture of experts")
-    edit(own / "config.json", num_local_experts=4)
-    assert refusal(own) == (
+def test_experts_that_do_not_fit(root: Path) -> None:
+    folder, name = make(root / "own", "mixture of experts"), "model.layers.0.mlp.experts.1.up_proj.weight"
+    edit(folder / "config.json", num_local_experts=4)
+    assert refusal(folder) == (
         ": its weights have other shapes than its config says: "
         "model.layers.0.mlp.experts.down_proj is [3, 16, 8], not [4, 16, 8], "
         "model.layers.0.mlp.experts.gate_up_proj is [3, 16, 16], not [4, 16, 16], "
         "model.layers.0.mlp.gate.weight is [3, 16], not [4, 16] and 3 more"
     )
+    edit(folder / "config.json", num_local_experts=3)
+    rewrite(folder, lambda tensors: tensors.update({name: tensors[name][:7].clone()}))
+    assert refusal(folder) == ": its weights do not fit its config: parts of one tensor, as of experts, differ"
 
 
-@pytest.mark.usefixtures("root")
-def test_expert_of_another_shape(tmp_path: Path) -> None:
-    own = make(tmp_path / "own", "mixture of experts")
-    name = "model.layers.0.mlp.experts.1.up_proj.weight"
-    rewrite(own, lambda tensors: tensors.update({name: tensors[name][:7].clone()}))
-    assert refusal(own) == ": its weights do not fit its config: parts of one tensor, as of experts, differ"
-
-
-@pytest.mark.usefixtures("root")
-def test_tensors_that_the_model_does_not_use_are_no_error(tmp_path: Path) -> None:
-    own = make(tmp_path / "own", "llama")
+def test_tensors_that_the_model_does_not_use_are_no_error(own: Path) -> None:
     rewrite(own, lambda tensors: tensors.update({"mtp.weight": tensors["lm_head.weight"].clone()}))
     assert take(own) == ["model.safetensors"]
 
 
-@pytest.mark.usefixtures("root")
-def test_special_token_without_embedding_is_no_error(tmp_path: Path) -> None:
+def test_special_token_without_embedding_is_no_error(own: Path) -> None:
     """Such as Gemma 3 1B's token for images: only a prompt that contains its text would use it."""
-    own = make(tmp_path / "own", "llama")
     values = json.loads((own / "tokenizer.json").read_text())
     values["added_tokens"].append(values["added_tokens"][-1] | {"id": 1200, "content": "<image>", "special": True})
     (own / "tokenizer.json").write_text(json.dumps(values))

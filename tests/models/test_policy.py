@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from factories import ROOT
 
 from lidr import paths
 from lidr.errors import InputError
@@ -42,51 +41,42 @@ def test_a_judges_or_translators_family_is_checked_where_it_is_loaded(tmp_path: 
         policy.load_base(policy.of_folder(tmp_path, "translate.model"), torch.float32)
 
 
-@pytest.mark.parametrize(("case", "expected"), [("gemma3mm", 2048), ("lfs", 2048), ("bloom", None)])
-def test_context_length_of_a_family(case: str, expected: int | None) -> None:
-    from transformers import AutoConfig
-
-    found = AutoConfig.from_pretrained(ROOT / "tests/cases/models" / case)
-    assert policy.context_length(found) == expected
-
-
-@pytest.mark.parametrize(
-    ("config", "limit", "expected"),
-    [
-        ("GPT2Config", 10**30, 1024),
-        ("MptConfig", 10**30, 2048),
-        ("BloomConfig", 10**30, None),
-        ("BloomConfig", 1024, 1024),
-        ("BloomConfig", None, None),
-        ("LlamaConfig", 512, 2048),
-    ],
-)
-def test_context_length_by_other_names(config: str, limit: int | None, expected: int | None) -> None:
-    import transformers
-
-    tokenizer = SimpleNamespace(model_max_length=limit)
-    assert policy.context_length(getattr(transformers, config)(), tokenizer) == expected
-
-
 LONG = {"long_factor": [2.0] * 48, "short_factor": [1.0] * 48}
+LONGROPE = {"rope_scaling": {"type": "longrope", **LONG}}
 
 
 @pytest.mark.parametrize(
-    ("config", "values", "expected"),
+    ("config", "values", "limit", "expected"),
     [
-        ("Phi3Config", {"rope_scaling": {"type": "longrope", **LONG}}, 4096),
-        ("Phi3Config", {"rope_scaling": {"type": "longrope", **LONG}, "original_max_position_embeddings": 512}, 512),
+        ("Gemma3Config", {"text_config": {"max_position_embeddings": 2048}}, None, 2048),
+        ("GPT2Config", {}, 10**30, 1024),
+        ("MptConfig", {}, 10**30, 2048),
+        ("BloomConfig", {}, 10**30, None),
+        ("BloomConfig", {}, 1024, 1024),
+        ("BloomConfig", {}, None, None),
+        ("LlamaConfig", {}, 512, 2048),
+        # LongRoPE's is the original one.
+        ("Phi3Config", LONGROPE | {"max_position_embeddings": 131072}, None, 4096),
+        ("Phi3Config", LONGROPE | {"original_max_position_embeddings": 512}, None, 512),
         (
             "LlamaConfig",
             {"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 256, **LONG}},
+            None,
             256,
         ),
-        ("Phi3Config", {}, 131072),
-        ("LlamaConfig", {"rope_scaling": {"type": "linear", "factor": 2.0}}, 131072),
+        ("Phi3Config", {"max_position_embeddings": 131072}, None, 131072),
+        (
+            "LlamaConfig",
+            {"rope_scaling": {"type": "linear", "factor": 2.0}, "max_position_embeddings": 131072},
+            None,
+            131072,
+        ),
     ],
 )
-def test_context_length_of_longrope_is_the_original_one(config: str, values: dict[str, Any], expected: int) -> None:
+def test_context_length_of_a_family(
+    config: str, values: dict[str, Any], limit: int | None, expected: int | None
+) -> None:
     import transformers
 
-    found = getattr(transformers, config)(max_position_embeddings=131072, **values)
-    assert policy.context_length(found) == expected
+    tokenizer = SimpleNamespace(model_max_length=limit)
+    assert policy.context_length(getattr(transformers, config)(**values), tokenizer) == expected

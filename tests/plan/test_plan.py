@@ -19,7 +19,6 @@ from lidr.cli import main
 from lidr.config.engines import EngineSettings
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
-from lidr.models import base, policy
 from lidr.models import folder as model
 from lidr.plan import device, memory, report, shape, work
 from lidr.plan.shape import Shape
@@ -51,68 +50,74 @@ QWEN_05B = {
 }
 
 
+LENGTHS = Lengths(answer=300, prompt=150)
+PAPER, SMALL = (config.load(ROOT / f"profiles/{name}.yaml") for name in ("paper", "small"))
+
+
 def measured(folder: Path, values: dict[str, Any]) -> Shape:
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(values))
     return shape.measure(shape.build(folder, "it"), "it")
 
 
-def profile(name: str) -> config.Settings:
-    return config.load(ROOT / f"profiles/{name}.yaml")
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Shape:
+    """Llama-3-8B with the paper's adapter."""
+    return replace(measured(tmp_path_factory.mktemp("llama"), LLAMA_8B), adapter=20_971_520)
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory: pytest.TempPathFactory) -> Shape:
+    return measured(tmp_path_factory.mktemp("qwen"), QWEN_05B)
+
+
+def parts(budget: memory.MemoryBudget) -> dict[str, int]:
+    return {part.name: part.bytes for part in budget.parts}
+
+
+def stage(settings: config.Settings, name: str) -> work.Work:
+    return next(w for w in work.of(settings, LENGTHS) if w.stage == name)
 
 
 # ---- measures
 
 
-def test_parameters_are_those_that_were_published(tmp_path: Path) -> None:
-    llama, qwen = measured(tmp_path / "llama", LLAMA_8B), measured(tmp_path / "qwen", QWEN_05B)
+def test_parameters_are_those_that_were_published(llama: Shape, qwen: Shape) -> None:
     assert llama.parameters == 8_030_261_248
     assert qwen.parameters == 494_032_768
     assert (llama.embedding, qwen.embedding) == (128256 * 4096, 0)  # tied weights are used in a multiplication too
     assert (llama.layers, llama.key_value_heads, llama.head, llama.context) == (32, 8, 128, 8192)
 
 
-@pytest.mark.pipeline
-def test_lab_is_measured_as_it_is_when_loaded(tmp_path: Path, project_settings: config.Settings) -> None:
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    base.run(project_settings, tmp_path / "m0")
-    loaded = policy.load_base(policy.resolve("m0", tmp_path), torch.float32)
-    found, unknown = shape.read(project_settings)
-    assert found is not None and unknown == ""
-    assert found.parameters == sum(weight.numel() for weight in loaded.parameters())
-    train = project_settings.train
-    assert train.lora["target_modules"] == "all-linear"
-    lora = LoraConfig(r=train.lora["r"], target_modules="all-linear", task_type="CAUSAL_LM")
-    trainable, _ = get_peft_model(loaded, lora).get_nb_trainable_parameters()
-    assert found.adapter == trainable
-
-
-def test_adapter_of_the_paper(tmp_path: Path) -> None:
-    # Rank 8 on all seven projections of Llama-3-8B: 32 layers x 8 x (sum of inputs and outputs).
-    measured(tmp_path / "llama", LLAMA_8B)
-    sums = 2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336)
-    built = shape.build(tmp_path / "llama", "it")
-    assert shape.adapter_parameters(built, profile("paper").train) == 32 * 8 * sums == 20_971_520
-    assert shape.adapter_parameters(built, with_train(profile("paper"), r=4).train) == 20_971_520 // 2
-    assert shape.measure(built, "it").parameters == 8_030_261_248  # measuring leaves no adapter on the model
-
-
+# Values that a layer of Llama-3-8B keeps of a token.
+LAYER = 6 * 4096 + 2 * (4096 + 2 * 1024) + 4 * 14336
 GPT2 = {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12}
 
 
+# Inputs and outputs of all seven projections of Llama-3-8B.
+PROJECTIONS = 2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336)
+
+
 @pytest.mark.parametrize(
-    ("modules", "each"),
-    [(["c_attn"], 768 + 3 * 768), (["attn.c_attn"], 768 + 3 * 768), ("all-linear", (4 + 2 + 5 + 5) * 768)],
+    ("values", "modules", "r", "count", "linear"),
+    [
+        (LLAMA_8B, "all-linear", 8, 20_971_520, 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)),
+        (LLAMA_8B, "all-linear", 4, 32 * 4 * PROJECTIONS, None),
+        # GPT-2's layers are not nn.Linear, and a name may be the end of a path.
+        (GPT2, ["c_attn"], 16, 12 * 16 * 4 * 768, 12 * (4 + 8) * 768 * 768),
+        (GPT2, ["attn.c_attn"], 16, 12 * 16 * 4 * 768, None),
+        (GPT2, "all-linear", 16, 12 * 16 * (4 + 2 + 5 + 5) * 768, None),
+    ],
 )
-def test_adapters_are_counted_as_peft_makes_them(tmp_path: Path, modules: Any, each: int) -> None:
-    """GPT-2's layers are not nn.Linear, and a name may be the end of a path."""
-    (tmp_path / "config.json").write_text(json.dumps(GPT2))
-    train = with_train(profile("lab"), r=16, target_modules=modules).train
-    built = shape.build(tmp_path, "gpt2")
-    assert shape.adapter_parameters(built, train) == 12 * 16 * each
-    assert shape.measure(built, "gpt2").linear == 12 * (4 + 8) * 768 * 768
+def test_adapters_are_counted_as_peft_makes_them(
+    tmp_path: Path, values: dict[str, Any], modules: Any, r: int, count: int, linear: int | None
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    built = shape.build(tmp_path, "it")
+    before = shape.measure(built, "it")
+    assert shape.adapter_parameters(built, with_train(PAPER, r=r, target_modules=modules).train) == count
+    assert shape.measure(built, "it") == before, "counting leaves no adapter on the model"
+    assert linear in (None, before.linear)
 
 
 def test_layers_that_are_not_there_are_a_problem_of_the_plan(root: Path) -> None:
@@ -128,7 +133,7 @@ def test_layers_that_are_not_there_are_a_problem_of_the_plan(root: Path) -> None
 
 
 def test_rows_of_the_paper() -> None:
-    rows = {w.stage: (w.rows, w.tokens, w.max_tokens) for w in work.of(profile("paper"), Lengths(300, 150))}
+    rows = {w.stage: (w.rows, w.tokens, w.max_tokens) for w in work.of(PAPER, LENGTHS)}
     assert rows["generate@m1"] == (5000, 1_500_000, 12_000_000)
     assert rows["translate@m2"] == (8000, 3_600_000, 32_768_000)
     assert rows["pairs@m1"] == (8000, 0, 0)
@@ -143,42 +148,34 @@ def test_rows_of_the_paper() -> None:
 
 
 def test_rows_of_the_harness_without_a_limit() -> None:
-    paper = profile("paper")
-    harness = msgspec.structs.replace(paper.harness, limit=None, num_fewshot=5)
-    stages = work.of(msgspec.structs.replace(paper, harness=harness), Lengths(300, 150))
-    (found,) = [w for w in stages if w.stage == "harness@m1"]
+    harness = msgspec.structs.replace(PAPER.harness, limit=None, num_fewshot=5)
+    found = stage(msgspec.structs.replace(PAPER, harness=harness), "harness@m1")
     # MMLU, HellaSwag, ARC and TruthfulQA in four languages each, and Global-MMLU's short form.
     assert found.rows == 4 * (14_000 + 10_000 + 1_200 + 800) + 4 * 400
     assert found.tokens == found.rows * 4 * 6 * 150
 
 
 def test_held_out_pairs_are_read_at_each_evaluation() -> None:
-    paper = profile("paper")
-    (train,) = [w for w in work.of(paper, Lengths(300, 150)) if w.stage == "train@m1"]
     # One in twenty of 8,000 pairs: once for the reference, once before training and four times in it.
-    assert (paper.train.eval_share, paper.train.dpo["eval_steps"]) == (0.05, 0.25)
-    assert train.read_tokens == 400 * 1050 * 6
-    every = with_train(paper, eval_steps=300)
-    (train,) = [w for w in work.of(every, Lengths(300, 150)) if w.stage == "train@m1"]
-    steps = -(-8000 // paper.train.pairs_per_step) * paper.train.dpo["num_train_epochs"]
-    assert train.read_tokens == 400 * 1050 * (2 + -(-steps // 300))
+    assert (PAPER.train.eval_share, PAPER.train.dpo["eval_steps"]) == (0.05, 0.25)
+    assert stage(PAPER, "train@m1").read_tokens == 400 * 1050 * 6
+    steps = -(-8000 // PAPER.train.pairs_per_step) * PAPER.train.dpo["num_train_epochs"]
+    assert stage(with_train(PAPER, eval_steps=300), "train@m1").read_tokens == 400 * 1050 * (2 + -(-steps // 300))
 
 
-def test_supervised_training_is_of_chosen_answers_without_a_reference(tmp_path: Path) -> None:
-    paper, llama = profile("paper"), replace(measured(tmp_path / "llama", LLAMA_8B), adapter=20_971_520)
-    supervised = with_train(paper, objective="sft")
-    (train,) = [w for w in work.of(supervised, Lengths(300, 150)) if w.stage == "train@m1"]
+def test_supervised_training_is_of_chosen_answers_without_a_reference(llama: Shape) -> None:
+    supervised = with_train(PAPER, objective="sft")
+    train = stage(supervised, "train@m1")
     # 150 tokens of the prompt, and as many answers of 300 as translations of 450.
     assert (train.rows, train.tokens, train.max_tokens) == (8000, 8000 * 525, 8000 * 2048)
     assert train.read_tokens == 400 * 525 * 5
-    parts = {part.name: part for part in memory.training(supervised, "m2", llama).parts}
-    assert parts["adapter"].formula == "1 x 21.0 M parameters x 4 bytes (policy)"
-    layer = 6 * 4096 + 2 * (4096 + 2 * 1024) + 4 * 14336
-    assert parts["activations"].bytes == 2048 * (32 * 4096 + layer) * 2
-    cores, lengths = device.Speed(flops=1e12, bandwidth=1e20), Lengths(300, 150)
-    multiplied = 8_030_261_248 - 128256 * 4096
-    assert device.training_rate(paper, llama, cores, lengths) == pytest.approx(0.4 * 1e12 / (8 * multiplied))
-    assert device.training_rate(supervised, llama, cores, lengths) == pytest.approx(0.4 * 1e12 / (6 * multiplied))
+    budget = memory.training(supervised, "m2", llama)
+    assert budget.parts[1].formula == "1 x 21.0 M parameters x 4 bytes (policy)"
+    assert parts(budget)["activations"] == 2048 * (32 * 4096 + LAYER) * 2
+    cores, multiplied = device.Speed(flops=1e12, bandwidth=1e20), 8_030_261_248 - 128256 * 4096
+    for settings, operations in ((PAPER, 8), (supervised, 6)):
+        rate = device.training_rate(settings, llama, cores, LENGTHS)
+        assert rate == pytest.approx(0.4 * 1e12 / (operations * multiplied))
 
 
 def test_items_of_the_labs_tasks_are_those_that_there_are() -> None:
@@ -190,8 +187,7 @@ def test_items_of_the_labs_tasks_are_those_that_there_are() -> None:
 
 
 def test_baseline_of_the_pipeline_is_asked_and_not_judged() -> None:
-    small = profile("small")
-    rows = {w.stage: w.rows for w in work.of(small, Lengths(300, 150))}
+    rows = {w.stage: w.rows for w in work.of(SMALL, LENGTHS)}
     assert rows["baseline (m0)"] == 400
     assert "alpaca@m0" not in rows
     assert rows["judge"] == 2 * 400 * 2  # m1 and m2, both orders
@@ -215,9 +211,9 @@ def test_rows_of_a_rule_that_scores_samples(root: Path) -> None:
 
 @pytest.mark.usefixtures("root")
 def test_requests_of_the_audit_s_judge() -> None:
-    lab, judge = config.load(), profile("paper").block(Alpaca).judge
+    lab, judge = config.load(), PAPER.block(Alpaca).judge
     audit = msgspec.structs.replace(lab.audit, judge=judge, judged_pairs=100)
-    found = work.judges(msgspec.structs.replace(lab, audit=audit), Lengths(300, 150))
+    found = work.judges(msgspec.structs.replace(lab, audit=audit), LENGTHS)
     # Two iterations, eight directions, both orders; an answer has 64 tokens at most.
     assert [(asked.title, asked.questions, asked.tokens_each) for asked in found] == [
         ("judge", 3_500, 400 + 150 + 2 * 64),
@@ -230,13 +226,11 @@ def test_requests_of_the_audit_s_judge() -> None:
 
 
 def test_a_reply_in_text_is_paid_for_at_most() -> None:
-    paper = profile("paper")
-    judge = msgspec.structs.replace(paper.block(Alpaca).judge, reply="text", max_completion_tokens=1000)
-    alpaca = msgspec.structs.replace(paper.block(Alpaca), judge=judge)
-    (asked,) = work.judges(msgspec.structs.replace(paper, alpaca=alpaca), Lengths(300, 150))
-    # In both orders, the default for replies in text.
-    assert (asked.questions, asked.tokens_each, asked.reply_tokens) == (2 * 12_075, 1150, 1000)
+    judge = msgspec.structs.replace(PAPER.block(Alpaca).judge, reply="text", max_completion_tokens=1000)
+    alpaca = msgspec.structs.replace(PAPER.block(Alpaca), judge=judge)
+    (asked,) = work.judges(msgspec.structs.replace(PAPER, alpaca=alpaca), LENGTHS)
     assert asked.cost == pytest.approx(24_150 * (1150 * 10 + 1000 * 30) / 1e6)
+    # In both orders, the default for replies in text.
     assert list(report._judge(asked)) == [
         "judge: gpt-4-1106-preview at an endpoint, 24,150 requests of about 1,150 tokens, replies of at most 1,000: "
         "at most 1,002.23 at 10 a million"
@@ -246,22 +240,19 @@ def test_a_reply_in_text_is_paid_for_at_most() -> None:
 # ---- memory
 
 
-def test_memory_of_training_part_by_part(tmp_path: Path) -> None:
-    paper = profile("paper")
-    llama = replace(measured(tmp_path / "llama", LLAMA_8B), adapter=20_971_520)
-    budget = memory.training(paper, "m2", llama)
-    parts = {part.name: part.bytes for part in budget.parts}
-    adapter, tokens = 20_971_520, 2 * 1 * 2048
-    assert parts["weights"] == 8_030_261_248 * 2
-    assert parts["adapter"] == 2 * adapter * 4
-    assert parts["optimizer"] == 2 * adapter * 4
-    layer = 6 * 4096 + 2 * (4096 + 2 * 1024) + 4 * 14336
-    assert parts["activations"] == tokens * (32 * 4096 + layer) * 2
-    assert parts["logits"] == 3 * 2**25 * 4  # in parts: all at once would be 6.3 GB
-    assert budget.total == round(1.1 * sum(parts.values()))
-    assert 16 * memory.GIB < budget.total < 24 * memory.GIB
+def test_memory_of_training_part_by_part(llama: Shape) -> None:
+    budget, adapter, tokens = memory.training(PAPER, "m2", llama), 20_971_520, 2 * 1 * 2048
+    assert parts(budget) == {
+        "weights": 8_030_261_248 * 2,
+        "adapter": 2 * adapter * 4,
+        "gradient": adapter * 4,
+        "optimizer": 2 * adapter * 4,
+        "activations": tokens * (32 * 4096 + LAYER) * 2,
+        "logits": 3 * 2**25 * 4,  # in parts: all at once would be 6.3 GB
+    }
+    assert budget.total == round(1.1 * sum(parts(budget).values()))
     # The reference of the first iteration's new adapter is the base.
-    assert memory.training(paper, "m1", llama).total == budget.total - round(1.1 * adapter * 4)
+    assert memory.training(PAPER, "m1", llama).total == budget.total - round(1.1 * adapter * 4)
 
 
 @pytest.mark.usefixtures("root")
@@ -272,111 +263,91 @@ def test_memory_is_that_of_the_largest_data_and_iteration() -> None:
     train = {"dpo": {"per_device_train_batch_size": 80}, "pairs_per_step": 80}
     iterations = lab.iterations | {"m1": msgspec.structs.replace(lab.iterations["m1"], train=train)}
     found = planning.make(msgspec.structs.replace(lab, data=data, iterations=iterations), lengths, memory_gib=4)
-    caches, activations = (
-        [{part.name: part.bytes for part in budget.parts}[name] for budget in budgets if budget is not None]
-        for name, budgets in (
-            ("cache", (one.generation, found.generation)),
-            ("activations", (one.training, found.training)),
-        )
-    )
-    assert [size / caches[0] for size in caches] == [1, 200_000 / 16384]
-    assert [size / activations[0] for size in activations] == [1, 10]
+    assert one.generation and one.training and found.generation and found.training
+    assert parts(found.generation)["cache"] / parts(one.generation)["cache"] == 200_000 / 16384
+    assert parts(found.training)["activations"] == 10 * parts(one.training)["activations"]
 
 
-def test_advice_names_only_what_is_not_done_yet(tmp_path: Path) -> None:
-    llama = measured(tmp_path / "llama", LLAMA_8B)
-    paper = profile("paper")
-    dpo = paper.train.dpo
+def test_advice_names_only_what_is_not_done_yet(llama: Shape, qwen: Shape) -> None:
+    dpo = PAPER.train.dpo
     assert dpo["gradient_checkpointing"] and dpo["per_device_train_batch_size"] == 1
-    assert memory.training(paper, "m2", llama).advice == "lower train.dpo.max_length"
+    assert memory.training(PAPER, "m2", llama).advice == "lower train.dpo.max_length"
     # vLLM does not support a quantised base.
-    local = msgspec.structs.replace(paper, engine=profile("small").engine)
+    local = msgspec.structs.replace(PAPER, engine=SMALL.engine)
     advice = memory.training(local, "m2", llama).advice
     assert advice == "lower train.dpo.max_length, or quantise the base (base.quantization)"
-    more = with_train(paper, gradient_checkpointing=False, per_device_train_batch_size=2)
-    advice = memory.training(more, "m2", llama).advice
-    assert advice == (
+    more = with_train(PAPER, gradient_checkpointing=False, per_device_train_batch_size=2)
+    assert memory.training(more, "m2", llama).advice == (
         "lower train.dpo.per_device_train_batch_size or train.dpo.max_length, "
         "or turn train.dpo.gradient_checkpointing on"
     )
     # One request fills a batch: a smaller budget would change nothing.
-    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
-    assert memory.generation(small, qwen, 0).advice.startswith("lower engine.tokens_per_batch or max_new_tokens, or ")
-    engine = msgspec.structs.replace(small.engine, tokens_per_batch=512 + 768, dtype="bfloat16")
-    one = msgspec.structs.replace(small, engine=engine)
+    assert memory.generation(SMALL, qwen, 0).advice.startswith("lower engine.tokens_per_batch or max_new_tokens, or ")
+    engine = msgspec.structs.replace(SMALL.engine, tokens_per_batch=512 + 768, dtype="bfloat16")
+    one = msgspec.structs.replace(SMALL, engine=engine)
     assert memory.generation(one, qwen, 0).advice == "lower max_new_tokens, or quantise the base (base.quantization)"
 
 
-def test_quantised_base_keeps_its_linear_layers_in_four_bits(tmp_path: Path) -> None:
-    llama, paper = measured(tmp_path / "llama", LLAMA_8B), profile("paper")
-    linear = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+def test_quantised_base_keeps_its_linear_layers_in_four_bits(llama: Shape) -> None:
     for own, scale in (({}, 4), ({"bnb_4bit_use_double_quant": True}, 1 + 4 / 256)):
-        base = msgspec.structs.replace(paper.base, quantization={"load_in_4bit": True, **own})
-        budget = memory.training(msgspec.structs.replace(paper, base=base), "m2", llama)
-        expected = round(linear * (0.5 + scale / 64)) + (8_030_261_248 - linear) * 2
-        assert budget.parts[0].bytes == expected
+        base = msgspec.structs.replace(PAPER.base, quantization={"load_in_4bit": True, **own})
+        budget = memory.training(msgspec.structs.replace(PAPER, base=base), "m2", llama)
+        expected = round(llama.linear * (0.5 + scale / 64)) + (8_030_261_248 - llama.linear) * 2
+        assert budget.parts[0].bytes == expected < 6 * memory.GIB
         assert budget.advice == "lower train.dpo.max_length"
-    assert expected < 6 * memory.GIB
 
 
-def test_memory_of_generation_part_by_part(tmp_path: Path) -> None:
-    small = profile("small")
-    parts = {p.name: p.bytes for p in memory.generation(small, measured(tmp_path / "qwen", QWEN_05B), 0).parts}
-    assert parts["weights"] == 494_032_768 * 4
-    assert parts["adapter"] == 0  # merged in float32
-    assert parts["cache"] == 16384 * (2 * 24 * 2 * 64) * 4
-    rows = 16384 // (512 + 768)
-    assert parts["logits"] == 3 * rows * 151936 * 4
+def test_memory_of_generation_part_by_part(qwen: Shape) -> None:
+    found = parts(memory.generation(SMALL, qwen, 0))
+    assert found["weights"] == 494_032_768 * 4
+    assert found["adapter"] == 0  # merged in float32
+    assert found["cache"] == 16384 * (2 * 24 * 2 * 64) * 4
+    assert found["logits"] == 3 * (16384 // (512 + 768)) * 151936 * 4
 
 
-def test_room_for_larger_batches_on_a_gpu(tmp_path: Path) -> None:
+def test_room_for_larger_batches_on_a_gpu(qwen: Shape) -> None:
     """The largest power of two with which the same count still fits, and no such advice for vLLM."""
-    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
     for gib, tokens in ((8, 32768), (80, 2**19)):
-        assert memory.room(small, qwen, gib * memory.GIB) == tokens
+        assert memory.room(SMALL, qwen, gib * memory.GIB) == tokens
         for times, fits in ((1, True), (2, False)):
-            engine = msgspec.structs.replace(small.engine, tokens_per_batch=times * tokens)
-            budget = memory.generation(msgspec.structs.replace(small, engine=engine), qwen, 0)
+            engine = msgspec.structs.replace(SMALL.engine, tokens_per_batch=times * tokens)
+            budget = memory.generation(msgspec.structs.replace(SMALL, engine=engine), qwen, 0)
             assert (budget.total <= gib * memory.GIB) == fits
-    assert memory.room(small, qwen, 2 * memory.GIB) is None  # not even one request
-    assert memory.room(profile("paper"), qwen, 80 * memory.GIB) is None
+    assert memory.room(SMALL, qwen, 2 * memory.GIB) is None  # not even one request
+    assert memory.room(PAPER, qwen, 80 * memory.GIB) is None
 
 
-def test_vllm_needs_weights_and_one_request_within_its_share(tmp_path: Path) -> None:
-    llama = measured(tmp_path / "llama", LLAMA_8B)
-    on_80, on_16 = (memory.generation(profile("paper"), llama, gib * memory.GIB) for gib in (80, 16))
+def test_vllm_needs_weights_and_one_request_within_its_share(llama: Shape) -> None:
+    on_80, on_16 = (memory.generation(PAPER, llama, gib * memory.GIB) for gib in (80, 16))
     assert on_80.total < 80 * memory.GIB
     assert on_16.total > 16 * memory.GIB
-    assert {p.name: p.bytes for p in on_80.parts}["cache"] == 8192 * (2 * 32 * 8 * 128) * 2
+    assert parts(on_80)["cache"] == 8192 * (2 * 32 * 8 * 128) * 2
 
 
 # ---- time
 
 
-def test_generation_is_as_fast_as_the_slower_of_reading_and_computing(tmp_path: Path) -> None:
-    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
+def test_generation_is_as_fast_as_the_slower_of_reading_and_computing(qwen: Shape) -> None:
     rows = 16384 // 1280
     slow_memory = device.Speed(flops=1e20, bandwidth=1e9)
     bytes_a_step = 494_032_768 * 4 + rows * 2 * 24 * 2 * 64 * 4 * 300
-    assert device.generation_rate(small, qwen, slow_memory, 300) == pytest.approx(0.4 * rows / (bytes_a_step / 1e9))
+    assert device.generation_rate(SMALL, qwen, slow_memory, 300) == pytest.approx(0.4 * rows / (bytes_a_step / 1e9))
     slow_cores = device.Speed(flops=1e9, bandwidth=1e20)
-    assert device.generation_rate(small, qwen, slow_cores, 300) == pytest.approx(0.4 * 1e9 / (2 * 494_032_768))
-    lengths = work.Lengths(answer=300, prompt=150)
-    assert device.training_rate(small, qwen, slow_cores, lengths) == pytest.approx(0.4 * 1e9 / (8 * 494_032_768))
+    assert device.generation_rate(SMALL, qwen, slow_cores, 300) == pytest.approx(0.4 * 1e9 / (2 * 494_032_768))
+    assert device.training_rate(SMALL, qwen, slow_cores, LENGTHS) == pytest.approx(0.4 * 1e9 / (8 * 494_032_768))
 
 
-def test_an_engine_that_does_not_say_its_batch_is_planned_row_by_row(tmp_path: Path) -> None:
+def test_an_engine_that_does_not_say_its_batch_is_planned_row_by_row(qwen: Shape) -> None:
     class Own(EngineSettings, frozen=True, kw_only=True, tag="own"):
         """An engine with only a name."""
 
-    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
     rate = device.generation_rate(
-        msgspec.structs.replace(small, engine=Own()), qwen, device.Speed(flops=1e20, bandwidth=1e9), 300
+        msgspec.structs.replace(SMALL, engine=Own()), qwen, device.Speed(flops=1e20, bandwidth=1e9), 300
     )
     assert rate == pytest.approx(0.4 / ((494_032_768 * 4 + 2 * 24 * 2 * 64 * 4 * 300) / 1e9))
 
 
-def test_training_is_measured_in_its_own_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_is_measured_in_its_own_precision(qwen: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def measure(kind: str, dtype: str) -> device.Speed:
@@ -384,26 +355,24 @@ def test_training_is_measured_in_its_own_precision(tmp_path: Path, monkeypatch: 
         return device.Speed(flops={"float32": 1e12, "bfloat16": 8e12}[dtype], bandwidth=1e20)
 
     monkeypatch.setattr(device, "measure", measure)
-    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
-    there, lengths = device.Device("cpu", "it", 2**34), Lengths(answer=300, prompt=150)
+    there = device.Device("cpu", "it", 2**34)
     for dtype, flops in (("float32", 1e12), ("bfloat16", 8e12)):
         asked.clear()
-        found = device.rates(with_train(small, dtype=dtype), qwen, there, lengths, None, None)
+        found = device.rates(with_train(SMALL, dtype=dtype), qwen, there, LENGTHS, None, None)
         assert found.training == pytest.approx(0.4 * flops / (8 * 494_032_768))
         assert found.scoring == pytest.approx(0.4 * 1e12 / (2 * 494_032_768))
         assert asked == list(dict.fromkeys(["float32", dtype]))
     assert "in float32: 1,000 GFLOP/s" in found.why and " and in bfloat16: 8,000 GFLOP/s" in found.why
 
 
-def test_a_gpu_s_step_takes_its_launches_at_least(tmp_path: Path) -> None:
+def test_a_gpu_s_step_takes_its_launches_at_least(qwen: Shape) -> None:
     """However fast it is, but not with vLLM."""
-    small, qwen = profile("small"), measured(tmp_path / "qwen", QWEN_05B)
     fast = device.Speed(flops=1e20, bandwidth=1e20, launches=True)
-    assert device.generation_rate(small, qwen, fast, 300) == pytest.approx(12 / (24 * 0.0037))
-    tokens = 2 * small.train.dpo["per_device_train_batch_size"] * 450
-    rate = device.training_rate(small, qwen, fast, work.Lengths(answer=300, prompt=150))
+    assert device.generation_rate(SMALL, qwen, fast, 300) == pytest.approx(12 / (24 * 0.0037))
+    tokens = 2 * SMALL.train.dpo["per_device_train_batch_size"] * 450
+    rate = device.training_rate(SMALL, qwen, fast, LENGTHS)
     assert rate == pytest.approx(tokens / (24 * 0.0075))
-    assert device.generation_rate(profile("paper"), qwen, fast, 300) > 1e6
+    assert device.generation_rate(PAPER, qwen, fast, 300) > 1e6
 
 
 def test_a_stage_s_time_has_its_start_its_prompts_and_its_shards_ends(project_settings: config.Settings) -> None:
@@ -467,7 +436,7 @@ def test_plan_without_the_model_says_what_it_does_not_know(root: Path, monkeypat
 
 @pytest.mark.usefixtures("root")
 def test_bill_of_the_judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    paper = msgspec.structs.replace(profile("paper"), base=config.load().base)
+    paper = msgspec.structs.replace(PAPER, base=config.load().base)
     monkeypatch.setattr(config, "load", lambda: paper)
     _, output = lidr_plan("--anyway", "--memory", "80")
     # 12,075 requests of 400 + 150 + 2 x 300 tokens at 10 a million, one token of answer each at 30.

@@ -153,7 +153,3 @@ def test_logs_between_two_saves_are_whole(configure: Any) -> None:
     assert left() == ["checkpoint-2", "checkpoint-3"]
     run(settings)
     assert (paths.model("m1") / "log.csv").read_bytes() == expected
-
-
-def test_newest_of_no_folder_is_none(tmp_path: Path) -> None:
-    assert checkpoints.newest(tmp_path / "none") is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -13,7 +12,8 @@ from factories import ROOT
 
 from lidr import config, doctor, paths
 from lidr.errors import InputError
-from lidr.training import devices
+from lidr.training import launcher
+from lidr.training.trainer import _use_one_gpu
 
 GPUS = ROOT / paths.LAUNCHERS / "gpus.yaml"
 
@@ -32,56 +32,49 @@ def with_processes(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_one_of_several_gpus_trains_without_a_launcher(capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = SimpleNamespace(n_gpu=2, _n_gpu=2)
-    devices.use_one(arguments)
-    assert arguments._n_gpu == 1
-    assert capfd.readouterr().err == (
-        "one of 2 visible GPUs trains; `train.accelerate: profiles/accelerate/gpus.yaml` uses all\n"
-    )
+def test_one_of_several_gpus_trains_without_a_launcher(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from trl.trainer.dpo_config import DPOConfig
 
-
-def test_trl_s_arguments_take_one_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from transformers import TrainingArguments
-
-    arguments = TrainingArguments(str(tmp_path), use_cpu=True, report_to=[], per_device_train_batch_size=4)
-    assert arguments.n_gpu <= 1
+    arguments = DPOConfig(str(tmp_path), use_cpu=True, report_to=[], per_device_train_batch_size=4, bf16=False)
     arguments._n_gpu = 3  # as `_setup_devices` finds with three visible GPUs
     assert arguments.train_batch_size == 12
-    devices.use_one(arguments)
+    _use_one_gpu(arguments)
     assert (arguments.n_gpu, arguments.train_batch_size) == (1, 4)
+    assert capfd.readouterr().err == (
+        "one of 3 visible GPUs trains; `train.accelerate: profiles/accelerate/gpus.yaml` uses all\n"
+    )
 
 
 @pytest.mark.usefixtures("two_gpus")
 def test_launched_processes_are_as_many_as_gpus_are_visible(tmp_path: Path) -> None:
     for name in ("gpus", "fsdp", "deepspeed"):
-        assert devices.processes(ROOT / paths.LAUNCHERS / f"{name}.yaml", "auto") == 2
-    assert devices.processes(ROOT / paths.LAUNCHERS / "cpu.yaml", "auto") == 2
-    assert devices.processes(with_processes(tmp_path, "num_processes: 1\n"), "cuda") == 1
+        assert launcher.processes(ROOT / paths.LAUNCHERS / f"{name}.yaml", "auto") == 2
+    assert launcher.processes(ROOT / paths.LAUNCHERS / "cpu.yaml", "auto") == 2
+    assert launcher.processes(with_processes(tmp_path, "num_processes: 1\n"), "cuda") == 1
     reason = "num_processes is 8, but 2 GPUs are visible; without the key all of them are used"
     with pytest.raises(InputError, match=reason):
-        devices.processes(with_processes(tmp_path, "num_processes: 8\n"), "auto")
+        launcher.processes(with_processes(tmp_path, "num_processes: 8\n"), "auto")
 
 
 def test_one_gpu_needs_no_launcher_but_to_be_in_shards() -> None:
-    assert devices.is_one_process(GPUS, 1)
-    assert not devices.is_one_process(GPUS, 2)
-    assert not devices.is_one_process(ROOT / paths.LAUNCHERS / "fsdp.yaml", 1)
+    assert launcher.is_one_process(GPUS, 1)
+    assert not launcher.is_one_process(GPUS, 2)
+    assert not launcher.is_one_process(ROOT / paths.LAUNCHERS / "fsdp.yaml", 1)
 
 
 def test_what_cannot_be_counted_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "visible_gpus", lambda: 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     with pytest.raises(InputError, match=r"no GPU is visible; profiles/accelerate/cpu.yaml trains on the processor"):
-        devices.processes(GPUS, "auto")
+        launcher.processes(GPUS, "auto")
     with pytest.raises(InputError, match="num_processes is expected: only GPUs can be counted"):
-        devices.processes(GPUS, "cpu")
+        launcher.processes(GPUS, "cpu")
     several = tmp_path / "several.yaml"
     several.write_text(GPUS.read_text("utf-8").replace("num_machines: 1", "num_machines: 2") + "num_processes: 16\n")
     with pytest.raises(InputError, match=r"several.yaml: num_machines: 1 is expected; docs/scale.md says how several"):
-        devices.processes(several, "auto")
+        launcher.processes(several, "auto")
     several.write_text("[")
     with pytest.raises(InputError, match=r"accelerate's own settings are expected \(train.accelerate\)"):
-        devices.processes(several, "auto")
+        launcher.processes(several, "auto")
 
 
 def doctor_says(device: str, accelerate: str | None) -> tuple[bool | None, str]:
@@ -99,10 +92,10 @@ def test_doctor_says_which_gpus_train(tmp_path: Path, monkeypatch: pytest.Monkey
     idle = "one of 2 visible GPUs (train.accelerate: null); profiles/accelerate/gpus.yaml uses all"
     assert doctor_says("auto", None) == (None, idle)
     assert doctor_says("cpu", None) == (True, "one process (train.accelerate: null)")
-    assert doctor_says("auto", str(devices.ALL)) == (True, "2 processes (profiles/accelerate/gpus.yaml)")
-    with devices.ALL.open("a") as file:
+    assert doctor_says("auto", str(launcher.ALL_GPUS)) == (True, "2 processes (profiles/accelerate/gpus.yaml)")
+    with launcher.ALL_GPUS.open("a") as file:
         file.write("num_processes: 8\n")
-    found, detail = doctor_says("auto", str(devices.ALL))
+    found, detail = doctor_says("auto", str(launcher.ALL_GPUS))
     assert found is False
     assert "num_processes is 8, but 2 GPUs are visible" in detail
 
@@ -113,7 +106,7 @@ def test_the_gradient_of_masked_attention_is_finite_at_every_width() -> None:
 
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU of CUDA: it is cuDNN's kernel that is wrong")
-    devices.leave_out_cudnn_attention()
+    torch.backends.cuda.enable_cudnn_sdp(False)
     size, width = 64, 448
     query, key, value = (torch.randn(1, 1, width, size, device="cuda", dtype=torch.bfloat16) / 10 for _ in range(3))
     query[..., 0], key[..., 0] = 1.0, -120 * size**0.5

@@ -13,8 +13,7 @@ pytest.importorskip("torch")
 import torch
 from families import FAMILIES, LAYOUTS, PACKED_AS_WELL, TOLERANCE, all_pairs, build, laid_out, measure
 
-from lidr.training.packable import PACKED, why_padded
-from lidr.training.packing import pack, rows
+from lidr.training.packing import PACKED, pack, rows, why_padded
 
 PADDED = {
     "Qwen 3.5": "packed rows are not tested for qwen3_5_text models",

@@ -38,13 +38,13 @@ def broken_at(step: int, monkeypatch: pytest.MonkeyPatch, break_: Any) -> None:
     """Apply `break_` to the loss of that step."""
     from lidr.training.trainer import PreferenceTrainer
 
-    original = PreferenceTrainer._compute_loss
+    original = PreferenceTrainer._with_likelihood
 
-    def loss(self: Any, model: Any, *arguments: Any) -> Any:
-        found = original(self, model, *arguments)
-        return break_(found) if model.training and self.state.global_step + 1 == step else found
+    def loss(self: Any, *arguments: Any) -> Any:
+        found = original(self, *arguments)
+        return break_(found) if self.model.training and self.state.global_step + 1 == step else found
 
-    monkeypatch.setattr(PreferenceTrainer, "_compute_loss", loss)
+    monkeypatch.setattr(PreferenceTrainer, "_with_likelihood", loss)
 
 
 def test_loss_that_is_no_number_ends_training_at_its_step(configure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +80,26 @@ def test_trained_weight_that_overflows_ends_training_at_its_step() -> None:
     model[1].weight.data[2, 1] = float("inf")
     with pytest.raises(LidrError, match="a weight is inf at step 7 of 10: training diverged"):
         FiniteCallback().on_optimizer_step(None, state, None, model=model)
-    with pytest.raises(LidrError, match="the held-out loss is nan at step 6 of 10: training diverged"):
-        FiniteCallback().on_evaluate(None, state, None, metrics={"eval_loss": float("nan")})
-    state.global_step = 0
-    with pytest.raises(LidrError, match="the held-out loss is nan before training: the model that it begins with"):
-        FiniteCallback().on_evaluate(None, state, None, metrics={"eval_loss": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (0, "the held-out loss is nan before training: the model that it begins with overflows"),
+        (3, "the held-out loss is nan at step 3 of 10: training diverged"),
+    ],
+)
+def test_held_out_loss_that_is_no_number_ends_training(
+    configure: Any, monkeypatch: pytest.MonkeyPatch, step: int, message: str
+) -> None:
+    from lidr.training.trainer import PreferenceTrainer
+
+    original = PreferenceTrainer._with_likelihood
+
+    def loss(self: Any, *arguments: Any) -> Any:
+        found = original(self, *arguments)
+        return found if self.model.training or self.state.global_step < step else found * float("nan")
+
+    monkeypatch.setattr(PreferenceTrainer, "_with_likelihood", loss)
+    with pytest.raises(LidrError, match=message):
+        train.run(configure(), "m1")

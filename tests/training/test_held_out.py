@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ from lidr.models.policy import AdapterRecord
 from lidr.records.draw import is_held_out
 from lidr.records.jsonl import read_json
 from lidr.training import stage as train
-from lidr.training.held_out import FEWEST, split
+from lidr.training.stage import FEWEST_HELD_OUT, split
 
 PAIRS = [pair(number) for number in range(60)]
 
@@ -37,10 +36,10 @@ def test_share_is_that_of_many_prompts_and_grows_by_more_of_them() -> None:
     assert drawn[0.05] < drawn[0.1]
 
 
-def test_too_few_pairs_to_evaluate_are_trained_on() -> None:
-    trained, held_out = split(PAIRS, 0.2)
-    assert sum(is_held_out(p.prompt_id, 0.2) for p in PAIRS) < FEWEST
-    assert (trained, held_out) == (PAIRS, [])
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_too_few_pairs_to_evaluate_are_trained_on(share: float) -> None:
+    assert sum(is_held_out(p.prompt_id, share) for p in PAIRS) < FEWEST_HELD_OUT
+    assert split(PAIRS, share) == (PAIRS, [])
 
 
 @pytest.mark.pipeline
@@ -77,7 +76,3 @@ def by_hand(pairs: list[Any], of_model: str, alpha: float, beta: float) -> tuple
         losses.append(math.log1p(math.exp(-margins[-1])) - alpha * sum(chosen) / len(chosen))
     count = len(margins)
     return sum(losses) / count, sum(margins) / count, sum(margin > 0 for margin in margins) / count
-
-
-def test_nothing_is_held_out_at_a_share_of_0(tmp_path: Path) -> None:
-    assert split(PAIRS, 0.0) == (PAIRS, [])

@@ -1,13 +1,16 @@
-"""The summary of training: its beginning and end, each over several steps."""
+"""What training logs: the summary of its beginning and end, and its rates."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from lidr.cli import main
-from lidr.training import stage
+from lidr.training import callbacks, stage
 from lidr.training.history import History, csv, ends, reported
+from lidr.training.packing import TokenizedPair
 
 # 22 steps, logged every 5 and at each evaluation of held-out pairs; the last row covers two steps.
 ROWS: History = [
@@ -58,3 +61,40 @@ def test_up_to_the_first_update_only_the_held_out_loss_is_told() -> None:
 
 def test_a_column_is_there_where_any_row_has_it() -> None:
     assert csv(ROWS[:2]) == "step,loss,reward_accuracy,eval_loss\n0,,,3.0\n5,4.0,0.5,\n"
+
+
+# 9 and 7 tokens.
+PAIRS: list[TokenizedPair] = [
+    {"prompt_ids": [1, 2, 3], "chosen_ids": [4, 5], "rejected_ids": [6]},
+    {"prompt_ids": [1], "chosen_ids": [2], "rejected_ids": [3, 4, 5, 6]},
+]
+
+
+def test_rates_are_those_since_the_last_loss_was_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([10.0, 12.0, 16.0, 16.0])  # the start, and each log
+    monkeypatch.setattr(callbacks, "peak_memory", lambda: {"peak_memory_mib": 5.0})
+    logged: list[tuple[dict[str, float], int]] = []
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    callback = callbacks.ThroughputCallback(PAIRS, lambda values, step: logged.append((values, step)))
+
+    def log(epoch: float, step: int, first: bool = True, **logs: float) -> None:
+        state = SimpleNamespace(epoch=epoch, global_step=step, is_world_process_zero=first)
+        callback.on_log(None, state, None, logs=logs)
+
+    # It resumes after half a pass by another process.
+    callback.on_train_begin(None, SimpleNamespace(epoch=0.5), None)
+    log(1.0, 3, loss=1.0)
+    log(1.0, 3, train_runtime=9.0)
+    log(1.0, 3, first=False, loss=1.0)
+    log(2.0, 6, loss=0.5)
+    log(2.0, 7, loss=0.5)  # zero time elapsed
+    assert logged == [
+        ({"pairs_per_second": 0.5, "tokens_per_second": 4.0, "peak_memory_mib": 5.0}, 3),
+        ({"pairs_per_second": 0.5, "tokens_per_second": 4.0, "peak_memory_mib": 5.0}, 6),
+        ({"peak_memory_mib": 5.0}, 7),
+    ]
+
+
+def test_peak_memory_is_at_least_what_is_held() -> None:
+    held = bytearray(64 * 2**20)
+    assert len(held) / 2**20 <= callbacks.peak_memory()["peak_memory_mib"] < 2**20

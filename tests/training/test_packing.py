@@ -8,10 +8,12 @@ from typing import Any
 
 import families
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lidr import config
 from lidr.training import packing
-from lidr.training.packing import InputRow, TokenizedPair, length, pack, pad_right, rows
+from lidr.training.packing import InputRow, TokenizedPair, are_alone, length, pack, pad_right, rows, share_out
 
 PAIR: TokenizedPair = {"prompt_ids": [11, 12], "chosen_ids": [21, 22, 9], "rejected_ids": [31, 9]}
 OTHER: TokenizedPair = {"prompt_ids": [13], "chosen_ids": [23, 9], "rejected_ids": [33, 34, 9]}
@@ -55,6 +57,39 @@ def test_padded_rows_have_a_line_each() -> None:
     assert batch["input_ids"].tolist() == [[11, 12, 21, 22], [13, 23, 0, 0], [11, 12, 31, 0], [13, 33, 34, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 0]]
     assert batch["scored"].tolist() == [1, 2, 3, 4, 5, 9, 10, 12, 13, 14]
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=40), st.sampled_from([32, 128, 4096]))
+def test_rows_stand_one_after_the_other_and_none_on_another(lengths: list[int], hidden_size: int) -> None:
+    spots = share_out(lengths, hidden_size)
+    ends: dict[int, int] = {}
+    for (line, start), tokens in sorted(zip(spots, lengths, strict=True)):
+        assert start == ends.get(line, 0)
+        ends[line] = start + tokens
+    assert sorted(ends) == list(range(len(ends)))
+    assert are_alone(spots) == (len(ends) == len(lengths))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "hidden_size", "spots"),
+    [
+        ([5], 128, [(0, 0)]),
+        ([100, 100], 128, [(0, 0), (1, 0)]),
+        ([9, 7, 5, 4, 3], 128, [(0, 0), (0, 9), (0, 16), (0, 21), (0, 25)]),
+        ([300, 200, 100, 310], 128, [(1, 0), (2, 0), (2, 200), (0, 0)]),
+        # No wider than the longest, since attention under a mask costs the square.
+        ([2000, 1900, 1000, 900, 600, 300], 128, [(line, 0) for line in range(6)]),
+        ([2000, 1900, 1950], 128, [(0, 0), (2, 0), (1, 0)]),
+        ([90, 40, 40, 10], 128, [(0, 0), (1, 0), (1, 40), (1, 80)]),
+        # A wide line costs a large model less.
+        ([100, 60, 60, 60], 32, [(0, 0), (1, 0), (2, 0), (3, 0)]),
+        ([100, 60, 60, 60], 4096, [(0, 0), (0, 100), (0, 160), (0, 220)]),
+    ],
+)
+def test_the_number_of_lines_is_the_one_that_costs_least(
+    lengths: list[int], hidden_size: int, spots: list[tuple[int, int]]
+) -> None:
+    assert share_out(lengths, hidden_size) == spots
 
 
 def random_pairs(count: int, vocabulary: int, seed: int) -> list[TokenizedPair]:

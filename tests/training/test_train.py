@@ -38,24 +38,17 @@ def settings(configure: Any) -> config.Settings:
     return configure(num_train_epochs=2, eval_share=0.0, save_steps=0, **batch)
 
 
-def test_first_step_equals_the_formula_with_a_mean_over_each_sequence(settings: config.Settings) -> None:
+@pytest.mark.parametrize("mean", ["sequence", "token"])
+def test_first_step_equals_the_formula(settings: config.Settings, mean: str) -> None:
     import torch
 
     torch.backends.cuda.enable_cudnn_sdp(True)
-    trained = train.run(settings, "m1")
+    trained = train.run(with_train(settings, likelihood_mean=mean), "m1")
     # Its gradient is NaN at some widths on Hopper, as tests/training/test_devices.py shows on a GPU.
     assert not torch.backends.cuda.cudnn_sdp_enabled()
-    chosen = [sum(c) / len(c) for c, _ in log_probabilities(PAIRS, "m0")]
-    likelihood = -sum(chosen) / len(chosen)
-    assert trained.first["loss_preference"] == pytest.approx(math.log(2), abs=1e-5)
-    assert trained.first["loss_likelihood"] == pytest.approx(likelihood, rel=1e-4)
-    assert trained.first["loss"] == pytest.approx(math.log(2) + 3.0 * likelihood, rel=1e-4)
-
-
-def test_token_mean_is_over_all_tokens_of_the_batch(settings: config.Settings) -> None:
-    trained = train.run(with_train(settings, likelihood_mean="token"), "m1")
-    tokens = [p for c, _ in log_probabilities(PAIRS, "m0") for p in c]
-    likelihood = -sum(tokens) / len(tokens)
+    chosen = [chosen for chosen, _ in log_probabilities(PAIRS, "m0")]
+    weighed = [sum(c) / len(c) for c in chosen] if mean == "sequence" else [p for c in chosen for p in c]
+    likelihood = -sum(weighed) / len(weighed)
     assert trained.first["loss_preference"] == pytest.approx(math.log(2), abs=1e-5)
     assert trained.first["loss_likelihood"] == pytest.approx(likelihood, rel=1e-4)
     assert trained.first["loss"] == pytest.approx(math.log(2) + 3.0 * likelihood, rel=1e-4)
@@ -130,17 +123,14 @@ def test_supervised_training_is_on_chosen_answers_alone(settings: config.Setting
     assert (paths.model("m1") / "first_pair.txt").read_text().count("----") == 1
 
 
-def test_supervised_training_leaves_out_chosen_answers_alone_that_are_too_long(settings: config.Settings) -> None:
-    longest = {
-        name: [len(row["prompt_ids"]) + len(row[name]) for row in rows()] for name in ("chosen_ids", "rejected_ids")
-    }
-    limit = longest["rejected_ids"][3] - 1
-    assert longest["chosen_ids"][3] <= limit
-    kept = [tokens <= limit for tokens in longest["chosen_ids"]]
-    given = with_train(settings, objective="sft", max_length=limit, pairs_per_step=1, per_device_train_batch_size=1)
-    trained = train.run(given, "m1")
-    assert trained.pairs == sum(kept)
-    assert len(trained.drops) == len(PAIRS) - sum(kept)
+def test_supervised_training_measures_chosen_answers_alone(settings: config.Settings) -> None:
+    given = rows()
+    limit = len(given[3]["prompt_ids"]) + len(given[3]["rejected_ids"]) - 1
+    kept = [row for row in given if len(row["prompt_ids"]) + len(row["chosen_ids"]) <= limit]
+    assert kept[-1] == given[3]
+    pairs, drops = train.tokenize(PAIRS, open_chat(policy.resolve("m0")), limit, supervised=True)
+    assert [row["chosen_ids"] for row in pairs] == [row["chosen_ids"] for row in kept]
+    assert len(drops) == len(PAIRS) - len(kept)
 
 
 def rows() -> list[Any]:
@@ -183,28 +173,16 @@ def test_files_are_these_and_name_no_path_of_this_machine(settings: config.Setti
     }
 
 
-def test_pairs_that_are_too_long_are_dropped_with_their_reason(settings: config.Settings) -> None:
-    trained = train.run(with_train(settings, max_length=40, num_train_epochs=1), "m1")
-    assert trained.pairs + len(trained.drops) == len(PAIRS)
-    assert trained.drops, "at least one of the pairs is longer than 40 tokens"
-    assert {d.reason for d in trained.drops} == {DropReason.TOO_LONG}
-    assert trained.drops[0].detail.endswith(" tokens, where 40 fit train.dpo.max_length and the model")
-
-
-def test_pairs_beyond_the_models_context_are_dropped(
-    settings: config.Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("max_length", "context"), [(40, 2048), (256, 40)])
+def test_pairs_too_long_for_the_limit_or_the_model_are_dropped_with_their_reason(
+    settings: config.Settings, monkeypatch: pytest.MonkeyPatch, max_length: int, context: int
 ) -> None:
     """A row beyond LongRoPE's first table would change the positions of all rows of its batch."""
-    monkeypatch.setattr(policy, "context_length", lambda config: 40)
-    trained = train.run(with_train(settings, max_length=256, num_train_epochs=1), "m1")
+    monkeypatch.setattr(policy, "context_length", lambda config: context)
+    trained = train.run(with_train(settings, max_length=max_length, num_train_epochs=1), "m1")
+    assert trained.pairs + len(trained.drops) == len(PAIRS)
+    assert {d.reason for d in trained.drops} == {DropReason.TOO_LONG}
     assert trained.drops[0].detail.endswith(" tokens, where 40 fit train.dpo.max_length and the model")
-
-
-def test_a_file_without_pairs_and_drops_is_an_error_that_says_so(settings: config.Settings) -> None:
-    for name in (paths.PAIRS, paths.DROPS):
-        (paths.pairs("m1") / name).write_bytes(b"")
-    with pytest.raises(InputError, match=r"no pair was made; 0 were dropped \(no reasons\)"):
-        train.run(settings, "m1")
 
 
 def test_no_pair_left_is_an_error_that_names_the_file(settings: config.Settings) -> None:
@@ -213,16 +191,21 @@ def test_no_pair_left_is_an_error_that_names_the_file(settings: config.Settings)
     assert not paths.model("m1").exists()
 
 
-def test_no_pair_made_is_an_error_that_says_why(settings: config.Settings) -> None:
+@pytest.mark.parametrize(
+    ("reasons", "said"),
+    [
+        ([], "0 were dropped (no reasons)"),
+        (["unparsed", "identical", "unparsed"], "3 were dropped (unparsed 2, identical 1)"),
+    ],
+)
+def test_no_pair_made_is_an_error_that_says_why(settings: config.Settings, reasons: list[str], said: str) -> None:
     folder = paths.pairs("m1")
     (folder / paths.PAIRS).write_bytes(b"")
     kept = {"stage": "pairs", "lang": "es", "other_lang": "en", "detail": ""}
-    reasons = ["unparsed", "identical", "unparsed"]
     drops = [Drop(prompt_id=f"p{number}", reason=reason, **kept) for number, reason in enumerate(reasons)]
     write_rows(folder / paths.DROPS, drops)
     with pytest.raises(InputError) as caught:
         train.run(settings, "m1")
     assert str(caught.value) == (
-        "data/m1/pairs/pairs.jsonl: no pair was made; 3 were dropped (unparsed 2, identical 1), "
-        "each with its reason in data/m1/pairs/drops.jsonl"
+        f"data/m1/pairs/pairs.jsonl: no pair was made; {said}, each with its reason in data/m1/pairs/drops.jsonl"
     )

@@ -94,7 +94,7 @@ class Train(Section, frozen=True):
     `sft` is the likelihood term alone, on the chosen answers. Its mean is over each answer (`sequence`) or over all
     tokens of a micro-batch (`token`, as TRL's own `sft` loss). `pairs_per_step` is the batch of one optimizer step on
     all devices together. `accelerate` is a file of accelerate's own settings, or null for one process. `eval_share` of
-    the prompts are held out (training/held_out.py).
+    the prompts are held out.
     """
 
     alpha: NotNegative

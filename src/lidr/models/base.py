@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from json import JSONDecodeError
 from pathlib import Path
@@ -234,10 +234,8 @@ def _files(folder: Path, base: config.Base) -> Iterable[Path]:
 
 def _take(path: Path, target: Path, link: bool) -> None:
     if link:
-        try:
+        # Else it is another file system, or one without links.
+        with suppress(OSError):
             os.link(path.resolve(), target)
-        except OSError:
-            pass  # another file system, or one without links
-        else:
             return
     shutil.copyfile(path, target)

@@ -207,6 +207,7 @@ def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
     It is on the CPU; a quantised one on `device`, where bitsandbytes quantises it while it is loaded.
     """
     _check_base(policy.base)
+    import torch
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -216,7 +217,9 @@ def load_base(policy: Policy, dtype: torch.dtype, device: str = "cpu") -> Any:
     options: dict[str, Any] = {}
     if policy.quantization is not None:
         how = bits_and_bytes(policy.quantization, dtype)
-        options = {"quantization_config": how, "device_map": {"": torch_device(device)}}
+        # A device map needs the number of a GPU: that of the process's current one.
+        place = torch.cuda.current_device() if device == "cuda" else device
+        options = {"quantization_config": how, "device_map": {"": place}}
     return AutoModelForCausalLM.from_pretrained(
         policy.base,
         dtype=dtype,
@@ -234,16 +237,6 @@ def check_padding(config: Any, place: Path | str) -> None:
         raise InputError(f"{reason}, as they take padding for text; another model is expected", place)
 
 
-def torch_device(name: str) -> Any:
-    """The device with its number, which a device map needs: `cuda` is the process's current one."""
-    import torch
-
-    device = torch.device(name)
-    return (
-        torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" and device.index is None else device
-    )
-
-
 def attention_for(config: Any) -> str | None:
     """The attention that a model needs, None for transformers' own choice: SDPA leaves a softcap out (Gemma 2)."""
     return "eager" if getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None else None
@@ -254,15 +247,14 @@ def _check_base(folder: Path) -> None:
     path = folder / paths.RECORD
     if not path.exists():
         return
-    record = read_json(path, BaseRecord)
-    checked = (folder.absolute(), record.fingerprint)
-    if checked in _CHECKED:
+    recorded = read_json(path, BaseRecord).fingerprint
+    if (folder.absolute(), recorded) in _CHECKED:
         return
     found = fingerprint(folder)
-    if found != record.fingerprint:
-        reason = f"the files are not those that `lidr base` recorded ({found[:12]}, not {record.fingerprint[:12]})"
+    if found != recorded:
+        reason = f"the files are not those that `lidr base` recorded ({found[:12]}, not {recorded[:12]})"
         raise InputError(f"{reason}; run `lidr base` again", folder)
-    _CHECKED.add(checked)
+    _CHECKED.add((folder.absolute(), recorded))
 
 
 def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
@@ -277,9 +269,11 @@ def load_for_generation(policy: Policy, dtype: torch.dtype, device: str) -> Any:
     model = load_base(policy, dtype, device)
     if policy.adapter is not None:
         model = with_adapter(model, policy.adapter)
-        if dtype == torch.float32 and policy.quantization is None:
-            model = model.merge_and_unload()
-    return model.eval() if policy.quantization is not None else model.to(device).eval()
+    if policy.quantization is not None:
+        return model.eval()
+    if policy.adapter is not None and dtype == torch.float32:
+        model = model.merge_and_unload()
+    return model.to(device).eval()
 
 
 def with_adapter(model: Any, adapter: Path, is_trainable: bool = False) -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from dataclasses import dataclass
 
 from lidr import config
@@ -70,10 +69,10 @@ class Rates:
 
 def find(wanted: str, memory_gib: float | None) -> Device:
     """The device that the stages would take; with `memory_gib`, one that is not here."""
-    import torch
-
     if memory_gib is not None:
         return Device("other", "another device", round(memory_gib * GIB))
+    import torch
+
     kind = policy.pick_device(wanted)
     if kind == "cuda":
         properties = torch.cuda.get_device_properties(0)
@@ -91,7 +90,7 @@ def rates(
     generation: float | None,
     training: float | None,
 ) -> Rates:
-    """The rates that were given, or what the device should reach."""
+    """The rates that were given, or what the device should reach by `measure`."""
     start_up = START_UP["vllm" if isinstance(settings.engine.local, Vllm) else there.kind]
     if generation and training:
         return Rates(generation, training, "as given", start_up)
@@ -157,33 +156,20 @@ def training_rate(settings: config.Settings, shape: Shape, speed: Speed, lengths
 def measure(kind: str, dtype: str, seconds: float = 0.4) -> Speed:
     """A matrix product and a copy, each repeated for so long."""
     import torch
+    from torch.utils.benchmark import Timer
 
     values = getattr(torch, dtype)
     side = 1024 if kind == "cpu" else 4096
     # Random values: products of ones draw less power, and are faster than those of a model on some devices.
     left, right = (torch.randn(side, side, device=kind).to(values) for _ in range(2))
     long = torch.ones(2**24 if kind == "cpu" else 2**27, dtype=values, device=kind)
-    copy = torch.empty_like(long)
-
-    def wait() -> None:
-        if kind == "cuda":
-            torch.cuda.synchronize()
-        elif kind == "mps":
-            torch.mps.synchronize()
-
-    def times_a_second(step: object) -> float:
-        assert callable(step)
-        step()
-        wait()
-        done, start = 0, time.perf_counter()
-        while (spent := time.perf_counter() - start) < seconds:
-            step()
-            wait()
-            done += 1
-        return done / spent
-
-    products = times_a_second(lambda: left @ right)
-    copies = times_a_second(lambda: copy.copy_(long))
-    return Speed(
-        flops=products * 2 * side**3, bandwidth=copies * 2 * long.numel() * BYTES[dtype], launches=kind == "cuda"
+    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(kind, lambda: None)
+    names = {"left": left, "right": right, "long": long, "copy": torch.empty_like(long), "wait": wait}
+    product, copied = (
+        Timer(f"{step}; wait()", globals=names, num_threads=torch.get_num_threads()).blocked_autorange(
+            min_run_time=seconds
+        )
+        for step in ("left @ right", "copy.copy_(long)")
     )
+    moved = 2 * long.numel() * BYTES[dtype]
+    return Speed(flops=2 * side**3 / product.mean, bandwidth=moved / copied.mean, launches=kind == "cuda")

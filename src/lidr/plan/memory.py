@@ -56,8 +56,7 @@ def generation(
     engine = settings.engine.local
     if isinstance(engine, Vllm):
         return _vllm(engine, shape, device_memory)
-    size = BYTES[settings.engine.precision]
-    longest = longest_request(settings)
+    size, longest = BYTES[settings.engine.precision], longest_request(settings)
     if tokens_per_batch is None:
         tokens_per_batch = engine.tokens_per_batch if isinstance(engine, Transformers) else 0
     tokens = batches * max(tokens_per_batch, longest)
@@ -100,23 +99,31 @@ def room(settings: config.Settings, shape: Shape, device_memory: int) -> int | N
 
 def training(settings: config.Settings, iteration: str, shape: Shape) -> MemoryBudget:
     """Frozen weights, adapter with gradient and optimizer, activations and logits of one step's micro-batch."""
+    from lidr.training.head import AT_ONCE
+
     train = settings.of_iteration(iteration).train
     dpo, adapter, size = train.dpo, shape.adapter, BYTES[train.dtype]
     tokens = sides(train) * dpo["per_device_train_batch_size"] * dpo["max_length"]
     # Preference training keeps a frozen copy of an adapter that it continues; a new adapter's reference is the base.
     has_copy = settings.iteration(iteration).previous != paths.BASE and train.objective != "sft"
     copies, held_by = (2, "policy, reference") if has_copy else (1, "policy")
-    layer = _values_of_a_layer(shape)
+    # What a layer keeps of a token for its backward pass: inputs and outputs of its norms and projections. Attention is
+    # taken to keep no matrix of tokens x tokens (PyTorch's fused kernels).
+    queries_to_values = (shape.heads + 2 * shape.key_value_heads) * shape.head
+    layer = 6 * shape.hidden + 2 * queries_to_values + 4 * shape.intermediate
     checkpoint = dpo["gradient_checkpointing"]
     held = shape.layers * shape.hidden + layer if checkpoint else shape.layers * layer
     how = f"{shape.layers} x {shape.hidden:,} + one layer of {layer:,}" if checkpoint else f"{shape.layers} x {layer:,}"
+    # All at once where they are few, else a part of them at a time (lidr.training.head).
+    logits = tokens * shape.vocabulary
+    made = f"{tokens:,} tokens x {shape.vocabulary:,}" if logits <= AT_ONCE else f"{AT_ONCE:,} at a time"
     parts = (
         _weights(settings, shape, size),
         Part("adapter", copies * adapter * 4, f"{copies} x {_millions(adapter)} parameters x 4 bytes ({held_by})"),
         Part("gradient", adapter * 4, f"{_millions(adapter)} x 4 bytes"),
         Part("optimizer", 2 * adapter * 4, f"AdamW: 2 x {_millions(adapter)} x 4 bytes"),
         Part("activations", tokens * held * size, f"{tokens:,} tokens x ({how}) x {size} bytes"),
-        _training_logits(tokens, shape),
+        Part("logits", 3 * min(logits, AT_ONCE) * 4, f"3 x {made} x 4 bytes (logits, log-softmax, gradient)"),
     )
     lower = [f"train.dpo.{name}" for name in ("per_device_train_batch_size", "max_length") if dpo[name] > 1]
     more = "" if checkpoint else "or turn train.dpo.gradient_checkpointing on"
@@ -152,17 +159,6 @@ def _advice(settings: config.Settings, shape: Shape, lower: str, more: str, part
     return ", ".join(said).removeprefix("or ") or "take a smaller model"
 
 
-def _training_logits(tokens: int, shape: Shape) -> Part:
-    """Logits at once where they are few, else a part of them at a time (lidr.training.head)."""
-    from lidr.training.head import AT_ONCE
-
-    how = f"3 x {tokens:,} tokens x {shape.vocabulary:,}"
-    if tokens * shape.vocabulary > AT_ONCE:
-        how = f"3 x {AT_ONCE:,} at a time"
-    values = min(tokens * shape.vocabulary, AT_ONCE)
-    return Part("logits", 3 * values * 4, f"{how} x 4 bytes (logits, log-softmax, gradient)")
-
-
 def longest_request(settings: config.Settings) -> int:
     """Prompt and answer of the longest request, as far as params.yaml bounds it, data's own values included.
 
@@ -173,16 +169,6 @@ def longest_request(settings: config.Settings) -> int:
     answers = [own.generate.max_new_tokens for own in made]
     answers += [block.max_new_tokens for block in settings.generative.values()]
     return max(*translations, *(2 * tokens for tokens in answers))
-
-
-def _values_of_a_layer(shape: Shape) -> int:
-    """Values that one layer keeps for a token's backward pass: its norms' and projections' inputs and outputs.
-
-    Attention is taken to keep no matrix of tokens x tokens (PyTorch's fused kernels).
-    """
-    queries = shape.heads * shape.head
-    keys_and_values = 2 * shape.key_value_heads * shape.head
-    return 6 * shape.hidden + 2 * (queries + keys_and_values) + 4 * shape.intermediate
 
 
 def _vllm(engine: Vllm, shape: Shape, device_memory: int) -> MemoryBudget:

@@ -10,7 +10,7 @@ from lidr import config
 from lidr.errors import InputError, LidrError
 from lidr.models import folder as model
 from lidr.models.policy import context_length
-from lidr.models.targets import target_modules
+from lidr.models.targets import lora_config
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,10 @@ def measure(built: Any, name: str) -> Shape:
 def adapter_parameters(built: Any, train: config.Train) -> int:
     """Parameters of the LoRA adapter, as PEFT makes it; raises InputError where `target_modules` names no layer."""
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
-    layers = target_modules(built, train.lora["target_modules"])
     with torch.device("meta"):
-        with_adapter = get_peft_model(built, LoraConfig(**train.lora | layers | {"task_type": "CAUSAL_LM"}))
+        with_adapter = get_peft_model(built, lora_config(built, train.lora))
     trainable, _ = with_adapter.get_nb_trainable_parameters()
     with_adapter.unload()
     return int(trainable)

@@ -151,11 +151,8 @@ def _data(settings: config.Settings, name: str, lengths: Lengths) -> list[Work]:
         # Each by the model and by its reference.
         stages.append(Work(f"score@{name}", "score", answers, 2 * answers * (lengths.prompt + answer)))
     if options.reads("translations"):
-        texts, of_translation = (
-            2 * len(settings.languages) * count,
-            Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer),
-        )
-        stages.append(_generation(f"translate@{name}", texts, of_translation, settings.translate.max_new_tokens))
+        texts, own = 2 * len(settings.languages) * count, Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer)
+        stages.append(_generation(f"translate@{name}", texts, own, settings.translate.max_new_tokens))
     return stages
 
 
@@ -208,13 +205,10 @@ def _evaluations(train: config.Train, pairs: int) -> int:
 
 def _harness(settings: config.Settings, lengths: Lengths) -> list[Work]:
     harness = settings.block(Harness)
-    items = sum(min(_items(task), harness.limit or _items(task)) for task in harness.tasks)
+    counts = [next((n for name, n in HARNESS_ITEMS.items() if name in task), OTHER_ITEMS) for task in harness.tasks]
+    items = sum(min(count, harness.limit or count) for count in counts)
     tokens = items * CHOICES * (1 + (harness.num_fewshot or 0)) * lengths.prompt
     return [Work(f"harness@{model}", "score", items, tokens) for model in settings.models if items]
-
-
-def _items(task: str) -> int:
-    return next((count for name, count in HARNESS_ITEMS.items() if name in task), OTHER_ITEMS)
 
 
 def _generation(stage: str, rows: int, lengths: Lengths, most: int) -> Work:

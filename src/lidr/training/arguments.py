@@ -17,10 +17,17 @@ def arguments(train: config.Train, settings: config.Settings, folder: Path, eval
     """The arguments of a training whose checkpoints go to `folder`.
 
     Create them before the model is loaded, and keep them: under ZeRO-3, from_pretrained shards the model by them.
-    Without `eval_steps` nothing is evaluated.
+    Without `eval_steps` nothing is evaluated. Raises InputError where processes cannot share out a step's pairs evenly.
     """
     device = policy.pick_device(settings.engine.device)
     per_device, is_supervised = train.dpo["per_device_train_batch_size"], train.objective == "sft"
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    batches, rest = divmod(train.pairs_per_step, per_device * processes)
+    if rest:
+        raise InputError(
+            f"train.pairs_per_step is {train.pairs_per_step}: a multiple of train.dpo.per_device_train_batch_size "
+            f"({per_device}) x {processes} processes is expected"
+        )
     # Without gradients a batch needs a fraction of the memory of one that trains.
     defaults = dict.fromkeys(("per_device_eval_batch_size", "precompute_ref_batch_size"), 4 * per_device)
     fixed = {
@@ -30,7 +37,7 @@ def arguments(train: config.Train, settings: config.Settings, folder: Path, eval
         "loss_weights": None if is_supervised else train.dpo["loss_weights"],
         # The reference never changes within an iteration, so its log-probabilities are computed once.
         "precompute_ref_log_probs": not is_supervised,
-        "gradient_accumulation_steps": _batches_per_step(train.pairs_per_step, per_device),
+        "gradient_accumulation_steps": batches,
         "eval_strategy": "steps" if eval_steps else "no",
         "eval_steps": eval_steps,
         # Mixtures of experts: their load-balancing loss is not part of the method, and off in transformers as well.
@@ -40,7 +47,7 @@ def arguments(train: config.Train, settings: config.Settings, folder: Path, eval
         "bf16": train.dtype == "bfloat16",
         "use_cpu": device == "cpu",
         "dataloader_pin_memory": device == "cuda",
-        # Keep losses visible that are not finite (finite.py).
+        # Keep losses visible that are not finite (callbacks.py).
         "logging_nan_inf_filter": False,
         # Our own callback says when to save.
         "save_strategy": "no",
@@ -51,15 +58,3 @@ def arguments(train: config.Train, settings: config.Settings, folder: Path, eval
         "data_seed": settings.seed,
     }
     return DPOConfig(**(defaults | train.dpo | fixed))
-
-
-def _batches_per_step(pairs_per_step: int, per_device: int) -> int:
-    """Micro-batches of one process in an optimizer step; `pairs_per_step` is what all processes do together."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    batches, rest = divmod(pairs_per_step, per_device * processes)
-    if rest:
-        raise InputError(
-            f"train.pairs_per_step is {pairs_per_step}: a multiple of train.dpo.per_device_train_batch_size "
-            f"({per_device}) x {processes} processes is expected"
-        )
-    return batches

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
+from lidr.errors import LidrError
 from lidr.progress import bar
-from lidr.training.finite import NotFiniteError, largest_norm
 from lidr.training.history import LogMetrics, first_update, reported
 from lidr.training.packing import TokenizedPair, length
 
@@ -27,25 +29,23 @@ class LogCallback(TrainerCallback):
     """
 
     def __init__(self, log: LogMetrics) -> None:
-        self._log = log
+        self._log, self._bar = log, ExitStack()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._bar = bar("training", total=state.max_steps, unit="step") if state.is_world_process_zero else None
-        self._advance = self._bar.__enter__() if self._bar else None
-        if self._advance:
-            self._advance(state.global_step)
+        self._advance = lambda steps: None
+        if state.is_world_process_zero:
+            self._advance = self._bar.enter_context(bar("training", total=state.max_steps, unit="step"))
+        self._advance(state.global_step)
         self._first = first_update(args, state.max_steps)
         for logs in state.log_history:
             self._pass_on(logs, logs["step"], state.max_steps)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._advance:
-            self._advance(1)
+        self._advance(1)
         control.should_log |= control.should_evaluate or state.global_step in (self._first, state.max_steps)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._bar:
-            self._bar.__exit__(None, None, None)
+        self._bar.close()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         self._pass_on(logs or {}, state.global_step, state.max_steps)
@@ -71,19 +71,27 @@ class SaveCallback(TrainerCallback):
 
 
 class FiniteCallback(TrainerCallback):
-    """Checks the trained weights after each step, and the held-out pairs' loss."""
+    """Ends training after a step that made a trained weight infinite or NaN."""
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        norm = largest_norm(model)
-        if not math.isfinite(norm):
-            raise NotFiniteError("a weight", norm, state.global_step + 1, state.max_steps)
+        weights = [weight.detach() for weight in model.parameters() if weight.requires_grad]
+        check_finite("a weight", torch.nn.utils.get_total_norm(weights), state.global_step + 1, state.max_steps)
 
-    def on_evaluate(
-        self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **_: Any
-    ) -> None:
-        loss = (metrics or {}).get("eval_loss", 0.0)
-        if not math.isfinite(loss):
-            raise NotFiniteError("the held-out loss", loss, state.global_step, state.max_steps)
+
+def check_finite(what: str, value: Any, step: int, steps: int) -> None:
+    """Raise LidrError where a tensor of one value is infinite or NaN; at step 0 training has not begun.
+
+    It is this process's own value: each process of a launch looks at its own.
+    """
+    number = float(value.full_tensor() if hasattr(value, "full_tensor") else value)
+    if math.isfinite(number):
+        return
+    if step:
+        reason = f"at step {step} of {steps}: training diverged and nothing is saved; "
+        reason += "try a lower train.dpo.learning_rate, or train.dtype: float32"
+    else:
+        reason = "before training: the model that it begins with overflows; try train.dtype: float32"
+    raise LidrError(f"{what} is {number} {reason}")
 
 
 class ThroughputCallback(TrainerCallback):
@@ -93,26 +101,20 @@ class ThroughputCallback(TrainerCallback):
 
     They go to `log` at each step that logs its loss, and cover the steps since the previous log. A pair's tokens
     are those of its rows, each with the prompt; memory is the process's highest so far, and on a GPU also the highest
-    that torch has had allocated there. `clock` gives seconds.
+    that torch has had allocated there.
     """
 
-    def __init__(
-        self,
-        rows: Sequence[TokenizedPair],
-        log: LogMetrics,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        self._pairs, self._tokens = len(rows), sum(map(length, rows))
-        self._log, self._clock = log, clock
+    def __init__(self, rows: Sequence[TokenizedPair], log: LogMetrics) -> None:
+        self._pairs, self._tokens, self._log = len(rows), sum(map(length, rows)), log
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         # A resumed run starts after some passes over the data.
-        self._passes, self._time = float(state.epoch or 0), self._clock()
+        self._passes, self._time = float(state.epoch or 0), time.perf_counter()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if not state.is_world_process_zero or "loss" not in (logs or {}):
             return
-        passes, now = state.epoch - self._passes, self._clock()
+        passes, now = state.epoch - self._passes, time.perf_counter()
         seconds, self._passes, self._time = now - self._time, state.epoch, now
         rates = {"pairs_per_second": passes * self._pairs, "tokens_per_second": passes * self._tokens}
         figures = {name: value / seconds for name, value in rates.items()} if seconds > 0 else {}
@@ -121,15 +123,9 @@ class ThroughputCallback(TrainerCallback):
 
 def peak_memory() -> dict[str, float]:
     """The most memory so far, in MiB: of this process, and of torch on a GPU."""
-    figures = {"peak_memory_mib": _peak_of_process()} if sys.platform != "win32" else {}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, KiB on Linux.
+    figures = {"peak_memory_mib": peak / (_MIB if sys.platform == "darwin" else 1024)}
     if torch.cuda.is_available():
         figures["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated() / _MIB
     return figures
-
-
-def _peak_of_process() -> float:
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # KiB on Linux, bytes on macOS.
-    return peak / _MIB if sys.platform == "darwin" else peak / 1024

@@ -14,23 +14,22 @@ does not save.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from lidr import paths
+from lidr import config, paths
 from lidr.errors import InputError, one_line
 from lidr.models import policy
 from lidr.records.jsonl import read_json, write_json
-
-if TYPE_CHECKING:
-    from lidr import config
-    from lidr.training.packing import TokenizedPair
+from lidr.training import launcher
+from lidr.training.packing import TokenizedPair
 
 FOLDER = "checkpoints"
 KEPT = 2
@@ -39,47 +38,38 @@ _LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
 
 
 def key(
-    train: config.Train,
-    seed: int,
-    device: str,
-    processes: int,
-    fingerprints: Iterable[str],
-    rows: Iterable[TokenizedPair],
+    settings: config.Settings, train: config.Train, record: policy.AdapterRecord, rows: Iterable[TokenizedPair]
 ) -> str:
     """A hash of the work: settings, seed, device, processes, models and files by fingerprint, and the token ids."""
+    device, processes = policy.pick_device(settings.engine.device), int(os.environ.get("WORLD_SIZE", "1"))
+    files = [record.base, record.reference, record.pairs]
     versions = {name: metadata.version(name) for name in _LIBRARIES}
-    digest = hashlib.sha256(msgspec.json.encode([train, seed, device, processes, list(fingerprints), versions]))
+    digest = hashlib.sha256(msgspec.json.encode([train, settings.seed, device, processes, files, versions]))
     for row in rows:
         digest.update(msgspec.json.encode(row) + b"\n")
     return digest.hexdigest()[:16]
 
 
-def keep_only(folder: Path) -> None:
-    """Remove the checkpoints of other work that lie beside this folder."""
-    for other in folder.parent.glob("*"):
+def newest(folder: Path) -> Path | None:
+    """The newest complete checkpoint, or None.
+
+    The first process removes the checkpoints of other work, which lie beside this folder, and says on stderr which one
+    is used or skipped.
+    """
+    is_first = launcher.is_first()
+    for other in folder.parent.glob("*") if is_first else ():
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
-
-
-def newest(folder: Path, say: bool = True) -> Path | None:
-    """The newest complete checkpoint, or None. `say`: report on stderr which checkpoint is used or skipped."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
     for place in found:
         damage = _damage(place)
-        if say and damage:
-            print(f"{place} is left out: {damage}", file=sys.stderr)
+        if is_first:
+            print(f"{place} is left out: {damage}" if damage else f"training goes on from {place}", file=sys.stderr)
         if not damage:
-            if say:
-                print(f"training goes on from {place}", file=sys.stderr)
             return place
-    if say and found:
+    if is_first and found:
         print("training begins at the start: no checkpoint is whole", file=sys.stderr)
     return None
-
-
-def seal(place: Path) -> None:
-    """Mark the checkpoint as complete by its fingerprint."""
-    write_json(place / paths.RECORD, {"fingerprint": policy.fingerprint(place)})
 
 
 def _damage(place: Path) -> str:
@@ -109,15 +99,12 @@ class CheckpointMixin:
             shutil.rmtree(place / "ref", ignore_errors=True)
             trainer.accelerator.wait_for_everyone()
             if trainer.args.should_save:
-                seal(place)
+                write_json(place / paths.RECORD, {"fingerprint": policy.fingerprint(place)})
         except (OSError, RuntimeError) as error:
-            # The other processes would wait for this one.
-            if trainer.args.world_size > 1 or not _is_of_storage(error):
+            # torch has no error class of its own for a file that could not be written.
+            is_of_storage = isinstance(error, OSError) or "PytorchStreamWriter" in str(error)
+            # Other processes would wait for this one.
+            if trainer.args.world_size > 1 or not is_of_storage:
                 raise
             shutil.rmtree(place, ignore_errors=True)
             print(f"no checkpoint at step {trainer.state.global_step}: {one_line(error)}", file=sys.stderr)
-
-
-def _is_of_storage(error: Exception) -> bool:
-    """Whether a file could not be written; torch has no error class of its own for it."""
-    return isinstance(error, OSError) or "PytorchStreamWriter" in str(error)

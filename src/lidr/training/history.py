@@ -41,14 +41,6 @@ History = list[tuple[int, dict[str, float]]]
 LogMetrics = Callable[[dict[str, float], int], None]
 
 
-def named(logs: dict[str, Any]) -> dict[str, float]:
-    """A log of the trainer under our names; empty where it is neither a step's nor an evaluation's."""
-    if not {"loss", "eval_loss"} & logs.keys():
-        return {}
-    # In a fixed order: a resumed run's logs have another.
-    return {name: float(logs[key]) for key, name in METRIC_NAMES.items() if key in logs}
-
-
 def first_update(args: Any, steps: int) -> int:
     """The first step that changes a weight: a warm-up begins with one whose learning rate is zero."""
     warms_up = args.lr_scheduler_type != "constant" and args.get_warmup_steps(steps) > 0
@@ -56,12 +48,15 @@ def first_update(args: Any, steps: int) -> int:
 
 
 def reported(logs: dict[str, Any], step: int, first: int, last: int) -> dict[str, float]:
-    """What is reported of a step's log, under our names.
+    """What is reported of a log, under our names: nothing where it is neither a step's nor an evaluation's.
 
     A step's figures are computed before it updates the weights. Up to the first update the policy is the reference:
     margins are zero, and how many of them are above zero is rounding. The held-out loss is reported all the same.
     """
-    metrics = named(logs)
+    if not {"loss", "eval_loss"} & logs.keys():
+        return {}
+    # In a fixed order: a resumed run's logs have another.
+    metrics = {name: float(logs[key]) for key, name in METRIC_NAMES.items() if key in logs}
     if step > first or step == last:
         return metrics
     return {name: value for name, value in metrics.items() if name == "eval_loss"}
@@ -88,12 +83,12 @@ def ends(rows: History) -> tuple[dict[str, float], dict[str, float]]:
     training = [row for row in counted if "loss" in row[2]]
     early = [row for row in training if row[0] <= steps / 4] or training[:1]
     late = [row for row in training if row[0] > 3 * steps / 4]
-    evaluations = [_evaluation(metrics) for _, metrics in rows if "eval_loss" in metrics] or [{}]
+    evaluations = [
+        {name: value for name, value in metrics.items() if name.startswith("eval_")}
+        for _, metrics in rows
+        if "eval_loss" in metrics
+    ] or [{}]
     return _means(early) | evaluations[0], _means(late) | evaluations[-1]
-
-
-def _evaluation(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if name.startswith("eval_")}
 
 
 def _means(rows: Sequence[tuple[int, int, dict[str, float]]]) -> dict[str, float]:

@@ -23,30 +23,74 @@ from typing import Any
 
 import msgspec
 
-from lidr.errors import LidrError, one_line
+from lidr import paths
+from lidr.errors import InputError, LidrError, one_line
 from lidr.training.history import LogMetrics
 
+ALL_GPUS = paths.LAUNCHERS / "gpus.yaml"
 METRICS, DONE, ERROR = "metrics.jsonl", "done.json", "error"
-# Seconds between two reads of the processes' log.
-PATIENCE = 0.5
 # Processes on one machine communicate over the loopback interface only.
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
 
 
+def processes(settings: Path, device: str) -> int:
+    """How many processes `accelerate launch` is to start: the visible GPUs, or what accelerate's `settings` say.
+
+    Raises InputError where the file is missing, or asks for what this machine does not have or for several machines.
+    """
+    import torch
+
+    values = _read(settings)
+    wanted = values.get("num_processes")
+    if values.get("num_machines", 1) != 1:
+        reason = "num_machines: 1 is expected; docs/scale.md says how several machines train"
+        raise InputError(reason, settings)
+    if values.get("use_cpu") or device == "cpu":
+        if wanted is None:
+            raise InputError("num_processes is expected: only GPUs can be counted", settings)
+        return int(wanted)
+    found = torch.cuda.device_count()
+    if not found:
+        raise InputError(f"no GPU is visible; {paths.LAUNCHERS / 'cpu.yaml'} trains on the processor", settings)
+    if wanted is not None and wanted > found:
+        reason = f"num_processes is {wanted}, but {found} GPUs are visible; without the key all of them are used"
+        raise InputError(reason, settings)
+    return found if wanted is None else int(wanted)
+
+
+def is_one_process(settings: Path, count: int) -> bool:
+    """Whether there is nothing to launch: accelerate refuses data parallelism of one process."""
+    return count == 1 and _read(settings).get("distributed_type") == "MULTI_GPU"
+
+
+def _read(settings: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    expected = "accelerate's own settings are expected (train.accelerate)"
+    try:
+        values = YAML(typ="safe", pure=True).load(settings.read_text("utf-8"))
+    except (OSError, YAMLError, UnicodeDecodeError) as error:
+        raise InputError(expected, settings) from error
+    if not isinstance(values, dict):
+        raise InputError(expected, settings)
+    return values
+
+
 def launch(module: str, iteration: str, settings: Path, processes: int, folder: Path, log: LogMetrics) -> bytes:
-    """Run the module in `processes` as accelerate's `settings` say; returns what `finish` wrote.
+    """Run the module in `processes` as accelerate's `settings` say; returns what its first process wrote to `DONE`.
 
     `log` gets the metrics live. Raises LidrError where a process fails.
     """
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(settings)]
-    command += ["--num_processes", str(processes)]
-    command += ["-m", module, iteration, str(folder)]
+    command += ["--num_processes", str(processes), "-m", module, iteration, str(folder)]
+    environment = _LOOPBACK | os.environ | {"TMPDIR": str(folder.resolve())}
     metrics = folder / METRICS
     metrics.touch()
-    with metrics.open(encoding="utf-8") as lines, subprocess.Popen(command, env=_LOOPBACK | os.environ) as launched:
+    with metrics.open(encoding="utf-8") as lines, subprocess.Popen(command, env=environment) as launched:
         try:
             while launched.poll() is None:
-                time.sleep(PATIENCE)
+                time.sleep(0.5)
                 _pass_on(lines, log)
         except BaseException:
             # accelerate ends its processes when it is terminated.
@@ -86,11 +130,6 @@ def logger(folder: Path) -> LogMetrics:
         file.write(msgspec.json.encode([step, metrics]).decode() + "\n")
 
     return log
-
-
-def finish(folder: Path, result: Any) -> None:
-    """Write what `launch` returns."""
-    (folder / DONE).write_bytes(msgspec.json.encode(result))
 
 
 @contextmanager

@@ -10,8 +10,12 @@
 
 Packed rows follow one another without an attention mask: transformers finds their boundaries where positions restart,
 and makes the masks itself, those of windows included. Lines of unequal length end in padding tokens, each a row of its
-own. packable.py lists the models that can compute packed rows. Where it costs less, each row has a line to itself, and
-`input_ids` alone are given: no row sees what comes after it.
+own. Where it costs less, each row has a line to itself, and `input_ids` alone are given: no row sees what comes after
+it.
+
+Most models of transformers separate rows where positions restart. Some silently do not, because of a recurrent state,
+positions counted from the attention mask, or a mask made without the positions. None of these raises an error, so only
+models for which a test finds the same results as row by row (`PACKED`) get packed rows. Padded ones are always right.
 
 How rows share lines at the least cost:
 
@@ -44,6 +48,17 @@ if TYPE_CHECKING:
 BALANCE = 4
 # How many lines more or fewer are looked at than rows as long as the longest would fill.
 AROUND = 4
+
+# `model_type` of the configs whose packed rows are tested (tests/training/test_families.py).
+PACKED = frozenset(
+    {
+        *("llama", "mistral", "mixtral", "ministral", "ministral3", "qwen2", "qwen3", "qwen3_moe"),
+        *("gemma", "gemma2", "gemma3", "gemma3_text", "phi3", "olmo2", "olmo3", "smollm3", "granite", "cohere2"),
+        *("glm4", "exaone4", "gpt2", "gpt_neox"),
+    }
+)
+# Implementations for which transformers makes the masks, whatever the number of lines.
+_ATTENTION = {"sdpa", "eager"}
 
 Spot = tuple[int, int]
 
@@ -80,6 +95,19 @@ def rows(pairs: Sequence[TokenizedPair]) -> list[InputRow]:
 def length(pair: TokenizedPair) -> int:
     """Tokens of a pair's rows, with the last ones of the answers."""
     return sum(len(prompt) + len(answer) for prompt, answer in sides([pair]))
+
+
+def why_padded(model: Any) -> str | None:
+    """Why this causal model gets padded rows, or None where its rows are packed; known from config and class alone."""
+    config, text = model.config, model.config.get_text_config()
+    kind = type(model)
+    if not kind.__module__.startswith("transformers."):
+        return f"{kind.__name__} is code of its own"
+    if text._attn_implementation not in _ATTENTION:
+        return f"packed rows are not tested under {text._attn_implementation} attention"
+    if config.model_type not in PACKED:
+        return f"packed rows are not tested for {config.model_type} models"
+    return None
 
 
 def pack(pairs: Sequence[TokenizedPair], pad: int, hidden_size: int) -> dict[str, torch.Tensor]:

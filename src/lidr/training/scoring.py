@@ -11,6 +11,7 @@ processes hold shards of the weights, they gather the head's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,17 +36,17 @@ def answers(pairs: Sequence[TokenizedPair], pad: int) -> dict[str, torch.Tensor]
     return {"input_ids": ids, "attention_mask": mask, "completion_mask": mask}
 
 
+@dataclass
 class AnswerScorer:
     """Stands for the model where TRL calls it: computes the batch's `model_inputs`, answers in TRL's layout.
 
     TRL asks for log-probabilities of shape (2 x pairs, tokens - 1), chosen rows first, zero where nothing is scored.
     """
 
-    def __init__(self, model: Any, positions: ScoredPositions, in_tiles: bool) -> None:
-        self.model = model
-        self.positions = positions
-        self.in_tiles = in_tiles
-        self.log_probs: torch.Tensor
+    model: Any
+    positions: ScoredPositions
+    in_tiles: bool
+    log_probs: torch.Tensor = field(init=False)
 
     def __call__(
         self,

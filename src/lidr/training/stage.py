@@ -22,16 +22,13 @@ A killed run resumes from its last checkpoint (training/checkpoints.py) and give
 
 from __future__ import annotations
 
-import os
+import math
 import shutil
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -41,17 +38,16 @@ from lidr.errors import InputError
 from lidr.models import policy
 from lidr.models.policy import AdapterRecord, Policy
 from lidr.records import Drop, DropReason, Pair
+from lidr.records.draw import is_held_out
 from lidr.records.jsonl import atomic_folder, read_by_key, read_json, read_rows, write_json, write_rows, write_text
 from lidr.records.rounding import rounded
-from lidr.training import checkpoints
-from lidr.training.held_out import split, steps_between
-from lidr.training.history import History, LogMetrics, csv, ends, history
+from lidr.training import checkpoints, launcher
+from lidr.training.history import LogMetrics, csv, ends, history
 from lidr.training.packing import TokenizedPair, sides
 
-if TYPE_CHECKING:
-    import torch
-
 STAGE = "train"
+# Fewer pairs are not held out: their reward accuracy would have a standard error above 0.1.
+FEWEST_HELD_OUT = 20
 
 
 @dataclass(frozen=True)
@@ -77,21 +73,29 @@ def run(settings: config.Settings, iteration: str, log: LogMetrics = lambda metr
     Raises InputError where no pair fits `train.dpo.max_length` and the model's context, or a step's pairs cannot be
     shared out evenly among processes; LidrError where training diverges.
     """
-    from lidr.training import devices, launcher
-
     wanted = settings.of_iteration(iteration).train.accelerate
     file = Path(wanted) if wanted else None
-    count = devices.processes(file, settings.engine.device) if file else 1
-    with _scratch(paths.scratch(STAGE, iteration)) as scratch:
-        if file is None or devices.is_one_process(file, count):
-            return compute(settings, iteration, scratch, log)
+    count = launcher.processes(file, settings.engine.device) if file else 1
+    scratch = paths.scratch(STAGE, iteration)
+    scratch.mkdir(parents=True, exist_ok=True)
+    for left_over in scratch.iterdir():
+        if left_over.is_file():
+            left_over.unlink()
+        elif left_over.name != checkpoints.FOLDER:
+            shutil.rmtree(left_over)
+    if file is None or launcher.is_one_process(file, count):
+        trained = compute(settings, iteration, scratch, log)
+    else:
         done = launcher.launch(__spec__.name, iteration, file, count, scratch, log)
-    return msgspec.json.decode(done, type=Trained)
+        trained = msgspec.json.decode(done, type=Trained)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return trained
 
 
 def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMetrics) -> Trained:
     """What `run` does in one process, or in each of several that share the folder `scratch`."""
-    from lidr.training import devices, launcher
+    import torch
+
     from lidr.training.arguments import arguments
     from lidr.training.callbacks import ThroughputCallback
     from lidr.training.trainer import make
@@ -110,16 +114,14 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
         rows=len(rows),
         eval_rows=len(held_out),
     )
-    folder = scratch / checkpoints.FOLDER / _key(settings, train, record, [*rows, *held_out])
-    if launcher.is_first():
-        checkpoints.keep_only(folder)
-    checkpoint = checkpoints.newest(folder, say=launcher.is_first())
-    args = arguments(train, settings, folder, steps_between(train, len(rows)) if held_out else None)
+    folder = scratch / checkpoints.FOLDER / checkpoints.key(settings, train, record, [*rows, *held_out])
+    checkpoint = checkpoints.newest(folder)
+    args = arguments(train, settings, folder, _eval_steps(train, len(rows)) if held_out else None)
     # A resumed run has already logged the initial evaluation.
     args.eval_on_start = bool(held_out) and checkpoint is None
-    devices.use_one(args)
-    devices.leave_out_cudnn_attention()
-    model = _trainable_model(reference, train, str(args.device))
+    model = policy.load_base(reference, getattr(torch, train.dtype), str(args.device))
+    if reference.adapter is not None:
+        model = policy.with_adapter(model, reference.adapter, is_trainable=True)
     trainer = make(model, chat.tokenizer, rows, train, args, scratch, log, held_out)
     trainer.add_callback(ThroughputCallback(rows, log))
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -127,7 +129,15 @@ def compute(settings: config.Settings, iteration: str, scratch: Path, log: LogMe
     log_rows = history(trainer.args, trainer.state)
     first, last = ends(log_rows)
     if launcher.is_first():
-        _save(trainer.model, weights, paths.model(iteration), record, drops, log_rows, last, as_seen(chat, rows[0]))
+        with atomic_folder(paths.model(iteration)) as target:
+            trainer.model.save_pretrained(target, selected_adapters=["default"], state_dict=weights)
+            (target / "README.md").unlink(missing_ok=True)
+            _normalise_adapter_config(target / "adapter_config.json")
+            write_json(target / paths.RECORD, record)
+            write_rows(target / paths.DROPS, drops)
+            write_json(target / "metrics.json", rounded(last))
+            write_text(target / "log.csv", csv(log_rows))
+            write_text(target / "first_pair.txt", as_seen(chat, rows[0]))
     entries = sum("loss" in metrics for _, metrics in log_rows)
     return Trained(len(rows), len(held_out), drops, trainer.state.global_step, first, last, trainer.layout, entries)
 
@@ -159,6 +169,24 @@ def _rows(
     return rows, held_out, [*drops, *too_long]
 
 
+def split(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
+    """The pairs to train on, and those that are held out for an evaluation beside training; each in their order.
+
+    All pairs of a prompt are on one side, whatever the order, the seed and the other prompts (`records.draw`).
+    """
+    held_out = [pair for pair in pairs if is_held_out(pair.prompt_id, share)]
+    if len(held_out) < FEWEST_HELD_OUT:
+        return list(pairs), []
+    return [pair for pair in pairs if not is_held_out(pair.prompt_id, share)], held_out
+
+
+def _eval_steps(train: config.Train, pairs: int) -> int:
+    """How many steps lie between two evaluations: a share of all steps as their number, as a checkpoint has it."""
+    every = train.dpo["eval_steps"]
+    steps = math.ceil(train.dpo["num_train_epochs"] * math.ceil(pairs / train.pairs_per_step))
+    return int(every if every >= 1 else math.ceil(every * steps))
+
+
 def _no_pairs(drops_file: Path) -> str:
     """Why there are no pairs, in a line: the most frequent reasons of drops."""
     drops = list(read_rows(drops_file, Drop, may_be_empty=True))
@@ -173,12 +201,6 @@ def as_seen(chat: Chat, row: TokenizedPair) -> str:
         f"---- {name}\n{chat.tokenizer.decode([*prompt, *answer], skip_special_tokens=False)}\n"
         for name, (prompt, answer) in zip(("chosen", "rejected"), sides([row]), strict=False)
     )
-
-
-def _key(settings: config.Settings, train: config.Train, record: AdapterRecord, rows: list[TokenizedPair]) -> str:
-    device, processes = policy.pick_device(settings.engine.device), int(os.environ.get("WORLD_SIZE", "1"))
-    fingerprints = (record.base, record.reference, record.pairs)
-    return checkpoints.key(train, settings.seed, device, processes, fingerprints, rows)
 
 
 def tokenize(
@@ -214,62 +236,6 @@ def tokenize(
     return rows, drops
 
 
-@contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder for libraries' temporary files and checkpoints; after a failed or killed run only these stay."""
-    _empty(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    # `datasets` reads the environment, other libraries ask Python.
-    python, system = tempfile.tempdir, os.environ.get("TMPDIR")
-    tempfile.tempdir = os.environ["TMPDIR"] = str(folder.resolve())
-    try:
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        tempfile.tempdir = python
-        os.environ.pop("TMPDIR")
-        if system is not None:
-            os.environ["TMPDIR"] = system
-        _empty(folder)
-
-
-def _empty(folder: Path) -> None:
-    """Remove all but checkpoints, and the folder where it has none."""
-    for path in folder.glob("*"):
-        if path.name != checkpoints.FOLDER:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    if not any(folder.glob("*/*/*")):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _trainable_model(reference: Policy, train: config.Train, device: str) -> Any:
-    import torch
-
-    model = policy.load_base(reference, getattr(torch, train.dtype), device)
-    return model if reference.adapter is None else policy.with_adapter(model, reference.adapter, is_trainable=True)
-
-
-def _save(
-    model: Any,
-    weights: dict[str, torch.Tensor] | None,
-    target: Path,
-    record: AdapterRecord,
-    drops: list[Drop],
-    log_rows: History,
-    last: dict[str, float],
-    seen: str,
-) -> None:
-    with atomic_folder(target) as folder:
-        model.save_pretrained(folder, selected_adapters=["default"], state_dict=weights)
-        (folder / "README.md").unlink(missing_ok=True)
-        _normalise_adapter_config(folder / "adapter_config.json")
-        write_json(folder / paths.RECORD, record)
-        write_rows(folder / paths.DROPS, drops)
-        write_json(folder / "metrics.json", rounded(last))
-        write_text(folder / "log.csv", csv(log_rows))
-        write_text(folder / "first_pair.txt", seen)
-
-
 def _normalise_adapter_config(path: Path) -> None:
     """Sets are written in a random order, and the base under the path that it was loaded from: fix both."""
     values = read_json(path)
@@ -280,14 +246,12 @@ def _normalise_adapter_config(path: Path) -> None:
 
 def main(iteration: str, folder: Path) -> None:
     """One of the processes that `accelerate launch` starts."""
-    from lidr.training import launcher
-
     folder.mkdir(parents=True, exist_ok=True)
     log = launcher.logger(folder) if launcher.is_first() else lambda metrics, step: None
     with launcher.errors_to_file(folder):
         trained = compute(config.load(), iteration, folder, log)
     if launcher.is_first():
-        launcher.finish(folder, trained)
+        (folder / launcher.DONE).write_bytes(msgspec.json.encode(trained))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """TRL's DPOTrainer on tokenised rows, with the paper's likelihood term and less to compute.
 
 TRL makes the loss. What differs from its own trainer is how it gets the log-probabilities:
-- rows stand one after the other, without padding, where the model allows it (packing.py, packable.py);
+- rows stand one after the other, without padding, where the model allows it (packing.py);
 - logits are made only where a token is scored, a part of them at a time (head.py);
 - the pairs of one optimizer step are sorted by length, so that those of a micro-batch are of similar length.
 None of it changes a step's pairs, or its gradient beyond rounding.
@@ -23,8 +23,8 @@ from uuid import uuid4
 
 import torch
 from accelerate.data_loader import SeedableRandomSampler
-from datasets import Dataset
-from peft import LoraConfig, PeftModel
+from datasets import Dataset, disable_progress_bars
+from peft import PeftModel
 from peft.helpers import disable_input_dtype_casting
 from torch.utils.data import Sampler
 from transformers import PrinterCallback
@@ -34,13 +34,12 @@ from trl.trainer.dpo_trainer import DPOTrainer
 
 from lidr import config
 from lidr.models import targets
-from lidr.training.callbacks import FiniteCallback, LogCallback, SaveCallback
+from lidr.training.callbacks import FiniteCallback, LogCallback, SaveCallback, check_finite
 from lidr.training.checkpoints import CheckpointMixin
-from lidr.training.finite import FiniteCheckMixin
 from lidr.training.head import ScoredPositions
 from lidr.training.history import LogMetrics, first_update
-from lidr.training.packable import why_padded
-from lidr.training.packing import TokenizedPair, length, pack, pad_right
+from lidr.training.launcher import ALL_GPUS
+from lidr.training.packing import TokenizedPair, length, pack, pad_right, why_padded
 from lidr.training.scoring import IGNORED, AnswerScorer, answers
 
 # The columns that TRL adds to the pairs.
@@ -64,7 +63,13 @@ def make(
     Raises InputError where `train.lora.target_modules` are not the model's. Under several processes each makes its own
     trainer, and `scratch` is the same folder for all. The trainer's `layout` says whether rows are packed or padded.
     """
-    causal = _causal_model(model)
+    _use_one_gpu(args)
+    # Since torch 2.11 cuDNN's kernel is torch's first choice on Hopper, and with a mask its gradient is NaN at widths
+    # of 64 more than a multiple of 128, where a head's scores are very negative (pytorch/pytorch#196678,
+    # huggingface/trl#7181): seen on an H200 with Qwen2.5-Coder-0.5B, in step 40 of 160.
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    is_continued = isinstance(model, PeftModel)
+    causal = model.get_base_model() if is_continued else model
     padded = why_padded(causal)
     lay_out = pad_right if padded else partial(pack, hidden_size=causal.config.get_text_config().hidden_size)
     if padded and args.process_index == 0:
@@ -77,10 +82,10 @@ def make(
         args=args,
         train_dataset=_dataset(pairs, args, scratch / "rows"),
         eval_dataset=_dataset(held_out, args, scratch / "held_out") if held_out else None,
-        data_collator=Collator(tokenizer.pad_token_id, lay_out),
+        data_collator=partial(collate, pad=tokenizer.pad_token_id, lay_out=lay_out),
         processing_class=tokenizer,
         # TRL keeps a frozen copy of an adapter that it is given, as the reference; a new one starts as the base.
-        peft_config=None if isinstance(model, PeftModel) else _new_adapter(model, train),
+        peft_config=None if is_continued else targets.lora_config(model, train.lora),
         callbacks=[LogCallback(log), FiniteCallback()],
     )
     trainer.remove_callback(PrinterCallback)
@@ -104,30 +109,32 @@ def keep_in_float32(model: Any) -> None:
             weight.data = weights.get(name.replace(".default.", ".ref."), weight).data.float().clone()
 
 
+def _use_one_gpu(args: DPOConfig) -> None:
+    """Let this process train on its first GPU alone, and say so where more are visible; launched ones have one each.
+
+    Trainer would make the model parallel over all of them (`nn.DataParallel`), which TRL refuses.
+    """
+    if args.n_gpu > 1:
+        print(f"one of {args.n_gpu} visible GPUs trains; `train.accelerate: {ALL_GPUS}` uses all", file=sys.stderr)
+        args._n_gpu = 1
+
+
 def _dataset(pairs: Sequence[TokenizedPair], args: DPOConfig, folder: Path) -> Dataset:
-    """The rows in memory, or in a file where processes share them: TRL keeps the reference's values beside it."""
-    rows = Dataset.from_list([dict(pair) for pair in pairs])
-    if args.world_size == 1:
-        return rows
+    """The rows in a file that processes share, beside which TRL keeps the reference's values."""
+    disable_progress_bars()
     with args.main_process_first(desc="rows"):
         if args.process_index == 0:
-            rows.save_to_disk(folder)
+            Dataset.from_list([dict(pair) for pair in pairs]).save_to_disk(folder)
     return Dataset.load_from_disk(folder)
 
 
-class Collator:
+def collate(pairs: list[Any], pad: int, lay_out: Callable[..., dict[str, torch.Tensor]]) -> dict[str, Any]:
     """TRL's batch (two rows a pair: what the loss is laid out in), and the model's as `model_inputs` (packing.py)."""
-
-    def __init__(self, pad: int, lay_out: Callable[..., dict[str, torch.Tensor]]) -> None:
-        self._pad = pad
-        self._lay_out = lay_out
-
-    def __call__(self, pairs: list[Any]) -> dict[str, Any]:
-        values = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
-        return answers(pairs, self._pad) | {"model_inputs": self._lay_out(pairs, pad=self._pad)} | values
+    values = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
+    return answers(pairs, pad) | {"model_inputs": lay_out(pairs, pad=pad)} | values
 
 
-class PreferenceTrainer(FiniteCheckMixin, CheckpointMixin, DPOTrainer):
+class PreferenceTrainer(CheckpointMixin, DPOTrainer):
     """DPOTrainer on rows of packing.py, plus alpha x the mean over chosen answers of -log pi(y_w|x) / |y_w|.
 
     For the objective `sft` this mean is the whole loss.
@@ -208,12 +215,23 @@ class PreferenceTrainer(FiniteCheckMixin, CheckpointMixin, DPOTrainer):
         else:
             preference = super()._compute_loss(scorer, inputs, return_outputs)
             loss = self._with_likelihood(preference, scorer, inputs, metrics)
-        if not model.training:
+        step, steps = self.state.global_step, self.state.max_steps
+        if model.training:
+            check_finite("the loss", loss.detach(), step + 1, steps)
+        else:
+            check_finite("the held-out loss", loss.detach(), step, steps)
             # An evaluation's figures are means over batches, of which the last may be smaller: let each pair count.
             pairs = len(inputs["completion_mask"]) // (1 if self.is_supervised else 2)
             for values in metrics.values():
                 values += values[-1:] * (pairs - 1)
         return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if norm is not None:
+            # Clipping turns an infinite norm into gradients of 0.
+            check_finite("the gradient's norm", norm, self.state.global_step + 1, self.state.max_steps)
+        return norm
 
     def _with_likelihood(
         self, preference: torch.Tensor, scorer: AnswerScorer, inputs: dict[str, torch.Tensor], metrics: Any
@@ -273,12 +291,3 @@ class SortedWithinSteps(Sampler[int]):
     def set_epoch(self, epoch: int) -> None:
         """Accelerate's hook: each epoch has its own order."""
         self._order.set_epoch(epoch)
-
-
-def _causal_model(model: Any) -> Any:
-    return model.get_base_model() if isinstance(model, PeftModel) else model
-
-
-def _new_adapter(model: Any, train: config.Train) -> LoraConfig:
-    layers = targets.target_modules(model, train.lora["target_modules"])
-    return LoraConfig(**(train.lora | layers | {"task_type": "CAUSAL_LM"}))
