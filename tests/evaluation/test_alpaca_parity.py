@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from lidr import config
 from lidr.evaluation.alpaca import BENCHMARK
-from lidr.evaluation.alpaca.length_controlled import Resampling, length_controlled
+from lidr.evaluation.alpaca.length_controlled import length_controlled
 from lidr.evaluation.alpaca.stage import standard_error
 from lidr.evaluation.judges import Pairwise, judge_all
 from lidr.evaluation.judges.openai import EndpointJudge
@@ -224,6 +224,7 @@ def test_length_controlled(
         [judged(row) for row in rows],
         [len(row["output_2"]) for row in rows],
         [len(row["output_1"]) for row in rows],
-        Resampling(resamples=50, seed=1),
+        resamples=50,
+        seed=1,
     )
     assert ours.estimate == pytest.approx(theirs["length_controlled_winrate"], abs=tolerance)

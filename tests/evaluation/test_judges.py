@@ -128,7 +128,7 @@ def test_verdicts_in_order_with_tokens_and_no_more_at_once_than_allowed(endpoint
     endpoint.model, rows = slow, comparisons(40)
     opinions = judge_all(judge(endpoint), rows)
     assert [o.preference for o in opinions] == preferences(rows)
-    assert {o.prompt_tokens for o in opinions} == {PROMPT_TOKENS}
+    assert {o.judge_prompt_tokens for o in opinions} == {PROMPT_TOKENS}
     assert 2 <= endpoint.most_at_once <= 4
     assert endpoint.keys == {f"Bearer {KEY}"}
 
@@ -142,7 +142,7 @@ def test_both_orders(endpoint: Endpoint) -> None:
         orders = expected(row, swap), expected(row, not swap)
         assert found.orders == tuple(None if p is None else pytest.approx(p, abs=1e-12) for p in orders)
         assert (found.preference is None) == (None in orders)
-        assert found.prompt_tokens == 2 * PROMPT_TOKENS
+        assert found.judge_prompt_tokens == 2 * PROMPT_TOKENS
 
 
 PASSING = ["429", "429 0", "408", "409", "500", "503 0", "hang", "truncated", "breaks off", "reset"]
@@ -356,7 +356,7 @@ def test_verdicts_in_text_are_1_or_2_and_faults_are_counted(endpoint: Endpoint) 
     found = judge_all(in_text(endpoint, "m", "M", "", "both", concurrency=1), rows)
     swaps = [is_swapped(row.instruction.text) for row in rows]
     assert [o.preference for o in found] == [2.0 if swaps[0] else 1.0, 1.0 if swaps[1] else 2.0, None, None]
-    assert [o.faults for o in found] == [(), (), ("empty",), ("no_label",)]
+    assert [o.judge_faults for o in found] == [(), (), ("empty",), ("no_label",)]
 
 
 def test_what_a_judge_that_replies_in_text_is_sent(endpoint: Endpoint) -> None:
