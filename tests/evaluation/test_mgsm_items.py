@@ -72,12 +72,6 @@ def test_rows_with_ids_of_their_own(tmp_path: Path) -> None:
     assert [item.id for item in load_items(path, "en")] == ["lab-7", "8"]
 
 
-@pytest.mark.parametrize("gold", [18, 18.0, "18", " 18", "18.0", "-18", "1,018", "276,000"])
-def test_whole_numbers_are_golds(tmp_path: Path, gold: object) -> None:
-    item = load_items(write(tmp_path / "rows.jsonl", hub("a", gold)), "en")[0]
-    assert item.answer == str(int(float(str(gold).replace(",", ""))))
-
-
 CASES = ROOT / "tests/cases/mgsm-rows"
 BOX = ("A box?", 18, None)
 NO_GOLD = "is no whole number, or may be one of two; such as '18' or '2,125' is expected"
@@ -124,29 +118,23 @@ def test_published_file(name: str, lang: str) -> None:
 @pytest.mark.parametrize(
     ("gold", "lang", "expected"),
     [
-        ("2,125", "de", 2125),  # MathOctopus writes gold answers in the same notation for all languages
-        ("276,000", "de", 276_000),
-        ("1.234.567", "de", 1_234_567),
-        ("1.234.567", "en", 1_234_567),
-        ("1.234,00", "de", 1234),
-        ("1,234.00", "en", 1234),
-        ("18,0", "de", 18),
-        ("18.0", "de", 18),
-        (70.000, "en", 70),
-        ("70\u202f000", "fr", 70_000),
-        ("-70.000", "es", -70_000),
-        ("\u22125", "en", -5),
-        ("18 €", "de", 18),
-        ("１８", "ja", 18),
-    ],
-)
-def test_gold_in_its_language(tmp_path: Path, gold: object, lang: str, expected: int) -> None:
-    assert load_items(write(tmp_path / "rows.jsonl", octopus("a", gold)), lang)[0].answer == str(expected)
-
-
-@pytest.mark.parametrize(
-    ("gold", "lang", "expected"),
-    [
+        ("2,125", "de", "2125"),  # MathOctopus writes gold answers in the same notation for all languages
+        ("276,000", "de", "276000"),
+        ("1.234.567", "de", "1234567"),
+        ("1.234.567", "en", "1234567"),
+        ("1.234,00", "de", "1234"),
+        ("1,234.00", "en", "1234"),
+        ("1.234,00", "en", None),
+        ("18,0", "de", "18"),
+        ("18,0", "en", None),
+        ("18.0", "de", "18"),
+        (" 18", "en", "18"),
+        ("70\u202f000", "fr", "70000"),
+        ("-70.000", "es", "-70000"),
+        ("70.000", "sw", None),  # may be two numbers
+        ("-1.000", "sw", None),
+        ("18 €", "de", "18"),
+        ("１８", "ja", "18"),
         ("1,5", "de", "1.5"),
         ("1.5", "de", "1.5"),  # in a program's notation
         ("1,5", "en", None),
@@ -155,41 +143,25 @@ def test_gold_in_its_language(tmp_path: Path, gold: object, lang: str, expected:
         ("0.125", "en", "0.125"),
         ("0,125", "de", "0.125"),
         ("70.125", "en", None),
+        ("1,0000", "en", None),
         ("1,14,200", "bn", "114200"),
         ("৭২", "bn", "72"),
         ("\u22125", "en", "-5"),
         ("$18", "en", "18"),
         ("9 * 8 = <<9*8=72>>72\n#### 72", "en", "72"),
-        ("eighteen", "en", None),
-        ("1/2", "en", None),
-        ("", "en", None),
+        *((text, "en", None) for text in ("eighteen", "18 dollars", "1e3", "1/2", "")),
     ],
 )
-def test_gold_as_a_number(gold: str, lang: str, expected: str | None) -> None:
+def test_gold_in_its_language(gold: str, lang: str, expected: str | None) -> None:
     assert read_gold(gold, lang) == (None if expected is None else Decimal(expected))
 
 
 def test_a_number_of_json_has_a_decimal_point_in_every_language(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'1\.234' is no whole number"):
-        load_items(write(tmp_path / "rows.jsonl", hub("a", 1.234)), "de")
-
-
-@pytest.mark.parametrize("gold", ["70.000", "-1.000"])
-def test_gold_that_may_be_two_numbers(tmp_path: Path, gold: str) -> None:
-    with pytest.raises(InputError, match="or may be one of two"):
-        load_items(write(tmp_path / "rows.jsonl", octopus("a", gold)), "sw")
+    path = write(tmp_path / "rows.jsonl", hub("a", 70.000), hub("b", 18.0))
+    assert [item.answer for item in load_items(path, "de")] == ["70", "18"]
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("gold", ["eighteen", "18.5", 18.5, "1,8", "1,0000", "18 dollars", "1e3", "18,0", "1.234,00"])
-def test_other_golds_are_refused(tmp_path: Path, gold: object) -> None:
-    path = write(tmp_path / "rows.jsonl", octopus("a"), octopus("b", gold) if isinstance(gold, str) else hub("b", gold))
-    if not isinstance(gold, str):
-        path = write(tmp_path / "rows.jsonl", hub("a"), hub("b", gold))
-    with pytest.raises(InputError, match=r"rows\.jsonl:2: the gold answer .* is no whole number"):
-        load_items(path, "en")
 
 
 @pytest.mark.parametrize(
@@ -206,6 +178,8 @@ def test_other_golds_are_refused(tmp_path: Path, gold: object) -> None:
         ),
         ("a.jsonl", [octopus("a"), octopus("b", "")], r":2: the field 'response' holds ''; an answer is expected"),
         ("a.jsonl", [octopus("a"), octopus("b", True)], r":2: the field 'response' holds True; an answer is expected"),
+        ("a.jsonl", [octopus("a"), octopus("b", "18.5")], r":2: the gold answer '18.5' is no whole number, or may be"),
+        ("a.jsonl", [hub("a"), hub("b", 1.234)], r":2: the gold answer '1\.234' is no whole number, or may be one of"),
         ("a.tsv", ["a\t18", "b"], r":2: 1 fields; 'question<tab>answer' is expected"),
         ("a.tsv", ["question\tanswer", "b\t1\t2"], r":2: 3 fields; 2 as in the heading are expected"),
         ("a.tsv", ["problem\tresult", "a\t18"], r":1: the gold answer 'result' is no whole number"),
