@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare
-from lidr.compare.comparison import BenchmarkResult, compare_models, scores_table
+from lidr.compare.comparison import BenchmarkResult, compare_models
 from lidr.compare.report import table
 from lidr.errors import InputError
 from lidr.evaluation.harness import Harness
@@ -193,25 +193,15 @@ def test_tasks_are_compared_item_by_item(settings: config.Settings) -> None:
 
 def test_page_report_table_and_figure_show_it(settings: config.Settings) -> None:
     comparison = compare.run(settings)
-    folder = paths.compare()
     lines = table(comparison).splitlines()
     assert lines[9] == "         lm-evaluation-harness score, %"
     assert lines[12].split() == ["sums_es", "33.3", "50.0", "100.0*"]
     assert lines[14].split() == ["average", "61.1", "66.7", "83.3*†"]
-    assert lines[-1].endswith("of languages and tasks: adjusted by Holm)")
-    assert (folder / "harness.csv").read_text().splitlines()[:2] == [
-        "model,iteration,task,value,low,high",
-        "m0,0,sums_en,1.0,0.757506,1.0",
-    ]
-    page, text = (folder / paths.PAGE).read_text("utf-8"), (folder / "report.md").read_text("utf-8")
-    assert "sums_es" in page and "sums, average of 2" in page and "lm-evaluation-harness score" in page
-    assert "![lm-evaluation-harness score by task](harness.svg)" in text
-    assert "Answers with a defect: </h3>" not in page
-    drawn = (folder / "harness.svg").read_text("utf-8")
-    assert ">sums 100.0" in drawn and ">plain 50.0" in drawn
+    assert (paths.compare() / "harness.csv").read_text().splitlines()[1] == "m0,0,sums_en,1.0,0.757506,1.0"
+    page = (paths.compare() / paths.PAGE).read_text("utf-8")
+    assert "sums, average of 2" in page and "Answers with a defect: </h3>" not in page
+    assert ">plain 50.0" in (paths.compare() / "harness.svg").read_text("utf-8")
     assert compare.headline(compare.metrics(comparison)["m2"])["harness score/sums_es"] == 1.0
-    scores = [item for item in scores_table(settings) if item["id"] == "sums:5" and item["lang"] == "sums_es"]
-    assert [(item["m0"], item["m1"], item["m2"]) for item in scores] == [(0.0, 1.0, 1.0)]
 
 
 @pytest.mark.parametrize(("field", "value"), [("version", "2.0"), ("metric", "acc_norm"), ("prompt", "another")])

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.evaluation.mgsm import Mgsm, items, stage
+from lidr.evaluation.mgsm import Mgsm, stage
 from lidr.evaluation.mgsm.golds import read_gold
 from lidr.evaluation.mgsm.items import Example, check_parallel, load_examples, load_items, render_prompt, stop_strings
-from lidr.records import Prompt, published
+from lidr.records import Prompt
 
 ROWS = [("How many eggs?", "18"), ("What profit, “exactly”\u2028in dollars?", "2,125"), ("And what is left?", "3")]
 ITEMS = [
@@ -241,18 +241,13 @@ def test_a_language_without_words_of_its_own_is_asked_in_english() -> None:
     assert render_prompt(problem("mgsm-0", "ko", "몇 개?", 1), "native_cot") == "Question: 몇 개?\nStep-by-Step Answer:"
 
 
-def test_a_languages_examples_are_read_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project_settings: config.Settings
-) -> None:
+def test_examples_come_from_the_train_file(tmp_path: Path, project_settings: config.Settings) -> None:
     mgsm = replace(
         project_settings.block(Mgsm), source=str(tmp_path), languages=("en",), items=3, style="native_cot", examples=1
     )
     write(tmp_path / "en.jsonl", *(octopus(*row) for row in ROWS))
     write(tmp_path / "en_train.jsonl", octopus("And before?", "7"))
-    read = []
-    monkeypatch.setattr(items, "read", lambda path: read.append(path.name) or published.read(path))
     asked = stage.prompts(replace(project_settings, mgsm=mgsm))
-    assert read == ["en.jsonl", "en_train.jsonl"]
     assert asked[2].text.startswith("Question: And before?\nStep-by-Step Answer: 7\n\nQuestion: And what is left?")
 
 

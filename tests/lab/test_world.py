@@ -34,15 +34,10 @@ def test_language_file_is_complete(lang: str) -> None:
     assert {kind: len(prompts) for kind, prompts in language.prompts.items()} == dict.fromkeys(world.KINDS, 2)
     assert set(language.objects) == set(english.objects)
     assert len(set(language.names)) == len(language.names) == len(english.names)
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("kind", world.KINDS)
-def test_templates_use_the_same_slots_as_english(lang: str, kind: str) -> None:
-    language, english = world.load_language(lang), world.load_language("en")
-    assert Counter(world.answer_slots(kind, lang)) == Counter(world.answer_slots(kind, "en"))
-    for ours, theirs in zip(language.prompts[kind], english.prompts[kind], strict=True):
-        assert set(SLOT.findall(ours)) == set(SLOT.findall(theirs))
+    for kind in world.KINDS:
+        assert Counter(world.answer_slots(kind, lang)) == Counter(world.answer_slots(kind, "en"))
+        for ours, theirs in zip(language.prompts[kind], english.prompts[kind], strict=True):
+            assert set(SLOT.findall(ours)) == set(SLOT.findall(theirs))
 
 
 @pytest.mark.parametrize(
