@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import unicodedata
 from decimal import Decimal
 from time import process_time
 from typing import Any
@@ -19,7 +17,6 @@ from lidr import config
 from lidr.chat import reasoning
 from lidr.evaluation.mgsm import BENCHMARK as MGSM
 from lidr.evaluation.mgsm import Mgsm
-from lidr.evaluation.mgsm.extraction import writing
 from lidr.evaluation.mgsm.extraction.words import _tables, has_words, wording
 from lidr.evaluation.mgsm.scorers import extract_answer, score
 
@@ -126,23 +123,6 @@ def test_the_three_scorers_stand_side_by_side() -> None:
     assert not any(score("keine Zahl", 18, "de").values())
     assert [score("The answer is 18.", 18, "de", phrase_lang=lang)["strict"] for lang in (None, "en")] == [False, True]
     assert score("<think>12</think> 18 cm^2", 2, "en")["flexible"], "the harness reads the whole text"
-
-
-@given(
-    st.text() | st.text("19.,-' abcäжक٣२７万億千½²％－，：\u00a0\u2009\u202f\u2212\u2011\u2019\u200b\ufeff\\{}$~*_<>=–")
-)
-def test_a_text_without_anything_unusual_is_as_it_would_be_rewritten(text: str) -> None:
-    whole = unicodedata.normalize("NFC", text)
-    assert writing.in_one_writing(text) == writing._rewritten(whole)
-
-
-def test_no_usual_character_is_rewritten() -> None:
-    every = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
-    usual = [letter for letter in every if not writing._UNUSUAL.search(letter)]
-    assert set("az AZ09.,:;!?()'\"—“”„«»…¿¡áßжЖ") <= set(usual)
-    for letter in usual:
-        for text in (letter, f"1{letter}2", f"1{letter}000", f"{letter}5", f"5{letter}", f"1 {letter} 2"):
-            assert writing._rewritten(text) == text
 
 
 # --- kinds of answers ------------------------------------------------------------------------------------------------

@@ -28,9 +28,8 @@ from decimal import Decimal
 from functools import lru_cache
 
 from lidr.evaluation.mgsm.extraction import places
-from lidr.evaluation.mgsm.extraction.bold import up_to_bold_result
 from lidr.evaluation.mgsm.extraction.notation import in_digits
-from lidr.evaluation.mgsm.extraction.run_on import answer_part
+from lidr.evaluation.mgsm.extraction.run_on import answer_part, up_to_bold_result
 from lidr.evaluation.mgsm.extraction.words import wording
 from lidr.evaluation.mgsm.extraction.writing import in_one_writing
 
