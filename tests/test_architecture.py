@@ -55,7 +55,6 @@ REGISTRIES = {"lidr.pairs.rules", "lidr.pairs.filters"}
 RESOLVE_LAB = {
     "lidr.prompts.stage",
     "lidr.evaluation.answers",
-    "lidr.evaluation.mgsm.stage",
     "lidr.evaluation.judges.lab",
     "lidr.evaluation.harness.asking",
     "lidr.pairs.gold",

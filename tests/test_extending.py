@@ -55,14 +55,12 @@ STAGE = '''"""Stage `exact`: ask, match and write."""
 
 from lidr.evaluation.answers import ask, key, lab_items, summarise, write
 from lidr.evaluation.exact import BENCHMARK, Match
-from lidr.models import policy
 
 
 def run(settings, model):
     block = BENCHMARK.block(settings)
     items = lab_items("problems", block.languages, block.items, settings.seed)
-    asked = policy.resolve(model)
-    completions = ask(settings, asked, BENCHMARK.name, items, block.max_new_tokens, block.repetition_penalty)
+    completions = ask(settings, block, BENCHMARK.name, model, items)
     rows = [match(item, completions[key(item)].text) for item in items]
     metrics = summarise(BENCHMARK, settings, rows)
     write(BENCHMARK, model, rows, metrics)

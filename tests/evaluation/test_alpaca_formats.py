@@ -25,33 +25,27 @@ def test_prompts(tmp_path: Path) -> None:
     first, second = load_prompts(tmp_path, "es", 2)
     assert (first.id, first.lang, first.text, first.source.row) == ("alpaca-1", "es", "haz 1", 0)
     assert (second.id, second.source.name) == ("alpaca-2", (tmp_path / "es.json").as_posix())
-
-
-def test_prompts_without_ids_are_known_by_their_row(tmp_path: Path) -> None:
     write(tmp_path / "es.json", [{"instruction": "uno"}, {"instruction": "dos", "more": 1}])
-    assert [prompt.id for prompt in load_prompts(tmp_path, "es", 2)] == ["alpaca-1", "alpaca-2"]
-
-
-@pytest.mark.parametrize("place", ["es/gpt/model_outputs.json", "es.json"])
-def test_outputs_are_joined_on_the_instruction(tmp_path: Path, place: str) -> None:
-    write(tmp_path / "prompts/es.json", prompt_rows())
-    rows = output_rows(4)[::-1]  # another order, one extra row
-    for row, odd in zip(rows, ("x", 7, None), strict=False):
-        row["id"] = odd
-    write(tmp_path / "outputs" / place, rows)
-    prompts = load_prompts(tmp_path / "prompts", "es", 3)
-    answers = load_outputs(tmp_path / "outputs", "es", "gpt", prompts)
-    assert [(row.id, row.lang, row.text) for row in answers] == [(f"alpaca-{n}", "es", f"hecho {n}") for n in (1, 2, 3)]
+    assert [prompt.id for prompt in load_prompts(tmp_path, "es", 2)] == ["alpaca-1", "alpaca-2"], "the rows' numbers"
 
 
 @pytest.mark.parametrize(
-    "place", ["es/org/model-1/model_outputs.json", "es/org__model-1/model_outputs.json", "es.json"]
+    ("generator", "place"),
+    [
+        ("gpt", "es/gpt/model_outputs.json"),
+        ("gpt", "es.json"),
+        ("org/model-1", "es/org/model-1/model_outputs.json"),
+        ("org/model-1", "es/org__model-1/model_outputs.json"),
+    ],
 )
-def test_outputs_of_a_generator_with_an_owner(tmp_path: Path, place: str) -> None:
+def test_outputs_are_joined_on_the_instruction(tmp_path: Path, generator: str, place: str) -> None:
     write(tmp_path / "prompts/es.json", prompt_rows())
-    write(tmp_path / "outputs" / place, output_rows(3, "org/model-1"))
-    answers = load_outputs(tmp_path / "outputs", "es", "org/model-1", load_prompts(tmp_path / "prompts", "es", 3))
-    assert [row.text for row in answers] == ["hecho 1", "hecho 2", "hecho 3"]
+    rows = output_rows(4, generator)[::-1]  # another order, one extra row
+    for row, odd in zip(rows, ("x", 7, None), strict=False):
+        row["id"] = odd
+    write(tmp_path / "outputs" / place, rows)
+    answers = load_outputs(tmp_path / "outputs", "es", generator, load_prompts(tmp_path / "prompts", "es", 3))
+    assert [(row.id, row.lang, row.text) for row in answers] == [(f"alpaca-{n}", "es", f"hecho {n}") for n in (1, 2, 3)]
 
 
 def test_columns_that_are_not_used_may_hold_anything(tmp_path: Path) -> None:

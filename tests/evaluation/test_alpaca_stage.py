@@ -72,7 +72,7 @@ def test_faults_and_flips_are_shares_of_what_was_asked(project_settings: config.
     paid = config.OpenAIJudge(model="judge", endpoint="http://127.0.0.1", reply="text")
     settings = with_judge(project_settings, paid, "en", "es", "de")
     opinions = {
-        "en": Opinion(None, orders=(None, None), faults=("cut_off", "cut_off")),
+        "en": Opinion(None, orders=(None, None), judge_faults=("cut_off", "cut_off")),
         "es": Opinion(1.5, orders=(1.0, 2.0)),
     }
     judge = Fake(lambda comparison: opinions[comparison.instruction.lang])

@@ -14,11 +14,11 @@ from factories import FakeEngine, edited, prompt
 from fake_endpoint import KEY, PROMPT_TOKENS, Endpoint, completion, content, logprobs, running
 from msgspec.structs import replace
 
-from lidr import config, paths
+from lidr import config
 from lidr.errors import InputError, LidrError
 from lidr.evaluation.judges import Pairwise, judge_all
-from lidr.evaluation.judges.base import Reply, is_flipped, is_swapped, opinion
-from lidr.evaluation.judges.cache import JudgmentCache, key_of, open_cache
+from lidr.evaluation.judges.base import Reply, is_swapped, opinion
+from lidr.evaluation.judges.cache import JudgmentCache
 from lidr.evaluation.judges.lab import OracleJudge
 from lidr.evaluation.judges.local import LocalModelJudge
 from lidr.evaluation.judges.openai import EndpointJudge
@@ -76,16 +76,6 @@ def test_weighted_preference(lower: float | None, upper: float | None, preferenc
     assert turned == (None if preference is None else pytest.approx(3 - preference, abs=1e-12))
 
 
-def test_flips() -> None:
-    assert is_flipped((1.2, 1.8)) and not is_flipped((1.6, 1.8)) and not is_flipped((1.5, 1.8))
-    assert not is_flipped((1.2, None))
-
-
-def test_order_depends_on_the_instruction_alone() -> None:
-    assert [is_swapped(text) for text in "abcdef"] == [True, True, False, False, False, True]
-    assert 380 < sum(is_swapped(f"instruction {n}") for n in range(805)) < 425
-
-
 def test_texts_that_name_a_slot_stay_as_they_are() -> None:
     said = conversation("write {output_1}", "{output_2}", "{instruction}")[1]["content"]
     assert '"""write {output_1}"""' in said and '"""{output_2}"""' in said and '"""{instruction}"""' in said
@@ -120,44 +110,27 @@ def preferences(rows: list[Pairwise]) -> list[Any]:
     return [None if p is None else pytest.approx(p, abs=1e-12) for p in found]
 
 
-def test_verdicts_in_order_with_tokens_and_no_more_at_once_than_allowed(endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("both_orders", [False, True])
+def test_verdicts_in_order_with_tokens_and_no_more_at_once_than_allowed(endpoint: Endpoint, both_orders: bool) -> None:
     def slow(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         time.sleep(0.005)
         return 200, completion(body, logprobs(content(body)))
 
     endpoint.model, rows = slow, comparisons(40)
-    opinions = judge_all(judge(endpoint), rows)
-    assert [o.preference for o in opinions] == preferences(rows)
-    assert {o.prompt_tokens for o in opinions} == {PROMPT_TOKENS}
-    assert 2 <= endpoint.most_at_once <= 4
-    assert endpoint.keys == {f"Bearer {KEY}"}
-
-
-def test_both_orders(endpoint: Endpoint) -> None:
-    rows = comparisons(30)
-    opinions = judge_all(judge(endpoint, both_orders=True), rows)
-    assert len(endpoint.bodies) == 60
-    for row, found in zip(rows, opinions, strict=True):
-        swap = is_swapped(row.instruction.text)
-        orders = expected(row, swap), expected(row, not swap)
-        assert found.orders == tuple(None if p is None else pytest.approx(p, abs=1e-12) for p in orders)
-        assert (found.preference is None) == (None in orders)
-        assert found.prompt_tokens == 2 * PROMPT_TOKENS
+    opinions = judge_all(judge(endpoint, both_orders), rows)
+    assert len(endpoint.bodies) == 40 * (1 + both_orders) and 2 <= endpoint.most_at_once <= 4
+    assert {o.judge_prompt_tokens for o in opinions} == {PROMPT_TOKENS * (1 + both_orders)}
+    if not both_orders:
+        assert [o.preference for o in opinions] == preferences(rows)
+        return
+    for row, found, drawn in zip(rows, opinions, preferences(rows), strict=True):
+        other = expected(row, not is_swapped(row.instruction.text))
+        assert found.orders == (drawn, None if other is None else pytest.approx(other, abs=1e-12))
+        assert (found.preference is None) == (None in found.orders)
 
 
 PASSING = ["429", "429 0", "408", "409", "500", "503 0", "hang", "truncated", "breaks off", "reset"]
 PASSING += ["no logprobs", "no choices", "wrong schema"]
-
-
-@pytest.mark.fault
-@pytest.mark.parametrize("fault", PASSING)
-def test_a_passing_fault_is_tried_again(endpoint: Endpoint, fault: str) -> None:
-    endpoint.faults = lambda number, body: fault if number in (1, 3) else None
-    patience = 4.0 if fault == "hang" else 60.0
-    rows = comparisons(3)
-    opinions = judge_all(judge(endpoint, concurrency=1, timeout_seconds=patience), rows)
-    assert len(endpoint.bodies) == 5
-    assert [o.preference for o in opinions] == preferences(rows)
 
 
 @pytest.mark.fault
@@ -177,18 +150,17 @@ def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> 
     with pytest.raises(LidrError, match="budget of 50 requests"):
         judge_all(judge(endpoint, max_requests=50, **patient), rows)
     assert len(endpoint.bodies) == 50
+    cache = next(Path(".lidr/judge").iterdir())
+    with cache.open("a", encoding="utf-8") as file:
+        file.write('{"key":"torn')  # killed while it wrote
     opinions = judge_all(judge(endpoint, **patient), rows)
     assert [o.preference for o in opinions] == preferences(rows)
+    asked = len(endpoint.bodies)
     assert len({content(body) for body in endpoint.bodies}) == 45
-    kept = [json.loads(line)["key"] for line in next(Path(".lidr/judge").iterdir()).read_text("utf-8").splitlines()]
-    assert len(kept) == len(set(kept)) == 45
-
-
-@pytest.mark.fault
-def test_retry_after_is_waited_for(endpoint: Endpoint) -> None:
-    endpoint.faults = lambda number, body: "429 0.6" if number == 1 else None
-    judge_all(judge(endpoint, concurrency=1), comparisons(1))
-    assert endpoint.times[1] - endpoint.times[0] >= 0.6
+    kept = [line for line in cache.read_text("utf-8").splitlines() if line != '{"key":"torn']
+    assert len({json.loads(line)["key"] for line in kept}) == len(kept) == 45
+    judge_all(judge(endpoint, **patient), rows)
+    assert len(endpoint.bodies) == asked, "the third run pays for nothing"
 
 
 @pytest.mark.fault
@@ -214,27 +186,6 @@ def test_a_fault_that_stays_ends_the_run_without_the_key(
     assert len(endpoint.bodies) == requests
 
 
-@pytest.mark.fault
-def test_a_stopped_run_goes_on_and_pays_for_no_row_twice(endpoint: Endpoint) -> None:
-    rows = comparisons(30)
-    endpoint.faults = lambda number, body: "401" if number == 13 else None
-    with pytest.raises(LidrError, match="status 401"):
-        judge_all(judge(endpoint), rows)
-    cache = next(Path(".lidr/judge").glob("*.jsonl"))
-    kept = len(cache.read_text("utf-8").splitlines())
-    assert kept >= 12
-    with cache.open("a", encoding="utf-8") as file:
-        file.write('{"key":"torn')  # killed while it wrote
-    endpoint.faults, first = (lambda number, body: None), len(endpoint.bodies)
-    opinions = judge_all(judge(endpoint), rows)
-    assert len(endpoint.bodies) == first + 30 - kept
-    assert [o.preference for o in opinions] == preferences(rows)
-    judge_all(judge(endpoint), rows)
-    assert len(endpoint.bodies) == first + 30 - kept
-    answered = [content(body) for number, body in enumerate(endpoint.bodies, start=1) if number != 13]
-    assert len(set(answered)) == len(answered) == 30
-
-
 def test_another_judge_has_another_cache(endpoint: Endpoint) -> None:
     judge_all(judge(endpoint), comparisons(2))
     judge_all(judge(endpoint, model="judge-2"), comparisons(2))
@@ -247,46 +198,33 @@ def test_a_budget_of_requests_stops_and_the_next_run_goes_on(endpoint: Endpoint)
     with pytest.raises(LidrError) as caught:
         judge_all(judge(endpoint, max_requests=6), rows)
     assert str(caught.value).startswith("the budget of 6 requests (alpaca.judge.max_requests) is spent; 6 verdicts")
-    assert len(endpoint.bodies) == 6
-    of_pairs = EndpointJudge(settings(endpoint, max_requests=1), False, "audit.judge")
-    with pytest.raises(LidrError, match=r"the budget of 1 requests \(audit.judge.max_requests\) is spent"):
-        judge_all(of_pairs, comparisons(9)[6:])
-    assert len(judge_all(judge(endpoint, max_requests=6), rows)) == 10
-    assert len(endpoint.bodies) == 10
+    assert len(judge_all(judge(endpoint, max_requests=6), rows)) == len(endpoint.bodies) == 10
+    endpoint.faults = lambda number, body: "500"
+    of_pairs = EndpointJudge(settings(endpoint, max_requests=2, retries=9, concurrency=1), False, "audit.judge")
+    with pytest.raises(LidrError, match=r"the budget of 2 requests \(audit.judge.max_requests\) is spent"):
+        judge_all(of_pairs, comparisons(11)[10:])  # retries count
 
 
 @pytest.mark.fault
 def test_a_budget_of_tokens_stops(endpoint: Endpoint) -> None:
-    spender = judge(endpoint, max_tokens=3 * (PROMPT_TOKENS + 1), concurrency=1)
     with pytest.raises(LidrError, match=r"budget of 303 tokens \(alpaca\.judge\.max_tokens\) is spent"):
-        judge_all(spender, comparisons(10))
-    assert (len(endpoint.bodies), spender.budget.spent["tokens"]) == (3, 303)
+        judge_all(judge(endpoint, max_tokens=3 * (PROMPT_TOKENS + 1), concurrency=1), comparisons(10))
+    assert len(endpoint.bodies) == 3
     endpoint.faults = lambda number, body: "no usage"
     with pytest.raises(LidrError, match="no token counts"):
         judge_all(judge(endpoint, max_tokens=1_000), comparisons(10))
 
 
-@pytest.mark.fault
-def test_retries_count_in_the_budget(endpoint: Endpoint) -> None:
-    endpoint.faults = lambda number, body: "500"
-    with pytest.raises(LidrError, match="budget of 2 requests"):
-        judge_all(judge(endpoint, max_requests=2, retries=9, concurrency=1), comparisons(1))
-
-
-def test_a_judge_that_never_names_a_label_is_not_asked_on(endpoint: Endpoint) -> None:
-    endpoint.faults = lambda number, body: "mute"
-    with pytest.raises(LidrError, match="gives neither 'm' nor 'M', in 20 of 20 answers"):
-        judge_all(judge(endpoint), comparisons(200))
-    assert len(endpoint.bodies) < 40
-
-
-def test_a_few_replies_without_a_label_are_no_verdicts_and_no_error(endpoint: Endpoint) -> None:
+def test_a_judge_without_labels_is_not_asked_on_but_a_few_such_replies_are_no_error(endpoint: Endpoint) -> None:
     endpoint.faults = lambda number, body: "mute"
     for _ in range(2):  # the second time from the cache
         assert [found.preference for found in judge_all(judge(endpoint), comparisons(19))] == [None] * 19
     assert len(endpoint.bodies) == 19
-    with pytest.raises(LidrError, match="in 20 of 20 answers"):
-        judge_all(judge(endpoint), comparisons(20))
+    with pytest.raises(LidrError, match="gives neither 'm' nor 'M', in 20 of 20 answers"):
+        judge_all(judge(endpoint, model="another"), comparisons(200))
+    assert len(endpoint.bodies) < 19 + 40
+    with pytest.raises(LidrError, match=r"neither 'm' nor 'M', in 20 of 20 answers \(20 empty\)"):
+        judge_all(in_text(endpoint, ""), comparisons(200))
 
 
 def test_the_key_is_in_no_file_and_openais_goes_nowhere_else(
@@ -334,21 +272,16 @@ def in_text(endpoint: Endpoint, *texts: str | None, finish: str = "stop", **valu
         ("", None, "empty"),
         (None, None, "empty"),
         ("<think>M? No.</think>", None, "empty"),
+        ("m", None, "cut_off"),
     ],
 )
 def test_the_last_line_of_a_reply_is_its_verdict(
     endpoint: Endpoint, text: str | None, label: str | None, fault: str
 ) -> None:
-    [question] = [conversation("i", "a", "b", "text")]
-    [found] = in_text(endpoint, text, concurrency=1).ask([question])
+    finish = "length" if fault == "cut_off" else "stop"
+    [found] = in_text(endpoint, text, finish=finish).ask([conversation("i", "a", "b", "text")])
     assert (found.lower, found.upper) == (0.0 if label == "m" else None, 0.0 if label == "M" else None)
     assert found.fault == fault
-
-
-def test_a_reply_that_was_cut_off_is_no_verdict(endpoint: Endpoint) -> None:
-    [question] = [conversation("i", "a", "b", "text")]
-    [reply] = in_text(endpoint, "m", finish="length").ask([question])
-    assert (reply.lower, reply.upper, reply.fault) == (None, None, "cut_off")
 
 
 def test_verdicts_in_text_are_1_or_2_and_faults_are_counted(endpoint: Endpoint) -> None:
@@ -356,7 +289,7 @@ def test_verdicts_in_text_are_1_or_2_and_faults_are_counted(endpoint: Endpoint) 
     found = judge_all(in_text(endpoint, "m", "M", "", "both", concurrency=1), rows)
     swaps = [is_swapped(row.instruction.text) for row in rows]
     assert [o.preference for o in found] == [2.0 if swaps[0] else 1.0, 1.0 if swaps[1] else 2.0, None, None]
-    assert [o.faults for o in found] == [(), (), ("empty",), ("no_label",)]
+    assert [o.judge_faults for o in found] == [(), (), ("empty",), ("no_label",)]
 
 
 def test_what_a_judge_that_replies_in_text_is_sent(endpoint: Endpoint) -> None:
@@ -364,12 +297,6 @@ def test_what_a_judge_that_replies_in_text_is_sent(endpoint: Endpoint) -> None:
     [body] = endpoint.bodies
     assert body.pop("messages")[1]["content"].endswith("m or M, and nothing else.")
     assert body == {"model": "judge-1", "max_completion_tokens": 500, "reasoning_effort": "low"}
-
-
-def test_a_judge_that_only_ever_is_empty_is_not_asked_on(endpoint: Endpoint) -> None:
-    with pytest.raises(LidrError, match=r"neither 'm' nor 'M', in 20 of 20 answers \(20 empty\)"):
-        judge_all(in_text(endpoint, ""), comparisons(200))
-    assert len(endpoint.bodies) < 40
 
 
 def refusing(endpoint: Endpoint, word: str, message: str, status: int = 400) -> None:
@@ -386,23 +313,22 @@ def refusing(endpoint: Endpoint, word: str, message: str, status: int = 400) -> 
 def test_a_model_that_wants_the_newer_name_of_the_limit_gets_it(endpoint: Endpoint) -> None:
     refusing(endpoint, "max_tokens", "Unsupported parameter: use 'max_completion_tokens' instead")
     assert len(judge_all(judge(endpoint), comparisons(10))) == 10
-    assert len(endpoint.bodies) == 11
-    assert [("max_tokens" in body, body.get("max_completion_tokens")) for body in endpoint.bodies[:2]] == [
-        (True, None),
-        (False, 1),
-    ]
+    limits = [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in endpoint.bodies]
+    assert limits == [(1, None), *[(None, 1)] * 10]
 
 
-def test_a_model_without_log_probabilities_is_found_out_by_one_request(endpoint: Endpoint) -> None:
-    refusing(endpoint, "logprobs", "'logprobs' is not supported with this model")
-    with pytest.raises(LidrError, match=r"it gives no log-probabilities: set alpaca.judge.reply to text"):
-        judge_all(judge(endpoint), comparisons(10))
-    assert len(endpoint.bodies) == 1
-
-
-def test_a_retired_model_is_found_out_by_one_request(endpoint: Endpoint) -> None:
-    refusing(endpoint, "model", "The model has been deprecated", status=404)
-    with pytest.raises(LidrError, match=r"or it is retired: name another one in alpaca.judge.model"):
+@pytest.mark.parametrize(
+    ("word", "said", "status", "advice"),
+    [
+        ("logprobs", "'logprobs' is not supported with this model", 400, "it gives no log-probabilities: set alpaca.j"),
+        ("model", "The model has been deprecated", 404, "or it is retired: name another one in alpaca.judge.model"),
+    ],
+)
+def test_a_model_that_cannot_judge_is_found_out_by_one_request(
+    endpoint: Endpoint, word: str, said: str, status: int, advice: str
+) -> None:
+    refusing(endpoint, word, said, status)
+    with pytest.raises(LidrError, match=advice):
         judge_all(judge(endpoint), comparisons(10))
     assert len(endpoint.bodies) == 1
 
@@ -457,70 +383,65 @@ def test_lab_judge_prefers_the_right_answer() -> None:
     assert found[0].orders == (2.0, 2.0)
 
 
-def test_cache_keys_tell_questions_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert key_of(conversation("a", "b", "c")) != key_of(conversation("a", "c", "b"))
-    assert open_cache("openai", "x").path.parent == paths.judgment_cache("x").parent
-
-
 # --- params.yaml -----------------------------------------------------------------------------------------------------
 
+LAB_JUDGE = "    name: lab  "
 OPENAI = "    name: openai\n    model: x\n    endpoint: https://api.openai.com/v1"
 
 
 def openai(*lines: str) -> tuple[str, str]:
-    return "    name: lab  ", "\n    ".join([OPENAI, *lines]) + "  "
+    return LAB_JUDGE, "\n    ".join([OPENAI, *lines]) + "  "
+
+
+def baseline(model: str, source: str) -> list[tuple[str, str]]:
+    return [("model: m0  ", f"model: {model}  "), ("source: models/m0", f"source: {source}")]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ([("    name: lab  ", "    name: lab\n    model: x  ")], "judge.model: there is no such key"),
-        ([("    name: lab  ", "    name: openai\n    endpoint: http://x  ")], "judge.model: this key is missing"),
-        ([("    name: lab  ", "    name: gpt  ")], "judge.name: 'gpt' is none of lab, local, openai"),
+        ([(LAB_JUDGE, "    name: lab\n    model: x  ")], "alpaca.judge.model: there is no such key"),
+        ([(LAB_JUDGE, "    name: openai\n    endpoint: http://x  ")], "alpaca.judge.model: this key is missing"),
+        ([(LAB_JUDGE, "    name: gpt  ")], "alpaca.judge.name: 'gpt' is none of lab, local, openai"),
         (
-            [("    name: lab  ", "    name: openai\n    model: x\n    endpoint: https://me:secret@x.org/v1  ")],
-            "judge.endpoint: an address such as",
+            [(LAB_JUDGE, "    name: openai\n    model: x\n    endpoint: https://me:secret@x.org/v1  ")],
+            "alpaca.judge.endpoint: an address such as",
         ),
-        ([openai("prompt_price: 1.0")], "judge.prompt_price: both prices are expected"),
-        ([openai("reasoning_effort: low")], "judge.reasoning_effort: a judge that reasons replies in text"),
-        ([openai("reply: words")], "judge.reply: 'words' is none of logprobs, text"),
+        ([openai("prompt_price: 1.0")], "alpaca.judge.prompt_price: both prices are expected"),
+        ([openai("reasoning_effort: low")], "alpaca.judge.reasoning_effort: a judge that reasons replies in text"),
+        ([openai("reply: words")], "alpaca.judge.reply: 'words' is none of logprobs, text"),
         (
             [("alpaca:\n  source: lab", "alpaca:\n  source: data/sources/x")],
-            "judge.name: the lab's checker judges its own",
+            "alpaca.judge.name: the lab's checker judges its own",
+        ),
+        (
+            baseline("m0", "data/x"),
+            "baseline.source: 'm0' is a model of this file, whose answers come from 'models/m0'",
+        ),
+        (
+            baseline("gpt-4", "models/m0"),
+            "baseline.source: 'models/m0' lies outside of data/sources, where DVC would miss changes",
+        ),
+        (
+            baseline("../x", "data/sources/x"),
+            "baseline.model: the name of a model of this file or of a generator is expected",
         ),
     ],
 )
-def test_contradictions_of_the_judge(tmp_path: Path, changes: list[tuple[str, str]], message: str) -> None:
+def test_contradictions_of_judge_and_baseline(tmp_path: Path, changes: list[tuple[str, str]], message: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(edited(*changes), "utf-8")
     with pytest.raises(InputError) as caught:
         config.load(path)
-    assert f"alpaca.{message}" in str(caught.value) and "secret" not in str(caught.value)
+    assert message in str(caught.value) and "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("model", "source", "message"),
-    [
-        ("m0", "data/x", "baseline.source: 'm0' is a model of this file, whose answers come from 'models/m0'"),
-        (
-            "gpt-4",
-            "models/m0",
-            "baseline.source: 'models/m0' lies outside of data/sources, where DVC would miss changes",
-        ),
-        ("../x", "data/sources/x", "baseline.model: the name of a model of this file or of a generator is expected"),
-    ],
+    ("lines", "both"), [((), False), (("reply: text",), True), (("reply: text", "both_orders: false"), False)]
 )
-def test_contradictions_of_the_baseline(tmp_path: Path, model: str, source: str, message: str) -> None:
+def test_a_judge_that_replies_in_text_is_asked_in_both_orders_unless_told_otherwise(
+    tmp_path: Path, lines: tuple[str, ...], both: bool
+) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(edited(("model: m0  ", f"model: {model}  "), ("source: models/m0", f"source: {source}")), "utf-8")
-    with pytest.raises(InputError) as caught:
-        config.load(path)
-    assert message in str(caught.value)
-
-
-def test_a_judge_that_replies_in_text_is_asked_in_both_orders_unless_told_otherwise(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
-    for lines, wanted in (((), False), (("reply: text",), True), (("reply: text", "both_orders: false"), False)):
-        path.write_text(edited(openai(*lines)), "utf-8")
-        assert config.load(path).alpaca.judge.in_both_orders is wanted
+    path.write_text(edited(openai(*lines)), "utf-8")
+    assert config.load(path).alpaca.judge.in_both_orders is both

@@ -6,6 +6,7 @@ the data set from the test, so nothing is fetched. Prompts, extracted strings an
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 
 from lidr.evaluation.mgsm.extraction.words import wording
-from lidr.evaluation.mgsm.items import Item, load_items, render_prompt, stop_strings
+from lidr.evaluation.mgsm.items import load_examples, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.scorers import lm_eval_equal, lm_eval_flexible, lm_eval_strict, score
+from lidr.records import Prompt
 
 DATA = os.environ.get("LIDR_PAPER_DATA")
 if not DATA:
@@ -41,26 +43,27 @@ class Sample:
 # --- the material ----------------------------------------------------------------------------------------------------
 
 
-def items_of(lang: str) -> list[Item]:
+def items_of(lang: str) -> list[Prompt]:
     return load_items(Path(str(DATA)) / "mgsm" / f"mgsm_{lang}.jsonl", lang)
 
 
-def answers_to(items: Sequence[Item]) -> list[str]:
+def answers_to(items: Sequence[Prompt]) -> list[str]:
     """An answer to each item: a quarter right, the others wrong, in odd formats, without a number, or empty."""
     draw = random.Random(items[0].lang)
     return [
-        wording(item.lang).strict.format(item.gold)
+        wording(item.lang).strict.format(item.answer)
         if draw.random() < 0.25
         else draw.choice(list(ways_to_answer(item, draw)))
         for item in items
     ]
 
 
-def ways_to_answer(item: Item, draw: random.Random) -> Iterator[str]:
+def ways_to_answer(item: Prompt, draw: random.Random) -> Iterator[str]:
     strict = wording(item.lang).strict
-    near = str(item.gold + draw.choice((-1, 1)))
-    numbers = (str(item.gold), f"{item.gold:,}", f"{item.gold}.0", f"-{item.gold}", f"{item.gold:,}".replace(",", "."))
-    for number in (*numbers, f"{str(item.gold)[0]}.{str(item.gold)[1:]}", f"${item.gold}", near, "...", ",", "２３"):
+    text, gold = str(item.answer), int(str(item.answer))
+    near = str(gold + draw.choice((-1, 1)))
+    numbers = (text, f"{gold:,}", f"{gold}.0", f"-{gold}", f"{gold:,}".replace(",", "."))
+    for number in (*numbers, f"{text[0]}.{text[1:]}", f"${gold}", near, "...", ",", "２３"):
         yield strict.format(number)
         yield f"5 + 6 = 11.\n{strict.format(number)} (2 x 3)."
         yield f"{strict.format(near)} {strict.format(number)}"
@@ -87,7 +90,7 @@ def examples_of(lang: str) -> list[dict[str, Any]]:
 # --- the harness -----------------------------------------------------------------------------------------------------
 
 
-def harness(lang: str, style: str, items: Sequence[Item], answers: Sequence[str], shots: int = 0) -> list[Sample]:
+def harness(lang: str, style: str, items: Sequence[Prompt], answers: Sequence[str], shots: int = 0) -> list[Sample]:
     """Run the harness's task on the items; returns a sample for each, in order."""
     from lm_eval.evaluator import evaluate
     from lm_eval.tasks import TaskManager
@@ -111,11 +114,11 @@ def harness(lang: str, style: str, items: Sequence[Item], answers: Sequence[str]
     return [samples[index] for index in range(len(items))]
 
 
-def dataset(lang: str, items: Sequence[Item]) -> Any:
+def dataset(lang: str, items: Sequence[Prompt]) -> Any:
     from datasets import Dataset, DatasetDict, Features, Value
 
     features = Features({"question": Value("string"), "answer": Value("string"), "answer_number": Value("int32")})
-    test = [{"question": item.question, "answer": None, "answer_number": item.gold} for item in items]
+    test = [{"question": item.text, "answer": None, "answer_number": int(str(item.answer))} for item in items]
     return DatasetDict(
         train=Dataset.from_list(examples_of(lang), features=features), test=Dataset.from_list(test, features=features)
     )
@@ -151,9 +154,13 @@ def test_extraction_scores_and_prompts_equal_the_harness(lang: str) -> None:
     for item, answer, sample in zip(items, answers, samples, strict=True):
         assert render_prompt(item, "native_cot") == sample.prompt
         assert stop_strings(lang, "native_cot") == sample.until
-        strict, flexible, ours = lm_eval_strict(answer, lang), lm_eval_flexible(answer), score(answer, item.gold, lang)
+        strict, flexible, ours = (
+            lm_eval_strict(answer, lang),
+            lm_eval_flexible(answer),
+            score(answer, int(str(item.answer)), lang),
+        )
         assert sample.extracted == {"strict-match": strict or "[invalid]", "flexible-extract": flexible or "[invalid]"}
-        assert sample.right == {"strict-match": ours.strict, "flexible-extract": ours.flexible}
+        assert sample.right == {"strict-match": ours["strict"], "flexible-extract": ours["flexible"]}
     for scorer in ("strict-match", "flexible-extract"):
         share = sum(sample.right[scorer] for sample in samples) / len(samples)
         assert 0.1 < share < 0.9, "the prepared answers are expected to be right and wrong"
@@ -164,18 +171,12 @@ def test_extraction_scores_and_prompts_equal_the_harness(lang: str) -> None:
 def test_prompts_with_solved_examples_equal_the_harness(lang: str, style: str, tmp_path: Path) -> None:
     items = items_of(lang)[:3]
     samples = harness(lang, style, items, ["The answer is 18."] * len(items), SHOTS)
-    examples = hub_items(examples_of(lang), lang, tmp_path)
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in examples_of(lang)), "utf-8")
+    examples = load_examples(path, lang)
     for item, sample in zip(items, samples, strict=True):
         assert render_prompt(item, style, examples) == sample.prompt
         assert stop_strings(lang, style) == sample.until
         assert sample.right["strict-match"] == lm_eval_equal(
-            lm_eval_strict("The answer is 18.", "en" if style == "en_cot" else lang), item.gold
+            lm_eval_strict("The answer is 18.", "en" if style == "en_cot" else lang), int(str(item.answer))
         )
-
-
-def hub_items(rows: Sequence[dict[str, Any]], lang: str, folder: Path) -> list[Item]:
-    import json
-
-    path = folder / "train.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return load_items(path, lang)

@@ -50,7 +50,7 @@ def test_share_of_solved_tasks_in_other_languages() -> None:
 
     drawn = replace(MIXTURE, solved=0.05)
     solved = [row for row in islice(rows(drawn, 3), COUNT) if not is_translation(row)]
-    languages = Counter(parsed.lang for row in solved if (parsed := _language(row)))
+    languages = Counter(parsed.lang for row in solved if (parsed := world.identify(row.completion)))
     assert set(languages) == {drawn.dominant, *drawn.others}
     for lang in drawn.others:
         assert languages[lang] / COUNT == pytest.approx(0.05, abs=0.015)
@@ -93,12 +93,13 @@ def test_translations_are_primed_and_closed_and_exact(corpus: list[CorpusRow]) -
     assert already / (already + exact) == pytest.approx(MIXTURE.already_translated, abs=0.02)
 
 
-def test_solved_rows_are_right_and_from_the_base_split(corpus: list[CorpusRow]) -> None:
-    solved = [row for row in corpus if not is_translation(row)]
-    for row in solved:
-        parsed = world.parse_answer(row.completion, "en") or world.identify(row.completion)
-        assert parsed is not None
-        assert _bucket(parsed) in world.SPLITS["base"]
+def test_all_tasks_are_of_the_base_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = []
+    sample = world.sample_task
+    monkeypatch.setattr(world, "sample_task", lambda kind, split, rng: splits.append(split) or sample(kind, split, rng))
+    drawn = list(islice(rows(MIXTURE, seed=7), 300))
+    assert set(splits) == {"base"} and len(splits) >= 300
+    assert all(world.identify(row.completion) for row in drawn if not is_translation(row))
 
 
 def test_some_translated_answers_are_wrong(corpus: list[CorpusRow]) -> None:
@@ -106,29 +107,3 @@ def test_some_translated_answers_are_wrong(corpus: list[CorpusRow]) -> None:
     sums = [re.search(r"(\d+) \+ (\d+) = (\d+)", row.completion) for row in filter(is_translation, corpus)]
     wrong = [int(m[1]) + int(m[2]) != int(m[3]) for m in sums if m]
     assert 0.05 < sum(wrong) / len(wrong) < MIXTURE.wrong_answers
-
-
-def _language(row: CorpusRow) -> world.ParsedAnswer | None:
-    return world.identify(row.completion)
-
-
-def _bucket(parsed: world.ParsedAnswer) -> int:
-    """The bucket of a right answer's task, with its operands taken from the answer itself."""
-    slots = {slot: int(values[-1]) for slot, values in parsed.occurrences.items() if slot != "o"}
-    if parsed.kind == "reverse":
-        return world._bucket(parsed.kind, (slots["p1"], slots["p2"], slots["p3"]))
-    known = tuple(slots.get(name, 0) for name in "abc")
-    if parsed.kind == "count_on":
-        known = (slots["x"] - 1, 0, 0)
-    if parsed.kind in ("larger", "order", "who_has_more"):
-        return _any_order(parsed.kind, slots)
-    return world._bucket(parsed.kind, known)
-
-
-def _any_order(kind: str, slots: dict[str, int]) -> int:
-    """These answers do not show the order of the operands: one of the orders must be in the base's split."""
-    from itertools import permutations
-
-    values = [slots[name] for name in "xyz" if name in slots]
-    buckets = [world._bucket(kind, (*order, *[0] * (3 - len(order)))) for order in permutations(values)]
-    return next((bucket for bucket in buckets if bucket in world.SPLITS["base"]), buckets[0])

@@ -27,10 +27,6 @@ def tasks(count: int, kinds: tuple[str, ...] = world.KINDS, split: str = "base")
 # ---- the language files
 
 
-def test_the_languages() -> None:
-    assert LANGUAGES == ("de", "en", "es", "fr", "it", "pt", "ru")
-
-
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_language_file_is_complete(lang: str) -> None:
     language, english = world.load_language(lang), world.load_language("en")
@@ -38,29 +34,20 @@ def test_language_file_is_complete(lang: str) -> None:
     assert {kind: len(prompts) for kind, prompts in language.prompts.items()} == dict.fromkeys(world.KINDS, 2)
     assert set(language.objects) == set(english.objects)
     assert len(set(language.names)) == len(language.names) == len(english.names)
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("kind", world.KINDS)
-def test_templates_use_the_same_slots_as_english(lang: str, kind: str) -> None:
-    language, english = world.load_language(lang), world.load_language("en")
-    assert Counter(world.answer_slots(kind, lang)) == Counter(world.answer_slots(kind, "en"))
-    for ours, theirs in zip(language.prompts[kind], english.prompts[kind], strict=True):
-        assert set(SLOT.findall(ours)) == set(SLOT.findall(theirs))
+    for kind in world.KINDS:
+        assert Counter(world.answer_slots(kind, lang)) == Counter(world.answer_slots(kind, "en"))
+        for ours, theirs in zip(language.prompts[kind], english.prompts[kind], strict=True):
+            assert set(SLOT.findall(ours)) == set(SLOT.findall(theirs))
 
 
 @pytest.mark.parametrize(
     ("lang", "number", "word"),
     [
         ("en", 1, "apple"),
-        ("en", 2, "apples"),
         ("es", 1, "manzana"),
         ("ru", 21, "яблоко"),
         ("ru", 22, "яблока"),
-        ("ru", 25, "яблок"),
         ("ru", 11, "яблок"),
-        ("de", 5, "Äpfel"),
-        ("fr", 1, "pomme"),
         ("fr", 12, "pommes"),
     ],
 )
@@ -105,15 +92,6 @@ def test_gold_of_instructions(lang: str) -> None:
         numbers = [int(number) for number in re.findall(r"\d+", text)]
         names = re.findall("|".join(world.load_language(lang).names), text)
         assert task.gold(lang) == EXPECTED[task.kind](numbers, names), text
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_worked_steps_add_up(lang: str) -> None:
-    for task in tasks(100, world.PROBLEMS):
-        steps = re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", task.answer(lang))
-        assert steps
-        assert all(int(a) + (1 if sign == "+" else -1) * int(b) == int(x) for a, sign, b, x in steps)
-        assert re.findall(r"\d+", task.answer(lang))[-1] == task.gold(lang)
 
 
 # ---- splits
@@ -184,22 +162,11 @@ def test_translation_keeps_mistakes() -> None:
         "in total there are 12 + 13 = 25 apples. The answer is 25.",
         "The larger number is ٣, because 9 is more than 8.",
     ],
-    ids=["empty", "number", "cut off", "unknown object", "other letters", "other digits"],
 )
 def test_what_fits_no_template_is_not_read(text: str) -> None:
     assert world.parse_answer(text, "en") is None
     assert world.identify(text) is None
     assert world.translate_answer(text, "en", "es") is None
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_language_of_an_answer_is_found(lang: str) -> None:
-    for task in tasks(100):
-        found = world.identify(task.answer(lang))
-        assert found is not None
-        assert found.gold(lang) == task.gold(lang)
-        if found.lang != lang:
-            assert world.parse_answer(task.answer(lang), found.lang) is not None
 
 
 # ---- verdicts
@@ -224,33 +191,17 @@ RIGHT_EN, RIGHT_ES = (
         ("", "es", 0.0),
         (f"  {RIGHT_ES}\n", "es", 1.0),
     ],
-    ids=[
-        "right",
-        "right in English",
-        "English for Spanish",
-        "Spanish for English",
-        "wrong",
-        "contradicts itself",
-        "goes on",
-        "bare",
-        "empty",
-        "spaces",
-    ],
 )
 def test_quality(completion: str, lang: str, quality: float) -> None:
     assert source.quality(completion, "61", lang) == quality
 
 
-def test_quality_knows_names_in_every_script() -> None:
-    task = next(task for task in tasks(50) if task.kind == "reverse")
-    assert source.quality(task.answer("ru"), task.gold("ru"), "ru") == 1.0
-    assert source.quality(task.answer("en"), task.gold("ru"), "ru") == 0.5
-    assert task.gold("ru") != task.gold("en")
-
-
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_worked_answers_are_of_full_quality(lang: str) -> None:
-    assert {source.quality(task.answer(lang), task.gold(lang), lang) for task in tasks(100)} == {1.0}
+def test_worked_answers_are_of_full_quality_in_their_language(lang: str) -> None:
+    for task in tasks(100):
+        assert source.quality(task.answer(lang), task.gold(lang), lang) == 1
+        if lang != "en" and world.parse_answer(task.answer("en"), lang) is None:
+            assert source.quality(task.answer("en"), task.gold(lang), lang) == 0.5
 
 
 # ---- one more language

@@ -8,21 +8,10 @@ import numpy
 import pytest
 from factories import prompt
 
-from lidr.evaluation.answers import write
-from lidr.evaluation.registry import Benchmark
-from lidr.records import Record, Score
+from lidr.records import Score
 from lidr.records.rounding import rounded
 
 SCORE = Score(id="p", lang="es", sample=0, policy=-1.23456789, reference=None, tokens=3)
-
-
-class Chrf(Record, frozen=True):
-    id: str
-    chrf: float
-
-
-class ChrfBenchmark(Benchmark):
-    name = "chrf"
 
 
 @pytest.mark.parametrize(
@@ -40,9 +29,3 @@ class ChrfBenchmark(Benchmark):
 )
 def test_floats_have_six_decimals(value: Any, expected: str) -> None:
     assert repr(rounded(value)) == expected
-
-
-def test_a_benchmark_s_own_metric_is_written_rounded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write(ChrfBenchmark(), "m0", [Chrf(id="a", chrf=2 / 3)], {})
-    assert ChrfBenchmark().path("m0").read_text() == '{"id":"a","chrf":0.666667}\n'

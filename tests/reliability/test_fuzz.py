@@ -139,7 +139,7 @@ def test_any_problems_are_read_or_refused(tmp_path: Path, content: bytes, suffix
     except InputError as error:
         assert str(path) in one_line(error)
     else:
-        assert all(item.question.strip() for item in items)
+        assert all(item.text.strip() for item in items)
 
 
 tags = st.sampled_from([OPENING_TAG, CLOSING_TAG, OPENING_TAG[:-1], "</", "\n", " ", "\0", "\u202e", ""])
@@ -174,7 +174,7 @@ def test_any_answer_has_a_finite_number_or_none(text: str, lang: str) -> None:
     number = extract_answer(text, lang)
     assert number is None or (isinstance(number, Decimal) and number.is_finite())
     scores = score(text, 7, lang)
-    assert scores.parsed == (number is not None) and scores.right == (number == 7)
+    assert scores["parsed"] == (number is not None) and scores["right"] == (number == 7)
 
 
 logarithms = st.none() | st.floats(allow_nan=False, allow_infinity=False)

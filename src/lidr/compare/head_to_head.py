@@ -32,7 +32,6 @@ from lidr.evaluation.judges import open_judge
 from lidr.evaluation.registry import Metrics
 from lidr.records import Prompt, Response, Verdict
 from lidr.records.jsonl import atomic_folder, read_by_key, write_json, write_rows, write_text
-from lidr.records.rounding import rounded
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def run(match: HeadToHead) -> Metrics:
     """Judge, write verdicts, figures and page atomically, and return the figures."""
     settings, model, other = match.settings, match.model, match.other
     judge = open_judge(settings.block(Alpaca).judge, settings.engine)
-    verdicts = [rounded(one) for one in judge_items(settings, judge, match.items, match.own, match.theirs)]
+    verdicts = judge_items(settings, judge, match.items, match.own, match.theirs)
     metrics = figures(settings, verdicts)
     page = html(settings, model, other, metrics, verdicts)
     with atomic_folder(paths.judged(model, other)) as folder:

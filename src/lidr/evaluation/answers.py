@@ -8,12 +8,13 @@ from statistics import fmean
 from typing import Any, Literal
 
 from lidr import config, paths
+from lidr.config.evaluation import Generative
 from lidr.engines.base import Completion, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
 from lidr.errors import InputError
-from lidr.evaluation.registry import AVERAGE, SENTENCE_COUNTS, Benchmark, Metrics
-from lidr.models.policy import Policy
-from lidr.records import Prompt, Record
+from lidr.evaluation.registry import AVERAGE, Benchmark, Metrics
+from lidr.models import policy
+from lidr.records import Prompt, Record, Response, Verdict
 from lidr.records.code_switching import Sentences
 from lidr.records.jsonl import write_json, write_rows
 from lidr.records.prompt_templates import prompt_conversation
@@ -21,24 +22,25 @@ from lidr.records.rounding import rounded
 
 
 def lab_items(
-    kind: Literal["problems", "instructions"], languages: Sequence[str], count: int, seed: int
+    kind: Literal["problems", "instructions"],
+    languages: Sequence[str],
+    count: int,
+    seed: int,
+    split: str = "evaluation",
 ) -> list[Prompt]:
-    """The lab's evaluation items in all languages; they share no operands with training tasks."""
+    """The lab's items in all languages; those of the split `evaluation` share no operands with training tasks."""
     from lidr.lab import source
 
     kinds = source.PROBLEMS if kind == "problems" else source.INSTRUCTIONS
-    return [
-        item for lang in languages for item in source.prompts("evaluation", lang, count, seed, kinds=kinds).values()
-    ]
+    return [item for lang in languages for item in source.prompts(split, lang, count, seed, kinds=kinds).values()]
 
 
 def ask(
     settings: config.Settings,
-    model: Policy,
+    block: Generative,
     stage: str,
+    model: str,
     items: Sequence[Prompt],
-    max_new_tokens: int,
-    repetition_penalty: float,
     stop: Callable[[Prompt], Sequence[str]] = lambda item: (),
 ) -> dict[str, Completion]:
     """The model's greedy completions by `id:lang`; `stop` gives the strings that end an item's answer.
@@ -49,21 +51,26 @@ def ask(
     for item in items:
         by_strings.setdefault(tuple(stop(item)), []).append(item)
     completions: dict[str, Completion] = {}
-    with closing(open_engine(settings.engine, model)) as engine:
+    with closing(open_engine(settings.engine, policy.resolve(model))) as engine:
         for strings, asked in by_strings.items():
             completions |= generate_in_shards(
                 engine,
                 [Request(key(item), prompt_conversation(item.text)) for item in asked],
-                Sampling(max_new_tokens, repetition_penalty=repetition_penalty, stop=strings, seed=settings.seed),
-                paths.shards(stage, model.name),
+                Sampling(
+                    block.max_new_tokens,
+                    repetition_penalty=block.repetition_penalty,
+                    stop=strings,
+                    seed=settings.seed,
+                ),
+                paths.shards(stage, model),
                 settings.engine.rows_per_shard,
-                f"{stage} {model.name}",
+                f"{stage} {model}",
             )
     return completions
 
 
-def key(item: Prompt) -> str:
-    """The key that joins an item and its completion."""
+def key(item: Prompt | Response | Verdict) -> str:
+    """The key that joins an item and its answer."""
     return f"{item.id}:{item.lang}"
 
 
@@ -71,9 +78,9 @@ def code_switching(answers: Iterable[Sentences]) -> dict[str, float]:
     """The share of judged sentences in another language, if any are judged, and the counts beside it."""
     counts = list(answers)
     judged = sum(sentences.judged for sentences in counts)
-    share = {"code_switching": sum(sentences.other for sentences in counts) / judged} if judged else {}
     abstained = sum(not sentences.judged for sentences in counts)
-    return share | dict(zip(SENTENCE_COUNTS, (judged, abstained), strict=True))
+    share = {"code_switching": sum(sentences.other for sentences in counts) / judged} if judged else {}
+    return {**share, "code_switching_sentences": judged, "code_switching_abstained": abstained}
 
 
 def summarise(
@@ -87,7 +94,7 @@ def summarise(
     Their plain averages and sums are under `average`. Raises InputError for a place in which no row has a score.
     """
     by_place: dict[str, list[Any]] = {}
-    for row in map(rounded, rows):  # as `compare` reads them
+    for row in rows:
         by_place.setdefault(benchmark.place(row), []).append(row)
     metrics: Metrics = {}
     for place, own in by_place.items():
@@ -113,6 +120,6 @@ def _averaged(benchmark: Benchmark, metrics: Metrics) -> dict[str, float]:
 
 def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:
     """Write a model's rows and figures, then discard its shards."""
-    write_rows(benchmark.path(model), map(rounded, rows))
+    write_rows(benchmark.path(model), rows)
     write_json(benchmark.folder(model) / paths.METRICS, metrics)
     discard(paths.shards(benchmark.name, model))

@@ -171,8 +171,10 @@ def _average(values: ByPlace, confidence: float, lowest: float, highest: float) 
 
     if not values:
         raise InputError("nothing to average over; at least one language or task is expected")
-    for own in values.values():
-        _check_values(list(own.values()))
+    if not all(values.values()):
+        raise InputError("no items to compute from; at least one is expected")
+    if any(isnan(value) for own in values.values() for value in own.values()):
+        raise InputError("a value is NaN; unjudged items are expected to be left out and counted")
     means = {place: fmean(own.values()) for place, own in values.items()}
     average, items = fmean(means.values()), _items(values)
     scale = len(items) / len(values)
@@ -236,13 +238,5 @@ def _by_row(values: Sequence[float]) -> dict[str, float]:
 
 
 def _check_lengths(first: Sequence[float], second: Sequence[float]) -> None:
-    if len(first) != len(second):
+    if len(first) != len(second) or not len(first):
         raise InputError(f"{len(first)} and {len(second)} items cannot be paired; the same ones are expected")
-    _check_values([*first, *second])
-
-
-def _check_values(values: Sequence[float]) -> None:
-    if not len(values):
-        raise InputError("no items to compute from; at least one is expected")
-    if any(isnan(value) for value in values):
-        raise InputError("a value is NaN; unjudged items are expected to be left out and counted")

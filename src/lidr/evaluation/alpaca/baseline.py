@@ -20,7 +20,6 @@ from lidr.engines.shards import discard
 from lidr.evaluation.alpaca import Alpaca
 from lidr.evaluation.alpaca.formats import load_outputs, load_prompts
 from lidr.evaluation.answers import ask, key, lab_items
-from lidr.models import policy
 from lidr.records import Prompt, Response
 from lidr.records.jsonl import write_rows
 
@@ -34,7 +33,7 @@ def run(settings: config.Settings) -> list[Response]:
     responses = (
         published_answers(settings, items, Path(baseline.source), baseline.model)
         if baseline.is_published
-        else _answers(settings, items)
+        else generated_answers(settings, STAGE, baseline.model, items)
     )
     write_rows(paths.baseline() / paths.ANSWERS, responses)
     discard(paths.shards(STAGE, baseline.model))
@@ -58,7 +57,7 @@ def published_answers(settings: config.Settings, items: list[Prompt], folder: Pa
     ]
 
 
-def _answers(settings: config.Settings, items: list[Prompt]) -> list[Response]:
-    model, alpaca = policy.resolve(settings.baseline.model), settings.block(Alpaca)
-    completions = ask(settings, model, STAGE, items, alpaca.max_new_tokens, alpaca.repetition_penalty)
+def generated_answers(settings: config.Settings, stage: str, model: str, items: list[Prompt]) -> list[Response]:
+    """The answers that a model of the pipeline writes."""
+    completions = ask(settings, settings.block(Alpaca), stage, model, items)
     return [response_of(item, completions[key(item)]) for item in items]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lidr.errors import InputError
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Source
@@ -63,19 +64,9 @@ def load_outputs(folder: Path, lang: str, generator: str, prompts: Sequence[Prom
                 f"{short(prompt.text)}; one for each instruction is expected",
                 path,
             )
-    return [_response(prompt, outputs[prompt.text]) for prompt in prompts]
-
-
-def _response(prompt: Prompt, output: str) -> Response:
-    """A published output as a response; it counts as complete, since the files lack finish reason and token counts."""
-    return Response(
-        id=prompt.id,
-        lang=prompt.lang,
-        text=output,
-        finish_reason=FinishReason.STOP,
-        prompt_tokens=0,
-        completion_tokens=0,
-    )
+    # It counts as complete, since the files lack finish reason and token counts.
+    complete: dict[str, Any] = {"finish_reason": FinishReason.STOP, "prompt_tokens": 0, "completion_tokens": 0}
+    return [Response(id=prompt.id, lang=prompt.lang, text=outputs[prompt.text], **complete) for prompt in prompts]
 
 
 def _output_file(folder: Path, lang: str, generator: str) -> Path:

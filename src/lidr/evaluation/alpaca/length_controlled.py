@@ -10,7 +10,6 @@ whole fit, since the package's standard error is that of a constant.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lidr.errors import InputError
@@ -26,20 +25,13 @@ MOST_STEPS = 100
 BATCH = 500  # resamples fitted at a time
 
 
-@dataclass(frozen=True)
-class Resampling:
-    """Parameters of the bootstrap and its interval."""
-
-    confidence: float = 0.95
-    seed: int = 0
-    resamples: int = 9_999
-
-
 def length_controlled(
     preferences: Sequence[float | None],
     lengths: Sequence[int],
     baseline_lengths: Sequence[int],
-    how: Resampling,
+    confidence: float = 0.95,
+    seed: int = 0,
+    resamples: int = 9_999,
 ) -> Interval:
     """The win rate at equal length, 0 to 100, with its percentile interval, over judged rows."""
     import numpy
@@ -59,13 +51,13 @@ def length_controlled(
         _win_rates,
         paired=True,
         vectorized=True,
-        n_resamples=how.resamples,
+        n_resamples=resamples,
         batch=BATCH,
         method="percentile",
-        rng=numpy.random.default_rng(how.seed),
+        rng=numpy.random.default_rng(seed),
     ).bootstrap_distribution
     # A resample without judged rows has no win rate.
-    low, high = numpy.nanquantile(rates, [(1 - how.confidence) / 2, (1 + how.confidence) / 2])
+    low, high = numpy.nanquantile(rates, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(estimate, float(low), float(high), judged)
 
 

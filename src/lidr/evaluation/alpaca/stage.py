@@ -22,21 +22,18 @@ as ties. A judge that is paid per token adds `judge_prompt_tokens`, `judge_compl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from math import sqrt
 from statistics import fmean, stdev
 
 from lidr import config, paths
-from lidr.engines.base import response_of
 from lidr.errors import InputError
 from lidr.evaluation.alpaca import BASELINE, BENCHMARK, Alpaca, winner
-from lidr.evaluation.alpaca.baseline import instructions
-from lidr.evaluation.alpaca.length_controlled import Resampling, length_controlled
-from lidr.evaluation.answers import ask, code_switching, key, summarise, write
+from lidr.evaluation.alpaca.baseline import generated_answers, instructions
+from lidr.evaluation.alpaca.length_controlled import length_controlled
+from lidr.evaluation.answers import code_switching, key, summarise, write
 from lidr.evaluation.judges import Judge, Pairwise, judge_all, open_judge
 from lidr.evaluation.judges.base import FAULTS, flips, verdict
 from lidr.evaluation.registry import Metrics
-from lidr.models import policy
 from lidr.records import Prompt, Response, Verdict
 from lidr.records.code_switching import Sentences, count
 from lidr.records.jsonl import read_by_key
@@ -46,10 +43,15 @@ Answers = Mapping[str, Response]  # by `id:lang`
 
 
 def run(settings: config.Settings, model: str) -> Metrics:
-    """Generate answers, judge them against the baseline's, write, and return the figures by language and on average."""
+    """Generate answers, judge them against the baseline's, write, and return the figures by language and on average.
+
+    The baseline's own answers are not generated again.
+    """
     items = instructions(settings)
     baseline = baseline_answers(items)
-    own = _answers(settings, model, items, baseline)
+    own: Answers = baseline
+    if model != settings.baseline.model:
+        own = {key(answer): answer for answer in generated_answers(settings, BENCHMARK.name, model, items)}
     verdicts = judge_items(settings, open_judge(settings.block(Alpaca).judge, settings.engine), items, own, baseline)
     metrics = figures(settings, verdicts)
     write(BENCHMARK, model, verdicts, metrics)
@@ -59,7 +61,7 @@ def run(settings: config.Settings, model: str) -> Metrics:
 def baseline_answers(items: Sequence[Prompt]) -> dict[str, Response]:
     """The baseline's answers; raises InputError if an instruction has none."""
     path = paths.baseline() / paths.ANSWERS
-    baseline = read_by_key(path, Response, key=lambda row: f"{row.id}:{row.lang}")
+    baseline = read_by_key(path, Response, key)
     for item in items:
         if key(item) not in baseline:
             raise InputError(f"no answer to {item.id!r} in {item.lang!r}; run `lidr baseline`", path)
@@ -79,36 +81,23 @@ def judge_items(
     verdicts = []
     for comparison, opinion in zip(comparisons, judge_all(judge, comparisons), strict=True):
         item = comparison.instruction
+        answer = own[key(item)]
         sentences = count(comparison.completion, item.lang, languages)
         baseline_sentences = count(comparison.baseline, item.lang, languages)
-        verdicts.append(
-            verdict(
-                comparison,
-                opinion,
-                id=item.id,
-                lang=item.lang,
-                reasoning=own[key(item)].reasoning,
-                finish_reason=own[key(item)].finish_reason,
-                off_target=is_off_target(comparison.completion, item.lang, languages),
-                baseline_off_target=is_off_target(comparison.baseline, item.lang, languages),
-                sentences=sentences.judged,
-                other_sentences=sentences.other,
-                baseline_sentences=baseline_sentences.judged,
-                baseline_other_sentences=baseline_sentences.other,
-            )
-        )
+        about = {
+            "id": item.id,
+            "lang": item.lang,
+            "reasoning": answer.reasoning,
+            "finish_reason": answer.finish_reason,
+            "off_target": is_off_target(comparison.completion, item.lang, languages),
+            "baseline_off_target": is_off_target(comparison.baseline, item.lang, languages),
+            "sentences": sentences.judged,
+            "other_sentences": sentences.other,
+            "baseline_sentences": baseline_sentences.judged,
+            "baseline_other_sentences": baseline_sentences.other,
+        }
+        verdicts.append(verdict(comparison, opinion, **about))
     return verdicts
-
-
-def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], baseline: Answers) -> Answers:
-    """The model's answers; the baseline's are not generated again."""
-    if model == settings.baseline.model:
-        return {key(item): baseline[key(item)] for item in items}
-    alpaca = settings.block(Alpaca)
-    completions = ask(
-        settings, policy.resolve(model), BENCHMARK.name, items, alpaca.max_new_tokens, alpaca.repetition_penalty
-    )
-    return {key(item): response_of(item, completions[key(item)]) for item in items}
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -116,36 +105,39 @@ def _answers(settings: config.Settings, model: str, items: Sequence[Prompt], bas
 
 def figures(settings: config.Settings, verdicts: Sequence[Verdict]) -> Metrics:
     """All figures by language and on average."""
-    return summarise(BENCHMARK, settings, verdicts, partial(_more, settings))
+    return summarise(BENCHMARK, settings, verdicts, lambda own: _more(settings, own))
 
 
 def _more(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
     """The figures that only this benchmark has."""
     n, winners = len(verdicts), [winner(verdict) for verdict in verdicts]
+    lengths, baseline_lengths = [len(v.completion) for v in verdicts], [len(v.baseline) for v in verdicts]
+    controlled = length_controlled(
+        [v.preference for v in verdicts],
+        lengths,
+        baseline_lengths,
+        settings.compare.confidence,
+        settings.seed,
+        settings.compare.resamples,
+    )
+    baseline_sentences = [Sentences(v.baseline_sentences, v.baseline_other_sentences) for v in verdicts]
     return {
         "standard_error": standard_error([score for v in verdicts if (score := BENCHMARK.score(v)) is not None]),
-        **_length_controlled(settings, verdicts),
+        "lc_win_rate": controlled.estimate,
+        "lc_low": controlled.low,
+        "lc_high": controlled.high,
         "wins": winners.count(1) / n,
         "ties": winners.count(0) / n,
         "losses": winners.count(-1) / n,
         **flips(verdicts),
-        "length": fmean(len(v.completion) for v in verdicts),
-        "baseline_length": fmean(len(v.baseline) for v in verdicts),
+        "length": fmean(lengths),
+        "baseline_length": fmean(baseline_lengths),
         "baseline_off_target": sum(v.baseline_off_target for v in verdicts) / n,
-        **_code_switching(verdicts),
-        **_faults(settings, verdicts),
+        **code_switching(Sentences(v.sentences, v.other_sentences) for v in verdicts),
+        **{BASELINE + name: share for name, share in code_switching(baseline_sentences).items()},
+        **_faults(settings.block(Alpaca).judge, verdicts),
         **expense(settings.block(Alpaca).judge, verdicts),
     }
-
-
-def _length_controlled(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
-    controlled = length_controlled(
-        [v.preference for v in verdicts],
-        [len(v.completion) for v in verdicts],
-        [len(v.baseline) for v in verdicts],
-        Resampling(settings.compare.confidence, settings.seed, settings.compare.resamples),
-    )
-    return {"lc_win_rate": controlled.estimate, "lc_low": controlled.low, "lc_high": controlled.high}
 
 
 def standard_error(values: Sequence[float]) -> float:
@@ -153,22 +145,13 @@ def standard_error(values: Sequence[float]) -> float:
     return stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
 
 
-def _code_switching(verdicts: Sequence[Verdict]) -> dict[str, float]:
-    own = code_switching(Sentences(v.sentences, v.other_sentences) for v in verdicts)
-    baseline = code_switching(Sentences(v.baseline_sentences, v.baseline_other_sentences) for v in verdicts)
-    return own | {BASELINE + name: value for name, value in baseline.items()}
-
-
-def _faults(settings: config.Settings, verdicts: Sequence[Verdict]) -> dict[str, float]:
+def _faults(judge: config.Judge, verdicts: Sequence[Verdict]) -> dict[str, float]:
     """The share of a text judge's replies without a verdict, by reason.
 
     Empty if it was never asked: the model is the baseline.
     """
-    judge = settings.block(Alpaca).judge
-    if not (isinstance(judge, config.OpenAIJudge) and judge.reply == "text"):
-        return {}
     asked = [verdict for verdict in verdicts if verdict.completion != verdict.baseline]
-    if not asked:
+    if not (isinstance(judge, config.OpenAIJudge) and judge.reply == "text" and asked):
         return {}
     replies = (2 if judge.in_both_orders else 1) * len(asked)
     return {f"judge_{fault}": sum(v.judge_faults.count(fault) for v in asked) / replies for fault in FAULTS}

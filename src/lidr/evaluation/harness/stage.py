@@ -14,17 +14,20 @@ items.jsonl beside it has each item (`records.HarnessItem`). Without tasks both 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import groupby
 from statistics import fmean
 from typing import Any
 
 from lidr import config, paths
+from lidr.evaluation.answers import summarise
 from lidr.evaluation.harness import BENCHMARK, Harness
 from lidr.evaluation.harness.items import items
 from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.records import HarnessItem
 from lidr.records.jsonl import write_json, write_rows
+from lidr.records.rounding import rounded
 
 
 def run(settings: config.Settings, model: str) -> Metrics:
@@ -40,11 +43,9 @@ def run(settings: config.Settings, model: str) -> Metrics:
 
 def write(settings: config.Settings, model: str, rows: Sequence[HarnessItem]) -> Metrics:
     """Write the items and their figures, and return the figures."""
-    by_task: dict[str, list[HarnessItem]] = {}
-    for row in rows:
-        by_task.setdefault(row.task, []).append(row)
-    tasks = {task: _figures(own, settings.compare.confidence) for task, own in by_task.items()}
-    average = {AVERAGE: {"score": _mean(own["score"] for own in tasks.values()), "n": len(rows)}} if tasks else {}
+    figures = summarise(BENCHMARK, settings, rows) if rows else {}
+    average = {AVERAGE: figures[AVERAGE]} if rows else {}
+    tasks = {task: figures[task] | _about(list(own)) for task, own in groupby(rows, key=BENCHMARK.place)}
     report = average | {"lm_eval": version("lm_eval"), "tasks": tasks}
     folder = BENCHMARK.folder(model)
     write_rows(folder / paths.ITEMS, rows)
@@ -52,14 +53,12 @@ def write(settings: config.Settings, model: str, rows: Sequence[HarnessItem]) ->
     return BENCHMARK.figures(report)
 
 
-def _figures(rows: Sequence[HarnessItem], confidence: float) -> dict[str, Any]:
-    """A task's mean score with interval, the means of its other metrics, its family, headline metric and version."""
-    first, level = rows[0], BENCHMARK.level([row.score for row in rows], confidence)
-    values = {"score": level.estimate, "low": level.low, "high": level.high}
-    figures: dict[str, Any] = {name: round(value, 6) for name, value in values.items()} | {"n": len(rows)}
-    figures |= {name: _mean(row.scores[name] for row in rows) for name in first.scores if name != first.metric}
-    return figures | {"family": first.id.rpartition(":")[0], "metric": first.metric, "version": first.version}
-
-
-def _mean(values: Iterable[float]) -> float:
-    return round(fmean(values), 6)
+def _about(rows: Sequence[HarnessItem]) -> dict[str, Any]:
+    """The means of a task's other metrics, its family, headline metric and version."""
+    first = rows[0]
+    others = {name: fmean(row.scores[name] for row in rows) for name in first.scores if name != first.metric}
+    return rounded(others) | {
+        "family": first.id.rpartition(":")[0],
+        "metric": first.metric,
+        "version": first.version,
+    }

@@ -15,7 +15,7 @@ import random
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from lidr.errors import LidrError
 from lidr.evaluation.judges import prompt
 from lidr.records import TIE, Prompt, Record, Verdict
 from lidr.records.prompt_templates import Conversation
+from lidr.records.rounding import rounded
 
 # A judge without a label in this many replies is not asked again.
 PATIENCE = 20
@@ -41,19 +42,18 @@ class Pairwise:
 
 @dataclass(frozen=True)
 class Opinion:
-    """A judge's opinion of one comparison; `preference` is None without a verdict.
+    """A judge's opinion of one comparison, as fields of `records.Verdict`.
 
-    If both orders were asked, `orders` has the preference of each, the drawn one first; the preference is then their
-    mean, or None if one of them is. `swapped` tells whether the model's answer came first in the drawn order. `faults`
-    are those of the replies without a verdict.
+    If both orders were asked, `preference` is their mean, or None if one of them is. `judge_faults` are those of the
+    replies without a verdict.
     """
 
     preference: float | None
     orders: tuple[float | None, ...] = ()
     swapped: bool = False
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    faults: tuple[str, ...] = ()
+    judge_prompt_tokens: int = 0
+    judge_completion_tokens: int = 0
+    judge_faults: tuple[str, ...] = ()
 
 
 class Judge(Protocol):
@@ -73,18 +73,14 @@ def judge_all(judge: Judge, comparisons: Sequence[Pairwise]) -> list[Opinion]:
 
 def verdict(comparison: Pairwise, opinion: Opinion, **about: Any) -> Verdict:
     """The record of a comparison and the judge's opinion; `about` has all other fields."""
-    return Verdict(
+    found = Verdict(
         prompt=comparison.instruction.text,
         completion=comparison.completion,
         baseline=comparison.baseline,
-        preference=opinion.preference,
-        swapped=opinion.swapped,
-        orders=opinion.orders,
-        judge_faults=opinion.faults,
-        judge_prompt_tokens=opinion.prompt_tokens,
-        judge_completion_tokens=opinion.completion_tokens,
+        **asdict(opinion),
         **about,
     )
+    return rounded(found)  # what is measured is what the file holds
 
 
 # --- judges that are language models -------------------------------------------------------------------------------
@@ -190,7 +186,7 @@ def _opinion(swapped: bool, replies: Sequence[Reply]) -> Opinion:
         preference=fmean(given) if len(given) == len(orders) else None,
         orders=orders if len(orders) > 1 else (),
         swapped=swapped,
-        prompt_tokens=sum(reply.prompt_tokens for reply in replies),
-        completion_tokens=sum(reply.completion_tokens for reply in replies),
-        faults=tuple(reply.fault for reply in replies if reply.fault),
+        judge_prompt_tokens=sum(reply.prompt_tokens for reply in replies),
+        judge_completion_tokens=sum(reply.completion_tokens for reply in replies),
+        judge_faults=tuple(reply.fault for reply in replies if reply.fault),
     )

@@ -2,9 +2,8 @@
 
     judge: {name: local, model: data/sources/judge, ...}
 
-The question is one user turn, since some chat templates have no system turn. Replies go to the judgment cache after
-every few questions, so a stopped run resumes. A question that does not fit the
-judge's context or the device's memory has no verdict.
+The question is one user turn, since some chat templates have no system turn. A question that does not fit the judge's
+context or the device's memory has no verdict.
 """
 
 from __future__ import annotations
@@ -52,15 +51,12 @@ class LocalModelJudge(LanguageModelJudge):
                     self.cache.add(_reply(turn, lower, upper))
                 advance(len(part))
         found = self.cache.replies(turns)
-        self._check_labels(found)
-        return found
-
-    def _check_labels(self, found: Sequence[Reply]) -> None:
         if found and all(reply.lower is not None and reply.lower == reply.upper for reply in found):
             raise LidrError(
                 f"the judge {self.name} gives 'm' and 'M' the same probability in all {len(found)} answers: its "
                 "tokenizer does not tell them apart; another model is expected"
             )
+        return found
 
 
 def in_one_turn(question: Conversation) -> Conversation:

@@ -23,6 +23,7 @@ from msgspec import Meta
 from lidr import config
 from lidr.chat import reasoning
 from lidr.engines.endpoint import Endpoint, Rejected, Unreadable, Usage, in_parallel, read_key
+from lidr.engines.openai import Choice as Written
 from lidr.errors import LidrError
 from lidr.evaluation.judges.base import PATIENCE, LanguageModelJudge, Reply, check_gives_labels
 from lidr.evaluation.judges.cache import open_cache
@@ -53,17 +54,6 @@ class Weighed(msgspec.Struct):
     """A choice with its tokens' log-probabilities."""
 
     logprobs: LogProbabilities
-
-
-class WrittenMessage(msgspec.Struct):
-    content: str | None = None
-
-
-class Written(msgspec.Struct):
-    """A choice with its text."""
-
-    message: WrittenMessage
-    finish_reason: str | None = None
 
 
 Choice = TypeVar("Choice", Weighed, Written)
@@ -120,14 +110,14 @@ class EndpointJudge(LanguageModelJudge):
 
     def ask(self, questions: Sequence[Conversation]) -> list[Reply]:
         """The replies from the cache; the others are requested first, several at a time."""
-        waiting = self.cache.missing(questions)
-        if waiting:
-            try:
-                self._ask_all(list(waiting.items()))
-            except LidrError as error:
-                kept = len(set(map(msgspec.json.encode, questions))) - len(self.cache.missing(questions))
-                place = f"{kept:,} verdicts of these are kept in {self.cache.path}"
-                raise LidrError(f"{error}; {place}, and the same command goes on from there") from None
+        waiting = list(self.cache.missing(questions).items())
+        try:
+            if waiting:
+                self._ask_all(waiting)
+        except LidrError as error:
+            kept = len(set(map(msgspec.json.encode, questions))) - len(self.cache.missing(questions))
+            place = f"{kept:,} verdicts of these are kept in {self.cache.path}"
+            raise LidrError(f"{error}; {place}, and the same command goes on from there") from None
         return self.cache.replies(questions)
 
     def _ask_all(self, waiting: list[tuple[str, Conversation]]) -> None:

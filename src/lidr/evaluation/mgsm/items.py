@@ -1,6 +1,6 @@
-"""MGSM's problems: reading the published files into the same items, and rendering the prompts.
+"""MGSM's problems: reading the published files into the same prompts, and rendering the prompts.
 
-    Item(id='mgsm-1', lang='en', question='A robe takes 2 bolts of blue fiber ...', gold=3, solution=None)
+    Prompt(id='mgsm-1', lang='en', text='A robe takes 2 bolts of blue fiber ...', ..., answer='3')
 
 One row is a problem, in JSON lines, one JSON list or tab-separated values (`lidr.records.published`). Its question is
 in `query` or `question`, its gold answer in `answer_number`, `response`, or `answer`:
@@ -22,13 +22,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 from lidr.errors import InputError
 from lidr.evaluation.mgsm import Style
 from lidr.evaluation.mgsm.extraction.words import wording
 from lidr.evaluation.mgsm.golds import read_gold
+from lidr.records import Prompt, PromptKind, Source
 from lidr.records.languages import english_name
 from lidr.records.published import Row, check_unique, own_ids, read, short
 
@@ -38,17 +38,14 @@ INSTRUCTED = (
 )
 
 
-class Item(msgspec.Struct, frozen=True):
-    """One problem in one language.
+class Example(NamedTuple):
+    """A solved problem before a question.
 
-    `solution` is there only in the Hub's train rows, which serve as examples: question and solution are then published
-    with their headings ('Question: ...', 'Step-by-Step Answer: ... The answer is 11.').
+    Where there is a `solution`, as in the Hub's train rows, question and solution are published with their headings
+    ('Question: ...', 'Step-by-Step Answer: ... The answer is 11.').
     """
 
-    id: str
-    lang: str
-    question: str
-    gold: int
+    problem: Prompt
     solution: str | None = None
 
 
@@ -58,25 +55,30 @@ _QUESTIONS = ("query", "question", "m_query", "1")  # 1 and 2: the columns of a 
 _GOLDS = ("answer_number", "response", "answer", "2")
 
 
-def load_items(path: Path, lang: str) -> list[Item]:
+def load_items(path: Path, lang: str) -> list[Prompt]:
     """The file's problems in order; raises InputError for anything unexpected."""
+    return [example.problem for example in load_examples(path, lang)]
+
+
+def load_examples(path: Path, lang: str) -> list[Example]:
+    """The same with the solutions of the rows."""
     rows = read(path)
     ids = own_ids(rows) or [f"mgsm-{index}" for index in range(len(rows))]
-    items = [_item(row, name, lang) for row, name in zip(rows, ids, strict=True)]
-    check_unique([item.question for item in items], rows, "question")
-    return items
+    examples = [
+        _example(row, lang, name, Source(name=path.name, row=index))
+        for index, (row, name) in enumerate(zip(rows, ids, strict=True))
+    ]
+    check_unique([example.problem.text for example in examples], rows, "question")
+    return examples
 
 
-def _item(row: Row, name: str, lang: str) -> Item:
-    question, gold = _first(row, _QUESTIONS, "question"), _first(row, _GOLDS, "gold answer")
-    is_worked = gold == "answer_number" and row.has("answer")
-    return Item(
-        id=name,
-        lang=lang,
-        question=row.text(question),
-        gold=_gold(row, gold, lang),
-        solution=row.text("answer") if is_worked else None,
+def _example(row: Row, lang: str, name: str, source: Source) -> Example:
+    text = row.text(_first(row, _QUESTIONS, "question"))
+    field = _first(row, _GOLDS, "gold answer")
+    problem = Prompt(
+        id=name, lang=lang, text=text, source=source, kind=PromptKind.TASK, answer=str(_gold(row, field, lang))
     )
+    return Example(problem, row.text("answer") if field == "answer_number" and row.has("answer") else None)
 
 
 def _first(row: Row, names: Sequence[str], what: str) -> str:
@@ -102,39 +104,44 @@ def _gold(row: Row, field: str, lang: str) -> int:
     return int(found)
 
 
-def check_parallel(items_by_lang: Mapping[str, Sequence[Item]]) -> None:
+def check_parallel(items_by_lang: Mapping[str, Sequence[Prompt]]) -> None:
     """Raise InputError unless all languages have the same ids, in the same order, with the same golds."""
-    languages = list(items_by_lang)
-    for lang in languages[1:]:
-        _check_same(items_by_lang[languages[0]], items_by_lang[lang], languages[0], lang)
-
-
-def _check_same(first: Sequence[Item], second: Sequence[Item], first_lang: str, second_lang: str) -> None:
-    languages = f"{first_lang} and {second_lang}"
-    if len(first) != len(second):
-        raise InputError(f"{languages} have {len(first)} and {len(second)} problems; the same ones are expected")
-    for one, other in zip(first, second, strict=True):
-        if one.id != other.id:
-            raise InputError(f"{languages} differ in their ids, first {one.id!r} and {other.id!r}")
-        if one.gold != other.gold:
-            raise InputError(f"{languages} differ in the gold answer of {one.id}: {one.gold} and {other.gold}")
+    for lang, own in items_by_lang.items():
+        first_lang, first = next(iter(items_by_lang.items()))
+        languages = f"{first_lang} and {lang}"
+        if len(first) != len(own):
+            raise InputError(f"{languages} have {len(first)} and {len(own)} problems; the same ones are expected")
+        for one, other in zip(first, own, strict=True):
+            if one.id != other.id:
+                raise InputError(f"{languages} differ in their ids, first {one.id!r} and {other.id!r}")
+            if one.answer != other.answer:
+                raise InputError(f"{languages} differ in the gold answer of {one.id}: {one.answer} and {other.answer}")
 
 
 # --- rendering -------------------------------------------------------------------------------------------------------
 
 
-def render_prompt(item: Item, style: Style, examples: Sequence[Item] = ()) -> str:
+def render_prompt(item: Prompt, style: Style, examples: Sequence[Example] = ()) -> str:
     """The text that a model is asked.
 
     - `paper`: the question alone; `paper_instructed`: within an instruction that names the answer's language.
     - `native_cot`, `en_cot`: as lm-evaluation-harness 0.4.13 renders them, after `examples` with their solutions; the
       reasoning is asked for in the item's language, or in English.
     """
-    if style in ("native_cot", "en_cot"):
-        return "".join(f"{_solved(example, style)}\n\n" for example in examples) + _asked(item, style)
     if style == "paper":
-        return item.question
-    return INSTRUCTED.format(language=english_name(item.lang), question=item.question)
+        return item.text
+    if style == "paper_instructed":
+        return INSTRUCTED.format(language=english_name(item.lang), question=item.text)
+    own = wording(item.lang)
+    steps = own.steps if style == "native_cot" else wording("en").steps
+    solved = [
+        f"{own.question} {problem.text}\n{steps} {problem.answer}"
+        if solution is None
+        # The heading of the solution is cut off by length, as the harness does.
+        else f"{problem.text}\n{steps} {solution[len(own.steps) + 1 :]}"
+        for problem, solution in examples
+    ]
+    return "\n\n".join([*solved, f"{own.question} {item.text}\n{steps}"])
 
 
 def stop_strings(lang: str, style: Style) -> list[str]:
@@ -142,16 +149,3 @@ def stop_strings(lang: str, style: Style) -> list[str]:
     if style in ("native_cot", "en_cot"):
         return [wording(lang).question, "</s>", "<|im_end|>"]
     return []
-
-
-def _asked(item: Item, style: Style) -> str:
-    heading = "" if item.solution is not None else f"{wording(item.lang).question} "
-    return f"{heading}{item.question}\n{wording(item.lang if style == 'native_cot' else 'en').steps}"
-
-
-def _solved(example: Item, style: Style) -> str:
-    if example.solution is None:
-        return f"{_asked(example, style)} {example.gold}"
-    # The heading is cut off by length, as the harness does.
-    solution = example.solution[len(wording(example.lang).steps) + 1 :]
-    return f"{_asked(example, style)} {solution}"

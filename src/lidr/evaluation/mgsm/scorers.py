@@ -3,7 +3,7 @@
     >>> extract_answer("Das sind 40.000 + 40.000 Dollar. Die Antwort lautet 80.000.", "de")
     Decimal('80000')
     >>> score("She earns 9 * 2 = $18 every day.", 18, "en")
-    Scores(right=True, strict=False, flexible=True, parsed=True)
+    {'right': True, 'strict': False, 'flexible': True, 'parsed': True}
 
 Three scorers stand side by side. `lm_eval_strict` and `lm_eval_flexible` do what lm-evaluation-harness 0.4.13 does in
 its `mgsm_native_cot` tasks, errors included, so that numbers can be compared with those of others; a test runs that
@@ -24,44 +24,29 @@ from __future__ import annotations
 
 import re
 import string
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
 from lidr.evaluation.mgsm.extraction import places
-from lidr.evaluation.mgsm.extraction.bold import up_to_bold_result
 from lidr.evaluation.mgsm.extraction.notation import in_digits
-from lidr.evaluation.mgsm.extraction.run_on import answer_part
+from lidr.evaluation.mgsm.extraction.run_on import answer_part, up_to_bold_result
 from lidr.evaluation.mgsm.extraction.words import wording
 from lidr.evaluation.mgsm.extraction.writing import in_one_writing
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Whether an answer is right by `robust`, `lm_eval_strict` and `lm_eval_flexible`, and has a number for `robust`.
-
-    The names are those of `lidr.records.Answer`.
-    """
-
-    right: bool
-    strict: bool
-    flexible: bool
-    parsed: bool
-
-
-def score(text: str, gold: int | Decimal, lang: str, phrase_lang: str | None = None) -> Scores:
-    """Score one answer to an item in `lang`.
+def score(text: str, gold: int | Decimal, lang: str, phrase_lang: str | None = None) -> dict[str, bool]:
+    """The verdicts on one answer to an item in `lang`, as fields of `lidr.records.Answer`.
 
     `phrase_lang` is the language whose phrase the strict scorer looks for: the item's own, unless the prompt asked for
     another one, as `en_cot` does.
     """
     found = extract_answer(text, lang)
-    return Scores(
-        right=found == gold,
-        strict=lm_eval_equal(lm_eval_strict(text, phrase_lang or lang), gold),
-        flexible=lm_eval_equal(lm_eval_flexible(text), gold),
-        parsed=found is not None,
-    )
+    return {
+        "right": found == gold,
+        "strict": lm_eval_equal(lm_eval_strict(text, phrase_lang or lang), gold),
+        "flexible": lm_eval_equal(lm_eval_flexible(text), gold),
+        "parsed": found is not None,
+    }
 
 
 # --- lm-evaluation-harness 0.4.13 ------------------------------------------------------------------------------------

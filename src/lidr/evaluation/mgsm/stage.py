@@ -14,20 +14,21 @@ and left out for a language that cannot be identified; `code_switching` is the s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
+from msgspec.structs import replace
+
 from lidr import config
+from lidr.config import LAB
 from lidr.engines.base import Completion
 from lidr.errors import InputError
-from lidr.evaluation.answers import ask, code_switching, key, summarise, write
+from lidr.evaluation.answers import ask, code_switching, key, lab_items, summarise, write
 from lidr.evaluation.mgsm import BENCHMARK, Mgsm, without_words
-from lidr.evaluation.mgsm.items import Item, check_parallel, load_items, render_prompt, stop_strings
+from lidr.evaluation.mgsm.items import Example, check_parallel, load_examples, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.scorers import score
 from lidr.evaluation.registry import AVERAGE, Metrics
-from lidr.models import policy
-from lidr.records import Answer, Prompt, PromptKind, Source
+from lidr.records import Answer, Prompt, Source
 from lidr.records.code_switching import Sentences, count
 from lidr.records.langid import is_off_target, is_supported
 
@@ -38,16 +39,9 @@ EXAMPLE_NAMES = ("mgsm_{lang}_train.jsonl", "mgsm_{lang}_train.tsv", "{lang}_tra
 
 def run(settings: config.Settings, model: str) -> Metrics:
     """Ask, score and write; returns the figures by language, and their average under `average`."""
-    problems = prompts(settings)
-    mgsm, own_policy = settings.block(Mgsm), policy.resolve(model)
+    problems, mgsm = prompts(settings), settings.block(Mgsm)
     completions = ask(
-        settings,
-        own_policy,
-        BENCHMARK.name,
-        problems,
-        mgsm.max_new_tokens,
-        mgsm.repetition_penalty,
-        lambda problem: stop_strings(problem.lang, mgsm.style),
+        settings, mgsm, BENCHMARK.name, model, problems, lambda problem: stop_strings(problem.lang, mgsm.style)
     )
     answers = [judge(mgsm, problem, completions[key(problem)]) for problem in problems]
     metrics = figures(settings, answers)
@@ -58,28 +52,49 @@ def run(settings: config.Settings, model: str) -> Metrics:
 def prompts(settings: config.Settings) -> list[Prompt]:
     """The problems in all languages, worded in the style of params.yaml; the same ids and golds in each language."""
     mgsm = settings.block(Mgsm)
-    items = {lang: _items(settings, lang) for lang in mgsm.languages}
+    items = {lang: _items(mgsm, lang, settings.seed) for lang in mgsm.languages}
     check_parallel(items)
-    examples = {lang: _examples(settings, lang) for lang in mgsm.languages}
-    name = mgsm.source if mgsm.source == "lab" else Path(mgsm.source).name
-    return [
-        Prompt(
-            id=item.id,
-            lang=lang,
-            text=render_prompt(item, mgsm.style, examples[lang]),
-            source=Source(name=f"{name}/{mgsm.style}", row=row),
-            kind=PromptKind.TASK,
-            answer=str(item.gold),
-        )
-        for lang in mgsm.languages
-        for row, item in enumerate(items[lang])
-    ]
+    name = f"{mgsm.source if mgsm.source == LAB else Path(mgsm.source).name}/{mgsm.style}"
+    asked = []
+    for lang, own in items.items():
+        examples = _examples(mgsm, lang, settings.seed)
+        asked += [
+            replace(item, text=render_prompt(item, mgsm.style, examples), source=Source(name=name, row=row))
+            for row, item in enumerate(own)
+        ]
+    return asked
+
+
+def _items(mgsm: Mgsm, lang: str, seed: int) -> list[Prompt]:
+    if mgsm.source == LAB:
+        return lab_items("problems", [lang], mgsm.items, seed)
+    path = _file(Path(mgsm.source), lang, FILE_NAMES)
+    items = load_items(path, lang)
+    if len(items) < mgsm.items:
+        raise InputError(f"{len(items)} problems; mgsm.items asks for {mgsm.items}", path)
+    return items[: mgsm.items]
+
+
+def _examples(mgsm: Mgsm, lang: str, seed: int) -> list[Example]:
+    """Solved problems that stand before each question in the styles that take them."""
+    if not mgsm.examples:
+        return []
+    if mgsm.source == LAB:
+        return [Example(problem) for problem in lab_items("problems", [lang], mgsm.examples, seed, split="base")]
+    return load_examples(_file(Path(mgsm.source), lang, EXAMPLE_NAMES), lang)[: mgsm.examples]
+
+
+def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
+    candidates = [name.format(lang=lang) for name in names]
+    for name in candidates:
+        if (folder / name).exists():
+            return folder / name
+    raise InputError(f"no problems in {lang!r}; one of {', '.join(candidates)} is expected", folder)
 
 
 def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
     """One answer with the verdicts of all scorers and of language identification."""
     asked_in = "en" if settings.style == "en_cot" else problem.lang
-    scores = score(completion.text, int(str(problem.answer)), problem.lang, phrase_lang=asked_in)
     candidates = [lang for lang in settings.languages if is_supported(lang)]
     sentences = count(completion.text, asked_in, candidates) if is_supported(asked_in) else Sentences(0, 0)
     return Answer(
@@ -90,48 +105,11 @@ def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
         reasoning=completion.reasoning,
         finish_reason=completion.finish_reason,
         gold=str(problem.answer),
-        **asdict(scores),
+        **score(completion.text, int(str(problem.answer)), problem.lang, phrase_lang=asked_in),
         off_target=is_off_target(completion.text, asked_in, candidates) if is_supported(asked_in) else None,
         sentences=sentences.judged,
         other_sentences=sentences.other,
     )
-
-
-def _items(settings: config.Settings, lang: str) -> list[Item]:
-    mgsm = settings.block(Mgsm)
-    if mgsm.source == "lab":
-        return _lab_items("evaluation", lang, mgsm.items, settings.seed)
-    path = _file(Path(mgsm.source), lang, FILE_NAMES)
-    items = load_items(path, lang)
-    if len(items) < mgsm.items:
-        raise InputError(f"{len(items)} problems; mgsm.items asks for {mgsm.items}", path)
-    return items[: mgsm.items]
-
-
-def _examples(settings: config.Settings, lang: str) -> list[Item]:
-    """Solved problems that stand before each question in the styles that take them."""
-    mgsm = settings.block(Mgsm)
-    if not mgsm.examples:
-        return []
-    if mgsm.source == "lab":
-        return _lab_items("base", lang, mgsm.examples, settings.seed)
-    return load_items(_file(Path(mgsm.source), lang, EXAMPLE_NAMES), lang)[: mgsm.examples]
-
-
-def _lab_items(split: str, lang: str, count: int, seed: int) -> list[Item]:
-    from lidr.lab import source
-
-    problems = source.prompts(split, lang, count, seed, kinds=source.PROBLEMS).values()
-    return [Item(id=p.id, lang=lang, question=p.text, gold=int(str(p.answer))) for p in problems]
-
-
-def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
-    candidates = [folder / name.format(lang=lang) for name in names]
-    for path in candidates:
-        if path.exists():
-            return path
-    expected = ", ".join(path.name for path in candidates)
-    raise InputError(f"no problems in {lang!r}; one of {expected} is expected", folder)
 
 
 def figures(settings: config.Settings, answers: Sequence[Answer]) -> Metrics:

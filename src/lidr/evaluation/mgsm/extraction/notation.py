@@ -37,31 +37,23 @@ def _number(lang: str) -> str:
 
 def in_digits(text: str, lang: str) -> str:
     """The text with these numbers in digits."""
-    if _ATTACHED.search(text):
-        text = _EXPONENT.sub(r"\1", _CODE.sub(r"\1 ", text))
-    if "^" in text or _E_OR_K.search(text):
-        text = _scientific(lang).sub(partial(_without_power_of_ten, lang=lang), text)
-        text = _power(lang).sub(partial(_without_power, lang=lang), text)
-        text = _thousands(lang).sub(lambda match: written(decimal(match[1], lang) * 1000), text)
-        text = _millions(lang).sub(lambda match: written(decimal(match[1], lang) * _LARGE[match[2]]), text)
-    if "/" in text:
-        text = _mixed(lang).sub(_without_fraction, text)
-    if _scale_word(lang).search(text):
-        text = _scaled_run(lang).sub(partial(_without_scales, lang=lang), text)
-    return text
+    text = _EXPONENT.sub(r"\1", _CODE.sub(r"\1 ", text))
+    text = _scientific(lang).sub(partial(_without_power_of_ten, lang=lang), text)
+    text = _power(lang).sub(partial(_without_power, lang=lang), text)
+    text = _thousands(lang).sub(lambda match: written(decimal(match[1], lang) * 1000), text)
+    text = _millions(lang).sub(lambda match: written(decimal(match[1], lang) * _LARGE[match[2]]), text)
+    text = _mixed(lang).sub(_without_fraction, text)
+    return _scaled_run(lang).sub(partial(_without_scales, lang=lang), text)
 
 
 # --- what is attached to a number ------------------------------------------------------------------------------------
 
-_ATTACHED = re.compile(rf"[{CASED}][0-9]")
 CODES = "USD|EUR|GBP|JPY|CNY|RMB|RUB|CHF|INR|BDT|THB|KES|TZS|US|Rs|R|RM|Ksh|KSh|Tsh|TSh|Tk|kr"
 _CODE = re.compile(rf"(?<![A-Za-z])({CODES})(?=[0-9])")
 _EXPONENT = re.compile(rf"(?<![{CASED}])(mm|cm|dm|m|km|in|ft|yd|mi|мм|см|дм|м|км)[23](?![0-9{CASED}])")
 
 
 # --- powers ----------------------------------------------------------------------------------------------------------
-
-_E_OR_K = re.compile("[0-9][eEkKMB]")
 
 
 @cache
@@ -132,14 +124,6 @@ def _without_fraction(match: re.Match[str]) -> str:
 def _scales(lang: str) -> dict[str, int]:
     """Powers of ten by the words behind a number; the language's own meaning of a word comes before English's."""
     return {word.lower(): power for table in reversed(own_and_english(lang)) for word, power in table.scales.items()}
-
-
-@cache
-def _scale_word(lang: str) -> re.Pattern[str]:
-    """A number beside what may be a scale word: most texts have none."""
-    before = words(lang).scales_before
-    behind = rf"[0-9][ {NARROW}]?{any_of(_scales(lang))}"
-    return re.compile(f"{behind}|{any_of(before)} [0-9]" if before else behind, re.IGNORECASE)
 
 
 @cache

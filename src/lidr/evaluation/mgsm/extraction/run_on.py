@@ -2,9 +2,14 @@
 
     >>> answer_part("<think>Is it 12? No.</think>It is 18.\\n\\n### Instruction:\\nBen has 4 hats.", "en")
     'It is 18.\\n\\n'
+    >>> up_to_bold_result("So Josh made **$70,000** on an investment of $130,000.", "en")
+    'So Josh made **$70,000**'
 
 A marker of another problem counts where a sentence may begin and once the problem has been answered: solutions have
 headings such as 'Question:' too, for what was asked and for their steps.
+
+Bold is a weak mark: steps, headings and numbers on the way are set in it too. It counts only for one quantity within
+the last sentence that holds numbers, where no other clause, calculation or mark of an answer follows.
 """
 
 from __future__ import annotations
@@ -13,7 +18,9 @@ import re
 from functools import cache
 
 from lidr.chat import reasoning
+from lidr.evaluation.mgsm.extraction.notation import CODES
 from lidr.evaluation.mgsm.extraction.places import find_marked
+from lidr.evaluation.mgsm.extraction.statements import is_aside, sentence_end
 from lidr.evaluation.mgsm.extraction.words import any_of, own_and_english
 from lidr.evaluation.mgsm.extraction.writing import in_one_writing
 
@@ -96,3 +103,41 @@ def _marker(lang: str) -> re.Pattern[str]:
     words = any_of(word for table in own_and_english(lang) for word in table.questions)
     problem = rf"(?:^|(?<=[.!?。！？।]))[ \t#>*_]*(?P<problem>{words})(?:\s*(?P<number>\d+))?[*_]*\s*[:：]"
     return re.compile(rf"{problem}|{_TURN}", re.IGNORECASE | re.MULTILINE)
+
+
+# --- a result in bold ------------------------------------------------------------------------------------------------
+
+_BOLD = re.compile(r"(?<!\d)(?P<mark>\*\*|__)(?P<inner>[^*_\n]{1,60})(?P=mark)(?!\d)")
+# Not 'Step 2', '2. Eggs' or '2nd'; one word before the number is its unit ('dola 18').
+_QUANTITY = re.compile(
+    rf"(?:(?:{CODES})\.?\s?|(?P<unit>[^\W\d_]{{1,15}}\s))?[^\w\s]{{0,3}}"
+    r"\d(?:[\d.,'\s]*\d)?(?![.)]\s|st\b|nd\b|rd\b|th\b)[^\d=:：]*"
+)
+# Before another number a clause, a calculation, a table or a mark of the answer begins.
+_GOES_ON = re.compile(r"(?:[,،](?!\d)|[，、;；=＝≈:：|→\\#<]).*\d")
+_PARENTHESES = re.compile(r"[(（][^()（）]*[)）]")
+
+
+def up_to_bold_result(text: str, lang: str) -> str:
+    """The text up to its bold result, or all of it where it has none."""
+    if "**" not in text and "__" not in text:
+        return text
+    bold = next((bold for bold in reversed(list(_BOLD.finditer(text))) if _DIGIT.search(bold["inner"])), None)
+    if bold is None or not _is_quantity(bold["inner"]) or _begins_its_line(text, bold.start()):
+        return text
+    end = sentence_end(text, bold.end())
+    is_last = not _DIGIT.search(_PARENTHESES.sub("", text[end:]))
+    goes_on = _GOES_ON.search(_PARENTHESES.sub("", text[bold.end() : end]))
+    if not is_last or goes_on or is_aside(text[: bold.start()], bold["inner"], lang):
+        return text
+    return text[: bold.end()]
+
+
+def _is_quantity(inner: str) -> bool:
+    found = _QUANTITY.fullmatch(inner.strip())
+    return found is not None and (not found["unit"] or found["unit"].islower())
+
+
+def _begins_its_line(text: str, start: int) -> bool:
+    """Whether only the mark of a list stands before it."""
+    return not re.search(r"[^\W\d]", text[text.rfind("\n", 0, start) + 1 : start])

@@ -155,10 +155,10 @@ def _without_asides(clause: str, found: list[Quantity], lang: str) -> list[Quant
     return [one for one in found if one not in asides]
 
 
-def is_aside(before: str, quantity: str, lang: str) -> bool:
+def is_aside(before: str, inner: str, lang: str) -> bool:
     """Whether words make an aside of a quantity: those before it, or those that end it."""
     introduced, ended = _aside(lang)
-    return introduced.search(before[-40:]) is not None or ended.search(quantity) is not None
+    return introduced.search(before[-40:]) is not None or ended.search(inner) is not None
 
 
 @cache

@@ -69,21 +69,11 @@ _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 _SUPERSCRIPTS = re.compile("[\u207a\u207b]?[\u00b2\u00b3\u00b9\u2070\u2074-\u2079]+")
 _FULL_WIDTH = re.compile("[\uff01-\uff5e]")
-# All of it, the other digits, `_MARKS`, full width and `_SCALE` are among these, found in one look. What is usual is
-# the rest of ASCII, the letters and signs of European languages, and the dashes and quotation marks that books have.
-_UNUSUAL = re.compile(
-    r"[^\x00-)+-;=-\[\]`-z|}\x7f\u00a1-\u00b1\u00b4-\u00b8\u00ba\u00bb\u00bf-\u024f"
-    r"\u0400-\u04ff\u2014\u2015\u2018\u201a-\u2027]"
-)
 
 
 def in_one_writing(text: str) -> str:
     """The text, with numbers as a program would write them and without what stands around them for the eye."""
     text = unicodedata.normalize("NFC", text)
-    return _rewritten(text) if _UNUSUAL.search(text) else text
-
-
-def _rewritten(text: str) -> str:
     text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
     text = _VULGAR.sub(_fraction, text)
     text = _SUPERSCRIPTS.sub(lambda match: "^" + unicodedata.normalize("NFKC", match[0]), text)
