@@ -9,7 +9,7 @@ import pytest
 from audit_project import Made, settings, two_sided
 
 from lidr.audit import stage as audit
-from lidr.audit.contamination import Index, Matches, evaluation_items
+from lidr.audit.contamination import Index, evaluation_items
 from lidr.records import Prompt, PromptKind, Source
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import with_answer_language
@@ -90,8 +90,8 @@ def test_the_request_for_a_language_hides_no_item(tmp_path: Path, monkeypatch: p
 def test_of_items_that_are_as_near_the_first_is_named() -> None:
     words = QUESTION.replace(",", "").split()
     alike = [item(str(start), " ".join([*words[start : start + 5], "ever so often"])) for start in range(12)]
-    matches = Matches(Index({"tests": alike}))
-    assert matches.add([word.lower() for word in words], "prompt", "p0") == (0.25, "tests:0:en")
+    lower = [word.lower() for word in words]
+    assert Index({"tests": alike}).compare(lower, "prompt", "p0", {}) == (0.25, "tests:0:en")
 
 
 def test_the_items_are_those_that_the_benchmarks_ask() -> None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lidr import config
 from lidr.cli import main
 from lidr.compare.comparison import compare_models
-from lidr.compare.promotion import evidence
+from lidr.compare.report import evidence
 
 
 @pytest.fixture
@@ -24,9 +24,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings
 
 
 def test_gain_is_described_by_benchmark(settings: config.Settings) -> None:
-    found = evidence(compare_models(settings), "m2")
-    assert found.objection is None
-    mgsm, alpaca = found.findings
+    (mgsm, alpaca), objection = evidence(compare_models(settings), "m2")
+    assert objection is None
     # es gains 10 of 12, it 3 and loses one, en nothing: 12 of 36. An item counts once, over its languages.
     assert mgsm == "MGSM accuracy: +33.3 points [15.3, 51.4], p = 0.002, n = 12 (10 gained, 1 lost)"
     assert alpaca == "AlpacaEval win rate: +16.7 points [8.8, 24.5], p < 0.001, n = 12 (10 gained, 0 lost)"
@@ -34,14 +33,14 @@ def test_gain_is_described_by_benchmark(settings: config.Settings) -> None:
 
 def test_no_gain_without_significance(settings: config.Settings) -> None:
     write_verdicts("m1", lambda row: replace(row, preference=1.5))
-    found = evidence(compare_models(settings), "m1")
-    assert found.objection == "the comparison shows no gain of m1 over m0"
-    assert all("no significant difference" in sentence for sentence in found.findings)
+    findings, objection = evidence(compare_models(settings), "m1")
+    assert objection == "the comparison shows no gain of m1 over m0"
+    assert all("no significant difference" in sentence for sentence in findings)
 
 
 def test_loss_on_one_benchmark_outweighs_a_gain_on_the_other(settings: config.Settings) -> None:
     write_verdicts("m2", lambda row: replace(row, preference=1.0))
-    assert evidence(compare_models(settings), "m2").objection == "m2 is worse than m0 in AlpacaEval"
+    assert evidence(compare_models(settings), "m2")[1] == "m2 is worse than m0 in AlpacaEval"
 
 
 @pytest.mark.parametrize(

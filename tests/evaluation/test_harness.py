@@ -17,8 +17,7 @@ from scipy.stats import ttest_1samp
 from lidr import config, export, paths
 from lidr.compare import stage as compare
 from lidr.compare.comparison import BenchmarkResult, compare_models, scores_table
-from lidr.compare.promotion import evidence
-from lidr.compare.report import table
+from lidr.compare.report import evidence, table
 from lidr.errors import InputError
 from lidr.evaluation.harness import Harness
 from lidr.evaluation.harness import stage as harness
@@ -271,10 +270,10 @@ def test_another_version_of_a_task_is_refused(
 
 
 def test_a_significant_loss_stands_against_promotion(settings: config.Settings) -> None:
-    assert evidence(compare_models(settings), "m2").objection is None
+    assert evidence(compare_models(settings), "m2")[1] is None
     worse = RIGHT | {"m2": {"sums_en": 1, "sums_es": 0, "plain": 0}}
     harness.write(settings, "m2", rows("m2", worse))
-    assert evidence(compare_models(settings), "m2").objection == "m2 is worse than m0 in lm-evaluation-harness"
+    assert evidence(compare_models(settings), "m2")[1] == "m2 is worse than m0 in lm-evaluation-harness"
 
 
 # --- the stage -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from typing import Any
 
 from lidr import config
 from lidr.compare import report
-from lidr.compare.comparison import AVERAGE, BenchmarkResult, Comparison
+from lidr.compare.comparison import BenchmarkResult, Comparison
+from lidr.evaluation.registry import AVERAGE
 from lidr.evaluation.statistics import PairedTest
 from lidr.pages import render
 

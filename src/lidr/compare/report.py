@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lidr import paths
-from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, BenchmarkResult, Comparison, Figures, references
-from lidr.evaluation.registry import Benchmark
+from lidr.compare.comparison import BenchmarkResult, Comparison, Figures, references
+from lidr.errors import LidrError
+from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark
 from lidr.evaluation.statistics import Interval, PairedTest
 from lidr.pages import render
 from lidr.records.languages import english_name
@@ -139,6 +140,26 @@ def difference(benchmark: Benchmark, change: PairedTest) -> str:
     return f"{signed(change_in_points)} points [{number(low)}, {number(high)}]"
 
 
+def evidence(comparison: Comparison, model: str) -> tuple[list[str], str | None]:
+    """Each benchmark's average change of the model against m0, and the objection to promoting it, if any.
+
+    There is none if an average is significantly above m0's and none is significantly below. Raises LidrError for m0.
+    """
+    if model == paths.BASE:
+        raise LidrError(f"{model} is the base: nothing was trained")
+    findings, better, worse = [], False, []
+    for results in comparison.results:
+        change = results.figures[model][AVERAGE].changes[paths.BASE]
+        named = f"{results.benchmark.title} {results.benchmark.measure}"
+        findings.append(f"{named}: {finding(comparison, results, change)}")
+        if comparison.is_significant(change) and change.difference < 0:
+            worse.append(results.benchmark.title)
+        better = better or (comparison.is_significant(change) and change.difference > 0)
+    if worse:
+        return findings, f"{model} is worse than {paths.BASE} in {' and '.join(worse)}"
+    return findings, None if better else f"the comparison shows no gain of {model} over {paths.BASE}"
+
+
 def title(comparison: Comparison) -> str:
     first, last = comparison.models[0], comparison.models[-1]
     return f"What {last} does better than {first}, and what it does not" if first != last else f"{first}, so far alone"
@@ -175,16 +196,12 @@ def measure(comparison: Comparison, results: BenchmarkResult) -> str:
 
 
 def _by_place(comparison: Comparison, changes: dict[str, PairedTest]) -> str:
-    def named(verdict: str, places: list[str]) -> list[str]:
-        return [f"{verdict} in {_listed(places)}"] if places else []
-
-    significant = {place: change for place, change in changes.items() if comparison.is_significant(change)}
-    parts = [
-        *named("higher", [place for place, change in significant.items() if change.difference > 0]),
-        *named("lower", [place for place, change in significant.items() if change.difference < 0]),
-        *named("no significant difference", [place for place in changes if place not in significant]),
-    ]
-    text = "; ".join(parts)
+    """'Higher in es; no significant difference in en and it.'."""
+    places: dict[str, list[str]] = {"higher": [], "lower": [], "no significant difference": []}
+    for place, change in changes.items():
+        direction = "higher" if change.difference > 0 else "lower"
+        places[direction if comparison.is_significant(change) else "no significant difference"].append(place)
+    text = "; ".join(f"{verdict} in {_listed(members)}" for verdict, members in places.items() if members)
     return text[0].upper() + text[1:] + "."
 
 

@@ -89,19 +89,13 @@ def card(settings: config.Settings, audits: dict[str, Figures], licence: str, fo
 
 def _grouped(values: dict[str, str]) -> dict[str, list[str]]:
     """The iterations by their value."""
-    groups: dict[str, list[str]] = {}
-    for iteration, value in values.items():
-        groups.setdefault(value, []).append(iteration)
-    return groups
+    return {value: [name for name in values if values[name] == value] for value in values.values()}
 
 
 def _translator(data: str) -> str:
     """The model that translated these answers; '' where it was the one that wrote them."""
     file = paths.translations(data) / RECORD
-    if not file.exists():
-        return ""
-    record = read_json(file, TranslatorRecord)
-    return record.model
+    return read_json(file, TranslatorRecord).model if file.exists() else ""
 
 
 def _metadata(settings: config.Settings, audits: dict[str, Figures], licence: str, folder: Path) -> str:
