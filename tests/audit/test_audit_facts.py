@@ -16,6 +16,7 @@ from pyarrow import parquet
 from lidr import config, paths
 from lidr.audit import facts
 from lidr.audit import stage as audit
+from lidr.audit.report import Report
 from lidr.errors import InputError
 from lidr.records import FinishReason, Prompt, PromptKind
 from lidr.records.jsonl import read_rows
@@ -131,7 +132,7 @@ def lab(folder: Path) -> config.Settings:
     return chosen
 
 
-def measured(chosen: config.Settings, patch: pytest.MonkeyPatch, chunk: int, processes: int) -> audit.Report:
+def measured(chosen: config.Settings, patch: pytest.MonkeyPatch, chunk: int, processes: int) -> Report:
     patch.setattr(audit, "CHUNK", chunk)
     patch.setattr(audit, "WORTH_A_POOL", 1)
     patch.setattr(audit, "forkable_cores", lambda: processes)
