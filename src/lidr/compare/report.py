@@ -54,7 +54,9 @@ def is_baseline(comparison: Comparison, results: BenchmarkResult, model: str) ->
 def marks(comparison: Comparison, model: str, figures: Figures) -> str:
     """Marks of significance: `*` against m0, `†` against the previous model (if not m0), `‡` against an earlier arm."""
     found = [other for other, change in figures.changes.items() if comparison.is_significant(change)]
-    known = {_previous(comparison, model): AGAINST_PREVIOUS, paths.BASE: AGAINST_BASE}
+    if not found:
+        return ""
+    known = {comparison.settings.iteration(model).previous: AGAINST_PREVIOUS, paths.BASE: AGAINST_BASE}
     return "".join(dict.fromkeys(known.get(other, AGAINST_ARM) for other in found))
 
 
@@ -66,23 +68,21 @@ def what_marks_mean(comparison: Comparison) -> str:
 
 def _has_arms(comparison: Comparison) -> bool:
     """Whether two models were trained from the same one."""
-    started = [_previous(comparison, model) for model in comparison.models if model != paths.BASE]
+    started = [comparison.settings.iteration(model).previous for model in comparison.models if model != paths.BASE]
     return len(set(started)) < len(started)
-
-
-def _previous(comparison: Comparison, model: str) -> str:
-    """The model that this one was trained from; m0 for m0."""
-    return model if model == paths.BASE else comparison.settings.iteration(model).previous
 
 
 def place_name(results: BenchmarkResult, place: str) -> str:
     """'es Spanish' for a language, 'm_mmlu_es' for a task, 'trained on (en, es)' for a group."""
-    if place not in results.groups:
-        return f"{place} {english_name(place)}" if results.benchmark.by == "language" else place
-    return group_name(results, place)
+    if place in results.groups:
+        return short_name(results, place)
+    return f"{place} {english_name(place)}" if results.benchmark.by == "language" else place
 
 
-def group_name(results: BenchmarkResult, group: str) -> str:
+def short_name(results: BenchmarkResult, group: str) -> str:
+    """A group's name with its members, or their number; a place as it is."""
+    if group not in results.groups:
+        return group
     members = results.groups[group]
     if group == AVERAGE:
         return f"average of {len(members)}" if len(members) > 1 else "average"
@@ -239,13 +239,8 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
     ]
 
 
-def count_headings(results: BenchmarkResult) -> list[str]:
-    """Headings of the counts of defects, in order."""
-    return [name.replace("_", " ") for name in results.benchmark.counts]
-
-
 def counts(results: BenchmarkResult, figures: Figures) -> str:
-    """The counts under these headings; `-` for a count that was not measured."""
+    """The counts of defects, in the order of the benchmark's; `-` for a count that was not measured."""
     return " / ".join(str(figures.counts.get(name, "-")) for name in results.benchmark.counts)
 
 
@@ -266,17 +261,14 @@ def _block(comparison: Comparison, side_by_side: Sequence[BenchmarkResult]) -> l
     """One table of benchmarks with the same kind of place, side by side."""
     rows = list(dict.fromkeys(place for results in side_by_side for place in table_rows(results)))
     width = max(len(row) for row in rows) + 2
-    head, under = " " * width, " " * width
-    lines = [row.ljust(width) for row in rows]
+    lines = [line.ljust(width) for line in ("", "", *rows)]
     for results in side_by_side:
         title = f"{results.benchmark.title} {measure(comparison, results)}, %"
-        cells = {model: [_cell(comparison, results, model, row) for row in rows] for model in comparison.models}
-        columns = 9 * len(cells)
-        block = max(columns, len(title)) + 3
-        head += title.ljust(block)
-        under += "".join(f"{model:>6}   " for model in cells).ljust(block)
-        lines = [line + "".join(column[i] for column in cells.values()).ljust(block) for i, line in enumerate(lines)]
-    return [line.rstrip() for line in [head, under, *lines]]
+        under = "".join(f"{model:>6}   " for model in comparison.models)
+        cells = ["".join(_cell(comparison, results, model, row) for model in comparison.models) for row in rows]
+        block = max(len(under), len(title)) + 3
+        lines = [line + cell.ljust(block) for line, cell in zip(lines, [title, under, *cells], strict=True)]
+    return [line.rstrip() for line in lines]
 
 
 def _cell(comparison: Comparison, results: BenchmarkResult, model: str, place: str) -> str:
