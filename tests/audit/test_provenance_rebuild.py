@@ -95,6 +95,8 @@ def test_differences_are_listed_with_their_reasons_in_the_order_of_the_pipeline(
         ("three", "a stage of one of them only"),
         ("four", "a stage of one of them only"),
     ]
+    params = Stage("a", "cmd", {"in": "0"}, {"pairs": 1}, {"one": "1", "two": "x"})
+    assert between(expected, {"a": params, "b": expected["b"]})[0].why == "parameter pairs"
     with pytest.raises(LidrError, match=r"^the lock: a ran with another input in\n  two  "):
         explained(expected, other, tmp_path / "none", "the lock")
 
