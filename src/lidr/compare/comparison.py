@@ -185,7 +185,7 @@ def _figures(
         asked = [row for row in rows[model].values() if benchmark.place(row) in members]
         counted = benchmark.counted(asked)
         counts = {name: sum(values) for name, values in counted.items()}
-        shares = {name: round(sum(values) / len(values), 6) for name, values in counted.items()}
+        shares = {name: sum(values) / len(values) for name, values in counted.items()}
         figures[place] = Figures(level, len(asked), counts, shares, changes[place])
     return figures
 

@@ -17,9 +17,16 @@ from lidr.pages import render
 
 def html(comparison: Comparison, plots: Mapping[str, str]) -> str:
     """The HTML page; `plots` holds each benchmark's SVG by name."""
-    tone, kind = partial(_tone, comparison), partial(_kind, comparison.settings)
-    own = {"profile": comparison.settings.profile, "plots": plots, "bars": _bars, "tone": tone, "kind": kind}
-    return render("compare.html", average=AVERAGE, **own, **_content(comparison))
+    return render(
+        "compare.html",
+        profile=comparison.settings.profile,
+        plots=plots,
+        bars=_bars,
+        average=AVERAGE,
+        tone=partial(_tone, comparison),
+        kind=partial(_kind, comparison.settings),
+        **_content(comparison),
+    )
 
 
 def markdown(comparison: Comparison) -> str:

@@ -103,6 +103,13 @@ def _metadata(settings: config.Settings, audits: dict[str, Figures], licence: st
     from huggingface_hub import DatasetCardData
 
     total = sum(audit["counts"]["pairs"] for audit in audits.values())
+    # Empty files do not load.
+    configs = [
+        {"config_name": name, "data_files": f"{iteration}/{file}"}
+        for iteration in audits
+        for name, file in ((iteration, paths.PAIRS), (f"{iteration}-drops", paths.DROPS))
+        if (folder / iteration / file).stat().st_size
+    ]
     data = DatasetCardData(
         pretty_name=f"LIDR preference pairs ({settings.profile})",
         license=licence,
@@ -114,19 +121,9 @@ def _metadata(settings: config.Settings, audits: dict[str, Figures], licence: st
         task_categories=["text-generation"],
         size_categories=next((name for limit, name in _SIZES if total < limit), "n>1M"),
         tags=["preference", "dpo", "trl", "lidr"],
-        configs=_configs(audits, folder),
+        configs=configs,
     )
     return data.to_yaml()
-
-
-def _configs(audits: dict[str, Figures], folder: Path) -> list[dict[str, Any]]:
-    """One for the pairs of each iteration and one for its drops, where there are any: empty files do not load."""
-    listed = []
-    for iteration in audits:
-        for name, file in ((iteration, paths.PAIRS), (f"{iteration}-drops", paths.DROPS)):
-            if (folder / iteration / file).stat().st_size:
-                listed.append({"config_name": name, "data_files": f"{iteration}/{file}"})
-    return listed
 
 
 def _of(signal: Figures | None, lang: str) -> Figures:
