@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import pytest
 from audit_project import Made, settings, two_sided
 
 from lidr.audit import stage as audit
@@ -64,9 +63,8 @@ def test_a_short_item_counts_only_where_it_is_the_whole_text(folder: Path) -> No
     assert [(o.item, o.exact) for o in report.overlaps] == [("a", True)]
 
 
-def test_the_request_for_a_language_hides_no_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_request_for_a_language_hides_no_item(folder: Path) -> None:
     """The stored prompt names the language to answer in (prompts.answer_language); the evaluation item does not."""
-    monkeypatch.chdir(tmp_path)
     made = planted()
     made.prompts = {
         lang: [

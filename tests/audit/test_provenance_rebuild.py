@@ -34,9 +34,8 @@ def project(folder: Path, second: str) -> None:
     git("commit", "-qm", "Run")
 
 
-def test_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    project(tmp_path, "cp a.txt b.txt")
+def test_the_same_bytes_again(folder: Path) -> None:
+    project(folder, "cp a.txt b.txt")
     # Neither uncommitted changes nor DVC's cache are used.
     Path("source.txt").write_text("changed, not committed\n", "utf-8")
     found = rebuild()
@@ -44,9 +43,8 @@ def test_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found.found.endswith(" run from nothing give the same 2 outputs")
 
 
-def test_an_output_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    project(tmp_path, "'date +%N > b.txt'")
+def test_an_output_that_differs_is_named(folder: Path) -> None:
+    project(folder, "'date +%N > b.txt'")
     found = rebuild()
     assert found.found.endswith(" run from nothing give 1 of 2 outputs with the same bytes")
     (line,) = found.table

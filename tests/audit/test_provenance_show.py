@@ -107,15 +107,8 @@ def test_a_prompt_lists_its_directions() -> None:
 
 def test_a_prompt_that_was_never_asked_says_why() -> None:
     file = paths.prompts("m2") / paths.DROPS
-    drop = Drop(
-        prompt_id="lab-7",
-        lang="es",
-        other_lang="en",
-        stage="prompts",
-        reason="missing",
-        detail="no prompt with this id",
-    )
-    write_rows(file, [drop])
+    why = {"stage": "prompts", "reason": "missing", "detail": "no prompt with this id"}
+    write_rows(file, [Drop(prompt_id="lab-7", lang="es", other_lang="en", **why)])
     try:
         expected = "prompt lab-7 of m2: dropped, it was never asked · data/prompts/m2/drops.jsonl\n"
         assert lidr("show", "lab-7") == f"{expected}  in es: missing, no prompt with this id\n"

@@ -36,7 +36,7 @@ from lidr.cli import main, runs
 from lidr.compare import report
 from lidr.compare import stage as compare
 from lidr.compare.comparison import Comparison, compare_models, references
-from lidr.compare.report import table
+from lidr.compare.report import evidence, table
 from lidr.errors import InputError
 from lidr.records import Answer
 from lidr.records.jsonl import write_rows
@@ -426,3 +426,51 @@ def test_one_benchmark_is_shown_where_the_others_are_not_measured(settings: conf
     assert not paths.compare().exists()
     refused = CliRunner().invoke(main, ["compare", "--only", "mgsm"])
     assert refused.exit_code == 2 and "--only goes with --show" in refused.output
+
+
+# --- what supports a promotion ---------------------------------------------------------------------------------------
+
+
+def test_gain_is_described_by_benchmark(settings: config.Settings) -> None:
+    (mgsm, alpaca), objection = evidence(compare_models(settings), "m2")
+    assert objection is None
+    # es gains 10 of 12, it 3 and loses one, en nothing: 12 of 36. An item counts once, over its languages.
+    assert mgsm == "MGSM accuracy: +33.3 points [15.3, 51.4], p = 0.002, n = 12 (10 gained, 1 lost)"
+    assert alpaca == "AlpacaEval win rate: +16.7 points [8.8, 24.5], p < 0.001, n = 12 (10 gained, 0 lost)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "titles", "error"),
+    [
+        (
+            ["m1"],
+            ["MGSM accuracy", "AlpacaEval win rate"],
+            "the comparison shows no gain of m1 over m0; --anyway promotes it nevertheless",
+        ),
+        (["m0", "--anyway"], [], "m0 is the base: nothing was trained"),
+    ],
+)
+def test_command_refuses_before_it_asks_mlflow(
+    settings: config.Settings, arguments: list[str], titles: list[str], error: str
+) -> None:
+    Path("params.yaml").write_bytes(msgspec.json.encode(settings))
+    write_verdicts("m1", lambda row: replace(row, preference=1.5))
+    result = CliRunner().invoke(main, ["promote", *arguments])
+    assert result.exit_code == 1
+    *findings, said = result.output.splitlines()
+    assert [finding.partition(":")[0] for finding in findings] == titles
+    assert said == f"Error: {error}"
+    assert sorted(path.name for path in Path().iterdir()) == ["params.yaml", "reports"]
+
+
+def test_a_promotion_that_overrules_says_so(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("params.yaml").write_bytes(msgspec.json.encode(settings))
+    write_verdicts("m2", lambda row: replace(row, preference=1.0))
+    monkeypatch.setattr("lidr.cli.runs.sync", Mock())
+    register = Mock()
+    monkeypatch.setattr("lidr.tracking.promote", register)
+    result = CliRunner().invoke(main, ["promote", "m2", "--anyway"])
+    assert result.exit_code == 0, result.output
+    first, *findings = register.call_args.args[2].splitlines()
+    assert first == "Promoted with --anyway: m2 is worse than m0 in AlpacaEval."
+    assert findings == result.output.splitlines()[:2]
