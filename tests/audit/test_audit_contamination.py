@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import pytest
 from audit_project import Made, settings, two_sided
 
 from lidr.audit import stage as audit
-from lidr.audit.contamination import Index, Matches, evaluation_items
+from lidr.audit.contamination import Index, evaluation_items
 from lidr.records import Prompt, PromptKind, Source
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import with_answer_language
@@ -64,9 +63,8 @@ def test_a_short_item_counts_only_where_it_is_the_whole_text(folder: Path) -> No
     assert [(o.item, o.exact) for o in report.overlaps] == [("a", True)]
 
 
-def test_the_request_for_a_language_hides_no_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_request_for_a_language_hides_no_item(folder: Path) -> None:
     """The stored prompt names the language to answer in (prompts.answer_language); the evaluation item does not."""
-    monkeypatch.chdir(tmp_path)
     made = planted()
     made.prompts = {
         lang: [
@@ -90,8 +88,8 @@ def test_the_request_for_a_language_hides_no_item(tmp_path: Path, monkeypatch: p
 def test_of_items_that_are_as_near_the_first_is_named() -> None:
     words = QUESTION.replace(",", "").split()
     alike = [item(str(start), " ".join([*words[start : start + 5], "ever so often"])) for start in range(12)]
-    matches = Matches(Index({"tests": alike}))
-    assert matches.add([word.lower() for word in words], "prompt", "p0") == (0.25, "tests:0:en")
+    lower = [word.lower() for word in words]
+    assert Index({"tests": alike}).compare(lower, "prompt", "p0", {}) == (0.25, "tests:0:en")
 
 
 def test_the_items_are_those_that_the_benchmarks_ask() -> None:

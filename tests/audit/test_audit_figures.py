@@ -157,9 +157,8 @@ def test_the_sample_shows_where_texts_come_from(report: Report) -> None:
     assert (cut_off["reason"], cut_off["panes"][-1]["title"]) == ("truncated", "not translated")
 
 
-def test_only_a_translation_is_shown_as_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_translation_is_shown_as_missing_one(folder: Path) -> None:
     """The answer in Spanish is missing; that in English was translated."""
-    monkeypatch.chdir(tmp_path)
     made = Made()
     for name in ("p0", "p1"):
         made.prompt(name, {"en": "How much?", "es": "¿Cuánto?"})

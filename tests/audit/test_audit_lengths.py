@@ -62,29 +62,21 @@ def test_drops_are_by_the_dominant_answer_whatever_the_directions(folder: Path) 
     assert counts["by_language"]["es"] == {"prompts": 80, "pairs": 60, "drops": 20, "unparsed": 20}
 
 
-def test_identical_answers_are_no_loss(folder: Path) -> None:
+@pytest.mark.parametrize(("longest", "quarters"), [(8, ["q1", "q2", "q3", "q4"]), (1, ["q1"])])
+def test_identical_answers_are_no_loss_and_equal_lengths_make_one_quarter(
+    folder: Path, longest: int, quarters: list[str]
+) -> None:
     made = Made()
     for number in range(40):
-        name, length = f"p{number}", number % 8 + 1
+        name, length = f"p{number}", number % longest + 1
         made.prompt(name, {"en": f"Ask {number}?", "es": f"Pregunta {number}?"})
         spanish = f"Rojo {number}." if length > 4 else f"Azul {number}."
         two_sided(made, name, (" ".join(["blue"] * length), f"Rojo {number}."), (spanish, f"Red {number}."))
     made.write(settings())
     figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
-    assert figures["quarters"]["q4"]["dropped"] == 0.5
-    assert figures["quarters"]["q4"]["failed"] == 0
-    assert bias_warning(figures) == []
-
-
-def test_equal_lengths_make_one_quarter(folder: Path) -> None:
-    made = Made()
-    for name in "abcd":
-        made.prompt(name, {"en": f"Ask {name}?", "es": f"Pregunta {name}?"})
-        two_sided(made, name, ("Blue.", f"Rojo {name}."), (f"Azul {name}.", f"Red {name}."))
-    made.write(settings())
-    figures = audit.measure(settings(), "m1", None, {}).figures["lengths"]["drops"]
-    assert list(figures["quarters"]) == ["q1"]
-    assert bias_warning(figures) == []
+    assert list(figures["quarters"]) == quarters and bias_warning(figures) == []
+    last = figures["quarters"][quarters[-1]]
+    assert (last["dropped"], last["failed"]) == (0.5 if longest == 8 else 0, 0)
 
 
 def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(folder: Path) -> None:
@@ -101,10 +93,12 @@ def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(folder: P
     folder = paths.pairs("m1")
     kept, drops = [], list(read_rows(folder / paths.DROPS, Drop))
     for pair in read_rows(folder / paths.PAIRS, Pair):
+        names = ("prompt_id", "lang", "other_lang", "chosen_from", "rejected_from")
+        shared = {"stage": "pairs", "detail": "by hand"} | {name: getattr(pair, name) for name in names}
         if pair.prompt_id == "c":
-            drops.append(dropped(pair, "repeated"))
+            drops.append(Drop(**shared, reason="repeated"))
         elif pair.id == "d:en:es":
-            drops.append(dropped(pair, "off_target"))
+            drops.append(Drop(**shared, reason="off_target"))
         else:
             kept.append(pair)
     write_rows(folder / paths.PAIRS, kept)
@@ -127,16 +121,3 @@ def test_filters_are_told_with_and_without_the_pairs_that_they_dropped(folder: P
     assert [found["repeated"][lang]["dropped"] for lang in ("all", "en", "es")] == [2, 1, 1]
     text = page.markdown(report)
     assert "## Filters and lengths" in text and r"| off\_target | en English (dominant) | 1 | -6.5 | -2.0 |" in text
-
-
-def dropped(pair: Pair, reason: str) -> Drop:
-    return Drop(
-        prompt_id=pair.prompt_id,
-        lang=pair.lang,
-        other_lang=pair.other_lang,
-        stage="pairs",
-        reason=reason,
-        detail="by hand",
-        chosen_from=pair.chosen_from,
-        rejected_from=pair.rejected_from,
-    )

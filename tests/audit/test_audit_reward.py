@@ -71,14 +71,27 @@ def test_verdict(better: int, worse: int, expected: str) -> None:
     assert verdict(better, worse, confidence=0.95)[0] == expected
 
 
-def test_p_is_the_exact_binomial_tail() -> None:
-    assert verdict(8, 2, 0.95)[1] == pytest.approx((45 + 10 + 1) / 2**10)
-
-
-def test_recommendation_names_spent_languages() -> None:
-    row = {"prompts_better": 90, "prompts_worse": 10, "verdict": GO_ON}
-    figures = {"all": row, "by_language": {"en": row, "es": row, "de": row | {"verdict": STOP}}}
-    assert "no longer for de" in recommendation({"reward": figures}, settings(("es", "de")))
+@pytest.mark.parametrize(
+    ("verdicts", "advice"),
+    [
+        (
+            (GO_ON, GO_ON),
+            "Go on: counting each prompt once, the chosen side is better for 90 prompts and worse for 10.",
+        ),
+        ((GO_ON, STOP), "Go on, though no longer for de, where"),
+        ((STOP, STOP), "Stop: the signal is saturated"),
+        ((REVERSED, REVERSED), "Stop: the signal points the wrong way"),
+        ((TOO_FEW, TOO_FEW), "No verdict on saturation: counting each prompt once"),
+        (
+            ("no gold answers", "no gold answers"),
+            "No verdict on saturation: no prompt of this iteration has a gold answer",
+        ),
+    ],
+)
+def test_recommendation(verdicts: tuple[str, str], advice: str) -> None:
+    row = {"prompts_better": 90, "prompts_worse": 10, "verdict": verdicts[0]}
+    figures = {"all": row, "by_language": {"en": row, "es": row, "de": row | {"verdict": verdicts[1]}}}
+    assert recommendation({"reward": figures}, settings(("es", "de"))).startswith(advice)
 
 
 def test_an_iteration_of_the_lab(folder: Path) -> None:
@@ -95,17 +108,3 @@ def test_an_iteration_of_the_lab(folder: Path) -> None:
         assert evaluation["prompt"]["exact"] == evaluation["chosen"]["exact"] == 0
         assert evaluation["prompt"]["near"] == 0
         assert evaluation["prompt"]["any"] > 0, "templates are shared"
-
-
-def test_without_gold_answers_there_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from audit_project import Made, two_sided
-
-    monkeypatch.chdir(tmp_path)
-    made = Made()
-    made.prompt("a", {"en": "Tell me a story.", "es": "Cuéntame un cuento."})
-    two_sided(made, "a", ("Once upon a time.", "Había una vez."), ("Érase una vez.", "There was a time."))
-    made.write(settings())
-    report = audit.run(settings(), "m1")
-    assert report.figures["reward"]["all"]["verdict"] == "no gold answers"
-    assert "accuracy" not in report.figures["reward"]["all"]
-    assert report.recommendation.startswith("No verdict")

@@ -74,20 +74,6 @@ def test_without_a_sample_nothing_is_measured(made: Made) -> None:
     assert figures == {name: {"n": 0, "unparsed": 0, "same": 0} for name in ("en-es", "es-en")}
 
 
-def test_a_row_without_its_translation_is_an_error(made: Made) -> None:
-    made.back = [back("p9", "es", "en", "No.")]
-    made.write(settings())
-    with pytest.raises(InputError, match=r"a row of 'p9': there is no translation en-es of it"):
-        audit.measure(settings(), "m1", None, {})
-
-
-def test_a_row_twice_is_an_error(made: Made) -> None:
-    made.back = [back("p0", "es", "en", "59."), back("p0", "es", "en", "59.")]
-    made.write(settings())
-    with pytest.raises(InputError, match=r"round_trip.jsonl:2: a second row with the id 'translation:p0:en-es'"):
-        audit.measure(settings(), "m1", None, {})
-
-
 def test_the_answer_that_a_text_arrives_at_is_kept_or_lost(made: Made) -> None:
     made.write(settings())
     figures = audit.measure(settings(), "m1", None, {}).figures["fidelity"]
@@ -96,3 +82,17 @@ def test_the_answer_that_a_text_arrives_at_is_kept_or_lost(made: Made) -> None:
     assert (figures["en-es"]["with_numbers"], figures["en-es"]["numbers_kept"]) == (3, 3)
     # A wrong answer that stays the same counts as kept.
     assert (figures["es-en"]["with_answer"], figures["es-en"]["answer_kept"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([back("p9", "es", "en", "No.")], "a row of 'p9': there is no translation en-es of it"),
+        ([back("p0", "es", "en", "59.")] * 2, r"round_trip.jsonl:2: a second row with the id 'translation:p0:en-es'"),
+    ],
+)
+def test_a_row_of_no_translation_and_a_second_row_are_errors(made: Made, rows: list[Translation], message: str) -> None:
+    made.back = rows
+    made.write(settings())
+    with pytest.raises(InputError, match=message):
+        audit.measure(settings(), "m1", None, {})

@@ -78,12 +78,6 @@ def test_similarity_is_dices_coefficient_of_all_trigrams(first: str, second: str
         assert is_similar(one, other, at_least) == (2 * (counts[0] & counts[1]).total() / sum(sizes) >= at_least)
 
 
-def test_near_identical() -> None:
-    text = "Primero hay 12 + 30 = 42 manzanas. Al final hay 42 - 2 = 40 manzanas en la caja. La respuesta es {}."
-    assert is_similar(comparable(text.format(40)), comparable(text.format(41)))
-    assert not is_similar(comparable(text.format(40)), comparable("La respuesta es 41."))
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

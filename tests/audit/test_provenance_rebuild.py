@@ -6,13 +6,14 @@ import subprocess
 from pathlib import Path
 
 import clones
-import msgspec
 import pytest
 from proven_project import git
 
-from lidr.audit.provenance.differences import Difference, between, figures, objection
+from lidr.audit.provenance.differences import METRICS, Difference, between, explained
 from lidr.audit.provenance.rebuild import rebuild
 from lidr.audit.provenance.state import Stage
+from lidr.errors import LidrError
+from lidr.records.jsonl import write_json
 
 STAGES = """
 stages:
@@ -33,9 +34,8 @@ def project(folder: Path, second: str) -> None:
     git("commit", "-qm", "Run")
 
 
-def test_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    project(tmp_path, "cp a.txt b.txt")
+def test_the_same_bytes_again(folder: Path) -> None:
+    project(folder, "cp a.txt b.txt")
     # Neither uncommitted changes nor DVC's cache are used.
     Path("source.txt").write_text("changed, not committed\n", "utf-8")
     found = rebuild()
@@ -43,9 +43,8 @@ def test_the_same_bytes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found.found.endswith(" run from nothing give the same 2 outputs")
 
 
-def test_an_output_that_differs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    project(tmp_path, "'date +%N > b.txt'")
+def test_an_output_that_differs_is_named(folder: Path) -> None:
+    project(folder, "'date +%N > b.txt'")
     found = rebuild()
     assert found.found.endswith(" run from nothing give 1 of 2 outputs with the same bytes")
     (line,) = found.table
@@ -78,40 +77,44 @@ def stage(name: str, deps: dict[str, str | None], **outs: str | None) -> Stage:
     return Stage(name, "cmd", deps, {}, outs)
 
 
-def test_differences_are_listed_with_their_reasons_in_the_order_of_the_pipeline() -> None:
+def test_differences_are_listed_with_their_reasons_in_the_order_of_the_pipeline(tmp_path: Path) -> None:
     expected = {"a": stage("a", {"in": "0"}, one="1", two="2"), "b": stage("b", {"two": "2"}, three="3")}
     assert between(expected, expected) == []
     found = {"a": stage("a", {"in": "0"}, one="1", two="x"), "b": stage("b", {"two": "x"}, three="y")}
     rounded = [
-        Difference("two", "a", "2", "x", ""),
-        Difference("three", "b", "3", "y", "made from two", is_consequence=True),
+        Difference("two", "a", "2", "x", "", False),
+        Difference("three", "b", "3", "y", "made from two", True),
     ]
     assert between(expected, found) == rounded
-    assert objection(rounded, []) is None
-    other = between(expected, {"a": stage("a", {"in": "9"}, one="1", two="x"), "c": stage("c", {}, four="4")})
-    assert [(one.path, one.why) for one in other] == [
+    assert explained(expected, found, tmp_path / "none", "the lock")[0] == rounded
+    other = {"a": stage("a", {"in": "9"}, one="1", two="x"), "c": stage("c", {}, four="4")}
+    assert [(one.path, one.why) for one in between(expected, other)] == [
         ("two", "input in"),
         ("three", "a stage of one of them only"),
         ("four", "a stage of one of them only"),
     ]
-    assert objection(other, []) == "a ran with another input in"
+    params = Stage("a", "cmd", {"in": "0"}, {"pairs": 1}, {"one": "1", "two": "x"})
+    assert between(expected, {"a": params, "b": expected["b"]})[0].why == "parameter pairs"
+    with pytest.raises(LidrError, match=r"^the lock: a ran with another input in\n  two  "):
+        explained(expected, other, tmp_path / "none", "the lock")
 
 
-def test_the_level_of_every_benchmark_is_compared(tmp_path: Path) -> None:
+def test_the_level_of_every_benchmark_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each level has its name in `lidr compare`; `average` is a place like any other."""
+    monkeypatch.chdir(tmp_path)
     interval = {"low": 0.88, "high": 0.95, "n": 250}
-    before = {
-        "m1": {
-            "mgsm": {"es": {"accuracy": 0.9, **interval}},
-            "alpaca": {"es": {"win_rate": 0.9, **interval}},
-            "harness": {"arc_easy": {"score": 0.92, **interval}},
-        }
+    of_m1 = {
+        "mgsm": {"es": {"accuracy": 0.9, **interval}},
+        "alpaca": {"average": {"win_rate": 0.9, **interval}},
+        "harness": {"arc_easy": {"score": 0.92, **interval}},
     }
-    names = ["mgsm accuracy of m1, es", "alpaca win rate of m1, es", "harness score of m1, arc_easy"]
-    file = tmp_path / "metrics.json"
-    file.write_bytes(msgspec.json.encode(before))
-    assert [one.name for one in figures(before, file)] == names
-    assert objection([], figures(before, file)) is None
-    fallen = before | {"m1": before["m1"] | {"harness": {"arc_easy": {"score": 0.04, **interval}}}}
-    file.write_bytes(msgspec.json.encode(fallen))
-    assert objection([], figures(before, file)) == "harness score of m1, arc_easy is outside of its interval"
+    write_json(METRICS, {"m1": of_m1})
+    git("init", "-q", ".")
+    git("add", "--all")
+    git("commit", "-qm", "Figures")
+    assert explained({}, {}, METRICS, "the lock") == ([], ("3 of 3 figures of the comparison are the same",))
+    write_json(METRICS, {"m1": of_m1 | {"harness": {"arc_easy": {"score": 0.04, **interval}}}})
+    with pytest.raises(
+        LidrError, match=r"^the lock: harness score of m1, arc_easy is outside of its interval\n  harness"
+    ):
+        explained({}, {}, METRICS, "the lock")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import proven_project
 import pytest
 from click.testing import CliRunner
+from factories import own_prompts
 from proven_project import git
 
 from lidr import config, paths
@@ -107,15 +107,8 @@ def test_a_prompt_lists_its_directions() -> None:
 
 def test_a_prompt_that_was_never_asked_says_why() -> None:
     file = paths.prompts("m2") / paths.DROPS
-    drop = Drop(
-        prompt_id="lab-7",
-        lang="es",
-        other_lang="en",
-        stage="prompts",
-        reason="missing",
-        detail="no prompt with this id",
-    )
-    write_rows(file, [drop])
+    why = {"stage": "prompts", "reason": "missing", "detail": "no prompt with this id"}
+    write_rows(file, [Drop(prompt_id="lab-7", lang="es", other_lang="en", **why)])
     try:
         expected = "prompt lab-7 of m2: dropped, it was never asked · data/prompts/m2/drops.jsonl\n"
         assert lidr("show", "lab-7") == f"{expected}  in es: missing, no prompt with this id\n"
@@ -192,16 +185,28 @@ def test_the_card_tells_who_answered_and_translated(tmp_path: Path) -> None:
     assert "- Translations: of m1 by the model itself, of m2 by `data/sources/translator`.\n" in said
 
 
-def test_the_card_tells_the_rule_and_the_values_of_each_iteration(tmp_path: Path) -> None:
+@pytest.fixture
+def change_params() -> Iterator[Callable[..., None]]:
+    """Replaces texts of the module's params.yaml until the test ends."""
     params = paths.PARAMS.read_text("utf-8")
+
+    def change(*replacements: tuple[str, str]) -> None:
+        text = params
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new, 1)
+        paths.PARAMS.write_text(text, "utf-8")
+
+    yield change
+    paths.PARAMS.write_text(params, "utf-8")
+
+
+def test_the_card_tells_the_rule_and_the_values_of_each_iteration(
+    tmp_path: Path, change_params: Callable[..., None]
+) -> None:
     own = "  m2: {by: m1, rule: implicit, generate: {samples: 4, temperature: 0.9}}\n"
-    try:
-        changed = re.sub(r"^  m2:\n    by: m1\n", own, params, count=1, flags=re.MULTILINE)
-        assert changed != params
-        paths.PARAMS.write_text(changed.replace("  revision: null", "  reference: lab"), "utf-8")
-        said = readme(tmp_path / "hub")
-    finally:
-        paths.PARAMS.write_text(params, "utf-8")
+    change_params(("  m2:\n    by: m1\n", own), ("  revision: null", "  reference: lab"))
+    said = readme(tmp_path / "hub")
     assert "No human label took part.\n" in said
     assert "- Pairs of m1: by Language Imbalance Driven Rewarding (arXiv 2410.08964), " in said
     assert "- Pairs of m2: by Implicit Cross-Lingual Rewarding (arXiv 2503.04647), of several answers " in said
@@ -210,15 +215,11 @@ def test_the_card_tells_the_rule_and_the_values_of_each_iteration(tmp_path: Path
     assert '"iterations.m2.previous": "m1"' in said
 
 
-def test_the_card_says_where_gold_answers_filtered_the_pairs(tmp_path: Path) -> None:
-    params = paths.PARAMS.read_text("utf-8")
-    changed = params.replace("  filters: [identical, repeated]\n", "  filters: [right]\n")
-    assert changed != params
-    try:
-        paths.PARAMS.write_text(changed, "utf-8")
-        said = readme(tmp_path / "gold")
-    finally:
-        paths.PARAMS.write_text(params, "utf-8")
+def test_the_card_says_where_gold_answers_filtered_the_pairs(
+    tmp_path: Path, change_params: Callable[..., None]
+) -> None:
+    change_params(("  filters: [identical, repeated]\n", "  filters: [right]\n"))
+    said = readme(tmp_path / "gold")
     assert "and in Spanish. Gold answers filtered them (`right`).\n" in said and "No human label" not in said
 
 
@@ -231,18 +232,11 @@ def test_the_card_never_replaces_other_files(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").exists()
 
 
-def test_a_licence_is_never_guessed(tmp_path: Path) -> None:
-    params = paths.PARAMS.read_text("utf-8")
-    try:
-        own = params.replace(
-            "  source: lab                 # `lab`, a folder", "  source: data/sources/mine  # a folder"
-        )
-        paths.PARAMS.write_text(own, "utf-8")
-        result = CliRunner().invoke(main, ["audit", "card", "--to", str(tmp_path / "hub")])
-        assert result.exit_code == 1
-        assert "say the licence (--licence" in result.output
-        assert not (tmp_path / "hub").exists()
-        lidr("card", "--to", str(tmp_path / "hub"), "--licence", "cc-by-4.0")
-        assert "license: cc-by-4.0" in (tmp_path / "hub" / "README.md").read_text("utf-8")
-    finally:
-        paths.PARAMS.write_text(params, "utf-8")
+def test_a_licence_is_never_guessed(tmp_path: Path, change_params: Callable[..., None]) -> None:
+    change_params(own_prompts("data/sources/mine"))
+    result = CliRunner().invoke(main, ["audit", "card", "--to", str(tmp_path / "hub")])
+    assert result.exit_code == 1
+    assert "say the licence (--licence" in result.output
+    assert not (tmp_path / "hub").exists()
+    lidr("card", "--to", str(tmp_path / "hub"), "--licence", "cc-by-4.0")
+    assert "license: cc-by-4.0" in (tmp_path / "hub" / "README.md").read_text("utf-8")

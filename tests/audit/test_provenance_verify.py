@@ -83,7 +83,8 @@ def another_text_of_a_translation() -> None:
     train(settings, "m2")
 
 
-def test_a_whole_chain_is_proven(project: Path) -> None:
+def test_a_whole_chain_is_proven_and_git_is_not_touched(project: Path) -> None:
+    index = Path(".git/index").read_bytes()
     result = verify()
     assert result.exit_code == 0, result.output
     lines = [line.split(maxsplit=2) for line in result.output.splitlines()]
@@ -94,6 +95,8 @@ def test_a_whole_chain_is_proven(project: Path) -> None:
     made = len(PAIRS.read_bytes().splitlines())
     assert f"m1: {made} pairs and {24 - made} drops · m2:" in lines[5][2]
     assert lines[6][2].startswith(f"m1 on m0 from {made} pairs · m2 on m1 from ")
+    assert Path(".git/index").read_bytes() == index
+    git("diff", "--quiet", "HEAD")
 
 
 def test_an_iteration_s_own_pairs_are_proven_by_its_own_block(project: Path) -> None:
@@ -148,6 +151,7 @@ BREAKS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: change("dvc.lock", "train@m2", "train@m3"),
         "pipeline: dvc.lock: the stage train@m2 has not run",
     ),
+    "no git": (lambda: shutil.rmtree(".git"), "pipeline: DVC: .* is not a git repository"),
     "no lock": (lambda: paths.LOCK.unlink(), "pipeline: dvc.lock: no such file"),
 }
 
@@ -243,15 +247,6 @@ def test_a_second_run_on_another_processor_is_told_and_breaks_nothing(project: P
     expect(verify(), "commit: dvc.lock is not that of commit .*: mgsm accuracy of m1, es is outside of its interval")
 
 
-def test_a_lock_of_other_params_is_not_another_processors(project: Path) -> None:
-    change("params.yaml", "filters: [identical, repeated]", "filters: [identical]")
-    git("commit", "-qam", "Other params, and the lock of before")
-    relock(commit=False)
-    change("data/m1/pairs/drops.jsonl", '"detail":"', '"detail":"well, ')
-    relock(commit=False)
-    expect(verify(), "commit: dvc.lock is not that of commit .*: pairs@m1 ran with another parameter pairs")
-
-
 def test_stages_of_another_pipeline_are_named_and_break_nothing(project: Path) -> None:
     """dvc.lock keeps stages that are no longer in dvc.yaml, as after a profile with fewer iterations."""
     more = {"train@m9": {"cmd": "lidr train m9", "outs": [{"path": "models/m9", "hash": "md5", "md5": "0" * 32}]}}
@@ -282,31 +277,6 @@ def test_a_project_in_a_folder_of_its_git_repository(
     change("params.yaml", "filters: [identical, repeated]", "filters: [identical]")
     relock(commit=False)
     expect(verify(), "commit: sub/params.yaml: not as it was committed")
-
-
-def test_code_that_dvc_ignores_does_not_count(project: Path) -> None:
-    cached = project / "src" / "code" / "__pycache__" / "rules.pyc"
-    cached.parent.mkdir()
-    cached.touch()
-    Path(".dvcignore").write_text("__pycache__/\n", "utf-8")
-    change(".gitignore", "/data/", "__pycache__/\n/data/")
-    change("dvc.yaml", "deps: [src/code/rules.py]", "deps: [src/code]")
-    cached.unlink()
-    relock()
-    cached.touch()
-    assert verify().exit_code == 0
-
-
-def test_outside_of_git_the_commit_is_what_is_missing(project: Path) -> None:
-    shutil.rmtree(".git")
-    expect(verify(), "pipeline: DVC: .* is not a git repository")
-
-
-def test_git_history_is_not_touched(project: Path) -> None:
-    index = (project / ".git" / "index").read_bytes()
-    assert verify().exit_code == 0
-    assert (project / ".git" / "index").read_bytes() == index
-    git("diff", "--quiet", "HEAD")
 
 
 def expect(result: Result, message: str) -> None:

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare
-from lidr.compare.comparison import BenchmarkResult, compare_models
-from lidr.compare.report import table
+from lidr.compare.comparison import BenchmarkResult, compare_models, scores_table
+from lidr.compare.report import evidence, table
 from lidr.errors import InputError
 from lidr.evaluation.harness import Harness
 from lidr.evaluation.harness import stage as harness
@@ -210,6 +210,13 @@ def test_another_version_of_a_task_is_refused(settings: config.Settings, field: 
     harness.write(settings, "m2", [*others, replace(last, **{field: value})])
     with pytest.raises(InputError, match=f"has another {field} than in reports/harness/m0/items.jsonl"):
         compare_models(settings)
+
+
+def test_a_significant_loss_stands_against_promotion(settings: config.Settings) -> None:
+    assert evidence(compare_models(settings), "m2")[1] is None
+    worse = RIGHT | {"m2": {"sums_en": 1, "sums_es": 0, "plain": 0}}
+    harness.write(settings, "m2", rows("m2", worse))
+    assert evidence(compare_models(settings), "m2")[1] == "m2 is worse than m0 in lm-evaluation-harness"
 
 
 # --- the stage -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from lidr import config
 from lidr.errors import InputError
 from lidr.evaluation.mgsm import Mgsm, stage
 from lidr.evaluation.mgsm.golds import read_gold
-from lidr.evaluation.mgsm.items import Example, check_parallel, load_examples, load_items, render_prompt, stop_strings
+from lidr.evaluation.mgsm.items import Solved, check_parallel, load_examples, load_items, render_prompt, stop_strings
 from lidr.records import Prompt
 
 ROWS = [("How many eggs?", "18"), ("What profit, “exactly”\u2028in dollars?", "2,125"), ("And what is left?", "3")]
@@ -208,7 +208,7 @@ def test_languages_that_are_not_parallel_are_refused() -> None:
 # --- prompts ---------------------------------------------------------------------------------------------------------
 
 GERMAN = problem("mgsm-0", "de", "Wie viele Eier?", 18)
-SOLVED = Example(
+SOLVED = Solved(
     problem("mgsm-9", "de", "Frage: Was ist 5 + 6?", 11),
     "Schritt-für-Schritt-Antwort: 5 + 6 = 11. Die Antwort lautet 11.",
 )
@@ -233,7 +233,7 @@ def test_prompts_with_examples() -> None:
         "Frage: Was ist 5 + 6?\nSchritt-für-Schritt-Antwort: 5 + 6 = 11. Die Antwort lautet 11.\n\n"
         "Frage: Wie viele Eier?\nSchritt-für-Schritt-Antwort:"
     )
-    unsolved = Example(problem("mgsm-8", "de", "Und jetzt?", 7))
+    unsolved = Solved(problem("mgsm-8", "de", "Und jetzt?", 7))
     assert render_prompt(GERMAN, "en_cot", [unsolved]).startswith("Frage: Und jetzt?\nStep-by-Step Answer: 7\n\n")
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import pytest
-from svg import SVG, parsed, tips, words
+from svg import SVG, words
 
 from lidr.pages.figures import CHOSEN, NEUTRAL, REJECTED, Bar, Canvas, Curve, Point, Segment, render
 
@@ -61,25 +61,6 @@ def test_an_axis_of_shares_ends_at_the_whole_or_behind_the_longest_bar() -> None
     assert (few[0], few[8]) == ("0.00%", "2.00%")
 
 
-def test_bars_of_nothing_say_so() -> None:
-    assert "no pairs" in words(bars([Bar("es", [Segment(0.0, CHOSEN, "")], "no pairs")], whole=False))
-    assert "no data" in words(bars([]))
-
-
-def test_an_interval_tells_its_figures_also_where_nothing_was_measured() -> None:
-    rows = [("es", Point(0, 0.75, 0.5, 1.0, "0.75 of 8")), ("de", Point(0, None, 0.0, 0.0, "of 0 pairs"))]
-    text = render("intervals", lambda canvas: canvas.intervals(canvas.axes[0], "Accuracy", rows, 0.5), 2)
-    root = parsed(text)
-    assert set(tips(root)) == {"es · 0.75 of 8", "de · of 0 pairs"}
-    assert {"0.75", "not measured"} <= set(words(root))
-
-
-def test_names_of_curves_stand_in_the_order_in_which_they_end() -> None:
-    root = curves([line("es", 50, 60), line("de", 70, 90), line("fr", 90, 75)])
-    assert words(root)[-3:] == ["de", "fr", "es"]
-    assert {"es 50", "es 60"} <= set(tips(root))
-
-
 def test_curves_that_meet_stand_side_by_side() -> None:
     root = curves([line("es", 50, 60), line("de", 50, 60)])
     first = [across(path)[0] for tip, path in marks(root) if tip in ("es 50", "de 50")]
@@ -92,10 +73,6 @@ def test_curves_are_told_apart_by_dashes_and_hollow_points() -> None:
     ))  # fmt: skip
     assert "stroke-dasharray" not in plain and "stroke-dasharray" in other
     assert other.count("fill: #ffffff") > plain.count("fill: #ffffff")
-
-
-def test_curves_without_points_say_so() -> None:
-    assert "not measured" in words(curves([Curve("es", "C1", [])]))
 
 
 def test_hostile_texts_stay_texts() -> None:

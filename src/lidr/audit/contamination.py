@@ -16,6 +16,7 @@ the chosen answers; an item of any language is found in a text of any language.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -74,72 +75,42 @@ class Index:
     def __init__(self, evaluations: Evaluations) -> None:
         self.items = [(name, prompt) for name, prompts in evaluations.items() for prompt in prompts]
         self.ngram_counts: list[int] = []
-        self._by_words: dict[str, list[int]] = {}
-        self._by_ngram: dict[tuple[str, ...], list[int]] = {}
-        lengths: set[int] = set()
+        self._by_words: defaultdict[str, list[int]] = defaultdict(list)
+        self._by_ngram: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+        self._lengths: set[int] = set()
         for number, (_, prompt) in enumerate(self.items):
             item_words = words(prompt.text)
             length = ngram_length(item_words)
             grams = set(ngrams(item_words, length))
             self.ngram_counts.append(len(grams))
-            self._by_words.setdefault(" ".join(item_words), []).append(number)
-            lengths.add(length)
+            self._by_words[" ".join(item_words)].append(number)
+            self._lengths.add(length)
             for gram in grams:
-                self._by_ngram.setdefault(gram, []).append(number)
-        self._lengths = sorted(lengths)
+                self._by_ngram[gram].append(number)
 
-    def name(self, number: int) -> str:
-        """An item as the facts table has it: benchmark, id and language."""
-        evaluation, prompt = self.items[number]
-        return f"{evaluation}:{prompt.id}:{prompt.lang}"
+    def compare(self, text_words: Sequence[str], kind: str, text_id: str, best: Best) -> Nearest | None:
+        """Keep in `best` what one text has in common with the items; returns the item that it is most like, if any."""
+        same = self._by_words.get(" ".join(text_words), [])
+        shares = self._shares(text_words) | dict.fromkeys(same, 1.0)
+        # Sorted, so that of equals the first item is taken: n-grams come in the order of a set.
+        numbers = sorted(shares)
+        for number in numbers:
+            share = shares[number]
+            _keep(best, Match(kind, number, number in same, share, text_id, int(share >= NEAR)))
+        if not numbers:
+            return None
+        most_like = max(numbers, key=lambda number: (number in same, shares[number]))
+        evaluation, prompt = self.items[most_like]
+        return shares[most_like], f"{evaluation}:{prompt.id}:{prompt.lang}"
 
-    def numbers(self, evaluation: str) -> list[int]:
-        """The items of one evaluation."""
-        return [number for number, (name, _) in enumerate(self.items) if name == evaluation]
-
-    def shared(self, text_words: Sequence[str]) -> Mapping[int, int]:
-        """How many n-grams these words have in common with each item that they have any in common with."""
-        shared: dict[int, int] = {}
+    def _shares(self, text_words: Sequence[str]) -> dict[int, float]:
+        """The share of its n-grams that these words hold, of each item that they have any in common with."""
+        shared: Counter[int] = Counter()
         # A text may quote an item of another script, so it is cut in the ways of all items.
         for length in self._lengths:
-            for gram in set(filter(self._by_ngram.__contains__, ngrams(text_words, length))):
-                for number in self._by_ngram[gram]:
-                    shared[number] = shared.get(number, 0) + 1
-        return shared
-
-    def same(self, text_words: Sequence[str]) -> Sequence[int]:
-        """The items that have these words from first to last."""
-        return self._by_words.get(" ".join(text_words), ())
-
-
-class Matches:
-    """Of some training texts, those most like each item: the first of the nearest, and how many are near."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-        self._best: Best = {}
-
-    def add(self, text_words: Sequence[str], kind: str, text_id: str) -> Nearest | None:
-        """Compare one text with all items; returns the item that it is most like, if it is like any."""
-        index, best = self._index, self._best
-        same = index.same(text_words)
-        nearest, greatest = same[0] if same else None, float(bool(same))
-        # Sorted, so that of equals the first item is taken: n-grams come in the order of a set.
-        for number, n in sorted(index.shared(text_words).items()):
-            share = n / index.ngram_counts[number]
-            if share > greatest:
-                nearest, greatest = number, share
-            known = best.get((kind, number))
-            if known is None or share > known.share or share >= NEAR:
-                _keep(best, Match(kind, number, number in same, share, text_id, int(share >= NEAR)))
-        for number in same:
-            if not index.ngram_counts[number]:  # too short to have an n-gram in common
-                _keep(best, Match(kind, number, True, 1.0, text_id, 1))
-        return None if nearest is None else (greatest, index.name(nearest))
-
-    def rows(self) -> list[Match]:
-        """What was found, one for each kind of text and item."""
-        return list(self._best.values())
+            for gram in set(ngrams(text_words, length)) & self._by_ngram.keys():
+                shared.update(self._by_ngram[gram])
+        return {number: n / self.ngram_counts[number] for number, n in shared.items()}
 
 
 def nearest(matches: Iterable[Match]) -> Best:
@@ -164,7 +135,7 @@ def figures(index: Index, best: Best) -> dict[str, Any]:
     """By benchmark and kind of text: items, how many overlap exactly, nearly, at all; the mean greatest share."""
     found: dict[str, Any] = {}
     for name in dict.fromkeys(name for name, _ in index.items):
-        numbers = index.numbers(name)
+        numbers = [number for number, (evaluation, _) in enumerate(index.items) if evaluation == name]
         languages = {index.items[number][1].lang for number in numbers}
         found[name] = {"items": len(numbers), "languages": len(languages)}
         for kind in KINDS:

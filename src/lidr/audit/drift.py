@@ -67,7 +67,7 @@ def table(figures: Figures, previous: Figures | None) -> list[Row]:
     """(name, before, now) of every key figure that either has."""
     now = key_figures(figures)
     before = key_figures(previous) if previous else {}
-    return [(name, before.get(name), now.get(name)) for name in [*now, *(n for n in before if n not in now)]]
+    return [(name, before.get(name), now.get(name)) for name in now | before]
 
 
 def history(iteration: str, reward: Figures, previous: Figures | None) -> Figures:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lidr import config
 from lidr.audit import facts, fidelity
-from lidr.audit.contamination import Index, Match, Matches, Nearest
+from lidr.audit.contamination import Best, Index, Match, Nearest
 from lidr.audit.examples import Direction, Example, pair_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
 from lidr.pairs.gold import is_right
@@ -45,16 +45,15 @@ class Examiner:
 
     def chunk(self, examples: Sequence[Example]) -> tuple[Table, list[Match]]:
         """The rows of some examples, and the texts among them that are most like each evaluation item."""
-        matches = Matches(self.index)
-        rows = [row for example in examples for row in self.rows(example, matches)]
-        return facts.table(rows), matches.rows()
+        best: Best = {}
+        rows = [row for example in examples for row in self.rows(example, best)]
+        return facts.table(rows), list(best.values())
 
-    def rows(self, example: Example, matches: Matches) -> Iterator[Row]:
+    def rows(self, example: Example, best: Best) -> Iterator[Row]:
         """The row of each pair and drop of one example, by direction."""
-        made: dict[Direction, Pair | Drop] = {(pair.lang, pair.other_lang): pair for pair in example.pairs}
-        made |= {(drop.lang, drop.other_lang): drop for drop in example.drops}
+        made = {(row.lang, row.other_lang): row for row in example.outcomes}
         prompts = {
-            lang: _prompt(prompt, matches.add(words(self._bare(prompt)), "prompt", prompt.id))
+            lang: _prompt(prompt, self.index.compare(words(self._bare(prompt)), "prompt", prompt.id, best))
             for lang, prompt in example.prompts.items()
         }
         answers = {lang: _answer(response) for lang, response in example.responses.items()}
@@ -79,7 +78,7 @@ class Examiner:
             if isinstance(row, Drop):
                 yield found | _drop(row, [example.rows.get(name) for name in (row.chosen_from, row.rejected_from)])
             else:
-                yield found | self._pair(example, row, sides, overlaps, matches)
+                yield found | self._pair(example, row, sides, overlaps, best)
 
     def _bare(self, prompt: Prompt) -> str:
         """The prompt's text as an evaluation item would have it, without the request for a language."""
@@ -88,9 +87,7 @@ class Examiner:
             prompt.text if version is None else without_answer_language(version, prompt.text, english_name(prompt.lang))
         )
 
-    def _pair(
-        self, example: Example, pair: Pair, sides: Sides, overlaps: dict[str, Nearest | None], matches: Matches
-    ) -> Row:
+    def _pair(self, example: Example, pair: Pair, sides: Sides, overlaps: dict[str, Nearest | None], best: Best) -> Row:
         found: Row = {"outcome": PAIR, "rule": pair.rule}
         contents = []
         for side, origin, messages in zip(
@@ -104,7 +101,7 @@ class Examiner:
             found |= {f"{side}_{name}": value for name, value in sides[key][1].items()}
         chosen, rejected = contents
         if chosen.text not in overlaps:
-            overlaps[chosen.text] = matches.add(chosen.words, "chosen", pair.id)
+            overlaps[chosen.text] = self.index.compare(chosen.words, "chosen", pair.id, best)
         found |= _overlap("chosen", overlaps[chosen.text])
         found["near_identical"] = is_similar(chosen, rejected)
         found["gold_outcome"] = _GOLD_OUTCOMES.get((found["chosen_right"], found["rejected_right"]), facts.UNJUDGED)

@@ -7,8 +7,8 @@ says which.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -81,8 +81,8 @@ class Examples:
         self._pairs, self._drops = _by_prompt(self._pairs_file, Pair), _by_prompt(self._drops_file, Drop)
         self._back = read_by_key(paths.round_trip(self._data), Translation, _sent_back, may_be_empty=True)
         places = {name: place for place, name in enumerate(self._prompts)}
-        for path, ids in self._files():
-            _expect_order(path, ids, places)
+        for path, rows in self._files().items():
+            _expect_order(path, rows, places)
         for row in self._back.values():
             if row.id not in self.texts.translations.get((row.target_lang, row.source_lang), {}):
                 problem = f"a row of {row.id!r}: there is no translation {row.target_lang}-{row.source_lang} of it"
@@ -123,17 +123,17 @@ class Examples:
                 raise InputError(f"the pair {pair.id!r}: {wrong}", self._pairs_file)
         return example
 
-    def _files(self) -> Iterator[tuple[Path, Iterable[str]]]:
-        """Every file that is in the order of the prompts, with the ids of its rows."""
+    def _files(self) -> dict[Path, Mapping[str, object]]:
+        """The rows of every file that is in the order of the prompts, by the prompts' ids."""
         texts, data = self.texts, self._data
-        for lang, rows in texts.prompts.items():
-            yield paths.prompt_file(data, lang), rows
-            yield paths.response_file(data, lang), _repeated(texts.samples[lang])
-            yield paths.score_file(data, lang), _repeated(texts.scores[lang])
-        for direction, translations in texts.translations.items():
-            yield paths.translation_file(data, *direction), translations
-        yield self._pairs_file, _repeated(self._pairs)
-        yield self._drops_file, _repeated(self._drops)
+        return {
+            **{paths.prompt_file(data, lang): rows for lang, rows in texts.prompts.items()},
+            **{paths.response_file(data, lang): rows for lang, rows in texts.samples.items()},
+            **{paths.score_file(data, lang): rows for lang, rows in texts.scores.items()},
+            **{paths.translation_file(data, *direction): rows for direction, rows in texts.translations.items()},
+            self._pairs_file: self._pairs,
+            self._drops_file: self._drops,
+        }
 
 
 def pair_directions(settings: config.Settings) -> list[Direction]:
@@ -159,26 +159,22 @@ def _of(prompt_id: str, files: Mapping) -> dict:
 
 def _by_prompt(path: Path, record: type[RowT]) -> dict[str, list[RowT]]:
     """The file's rows by their prompts; an empty file has none."""
-    found: dict[str, list[RowT]] = {}
+    found: defaultdict[str, list[RowT]] = defaultdict(list)
     for row in read_rows(path, record, may_be_empty=True):
-        found.setdefault(row.prompt_id, []).append(row)
+        found[row.prompt_id].append(row)
     return found
 
 
-def _repeated(rows: Mapping[str, Iterable]) -> Iterator[str]:
-    """The id of each row, where several rows share one."""
-    return (name for name, of_prompt in rows.items() for _ in of_prompt)
-
-
-def _expect_order(path: Path, ids: Iterable[str], places: Mapping[str, int]) -> None:
+def _expect_order(path: Path, rows: Mapping[str, object], places: Mapping[str, int]) -> None:
     """Raise InputError at the first row that is of no prompt, or of one that stands before that of the row above."""
-    last = -1
-    for line, name in enumerate(ids, start=1):
+    line, last = 1, -1
+    for name, of_prompt in rows.items():
         if name not in places:
             raise InputError(f"a row of {name!r}: there is no such prompt", path, line)
         if places[name] < last:
             raise InputError(f"a row of {name!r}: rows are expected in the order of the prompts", path, line)
         last = places[name]
+        line += len(of_prompt) if isinstance(of_prompt, list | tuple) else 1
 
 
 def _sent_back(row: Translation) -> str:

@@ -21,15 +21,11 @@ from lidr.records.jsonl import atomic_file
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
-    from pyarrow import DataType, Schema, Table
+    from pyarrow import Schema, Table
 
 SIDES = ("chosen", "rejected")
 FLAGS = ("truncated", "repeated", "markers", "refusal")
 PAIR, DROP = "pair", "drop"
-
-# Rows that are read and written together.
-_ROW_GROUP = 100_000
-
 
 # Which of the two answers are right, by the prompt's gold answer, and which one a judge prefers.
 UNJUDGED = "unjudged"  # no gold answer that can be compared; a judge without a verdict
@@ -119,11 +115,10 @@ def schema() -> Schema:
     """The table's Arrow schema, each field with its description."""
     import pyarrow
 
-    def kind(name: str) -> DataType:
-        return pyarrow.list_(pyarrow.string()) if name == "list<string>" else pyarrow.type_for_alias(name)
-
+    listed = {"list<string>": pyarrow.list_(pyarrow.string())}
     return pyarrow.schema(
-        [pyarrow.field(column.name, kind(column.kind), metadata={"description": column.meaning}) for column in COLUMNS]
+        pyarrow.field(name, listed.get(kind, kind), metadata={"description": meaning})
+        for name, kind, meaning in COLUMNS
     )
 
 
@@ -155,7 +150,7 @@ def write(path: Path, facts: Table) -> None:
     from pyarrow import parquet
 
     with atomic_file(path) as file:
-        parquet.write_table(facts, file, compression="zstd", row_group_size=_ROW_GROUP)
+        parquet.write_table(facts, file, compression="zstd", row_group_size=100_000)
 
 
 def frame(facts: Table) -> DataFrame:

@@ -125,28 +125,24 @@ def filters(rows: Groups) -> Figures:
     A reason is a filter's where its drops have two whole texts, which would have been a pair. `without` are the pairs
     as they are, `with` those and the ones that this reason alone took away.
     """
-    parts = {"all": rows.all} | rows.by_language
+    found: Figures = {}
     reasons = rows.all.loc[rows.all["chosen_characters"].notna(), "reason"].dropna().unique()
-    return {
-        reason: {
-            lang: _with_and_without(part[part["outcome"] == PAIR], dropped)
-            for lang, part in parts.items()
-            if len(dropped := part[(part["reason"] == reason).fillna(False)])
-        }
-        for reason in sorted(reasons)
-        if reason not in NOTHING_LOST
-    }
+    for reason in sorted(set(reasons) - set(NOTHING_LOST)):
+        found[reason] = {}
+        for lang, part in ({"all": rows.all} | rows.by_language).items():
+            kept, dropped = part["outcome"] == PAIR, (part["reason"] == reason).fillna(False)
+            if dropped.any():
+                found[reason][lang] = {
+                    "dropped": total(dropped),
+                    "with": _longer(part[kept | dropped]),
+                    "without": _longer(part[kept]),
+                }
+    return found
 
 
-def _with_and_without(kept: DataFrame, dropped: DataFrame) -> Figures:
-    return {"dropped": len(dropped), "with": _longer(kept, dropped), "without": _longer(kept)}
-
-
-def _longer(*parts: DataFrame) -> Figures:
+def _longer(rows: DataFrame) -> Figures:
     """Of some pairs the mean of chosen less rejected, and the share in which chosen is longer."""
-    import pandas
-
-    differences = pandas.concat([part["chosen_characters"] - part["rejected_characters"] for part in parts]).dropna()
+    differences = (rows["chosen_characters"] - rows["rejected_characters"]).dropna()
     n = len(differences)
     return {
         "n": n,

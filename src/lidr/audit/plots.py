@@ -26,7 +26,6 @@ from lidr.pages.figures import (
 
 if TYPE_CHECKING:
     from numpy import ndarray
-    from pandas import DataFrame
 
 COIN = 0.5
 BINS = 40  # at most, in a histogram
@@ -45,13 +44,14 @@ OUTCOMES = {
 
 def draw(report: Report) -> dict[str, str]:
     """All plots by name."""
-    return {
-        "reward": _reward(report),
-        "drops": _drops(report),
-        "lengths": _lengths(report),
-        "languages": _languages(report),
-        "iterations": _iterations(report),
+    plots = {
+        "reward": _reward,
+        "drops": _drops,
+        "lengths": _lengths,
+        "languages": _languages,
+        "iterations": _iterations,
     }
+    return {name: plot(report) for name, plot in plots.items()}
 
 
 def _reward(report: Report) -> str:
@@ -127,7 +127,8 @@ def _lengths(report: Report) -> str:
 
     frame = facts.frame(report.facts)
     pairs = frame[frame["outcome"] == PAIR]
-    together = numpy.sort(numpy.concatenate([_characters(pairs, side) for side in SIDES]))
+    lengths = {side: pairs[f"{side}_characters"].to_numpy(dtype="int64") for side in SIDES}
+    together = numpy.sort(numpy.concatenate(list(lengths.values())))
     longest = int(together[ceil(0.99 * len(together)) - 1]) + 1 if len(together) else 1
     # Whole numbers of characters to a bin: if some held one length more than others, there would be a comb.
     width = -(-longest // BINS)
@@ -140,7 +141,7 @@ def _lengths(report: Report) -> str:
         for axes in canvas.axes[len(languages) :]:
             axes.set_visible(False)
         for axes, lang in zip(canvas.axes, languages, strict=False):
-            _lengths_in(canvas, axes, pairs[pairs["lang"] == lang], lang, bins, width)
+            _lengths_in(canvas, axes, {side: lengths[side][pairs["lang"] == lang] for side in SIDES}, lang, bins, width)
         canvas.figure.supxlabel("characters; the last bar holds the longest hundredth", fontsize=8)
         canvas.legend(list(COLOURS.items()))
 
@@ -148,11 +149,13 @@ def _lengths(report: Report) -> str:
     return render(label, paint, height=0.6 + 1.6 * lines, columns=(1.0,) * columns, lines=lines)
 
 
-def _lengths_in(canvas: Canvas, axes: Any, pairs: DataFrame, lang: str, bins: int, width: int) -> None:
+def _lengths_in(canvas: Canvas, axes: Any, lengths: dict[str, ndarray], lang: str, bins: int, width: int) -> None:
     import numpy
 
-    places = {side: numpy.minimum(_characters(pairs, side) // width, bins - 1) for side in SIDES}
-    counts = {side: numpy.bincount(found, minlength=bins).tolist() for side, found in places.items()}
+    counts = {
+        side: numpy.bincount(numpy.minimum(found // width, bins - 1), minlength=bins).tolist()
+        for side, found in lengths.items()
+    }
     tips = []
     for i in range(bins):
         start, end = i * width, (i + 1) * width - 1
@@ -161,22 +164,14 @@ def _lengths_in(canvas: Canvas, axes: Any, pairs: DataFrame, lang: str, bins: in
     canvas.histograms(axes, lang, [(COLOURS[side], counts[side]) for side in SIDES], width, tips)
 
 
-def _characters(pairs: DataFrame, side: str) -> ndarray:
-    return pairs[f"{side}_characters"].to_numpy(dtype="int64")
-
-
 def _languages(report: Report) -> str:
+    legend = [("the pair's language", CHOSEN), ("another language", REJECTED), ("too short to judge", NEUTRAL)]
     bars = []
     for lang, by_side in report.figures["languages"].items():
-        for side in SIDES:
-            row = by_side[side]
-            parts = [
-                ("the pair's language", CHOSEN, row["judged"] - row["off_target"]),
-                ("another language", REJECTED, row["off_target"]),
-                ("too short to judge", NEUTRAL, row["unknown"]),
-            ]
-            bars.append(_bar(f"{lang} {side}", parts, row["judged"] + row["unknown"], "pairs"))
-    legend = [("the pair's language", CHOSEN), ("another language", REJECTED), ("too short to judge", NEUTRAL)]
+        for side, row in by_side.items():
+            counts = (row["judged"] - row["off_target"], row["off_target"], row["unknown"])
+            parts = [(*entry, count) for entry, count in zip(legend, counts, strict=True)]
+            bars.append(_bar(f"{lang} {side}", parts, sum(counts), "pairs"))
 
     def paint(canvas: Canvas) -> None:
         canvas.stacked(canvas.axes[0], "Language of the answers, share of pairs", bars)
@@ -189,9 +184,11 @@ def _iterations(report: Report) -> str:
     history = report.figures["history"]
     lines = []
     for index, lang in enumerate(report.settings.all_languages):
-        points = [
-            _point(lang, place, name, row[lang]) for place, (name, row) in enumerate(history.items()) if lang in row
-        ]
+        points = []
+        for place, (name, row) in enumerate(history.items()):
+            if found := row.get(lang):
+                tip = f"{lang} in {name}: {found['accuracy']:.3f}, interval {found['low']:.3f} to {found['high']:.3f}"
+                points.append(Point(place, found["accuracy"], found["low"], found["high"], tip))
         if points:
             lines.append(Curve(lang, f"C{index % SERIES}", points))
 
@@ -202,11 +199,6 @@ def _iterations(report: Report) -> str:
         canvas.curves(axes, list(history), lines, COIN)
 
     return render("Reward accuracy over iterations by language", paint, height=3.2)
-
-
-def _point(lang: str, place: int, iteration: str, row: dict[str, Any]) -> Point:
-    tip = f"{lang} in {iteration}: {row['accuracy']:.3f}, interval {row['low']:.3f} to {row['high']:.3f}"
-    return Point(place, row["accuracy"], row["low"], row["high"], tip)
 
 
 def _directions(rows: dict[str, Any]) -> dict[str, Any]:

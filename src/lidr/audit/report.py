@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,7 @@ def warnings(settings: config.Settings, figures: dict[str, Any], unsupported: tu
     found = [] if figures["counts"]["pairs"] else ["there are no pairs"]
     found += [*reward.disagreement(figures), *bias_warning(figures["lengths"]["drops"])]
     for lang in settings.all_languages:
-        found += _length_warnings(lang, figures["lengths"]["by_language"][lang])
-        found += _language_warnings(lang, figures["languages"][lang])
-        found += _quality_warnings(lang, figures["quality"]["by_language"][lang])
+        found += [f"in {lang}, {what}" for what in _in_language(lang, figures)]
     for name, evaluation in figures["contamination"].items():
         for kind, where in (("prompt", "training prompts"), ("chosen", "chosen answers")):
             if evaluation[kind]["near"]:
@@ -66,27 +65,20 @@ def bias_warning(figures: dict[str, Any]) -> list[str]:
     ]
 
 
-def _length_warnings(lang: str, by_side: dict[str, Any]) -> list[str]:
-    if not by_side["rejected"].get("mean"):
-        return []
-    relative = by_side["difference"]["mean"] / by_side["rejected"]["mean"]
-    if abs(relative) < LENGTH_MARGIN:
-        return []
-    word = "longer" if relative > 0 else "shorter"
-    return [f"in {lang}, chosen answers are {abs(relative):.0%} {word} than rejected ones: length may be learned"]
-
-
-def _language_warnings(lang: str, by_side: dict[str, Any]) -> list[str]:
-    chosen = by_side["chosen"].get("off_target_share", 0.0)
-    return [f"in {lang}, {chosen:.1%} of chosen answers are in another language"] if chosen > WORTH_A_WARNING else []
-
-
-def _quality_warnings(lang: str, quality: dict[str, Any]) -> list[str]:
-    found = []
-    pairs = max(quality["pairs"], 1)
+def _in_language(lang: str, figures: dict[str, Any]) -> Iterator[str]:
+    by_side = figures["lengths"]["by_language"][lang]
+    if rejected := by_side["rejected"].get("mean"):
+        relative = by_side["difference"]["mean"] / rejected
+        if abs(relative) >= LENGTH_MARGIN:
+            word = "longer" if relative > 0 else "shorter"
+            yield f"chosen answers are {abs(relative):.0%} {word} than rejected ones: length may be learned"
+    off_target = figures["languages"][lang]["chosen"].get("off_target_share", 0.0)
+    if off_target > WORTH_A_WARNING:
+        yield f"{off_target:.1%} of chosen answers are in another language"
+    quality = figures["quality"]["by_language"][lang]
     if quality["chosen"]["markers"]:
-        found.append(f"in {lang}, {quality['chosen']['markers']:,} chosen answers hold leftover markers")
+        yield f"{quality['chosen']['markers']:,} chosen answers hold leftover markers"
     for flag, words in (("repeated", "repeat themselves"), ("refusal", "are refusals")):
-        if quality["chosen"][flag] / pairs > WORTH_A_WARNING:
-            found.append(f"in {lang}, {quality['chosen'][flag] / pairs:.1%} of chosen answers {words}")
-    return found
+        share = quality["chosen"][flag] / max(quality["pairs"], 1)
+        if share > WORTH_A_WARNING:
+            yield f"{share:.1%} of chosen answers {words}"

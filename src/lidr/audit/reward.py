@@ -55,20 +55,19 @@ JUDGE = Signal("judged_outcome", JUDGED_OUTCOMES, "chosen", "rejected", "no verd
 def figures(pairs: Groups, signal: Signal, confidence: float) -> Figures:
     """Outcomes, reward accuracy and its interval over the pairs that have this signal."""
 
-    def table(rows: DataFrame) -> Figures:
-        return _table(rows[rows[signal.column].notna()], signal, confidence)
-
-    def verdicts(rows: DataFrame) -> Figures:
-        return _verdict(rows[rows[signal.column].notna()], signal, confidence)
-
+    parts = {"all": pairs.all, **pairs.by_language}
+    by_part = {
+        name: _table(rows, signal, confidence) | _verdict(rows, signal, confidence) for name, rows in parts.items()
+    }
     return {
-        "all": table(pairs.all) | verdicts(pairs.all),
-        "by_language": {lang: table(rows) | verdicts(rows) for lang, rows in pairs.by_language.items()},
-        "by_direction": {f"{a}:{b}": table(rows) for (a, b), rows in pairs.by_direction.items()},
+        "all": by_part.pop("all"),
+        "by_language": by_part,
+        "by_direction": {f"{a}:{b}": _table(rows, signal, confidence) for (a, b), rows in pairs.by_direction.items()},
     }
 
 
 def _table(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
+    rows = rows[rows[signal.column].notna()]
     found = by_name(rows[signal.column])
     judged = rows[rows[signal.column] != UNJUDGED]
     table: Figures = {"pairs": len(rows), "judged": len(judged)}
@@ -82,7 +81,7 @@ def _table(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
 
 def _verdict(rows: DataFrame, signal: Signal, confidence: float) -> Figures:
     """The verdict over prompts: one is better if more of its pairs point the right way than the wrong way."""
-    outcomes = rows[signal.column]
+    outcomes = rows[signal.column].dropna()
     points = (outcomes == signal.better).astype(int) - (outcomes == signal.worse).astype(int)
     by_prompt = points.groupby(rows["prompt_id"]).sum()
     better, worse = int((by_prompt > 0).sum()), int((by_prompt < 0).sum())
@@ -136,20 +135,19 @@ def _advice(figures: Figures, signal: Signal, settings: config.Settings) -> str:
         f"counting each prompt once, the chosen side is better for {whole['prompts_better']:,} prompts and worse for "
         f"{whole['prompts_worse']:,}"
     )
-    if whole["verdict"] == GOLD.no_verdict:
-        return (
-            "No verdict on saturation: no prompt of this iteration has a gold answer that can be compared. "
-            "A judge can tell (audit.judge)."
-        )
-    if whole["verdict"] == JUDGE.no_verdict:
-        return "No verdict on saturation: the judge gave none."
-    if whole["verdict"] == TOO_FEW:
-        return f"No verdict on saturation: {counts}, too few to tell. Use more {signal.remedy}."
-    if whole["verdict"] == REVERSED:
-        return f"Stop: the signal points the wrong way ({counts}). Training on these pairs teaches mistakes."
-    if whole["verdict"] == STOP:
-        return f"Stop: the signal is saturated, chosen answers are not measurably better ({counts})."
     spent = [lang for lang in settings.languages if by_language[lang]["verdict"] in (STOP, REVERSED)]
-    if not spent:
-        return f"Go on: {counts}."
-    return f"Go on, though no longer for {', '.join(spent)}, where chosen answers are not measurably better: {counts}."
+    ended = (
+        f", though no longer for {', '.join(spent)}, where chosen answers are not measurably better" if spent else ""
+    )
+    none_has_gold = (
+        "no prompt of this iteration has a gold answer that can be compared. A judge can tell (audit.judge)."
+    )
+    advice = {
+        GOLD.no_verdict: f"No verdict on saturation: {none_has_gold}",
+        JUDGE.no_verdict: "No verdict on saturation: the judge gave none.",
+        TOO_FEW: f"No verdict on saturation: {counts}, too few to tell. Use more {signal.remedy}.",
+        REVERSED: f"Stop: the signal points the wrong way ({counts}). Training on these pairs teaches mistakes.",
+        STOP: f"Stop: the signal is saturated, chosen answers are not measurably better ({counts}).",
+        GO_ON: f"Go on{ended}: {counts}.",
+    }
+    return advice[whole["verdict"]]

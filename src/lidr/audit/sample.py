@@ -7,13 +7,13 @@ than they occur. An entry holds all texts of its example that matter, as panes t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lidr import config
 from lidr.audit.examples import Example
 from lidr.audit.facts import DROP, SIDES
-from lidr.records import Prompt, Response, Translation
+from lidr.records import Response, Translation
 from lidr.records.draw import rank
 
 if TYPE_CHECKING:
@@ -63,69 +63,50 @@ def _in_turn(rows: DataFrame, strata: DataFrame, in_stratum: int) -> list[dict[s
 
 def _pair(example: Example, row: dict[str, Any]) -> Entry:
     pair = next(pair for pair in example.pairs if pair.id == row["id"])
-    origins = [example.rows[name] for name in (pair.chosen_from, pair.rejected_from)]
-    sides = [
-        _pane(name, _origin_label(origin), messages[0].content, pair.lang, name, row[f"{name}_right"])
-        for name, origin, messages in zip(SIDES, origins, (pair.chosen, pair.rejected), strict=True)
-    ]
-    return _entry(example, row) | {
-        "kind": "pair",
-        "reason": row["rule"],
-        "outcome": row["gold_outcome"],
-        "notes": list(row["notes"]),
-        "panes": sides + _provenance(example, (pair.chosen_from, pair.rejected_from), pair.other_lang),
-    }
+    texts = {"chosen": pair.chosen[0].content, "rejected": pair.rejected[0].content}
+    about = {"kind": "pair", "reason": row["rule"], "outcome": row["gold_outcome"], "notes": list(row["notes"])}
+    return _entry(example, row, texts, about)
 
 
 def _drop(example: Example, row: dict[str, Any]) -> Entry:
+    origins = {side: example.rows.get(row[f"{side}_from"] or "") for side in SIDES}
+    texts = {side: origin.text or "" if origin else "" for side, origin in origins.items()}
+    about = {"kind": "drop", "reason": row["reason"], "detail": row["detail"], "outcome": "", "notes": []}
+    return _entry(example, row, texts, about)
+
+
+def _entry(example: Example, row: dict[str, Any], texts: Mapping[str, str], about: Entry) -> Entry:
+    """What pairs and drops have in common; a drop has no side that is right."""
     names = [row[f"{side}_from"] or "" for side in SIDES]
-    origins = [example.rows.get(name) for name in names]
     sides = [
-        _pane(side, _origin_label(origin), origin.text or "" if origin else "", row["lang"], side, None)
-        for side, origin in zip(SIDES, origins, strict=True)
+        _pane(side, _origin_label(example.rows.get(name)), texts[side], row["lang"], side, row[f"{side}_right"])
+        for side, name in zip(SIDES, names, strict=True)
     ]
-    return _entry(example, row) | {
-        "kind": "drop",
-        "reason": row["reason"],
-        "detail": row["detail"],
-        "outcome": "",
-        "notes": [],
-        "panes": sides + _provenance(example, names, row["other_lang"]),
-    }
-
-
-def _entry(example: Example, row: dict[str, Any]) -> Entry:
+    prompts = [example.prompts[lang] for lang in dict.fromkeys((row["lang"], row["other_lang"]))]
     return {
         "id": row["id"],
         "lang": row["lang"],
         "other_lang": row["other_lang"],
         "source": f"{row['source']}, row {row['source_row']}",
         "gold": row["gold"],
-        "prompts": [_prompt(example.prompts[lang]) for lang in dict.fromkeys((row["lang"], row["other_lang"]))],
+        "prompts": [_pane("prompt", prompt.lang, prompt.text, prompt.lang, "prompt") for prompt in prompts],
+        **about,
+        "panes": [*sides, *_provenance(example, names, row["other_lang"])],
     }
 
 
-def _prompt(prompt: Prompt) -> Entry:
-    return _pane("prompt", prompt.lang, prompt.text, prompt.lang, "prompt", None)
-
-
-def _provenance(example: Example, names: Sequence[str], other_lang: str) -> list[Entry]:
+def _provenance(example: Example, names: Sequence[str], other_lang: str) -> Iterator[Entry]:
     """For a side that is a translation: the answer that was translated, and the translation as it was written."""
-    panes = []
     for name in names:
         row = example.rows.get(name)
-        if row is None and name.startswith("translation:") and other_lang in example.responses:
-            answer = example.responses[other_lang]
-            panes.append(_pane("not translated", _origin_label(answer), answer.text, other_lang, "provenance", None))
         if isinstance(row, Translation):
-            source = example.responses.get(row.source_lang)
-            if source is not None:
-                panes.append(
-                    _pane("translated from", _origin_label(source), source.text, row.source_lang, "provenance", None)
-                )
-            raw = _pane("translation as written", _origin_label(row), row.raw, row.target_lang, "provenance", None)
-            panes.append(raw | {"source": ", ".join([raw["source"], *row.tolerated])})
-    return panes
+            if source := example.responses.get(row.source_lang):
+                yield _pane("translated from", _origin_label(source), source.text, row.source_lang)
+            written = ", ".join([_origin_label(row), *row.tolerated])
+            yield _pane("translation as written", written, row.raw, row.target_lang)
+        elif name.startswith("translation:") and other_lang in example.responses:
+            answer = example.responses[other_lang]
+            yield _pane("not translated", _origin_label(answer), answer.text, other_lang)
 
 
 def _origin_label(row: Response | Translation | None) -> str:
@@ -137,5 +118,5 @@ def _origin_label(row: Response | Translation | None) -> str:
     return f"own answer in {row.lang}, {row.completion_tokens:,} tokens, {ended}"
 
 
-def _pane(title: str, source: str, text: str, lang: str, role: str, right: bool | None) -> Entry:
+def _pane(title: str, source: str, text: str, lang: str, role: str = "provenance", right: bool | None = None) -> Entry:
     return {"title": title, "source": source, "text": text, "lang": lang, "role": role, "right": right}

@@ -46,8 +46,6 @@ from lidr.records.rounding import rounded
 if TYPE_CHECKING:
     from pyarrow import Table
 
-__all__ = ["Report", "measure", "run", "summary", "write"]
-
 STAGE = "audit"
 OVERLAPS = "contamination.jsonl"
 # Examples per chunk, and the least number of chunks for which a worker pool pays.

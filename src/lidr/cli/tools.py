@@ -201,18 +201,18 @@ def promote(model: str, anyway: bool) -> None:
     from lidr import config
     from lidr.cli import runs
     from lidr.compare.comparison import compare_models
-    from lidr.compare.promotion import evidence
+    from lidr.compare.report import evidence
     from lidr.tracking import promote as register
 
     settings = config.load()
-    found = evidence(compare_models(settings), settings.model(model))
-    for sentence in found.findings:
+    findings, objection = evidence(compare_models(settings), settings.model(model))
+    for sentence in findings:
         click.echo(sentence)
-    if found.objection and not anyway:
-        raise LidrError(f"{found.objection}; --anyway promotes it nevertheless")
+    if objection and not anyway:
+        raise LidrError(f"{objection}; --anyway promotes it nevertheless")
     runs.sync(settings)
-    overruled = [f"Promoted with --anyway: {found.objection}."] if found.objection else []
-    promoted = register(settings, model, "\n".join([*overruled, *found.findings]))
+    overruled = [f"Promoted with --anyway: {objection}."] if objection else []
+    promoted = register(settings, model, "\n".join([*overruled, *findings]))
     click.echo(f"{model} is {promoted.name} version {promoted.version}, alias {promoted.alias}, in {promoted.address}")
 
 

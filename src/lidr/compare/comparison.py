@@ -19,11 +19,9 @@ from lidr import config, paths
 from lidr.compare.samples import ChangedItem, draw
 from lidr.errors import InputError
 from lidr.evaluation import statistics
-from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark, Groups, benchmarks
+from lidr.evaluation.registry import Benchmark, Groups, benchmarks
 from lidr.evaluation.rows import Rows, read
 from lidr.evaluation.statistics import PairedTest
-
-__all__ = ["AVERAGE", "TRAINED", "TRANSFER", "BenchmarkResult", "Comparison", "Figures", "compare_models"]
 
 Scores = dict[str, dict[str, float]]  # by place and id, without unjudged items
 
@@ -83,8 +81,7 @@ def compare_models(settings: config.Settings, only: Collection[str] = ()) -> Com
     `only` restricts the benchmarks, by name.
     """
     models = _models(settings)
-    measured = _measured(settings, only)
-    results = [_results(settings, models, benchmark, places) for benchmark, places in measured.items()]
+    results = [_results(settings, models, *measured) for measured in _measured(settings, only).items()]
     return Comparison(settings, models, tuple(results))
 
 
@@ -94,12 +91,8 @@ def scores_table(settings: config.Settings) -> Iterator[dict[str, Any]]:
         rows = read(benchmark, _models(settings), places)
         for key, first in next(iter(rows.values())).items():
             # `lang` may hold a task: MLflow's tables have the same columns for all benchmarks.
-            about = {
-                "benchmark": benchmark.name,
-                "lang": benchmark.place(first),
-                "id": first.id,
-                "prompt": first.prompt,
-            }
+            place = benchmark.place(first)
+            about = {"benchmark": benchmark.name, "lang": place, "id": first.id, "prompt": first.prompt}
             yield about | {model: benchmark.score(own[key]) for model, own in rows.items()}
 
 
@@ -138,6 +131,9 @@ def _results(
     rows = read(benchmark, models, places)
     groups = benchmark.groups(settings, places)
     scores = {model: _scores(benchmark, model, rows[model], places) for model in models}
+    off_target = dict.fromkeys(places, 0) if benchmark.baseline_level is not None else {}
+    for row in rows[models[0]].values() if off_target else ():
+        off_target[row.lang] += row.baseline_off_target
     return BenchmarkResult(
         benchmark=benchmark,
         what=benchmark.what(settings),
@@ -145,16 +141,9 @@ def _results(
         places=places,
         groups=groups,
         figures={model: _figures(settings, benchmark, rows, scores, model, groups) for model in models},
-        baseline_off_target=_baseline_off_target(benchmark, rows[models[0]], places),
+        baseline_off_target=off_target,
         samples=draw(settings, benchmark, models, rows),
     )
-
-
-def _baseline_off_target(benchmark: Benchmark, rows: Rows, places: Sequence[str]) -> dict[str, int]:
-    """Off-target answers of the baseline by language; empty if the benchmark has no baseline."""
-    if benchmark.baseline_level is None:
-        return {}
-    return {place: sum(row.baseline_off_target for row in rows.values() if row.lang == place) for place in places}
 
 
 def _scores(benchmark: Benchmark, model: str, rows: Rows, places: Sequence[str]) -> Scores:
@@ -196,7 +185,7 @@ def _figures(
         asked = [row for row in rows[model].values() if benchmark.place(row) in members]
         counted = benchmark.counted(asked)
         counts = {name: sum(values) for name, values in counted.items()}
-        shares = {name: round(sum(values) / len(values), 6) for name, values in counted.items()}
+        shares = {name: sum(values) / len(values) for name, values in counted.items()}
         figures[place] = Figures(level, len(asked), counts, shares, changes[place])
     return figures
 

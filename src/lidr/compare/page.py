@@ -9,15 +9,24 @@ from typing import Any
 
 from lidr import config
 from lidr.compare import report
-from lidr.compare.comparison import AVERAGE, BenchmarkResult, Comparison
+from lidr.compare.comparison import BenchmarkResult, Comparison
+from lidr.evaluation.registry import AVERAGE
 from lidr.evaluation.statistics import PairedTest
 from lidr.pages import render
 
 
 def html(comparison: Comparison, plots: Mapping[str, str]) -> str:
     """The HTML page; `plots` holds each benchmark's SVG by name."""
-    profile = comparison.settings.profile
-    return render("compare.html", profile=profile, plots=plots, bars=_bars, **_content(comparison))
+    return render(
+        "compare.html",
+        profile=comparison.settings.profile,
+        plots=plots,
+        bars=_bars,
+        average=AVERAGE,
+        tone=partial(_tone, comparison),
+        kind=partial(_kind, comparison.settings),
+        **_content(comparison),
+    )
 
 
 def markdown(comparison: Comparison) -> str:
@@ -32,14 +41,7 @@ def opening(report: str) -> str:
 
 def _content(comparison: Comparison) -> dict[str, Any]:
     """The template values that both formats need."""
-    return {
-        "comparison": comparison,
-        "models": comparison.models,
-        "average": AVERAGE,
-        "report": report,
-        "tone": partial(_tone, comparison),
-        "kind": partial(_kind, comparison.settings),
-    }
+    return {"comparison": comparison, "models": comparison.models, "report": report}
 
 
 def _kind(settings: config.Settings, results: BenchmarkResult, place: str) -> str:
@@ -57,20 +59,18 @@ def _tone(comparison: Comparison, change: PairedTest | None) -> str:
 
 def _bars(comparison: Comparison, results: BenchmarkResult) -> Callable[..., list[str]]:
     """A function from an interval to CSS percentages, on a scale that holds all the benchmark's intervals and zero."""
-    ends = [0.0]
-    for model, other in report.comparisons(comparison):
-        for place in report.table_rows(results):
-            test = results.figures[model][place].changes[other]
-            ends += [results.points(test.low), results.points(test.high)]
+    changes = [
+        results.figures[model][place].changes[other]
+        for model, other in report.comparisons(comparison)
+        for place in report.table_rows(results)
+    ]
+    ends = [0.0, *(results.points(end) for change in changes for end in (change.low, change.high))]
     margin = max(1.0, 0.04 * (max(ends) - min(ends)))
     low, high = min(ends) - margin, max(ends) + margin
 
-    def percent(points: float) -> float:
-        return 100 * (points - low) / (high - low)
-
     def bar(start: float, middle: float, end: float) -> list[str]:
         """Left end, width and position of the dot."""
-        left, dot, right = (percent(results.points(value)) for value in (start, middle, end))
+        left, dot, right = (100 * (results.points(value) - low) / (high - low) for value in (start, middle, end))
         return [f"{value:.2f}" for value in (left, right - left, dot)]
 
     return bar

@@ -50,61 +50,43 @@ def average_interval(settings: config.Settings, verdicts: Sequence[Verdict]) -> 
 
 
 def _entry(verdict: Verdict, model: str, other: str) -> dict[str, Any]:
-    result = winner(verdict)
+    result, same = winner(verdict), verdict.completion == verdict.baseline
     first, second = (model, other) if verdict.swapped else (other, model)
+    remarks = notes(verdict, model, other)
+    said = {1: f"{model} wins", 0: "a tie", -1: f"{other} wins", None: "the judge gave no verdict"}[result]
+    tone = {1: "better", 0: "", -1: "worse", None: "worse"}[result]
+    chips = [("a tie: not put before the judge" if same else said, tone), (verdict.lang, "")]
+    if verdict.preference is not None:
+        chips.append((f"preference {verdict.preference:.3f}", ""))
+    orders = ["no verdict" if preference is None else f"{preference:.3f}" for preference in verdict.orders]
+    detail = "preference with {}'s answer first: {}; with {}'s first: {}"
+    roles = {1: ("chosen", "rejected"), -1: ("rejected", "chosen")}.get(result or 0, ("provenance", "provenance"))
     return {
         "id": f"{verdict.id}:{verdict.lang}",
         "lang": verdict.lang,
         "outcome": OUTCOMES[result],
-        "notes": notes(verdict, model, other),
-        "chips": _chips(verdict, result, model, other),
-        "source": "" if verdict.completion == verdict.baseline else f"asked with {first}'s answer first",
-        "detail": _orders(verdict, first, second),
+        "notes": remarks,
+        "chips": chips + [(remark, "worse") for remark in remarks],
+        "source": "" if same else f"asked with {first}'s answer first",
+        "detail": detail.format(first, orders[0], second, orders[1]) if orders else "",
         "prompts": [_pane("instruction", "", verdict.prompt, verdict.lang, "prompt")],
         "panes": [
-            _pane(model, _about(verdict.completion), verdict.completion, verdict.lang, _role(result, 1)),
-            _pane(other, _about(verdict.baseline), verdict.baseline, verdict.lang, _role(result, -1)),
+            _pane(name, f"{len(text):,} characters", text, verdict.lang, role)
+            for name, text, role in zip((model, other), (verdict.completion, verdict.baseline), roles, strict=True)
         ],
     }
 
 
 def notes(verdict: Verdict, model: str, other: str) -> list[str]:
     """Remarks on a row, by which the page filters."""
-    found = [f"{model}: off target"] * verdict.off_target
-    found += [f"{other}: off target"] * verdict.baseline_off_target
-    found += [f"{model}: truncated"] * (verdict.finish_reason is FinishReason.LENGTH)
-    found += ["the same text"] * (verdict.completion == verdict.baseline)
-    return found + ["orders disagree"] * is_flipped(verdict.orders)
-
-
-def _chips(verdict: Verdict, result: int | None, model: str, other: str) -> list[tuple[str, str]]:
-    """The chips beside a row's id: (text, tone)."""
-    tone = {1: "better", 0: "", -1: "worse", None: "worse"}[result]
-    chips = [(_said(verdict, result, model, other), tone), (verdict.lang, "")]
-    if verdict.preference is not None:
-        chips.append((f"preference {verdict.preference:.3f}", ""))
-    return chips + [(note, "worse") for note in notes(verdict, model, other)]
-
-
-def _said(verdict: Verdict, result: int | None, model: str, other: str) -> str:
-    if verdict.completion == verdict.baseline:
-        return "a tie: not put before the judge"
-    return {1: f"{model} wins", 0: "a tie", -1: f"{other} wins", None: "the judge gave no verdict"}[result]
-
-
-def _orders(verdict: Verdict, first: str, second: str) -> str:
-    if not verdict.orders:
-        return ""
-    said = ["no verdict" if preference is None else f"{preference:.3f}" for preference in verdict.orders]
-    return f"preference with {first}'s answer first: {said[0]}; with {second}'s first: {said[1]}"
-
-
-def _role(result: int | None, won: int) -> str:
-    return "provenance" if not result else "chosen" if result == won else "rejected"
-
-
-def _about(text: str) -> str:
-    return f"{len(text):,} characters"
+    remarks = {
+        f"{model}: off target": verdict.off_target,
+        f"{other}: off target": verdict.baseline_off_target,
+        f"{model}: truncated": verdict.finish_reason is FinishReason.LENGTH,
+        "the same text": verdict.completion == verdict.baseline,
+        "orders disagree": is_flipped(verdict.orders),
+    }
+    return [remark for remark, holds in remarks.items() if holds]
 
 
 def _pane(title: str, source: str, text: str, lang: str, role: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lidr import paths
-from lidr.compare.comparison import AVERAGE, TRAINED, TRANSFER, BenchmarkResult, Comparison, Figures, references
-from lidr.evaluation.registry import Benchmark
+from lidr.compare.comparison import BenchmarkResult, Comparison, Figures, references
+from lidr.errors import LidrError
+from lidr.evaluation.registry import AVERAGE, TRAINED, TRANSFER, Benchmark
 from lidr.evaluation.statistics import Interval, PairedTest
 from lidr.pages import render
 from lidr.records.languages import english_name
@@ -53,7 +54,9 @@ def is_baseline(comparison: Comparison, results: BenchmarkResult, model: str) ->
 def marks(comparison: Comparison, model: str, figures: Figures) -> str:
     """Marks of significance: `*` against m0, `†` against the previous model (if not m0), `‡` against an earlier arm."""
     found = [other for other, change in figures.changes.items() if comparison.is_significant(change)]
-    known = {_previous(comparison, model): AGAINST_PREVIOUS, paths.BASE: AGAINST_BASE}
+    if not found:
+        return ""
+    known = {comparison.settings.iteration(model).previous: AGAINST_PREVIOUS, paths.BASE: AGAINST_BASE}
     return "".join(dict.fromkeys(known.get(other, AGAINST_ARM) for other in found))
 
 
@@ -65,23 +68,21 @@ def what_marks_mean(comparison: Comparison) -> str:
 
 def _has_arms(comparison: Comparison) -> bool:
     """Whether two models were trained from the same one."""
-    started = [_previous(comparison, model) for model in comparison.models if model != paths.BASE]
+    started = [comparison.settings.iteration(model).previous for model in comparison.models if model != paths.BASE]
     return len(set(started)) < len(started)
-
-
-def _previous(comparison: Comparison, model: str) -> str:
-    """The model that this one was trained from; m0 for m0."""
-    return model if model == paths.BASE else comparison.settings.iteration(model).previous
 
 
 def place_name(results: BenchmarkResult, place: str) -> str:
     """'es Spanish' for a language, 'm_mmlu_es' for a task, 'trained on (en, es)' for a group."""
-    if place not in results.groups:
-        return f"{place} {english_name(place)}" if results.benchmark.by == "language" else place
-    return group_name(results, place)
+    if place in results.groups:
+        return short_name(results, place)
+    return f"{place} {english_name(place)}" if results.benchmark.by == "language" else place
 
 
-def group_name(results: BenchmarkResult, group: str) -> str:
+def short_name(results: BenchmarkResult, group: str) -> str:
+    """A group's name with its members, or their number; a place as it is."""
+    if group not in results.groups:
+        return group
     members = results.groups[group]
     if group == AVERAGE:
         return f"average of {len(members)}" if len(members) > 1 else "average"
@@ -139,6 +140,26 @@ def difference(benchmark: Benchmark, change: PairedTest) -> str:
     return f"{signed(change_in_points)} points [{number(low)}, {number(high)}]"
 
 
+def evidence(comparison: Comparison, model: str) -> tuple[list[str], str | None]:
+    """Each benchmark's average change of the model against m0, and the objection to promoting it, if any.
+
+    There is none if an average is significantly above m0's and none is significantly below. Raises LidrError for m0.
+    """
+    if model == paths.BASE:
+        raise LidrError(f"{model} is the base: nothing was trained")
+    findings, better, worse = [], False, []
+    for results in comparison.results:
+        change = results.figures[model][AVERAGE].changes[paths.BASE]
+        named = f"{results.benchmark.title} {results.benchmark.measure}"
+        findings.append(f"{named}: {finding(comparison, results, change)}")
+        if comparison.is_significant(change) and change.difference < 0:
+            worse.append(results.benchmark.title)
+        better = better or (comparison.is_significant(change) and change.difference > 0)
+    if worse:
+        return findings, f"{model} is worse than {paths.BASE} in {' and '.join(worse)}"
+    return findings, None if better else f"the comparison shows no gain of {model} over {paths.BASE}"
+
+
 def title(comparison: Comparison) -> str:
     first, last = comparison.models[0], comparison.models[-1]
     return f"What {last} does better than {first}, and what it does not" if first != last else f"{first}, so far alone"
@@ -175,16 +196,12 @@ def measure(comparison: Comparison, results: BenchmarkResult) -> str:
 
 
 def _by_place(comparison: Comparison, changes: dict[str, PairedTest]) -> str:
-    def named(verdict: str, places: list[str]) -> list[str]:
-        return [f"{verdict} in {_listed(places)}"] if places else []
-
-    significant = {place: change for place, change in changes.items() if comparison.is_significant(change)}
-    parts = [
-        *named("higher", [place for place, change in significant.items() if change.difference > 0]),
-        *named("lower", [place for place, change in significant.items() if change.difference < 0]),
-        *named("no significant difference", [place for place in changes if place not in significant]),
-    ]
-    text = "; ".join(parts)
+    """'Higher in es; no significant difference in en and it.'."""
+    places: dict[str, list[str]] = {"higher": [], "lower": [], "no significant difference": []}
+    for place, change in changes.items():
+        direction = "higher" if change.difference > 0 else "lower"
+        places[direction if comparison.is_significant(change) else "no significant difference"].append(place)
+    text = "; ".join(f"{verdict} in {_listed(members)}" for verdict, members in places.items() if members)
     return text[0].upper() + text[1:] + "."
 
 
@@ -222,13 +239,8 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
     ]
 
 
-def count_headings(results: BenchmarkResult) -> list[str]:
-    """Headings of the counts of defects, in order."""
-    return [name.replace("_", " ") for name in results.benchmark.counts]
-
-
 def counts(results: BenchmarkResult, figures: Figures) -> str:
-    """The counts under these headings; `-` for a count that was not measured."""
+    """The counts of defects, in the order of the benchmark's; `-` for a count that was not measured."""
     return " / ".join(str(figures.counts.get(name, "-")) for name in results.benchmark.counts)
 
 
@@ -249,17 +261,14 @@ def _block(comparison: Comparison, side_by_side: Sequence[BenchmarkResult]) -> l
     """One table of benchmarks with the same kind of place, side by side."""
     rows = list(dict.fromkeys(place for results in side_by_side for place in table_rows(results)))
     width = max(len(row) for row in rows) + 2
-    head, under = " " * width, " " * width
-    lines = [row.ljust(width) for row in rows]
+    lines = [line.ljust(width) for line in ("", "", *rows)]
     for results in side_by_side:
         title = f"{results.benchmark.title} {measure(comparison, results)}, %"
-        cells = {model: [_cell(comparison, results, model, row) for row in rows] for model in comparison.models}
-        columns = 9 * len(cells)
-        block = max(columns, len(title)) + 3
-        head += title.ljust(block)
-        under += "".join(f"{model:>6}   " for model in cells).ljust(block)
-        lines = [line + "".join(column[i] for column in cells.values()).ljust(block) for i, line in enumerate(lines)]
-    return [line.rstrip() for line in [head, under, *lines]]
+        under = "".join(f"{model:>6}   " for model in comparison.models)
+        cells = ["".join(_cell(comparison, results, model, row) for model in comparison.models) for row in rows]
+        block = max(len(under), len(title)) + 3
+        lines = [line + cell.ljust(block) for line, cell in zip(lines, [title, under, *cells], strict=True)]
+    return [line.rstrip() for line in lines]
 
 
 def _cell(comparison: Comparison, results: BenchmarkResult, model: str, place: str) -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from lidr import config
 from lidr.evaluation.registry import Benchmark
 from lidr.evaluation.rows import Rows
+from lidr.records.draw import rank
 
 SAMPLES = 4  # of gained items, and of lost ones
 
@@ -46,44 +46,29 @@ def draw(
 ) -> tuple[ChangedItem, ...]:
     """Draw items that the last model gained or lost against m0, at most one per place."""
     first, last = rows[models[0]], rows[models[-1]]
-    drawn = sorted(first, key=lambda key: sha256(key.encode()).hexdigest())
-    samples = []
-    for gained in (True, False):
-        places: dict[str, str] = {}
-        for key in drawn:
-            before, after = benchmark.score(first[key]), benchmark.score(last[key])
-            if before is not None and after is not None and before != after and (after > before) is gained:
-                places.setdefault(benchmark.place(first[key]), key)
-        samples += [_sample(settings, benchmark, models, rows, key, gained) for key in list(places.values())[:SAMPLES]]
-    return tuple(samples)
-
-
-def _sample(
-    settings: config.Settings,
-    benchmark: Benchmark,
-    models: Sequence[str],
-    rows: Mapping[str, Rows],
-    key: str,
-    gained: bool,
-) -> ChangedItem:
-    row = rows[models[0]][key]
-    is_shown = benchmark.baseline_level is not None and settings.baseline.model in models
-    return ChangedItem(
-        id=row.id,
-        lang=row.lang,
-        place=benchmark.place(row),
-        gained=gained,
-        prompt=row.prompt,
-        expected=None if is_shown else benchmark.expectation(row),
-        replies=tuple(_reply(benchmark, model, rows[model][key], settings.baseline.model) for model in models),
+    gained: dict[str, str] = {}  # the first item drawn in each place
+    lost: dict[str, str] = {}
+    for key in sorted(first, key=rank):
+        before, after = benchmark.score(first[key]), benchmark.score(last[key])
+        if before is not None and after is not None and before != after:
+            (gained if after > before else lost).setdefault(benchmark.place(first[key]), key)
+    baseline = None if benchmark.baseline_level is None else settings.baseline.model
+    return tuple(
+        ChangedItem(
+            id=first[key].id,
+            lang=first[key].lang,
+            place=place,
+            gained=found is gained,
+            prompt=first[key].prompt,
+            expected=None if baseline in models else benchmark.expectation(first[key]),
+            replies=tuple(_reply(benchmark, model, rows[model][key], model == baseline) for model in models),
+        )
+        for found in (gained, lost)
+        for place, key in list(found.items())[:SAMPLES]
     )
 
 
-def _reply(benchmark: Benchmark, model: str, row: Any, baseline: str) -> ModelAnswer:
-    outcome, good = benchmark.outcome(row)
-    if benchmark.baseline_level is not None and model == baseline:
-        outcome, good = "the baseline", None
-    notes = tuple(
-        name.replace("_", " ") for name, counted in benchmark.counts.items() if counted(row) and name != "unjudged"
-    )
-    return ModelAnswer(model, row.completion, outcome, good, notes)
+def _reply(benchmark: Benchmark, model: str, row: Any, is_baseline: bool) -> ModelAnswer:
+    outcome, good = ("the baseline", None) if is_baseline else benchmark.outcome(row)
+    defects = [name.replace("_", " ") for name, holds in benchmark.counts.items() if name != "unjudged" and holds(row)]
+    return ModelAnswer(model, row.completion, outcome, good, tuple(defects))

@@ -87,15 +87,14 @@ def intervals(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[st
 
 def metrics(comparison: Comparison) -> dict[str, Any]:
     """All figures by model, benchmark and place, for DVC."""
-    return {
-        model: {
-            results.benchmark.name: {
-                place: _figures(results, figures) for place, figures in results.figures[model].items()
-            }
-            for results in comparison.results
-        }
-        for model in comparison.models
-    }
+    found: dict[str, Any] = {}
+    for model in comparison.models:
+        found[model] = {}
+        for results in comparison.results:
+            own = results.figures[model]
+            level_name = results.benchmark.level_name
+            found[model][results.benchmark.name] = {place: _figures(level_name, own[place]) for place in own}
+    return rounded(found)
 
 
 def table_of_values(comparison: Comparison, benchmark: Benchmark, results: BenchmarkResult | None) -> str:
@@ -111,17 +110,13 @@ def table_of_values(comparison: Comparison, benchmark: Benchmark, results: Bench
     return text.getvalue()
 
 
-def _figures(results: BenchmarkResult, figures: Figures) -> dict[str, Any]:
+def _figures(level_name: str, figures: Figures) -> dict[str, Any]:
     level = figures.level
-    values = {results.benchmark.level_name: level.estimate, "low": level.low, "high": level.high, "n": level.n}
-    return (
-        rounded(values)
-        | figures.shares
-        | {f"against_{other}": _change(change) for other, change in figures.changes.items()}
-    )
+    values = {level_name: level.estimate, "low": level.low, "high": level.high, "n": level.n, **figures.shares}
+    return values | {f"against_{other}": _change(change) for other, change in figures.changes.items()}
 
 
 def _change(change: PairedTest) -> dict[str, float]:
     values = {"difference": change.difference, "low": change.low, "high": change.high, "p": change.p_value}
     holm = {} if change.p_holm is None else {"p_holm": change.p_holm}
-    return rounded(values | holm | {"n": change.n, "gained": change.gained, "lost": change.lost})
+    return values | holm | {"n": change.n, "gained": change.gained, "lost": change.lost}

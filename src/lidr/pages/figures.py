@@ -212,13 +212,12 @@ class Canvas:
             width = 2.2 if line.colour == STRONGEST else 1.5
             style = {"color": line.colour, "linestyle": "--" if line.dashed else "-", "linewidth": width}
             style |= {"marker": "o", "markerfacecolor": "white" if line.hollow else line.colour}
-            measured = [point for point in line.points if point.value is not None]
-            if not measured:
+            if not line.points:
                 continue
-            across, values = [point.place + shift for point in measured], [point.value for point in measured]
+            across, values = [point.place + shift for point in line.points], [point.value for point in line.points]
             (drawn,) = axes.plot(across, values, label=shown(line.label), **style)
             handles.append((-float(values[-1] or 0.0), drawn))
-            for x, point in zip(across, measured, strict=True):
+            for x, point in zip(across, line.points, strict=True):
                 (bar,) = axes.plot([x, x], [point.low, point.high], color=line.colour, linewidth=1.1, alpha=0.55)
                 (dot,) = axes.plot([x], [point.value], zorder=3, **style)
                 for artist in (bar, dot):

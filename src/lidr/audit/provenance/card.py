@@ -89,19 +89,13 @@ def card(settings: config.Settings, audits: dict[str, Figures], licence: str, fo
 
 def _grouped(values: dict[str, str]) -> dict[str, list[str]]:
     """The iterations by their value."""
-    groups: dict[str, list[str]] = {}
-    for iteration, value in values.items():
-        groups.setdefault(value, []).append(iteration)
-    return groups
+    return {value: [name for name in values if values[name] == value] for value in values.values()}
 
 
 def _translator(data: str) -> str:
     """The model that translated these answers; '' where it was the one that wrote them."""
     file = paths.translations(data) / RECORD
-    if not file.exists():
-        return ""
-    record = read_json(file, TranslatorRecord)
-    return record.model
+    return read_json(file, TranslatorRecord).model if file.exists() else ""
 
 
 def _metadata(settings: config.Settings, audits: dict[str, Figures], licence: str, folder: Path) -> str:
@@ -109,6 +103,13 @@ def _metadata(settings: config.Settings, audits: dict[str, Figures], licence: st
     from huggingface_hub import DatasetCardData
 
     total = sum(audit["counts"]["pairs"] for audit in audits.values())
+    # Empty files do not load.
+    configs = [
+        {"config_name": name, "data_files": f"{iteration}/{file}"}
+        for iteration in audits
+        for name, file in ((iteration, paths.PAIRS), (f"{iteration}-drops", paths.DROPS))
+        if (folder / iteration / file).stat().st_size
+    ]
     data = DatasetCardData(
         pretty_name=f"LIDR preference pairs ({settings.profile})",
         license=licence,
@@ -120,19 +121,9 @@ def _metadata(settings: config.Settings, audits: dict[str, Figures], licence: st
         task_categories=["text-generation"],
         size_categories=next((name for limit, name in _SIZES if total < limit), "n>1M"),
         tags=["preference", "dpo", "trl", "lidr"],
-        configs=_configs(audits, folder),
+        configs=configs,
     )
     return data.to_yaml()
-
-
-def _configs(audits: dict[str, Figures], folder: Path) -> list[dict[str, Any]]:
-    """One for the pairs of each iteration and one for its drops, where there are any: empty files do not load."""
-    listed = []
-    for iteration in audits:
-        for name, file in ((iteration, paths.PAIRS), (f"{iteration}-drops", paths.DROPS)):
-            if (folder / iteration / file).stat().st_size:
-                listed.append({"config_name": name, "data_files": f"{iteration}/{file}"})
-    return listed
 
 
 def _of(signal: Figures | None, lang: str) -> Figures:

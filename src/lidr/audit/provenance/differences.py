@@ -1,16 +1,14 @@
 """Differences between two runs of a pipeline: outputs with other bytes, why, and whether the figures agree.
 
 On another processor, or with another number of threads, floating-point sums are rounded in another order. A stage with
-a model may then give other bytes from the same inputs, and what is made from them differs as well. `why` is empty where
-nothing but the processor is left as the reason.
+a model may then give other bytes from the same inputs, and what is made from them differs as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,22 +19,24 @@ from lidr.evaluation.registry import benchmarks
 from lidr.git import git
 
 LISTED = 20
+METRICS = paths.compare() / paths.METRICS
 
 
-@dataclass(frozen=True)
-class Difference:
-    """An output that is not the same: its hashes, None where it is not there, and what explains it."""
+class Difference(NamedTuple):
+    """An output that is not the same, with its hashes; `why` is empty where only the processor is left as the reason.
+
+    It is a consequence where the stage differs only in what earlier stages made.
+    """
 
     path: str
     stage: str
     before: str | None
     after: str | None
     why: str
-    is_consequence: bool = False
+    is_consequence: bool
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """One level of `compare`, before with its interval and now."""
 
     name: str
@@ -47,37 +47,49 @@ class Figure:
 
     @property
     def agrees(self) -> bool:
-        """Whether the figure lies in the interval of the one before."""
         return self.low <= self.after <= self.high
+
+
+def explained(
+    before: dict[str, Stage], after: dict[str, Stage], metrics: Path, what: str
+) -> tuple[list[Difference], tuple[str, ...]]:
+    """The outputs that differ, and the table of them and of the figures of `compare`, those at HEAD against `metrics`.
+
+    Raises LidrError, which says `what` and has the table, where another processor is no explanation.
+    """
+    found, figures = between(before, after), _figures(metrics)
+    table = tuple(_lines(found, figures))
+    if objection := _objection(found, figures):
+        raise LidrError("\n  ".join([f"{what}: {objection}", *table]))
+    return found, table
 
 
 def between(before: dict[str, Stage], after: dict[str, Stage]) -> list[Difference]:
     """Every output whose hash differs, or that only one of the two has, in the pipeline's order."""
     found: list[Difference] = []
-    other: set[str] = set()
-    for name in [*before, *(name for name in after if name not in before)]:
+    for name in before | after:
         old, new = before.get(name), after.get(name)
-        outs = [old.outs if old else {}, new.outs if new else {}]
-        changed = [path for path in {**outs[0], **outs[1]} if outs[0].get(path) != outs[1].get(path)]
-        if changed:
-            why, is_consequence = _why(old, new, other)
-            found += [
-                Difference(path, name, outs[0].get(path), outs[1].get(path), why, is_consequence) for path in changed
-            ]
-        other |= set(changed)
+        olds, news = old.outs if old else {}, new.outs if new else {}
+        if changed := _changed(olds, news):
+            why, is_consequence = _why(old, new, [one.path for one in found])
+            found += [Difference(path, name, olds.get(path), news.get(path), why, is_consequence) for path in changed]
     return found
 
 
-def _why(old: Stage | None, new: Stage | None, other: set[str]) -> tuple[str, bool]:
-    """The stage's first input that differs, and whether it is an output of an earlier stage."""
+def _changed(before: dict[str, str | None], after: dict[str, str | None]) -> list[str]:
+    return [path for path in before | after if before.get(path) != after.get(path)]
+
+
+def _why(old: Stage | None, new: Stage | None, others: Sequence[str]) -> tuple[str, bool]:
+    """The stage's first input that differs, and whether it is one of these outputs of earlier stages."""
     if old is None or new is None:
         return "a stage of one of them only", False
     if old.cmd != new.cmd:
         return f"command {new.cmd!r}", False
-    if params := [place for place in {**old.params, **new.params} if old.params.get(place) != new.params.get(place)]:
+    if params := _changed(old.params, new.params):
         return f"parameter {params[0]}", False
-    deps = [path for path in {**old.deps, **new.deps} if old.deps.get(path) != new.deps.get(path)]
-    made = [path for path in deps if any(contains_or_is_inside(Path(path), Path(output)) for output in other)]
+    deps = _changed(old.deps, new.deps)
+    made = [path for path in deps if any(contains_or_is_inside(Path(path), Path(other)) for other in others)]
     if len(made) < len(deps):
         return f"input {next(path for path in deps if path not in made)}", False
     return (f"made from {made[0]}", True) if made else ("", False)
@@ -88,16 +100,14 @@ def contains_or_is_inside(one: PurePath, other: PurePath) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
-def objection(found: Sequence[Difference], figures: Sequence[Figure]) -> str | None:
-    """Why another processor alone is no explanation; None where it is one."""
+def _objection(found: Sequence[Difference], figures: Sequence[Figure]) -> str | None:
     for one in found:
         if one.why and not one.is_consequence:
             return f"{one.stage} ran with another {one.why}"
-    outside = [figure for figure in figures if not figure.agrees]
-    return f"{outside[0].name} is outside of its interval" if outside else None
+    return next((f"{figure.name} is outside of its interval" for figure in figures if not figure.agrees), None)
 
 
-def lines(found: Sequence[Difference], figures: Sequence[Figure]) -> Iterator[str]:
+def _lines(found: Sequence[Difference], figures: Sequence[Figure]) -> Iterator[str]:
     """The table of outputs, then that of the figures that are not the same."""
     width = max((len(one.path) for one in found), default=0)
     for one in found[:LISTED]:
@@ -113,28 +123,20 @@ def lines(found: Sequence[Difference], figures: Sequence[Figure]) -> Iterator[st
         yield f"{len(figures) - len(changed)} of {len(figures)} figures of the comparison are the same"
 
 
-def figures(before: dict[str, Any] | None, after: Path) -> list[Figure]:
-    """The levels that both comparisons have; none where one is missing."""
-    if before is None or not after.is_file():
+def _figures(file: Path) -> list[Figure]:
+    """The levels that the comparison at HEAD and this one have; none where one of the two is missing."""
+    try:
+        before = msgspec.json.decode(git("show", f"HEAD:./{METRICS}"))
+        after = msgspec.json.decode(file.read_bytes())
+    except (LidrError, FileNotFoundError):
         return []
-    now: dict[str, Any] = msgspec.json.decode(after.read_bytes())
     found = []
     for model, of_model in before.items():
         for benchmark in benchmarks():
             level = benchmark.level_name
             for place, old in of_model.get(benchmark.name, {}).items():
-                new = now.get(model, {}).get(benchmark.name, {}).get(place, {})
+                new = after.get(model, {}).get(benchmark.name, {}).get(place, {})
                 if level in old and level in new:
                     name = f"{benchmark.name} {benchmark.measure} of {model}, {place}"
                     found.append(Figure(name, old[level], old["low"], old["high"], new[level]))
-    return found
-
-
-def committed_figures() -> dict[str, Any] | None:
-    """The metrics of `compare` at HEAD, which are in git; None where they are not."""
-    try:
-        text = git("show", f"HEAD:./{paths.compare() / paths.METRICS}")
-    except LidrError:
-        return None
-    found: dict[str, Any] = msgspec.json.decode(text)
     return found

@@ -14,12 +14,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from lidr import paths
 from lidr.audit.provenance import differences, state
-from lidr.audit.provenance.verify import CheckFailed, Passed
+from lidr.audit.provenance.verify import Passed
 from lidr.errors import LidrError
 from lidr.git import git
 
@@ -27,29 +25,32 @@ from lidr.git import git
 def rebuild() -> Passed:
     """Clone HEAD, run its pipeline there, compare every output's hash.
 
-    Raises CheckFailed with the table of those that differ where another processor does not explain them.
+    Raises LidrError with the table of those that differ where another processor does not explain them.
     """
-    commit = git("rev-parse", "HEAD")[:12]
+    head = git("rev-parse", "HEAD")
+    root = Path(git("rev-parse", "--show-toplevel")).resolve()
     with tempfile.TemporaryDirectory(prefix="lidr-rebuild-") as name:
-        project = _clone(Path(name) / "project")
+        clone = Path(name) / "project"
+        git("clone", "--quiet", "--no-hardlinks", str(root), str(clone))
+        git("checkout", "--quiet", "--detach", head, folder=clone)
+        project = clone / Path.cwd().resolve().relative_to(root)
         expected = state.load(project)
-        _reproduce(project, imported(project, expected))
-        found = differences.between(expected, state.load(project))
-        figures = differences.figures(differences.committed_figures(), project / paths.compare() / paths.METRICS)
-    table = tuple(differences.lines(found, figures)) if found else ()
-    if objection := differences.objection(found, figures):
-        raise CheckFailed("\n  ".join([f"rebuild: other outputs than those of commit {commit}: {objection}", *table]))
+        if pointers := _imported(project, expected):
+            _dvc(project, "pull", "--quiet", *pointers)
+        _dvc(project, "repro", "--force")
+        what = f"rebuild: other outputs than those of commit {head[:12]}"
+        metrics = project / differences.METRICS
+        found, table = differences.explained(expected, state.load(project), metrics, what)
     outputs = sum(len(stage.outs) for stage in expected.values())
-    ran = f"{len(expected)} stages of commit {commit} run from nothing give"
-    same = (
-        f"{outputs - len(found)} of {outputs} outputs with the same bytes" if found else f"the same {outputs} outputs"
-    )
-    return Passed("rebuild", f"{ran} {same}", table)
+    same = f"{outputs - len(found)} of {outputs} outputs with the same bytes"
+    given = same if found else f"the same {outputs} outputs"
+    ran = f"{len(expected)} stages of commit {head[:12]} run from nothing give {given}"
+    return Passed("rebuild", ran, table if found else ())
 
 
-def imported(project: Path, stages: dict[str, state.Stage]) -> list[str]:
+def _imported(project: Path, stages: dict[str, state.Stage]) -> list[str]:
     """The `.dvc` files whose data a stage reads: those of profiles that are not in use are nobody's input."""
-    read = {PurePath(path) for stage in stages.values() for path in stage.deps}
+    read = {Path(path) for stage in stages.values() for path in stage.deps}
     pointers = sorted(path.relative_to(project) for path in project.rglob("*.dvc") if path.is_file())
     return [
         str(pointer)
@@ -58,22 +59,8 @@ def imported(project: Path, stages: dict[str, state.Stage]) -> list[str]:
     ]
 
 
-def _clone(folder: Path) -> Path:
-    """The project at HEAD; it may be a folder inside of its git repository."""
-    root = Path(git("rev-parse", "--show-toplevel"))
-    git("clone", "--quiet", "--no-hardlinks", str(root), str(folder))
-    git("checkout", "--quiet", "--detach", git("rev-parse", "HEAD"), folder=folder)
-    return folder / Path.cwd().resolve().relative_to(root.resolve())
-
-
-def _reproduce(project: Path, pointers: Sequence[str]) -> None:
-    """Fetch what the stages read, then run all of them, whatever DVC holds for up to date."""
-    if pointers:
-        _dvc(project, "pull", "--quiet", *pointers)
-    _dvc(project, "repro", "--force")
-
-
 def _dvc(project: Path, *arguments: str) -> None:
+    """Run DVC in the clone; its progress goes to standard error, since standard output is the check's own."""
     tools = str(Path(sys.executable).parent)
     environment = os.environ | {
         "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -84,7 +71,6 @@ def _dvc(project: Path, *arguments: str) -> None:
     program = shutil.which("dvc", path=environment["PATH"])
     if program is None:
         raise LidrError("there is no `dvc` beside this Python or on the PATH")
-    # Its progress goes to standard error: standard output stays the check's own.
     done = subprocess.run([program, *arguments], cwd=project, env=environment, stdout=2, check=False)
     if done.returncode:
-        raise CheckFailed(f"rebuild: `dvc {' '.join(arguments)}` of the clone ended with {done.returncode}")
+        raise LidrError(f"rebuild: `dvc {' '.join(arguments)}` of the clone ended with {done.returncode}")

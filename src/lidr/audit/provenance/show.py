@@ -17,7 +17,6 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -179,23 +178,21 @@ def _runs(iteration: str, locked: dict[str, state.Stage]) -> list[tracking.Run] 
 
 def _place(iteration: str, data: str, row: Prompt | Response | Translation | Pair | Drop) -> str:
     """File, line and hash of a row."""
-    path = _file(iteration, data, row)
+    match row:
+        case Prompt():
+            path = paths.prompt_file(data, row.lang)
+        case Response():
+            path = paths.response_file(data, row.lang)
+        case Translation():
+            path = paths.translation_file(data, row.source_lang, row.target_lang)
+        case _:
+            path = paths.pairs(iteration) / (paths.PAIRS if isinstance(row, Pair) else paths.DROPS)
     decode = msgspec.json.Decoder(type(row)).decode
     with path.open("rb") as file:
         line, text = next((line, text) for line, text in enumerate(file, start=1) if decode(text) == row)
     return f"{path}:{line}, sha256 {hashlib.sha256(text).hexdigest()}"
 
 
-def _file(iteration: str, data: str, row: Prompt | Response | Translation | Pair | Drop) -> Path:
-    match row:
-        case Prompt():
-            return paths.prompt_file(data, row.lang)
-        case Response():
-            return paths.response_file(data, row.lang)
-        case Translation():
-            return paths.translation_file(data, row.source_lang, row.target_lang)
-    return paths.pairs(iteration) / (paths.PAIRS if isinstance(row, Pair) else paths.DROPS)
-
-
 def _indented(text: str, width: int) -> str:
-    return "\n".join(" " * width + line for line in text.split("\n"))
+    start = " " * width
+    return start + text.replace("\n", f"\n{start}")

@@ -6,7 +6,7 @@ The only module that imports DVC's package, which takes a third of a second.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,18 +117,13 @@ def _stages(repo: Repo) -> Iterator[PipelineStage]:
 def _stage(stage: PipelineStage) -> Stage:
     from dvc.dependency import ParamsDependency
 
-    files = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
-    params: Mapping[str, Any] = {}
+    deps, params = {}, {}
     for dep in stage.deps:
-        if isinstance(dep, ParamsDependency) and dep.def_path == str(paths.PARAMS):
-            params = dep.hash_info.value or {}
-    return Stage(
-        name=stage.name,
-        cmd=stage.cmd,
-        deps={dep.def_path: dep.hash_info.value for dep in files},
-        params=dict(params),
-        outs={out.def_path: out.hash_info.value for out in stage.outs},
-    )
+        if not isinstance(dep, ParamsDependency):
+            deps[dep.def_path] = dep.hash_info.value
+        elif dep.def_path == str(paths.PARAMS):
+            params = dict(dep.hash_info.value or {})
+    return Stage(stage.name, stage.cmd, deps, params, {out.def_path: out.hash_info.value for out in stage.outs})
 
 
 def _mismatches(stage: PipelineStage) -> Iterator[Mismatch]:

@@ -19,7 +19,7 @@ tells which outputs have other bytes, why, and whether the figures agree (differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -40,10 +40,6 @@ from lidr.records import Drop, Pair
 from lidr.records.jsonl import read_by_key, read_json
 
 
-class CheckFailed(LidrError):
-    """The first mismatch: what is not as the record says, after the name of the check."""
-
-
 @dataclass(frozen=True)
 class Passed:
     """A check that holds, with what it found; `table` is what is to be said beside that."""
@@ -55,7 +51,7 @@ class Passed:
 
 @dataclass(frozen=True)
 class _Project:
-    """The working folder's record, and what is not as it says, read once."""
+    """The working folder's record, and what is not as it says."""
 
     settings: config.Settings
     stages: dict[str, state.Stage]
@@ -68,26 +64,16 @@ class _Project:
 
 
 def verify(settings: config.Settings) -> Iterator[Passed]:
-    """Yield each check that holds; raises CheckFailed, with the name of the check, at the first that does not."""
-    checks: dict[str, Callable[[_Project], str | Passed]] = {
-        "pipeline": _pipeline,
-        "parameters": _parameters,
-        "code": _code,
-        "data": _data,
-        "commit": _commit,
-        "pairs": _pairs,
-        "models": _models,
-    }
+    """Yield each check that holds; raises LidrError, with the name of the check, at the first that does not."""
+    name = "pipeline"
     try:
         project = _Project(settings, state.load(), state.mismatches())
-    except LidrError as error:
-        raise CheckFailed(f"pipeline: {error}") from error
-    for name, check in checks.items():
-        try:
+        for check in (_pipeline, _parameters, _code, _data, _commit, _pairs, _models):
+            name = check.__name__.removeprefix("_")
             found = check(project)
-        except LidrError as error:
-            raise CheckFailed(f"{name}: {error}") from error
-        yield found if isinstance(found, Passed) else Passed(name, found)
+            yield found if isinstance(found, Passed) else Passed(name, found)
+    except LidrError as error:
+        raise LidrError(f"{name}: {error}") from error
 
 
 def _pipeline(project: _Project) -> str:
@@ -141,7 +127,7 @@ def _changed_inside(path: str) -> str:
     return ""
 
 
-def _commit(project: _Project) -> Passed:
+def _commit(project: _Project) -> str | Passed:
     code = sorted({path for stage in project.stages.values() for path in stage.code})
     names = [str(paths.PIPELINE), str(paths.PARAMS), *code]
     if changed := _changed_since_commit(*names):
@@ -151,18 +137,12 @@ def _commit(project: _Project) -> Passed:
             raise InputError("not in git", name)
     head = git("rev-parse", "HEAD")[:12]
     if not _changed_since_commit(str(paths.LOCK)):
-        found = f"{paths.PIPELINE}, {paths.LOCK}, {paths.PARAMS} and the code are those of commit {head}"
-        return Passed("commit", found)
-    found_here = differences.between(state.load(revision="HEAD"), project.stages)
-    figures = differences.figures(differences.committed_figures(), paths.compare() / paths.METRICS)
-    table = tuple(differences.lines(found_here, figures))
-    if objection := differences.objection(found_here, figures):
-        raise LidrError("\n  ".join([f"{paths.LOCK} is not that of commit {head}: {objection}", *table]))
-    found = (
-        f"{paths.PIPELINE}, {paths.PARAMS} and the code are those of commit {head}; {len(found_here)} outputs have "
-        "other bytes, as on another processor"
-    )
-    return Passed("commit", found, table)
+        return f"{paths.PIPELINE}, {paths.LOCK}, {paths.PARAMS} and the code are those of commit {head}"
+    what = f"{paths.LOCK} is not that of commit {head}"
+    before = state.load(revision="HEAD")
+    found, table = differences.explained(before, project.stages, differences.METRICS, what)
+    same = f"{paths.PIPELINE}, {paths.PARAMS} and the code are those of commit {head}"
+    return Passed("commit", f"{same}; {len(found)} outputs have other bytes, as on another processor", table)
 
 
 def _changed_since_commit(*names: str) -> list[str]:
@@ -223,11 +203,10 @@ def _models(project: _Project) -> str:
 
 
 def _model(settings: config.Settings, name: str, base: str) -> str:
-    """One adapter against its record: the pairs, the base and the reference that it was trained with."""
     place, pairs_file = paths.model(name) / paths.RECORD, paths.pairs(name) / paths.PAIRS
     record = read_json(place, AdapterRecord)
     previous = settings.iteration(name).previous
-    expected: dict[str, tuple[str, str]] = {
+    expected = {
         "model": (record.model, name),
         "model before": (record.previous, previous),
         "base": (record.base, base),

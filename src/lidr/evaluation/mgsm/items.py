@@ -38,7 +38,7 @@ INSTRUCTED = (
 )
 
 
-class Example(NamedTuple):
+class Solved(NamedTuple):
     """A solved problem before a question.
 
     Where there is a `solution`, as in the Hub's train rows, question and solution are published with their headings
@@ -60,7 +60,7 @@ def load_items(path: Path, lang: str) -> list[Prompt]:
     return [example.problem for example in load_examples(path, lang)]
 
 
-def load_examples(path: Path, lang: str) -> list[Example]:
+def load_examples(path: Path, lang: str) -> list[Solved]:
     """The same with the solutions of the rows."""
     rows = read(path)
     ids = own_ids(rows) or [f"mgsm-{index}" for index in range(len(rows))]
@@ -72,13 +72,13 @@ def load_examples(path: Path, lang: str) -> list[Example]:
     return examples
 
 
-def _example(row: Row, lang: str, name: str, source: Source) -> Example:
+def _example(row: Row, lang: str, name: str, source: Source) -> Solved:
     text = row.text(_first(row, _QUESTIONS, "question"))
     field = _first(row, _GOLDS, "gold answer")
     problem = Prompt(
         id=name, lang=lang, text=text, source=source, kind=PromptKind.TASK, answer=str(_gold(row, field, lang))
     )
-    return Example(problem, row.text("answer") if field == "answer_number" and row.has("answer") else None)
+    return Solved(problem, row.text("answer") if field == "answer_number" and row.has("answer") else None)
 
 
 def _first(row: Row, names: Sequence[str], what: str) -> str:
@@ -121,7 +121,7 @@ def check_parallel(items_by_lang: Mapping[str, Sequence[Prompt]]) -> None:
 # --- rendering -------------------------------------------------------------------------------------------------------
 
 
-def render_prompt(item: Prompt, style: Style, examples: Sequence[Example] = ()) -> str:
+def render_prompt(item: Prompt, style: Style, examples: Sequence[Solved] = ()) -> str:
     """The text that a model is asked.
 
     - `paper`: the question alone; `paper_instructed`: within an instruction that names the answer's language.

@@ -25,7 +25,7 @@ from lidr.engines.base import Completion
 from lidr.errors import InputError
 from lidr.evaluation.answers import ask, code_switching, key, lab_items, summarise, write
 from lidr.evaluation.mgsm import BENCHMARK, Mgsm, without_words
-from lidr.evaluation.mgsm.items import Example, check_parallel, load_examples, load_items, render_prompt, stop_strings
+from lidr.evaluation.mgsm.items import Solved, check_parallel, load_examples, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.scorers import score
 from lidr.evaluation.registry import AVERAGE, Metrics
 from lidr.records import Answer, Prompt, Source
@@ -75,12 +75,12 @@ def _items(mgsm: Mgsm, lang: str, seed: int) -> list[Prompt]:
     return items[: mgsm.items]
 
 
-def _examples(mgsm: Mgsm, lang: str, seed: int) -> list[Example]:
+def _examples(mgsm: Mgsm, lang: str, seed: int) -> list[Solved]:
     """Solved problems that stand before each question in the styles that take them."""
     if not mgsm.examples:
         return []
     if mgsm.source == LAB:
-        return [Example(problem) for problem in lab_items("problems", [lang], mgsm.examples, seed, split="base")]
+        return [Solved(problem) for problem in lab_items("problems", [lang], mgsm.examples, seed, split="base")]
     return load_examples(_file(Path(mgsm.source), lang, EXAMPLE_NAMES), lang)[: mgsm.examples]
 
 
