@@ -53,7 +53,7 @@ BENCHMARK = ExactBenchmark()
 
 STAGE = '''"""Stage `exact`: ask, match and write."""
 
-from lidr.evaluation.answers import ask, key, lab_items, summarise, write
+from lidr.evaluation.answers import ask, key, lab_items, write
 from lidr.evaluation.exact import BENCHMARK, Match
 
 
@@ -121,6 +121,7 @@ from msgspec.structs import replace
 
 from lidr.evaluation.exact import BENCHMARK
 from lidr.evaluation.exact.stage import match
+from lidr.evaluation.summary import summarise
 
 
 def test_the_last_word_decides():

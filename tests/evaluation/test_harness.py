@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lidr import config, export, paths
 from lidr.compare import stage as compare
-from lidr.compare.comparison import BenchmarkResult, compare_models, scores_table
+from lidr.compare.comparison import BenchmarkResult, compare_models
 from lidr.compare.report import evidence, table
 from lidr.errors import InputError
 from lidr.evaluation.harness import Harness

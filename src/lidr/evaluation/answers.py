@@ -1,24 +1,21 @@
-"""Shared code of generative benchmarks: items, completions, figures by place, files."""
+"""Shared code of generative benchmarks: items, completions, files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from lidr import config, paths
 from lidr.config.evaluation import Generative
 from lidr.engines.base import Completion, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
-from lidr.errors import InputError
-from lidr.evaluation.registry import AVERAGE, Benchmark, Metrics
+from lidr.evaluation.registry import Benchmark, Metrics
 from lidr.models import policy
 from lidr.records import Prompt, Record, Response, Verdict
 from lidr.records.code_switching import Sentences
 from lidr.records.jsonl import write_json, write_rows
 from lidr.records.prompt_templates import prompt_conversation
-from lidr.records.rounding import rounded
 
 
 def lab_items(
@@ -81,41 +78,6 @@ def code_switching(answers: Iterable[Sentences]) -> dict[str, float]:
     abstained = sum(not sentences.judged for sentences in counts)
     share = {"code_switching": sum(sentences.other for sentences in counts) / judged} if judged else {}
     return {**share, "code_switching_sentences": judged, "code_switching_abstained": abstained}
-
-
-def summarise(
-    benchmark: Benchmark,
-    settings: config.Settings,
-    rows: Sequence[Any],
-    more: Callable[[Sequence[Any]], dict[str, float]] = lambda rows: {},
-) -> Metrics:
-    """Figures by place: the level with its interval, `more` figures, the shares of counted defects, and n.
-
-    Their plain averages and sums are under `average`. Raises InputError for a place in which no row has a score.
-    """
-    by_place: dict[str, list[Any]] = {}
-    for row in rows:
-        by_place.setdefault(benchmark.place(row), []).append(row)
-    metrics: Metrics = {}
-    for place, own in by_place.items():
-        scores = [score for row in own if (score := benchmark.score(row)) is not None]
-        if not scores:
-            raise InputError(f"not one answer in {place!r} is judged; a score of at least one is expected")
-        level = benchmark.level(scores, settings.compare.confidence)
-        metrics[place] = rounded(
-            {benchmark.level_name: level.estimate, "low": level.low, "high": level.high}
-            | more(own)
-            | {name: sum(values) / len(values) for name, values in benchmark.counted(own).items()}
-            | {"n": len(own)}
-        )
-    return metrics | {AVERAGE: _averaged(benchmark, metrics)}
-
-
-def _averaged(benchmark: Benchmark, metrics: Metrics) -> dict[str, float]:
-    """Each figure's average, or sum, over the places that have it."""
-    names = dict.fromkeys(name for figures in metrics.values() for name in figures if name not in benchmark.of_places)
-    given = {name: [figures[name] for figures in metrics.values() if name in figures] for name in names}
-    return {name: rounded((sum if name in benchmark.sums else fmean)(values)) for name, values in given.items()}
 
 
 def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:

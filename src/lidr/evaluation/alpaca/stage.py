@@ -30,10 +30,11 @@ from lidr.errors import InputError
 from lidr.evaluation.alpaca import BASELINE, BENCHMARK, Alpaca, winner
 from lidr.evaluation.alpaca.baseline import generated_answers, instructions
 from lidr.evaluation.alpaca.length_controlled import length_controlled
-from lidr.evaluation.answers import code_switching, key, summarise, write
+from lidr.evaluation.answers import code_switching, key, write
 from lidr.evaluation.judges import Judge, Pairwise, judge_all, open_judge
 from lidr.evaluation.judges.base import FAULTS, flips, verdict
 from lidr.evaluation.registry import Metrics
+from lidr.evaluation.summary import summarise
 from lidr.records import Prompt, Response, Verdict
 from lidr.records.code_switching import Sentences, count
 from lidr.records.jsonl import read_by_key

@@ -21,10 +21,10 @@ from statistics import fmean
 from typing import Any
 
 from lidr import config, paths
-from lidr.evaluation.answers import summarise
 from lidr.evaluation.harness import BENCHMARK, Harness
 from lidr.evaluation.harness.items import items
 from lidr.evaluation.registry import AVERAGE, Metrics
+from lidr.evaluation.summary import summarise
 from lidr.records import HarnessItem
 from lidr.records.jsonl import write_json, write_rows
 from lidr.records.rounding import rounded

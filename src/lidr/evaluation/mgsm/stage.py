@@ -23,11 +23,12 @@ from lidr import config
 from lidr.config import LAB
 from lidr.engines.base import Completion
 from lidr.errors import InputError
-from lidr.evaluation.answers import ask, code_switching, key, lab_items, summarise, write
+from lidr.evaluation.answers import ask, code_switching, key, lab_items, write
 from lidr.evaluation.mgsm import BENCHMARK, Mgsm, without_words
 from lidr.evaluation.mgsm.items import Solved, check_parallel, load_examples, load_items, render_prompt, stop_strings
 from lidr.evaluation.mgsm.scorers import score
 from lidr.evaluation.registry import AVERAGE, Metrics
+from lidr.evaluation.summary import summarise
 from lidr.records import Answer, Prompt, Source
 from lidr.records.code_switching import Sentences, count
 from lidr.records.langid import is_off_target, is_supported

@@ -2,7 +2,7 @@
 
 1. `####`, GSM8K's mark; the first one, since a model that goes on writes another problem's.
 2. `<answer>` tags, the last pair.
-3. The last `\\boxed{}`, unless it is taken back.
+3. The last `\\boxed{}`, unless it is taken back or another answer is stated after it.
 4. The last phrase such as 'The answer is', or a label such as 'Answer:', in the item's language or English, unless it
    is taken back.
 5. The last number, or what the last sentence with numbers states as the result.
@@ -20,6 +20,7 @@ from lidr.evaluation.mgsm.extraction.statements import (
     LEAD_OVER_LINES,
     LONGEST,
     UNIT,
+    Quantity,
     after,
     quantities,
     quantity,
@@ -57,6 +58,8 @@ def find_marked(text: str, lang: str) -> Decimal | None:
 
 def _after_hashes(text: str, lang: str) -> Decimal | None:
     """GSM8K's '#### 18'. A Markdown heading begins in the same way, so the number must follow at once."""
+    if "####" not in text:
+        return None
     for match in re.finditer(rf"####{_LEAD}", text):
         number = numeral(lang).match(text, match.end())
         if number and not _LIST_NUMBER.match(text, number.start()):
@@ -70,6 +73,8 @@ _CLOSING_TAG = re.compile("</answer>", re.IGNORECASE)
 
 def _in_tags(text: str, lang: str) -> Decimal | None:
     """The answer in the last `<answer>` that holds a number: the first one of a mere result, otherwise as in a text."""
+    if "<" not in text:
+        return None
     for rest in reversed(_OPENING_TAG.split(text)[1:]):
         inside = _CLOSING_TAG.split(rest, maxsplit=1)[0].strip()
         found = _after_label(inside, 0, lang) if "\n" not in inside else None
@@ -80,14 +85,18 @@ def _in_tags(text: str, lang: str) -> Decimal | None:
 
 
 def _in_last_box(text: str, lang: str) -> Decimal | None:
-    """The number of the last `\\boxed{}` that holds one, or its correction."""
+    """The number of the last `\\boxed{}` that holds one, or the one by which it is corrected."""
+    if "boxed" not in text:
+        return None
     for match in reversed(list(re.finditer(r"\\f?boxed\s*\{", text))):
         end = _closing_brace(text, match.end())
         box = text[match.end() : end]
         found = quantity(box, 0, len(box), lang)
         if found is not None:
             sign = signed(box, found, lang)
-            return _unless_taken_back(found.value if sign is None else sign, text[end:], lang)
+            boxed = found.value if sign is None else sign
+            corrected = _correction(boxed, text[end:], lang)
+            return boxed if corrected is None else corrected
     return None
 
 
@@ -100,16 +109,31 @@ def _closing_brace(text: str, start: int) -> int:
     return end
 
 
-def _unless_taken_back(found: Decimal, rest: str, lang: str) -> Decimal:
-    """The number, or the last one after it where the rest of the text takes it back in words.
+def _correction(boxed: Decimal, rest: str, lang: str) -> Decimal | None:
+    """The answer after a box was taken back, or that a later phrase gives at once ('The answer is 3')."""
+    corrected = _in_place_of(boxed, rest, lang)
+    if corrected is not None:
+        return corrected
+    for match in reversed(list(_phrase(lang).finditer(rest))):
+        if match["phrase"] and numeral(lang).match(rest, after(LEAD_OVER_LINES, rest, match.end())):
+            return stated(rest, match.end(), lang, _is_own(match, lang))
+    return None
+
+
+def _in_place_of(found: Decimal, rest: str, lang: str) -> Decimal | None:
+    """The answer after `found` was taken back in words; None where it was not, or nothing else is said.
 
     A pause ('Wait, let me check') or the heading of a correction takes back only what is not said again after it.
     """
     retraction = _retraction(lang).search(rest)
     if retraction is None:
-        return found
-    said = [one.value for one in without_asides(rest[retraction.end() :], lang)]
-    return found if not said or (retraction["pause"] and found in said) else said[-1]
+        return None
+    rest = rest[retraction.end() :]
+    said = [one.value for one in without_asides(rest, lang)]
+    if not said or (retraction["pause"] and found in said):
+        return None
+    phrased = _after_last_phrase(rest, lang)
+    return said[-1] if phrased is None else phrased
 
 
 @cache
@@ -127,19 +151,24 @@ def _retraction(lang: str) -> re.Pattern[str]:
 
 def _after_last_phrase(text: str, lang: str) -> Decimal | None:
     """The number that the last answer phrase or label introduces, or its correction; those without one are passed."""
-    text = _steps_heading(lang).sub(" ", text)
+    if ":" in text:
+        text = _steps_heading(lang).sub(" ", text)
     for match in reversed(list(_phrase(lang).finditer(text))):
-        end, is_own = match.end(), _is_own(match, lang)
-        found = None
         if match["phrase"]:
-            found = None if _verdict(lang).match(text, end) else stated(text, end, lang, is_own)
-        elif match["label"] or (match["heading"] and _fills_its_line(text, match, lang)):
-            heads_the_text = not text[: match.start()].strip("\n\t #*")
-            found = _after_label(text, end, lang, is_own, heads_the_text)
-        elif match["opener"] and numeral(lang).match(text, end):
-            found = stated(text, end, lang, is_own)
+            is_verdict = _verdict(lang).match(text, match.end())
+            found = None if is_verdict else stated(text, match.end(), lang, _is_own(match, lang))
+        elif match["label"]:
+            heads = _is_first(text, match, lang)
+            found = _after_label(text, match.end(), lang, _is_own(match, lang), heads_the_text=heads)
+        elif match["heading"]:
+            fills = _fills_its_line(text, match, lang)
+            found = _after_label(text, match.end(), lang, _is_own(match, lang)) if fills else None
+        else:
+            number = numeral(lang).match(text, match.end())
+            found = stated(text, match.end(), lang, _is_own(match, lang)) if number else None
         if found is not None:
-            return _unless_taken_back(found, text[end:], lang)
+            corrected = _in_place_of(found, text[match.end() :], lang)
+            return found if corrected is None else corrected
     return None
 
 
@@ -186,8 +215,8 @@ def _after_label(text: str, start: int, lang: str, is_own: bool = True, heads_th
     """The number right after 'Answer:' if it is the only one in its sentence, parentheses apart, or ends the text.
 
     Reasoning may begin in the same way, so a calculation, or a number after a word ('Rs. 500'), counts only where no
-    number comes after it, and another number in the sentence is allowed only on the last line with numbers, below other
-    text or where the two are all that the sentence says ('18 eggs, 3 boxes').
+    number comes after it, and another number in the sentence is allowed only on the last line with numbers: below other
+    text, or where the two are all that the sentence says ('18 eggs, 3 boxes').
     """
     start = after(LEAD_OVER_LINES, text, start)
     stop = sentence_end(text, start)
@@ -200,14 +229,12 @@ def _after_label(text: str, start: int, lang: str, is_own: bool = True, heads_th
     if found[0].start and not (is_last and words(lang).joined):
         return None
     if len(found) == 1:
-        return None if found[0].is_calculation and not is_last else first
-    if not is_last or any(one.is_calculation for one in found):
-        return None
+        return None if found[0].is_calculation and numeral(lang).search(text, stop) else first
+    is_result = is_last and not any(one.is_calculation for one in found) and not re.search("[=≈]", sentence)
     is_only = len(without_asides(sentence, lang)) == 1
-    between, behind = sentence[found[0].end : found[1].start], sentence[found[1].end :]
-    is_short = len(found) == 2 and len(between.split()) <= 4 and len(behind.split()) <= 2
-    is_clear = (is_short or not heads_the_text) and _are_apart(between, lang)
-    return stated(text, start, lang, is_own) if is_only or is_clear else None
+    is_clear = is_only or not heads_the_text or _is_short(sentence, found)
+    are_apart = is_only or _are_apart(sentence[found[0].end : found[1].start], lang)
+    return stated(text, start, lang, is_own) if is_result and is_clear and are_apart else None
 
 
 def _is_list(text: str, start: int) -> bool:
@@ -238,6 +265,18 @@ def _are_apart(between: str, lang: str) -> bool:
     return len(between.split()) > 1 or (not words(lang).joined and len(between.strip()) > 2)
 
 
+def _is_short(sentence: str, found: list[Quantity]) -> bool:
+    """Whether a sentence holds two quantities and nothing that could be a step: '18 dollars for 9 eggs'."""
+    between, behind = sentence[found[0].end : found[1].start], sentence[found[1].end :]
+    return len(found) == 2 and len(between.split()) <= 4 and len(behind.split()) <= 2
+
+
+def _is_first(text: str, label: re.Match[str], lang: str) -> bool:
+    """Whether a label begins the text: it may head the reasoning then. 'Final answer:' does not."""
+    is_bare = label["label"].rstrip(": \tঃ").lower() in {word for t in own_and_english(lang) for word in t.heads}
+    return is_bare and not text[: label.start()].strip("\n\t #*")
+
+
 def _fills_its_line(text: str, heading: re.Match[str], lang: str) -> bool:
     before = text[text.rfind("\n", 0, heading.start()) + 1 : heading.start()].strip("# \t").lower()
     return not before or any(before in table.modifiers for table in own_and_english(lang))
@@ -247,12 +286,14 @@ def _fills_its_line(text: str, heading: re.Match[str], lang: str) -> bool:
 
 
 def _last_number(text: str, lang: str) -> Decimal | None:
+    numbers = list(numeral(lang).finditer(text))
+    if not numbers:
+        return None
     for statement in (_in_last_result, _in_bare_statement):
         found = statement(text, lang)
         if found is not None:
             return found
-    numbers = list(numeral(lang).finditer(text))
-    return value(numbers[-1], lang) if numbers else None
+    return value(numbers[-1], lang)
 
 
 @cache
