@@ -62,7 +62,7 @@ def test_a_run_a_pipeline_and_a_registered_model_lead_to_the_same_data(project: 
     assert find_run(f"models:/lidr-es/{version.version}")[0].info.run_id == child.info.run_id
     assert find_run("models:/lidr-es@best")[0].info.run_id == child.info.run_id
     for name, message in (
-        ("models:lidr-es", "is no registered model; 'models:/NAME/VERSION'"),
+        ("models:lidr-es", "MLflow at sqlite:///.*Not a proper models:/ URI"),
         ("models:/lidr-es/9", "MLflow at sqlite:///.*9"),
         ("0" * 32, "MLflow at sqlite:///.*" + "0" * 32),
     ):

@@ -176,7 +176,7 @@ def test_promoted_model_is_in_the_servers_registry(server: TrackingServer, proje
     project.log(train)
     (adapter,) = train.outputs
     promoted = promote(project.settings, "m1", "better")
-    assert (promoted.name, promoted.version, promoted.address) == ("registry-lab", "1", server.uri)
+    assert (promoted.name, str(promoted.version)) == ("registry-lab", "1")
     version = project.client.get_model_version_by_alias("registry-lab", "best")
     assert version.tags["dvc.md5"] == dvc_hash(adapter)
     (child,) = _children(project, "registry")

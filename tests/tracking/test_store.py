@@ -52,7 +52,7 @@ def test_runs_reach_the_store_of_a_folder_with_signs_that_mean_something(
     monkeypatch.chdir(root)
     out = project.file("out.txt", "x")
     prompts = job("prompts", "m1", [], [out], lambda run: run.log_artifact(out))
-    assert sync(config.load(), [prompts]).logged == ("prompts m1",)
+    assert sync(config.load(), [prompts]) == ["prompts m1"]
     with store.opened() as client:
         (run_of_stage,) = (r for r in store.search(client, "", "start_time ASC") if r.info.run_name == "prompts m1")
         assert [artifact.path for artifact in client.list_artifacts(run_of_stage.info.run_id)] == ["out.txt"]

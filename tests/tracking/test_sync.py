@@ -19,8 +19,7 @@ from tracking_project import Project, job
 from lidr import paths
 from lidr.errors import LidrError
 from lidr.tracking import Job, StageRun, sync, time_kept
-from lidr.tracking.describe import key, params
-from lidr.tracking.fingerprint import fingerprint
+from lidr.tracking.describe import fingerprint, key, params
 from lidr.tracking.hashes import dvc_hash
 
 ROWS = '{"id":"a","lang":"es","score":1,"correct":true}\n{"id":"b","lang":"en","score":0.5,"detail":{"x":1}}\n'
@@ -150,7 +149,7 @@ def test_a_result_is_logged_once_and_another_one_beside_it(project: Project) -> 
     project.file("models/m1/adapter.safetensors", "other weights")
     assert project.log(again) == ("train m1 · beta 0.1",)
     other = with_train(project.settings, beta=0.2)
-    assert sync(other, [again]).logged == ("train m1 · beta 0.2",)
+    assert sync(other, [again]) == ["train m1 · beta 0.2"]
     assert len(project.children()) == 3
 
 

@@ -36,7 +36,7 @@ class Project(Store):
 
     def log(self, *jobs: Job, outer: str | None = None) -> tuple[str, ...]:
         """Sync these jobs; returns the names of added runs."""
-        return sync(self.settings, jobs, outer).logged
+        return tuple(sync(self.settings, jobs, outer))
 
     def file(self, name: str, content: str) -> Path:
         path = Path(name)

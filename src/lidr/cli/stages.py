@@ -15,9 +15,10 @@ import click
 from lidr import config, paths
 from lidr.cli import evaluations
 from lidr.cli.main import StageGroup, main
-from lidr.cli.running import tracked
+from lidr.cli.runs import tracked
 from lidr.evaluation.registry import benchmarks
 from lidr.records import FinishReason
+from lidr.tracking import lookup
 
 
 @main.command()
@@ -210,7 +211,9 @@ def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> 
     if only and not show:
         raise click.UsageError("--only goes with --show: what is written compares all benchmarks")
     if runs:
-        _compare_pipelines(*runs)
+        from lidr.compare import pipelines
+
+        click.echo(pipelines.text(*(lookup.read(name) for name in runs)))
         return
     from lidr.compare import report, stage
     from lidr.compare.comparison import compare_models
@@ -224,13 +227,6 @@ def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> 
     with tracked(settings, "compare", None):
         stage.run(settings)
     click.echo(f"compare: {', '.join(settings.models)}; `lidr compare --show` prints the table. {_where_to_look()}")
-
-
-def _compare_pipelines(first: str, second: str) -> None:
-    from lidr.compare import pipelines
-    from lidr.tracking.lookup import read
-
-    click.echo(pipelines.text(read(first), read(second)))
 
 
 def _where_to_look() -> str:
