@@ -47,7 +47,6 @@ def prompts(data: str) -> None:
     from lidr.prompts import stage
 
     settings = config.load()
-    settings.named_data(data)
     with tracked(settings, "prompts", data):
         taken = stage.run(settings, data)
     languages, wanted = len(settings.all_languages), settings.prompts.per_iteration
@@ -85,7 +84,6 @@ def score(data: str) -> None:
     from lidr.generation import score as stage
 
     settings = config.load()
-    settings.named_data(data)
     with tracked(settings, "score", data):
         scored = stage.run(settings, data)
     if scored is None:
@@ -120,7 +118,6 @@ def pairs(iteration: str) -> None:
     from lidr.pairs import stage
 
     settings = config.load()
-    settings.iteration(iteration)
     with tracked(settings, "pairs", iteration):
         counts = stage.run(settings, iteration)
     made, drops, directions = counts.pairs, counts.drops.total(), counts.directions
@@ -182,7 +179,6 @@ def audit_iteration(iteration: str) -> None:
     from lidr.audit import stage
 
     settings = config.load()
-    settings.iteration(iteration)
     with tracked(settings, "audit", iteration):
         report = stage.run(settings, iteration)
     for line in stage.summary(report):
