@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import click
 import pytest
@@ -71,10 +72,6 @@ def test_every_command_describes_itself(command: tuple[str, ...]) -> None:
         assert len(result.output.splitlines()[2].strip()) > 10
 
 
-def test_version() -> None:
-    assert lidr("--version").output == f"lidr, version {__version__}\n"
-
-
 def test_help_does_not_wait_for_large_libraries() -> None:
     code = (
         "import json, sys\nfrom lidr.cli import main\nmain(['--help'], standalone_mode=False)\n"
@@ -95,7 +92,7 @@ def test_the_status_is_the_commands(arguments: list[str], status: int, tmp_path:
     command = [sys.executable, "-c", "from lidr.cli import run; run()", *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == status
-    assert done.stdout if status == 0 else "Error: " in done.stderr
+    assert done.stdout == f"lidr, version {__version__}\n" if status == 0 else "Error: " in done.stderr
 
 
 # The pipe has no reader when the command prints: it waits for its input first.
@@ -125,14 +122,12 @@ def test_without_a_reader_it_ends_without_a_word() -> None:
     ("command", "expected"),
     [
         ("ui --port 0", "0 is not in the range 1<=x<=65535."),
-        ("ui --port 99999", "99999 is not in the range 1<=x<=65535."),
         ("plan --memory nan", "nan is not a finite number."),
         ("plan --memory 0", "0.0 is not in the range x>0."),
         ("plan --generation-rate inf", "inf is not a finite number."),
         ("plan --training-rate -1", "-1.0 is not in the range x>0."),
         ("plan --answer-tokens 0", "0 is not in the range x>=1."),
         ("lab sample --count 0", "0 is not in the range x>=1."),
-        ("lab build --to base --steps 0", "0 is not in the range x>=1."),
         ("lab build --to base --threads 0", "0 is not in the range x>=1."),
     ],
 )
@@ -205,33 +200,20 @@ def test_folder_that_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert refused(*command) == "params.yaml: no such file; run lidr in the project's root"
 
 
-def test_folder_in_place_of_params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "params.yaml").mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert refused("base") == "params.yaml: Is a directory"
-
-
 def test_missing_input_says_how_to_make_it(root: Path) -> None:
     missing = "data/prompts/m1/en.jsonl: no such file; run the stage that makes it, or `dvc repro`"
     assert refused("pairs", "m1") == missing
+    (root / "params.yaml").unlink()
+    (root / "params.yaml").mkdir()
+    assert refused("base") == "params.yaml: Is a directory"
 
 
 @pytest.mark.usefixtures("root")
-def test_debug_shows_where_an_error_comes_from() -> None:
+def test_tracebacks_of_bugs_and_with_debug(monkeypatch: pytest.MonkeyPatch) -> None:
     result = lidr("--debug", "prompts", "m7")
-    assert result.exit_code == 1
+    assert (result.exit_code, result.output) == (1, "")
     assert isinstance(result.exception, InputError)
-    assert result.output == ""
-
-
-def test_bug_keeps_its_traceback(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lidr.pairs import stage as pairs
-
-    def bug(*arguments: object) -> None:
-        raise KeyError("a bug")
-
-    monkeypatch.setattr(pairs, "run", bug)
-    assert root.exists()
+    monkeypatch.setattr("lidr.pairs.stage.run", Mock(side_effect=KeyError("a bug")))
     assert isinstance(lidr("pairs", "m1").exception, KeyError)
 
 
@@ -314,24 +296,15 @@ def test_profile_use_refuses_to_overwrite_edits() -> None:
     assert lidr("profile", "use", "quick", "--force").exit_code == 0
     assert Path("params.yaml").read_text("utf-8").splitlines()[1] == "profile: quick"
 
-
-@pytest.mark.usefixtures("profiles")
-def test_profile_use_overwrites_edits_that_are_committed() -> None:
     Path("params.yaml").write_text(edited(("seed:", "seed: 1")), "utf-8")
     git("commit", "-q", "-a", "-m", "my seed")
     assert lidr("profile", "use", "quick").exit_code == 0
-
-
-def test_profile_use_refuses_edits_that_git_does_not_know(profiles: Path) -> None:
-    shutil.rmtree(profiles.parent / ".git")
-    Path("params.yaml").write_text(edited(("seed:", "seed: 1")), "utf-8")
+    # Edits that git does not know are in this file only.
+    Path("params.yaml").write_text(edited(("seed:", "seed: 2")), "utf-8")
+    shutil.rmtree(".git")
     assert "holds edits" in refused("profile", "use", "quick")
-
-
-def test_profile_use_works_where_there_is_no_params(profiles: Path) -> None:
     Path("params.yaml").unlink()
     assert lidr("profile", "use", "lab").exit_code == 0
-    assert Path("params.yaml").read_bytes() == (profiles / "lab.yaml").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["nope", "../params", "", "lab.yaml", "lab\0", "/etc/passwd"])
@@ -340,24 +313,14 @@ def test_unknown_profile(profiles: Path, name: str) -> None:
     assert refused("profile", "use", name) == f"profiles: no profile {name!r}; there are lab, quick"
 
 
-def test_broken_profile_is_not_used(profiles: Path) -> None:
-    (profiles / "quick.yaml").write_text(edited(("    beta:", "    beta: 0")), "utf-8")
-    assert refused("profile", "use", "quick") == (
-        f"profiles/quick.yaml:{LINE_OF_BETA}: train.dpo.beta: Expected `float` > 0.0"
-    )
-
-
 # ---- the lab
 
 
+@pytest.mark.usefixtures("root")
 def test_lab_sample_prints_tasks_with_their_answers() -> None:
     lines = lidr("lab", "sample", "--lang", "es", "--count", "2").output.splitlines()
     assert len(lines) == 6
     assert lines[2].startswith("  gold: ")
     assert lines[1].endswith(f"{lines[2].removeprefix('  gold: ')}.")
-
-
-@pytest.mark.usefixtures("root")
-def test_lab_sample_of_an_unknown_language() -> None:
     expected = "the lab has no language '../es': it has de, en, es, fr, it, pt, ru"
     assert refused("lab", "sample", "--lang", "../es") == expected

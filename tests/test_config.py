@@ -51,7 +51,6 @@ def test_the_params_that_tests_edit_are_the_lab_s_with_all_keys() -> None:
 # (replacements of the lines with the same keys, error of the last of these lines)
 IN_A_LINE = [
     ("seed: 42\nsede: 1", "sede: there is no such key"),
-    ("    beta: high", "train.dpo.beta: Expected `float`, got `str`"),
     ("seed: true", "seed: Expected `int`, got `bool`"),
     ("profile:", "profile: Expected `str`, got `null`"),
     ("languages:\n  - es\n  - 5", "languages.1: Expected `str`, got `int`"),
@@ -75,17 +74,9 @@ IN_A_LINE = [
     ("    previous: m2", "iterations.m1.previous: a model before 'm1' is expected, not 'm2'"),
     ("languages: [es, en]", "languages: the dominant language 'en' must not stand here as well"),
     ("languages: [es, de, es]", "languages: one or more languages, each once, are expected"),
-    ("languages: []", "languages: one or more languages, each once, are expected"),
     ("languages: [es, xx]", "languages: 'xx' is no language that CLDR knows; a BCP-47 code such as 'de' is expected"),
-    ("dominant: english", "dominant: 'english' is no language that CLDR knows; a BCP-47 code such as 'de' is expected"),
-    ("languages: [../es]", "languages: '../es' is no language that CLDR knows; a BCP-47 code such as 'de' is expected"),
-    (
-        'languages: ["es\\0"]',
-        "languages: 'es\\x00' is no language that CLDR knows; a BCP-47 code such as 'de' is expected",
-    ),
     ("  examples: 2", "mgsm.examples: the style 'paper' takes no examples; native_cot and en_cot do"),
     ("seed: 42\nseed: 43", 'not valid YAML: found duplicate key "seed" with value "43" (original value: "42")'),
-    ("seed: 42\n\tx: 1", "not valid YAML: found character '\\t' that cannot start any token"),
     (
         "seed: !!python/object/apply:os.system ['true']",
         "not valid YAML: could not determine a constructor for the tag "
@@ -94,8 +85,6 @@ IN_A_LINE = [
 ]
 # The same for replacements of the iteration m2.
 IN_M2 = [
-    (f"{LAST_ITERATION}\n    beta: 1", "iterations.m2.beta: there is no such key"),
-    ("  m2: {}", "iterations.m2.previous: this key is missing"),
     ("  m2: {previous: m1}", "iterations.m2.data: this key is missing"),
     ("  m2: m1", "iterations.m2: Expected a mapping, got `str`"),
     ("  m2:\n    previous: m1\n    data: ../m2", "iterations.m2.data: the name of data is expected: m1, m2, ..."),
@@ -112,7 +101,6 @@ IN_M2 = [
     ),
     (f"{LAST_ITERATION}\n    train:\n      gamma: 1", "iterations.m2.train.gamma: there is no such key"),
     (f"{LAST_ITERATION}\n    train: {{dpo: {{beta: -1}}}}", "iterations.m2.train.dpo.beta: Expected `float` > 0.0"),
-    (f"{LAST_ITERATION}\n    train: 3", "iterations.m2.train: Expected a mapping, got `int`"),
     (
         f"{LAST_ITERATION}\n    train:\n      pairs_per_step: 33",
         "iterations.m2.train.pairs_per_step: a multiple of train.dpo.per_device_train_batch_size (8) is expected",
@@ -121,7 +109,6 @@ IN_M2 = [
 # (text in params.yaml, its replacement, beginning of the line in the error, message)
 ELSEWHERE = [
     ("profile: lab", "1: lab", None, "keys are expected to be text"),
-    ("seed:", "", None, "seed: this key is missing"),
     ("    beta:", "", "  dpo:", "train.dpo.beta: this key is missing"),
     ("  device:", "", "engine", f"engine.device: {LEFT_OUT} auto"),
     ("pairs:\n  rule: imbalance", "pairs:", "pairs", f"pairs.rule: {LEFT_OUT} imbalance"),
@@ -129,13 +116,6 @@ ELSEWHERE = [
     (BASELINE, "  model: m0", "baseline", f"baseline.source: {LEFT_OUT} models/m0"),
     (LORA, "", "train", f"train.lora: {LEFT_OUT} {{}}"),
     ("audit:\n  confidence: 0.95\n", "", None, f"audit: {LEFT_OUT} {{}}"),
-    ("train:", "train: 1\nold:", "train", "train: Expected a mapping, got `int`"),
-    (
-        "audit:\n  confidence: 0.95",
-        "audit:\n  confidence: 1.0",
-        "  confidence",
-        "audit.confidence: Expected `float` < 1.0",
-    ),
     ("  name: transformers", "  name: ray", "  dtype", "engine.dtype: there is no such key"),
     (
         "prompt_template: v1",
@@ -157,7 +137,6 @@ ELSEWHERE = [
     ),
     ("  - m2\n", "  - second\n", "  - second", "models.2: the name of a model is expected: m0, m1, m2, ..."),
     ("  - m2\n", "", "models", "models: m0 and each iteration are expected, once each: m0, m1, m2"),
-    ("  - m2\n", "  - m2\n  - m2\n", "models", "models: m0 and each iteration are expected, once each: m0, m1, m2"),
     ("  - m2\n", "  - m2\n  - m3\n", "models", "models: m0 and each iteration are expected, once each: m0, m1, m2"),
     ("  model: m0 ", "  model: m5 ", "  model: m5", "baseline.model: 'm5' is no model of this file"),
     (
@@ -165,12 +144,6 @@ ELSEWHERE = [
         "  model: org/../gpt-4\n  source: data/sources",
         "  model: org",
         "baseline.model: the name of a model of this file or of a generator is expected",
-    ),
-    (
-        "  languages: [en, es, de, fr, ru, it, pt]\n",
-        "  languages: [en, xx]\n",
-        "  languages: [en, xx]",
-        "alpaca.languages: 'xx' is no language that CLDR knows; a BCP-47 code such as 'de' is expected",
     ),
     (
         "    per_device_train_batch_size:",
@@ -205,11 +178,19 @@ def test_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, line
     assert message(tmp_path, text) == f"{place}: {expected}"
 
 
-@pytest.mark.parametrize("name", ["second", "m02", "m12345", "m١", "../m1"])
-def test_an_iteration_has_another_name(tmp_path: Path, name: str) -> None:
-    text = edited((LAST_ITERATION, f"  {name}:\n    previous: m1\n    data: m2"))
-    expected = f"iterations.{name}: iterations are named m1, m2, ..."
-    assert message(tmp_path, text) == f"params.yaml:{line_of(text, f'  {name}')}: {expected}"
+NAMES = [
+    *((name, "iterations", LAST_ITERATION, "iterations are named m1, m2, ...") for name in ("second", "m02", "m١")),
+    *(
+        (name, "data", "  m2:\n    by: m1", "data are named m1, m2, ..., or with a word behind: m1-sampled")
+        for name in ("m0", "m1-", "m1_b", "../m1")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "mapping", "old", "expected"), NAMES)
+def test_iterations_and_data_have_other_names(tmp_path: Path, name: str, mapping: str, old: str, expected: str) -> None:
+    text = edited((old, old.replace("  m2:", f"  {name}:")))
+    assert message(tmp_path, text) == f"params.yaml:{line_of(text, f'  {name}')}: {mapping}.{name}: {expected}"
 
 
 def test_missing_file_says_where_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,9 +207,6 @@ def test_yaml_is_read_as_dvc_reads_it(tmp_path: Path) -> None:
     assert settings.train.dpo["beta"] == 0.001
     assert settings.dominant == "no"
     assert settings.profile == "yes"
-
-
-def test_octal_looking_and_sexagesimal_numbers_are_plain_ones(tmp_path: Path) -> None:
     assert load(tmp_path, edited(("seed:", "seed: 010"))).seed == 10
     assert message(tmp_path, edited(("seed:", "seed: 1:30"))).endswith(": seed: Expected `int`, got `str`")
 
@@ -311,13 +289,6 @@ def test_the_engine_checks_the_values_of_data_as_well(tmp_path: Path) -> None:
         assert "only a server that takes what vLLM's does knows it (engine.takes)" in message(tmp_path, changed)
 
 
-@pytest.mark.parametrize("name", ["m0", "second", "m1-", "m1_b", "../m1"])
-def test_data_have_another_name(tmp_path: Path, name: str) -> None:
-    text = edited(("  m2:\n    by: m1", f"  {name}:\n    by: m1"))
-    expected = f"data.{name}: data are named m1, m2, ..., or with a word behind: m1-sampled"
-    assert message(tmp_path, text) == f"params.yaml:{line_of(text, f'  {name}')}: {expected}"
-
-
 def test_data_that_no_iteration_is_trained_on_are_refused(tmp_path: Path) -> None:
     text = edited(("iterations:", "  m2-more: {by: m1}\niterations:"))
     found = f"params.yaml:{line_of(text, '  m2-more')}: data.m2-more: no iteration is trained on these"
@@ -325,18 +296,12 @@ def test_data_that_no_iteration_is_trained_on_are_refused(tmp_path: Path) -> Non
 
 
 def test_flatten_names_values_as_the_file_does() -> None:
-    flat = config.flatten(config.load(ROOT / "params.yaml"))
-    assert flat["seed"] == 42
-    assert flat["train.dpo.beta"] == config.load(ROOT / "params.yaml").train.dpo["beta"]
-    assert flat["iterations.m2.previous"] == "m1"
+    settings = config.load(ROOT / "params.yaml")
+    flat = config.flatten(settings)
+    assert flat["train.dpo.beta"] == settings.train.dpo["beta"]
+    assert (flat["seed"], flat["iterations.m2.previous"], flat["base.revision"]) == (42, "m1", None)
     assert list(flat["languages"]) == ["es", "de", "fr", "ru"]
-    assert flat["base.revision"] is None
     assert not any(isinstance(value, dict) for value in flat.values())
-
-
-@pytest.mark.parametrize(("name", "number"), [("m0", 0), ("m1", 1), ("m12", 12), ("m2-sampled", 2)])
-def test_iteration_number(name: str, number: int) -> None:
-    assert config.iteration_number(name) == number
 
 
 # ---- an engine behind a server
@@ -402,11 +367,6 @@ def test_keys_of_vllm_are_those_of_its_engine_args(tmp_path: Path, monkeypatch: 
     assert found.endswith("engine.vllm.gpus: vLLM's EngineArgs has no such key")
 
 
-def test_an_engine_behind_a_server_is_accepted(tmp_path: Path) -> None:
-    server = load(tmp_path, with_engine(SERVER)).engine
-    assert isinstance(server, OpenAI) and server.models["m1"] == "one"
-
-
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
@@ -428,7 +388,8 @@ def test_contradictions_of_a_server(tmp_path: Path, old: str, new: str, reason: 
 
 def test_a_server_of_the_plain_kind_takes_no_repetition_penalty(tmp_path: Path) -> None:
     text = with_engine(SERVER.replace("takes: vllm", "takes: openai"))
-    assert isinstance(load(tmp_path, text).engine, OpenAI)
+    engine = load(tmp_path, text).engine
+    assert isinstance(engine, OpenAI) and engine.models["m1"] == "one"
     penalised = text.replace("mgsm:\n", "mgsm:\n  #\n").replace("repetition_penalty: 1.0", "repetition_penalty: 1.1", 1)
     assert "generate.repetition_penalty: only a server that takes what vLLM's does" in message(tmp_path, penalised)
 
@@ -458,9 +419,6 @@ def test_a_translator_is_a_folder_of_sources_or_a_server(tmp_path: Path) -> None
     assert folder.translate.model == "data/sources/translator" and folder.translation_is_begun
     assert served.translate.model == config.TranslationServer(endpoint="http://127.0.0.1/v1", model="t")
     assert not served.translation_is_begun
-
-
-def test_a_folder_is_no_translator_where_a_server_answers(tmp_path: Path) -> None:
     text = with_engine(SERVER).replace("translate:\n", "translate:\n  model: data/sources/translator\n")
     assert "translate.model: a folder needs an engine on this machine, not 'openai'" in message(tmp_path, text)
 

@@ -1,4 +1,4 @@
-"""dvc.yaml: dependencies other than code, and DVC's metrics and plots."""
+"""dvc.yaml: dependencies other than code, DVC's metrics and plots; and MLproject, which has the same stages."""
 
 from __future__ import annotations
 
@@ -69,13 +69,27 @@ def test_figures_and_their_columns_are_plots() -> None:
     compare = stages()["compare"]
     assert list(names(compare["metrics"])) == ["reports/compare/metrics.json"]
     plots = {name: options for entry in compare["plots"] for name, options in entry.items()}
-    names_of_benchmarks = [benchmark.name for benchmark in benchmarks()]
-    assert set(plots) == {f"reports/compare/{name}.{kind}" for kind in ("svg", "csv") for name in names_of_benchmarks}
-    assert {f"reports/{name}" for name in names_of_benchmarks} <= set(compare["deps"])
-    assert set(names_of_benchmarks) <= set(compare["params"])
+    measured = {benchmark.name for benchmark in benchmarks()}
+    assert set(plots) == {f"reports/compare/{name}.{kind}" for kind in ("svg", "csv") for name in measured}
+    assert {f"reports/{name}" for name in measured} <= set(compare["deps"])
+    assert measured <= set(compare["params"])
     for name, options in plots.items():
         if name.endswith(".csv"):
             assert {options["x"], options["y"]} <= set(COLUMNS)
+
+
+def test_every_stage_is_an_entry_point_of_mlflow_run() -> None:
+    from mlflow.projects._project_spec import load_project
+
+    project = load_project(str(ROOT))
+    assert set(project._entry_points) == {"main", *stages()}
+    assert project.get_entry_point("main").compute_command({}, None) == "dvc repro"
+    for stage, described in stages().items():
+        point, takes_a_name = project.get_entry_point(stage), len(described["cmd"].split()) == 3
+        assert [parameter.type for parameter in point.parameters.values()] == ["string"] * takes_a_name
+        assert point.compute_command({}, None) == f"lidr {stage}" + " m1" * takes_a_name
+        if takes_a_name:
+            assert point.compute_command(dict.fromkeys(point.parameters, "m2"), None) == f"lidr {stage} m2"
 
 
 def dvc(*arguments: str) -> str:
@@ -86,11 +100,7 @@ def dvc(*arguments: str) -> str:
 def project(root: Path) -> Path:
     """A DVC project whose prompts come from a folder, with one prompt per language."""
     source = Path("data/sources/own")
-    text = edited(
-        own_prompts(source),
-        ("  per_iteration:", "  per_iteration: 1"),
-    )
-    (root / "params.yaml").write_text(text, "utf-8")
+    (root / "params.yaml").write_text(edited(own_prompts(source), ("  per_iteration:", "  per_iteration: 1")), "utf-8")
     shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
     (root / "src").symlink_to(ROOT / "src")
     for lang in config.load().all_languages:

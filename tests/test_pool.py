@@ -28,17 +28,13 @@ for _ in WorkerPool(2, report).as_completed([(60,), (60,)]):
 """
 
 
-def test_results_come_in_order_from_processes_of_their_own() -> None:
+def test_results_come_in_order_or_as_they_are_done_from_processes_of_their_own() -> None:
     with closing(WorkerPool(2, _square_the_first_slowly)) as pool:
         found = list(pool.in_order((number,) for number in range(20)))
+        completed = [square for square, _ in pool.as_completed([(number,) for number in range(3)])]
+    assert sorted(completed) == [0, 1, 4] and completed[-1] == 0
     assert [square for square, _ in found] == [number**2 for number in range(20)]
     assert os.getpid() not in {process for _, process in found}
-
-
-def test_results_come_as_they_are_done() -> None:
-    with closing(WorkerPool(2, _square_the_first_slowly)) as pool:
-        found = [square for square, _ in pool.as_completed([(number,) for number in range(3)])]
-    assert sorted(found) == [0, 1, 4] and found[-1] == 0
 
 
 def _square_the_first_slowly(number: int) -> tuple[int, int]:

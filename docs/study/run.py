@@ -23,7 +23,7 @@ from arms import Study, study
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
-from lidr.tracking.fingerprint import fingerprint
+from lidr.tracking.describe import fingerprint
 
 AT_ONCE = 2  # arms: a stage keeps little more than one core busy
 LOGS = paths.WORK / "study"

@@ -17,6 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from urllib.request import urlopen
+
+import torch
+from packaging.requirements import Requirement
 
 from lidr import config, paths, profiles
 from lidr.config import quantization
@@ -27,7 +31,8 @@ from lidr.evaluation.alpaca import Alpaca
 from lidr.git import git
 from lidr.models import folder as model
 from lidr.models import policy
-from lidr.tracking import store
+from lidr.tracking import is_off, store
+from lidr.training import launcher
 
 GIB = 1024**3
 # Space for data, reports and the tracking store, without the model.
@@ -61,28 +66,21 @@ def _python(_: config.Settings) -> Finding:
 
 
 def _packages(_: config.Settings) -> Finding:
-    from packaging.requirements import Requirement
-
-    wrong, count = [], 0
-    for text in metadata.requires("lidr") or []:
-        needed = Requirement(text)
-        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
-            continue
-        count += 1
+    wanted = [Requirement(text) for text in metadata.requires("lidr") or []]
+    needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    wrong = []
+    for one in needed:
         try:
-            version = metadata.version(needed.name)
+            version = metadata.version(one.name)
         except metadata.PackageNotFoundError:
-            wrong.append(f"{needed.name} is not installed")
-            continue
-        if not needed.specifier.contains(version, prereleases=True):
-            wrong.append(f"{needed.name} is {version}, {needed.specifier} is expected")
-    detail = "; ".join(wrong) or f"{count} at the versions of this project"
-    return Finding("packages", not wrong, detail)
+            wrong.append(f"{one.name} is not installed")
+        else:
+            if not one.specifier.contains(version, prereleases=True):
+                wrong.append(f"{one.name} is {version}, {one.specifier} is expected")
+    return Finding("packages", not wrong, "; ".join(wrong) or f"{len(needed)} at the versions of this project")
 
 
 def _device(settings: config.Settings) -> Finding:
-    import torch
-
     wanted = settings.engine.device
     there = policy.pick_device(wanted)
     names = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -92,18 +90,13 @@ def _device(settings: config.Settings) -> Finding:
 
 def _training(settings: config.Settings) -> Finding:
     """The number of devices that training uses, and how to use idle ones."""
-    import torch
-
-    from lidr.training import launcher
-
-    for file in dict.fromkeys(settings.of_iteration(iteration).train.accelerate for iteration in settings.iterations):
-        if file is None:
-            continue
+    files = [settings.of_iteration(iteration).train.accelerate for iteration in settings.iterations]
+    if file := next(filter(None, files), None):
         try:
             count = launcher.processes(Path(file), settings.engine.device)
+            return Finding("training", True, f"{count} processes ({file})")
         except LidrError as error:
             return Finding("training", False, str(error))
-        return Finding("training", True, f"{count} processes ({file})")
     on_gpu = policy.pick_device(settings.engine.device).startswith("cuda")
     found = torch.cuda.device_count() if on_gpu else 0
     if found > 1:
@@ -133,37 +126,28 @@ def _git(_: config.Settings) -> Finding:
 def _dvc(_: config.Settings) -> Finding:
     if shutil.which("dvc") is None:
         return Finding("dvc", False, "the command is not on the PATH")
-    here = Path(".dvc").is_dir() and paths.PIPELINE.exists()
-    if not here:
+    if not (Path(".dvc").is_dir() and paths.PIPELINE.exists()):
         return Finding("dvc", False, "no .dvc and dvc.yaml; run lidr in its root")
     root, version = str(Path.cwd()), metadata.version("dvc")
     if not root.isascii() or set(root) & set("?#"):
-        reason = (
-            "DVC's queued and temporary experiments need a path without ?, # and letters beyond ASCII; all else works"
-        )
-        return Finding("dvc", None, f"{version}; {reason}")
+        needed = "DVC's queued and temporary experiments need a path without ?, # and letters beyond ASCII"
+        return Finding("dvc", None, f"{version}; {needed}; all else works")
     return Finding("dvc", True, version)
 
 
 def _mlflow(_: config.Settings) -> Finding:
-    if os.environ.get("LIDR_TRACKING") == "off":
+    if is_off():
         return Finding("mlflow", None, "off (LIDR_TRACKING)")
     uri = store.tracking_uri(store.project_root())
     place = store.without_secrets(uri)
     if not store.is_server(uri):
         return Finding("mlflow", os.access(store.project_root(), os.W_OK), place)
-    return Finding("mlflow", _answers(uri), f"{place} (`lidr track` logs later what it does not take)")
-
-
-def _answers(uri: str) -> bool:
-    from urllib.error import URLError
-    from urllib.request import urlopen
-
     try:
         with urlopen(f"{uri.rstrip('/')}/health", timeout=5) as reply:
-            return bool(reply.status == 200)
-    except (URLError, OSError, ValueError):
-        return False
+            answers = bool(reply.status == 200)
+    except (OSError, ValueError):
+        answers = False
+    return Finding("mlflow", answers, f"{place} (`lidr track` logs later what it does not take)")
 
 
 def _engine(settings: config.Settings) -> Finding:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -26,14 +26,6 @@ from lidr.records.languages import english_name
 
 # Files that saving the merged model writes; all others of the base's folder are copied.
 _WRITTEN = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "README.md")
-
-
-class _Method(NamedTuple):
-    """How an iteration ranks answers, and how it trains on them."""
-
-    rule: str
-    directions: str
-    objective: str
 
 
 def run(settings: config.Settings, name: str, target: Path, dtype: str | None = None, force: bool = False) -> str:
@@ -86,7 +78,7 @@ def card(settings: config.Settings, model: Policy, dtype: str, exported: str) ->
         languages=settings.all_languages,
         others=[english_name(lang) for lang in settings.languages],
         dominant=english_name(settings.dominant),
-        methods=list(dict.fromkeys(_Method(i.pairs.rule, i.pairs.directions, i.train.objective) for i in made)),
+        methods=list(dict.fromkeys((i.pairs.rule, i.pairs.directions, i.train.objective) for i in made)),
         uses_gold=any("right" in own.pairs.filter_names for own in made),
         quantization=base.quantization and msgspec.json.encode(base.quantization, order="sorted").decode(),
         rows=[("m0", source + revision, base.fingerprint, ""), *(_parent(settings, name) for name in parents)],

@@ -6,7 +6,6 @@ PosixPath('data/m1/responses/es.jsonl')
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
@@ -46,8 +45,6 @@ def prompts(iteration: str) -> Path:
     return DATA / "prompts" / iteration
 
 
-# Cached: readers of blocks of rows ask for it with every block.
-@cache
 def prompt_file(iteration: str, lang: str) -> Path:
     return prompts(iteration) / f"{lang}.jsonl"
 
@@ -56,7 +53,6 @@ def responses(iteration: str) -> Path:
     return DATA / iteration / "responses"
 
 
-@cache
 def response_file(iteration: str, lang: str) -> Path:
     return responses(iteration) / f"{lang}.jsonl"
 
@@ -65,7 +61,6 @@ def translations(iteration: str) -> Path:
     return DATA / iteration / "translations"
 
 
-@cache
 def translation_file(iteration: str, source: str, target: str) -> Path:
     return translations(iteration) / f"{source}-{target}.jsonl"
 
@@ -78,7 +73,6 @@ def scores(iteration: str) -> Path:
     return DATA / iteration / "scores"
 
 
-@cache
 def score_file(iteration: str, lang: str) -> Path:
     return scores(iteration) / f"{lang}.jsonl"
 
@@ -134,18 +128,13 @@ def scratch(stage: str, model_name: str) -> Path:
 
 def lock(output: Path) -> Path:
     """The lock file of this output."""
-    return WORK / "locks" / _flat_name(output)
+    return WORK / "locks" / output.as_posix().replace("/", "-")
 
 
 def times(output: Path) -> Path:
     """The start and end of the stage that made this output."""
-    return WORK / "times" / f"{_flat_name(output)}.json"
+    return WORK / "times" / f"{output.as_posix().replace('/', '-')}.json"
 
 
 def judgment_cache(name: str) -> Path:
     return WORK / "judge" / f"{name}.jsonl"
-
-
-def _flat_name(output: Path) -> str:
-    """The path as a single file name."""
-    return output.as_posix().replace("/", "-")

@@ -20,8 +20,8 @@ from typing import Any
 
 from lidr.errors import LidrError
 
-# The worker's function: inherited by the fork, never pickled.
-_work: Callable[..., Any] | None = None
+# A worker's function: inherited by the fork, never pickled.
+_work: Callable[..., Any]
 
 
 def cores() -> int:
@@ -100,5 +100,4 @@ def _end_with_parent() -> None:
 
 
 def _call(arguments: tuple[Any, ...]) -> Any:
-    assert _work is not None
     return _work(*arguments)

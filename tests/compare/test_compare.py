@@ -466,7 +466,8 @@ def test_command_refuses_before_it_asks_mlflow(
 def test_a_promotion_that_overrules_says_so(settings: config.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("params.yaml").write_bytes(msgspec.json.encode(settings))
     write_verdicts("m2", lambda row: replace(row, preference=1.0))
-    monkeypatch.setattr("lidr.cli.runs.sync", Mock())
+    monkeypatch.setattr("lidr.cli.runs.up_to_date", lambda settings: ([], []))
+    monkeypatch.setattr("lidr.tracking.sync", Mock())
     register = Mock()
     monkeypatch.setattr("lidr.tracking.promote", register)
     result = CliRunner().invoke(main, ["promote", "m2", "--anyway"])

@@ -63,7 +63,7 @@ def _log(experiment: str) -> None:
     tracking = config.Tracking(experiment=experiment, system_metrics=False)
     settings = msgspec.structs.replace(config.load(), tracking=tracking)
     jobs = [runs.job(settings, *command) for command in COMMANDS]
-    assert len(sync(settings, jobs).logged) == len(COMMANDS)
+    assert len(sync(settings, jobs)) == len(COMMANDS)
 
 
 def _run(*command: str) -> str:

@@ -118,9 +118,9 @@ def test_mlflow_goes_away_at_a_call_and_then_takes_all_once(project: Project, mo
         assert (error is not None) == reached
         if error:
             assert error.startswith("MLflow at sqlite:///") and error.endswith("all runs: Connection refused")
-            assert project.log(stage) == ("train m1 · beta 0.1",)
+            assert project.log(stage) == ["train m1 · beta 0.1"]
         _check_all_is_there_once(project, experiment)
         if not reached:
             break
-    assert project.log(stage) == ()
+    assert project.log(stage) == []
     assert call > 20, "a sync asks MLflow more often"

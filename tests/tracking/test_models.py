@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from click.testing import CliRunner
 from factories import with_train
+from refusal import done
 from tracking_project import Project, job
 
 from lidr.errors import InputError, LidrError
@@ -27,6 +27,10 @@ def _adapter(project: Project, model: str = "m1") -> Path:
 
 def _train(project: Project, adapter: Path) -> None:
     project.log(job("train", adapter.name, [], [adapter], lambda run: run.log_model(adapter, "adapter", upload=True)))
+
+
+def _files(project: Project, model: Any) -> set[str]:
+    return {item.path for item in project.client.list_logged_model_artifacts(model.model_id)}
 
 
 def _evaluate(project: Project, adapter: Path, accuracy: float = 0.5) -> None:
@@ -59,8 +63,7 @@ def test_evaluation_attaches_to_the_model_that_training_logged(project: Project)
     }
     train, mgsm = project.children()
     assert model.source_run_id == train.info.run_id
-    files = {item.path for item in project.client.list_logged_model_artifacts(model.model_id)}
-    assert files == {"MLmodel", "adapter_model.safetensors", "lidr.json"}
+    assert _files(project, model) == {"MLmodel", "adapter_model.safetensors", "lidr.json"}
     (metric,) = model.metrics
     assert (metric.key, metric.value, metric.step, metric.dataset_name) == ("accuracy/es", 0.5, 1, "mgsm lab")
     assert metric.run_id == mgsm.info.run_id
@@ -76,27 +79,19 @@ def test_evaluation_attaches_to_the_model_that_training_logged(project: Project)
     assert {tag.key: tag.value for tag in items.tags} == {"mlflow.data.context": "evaluation"}
 
 
-def test_all_models_are_measured_on_one_dataset(project: Project) -> None:
-    for name in ("m1", "m2"):
-        _evaluate(project, _adapter(project, name))
-    assert len({metric.dataset_digest for model in _models(project) for metric in model.metrics}) == 1
-
-
-def test_model_that_was_trained_elsewhere_is_one_model_all_the_same(project: Project) -> None:
+def test_one_model_for_the_same_data_and_one_dataset_for_all(project: Project) -> None:
+    """As where a model was trained elsewhere: no training of it is logged here."""
     adapter = _adapter(project)
-    _evaluate(project, adapter)
+    for accuracy in (0.5, 0.75):
+        _evaluate(project, adapter, accuracy)
     (model,) = _models(project)
     assert (model.name, model.status.name, model.source_run_id) == ("m1", "READY", None)
-    _evaluate(project, adapter, 0.75)
-    (model,) = _models(project)
     assert sorted(metric.value for metric in model.metrics) == [0.5, 0.75]
-
-
-def test_another_adapter_of_the_same_name_is_another_model(project: Project) -> None:
-    _evaluate(project, _adapter(project))
     project.file("models/m1/adapter_model.safetensors", "trained again, otherwise")
-    _evaluate(project, Path("models/m1"))
-    assert [model.name for model in _models(project)] == ["m1", "m1"]
+    _evaluate(project, adapter)
+    _evaluate(project, _adapter(project, "m2"))
+    assert sorted(model.name for model in _models(project)) == ["m1", "m1", "m2"]
+    assert len({metric.dataset_digest for model in _models(project) for metric in model.metrics}) == 1
 
 
 def test_base_stays_with_dvc(project: Project) -> None:
@@ -105,50 +100,35 @@ def test_base_stays_with_dvc(project: Project) -> None:
     project.log(job("base", "m0", [], [base], lambda run: run.log_model(base, "base", upload=False)))
     (model,) = _models(project)
     assert (model.name, model.model_type, model.tags["lidr.base"]) == ("m0", "base", "3f1c")
-    assert [item.path for item in project.client.list_logged_model_artifacts(model.model_id)] == ["MLmodel"]
+    assert _files(project, model) == {"MLmodel"}
 
 
 # ---- the registry
 
 
-def test_promoted_twice_is_one_version(project: Project) -> None:
-    adapter = _adapter(project)
-    _train(project, adapter)
-    first, second = promote(project.settings, "m1", "better"), promote(project.settings, "m1", "still better")
-    assert first == second
-    assert (first.name, first.version, first.alias) == ("lidr-lab", "1", "best")
-    version = project.client.get_model_version_by_alias("lidr-lab", "best")
-    assert (version.description, version.tags["dvc.md5"]) == ("still better", dvc_hash(adapter))
-    (child,) = project.children()
-    assert version.run_id == child.info.run_id
-
-
-def test_alias_leads_to_the_adapters_files(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_promoted_twice_is_one_version_and_the_alias_moves(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import mlflow
 
     adapter = _adapter(project)
     _train(project, adapter)
-    promote(project.settings, "m1", "better")
+    first, second = promote(project.settings, "m1", "better"), promote(project.settings, "m1", "still better")
+    assert (first.name, str(first.version), first.aliases) == ("lidr-lab", "1", ["best"])
+    assert (second.version, second.description) == (first.version, "still better")
+    assert second.tags["dvc.md5"] == dvc_hash(adapter)
+    (child,) = project.children()
+    assert second.run_id == child.info.run_id
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project.root}/mlflow.db")
     folder = mlflow.artifacts.download_artifacts(artifact_uri="models:/lidr-lab@best", dst_path=str(tmp_path / "best"))
     assert (Path(folder) / "adapter_model.safetensors").read_text() == "weights of m1"
 
-
-def test_alias_moves_to_the_model_promoted_last(project: Project) -> None:
-    for name in ("m1", "m2"):
-        _train(project, _adapter(project, name))
-        promote(project.settings, name, "better")
+    # Trained elsewhere, it gets its files when it is promoted.
+    _evaluate(project, _adapter(project, "m2"))
+    assert str(promote(project.settings, "m2", "better").version) == "2"
     assert str(project.client.get_model_version_by_alias("lidr-lab", "best").version) == "2"
-    assert len(project.client.search_model_versions("name = 'lidr-lab'")) == 2
-
-
-def test_promoted_model_that_was_trained_elsewhere_gets_its_files(project: Project) -> None:
-    adapter = _adapter(project)
-    _evaluate(project, adapter)
-    promote(project.settings, "m1", "better")
-    (model,) = _models(project)
-    files = {item.path for item in project.client.list_logged_model_artifacts(model.model_id)}
-    assert files == {"MLmodel", "adapter_model.safetensors", "lidr.json"}
+    (model,) = [model for model in _models(project) if model.name == "m2"]
+    assert _files(project, model) == {"MLmodel", "adapter_model.safetensors", "lidr.json"}
 
 
 def test_model_that_mlflow_does_not_know_is_refused(project: Project) -> None:
@@ -177,16 +157,34 @@ def _compare(project: Project, beta: float, right: float) -> None:
     sync(settings, [job("compare", None, [], [report], log_to)])
 
 
-def test_pipelines_are_found_by_id_and_by_name(project: Project) -> None:
+def test_pipelines_are_found_by_id_and_by_name_and_compared_from_mlflow_alone(project: Project) -> None:
+    _train(project, _adapter(project))
+    (parent,) = project.parents()
+    assert latest_curves() is None
+    with pytest.raises(LidrError, match="has no comparison in MLflow: `compare` has not run"):
+        read(parent.info.run_id)
+
     _compare(project, 0.1, 0.0)
     _compare(project, 0.2, 1.0)
     first, second = project.parents()
+    assert latest_curves() == f"#/experiments/{second.info.experiment_id}/runs/{second.info.run_id}/model-metrics"
     assert read("lab · beta 0.2 · 300 prompts").run_id == second.info.run_id
     found = read(first.info.run_id[:8])
     assert (found.run_id, found.params["train.dpo.beta"]) == (first.info.run_id, "0.1")
     assert found.rows[0] == {"benchmark": "mgsm", "lang": "es", "id": "0", "prompt": "ask 0", "m0": 0.0, "m1": 0.0}
     with pytest.raises(InputError, match=r"no pipeline 'nothing' in MLflow.*\n  [0-9a-f]{32}  lab · beta 0\.[12]"):
         read("nothing")
+
+    Path("params.yaml").unlink()
+    said = done("compare", "--runs", *(f"lab · beta {beta} · 300 prompts" for beta in (0.1, 0.2)))
+    assert "   train.dpo.beta  0.1 | 0.2\n" in said
+    (es, _) = [line for line in said.splitlines() if line.startswith("es ")]
+    assert es.split()[:6] == ["es", "0.0", "0.0", "0.0", "100.0", "+100.0"]
+
+    project.settings = msgspec.structs.replace(project.settings, seed=43)
+    _compare(project, 0.1, 0.0)
+    with pytest.raises(InputError, match="2 pipelines in MLflow are called 'lab · "):
+        read("lab · beta 0.1 · 300 prompts")
 
 
 def test_a_comparison_that_another_state_leaves_as_it_is_belongs_to_that_state_as_well(project: Project) -> None:
@@ -202,51 +200,14 @@ def test_a_comparison_that_another_state_leaves_as_it_is_belongs_to_that_state_a
     project.log(*measured())
     audit = msgspec.structs.replace(project.settings.audit, confidence=0.8)
     project.settings = msgspec.structs.replace(project.settings, audit=audit)
-    assert project.log(*measured()) == ("audit m1", "compare")
-    assert project.log(*measured()) == ()
+    assert project.log(*measured()) == ["audit m1", "compare"]
+    assert project.log(*measured()) == []
     for parent in project.parents():
         assert project.history(parent.info.run_id, "mgsm accuracy/average") == [(0, 0.5)]
         found = read(parent.info.run_id)
         assert (found.rows[0]["m0"], found.tags["lidr.stage"]) == (0.0, "pipeline")
         assert found.tags["dvc.in.baseline.jsonl"] == dvc_hash(Path("baseline.jsonl"))
     assert len(project.parents()) == 2
-
-
-def test_latest_curves_are_those_of_the_pipeline_compared_last(project: Project) -> None:
-    _train(project, _adapter(project))
-    assert latest_curves() is None
-    _compare(project, 0.2, 0.0)
-    _compare(project, 0.3, 1.0)
-    (run,) = [parent for parent in project.parents() if parent.data.params["train.dpo.beta"] == "0.3"]
-    assert latest_curves() == f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
-
-
-def test_compare_of_two_runs_needs_mlflow_alone(project: Project) -> None:
-    from lidr.cli import main
-
-    _compare(project, 0.1, 0.0)
-    _compare(project, 0.2, 1.0)
-    Path("params.yaml").unlink()
-    names = [f"lab · beta {beta} · 300 prompts" for beta in (0.1, 0.2)]
-    result = CliRunner().invoke(main, ["compare", "--runs", *names])
-    assert result.exit_code == 0, result.output
-    assert "   train.dpo.beta  0.1 | 0.2\n" in result.output
-    (es, _) = [line for line in result.output.splitlines() if line.startswith("es ")]
-    assert es.split()[:6] == ["es", "0.0", "0.0", "0.0", "100.0", "+100.0"]
-
-
-def test_name_of_two_pipelines_is_refused(project: Project) -> None:
-    _compare(project, 0.1, 0.0)
-    project.settings = msgspec.structs.replace(project.settings, seed=43)
-    _compare(project, 0.1, 0.0)
-    with pytest.raises(InputError, match="2 pipelines in MLflow are called 'lab · "):
-        read("lab · beta 0.1 · 300 prompts")
-
-
-def test_pipeline_without_a_comparison_says_so(project: Project) -> None:
-    _train(project, _adapter(project))
-    with pytest.raises(LidrError, match="has no comparison in MLflow: `compare` has not run"):
-        read(project.parents()[0].info.run_id)
 
 
 def test_a_project_that_was_moved_says_so_and_logs_nothing_elsewhere(

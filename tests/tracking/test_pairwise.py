@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from factories import edited
 from kept_verdicts import keep_verdicts
+from refusal import done
 from tracking_project import Project, job
 
 from lidr import config, paths
-from lidr.cli import main
 
 
 def test_a_pairwise_comparison_is_a_run_with_figures_table_and_page(project: Project, tmp_path: Path) -> None:
@@ -21,8 +20,7 @@ def test_a_pairwise_comparison_is_a_run_with_figures_table_and_page(project: Pro
     Path("params.yaml").write_text(edited(change, ("  resamples:", "  resamples: 50")), "utf-8")
     keep_verdicts(config.load(), "m1", ["one"])
     keep_verdicts(config.load(), "m2", ["two"])
-    done = CliRunner().invoke(main, ["alpaca", "m2", "--against", "m1"])
-    assert done.exit_code == 0, done.output
+    done("alpaca", "m2", "--against", "m1")
 
     (run,), (parent,) = project.children(), project.parents()
     assert (run.info.run_name, run.info.status) == ("alpaca m2 against m1", "FINISHED")

@@ -19,8 +19,7 @@ from tracking_project import Project, job
 from lidr import paths
 from lidr.errors import LidrError
 from lidr.tracking import Job, StageRun, sync, time_kept
-from lidr.tracking.describe import key, params
-from lidr.tracking.fingerprint import fingerprint
+from lidr.tracking.describe import fingerprint
 from lidr.tracking.hashes import dvc_hash
 
 ROWS = '{"id":"a","lang":"es","score":1,"correct":true}\n{"id":"b","lang":"en","score":0.5,"detail":{"x":1}}\n'
@@ -44,10 +43,10 @@ def _train(project: Project, model: str = "m1") -> Job:
     return job("train", model, [pairs.parent], [adapter], log_to)
 
 
-def test_run_says_what_it_was(project: Project) -> None:
-    git("init", "-q")
+def test_run_says_what_it_was(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "study-sft")
     project.file("models/m0/lidr.json", '{"fingerprint": "3f1c9a04b7d2"}')
-    assert project.log(_train(project)) == ("train m1 · beta 0.1",)
+    assert project.log(_train(project)) == ["train m1 · beta 0.1"]
 
     (child,), (parent,) = project.children(), project.parents()
     tags = child.data.tags
@@ -58,14 +57,13 @@ def test_run_says_what_it_was(project: Project) -> None:
     assert tags["dvc.out.models/m1"] == dvc_hash(Path("models/m1"))
     expected = {"stage": "train", "model": "m1", "iteration": "1", "profile": "lab", "base": "3f1c9a04b7d2"}
     assert {name: tags[f"lidr.{name}"] for name in expected} == expected
-    assert child.data.params["train.dpo.beta"] == "0.1"
-    assert child.data.params["languages"] == '["es","de","fr","ru"]'
-    assert child.data.params["seed"] == "42"
+    expected = {"train.dpo.beta": "0.1", "languages": '["es","de","fr","ru"]', "seed": "42", "train.accelerate": "null"}
+    assert {name: child.data.params[name] for name in expected} == expected
     assert not any(name.startswith("mgsm.") for name in child.data.params)
     assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
     assert "missing" not in child.data.metrics
 
-    assert parent.info.run_name == "lab · beta 0.1 · 300 prompts"
+    assert parent.info.run_name == "study-sft · lab · beta 0.1 · 300 prompts"
     assert parent.data.tags["lidr.stage"] == "pipeline"
     assert parent.data.tags["mlflow.note.content"] == "# What m1 does better"
     assert parent.data.tags["lidr.pipeline"] == fingerprint(project.settings)
@@ -76,24 +74,49 @@ def test_run_says_what_it_was(project: Project) -> None:
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
-def test_a_run_lasts_as_long_as_its_stage(project: Project) -> None:
+def test_datasets_artifacts_and_tables(project: Project) -> None:
+    project.file("models/m1/.gitignore", "/adapter.safetensors")
+    project.file("models/m1/checkpoint/state.json", "{}")
+    project.log(_train(project))
+    (child,) = project.children()
+    (used,) = child.inputs.dataset_inputs
+    dataset = used.dataset
+    assert dataset.digest == dvc_hash(Path("data/m1/pairs/pairs.jsonl"))
+    assert (dataset.name, json.loads(dataset.source)) == ("pairs m1", {"uri": "data/m1/pairs/pairs.jsonl"})
+    assert json.loads(dataset.profile) == {"num_rows": 2, "rows": {"es": 1, "en": 1}}
+    columns = {column["name"]: column["type"] for column in json.loads(dataset.schema)["mlflow_colspec"]}
+    assert columns == {"id": "string", "lang": "string", "score": "long", "correct": "boolean"}
+    assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
+
+    artifacts = Path(child.info.artifact_uri)
+    assert sorted(str(file.relative_to(artifacts)) for file in artifacts.rglob("*") if file.is_file()) == [
+        "adapter/m1/adapter.safetensors",
+        "adapter/m1/checkpoint/state.json",
+        "pairs.jsonl",
+        "tables/pairs.json",
+    ]
+    assert json.loads(child.data.tags["mlflow.loggedArtifacts"]) == [{"path": "tables/pairs.json", "type": "table"}]
+    table = json.loads((artifacts / "tables/pairs.json").read_text("utf-8"))
+    assert table["columns"] == ["id", "lang", "score", "correct", "detail"]
+    assert [row[2] for row in table["data"]] == [1, 0.5]
+
+
+# ---- a run's duration
+
+
+@pytest.mark.parametrize("is_from_cache", [False, True], ids=["made here", "from DVC's cache"])
+def test_a_run_lasts_as_long_as_its_stage(project: Project, is_from_cache: bool) -> None:
     with time_kept(Path("models/m1")):
         time.sleep(0.2)
         made = _train(project)
+    if is_from_cache:
+        an_hour_later = time.time() + 3600
+        os.utime("models/m1/adapter.safetensors", (an_hour_later, an_hour_later))
     project.log(made)
     (child,) = project.children()
     # A file's time may be some milliseconds behind the clock.
-    assert 190 <= child.info.end_time - child.info.start_time < 60_000
-
-
-def test_what_dvc_fetched_from_its_cache_took_no_time(project: Project) -> None:
-    with time_kept(Path("models/m1")):
-        made = _train(project)
-    an_hour_later = time.time() + 3600
-    os.utime("models/m1/adapter.safetensors", (an_hour_later, an_hour_later))
-    project.log(made)
-    (child,) = project.children()
-    assert child.info.start_time == child.info.end_time == int(an_hour_later * 1000)
+    lasted = child.info.end_time - child.info.start_time
+    assert lasted == 0 if is_from_cache else 190 <= lasted < 60_000
 
 
 def test_a_pipeline_that_is_logged_long_after_it_ran_does_not_end_before_it_began(project: Project) -> None:
@@ -111,111 +134,33 @@ def test_a_stage_that_failed_has_no_time(project: Project) -> None:
     assert not paths.times(Path("models/m1")).exists()
 
 
-def test_datasets_artifacts_and_tables(project: Project) -> None:
-    project.file("models/m1/.gitignore", "/adapter.safetensors")
-    project.file("models/m1/checkpoint/.gitignore", "*")
-    project.file("models/m1/checkpoint/state.json", "{}")
-    project.log(_train(project))
-    (child,) = project.children()
-    (used,) = child.inputs.dataset_inputs
-    dataset = used.dataset
-    assert dataset.digest == dvc_hash(Path("data/m1/pairs/pairs.jsonl"))
-    assert (dataset.name, json.loads(dataset.source)) == ("pairs m1", {"uri": "data/m1/pairs/pairs.jsonl"})
-    assert json.loads(dataset.profile) == {"num_rows": 2, "rows": {"es": 1, "en": 1}}
-    columns = {column["name"]: column["type"] for column in json.loads(dataset.schema)["mlflow_colspec"]}
-    assert columns == {"id": "string", "lang": "string", "score": "long", "correct": "boolean"}
-    assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
-
-    client = project.client
-    artifacts = Path(child.info.artifact_uri)
-    assert sorted(str(file.relative_to(artifacts)) for file in artifacts.rglob("*") if file.is_file()) == [
-        "adapter/m1/adapter.safetensors",
-        "adapter/m1/checkpoint/state.json",
-        "pairs.jsonl",
-        "tables/pairs.json",
-    ]
-    assert json.loads(child.data.tags["mlflow.loggedArtifacts"]) == [{"path": "tables/pairs.json", "type": "table"}]
-    table = json.loads(Path(client.download_artifacts(child.info.run_id, "tables/pairs.json")).read_text("utf-8"))
-    assert table["columns"] == ["id", "lang", "score", "correct", "detail"]
-    assert [row[2] for row in table["data"]] == [1, 0.5]
+# ---- once
 
 
 def test_a_result_is_logged_once_and_another_one_beside_it(project: Project) -> None:
-    assert project.log(_train(project)) == ("train m1 · beta 0.1",)
+    assert project.log(_train(project, "m1"), _train(project, "m2")) == ["train m1 · beta 0.1", "train m2 · beta 0.1"]
     # DVC writes this file once the stage has ended and logged itself.
     project.file("models/m1/.gitignore", "/adapter.safetensors")
-    assert project.log(_train(project)) == ()
+    assert project.log(_train(project)) == []
+    (parent,) = project.parents()
+    # Both stages log the same headline value: `compare` repeats those of the evaluations.
+    assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
     # The same settings and inputs, other bytes: as on another machine, or by another version of the code.
     again = _train(project)
     project.file("models/m1/adapter.safetensors", "other weights")
-    assert project.log(again) == ("train m1 · beta 0.1",)
-    other = with_train(project.settings, beta=0.2)
-    assert sync(other, [again]).logged == ("train m1 · beta 0.2",)
-    assert len(project.children()) == 3
-
-
-def test_parent_is_one_for_one_state(project: Project) -> None:
-    project.log(_train(project, "m1"))
-    project.log(_train(project, "m2"))
-    (parent,) = project.parents()
-    assert {run.data.tags["mlflow.parentRunId"] for run in project.children()} == {parent.info.run_id}
-    # Both stages log the same headline value: `compare` repeats those of the evaluations.
-    assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.5)]
-
-    other = with_train(project.settings, beta=0.2)
-    sync(other, [job("train", "m1")])
-    assert [run.info.run_name for run in project.parents()] == [
-        "lab · beta 0.1 · 300 prompts",
-        "lab · beta 0.2 · 300 prompts",
-    ]
-
-
-def test_an_experiment_of_dvc_is_told_by_the_parents_name(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DVC_EXP_NAME", "study-sft")
-    project.log(_train(project, "m1"))
-    (parent,) = project.parents()
-    assert parent.info.run_name == "study-sft · lab · beta 0.1 · 300 prompts"
+    assert project.log(again) == ["train m1 · beta 0.1"]
+    assert len(project.children(parent)) == 3
+    assert sync(with_train(project.settings, beta=0.2), [again]) == ["train m1 · beta 0.2"]
+    assert [run.info.run_name for run in project.parents()] == [f"lab · beta {n} · 300 prompts" for n in (0.1, 0.2)]
 
 
 def test_fingerprint_follows_settings_pipeline_and_data_pointers(project: Project) -> None:
-    seen = {fingerprint(project.settings)}
-    assert fingerprint(project.settings) in seen
+    seen = {fingerprint(project.settings), fingerprint(project.settings)}
     seen.add(fingerprint(msgspec.structs.replace(project.settings, seed=43)))
-    project.file("dvc.yaml", "stages: {}\n")
-    seen.add(fingerprint(project.settings))
-    project.file("data/sources/paper.dvc", "outs: []\n")
-    seen.add(fingerprint(project.settings))
+    for name in ("dvc.yaml", "data/sources/paper.dvc"):
+        project.file(name, "outs: []\n")
+        seen.add(fingerprint(project.settings))
     assert len(seen) == 4
-
-
-def test_batches_beyond_mlflows_limits(project: Project) -> None:
-    def log_to(run: StageRun) -> None:
-        for step in range(600):
-            run.log_metrics({"loss": step / 7, "margin": -step}, step=step)
-
-    project.log(job("train", "m1", log_to=log_to))
-    (child,) = project.children()
-    assert len(project.history(child.info.run_id, "loss")) == len(project.history(child.info.run_id, "margin")) == 600
-
-
-def test_values_that_are_no_numbers(project: Project) -> None:
-    import numpy as np
-
-    values = {"nan": math.nan, "up": math.inf, "down": -math.inf, "none": None, "numpy": np.float32(0.5)}
-    project.log(job("train", "m1", log_to=lambda run: run.log_metrics(values)))
-    (child,) = project.children()
-    ((_, nan),) = project.history(child.info.run_id, "nan")
-    assert math.isnan(nan)
-    # MLflow's SQL store has no infinity: it stores the largest float.
-    assert child.data.metrics["up"] > 1e308 and child.data.metrics["down"] < -1e308
-    assert child.data.metrics["numpy"] == 0.5
-    assert "none" not in child.data.metrics
-
-
-def test_runs_are_logged_in_the_order_of_their_stages(project: Project) -> None:
-    jobs = [job(stage, "m1") for stage in ("prompts", "pairs", "audit")]
-    assert project.log(*jobs) == ("prompts m1", "pairs m1", "audit m1")
-    assert project.log(*jobs) == ()
 
 
 def _sync_in_process(folder: str, settings: Any, queue: Any) -> None:
@@ -240,6 +185,35 @@ def test_two_syncs_at_once(project: Project) -> None:
         assert project.history(child.info.run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
 
 
+# ---- what MLflow does not take, and errors
+
+
+def test_batches_beyond_mlflows_limits(project: Project) -> None:
+    def log_to(run: StageRun) -> None:
+        for step in range(600):
+            run.log_metrics({"loss": step / 7, "margin": -step}, step=step)
+
+    project.log(job("train", "m1", log_to=log_to))
+    (child,) = project.children()
+    assert len(project.history(child.info.run_id, "loss")) == len(project.history(child.info.run_id, "margin")) == 600
+
+
+def test_names_and_values_that_mlflow_does_not_take(project: Project) -> None:
+    """MLflow's SQL store has no infinity: it stores the largest float."""
+    values = {"nan": math.nan, "up": math.inf, "accuracy/zh-Hant": 1.0, "drops (all)": 2.0, "x" * 300: 3.0}
+    long = "a folder with a very long name/" * 300
+    mgsm = msgspec.structs.replace(project.settings.mgsm, source=long)
+    project.settings = msgspec.structs.replace(project.settings, mgsm=mgsm)
+    asked = job("mgsm", "m1", log_to=lambda run: run.log_metrics(values))
+    assert [project.log(asked), project.log(asked)] == [["mgsm m1"], []]
+    (child,) = project.children()
+    assert long.startswith(child.data.params["mgsm.source"]) and len(child.data.params["mgsm.source"]) == 6000
+    ((_, nan),) = project.history(child.info.run_id, "nan")
+    found = child.data.metrics
+    assert math.isnan(nan) and found["up"] > 1e308
+    assert [found[name] for name in ("accuracy/zh-Hant", "drops _all_", "x" * 250)] == [1.0, 2.0, 3.0]
+
+
 def test_an_error_of_our_own_is_not_reported_as_mlflows(project: Project) -> None:
     def log_to(run: StageRun) -> None:
         run.log_metrics({"loss": {"es": 0.5}["en"]})
@@ -257,41 +231,31 @@ def test_an_error_within_mlflow_is_mlflows_whatever_it_is(project: Project, monk
 # ---- mlflow run
 
 
-def test_run_of_mlflow_run_that_has_ended_stays_ended(project: Project) -> None:
-    outer = project.client.create_run(project.client.create_experiment("by hand")).info.run_id
-    project.client.set_terminated(outer)
-    project.log(_train(project), outer=outer)
-    (child,) = project.children()
-    assert child.data.tags["mlflow.parentRunId"] == outer
-    assert project.client.get_run(outer).info.status == "FINISHED"
-
-
 def test_run_of_mlflow_run_is_the_parent(project: Project) -> None:
     experiment = project.client.create_experiment("by hand", artifact_location=str(project.root / "elsewhere"))
     outer = project.client.create_run(experiment, run_name="sassy-toad-12").info.run_id
     project.client.log_param(outer, "iteration", "m1")
     project.client.set_tag(outer, "lidr.profile", "said by hand")
-    for model in ("m1", "m2"):
-        project.log(_train(project, model), outer=outer)
+    project.log(_train(project, "m1"), outer=outer)
     (parent,) = project.parents()
-    assert parent.info.run_id == outer
-    assert parent.info.run_name == "lab · beta 0.1 · 300 prompts"
     assert parent.info.status == "RUNNING"  # `mlflow run` ends it
+    project.client.set_terminated(outer)
+    project.log(_train(project, "m2"), outer=outer)
+    (parent,) = project.parents()
+    assert (parent.info.run_id, parent.info.status) == (outer, "FINISHED")
+    assert parent.info.run_name == "lab · beta 0.1 · 300 prompts"
     assert (parent.data.params["iteration"], parent.data.params["train.dpo.beta"]) == ("m1", "0.1")
     assert parent.data.tags["lidr.profile"] == "said by hand"
     assert parent.data.metrics == {"accuracy/es": 0.5}
     for child in project.children():
         assert (child.data.tags["mlflow.parentRunId"], child.info.experiment_id) == (outer, experiment)
     # Runs of `mlflow run` count as logged, in any experiment.
-    assert project.log(_train(project, "m1"), _train(project, "m2")) == ()
+    assert project.log(_train(project, "m1"), _train(project, "m2")) == []
 
 
 def test_run_of_mlflow_run_that_is_in_another_store(project: Project) -> None:
     project.log(_train(project), outer="0" * 32)
     assert len(project.parents()) == 1
-
-
-# ---- where it came from
 
 
 def test_git_state(project: Project) -> None:
@@ -309,25 +273,3 @@ def test_git_state(project: Project) -> None:
     project.log(_train(project, "m2"))
     states = [[run.data.tags[f"lidr.git.{name}"] for name in ("commit", "dirty")] for run in project.children()]
     assert states == [[commit, "no"], [commit, "yes"]]
-
-
-def test_names_and_values_that_mlflow_does_not_take(project: Project) -> None:
-    from mlflow.utils import validation
-
-    for name in ("accuracy/zh-Hant", "drops (all)", "dvc.in./abs/path", "x" * 300):
-        validation._validate_metric_name(key(name))
-        assert len(key(name)) <= validation.MAX_ENTITY_KEY_LENGTH
-    assert params({"a": None, "b": True, "c": 1e-3, "d": "text", "e": ["x"]}) == {
-        "a": "null",
-        "b": "true",
-        "c": "0.001",
-        "d": "text",
-        "e": '["x"]',
-    }
-    long = "a folder with a very long name/" * 300
-    mgsm = msgspec.structs.replace(project.settings.mgsm, source=long)
-    project.settings = msgspec.structs.replace(project.settings, mgsm=mgsm)
-    assert project.log(job("mgsm", "m1")) == ("mgsm m1",)
-    assert project.log(job("mgsm", "m1")) == ()
-    (child,) = project.children()
-    assert child.data.params["mgsm.source"] == long[: validation.MAX_PARAM_VAL_LENGTH]

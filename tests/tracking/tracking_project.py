@@ -34,9 +34,9 @@ class Project(Store):
         """The URI of the server that the environment names, or of the project's store."""
         return store.tracking_uri(self.root)
 
-    def log(self, *jobs: Job, outer: str | None = None) -> tuple[str, ...]:
+    def log(self, *jobs: Job, outer: str | None = None) -> list[str]:
         """Sync these jobs; returns the names of added runs."""
-        return sync(self.settings, jobs, outer).logged
+        return sync(self.settings, jobs, outer)
 
     def file(self, name: str, content: str) -> Path:
         path = Path(name)

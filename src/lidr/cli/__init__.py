@@ -3,8 +3,6 @@
 from lidr.cli import provenance, stages, tools
 from lidr.cli.main import main
 
-__all__ = ["main", "provenance", "run", "stages", "tools"]
-
 
 def run() -> None:
     """The command `lidr`."""

@@ -3,6 +3,9 @@
 $ lidr mgsm m1
 mgsm m1: accuracy 0.812 on average over 7 languages
   en 0.94 [0.90, 0.96] · es 0.84 [0.79, 0.88] · ...
+$ lidr alpaca m2 --against m1
+alpaca m2 against m1: win rate 53.1 on average over 7 languages, length-controlled 53.0
+  ...
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ from pathlib import Path
 
 import click
 
-from lidr import config
+from lidr import config, paths
 from lidr.cli.main import Command, main
-from lidr.cli.pairwise import judge_outside
-from lidr.cli.running import tracked, with_interval
-from lidr.evaluation.registry import AVERAGE, Benchmark, benchmarks
+from lidr.cli.runs import by_language, tracked, tracked_job
+from lidr.evaluation.registry import AVERAGE, Benchmark, Metrics, benchmarks
+from lidr.tracking import Job, StageRun
 
 
 def add_commands() -> None:
@@ -55,7 +58,7 @@ def _measure(benchmark: Benchmark, model: str) -> None:
         f"{len(metrics) - 1} {benchmark.by}s{controlled}"
     )
     form = f".{max(1, digits - 1)}f"
-    click.echo("  " + " · ".join(with_interval(place, figures, name, form) for place, figures in metrics.items()))
+    click.echo("  " + " · ".join(_with_interval(place, figures, name, form) for place, figures in metrics.items()))
     for note in benchmark.notes(settings):
         click.echo(f"  {note}")
 
@@ -85,6 +88,54 @@ def alpaca(model: str, against: str | None, outputs: Path | None) -> None:
     from lidr.evaluation.alpaca import BENCHMARK
 
     if against or outputs:
-        judge_outside(config.load(), model, against, outputs)
+        _judge_outside(config.load(), model, against, outputs)
     else:
         _measure(BENCHMARK, model)
+
+
+def _judge_outside(settings: config.Settings, model: str, against: str | None, outputs: Path | None) -> None:
+    from lidr.compare import head_to_head
+
+    if against and outputs:
+        raise click.UsageError("--against and --outputs exclude each other")
+    if outputs:
+        match = head_to_head.of_published(settings, model, outputs)
+        options = f"--outputs {outputs}"
+    else:
+        match = head_to_head.of_models(settings, model, str(against))
+        options = f"--against {match.other}"
+    target, metrics = paths.judged(model, match.other), Metrics()
+
+    def log_to(run: StageRun) -> None:
+        run.log_metrics(by_language(metrics))
+        rows = {lang: int(figures["n"]) for lang, figures in metrics.items()}
+        run.use_dataset(target / paths.VERDICTS, "verdicts", "evaluation", rows)
+        run.log_table(target / paths.VERDICTS, "verdicts.json")
+        run.log_artifact(target / paths.PAGE)
+
+    job = Job(
+        stage="alpaca",
+        model=model,
+        inputs=match.inputs,
+        outputs=(target,),
+        log_to=log_to,
+        against=match.other,
+        options=options,
+    )
+    with tracked_job(match.settings, job, at_once=True):
+        metrics |= head_to_head.run(match)
+    average = metrics[AVERAGE]
+    click.echo(
+        f"alpaca {model} against {match.other}: win rate {average['win_rate']:.1f} on average over {len(metrics) - 1} "
+        f"languages, length-controlled {average['lc_win_rate']:.1f}"
+    )
+    for lang, figures in metrics.items():
+        shares = " · ".join(f"{name} {100 * figures[name]:.1f}%" for name in ("wins", "ties", "losses"))
+        click.echo(f"  {_with_interval(lang, figures, 'win_rate', '.1f')} · {shares} · n = {figures['n']}")
+    click.echo(f"The page: {target / paths.PAGE} · the verdicts: {target / paths.VERDICTS}")
+
+
+def _with_interval(lang: str, figures: dict[str, float], name: str, form: str) -> str:
+    """'es 0.70 [0.64, 0.75]'"""
+    interval = f" [{figures['low']:{form}}, {figures['high']:{form}}]" if "low" in figures else ""
+    return f"{lang} {figures[name]:{form}}{interval}"

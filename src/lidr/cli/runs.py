@@ -1,4 +1,4 @@
-"""What each stage logs to MLflow, from the files that it has written.
+"""How a stage is run and logged to MLflow, and what each stage logs, from the files that it has written.
 
 Files are enough: a stage, `lidr track` and another machine's checkout log the same.
 """
@@ -6,49 +6,82 @@ Files are enough: a stage, `lidr track` and another machine's checkout log the s
 from __future__ import annotations
 
 import csv
+import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from lidr import config, paths
+from lidr import config, paths, tracking
+from lidr.errors import LidrError
 from lidr.evaluation.registry import Benchmark, Metrics, benchmark_of, benchmarks
+from lidr.locks import alone
 from lidr.records import Drop, Pair, Prompt, PromptKind, Response, Translation
 from lidr.records.jsonl import read_json, read_rows
 from lidr.records.samples import read_scores
-
-if TYPE_CHECKING:
-    from lidr.tracking import Job, StageRun, Synced
+from lidr.tracking import Job, LiveRun, StageRun
 
 # What an evaluation asks; the rest of a row is what the model made of it.
 _ITEM = ("id", "lang", "task", "prompt", "gold", "baseline")
-WHOLE = ("base", "baseline", "compare")
+_WHOLE = ("base", "baseline", "compare")
+_OF_DATA = ("prompts", "generate", "score", "translate")
+_OF_AN_ITERATION = ("pairs", "train", "audit")
+# Stages that ask a model, and may be at work for days; importing MLflow takes three seconds.
+_LONG = ("generate", "score", "translate", "train", "baseline", *(benchmark.name for benchmark in benchmarks()))
+# Seconds from which on a stage of `dvc repro` logs itself; `compare` logs the shorter ones.
+_AT_ONCE = 30.0
+# What DVC sets for the stages that it runs, and `mlflow run` for its commands.
+_DVC_STAGE, _MLFLOW_RUN = "DVC_STAGE", "MLFLOW_RUN_ID"
 
 
-def job(settings: config.Settings, stage: str, model: str | None) -> Job:
-    """The stage's files, and what they say; `model` is the iteration, the model, or None for `compare`."""
-    from lidr.tracking import Job
+@contextmanager
+def tracked(settings: config.Settings, stage: str, model: str | None) -> Iterator[LiveRun]:
+    """Run a stage under a lock on its output, and log it; yields what logs live.
 
-    inputs, outputs = _files(settings, stage, model or "")
-    of_model = (settings,) if model is None else (settings, model)
-    log_to = _LOG_TO.get(stage) or partial(_evaluation, benchmark_of(stage))
-    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=outputs, log_to=partial(log_to, *of_model))
+    `train` is logged live, and so is every long stage where system metrics are asked for; `compare`, the last stage,
+    logs all that came before it as well.
+    """
+    with tracked_job(settings, job(settings, stage, model)) as live:
+        yield live
 
 
-def sync(settings: config.Settings, running: Job | None = None, mlflow_run_id: str | None = None) -> Synced:
-    """Log every stage that DVC has for up to date, and the one that has just run; raises LidrError without MLflow."""
-    from lidr import tracking
+@contextmanager
+def tracked_job(settings: config.Settings, job: Job, at_once: bool = False) -> Iterator[LiveRun]:
+    """The same for any job; `at_once` logs it at its end, however short it was."""
+    # Libraries that the stage uses must not log to that run by themselves.
+    mlflow_run_id = os.environ.pop(_MLFLOW_RUN, None)
+    is_live = job.stage == "train" or (settings.tracking.system_metrics and job.stage in _LONG)
+    by_hand = _DVC_STAGE not in os.environ and (mlflow_run_id is not None or job.stage in _LONG)
+    begun = time.monotonic()
+    with alone(job.outputs[0]):
+        with tracking.time_kept(job.outputs[0]):
+            if is_live:
+                with tracking.live_run(settings, job, mlflow_run_id) as live:
+                    yield live
+            else:
+                yield LiveRun()
+        if tracking.is_off():
+            return
+        try:
+            if job.stage == "compare":
+                tracking.sync(settings, up_to_date(settings, job)[0], mlflow_run_id)
+            elif is_live or at_once or by_hand or time.monotonic() - begun > _AT_ONCE:
+                tracking.sync(settings, [job], mlflow_run_id)
+        except LidrError as error:
+            remedy = f"`{job.command}` logs it again" if job.against else "`lidr track` logs it later"
+            tracking.warn(error, remedy)
+
+
+def up_to_date(settings: config.Settings, running: Job | None = None) -> tuple[list[Job], list[str]]:
+    """All stages that DVC has for up to date, with the one that has just run; and the names of the others."""
     from lidr.audit.provenance import state
 
-    done = state.unchanged(without=name(running) if running else None)
-    if running:
-        done.add(name(running))
-    jobs = {name(each): each for each in jobs_of(settings)}
-    synced = tracking.sync(settings, [each for stage, each in jobs.items() if stage in done], mlflow_run_id)
-    return replace(synced, left_out=tuple(stage for stage in jobs if stage not in done))
+    just_run = name(running) if running else None
+    done = state.unchanged(without=just_run) | {just_run}
+    jobs = list(jobs_of(settings))
+    return [each for each in jobs if name(each) in done], [name(each) for each in jobs if name(each) not in done]
 
 
 def jobs_of(settings: config.Settings) -> Iterator[Job]:
@@ -65,56 +98,56 @@ def jobs_of(settings: config.Settings) -> Iterator[Job]:
 
 def name(job: Job) -> str:
     """The stage's name in dvc.yaml."""
-    return job.stage if job.stage in WHOLE else f"{job.stage}@{job.model}"
+    return job.stage if job.stage in _WHOLE else f"{job.stage}@{job.model}"
+
+
+def job(settings: config.Settings, stage: str, model: str | None) -> Job:
+    """The stage's files, and what they say; `model` is the iteration, the data, the model, or None for `compare`."""
+    inputs, output = _files(settings, stage, model or "")
+    of_model = (settings,) if model is None else (settings, model)
+    log_to = _LOG_TO.get(stage) or partial(_evaluation, benchmark_of(stage))
+    return Job(stage=stage, model=model, inputs=tuple(inputs), outputs=(output,), log_to=partial(log_to, *of_model))
+
+
+def _files(settings: config.Settings, stage: str, name: str) -> tuple[Sequence[Path], Path]:
+    """What the stage reads of the pipeline's data, as in dvc.yaml, and what it writes."""
+    base = paths.model(paths.BASE)
+    match stage:
+        case "base":
+            return [], paths.model(name)
+        case "baseline":
+            return [base, Path(settings.baseline.source)], paths.baseline()
+        case "compare":
+            measured = [each.folder(model) for model in settings.models for each in benchmarks()]
+            # By the hash of the baseline's answers `lidr compare --runs` knows whether win rates are comparable.
+            return [paths.baseline(), *measured], paths.compare()
+    if stage not in _OF_DATA + _OF_AN_ITERATION:
+        benchmark = benchmark_of(stage)
+        return [base, paths.model(name), *benchmark.inputs()], benchmark.folder(name)
+    data = name if stage in _OF_DATA else settings.iteration(name).data
+    prompts, responses = paths.prompts(data), paths.responses(data)
+    author = paths.model(settings.named_data(data).by)
+    texts = [prompts, responses, paths.scores(data), paths.translations(data)]
+    match stage:
+        case "prompts":
+            return [], prompts
+        case "generate":
+            return [prompts, base, author], responses
+        case "score":
+            return [prompts, responses, base, author], paths.scores(data)
+        case "translate":
+            return [prompts, responses, base, author], paths.translations(data)
+        case "pairs":
+            return texts, paths.pairs(name)
+    previous = settings.iteration(name).previous
+    if stage == "train":
+        return [paths.pairs(name), base, paths.model(previous)], paths.model(name)
+    before = paths.audit(previous) / paths.METRICS
+    return [base, *texts, paths.round_trip(data), paths.pairs(name), before], paths.audit(name)
 
 
 def by_language(metrics: Metrics) -> dict[str, float]:
     return {f"{name}/{lang}": value for lang, figures in metrics.items() for name, value in figures.items()}
-
-
-_OF_DATA = ("prompts", "generate", "score", "translate")
-_OF_AN_ITERATION = ("pairs", "train", "audit")
-
-
-def _files(settings: config.Settings, stage: str, model: str) -> tuple[Sequence[Path], tuple[Path]]:
-    """What the stage reads of the pipeline's data, as in dvc.yaml, and what it writes."""
-    base = paths.model(paths.BASE)
-    if stage in _OF_DATA:
-        return _files_of_data(stage, model, [base, paths.model(settings.named_data(model).by)])
-    if stage in _OF_AN_ITERATION:
-        return _files_of_an_iteration(stage, model, settings.iteration(model))
-    if stage == "base":
-        return [], (paths.model(model),)
-    if stage == "baseline":
-        return [base, Path(settings.baseline.source)], (paths.baseline(),)
-    if stage == "compare":
-        measured = [each.folder(name) for name in settings.models for each in benchmarks()]
-        # By the hash of the baseline's answers `lidr compare --runs` knows whether win rates are comparable.
-        return [paths.baseline(), *measured], (paths.compare(),)
-    benchmark = benchmark_of(stage)
-    return [base, paths.model(model), *benchmark.inputs()], (benchmark.folder(model),)
-
-
-def _files_of_data(stage: str, data: str, models: list[Path]) -> tuple[Sequence[Path], tuple[Path]]:
-    """`models` are the base and the one that writes."""
-    prompts, responses = paths.prompts(data), paths.responses(data)
-    if stage == "prompts":
-        return [], (prompts,)
-    if stage == "generate":
-        return [prompts, *models], (responses,)
-    output = paths.scores(data) if stage == "score" else paths.translations(data)
-    return [prompts, responses, *models], (output,)
-
-
-def _files_of_an_iteration(stage: str, name: str, of: config.Iteration) -> tuple[Sequence[Path], tuple[Path]]:
-    base = paths.model(paths.BASE)
-    if stage == "train":
-        return [paths.pairs(name), base, paths.model(of.previous)], (paths.model(name),)
-    texts = [paths.prompts(of.data), paths.responses(of.data), paths.scores(of.data), paths.translations(of.data)]
-    if stage == "pairs":
-        return texts, (paths.pairs(name),)
-    before = paths.audit(of.previous) / paths.METRICS
-    return [base, *texts, paths.round_trip(of.data), paths.pairs(name), before], (paths.audit(name),)
 
 
 def _base(settings: config.Settings, model: str, run: StageRun) -> None:

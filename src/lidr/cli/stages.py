@@ -15,9 +15,10 @@ import click
 from lidr import config, paths
 from lidr.cli import evaluations
 from lidr.cli.main import StageGroup, main
-from lidr.cli.running import tracked
+from lidr.cli.runs import tracked
 from lidr.evaluation.registry import benchmarks
 from lidr.records import FinishReason
+from lidr.tracking import lookup
 
 
 @main.command()
@@ -46,7 +47,6 @@ def prompts(data: str) -> None:
     from lidr.prompts import stage
 
     settings = config.load()
-    settings.named_data(data)
     with tracked(settings, "prompts", data):
         taken = stage.run(settings, data)
     languages, wanted = len(settings.all_languages), settings.prompts.per_iteration
@@ -84,7 +84,6 @@ def score(data: str) -> None:
     from lidr.generation import score as stage
 
     settings = config.load()
-    settings.named_data(data)
     with tracked(settings, "score", data):
         scored = stage.run(settings, data)
     if scored is None:
@@ -119,7 +118,6 @@ def pairs(iteration: str) -> None:
     from lidr.pairs import stage
 
     settings = config.load()
-    settings.iteration(iteration)
     with tracked(settings, "pairs", iteration):
         counts = stage.run(settings, iteration)
     made, drops, directions = counts.pairs, counts.drops.total(), counts.directions
@@ -181,7 +179,6 @@ def audit_iteration(iteration: str) -> None:
     from lidr.audit import stage
 
     settings = config.load()
-    settings.iteration(iteration)
     with tracked(settings, "audit", iteration):
         report = stage.run(settings, iteration)
     for line in stage.summary(report):
@@ -210,7 +207,9 @@ def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> 
     if only and not show:
         raise click.UsageError("--only goes with --show: what is written compares all benchmarks")
     if runs:
-        _compare_pipelines(*runs)
+        from lidr.compare import pipelines
+
+        click.echo(pipelines.text(*(lookup.read(name) for name in runs)))
         return
     from lidr.compare import report, stage
     from lidr.compare.comparison import compare_models
@@ -224,13 +223,6 @@ def compare(show: bool, only: tuple[str, ...], runs: tuple[str, str] | None) -> 
     with tracked(settings, "compare", None):
         stage.run(settings)
     click.echo(f"compare: {', '.join(settings.models)}; `lidr compare --show` prints the table. {_where_to_look()}")
-
-
-def _compare_pipelines(first: str, second: str) -> None:
-    from lidr.compare import pipelines
-    from lidr.tracking.lookup import read
-
-    click.echo(pipelines.text(read(first), read(second)))
 
 
 def _where_to_look() -> str:

@@ -16,8 +16,9 @@ from typing import Any, get_args
 
 import click
 
+from lidr import config, paths, profiles, tracking
+from lidr.cli import runs
 from lidr.cli.main import main
-from lidr.config import Precision
 from lidr.errors import LidrError
 
 
@@ -44,8 +45,6 @@ def profile() -> None:
 @profile.command("list")
 def profile_list() -> None:
     """List the profiles; the active one is marked."""
-    from lidr import profiles
-
     for name in profiles.names():
         click.echo(f"{'*' if profiles.is_active(name) else ' '} {name}")
 
@@ -55,8 +54,6 @@ def profile_list() -> None:
 @click.option("--force", is_flag=True, help="Replace a params.yaml that holds edits of your own.")
 def profile_use(name: str, force: bool) -> None:
     """Copy a profile over params.yaml, after checking it; shows what changes."""
-    from lidr import config, profiles
-
     difference = profiles.use(name, force)
     click.echo(difference or f"params.yaml is the profile {name} already")
     missing = [str(pointer) for pointer in profiles.pointers(config.load()) if not pointer.with_suffix("").exists()]
@@ -92,7 +89,6 @@ def plan(
     anyway: bool,
 ) -> None:
     """Say what the pipeline will take: rows, tokens, memory, time and cost; nothing runs, no weight is loaded."""
-    from lidr import config
     from lidr import plan as planning
     from lidr.plan import report
     from lidr.plan.work import Lengths
@@ -110,7 +106,6 @@ def plan(
 @main.command()
 def doctor() -> None:
     """Check that this machine has what the active profile needs."""
-    from lidr import config
     from lidr import doctor as examination
 
     missing = 0
@@ -126,11 +121,10 @@ def doctor() -> None:
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path), required=True, help="Where to: an empty or new folder."
 )
-@click.option("--dtype", type=click.Choice(get_args(Precision)), help="The base's own by default.")
+@click.option("--dtype", type=click.Choice(get_args(config.Precision)), help="The base's own by default.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
 def export(model: str, folder: Path, dtype: str | None, force: bool) -> None:
     """Write a model with its adapter merged, and a model card, as an ordinary model folder."""
-    from lidr import config
     from lidr import export as exporting
     from lidr.models import policy
 
@@ -150,44 +144,35 @@ def export(model: str, folder: Path, dtype: str | None, force: bool) -> None:
 @click.option("--open", "open_browser", is_flag=True, help="Open the browser as well.")
 def ui(port: int | None, open_browser: bool) -> None:
     """Open MLflow on this project's runs, on 127.0.0.1 only."""
-    from lidr.tracking import serve
+    tracking.serve(port, open_browser, meanwhile=_track_what_is_missing)
 
-    serve(port, open_browser, meanwhile=_track_what_is_missing)
+
+def _track_what_is_missing() -> None:
+    if tracking.is_off() or not paths.PARAMS.exists():
+        return
+    try:
+        settings = config.load()
+        tracking.sync(settings, runs.up_to_date(settings)[0])
+    except LidrError as error:
+        tracking.warn(error, "`lidr track` logs it later")
 
 
 @main.command()
 def track() -> None:
     """MLflow sync: log the results of up-to-date stages that it lacks, from their files."""
-    from lidr import config, tracking
-    from lidr.cli import runs
-
     settings = config.load()
     if tracking.is_off():
         raise LidrError("LIDR_TRACKING=off: nothing is logged")
-    done = runs.sync(settings)
-    for name in done.logged:
+    jobs, left_out = runs.up_to_date(settings)
+    for name in tracking.sync(settings, jobs):
         click.echo(f"logged: {name}")
-    if not done.left_out:
-        click.echo(f"MLflow at {done.address} has all runs")
+    if not left_out:
+        click.echo(f"MLflow at {tracking.address()} has all runs")
         return
-    total = len([*runs.jobs_of(settings)])
     click.echo(
-        f"MLflow at {done.address} has {total - len(done.left_out)} of {total} stages; not up to date, so not logged: "
-        f"{', '.join(done.left_out)}; run `dvc repro` or `dvc checkout`"
+        f"MLflow at {tracking.address()} has {len(jobs)} of {len(jobs) + len(left_out)} stages; not up to date, so not "
+        f"logged: {', '.join(left_out)}; run `dvc repro` or `dvc checkout`"
     )
-
-
-def _track_what_is_missing() -> None:
-    """Log what is missing, while MLflow's pages are open."""
-    from lidr import config, paths, tracking
-    from lidr.cli import runs
-
-    if tracking.is_off() or not paths.PARAMS.exists():
-        return
-    try:
-        runs.sync(config.load())
-    except LidrError as error:
-        tracking.warn(error, "`lidr track` logs it later")
 
 
 @main.command()
@@ -198,11 +183,8 @@ def promote(model: str, anyway: bool) -> None:
 
     A gain is an average over languages that is significantly above m0's on one benchmark and below on none.
     """
-    from lidr import config
-    from lidr.cli import runs
     from lidr.compare.comparison import compare_models
     from lidr.compare.report import evidence
-    from lidr.tracking import promote as register
 
     settings = config.load()
     findings, objection = evidence(compare_models(settings), settings.model(model))
@@ -210,10 +192,10 @@ def promote(model: str, anyway: bool) -> None:
         click.echo(sentence)
     if objection and not anyway:
         raise LidrError(f"{objection}; --anyway promotes it nevertheless")
-    runs.sync(settings)
+    tracking.sync(settings, runs.up_to_date(settings)[0])
     overruled = [f"Promoted with --anyway: {objection}."] if objection else []
-    promoted = register(settings, model, "\n".join([*overruled, *findings]))
-    click.echo(f"{model} is {promoted.name} version {promoted.version}, alias {promoted.alias}, in {promoted.address}")
+    made = tracking.promote(settings, model, "\n".join([*overruled, *findings]))
+    click.echo(f"{model} is {made.name} version {made.version}, alias {tracking.ALIAS}, in {tracking.address()}")
 
 
 @main.group()

@@ -34,41 +34,6 @@ from lidr.config.training import Train
 if TYPE_CHECKING:
     from lidr.config.settings import Settings
 
-__all__ = [
-    "DATE",
-    "GENERATOR",
-    "HUB",
-    "LAB",
-    "RULE",
-    "Audit",
-    "Base",
-    "Baseline",
-    "Compare",
-    "Data",
-    "Engine",
-    "Fields",
-    "Generate",
-    "Generative",
-    "Hub",
-    "Iteration",
-    "Judge",
-    "LabJudge",
-    "LocalJudge",
-    "OpenAIJudge",
-    "Pairs",
-    "Precision",
-    "Prompts",
-    "Scoring",
-    "Settings",
-    "Tracking",
-    "Train",
-    "Translate",
-    "TranslationServer",
-    "flatten",
-    "iteration_number",
-    "load",
-]
-
 
 def __getattr__(name: str) -> Any:
     if name == "Settings":

@@ -34,15 +34,16 @@ def contradictions(settings: Settings) -> Problems:
     yield from _texts(settings)
     yield from settings.engine.problems(settings)
     yield from _sources(settings)
-    yield from _quantization(settings)
     yield from _prompts(settings.prompts)
-    yield from _baseline(settings)
     for block in settings.benchmarks.values():
         yield from block.problems(settings)
-    yield from _audit(settings)
+    if (judge := settings.audit.judge) is not None:
+        yield from judge_problems(judge, ("audit", "judge"), ("prompts.source", settings.prompts.source), settings)
+        if judge.both_orders is False:
+            yield ("audit", "judge", "both_orders"), "the audit asks in both orders; null or true is expected"
     yield from _languages(settings)
     yield from _chain(settings)
-    yield from _generation_and_pairs(settings)
+    yield from chain(_translate(settings), _pairs(settings))
     # Where all data have a rule of their own, nothing is made by this one.
     if any(own.rule is None for own in settings.data.values()):
         yield from _scored(settings)
@@ -64,7 +65,7 @@ def _texts(settings: Settings) -> Problems:
 
 
 def _sources(settings: Settings) -> Problems:
-    """Files that a stage reads must lie where dvc.yaml depends on them, or a change would not rerun it."""
+    """Where base and baseline come from. Files that a stage reads must lie where DVC sees that they change."""
     for where, written in settings.sources().items():
         path = Path(os.path.normpath(written))
         is_judge = where[-2:] == ("judge", "model")
@@ -72,12 +73,28 @@ def _sources(settings: Settings) -> Problems:
             yield where, f"{written!r} lies outside of {paths.SOURCES}, where DVC would miss changes"
     if settings.base.model == LAB and settings.base.revision is not None:
         yield ("base", "revision"), "the lab's base comes with the package; null is expected"
+    values, engine = settings.base.quantization, settings.engine.local or settings.engine
+    if values is not None and engine.name != "transformers":
+        reason = f"the engine {engine.name!r} would compute with other weights than these; transformers is expected"
+        yield ("base", "quantization"), reason
+    elif values is not None:
+        for key, reason in quantization.problems(values):
+            yield ("base", "quantization", *key), reason
+    baseline = settings.baseline
+    if baseline.is_published:
+        if not re.fullmatch(GENERATOR, baseline.model):
+            yield ("baseline", "model"), "the name of a model of this file or of a generator is expected"
+    elif baseline.model not in {paths.BASE, *settings.iterations}:
+        yield ("baseline", "model"), f"{baseline.model!r} is no model of this file"
+    elif baseline.source != (own := paths.model(baseline.model).as_posix()):
+        yield ("baseline", "source"), f"{baseline.model!r} is a model of this file, whose answers come from {own!r}"
 
 
 def _prompts(prompts: Prompts) -> Problems:
-    if prompts.is_on_hub and prompts.fields is None:
+    fields, hub = prompts.fields, prompts.hub
+    if prompts.is_on_hub and fields is None:
         yield ("prompts", "fields"), "a dataset's fields are expected: text, id and answer"
-    if prompts.is_on_hub != (prompts.hub is not None):
+    if prompts.is_on_hub != (hub is not None):
         reason = "revision, subset and split are expected" if prompts.is_on_hub else f"null is expected without {HUB!r}"
         yield ("prompts", "hub"), reason
     if prompts.source == LAB:
@@ -85,45 +102,11 @@ def _prompts(prompts: Prompts) -> Problems:
             if getattr(prompts, key) is not None:
                 yield ("prompts", key), "the lab's prompts are taken as they are; null is expected"
     if prompts.answer_language not in (None, *ANSWER_LANGUAGE):
-        known = f"there are {', '.join(ANSWER_LANGUAGE)}, and null"
-        yield (
-            ("prompts", "answer_language"),
-            f"{prompts.answer_language!r} is no version; {known}",
-        )
-    if prompts.hub is not None and prompts.fields is not None:
-        where_languages_are = (prompts.hub.subset or "", prompts.hub.split, prompts.fields.text)
-        if not any("{lang}" in name for name in where_languages_are):
-            reason = "'{lang}' is expected in hub.subset, hub.split or fields.text: where the languages are"
-            yield ("prompts", "hub"), reason
-
-
-def _quantization(settings: Settings) -> Problems:
-    values, where = settings.base.quantization, ("base", "quantization")
-    engine = settings.engine.local or settings.engine
-    if values is not None and engine.name != "transformers":
-        yield where, f"the engine {engine.name!r} would compute with other weights than these; transformers is expected"
-    elif values is not None:
-        for key, reason in quantization.problems(values):
-            yield (*where, key) if key else where, reason
-
-
-def _baseline(settings: Settings) -> Problems:
-    model, source = settings.baseline.model, settings.baseline.source
-    own = f"{paths.MODELS}/{model}"
-    if settings.baseline.is_published and not re.fullmatch(GENERATOR, model):
-        yield ("baseline", "model"), "the name of a model of this file or of a generator is expected"
-    elif not settings.baseline.is_published and model not in {paths.BASE, *settings.iterations}:
-        yield ("baseline", "model"), f"{model!r} is no model of this file"
-    elif not settings.baseline.is_published and source != own:
-        yield ("baseline", "source"), f"{model!r} is a model of this file, whose answers come from {own!r}"
-
-
-def _audit(settings: Settings) -> Problems:
-    judge, where = settings.audit.judge, ("audit", "judge")
-    if judge is not None:
-        yield from judge_problems(judge, where, ("prompts.source", settings.prompts.source), settings)
-        if judge.both_orders is False:
-            yield (*where, "both_orders"), "the audit asks in both orders; null or true is expected"
+        reason = f"{prompts.answer_language!r} is no version; there are {', '.join(ANSWER_LANGUAGE)}, and null"
+        yield ("prompts", "answer_language"), reason
+    if hub and fields and not any("{lang}" in name for name in (hub.subset or "", hub.split, fields.text)):
+        reason = "'{lang}' is expected in hub.subset, hub.split or fields.text: where the languages are"
+        yield ("prompts", "hub"), reason
 
 
 def _languages(settings: Settings) -> Problems:
@@ -165,10 +148,7 @@ def _chain(settings: Settings) -> Problems:
 
 def _prompt_template(block: str, version: str, known: dict[str, str]) -> Problems:
     if version not in known:
-        yield (
-            (block, "prompt_template"),
-            f"{version!r} is no version; there are {', '.join(known)}",
-        )
+        yield (block, "prompt_template"), f"{version!r} is no version; there are {', '.join(known)}"
 
 
 def _translate(settings: Settings) -> Problems:
@@ -184,37 +164,29 @@ def _translate(settings: Settings) -> Problems:
             yield ("translate", "repetition_penalty"), reason
 
 
-def _generation_and_pairs(settings: Settings) -> Problems:
-    """What is wrong with how answers, scores and translations are made, and pairs of them."""
-    yield from _translate(settings)
-    yield from _pairs(settings)
-
-
 def _pairs(settings: Settings) -> Problems:
     from lidr.pairs.rules import RULES  # the registry says which names there are
 
-    pairs, generate = settings.pairs, settings.generate
-    if pairs.rule not in RULES:
-        yield ("pairs", "rule"), f"{pairs.rule!r} is no rule; there are {', '.join(RULES)}"
-        return
+    if settings.pairs.rule not in RULES:
+        yield ("pairs", "rule"), f"{settings.pairs.rule!r} is no rule; there are {', '.join(RULES)}"
     yield from _filters(settings)
-    if generate.samples > 1 and not generate.temperature:
+    if settings.generate.samples > 1 and not settings.generate.temperature:
         yield ("generate", "temperature"), "above 0 is expected: greedy samples are all the same answer"
     yield from _prompt_template("score", settings.score.prompt_template, UNDER_DOMINANT)
 
 
 def _scored(settings: Settings) -> Problems:
     """What is missing where the rule compares scores."""
-    pairs, generate = settings.pairs, settings.generate
-    if pairs.reads("scores"):
-        if generate.samples < 2:
-            yield ("generate", "samples"), f"2 or more are expected: {pairs.rule!r} compares them"
-        if settings.base.reference is None:
-            reason = f"the model that m0 is scored against is expected, for {pairs.rule!r} compares scores"
-            yield ("base", "reference"), reason
-        if not settings.engine.gives_log_probabilities:
-            silent = f"{settings.engine.name!r} gives no log-probabilities of given texts"
-            yield ("engine", "name"), f"{pairs.rule!r} scores answers, and {silent}"
+    if not settings.pairs.reads("scores"):
+        return
+    rule, engine = settings.pairs.rule, settings.engine
+    if settings.generate.samples < 2:
+        yield ("generate", "samples"), f"2 or more are expected: {rule!r} compares them"
+    if settings.base.reference is None:
+        yield ("base", "reference"), f"the model that m0 is scored against is expected, for {rule!r} compares scores"
+    if not engine.gives_log_probabilities:
+        reason = f"{rule!r} scores answers, and {engine.name!r} gives no log-probabilities of given texts"
+        yield ("engine", "name"), reason
 
 
 def _filters(settings: Settings) -> Problems:
@@ -232,7 +204,8 @@ def _data_overrides(settings: Settings, name: str) -> Problems:
         yield from (((*where, *place), reason) for place, reason in wrong)
     elif own.rule is not None or any(blocks.values()):
         made = settings.of_data(name)
-        for place, reason in chain(_generation_and_pairs(made), _scored(made), made.engine.problems(made)):
+        problems = chain(_translate(made), _pairs(made), _scored(made), made.engine.problems(made))
+        for place, reason in problems:
             if place == ("pairs", "rule"):
                 yield (*where, "rule"), reason
             else:

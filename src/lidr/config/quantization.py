@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from lidr.config.section import Problem
 from lidr.errors import LidrError
 
 if TYPE_CHECKING:
@@ -21,25 +22,25 @@ INSTALL = "bitsandbytes is not installed: `pip install 'lidr[quantization]'`"
 _TYPES = ("nf4", "fp4")
 
 
-def problems(values: dict[str, Any]) -> list[tuple[str, str]]:
-    """(key, what is wrong with it) for each, the key empty where it is the block."""
+def problems(values: dict[str, Any]) -> list[Problem]:
+    """What is wrong, and where in the block."""
     from transformers import BitsAndBytesConfig
 
     known = set(inspect.signature(BitsAndBytesConfig.__init__).parameters) - {"self", "kwargs"}
-    unknown = [(str(key), "BitsAndBytesConfig has no such key") for key in values if key not in known]
+    unknown: list[Problem] = [((str(key),), "BitsAndBytesConfig has no such key") for key in values if key not in known]
     if unknown:
         return unknown
     if values.get("load_in_8bit"):
         # Its products round the activations too, so that no unquantised model is equal to it: it could not be exported.
-        return [("load_in_8bit", "only load_in_4bit is supported")]
+        return [(("load_in_8bit",), "only load_in_4bit is supported")]
     if values.get("load_in_4bit") is not True:
-        return [("", "load_in_4bit: true is expected")]
+        return [((), "load_in_4bit: true is expected")]
     if values.get("bnb_4bit_quant_type", _TYPES[0]) not in _TYPES:
-        return [("bnb_4bit_quant_type", f"{' or '.join(_TYPES)} is expected")]
+        return [(("bnb_4bit_quant_type",), f"{' or '.join(_TYPES)} is expected")]
     try:
         BitsAndBytesConfig(**values)
     except (TypeError, ValueError, AttributeError) as error:
-        return [("", str(error))]
+        return [((), str(error))]
     return []
 
 

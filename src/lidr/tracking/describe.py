@@ -1,32 +1,42 @@
-"""Names, tags and params of a stage's run, and of its parent, the run of the pipeline's state.
+"""What a run is called, which tags and params it has, and which state of the pipeline it belongs to.
 
 name     train m2 · beta 0.1                        parent   lab · beta 0.1 · 300 prompts
 tags     lidr.stage = train, lidr.model = m2, dvc.in.data/m2/pairs = 5f4d....dir, lidr.git.dirty = no, ...
 params   train.dpo.beta = 0.1, seed = 42, ...
+
+The state is the settings, the code and data of this package, and the pointers to imported data: its fingerprint is the
+same for every stage of one `dvc repro`, and for the next one that changes nothing.
 """
 
 from __future__ import annotations
 
+import getpass
+import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
+import lidr
 from lidr import config, paths
+from lidr.errors import InputError, LidrError
+from lidr.git import git
 from lidr.records.jsonl import read_json
-from lidr.tracking.fingerprint import BASE_TAG, EXPERIMENT_TAG, fingerprint, origin, sha256_of
 from lidr.tracking.hashes import dvc_hash
 
 if TYPE_CHECKING:
     from lidr.tracking.run import StageRun
 
-PIPELINE_TAG = "lidr.pipeline"
-STATE_TAG = "lidr.state"
-MODEL_HASH_TAG = "dvc.md5"
+PIPELINE_TAG, STATE_TAG, BASE_TAG = "lidr.pipeline", "lidr.state", "lidr.base"
+MODEL_HASH_TAG, EXPERIMENT_TAG = "dvc.md5", "dvc.experiment"
 _SHARED_PARAMS = ("seed", "dominant", "languages")
+# The pipeline's outputs that git tracks: no run is made from them.
+_WRITTEN_BY_STAGES = (str(paths.LOCK), f"{paths.REPORTS}/**", "**/.gitignore")
 # MLflow's limit for the name of a param, tag or metric.
 _MAX_KEY = 250
 
@@ -61,7 +71,7 @@ class Description(Struct, frozen=True, kw_only=True):
 
 def pipeline(settings: config.Settings) -> Description:
     """The parent run of the state that the working folder is in."""
-    tags = {PIPELINE_TAG: fingerprint(settings), "lidr.stage": "pipeline", **origin(settings)}
+    tags = {PIPELINE_TAG: fingerprint(settings), "lidr.stage": "pipeline", **_origin(settings)}
     name = f"{settings.profile} · {_how(settings.train)} · {settings.prompts.per_iteration:,} prompts"
     if EXPERIMENT_TAG in tags:  # arms of a study may have the same name otherwise
         name = f"{tags[EXPERIMENT_TAG]} · {name}"
@@ -92,7 +102,7 @@ def stage(settings: config.Settings, job: Job, parent: Description) -> Descripti
 def identity(described: Description, outputs: Mapping[str, str]) -> str:
     """The identity of a stage's result: DVC's hashes of its inputs and outputs."""
     inputs = {name: value for name, value in described.tags.items() if name.startswith(("dvc.in.", STATE_TAG))}
-    return sha256_of([described.tags["mlflow.source.name"], described.params, inputs, dict(outputs)])
+    return _sha256([described.tags["mlflow.source.name"], described.params, inputs, dict(outputs)])
 
 
 def hash_tags(direction: str, files: Iterable[Path]) -> dict[str, str]:
@@ -122,6 +132,41 @@ def key(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name)[-_MAX_KEY:].lstrip("/")
 
 
+def fingerprint(settings: config.Settings) -> str:
+    """The hash of the settings, the package's code and data, and DVC's pointers and pipeline."""
+    package = Path(lidr.__file__).parent
+    code = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    files = {f"lidr/{path.relative_to(package).as_posix()}": path for path in code}
+    pointers = [*Path().glob("*.dvc"), *paths.DATA.rglob("*.dvc"), *paths.MODELS.rglob("*.dvc")]
+    files |= {path.as_posix(): path for path in (paths.PIPELINE, *pointers) if path.is_file()}
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    return _sha256([config.flatten(settings), hashes])
+
+
+def _origin(settings: config.Settings) -> dict[str, str]:
+    """Tags that all runs of one state share: user, code, base and DVC experiment."""
+    tags = {"lidr.profile": settings.profile, **_git()}
+    with suppress(KeyError, OSError):  # a container's user without a name
+        tags["mlflow.user"] = getpass.getuser()
+    if experiment := os.environ.get("DVC_EXP_NAME"):
+        tags[EXPERIMENT_TAG] = experiment
+    with suppress(InputError):  # the base has not run yet
+        tags[BASE_TAG] = str(read_json(paths.model(paths.BASE) / paths.RECORD)["fingerprint"])
+    return tags
+
+
+def _git() -> dict[str, str]:
+    """Commit, and whether what git tracks, apart from what stages write, differs from it; nothing outside of git."""
+    excluded = [f":(exclude,glob){pattern}" for pattern in _WRITTEN_BY_STAGES]
+    try:
+        commit = git("rev-parse", "HEAD")
+        changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
+    except LidrError:
+        return {}
+    dirty = "yes" if changes else "no"
+    return {"lidr.git.commit": commit, "lidr.git.dirty": dirty, "mlflow.source.git.commit": commit}
+
+
 def _how(train: config.Train) -> str:
     return "sft" if train.objective == "sft" else f"beta {train.dpo['beta']:g}"
 
@@ -134,3 +179,7 @@ def _stage_params(settings: config.Settings, stage: str, model: str | None) -> d
     flat = config.flatten(settings)
     block = {name: value for name, value in flat.items() if name.startswith(f"{stage}.")}
     return block | {name: flat[name] for name in _SHARED_PARAMS}
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

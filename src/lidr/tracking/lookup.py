@@ -8,7 +8,6 @@ cache.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +18,8 @@ from msgspec import Struct
 
 from lidr.errors import InputError, LidrError
 from lidr.tracking import store
-from lidr.tracking.describe import PIPELINE_TAG
-from lidr.tracking.fingerprint import EXPERIMENT_TAG
-from lidr.tracking.parents import PARENT_TAG
+from lidr.tracking.describe import EXPERIMENT_TAG, PIPELINE_TAG
+from lidr.tracking.run import PARENT_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 # The table that `compare` logs for `read`.
 SCORES = "scores.json"
 _OLDEST_FIRST = "start_time ASC"
-_MODEL = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 
 
 def runs_tagged(tags: Mapping[str, str]) -> list[Run]:
@@ -52,18 +49,16 @@ def find_run(name: str) -> list[Run]:
 
 
 def _run_id(client: MlflowClient, name: str) -> str:
+    from mlflow.store.artifact.utils.models import get_model_name_and_version
+
     if not name.startswith("models:"):
         return name
-    found = _MODEL.fullmatch(name)
-    if not found:
-        raise LidrError(f"{name!r} is no registered model; 'models:/NAME/VERSION' or 'models:/NAME@ALIAS' is expected")
-    if found["alias"]:
-        version = client.get_model_version_by_alias(found["name"], found["alias"])
-    else:
-        version = client.get_model_version(found["name"], found["version"])
-    if not version.run_id:
-        raise LidrError(f"{name}: this version was registered without a run")
-    return version.run_id
+    found = get_model_name_and_version(client, name)
+    # `models:/ID` names a logged model.
+    made = client.get_model_version(*found).run_id if len(found) == 2 else client.get_logged_model(*found).source_run_id
+    if not made:
+        raise LidrError(f"{name}: this model has no run")
+    return str(made)
 
 
 # --- pipelines --------------------------------------------------------------------------------------------------------

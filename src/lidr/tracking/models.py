@@ -10,11 +10,8 @@ each profile has a registered model, whose versions are logged models; promoted 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from lidr import config, paths
 from lidr.errors import LidrError
@@ -24,14 +21,9 @@ from lidr.tracking.describe import MODEL_HASH_TAG, model_tags
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "best"
-
-
-def find(client: MlflowClient, experiments: Sequence[str], digest: str) -> LoggedModel | None:
-    """The first logged model with this data."""
-    found = client.search_logged_models(list(experiments), f"tags.`{MODEL_HASH_TAG}` = '{digest}'")
-    return min(found, key=lambda model: (model.creation_timestamp, model.model_id), default=None)
 
 
 def find_or_create(
@@ -39,17 +31,21 @@ def find_or_create(
 ) -> LoggedModel:
     """The one logged model with this folder's data; where two machines make it at once, the older one stays."""
     tags = model_tags(folder)
-    found = find(client, [experiment], tags[MODEL_HASH_TAG])
-    if found:
-        return found
+    if found := _with_data(client, [experiment], tags):
+        return found[0]
     made = client.create_logged_model(
         experiment, name=folder.name, source_run_id=run_id, tags=tags, model_type=model_type
     )
-    first = find(client, [experiment], tags[MODEL_HASH_TAG])
-    if first is None or first.model_id == made.model_id:
-        return made
-    client.delete_logged_model(made.model_id)
+    first = _with_data(client, [experiment], tags)[0]
+    if first.model_id != made.model_id:
+        client.delete_logged_model(made.model_id)
     return first
+
+
+def _with_data(client: MlflowClient, experiments: list[str], tags: dict[str, str]) -> list[LoggedModel]:
+    """The logged models with the data that these tags name, the oldest first."""
+    found = client.search_logged_models(experiments, f"tags.`{MODEL_HASH_TAG}` = '{tags[MODEL_HASH_TAG]}'")
+    return sorted(found, key=lambda model: (model.creation_timestamp, model.model_id))
 
 
 def complete(client: MlflowClient, model: LoggedModel, folder: Path | None) -> None:
@@ -73,16 +69,7 @@ def complete(client: MlflowClient, model: LoggedModel, folder: Path | None) -> N
 # --- the registry -----------------------------------------------------------------------------------------------------
 
 
-class Promoted(Struct, frozen=True, kw_only=True):
-    """The promoted model's place in the registry."""
-
-    name: str
-    version: str
-    alias: str
-    address: str
-
-
-def promote(settings: config.Settings, model: str, why: str) -> Promoted:
+def promote(settings: config.Settings, model: str, why: str) -> ModelVersion:
     """Register models/<model> and give its version the alias; `why` is the version's description.
 
     Raises LidrError where MLflow does not answer, or does not know the model's data.
@@ -91,24 +78,18 @@ def promote(settings: config.Settings, model: str, why: str) -> Promoted:
     tags = model_tags(folder)
     name = f"{settings.tracking.experiment}-{settings.profile}"
     with store.opened() as client:
-        logged = _logged_model(client, settings.tracking.experiment, tags[MODEL_HASH_TAG])
-        if logged is None:
+        # The project's own; else one of another experiment, as `mlflow run` may have been given.
+        experiments = {one.experiment_id: one.name for one in client.search_experiments()}
+        found = _with_data(client, list(experiments), tags)
+        found.sort(key=lambda one: experiments[one.experiment_id] != settings.tracking.experiment)
+        if not found:
             raise LidrError(
                 f"MLflow at {store.address()} knows no model with the data of {folder} ({tags[MODEL_HASH_TAG]}): "
                 "neither its training nor an evaluation of it was logged there"
             )
-        _upload_what_is_missing(client, logged, folder)
-        version = _version(client, name, logged, tags, why)
-        client.set_registered_model_alias(name, ALIAS, version)
-    return Promoted(name=name, version=version, alias=ALIAS, address=store.address())
-
-
-def _logged_model(client: MlflowClient, experiment: str, digest: str) -> LoggedModel | None:
-    """The project's own; else one of another experiment, as `mlflow run` may have been given."""
-    found = client.search_experiments()
-    own = [one.experiment_id for one in found if one.name == experiment]
-    others = [one.experiment_id for one in found if one.name != experiment]
-    return next((model for ids in (own, others) if ids and (model := find(client, ids, digest))), None)
+        _upload_what_is_missing(client, found[0], folder)
+        client.set_registered_model_alias(name, ALIAS, _version(client, name, found[0], tags, why))
+        return client.get_model_version_by_alias(name, ALIAS)
 
 
 def _upload_what_is_missing(client: MlflowClient, logged: LoggedModel, folder: Path) -> None:

@@ -24,12 +24,14 @@ from lidr import config
 from lidr.tracking import models
 from lidr.tracking.describe import key
 from lidr.tracking.hashes import dvc_hash, files_of
-from lidr.tracking.parents import OUTER_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, LoggedModel, Metric, Run
 
+PARENT_TAG = "mlflow.parentRunId"
+# On a child of the run of `mlflow run`, which MLflow ends itself.
+OUTER_TAG = "lidr.outer"
 _TABLES_TAG = "mlflow.loggedArtifacts"
 _TYPES = {str: "string", bool: "boolean", int: "long", float: "double"}
 
@@ -75,7 +77,8 @@ class StageRun:
 
     def use_dataset(self, path: Path, name: str, context: str, rows: Mapping[str, int]) -> None:
         """Log a dataset that this stage used: `context` is training or evaluation, `rows` counts by language."""
-        self._client.log_inputs(self.id, datasets=[_dataset_of_path(path, name, context, rows)])
+        used = _dataset(name, dvc_hash(path), path.as_posix(), _first_row(path), context, rows)
+        self._client.log_inputs(self.id, datasets=[used])
 
     def log_model(self, path: Path, model_type: str, upload: bool) -> None:
         """Log the model that this stage made, a base or an adapter; not uploaded, its data stays with DVC alone."""
@@ -96,7 +99,11 @@ class StageRun:
         """
         from mlflow.entities import LoggedModelInput
 
-        used = _dataset_of_rows(items, name, source, "evaluation")
+        # They are in no file of their own; the digest is that of a file of JSON lines of them.
+        lines = b"".join(msgspec.json.encode(item) + b"\n" for item in items)
+        digest = hashlib.md5(lines, usedforsecurity=False).hexdigest()
+        rows = Counter(str(item["lang"]) for item in items)
+        used = _dataset(name, digest, source, items[0], "evaluation", rows)
         self._client.log_inputs(self.id, datasets=[used])
         # Created here where its training was logged elsewhere.
         model = self._logged_model(path, "model", None, None)
@@ -173,21 +180,6 @@ def _points(metrics: Values, time: int, step: int, **about: Any) -> list[Metric]
     ]
 
 
-# --- datasets ---------------------------------------------------------------------------------------------------------
-
-
-def _dataset_of_path(path: Path, name: str, context: str, rows: Mapping[str, int]) -> DatasetInput:
-    """A file or folder of the pipeline; `rows` counts by language."""
-    return _dataset(name, dvc_hash(path), path.as_posix(), _first_row(path), context, rows)
-
-
-def _dataset_of_rows(rows: Sequence[Mapping[str, Any]], name: str, source: str, context: str) -> DatasetInput:
-    """Rows that are in no file of their own; the digest is that of a file of JSON lines of them."""
-    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
-    digest = hashlib.md5(lines, usedforsecurity=False).hexdigest()
-    return _dataset(name, digest, source, rows[0], context, Counter(str(row["lang"]) for row in rows))
-
-
 def _dataset(
     name: str, digest: str, source: str, row: Mapping[str, Any] | None, context: str, rows: Mapping[str, int]
 ) -> DatasetInput:
@@ -205,8 +197,8 @@ def _first_row(path: Path) -> dict[str, Any] | None:
     file = min(path.glob("*.jsonl"), default=None) if path.is_dir() else path
     if file is None or file.suffix != ".jsonl":
         return None
-    with file.open("rb") as lines:
-        first = lines.readline()
+    with file.open("rb") as rows:
+        first = rows.readline()
     return msgspec.json.decode(first, type=dict[str, Any]) if first else None
 
 

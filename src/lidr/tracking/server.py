@@ -15,7 +15,10 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
+import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -38,13 +41,14 @@ def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = 
     uri = store.tracking_uri(root)
     if store.is_server(uri):
         print(f"MLflow: {store.address()} (MLFLOW_TRACKING_URI)", flush=True)
-        _open(uri, open_browser)
+        if open_browser:
+            webbrowser.open(uri)
         meanwhile()
         return
     own = root / paths.MLFLOW_STORE
     if store.local_file(uri) == own and not (own.exists() or (root / paths.PARAMS).exists()):
         raise InputError("no such file; run lidr in the project's root", paths.PARAMS)
-    address = f"http://{_HOST}:{_free(port)}"
+    address = f"http://{_HOST}:{_free_port(port)}"
     # Also SIGINT: a shell that starts a command in the background has it ignored.
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     server = _start(root, address)
@@ -55,7 +59,8 @@ def serve(port: int | None, open_browser: bool, meanwhile: Callable[[], None] = 
         curves = lookup.latest_curves()
         if curves:
             print(f"The latest pipeline's curves: {address}/{curves}", flush=True)
-        _open(f"{address}/{curves or ''}", open_browser)
+        if open_browser:
+            webbrowser.open(f"{address}/{curves or ''}")
         meanwhile()
         server.wait()
     except KeyboardInterrupt:
@@ -87,16 +92,7 @@ def _start(root: Path, address: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
 
 
-def _open(address: str, wanted: bool) -> None:
-    import webbrowser
-
-    if wanted:
-        webbrowser.open(address)
-
-
 def _wait_until_up(server: subprocess.Popen[bytes], address: str) -> None:
-    import urllib.request
-
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         if server.poll() is not None:
@@ -111,23 +107,16 @@ def _wait_until_up(server: subprocess.Popen[bytes], address: str) -> None:
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(server.pid, signal_number)
             server.wait(5.0)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
 
 
-def _free(wanted: int | None) -> int:
+def _free_port(wanted: int | None) -> int:
     for port in [wanted] if wanted else _PORTS:
-        with socket.socket() as probe:
+        with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_HOST, port))
-            except OSError:
-                continue
+            probe.bind((_HOST, port))
             return port
     if wanted:
         raise LidrError(f"port {wanted} of {_HOST} is taken; leave --port out for one that is free")

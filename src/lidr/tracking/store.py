@@ -33,6 +33,7 @@ _RELATIVE_SQLITE = re.compile(r"^sqlite:///(?!/)(.+)$")
 # SQLAlchemy takes a password with a slash or an @ as it is.
 _PASSWORD = re.compile(r"(?<=://)[^/\s]\S*@")
 _QUERY_VALUE = re.compile(r"(?<=[?&])([^=&\s]+)=[^&\s]+")
+# MLflow's own settings, where the user has set none.
 _ENVIRONMENT = {
     # Notice an unreachable server soon; the next sync logs what it missed.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
@@ -58,12 +59,11 @@ def tracking_uri(root: Path) -> str:
     relative = _RELATIVE_SQLITE.match(uri)
     if not relative:
         return uri
-    folder = str(root)
-    if not set(folder) & set("?%"):
-        return f"sqlite:///{folder}/{relative[1]}"
+    if not set(str(root)) & set("?%"):
+        return f"sqlite:///{root}/{relative[1]}"
     # SQLAlchemy ends a path at a question mark and reads %20 as a space. MLflow makes the folder that it sees in an
     # address without a driver, and does not undo the quoting.
-    return f"sqlite+pysqlite:///{quote(folder)}/{relative[1]}"
+    return f"sqlite+pysqlite:///{quote(str(root))}/{relative[1]}"
 
 
 def local_file(uri: str) -> Path | None:
@@ -123,12 +123,14 @@ def opened() -> Iterator[MlflowClient]:
     file = local_file(tracking_uri(project_root()))
     if file is not None and not file.exists():
         raise LidrError(f"no MLflow store at {address()}; set MLFLOW_TRACKING_URI to another one")
-    with environment(), failures():
+    with failures():
         yield connect()
 
 
 def connect() -> MlflowClient:
     """A client of the store, which is made where it is the project's own and not there yet."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     # MLflow logs each migration of a new store, and each failure that is reported in one line here.
@@ -147,18 +149,6 @@ def one_at_a_time(what: Literal["store", "sync"]) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
         yield
-
-
-@contextmanager
-def environment() -> Iterator[None]:
-    """MLflow's own settings, where the user has set none."""
-    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def search(client: MlflowClient, condition: str, order: str) -> list[Run]:
