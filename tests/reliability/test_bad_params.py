@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import reduce
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -23,10 +24,6 @@ Keys = tuple[str, ...]
 
 
 ACCEPTED: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "tests" / "params.yaml").read_text("utf-8"))
-
-
-def document() -> dict[str, Any]:
-    return deepcopy(ACCEPTED)
 
 
 def leaves(block: dict[str, Any], above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
@@ -49,13 +46,19 @@ def save(changed: dict[str, Any]) -> None:
     Path("params.yaml").write_text(json.dumps(changed, indent=1).replace("NaN", ".nan"), "utf-8")
 
 
-def parent(changed: dict[str, Any], keys: Keys) -> dict[str, Any]:
-    for key in keys[:-1]:
-        changed = changed[key]
-    return changed
+def refused_with(keys: Keys, *value: Any) -> str:
+    """The error line of a file with this value at the keys, or without the key if no value is given."""
+    changed = deepcopy(ACCEPTED)
+    block = reduce(dict.__getitem__, keys[:-1], changed)
+    if value:
+        block[keys[-1]] = value[0]
+    else:
+        del block[keys[-1]]
+    save(changed)
+    return refused(*COMMAND)
 
 
-LEAVES = list(leaves(document()))
+LEAVES = list(leaves(ACCEPTED))
 
 
 def is_required(keys: Keys) -> bool:
@@ -69,7 +72,7 @@ def is_required(keys: Keys) -> bool:
 
 
 REQUIRED = [keys for keys, _ in LEAVES if is_required(keys)]
-BLOCKS = [keys for keys in blocks(document()) if keys not in (("iterations",), ("data",))]
+BLOCKS = [keys for keys in blocks(ACCEPTED) if keys not in (("iterations",), ("data",))]
 NUMBERS = [(keys, value) for keys, value in LEAVES if isinstance(value, int | float) and not isinstance(value, bool)]
 
 
@@ -80,19 +83,13 @@ def name(keys: object) -> str:
 @pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("keys", REQUIRED, ids=name)
 def test_missing_key(keys: Keys) -> None:
-    changed = document()
-    del parent(changed, keys)[keys[-1]]
-    save(changed)
-    assert refused(*COMMAND).endswith(f"{'.'.join(keys)}: this key is missing")
+    assert refused_with(keys).endswith(f"{'.'.join(keys)}: this key is missing")
 
 
 @pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("keys", [keys for keys, _ in LEAVES], ids=name)
 def test_wrong_type(keys: Keys) -> None:
-    changed = document()
-    parent(changed, keys)[keys[-1]] = {"a": "mapping"}
-    save(changed)
-    line, place = refused(*COMMAND), ".".join(keys)
+    line, place = refused_with(keys, {"a": "mapping"}), ".".join(keys)
     # If a block or null is expected, the error names the block's key.
     assert line.startswith("params.yaml:")
     assert f" {place}: Expected " in line or line.endswith(f" {place}.a: there is no such key")
@@ -101,22 +98,17 @@ def test_wrong_type(keys: Keys) -> None:
 @pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("keys", BLOCKS, ids=name)
 def test_unknown_key(keys: Keys) -> None:
-    changed = document()
-    parent(changed, (*keys, ""))["stranger"] = 1
-    save(changed)
     # Blocks with a library's keys are checked by its class.
     reason = {"dpo": "DPOConfig has no such key", "lora": "LoraConfig has no such key"}.get(keys[-1] if keys else "")
-    assert refused(*COMMAND).endswith(f"{'.'.join(keys)}.stranger: {reason or 'there is no such key'}")
+    line = refused_with((*keys, "stranger"), 1)
+    assert line.endswith(f"{'.'.join(keys)}.stranger: {reason or 'there is no such key'}")
 
 
 @pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("value", [-1, float("nan"), 10**30], ids=["negative", "nan", "huge"])
 @pytest.mark.parametrize("keys", [keys for keys, _ in NUMBERS], ids=name)
 def test_number_out_of_range(keys: Keys, value: float) -> None:
-    changed = document()
-    parent(changed, keys)[keys[-1]] = value
-    save(changed)
-    line = refused(*COMMAND)
+    line = refused_with(keys, value)
     assert line.startswith("params.yaml:") and f" {'.'.join(keys)}: " in line
 
 
@@ -129,15 +121,13 @@ NO_NAMES_AT += [(keys, NO_NAMES["NUL"]) for keys in ("prompts.source", "mgsm.sou
 @pytest.mark.usefixtures("root")
 @pytest.mark.parametrize(("keys", "value"), NO_NAMES_AT)
 def test_text_that_is_no_name(keys: str, value: str) -> None:
-    changed = document()
-    parent(changed, tuple(keys.split(".")))[keys.rpartition(".")[2]] = value
-    save(changed)
-    assert refused(*COMMAND).endswith(f"{keys}: text without control characters is expected")
+    line = refused_with(tuple(keys.split(".")), value)
+    assert line.endswith(f"{keys}: text without control characters is expected")
 
 
 @pytest.mark.usefixtures("root")
 def test_texts_of_several_lines_are_no_names() -> None:
-    changed = document()
+    changed = deepcopy(ACCEPTED)
     changed["harness"]["system_instruction"] = "Answer in one word.\nGive no reasons."
     changed["base"]["template"] = {"custom_system_prompt": "You are terse.\n"}
     save(changed)
@@ -169,10 +159,7 @@ CODES = [
     [*(("languages", code) for code in CODES), ("mgsm.languages", CODES[0]), ("alpaca.languages", CODES[0])],
 )
 def test_language_that_would_be_a_path(key: str, code: str) -> None:
-    changed = document()
-    parent(changed, tuple(key.split(".")))[key.rpartition(".")[2]] = ["es", code] if "." not in key else ["en", code]
-    save(changed)
-    assert f" {key}: " in refused(*COMMAND)
+    assert f" {key}: " in refused_with(tuple(key.split(".")), ["es", code] if "." not in key else ["en", code])
 
 
 # tests/test_config.py has the cases of a single wrong name or model.
@@ -189,7 +176,7 @@ ITERATIONS = {
 @pytest.mark.usefixtures("root")
 @pytest.mark.parametrize(("chain", "expected"), ITERATIONS.values(), ids=ITERATIONS.keys())
 def test_chain_of_iterations(chain: dict[str, str], expected: str) -> None:
-    changed = document()
+    changed = deepcopy(ACCEPTED)
     changed["iterations"] = {made: {"previous": previous, "data": "m1"} for made, previous in chain.items()}
     changed["models"] = ["m0", *chain]
     save(changed)
