@@ -58,7 +58,7 @@ BROKEN = {
     "two lists": (
         "a.jsonl",
         b"[{}]\n[{}]\n",
-        ": not one JSON list: Extra data in line 2, character 0; JSON lines or one list of objects are expected",
+        ":2: not one JSON list: Extra data at character 0; JSON lines or one list of objects are expected",
     ),
     "deep": ("a.jsonl", b'{"a":' + b"[" * 100_000, ":1: not one JSON object on a line: nested too deeply"),
     "ragged table": ("a.tsv", b"question\tid\nx\n", ":2: 1 fields; 2 as in the heading are expected"),

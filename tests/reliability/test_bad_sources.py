@@ -91,7 +91,7 @@ def test_bad_outputs(published: Path) -> None:
 def test_outputs_that_are_no_list(published: Path) -> None:
     write(published, '[{"generator": "gpt-4"')
     assert refused("baseline") == (
-        f"{published}: not one JSON list: Expecting ',' delimiter in line 1, character 22; "
+        f"{published}:1: not one JSON list: Expecting ',' delimiter at character 22; "
         "JSON lines or one list of objects are expected"
     )
 

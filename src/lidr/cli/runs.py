@@ -16,9 +16,8 @@ from msgspec.structs import replace
 
 from lidr import config, paths
 from lidr.evaluation.registry import Benchmark, Metrics, benchmark_of, benchmarks
-from lidr.records import Drop, Pair, Prompt, PromptKind, Response, Translation
+from lidr.records import Drop, Pair, Prompt, PromptKind, Response, Score, Translation
 from lidr.records.jsonl import read_json, read_rows
-from lidr.records.samples import read_scores
 
 if TYPE_CHECKING:
     from lidr.tracking import Job, StageRun, Synced
@@ -143,7 +142,7 @@ def _generate(settings: config.Settings, data: str, run: StageRun) -> None:
 
 def _score(settings: config.Settings, data: str, run: StageRun) -> None:
     files = [paths.score_file(data, lang) for lang in settings.all_languages]
-    rows = [row for file in files for scores in read_scores(file).values() for row in scores]
+    rows = [row for file in files for row in read_rows(file, Score, may_be_empty=True)]
     run.log_metrics({"scores": len(rows), "unscored": sum(row.reward is None for row in rows)})
 
 

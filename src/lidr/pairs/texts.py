@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from lidr import config, paths
 from lidr.records import DropReason, FinishReason, Prompt, Response, Score, Translation, response_name, translation_name
-from lidr.records.jsonl import read_by_key
-from lidr.records.samples import read_samples, read_scores
+from lidr.records.jsonl import read_by_key, read_samples, read_scores
 
 Scores = dict[str, tuple[Score, ...]]
 Samples = dict[str, tuple[Response, ...]]

@@ -23,12 +23,15 @@ from lidr.records.published import read
 def load(folder: Path, languages: tuple[str, ...], fields: config.Fields | None) -> ByLanguage:
     """All prompts of the folder by language and id; `languages` begins with the dominant one."""
     if fields is None:
-        return {lang: _own_records(_only_file(folder, lang), lang) for lang in languages}
-    by_language = {lang: _published(folder, lang, fields) for lang in languages}
+        return {lang: _own_records(folder, lang) for lang in languages}
+    by_language = {}
+    for lang in languages:
+        rows = [row for path in _parts(folder, lang) for row in read(path)]
+        by_language[lang] = to_prompts(rows, fields, folder.name, lang)
     return joined(by_language, languages[0], fields)
 
 
-def parts(folder: Path, lang: str) -> list[Path]:
+def _parts(folder: Path, lang: str) -> list[Path]:
     """The language's files: the one in the folder, else those one level below, numbers in names in their order."""
     for suffix in (".jsonl", ".json"):
         whole = folder / f"{lang}{suffix}"
@@ -42,14 +45,10 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part or 0), word) for word, part in re.findall(r"(\D*)(\d*)", path.parent.name)]
 
 
-def _only_file(folder: Path, lang: str) -> Path:
-    found = parts(folder, lang)
-    if len(found) > 1:
-        raise InputError(f"{len(found)} files in {lang!r}; one in lidr's own format is expected", folder)
-    return found[0]
-
-
-def _own_records(path: Path, lang: str) -> dict[str, Prompt]:
+def _own_records(folder: Path, lang: str) -> dict[str, Prompt]:
+    path, *others = _parts(folder, lang)
+    if others:
+        raise InputError(f"{1 + len(others)} files in {lang!r}; one in lidr's own format is expected", folder)
     prompts = read_by_key(path, Prompt)
     for number, prompt in enumerate(prompts.values(), start=1):
         if prompt.lang != lang:
@@ -57,8 +56,3 @@ def _own_records(path: Path, lang: str) -> dict[str, Prompt]:
         if not prompt.text.strip():
             raise InputError(f"the prompt {prompt.id!r} has no text", path, number)
     return prompts
-
-
-def _published(folder: Path, lang: str, fields: config.Fields) -> dict[str, Prompt]:
-    rows = (row for path in parts(folder, lang) for row in read(path))
-    return to_prompts(rows, fields, folder.name, lang)

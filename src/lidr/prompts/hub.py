@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from lidr import config
@@ -40,14 +39,10 @@ def _prompts(name: str, lang: str, fields: config.Fields, hub: config.Hub) -> di
             )
     # Others may hold pictures or sounds, which would be decoded.
     read = dataset.select_columns([column for column in dataset.column_names if column in wanted])
-    prompts = to_prompts((Row(row, _at(where, number)) for number, row in enumerate(read)), fields, name, lang)
+    prompts = to_prompts([Row(row, where, number=number) for number, row in enumerate(read)], fields, name, lang)
     if not prompts:
         raise InputError("no rows", where)
     return prompts
-
-
-def _at(where: str, number: int) -> Callable[[str], InputError]:
-    return lambda message: InputError(f"row {number}: {message}", where)
 
 
 def _load(name: str, subset: str | None, split: str, revision: str) -> Any:

@@ -6,14 +6,14 @@ then be parallel row by row: `joined` compares their numbers of rows, and gold a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from msgspec import UNSET, UnsetType, structs
+from msgspec import UNSET, structs
 
 from lidr import config
-from lidr.errors import InputError
+from lidr.errors import InputError, short
 from lidr.records import Prompt, PromptKind, Source
-from lidr.records.published import Row, short
+from lidr.records.published import Row
 
 ByLanguage = dict[str, dict[str, Prompt]]
 
@@ -30,16 +30,15 @@ def columns(fields: config.Fields, lang: str) -> dict[str, str]:
     return {what: name.replace("{lang}", lang) for what, name in names.items() if name}
 
 
-def to_prompts(rows: Iterable[Row], fields: config.Fields, name: str, lang: str) -> dict[str, Prompt]:
+def to_prompts(rows: Sequence[Row], fields: config.Fields, name: str, lang: str) -> dict[str, Prompt]:
     """The rows as prompts by id, in their order; raises the error of the first row that is not as expected.
 
     A row whose answer is null or blank has none. Where no row has one, the field is not that of answers.
     """
-    names, rows = columns(fields, lang), list(rows)
-    if "answer" in names and rows and all(_is_blank(row, names["answer"]) for row in rows):
-        raise rows[0].error(
-            f"{names['answer']} is null or blank in all rows; an answer is expected in some{_NO_ANSWER}"
-        )
+    names = columns(fields, lang)
+    if "answer" in names and rows and not any(_has_answer(row, names) for row in rows):
+        answer = names["answer"]
+        raise rows[0].error(f"{answer} is null or blank in all rows; an answer is expected in some{_NO_ANSWER}")
     prompts: dict[str, Prompt] = {}
     for number, row in enumerate(rows):
         prompt = Prompt(
@@ -48,7 +47,7 @@ def to_prompts(rows: Iterable[Row], fields: config.Fields, name: str, lang: str)
             text=_text(row, fields, names),
             source=Source(name=name, row=number),
             kind=PromptKind.TASK,
-            answer=_answer(row, names),
+            answer=row.answer(names["answer"], _NO_ANSWER) if _has_answer(row, names) else UNSET,
         )
         if prompt.id in prompts:
             raise row.error(f"a second row with the id {prompt.id!r}; ids are expected once each")
@@ -56,29 +55,24 @@ def to_prompts(rows: Iterable[Row], fields: config.Fields, name: str, lang: str)
     return prompts
 
 
-def _answer(row: Row, names: dict[str, str]) -> str | UnsetType:
-    is_given = "answer" in names and not _is_blank(row, names["answer"])
-    return row.answer(names["answer"], _NO_ANSWER) if is_given else UNSET
-
-
-def _is_blank(row: Row, field: str) -> bool:
-    value = row.values.get(field, field)
-    return value is None or (isinstance(value, str) and not value.strip())
+def _has_answer(row: Row, names: dict[str, str]) -> bool:
+    """Whether the row says something in the field of answers; where it lacks the field, reading it is an error."""
+    if "answer" not in names:
+        return False
+    value = row.values.get(names["answer"], "missing")
+    return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 def _text(row: Row, fields: config.Fields, names: dict[str, str]) -> str:
     """The prompt's text, with the row's input after a blank line where it has one."""
     text = row.text(names["text"], _HINT)
-    if fields.input is UNSET and INPUT not in names.values() and _is_text(row.values.get(INPUT)):
-        lost = f"the field {INPUT!r} holds {short(row.values[INPUT])}, without which the prompt may make no sense"
+    other = row.values.get(INPUT)
+    if fields.input is UNSET and INPUT not in names.values() and isinstance(other, str) and other.strip():
+        lost = f"the field {INPUT!r} holds {short(other)}, without which the prompt may make no sense"
         raise row.error(f"{lost}: name it in prompts.fields.input, which puts it after the text, or set that to null")
     if "input" not in names or row.values.get(names["input"], "missing") in (None, ""):
         return text
     return f"{text}\n\n{row.text(names['input'], _HINT)}"
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
 
 
 def joined(by_language: ByLanguage, dominant: str, fields: config.Fields) -> ByLanguage:
@@ -89,8 +83,14 @@ def joined(by_language: ByLanguage, dominant: str, fields: config.Fields) -> ByL
     """
     if fields.id is None:
         _check_parallel(by_language, dominant)
-    rows = {prompt_id: prompt.source.row for prompt_id, prompt in by_language[dominant].items()}
-    return {lang: _numbered(prompts, rows) for lang, prompts in by_language.items()}
+    numbered: ByLanguage = {}
+    for lang, prompts in by_language.items():
+        numbered[lang], row = {}, 0
+        for prompt_id, prompt in prompts.items():
+            first = by_language[dominant].get(prompt_id)
+            row = row if first is None else first.source.row
+            numbered[lang][prompt_id] = structs.replace(prompt, source=structs.replace(prompt.source, row=row))
+    return numbered
 
 
 def _check_parallel(by_language: ByLanguage, dominant: str) -> None:
@@ -108,11 +108,3 @@ def _check_parallel(by_language: ByLanguage, dominant: str) -> None:
                     f"row {prompt.source.row} has the answer {first[prompt_id].answer!r} in {dominant} and "
                     f"{prompt.answer!r} in {lang}; the same prompt is expected in the same row"
                 )
-
-
-def _numbered(prompts: dict[str, Prompt], rows: dict[str, int]) -> dict[str, Prompt]:
-    numbered, last = {}, 0
-    for prompt_id, prompt in prompts.items():
-        last = rows.get(prompt_id, last)
-        numbered[prompt_id] = structs.replace(prompt, source=structs.replace(prompt.source, row=last))
-    return numbered
