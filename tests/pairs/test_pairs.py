@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from lidr import config, paths
 from lidr.errors import InputError
 from lidr.pairs import stage as pairs
-from lidr.pairs.filters import Candidate
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation
 from lidr.records.jsonl import read_rows, write_rows
 
@@ -345,8 +344,8 @@ def test_a_prompt_gives_so_many_pairs_in_the_dominant_language_drawn_by_their_ha
     assert {pair.other_lang for pair in drawn} == set(OTHERS)
     assert {drop.reason for drop in drops} == {"not_drawn"}
     assert len(made) + len(drops) == 4 * len(ids)
-    turned = pairs.make(settings(dominant_per_prompt=1), texts(ids=ids[::-1]))
-    assert {pair.id for pair in turned.pairs} == {pair.id for pair in made}
+    turned, _ = pairs.make(settings(dominant_per_prompt=1), texts(ids=ids[::-1]))
+    assert {pair.id for pair in turned} == {pair.id for pair in made}
 
 
 def test_a_pair_that_is_dropped_leaves_its_place_to_another() -> None:
@@ -442,43 +441,6 @@ def test_odd_ids_are_joined(root: Path) -> None:
     made = list(read_rows(paths.pairs("m1") / paths.PAIRS, Pair))
     assert list(dict.fromkeys(pair.prompt_id for pair in made)) == list(odd)
     assert len(made) == 4 * len(odd)
-
-
-@pytest.mark.usefixtures("root")
-def test_the_bytes_do_not_depend_on_how_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    damaged = texts(ids=tuple(f"p{number}" for number in range(40)), translations=[translation("p3", "en", "es", None)])
-    for gone in range(5, 9):
-        del damaged.prompts["de"][f"p{gone}"], damaged.responses["es"][f"p{gone}"]
-    write(damaged)
-    folder, found = paths.pairs("m1"), []
-    for chunk in (1, 7, 1_000):
-        monkeypatch.setattr(pairs, "_CHUNK", chunk)
-        counts = pairs.run(settings(), "m1")
-        found.append((counts, (folder / paths.PAIRS).read_bytes(), (folder / paths.DROPS).read_bytes()))
-    assert found[0] == found[1] == found[2]
-    assert counts.pairs + counts.drops.total() == 40 * 4
-    assert counts.drops == {"unparsed": 1, "missing": 16}
-
-
-@pytest.mark.usefixtures("root")
-def test_a_failure_in_the_middle_leaves_the_old_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    write(texts(ids=("p1", "p2", "p3")))
-    pairs.run(settings(), "m1")
-    files = (paths.pairs("m1") / paths.PAIRS, paths.pairs("m1") / paths.DROPS)
-    before = [path.read_bytes() for path in files]
-
-    def fail(made_of: Candidate, *_: object) -> Pair:
-        if made_of.prompt.id == "p3":
-            raise ValueError("in the middle")
-        return make_pair(made_of, *_)
-
-    make_pair = pairs._pair
-    monkeypatch.setattr(pairs, "_pair", fail)
-    monkeypatch.setattr(pairs, "_CHUNK", 1)
-    with pytest.raises(ValueError, match="in the middle"):
-        pairs.run(settings(), "m1")
-    assert [path.read_bytes() for path in files] == before
-    assert not list(paths.DATA.rglob("*.part"))
 
 
 def test_pairs_load_as_trl_expects_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from lidr.records.repetition import ends_in_repetition
+from lidr.pairs.properties import ends_in_repetition
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from msgspec import structs
 
 from lidr import config, paths
 from lidr.errors import InputError
-from lidr.prompts import files, hub, translation_requests
-from lidr.prompts.rows import ByLanguage
+from lidr.prompts import sources, translation_requests
+from lidr.prompts.sources import ByLanguage
 from lidr.records import Drop, DropReason, Prompt, PromptKind, Record
 from lidr.records.jsonl import atomic_folder, write_rows
 from lidr.records.languages import english_name
@@ -93,11 +92,7 @@ def load_source(settings: config.Settings, end: int) -> ByLanguage:
         from lidr.lab import source
 
         return {lang: source.prompts("iterations", lang, end, settings.seed) for lang in languages}
-    if prompts.hub is not None and prompts.fields is not None:
-        by_language = hub.load(prompts.source, languages, prompts.fields, prompts.hub)
-    else:
-        by_language = files.load(Path(prompts.source), languages, prompts.fields)
-    return translation_requests.mark(by_language, settings.dominant, prompts.translation_requests)
+    return translation_requests.mark(sources.load(prompts, languages), settings.dominant, prompts.translation_requests)
 
 
 def _parallel(by_language: ByLanguage, dominant: str) -> tuple[list[str], list[Drop]]:

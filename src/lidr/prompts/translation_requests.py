@@ -20,7 +20,7 @@ from msgspec import structs
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.prompts.rows import ByLanguage
+from lidr.prompts.sources import ByLanguage
 from lidr.records import PromptKind
 from lidr.records.languages import language_names
 from lidr.records.published import read
