@@ -17,7 +17,6 @@ Imports and loading are not timed; encoding and decoding are.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import tempfile
@@ -31,7 +30,7 @@ from statistics import mean, median
 from typing import Any
 
 import msgspec
-from measuring import PARAMS, cost, costs, in_new_process, machine, take_turns
+from measuring import PARAMS, cost, costs, in_new_process, machine, options, rates, take_turns
 from tables import tell
 
 from lidr import config
@@ -112,9 +111,7 @@ def in_turn(sides: Mapping[str, Callable[[], dict[str, Any]]], count: int, repet
         "prompts": count,
         "tokens": next(iter(runs.values()))[0]["tokens"],
         **costs(runs),
-        "tokens_per_second": {
-            name: [round(run["tokens"] / run["seconds"], 2) for run in found] for name, found in runs.items()
-        },
+        "tokens_per_second": rates(runs, "tokens", 2),
     }
 
 
@@ -165,10 +162,8 @@ def write_base() -> None:
 
 def main(name: str, doc: str, prompts: int, packages: Sequence[str], measure: Measure) -> None:
     """The command of a benchmark of generation."""
-    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser = options(doc, repetitions=3)
     parser.add_argument("--prompts", type=int, default=prompts)
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--no-save", action="store_true", help="Print only.")
     chosen = parser.parse_args()
     described = machine(*packages)
     tell(name, {"machine": described, "rows": [measure(chosen.prompts, chosen.repetitions)]}, not chosen.no_save)

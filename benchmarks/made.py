@@ -21,6 +21,7 @@ from lidr import config, paths
 from lidr.lab import world
 from lidr.models.folder import locate
 from lidr.pairs import stage as pairs
+from lidr.pairs.texts import Texts
 from lidr.records import (
     FinishReason,
     Message,
@@ -76,10 +77,10 @@ def write_iteration(settings: config.Settings, prompts: int) -> int:
     return prompts * 2 * len(settings.languages)
 
 
-def texts(settings: config.Settings, numbers: Sequence[int]) -> pairs.Texts:
+def texts(settings: config.Settings, numbers: Sequence[int]) -> Texts:
     """What a model might have written on the prompts of these numbers."""
     tasks, dominant = _tasks(), settings.dominant
-    made = pairs.Texts(prompts={}, responses={}, translations={})
+    made = Texts(prompts={}, responses={}, translations={})
     for number in numbers:
         name, task = f"made-{number}", tasks[number % TASKS]
         for lang in settings.all_languages:
@@ -181,7 +182,7 @@ def _tasks() -> list[world.Task]:
     return list(world.tasks("iterations", world.KINDS, TASKS, 0))
 
 
-def _records(settings: config.Settings, made: pairs.Texts) -> Iterator[tuple[Path, Record]]:
+def _records(settings: config.Settings, made: Texts) -> Iterator[tuple[Path, Record]]:
     for lang in settings.all_languages:
         yield from ((paths.prompt_file(ITERATION, lang), row) for row in made.prompts[lang].values())
         yield from ((paths.response_file(ITERATION, lang), row) for row in made.responses[lang].values())

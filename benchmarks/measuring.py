@@ -10,6 +10,7 @@ is the median of its repetitions and their range. Ratios are medians of the rati
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -89,6 +90,19 @@ def costs(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str
         "cpu_seconds": {side: [run["cpu_seconds"] for run in found] for side, found in runs.items()},
         "peak_bytes": {side: max(run["peak_bytes"] for run in found) for side, found in runs.items()},
     }
+
+
+def rates(runs: Mapping[str, Sequence[Mapping[str, Any]]], what: str, digits: int) -> dict[str, list[float]]:
+    """So many pairs or tokens a second of each side, run by run."""
+    return {side: [round(run[what] / run["seconds"], digits) for run in found] for side, found in runs.items()}
+
+
+def options(doc: str | None, repetitions: int | None) -> argparse.ArgumentParser:
+    """The options of all benchmarks."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--repetitions", type=int, default=repetitions)
+    parser.add_argument("--no-save", action="store_true", help="Print only.")
+    return parser
 
 
 def in_new_process(work: Callable[..., Any], *arguments: Any, here: Path, **variables: str) -> Any:

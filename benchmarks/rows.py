@@ -20,7 +20,6 @@ measured once.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
@@ -30,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from made import ITERATION, write_iteration
-from measuring import PARAMS, cost, costs, in_new_process, machine, take_turns
+from measuring import PARAMS, cost, costs, in_new_process, machine, options, take_turns
 from tables import tell
 
 from lidr import config, paths
@@ -129,11 +128,9 @@ def _dump(path: Path, rows: list[Any]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = options(__doc__, repetitions=None)
     parser.add_argument("--rows", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--stages", nargs="+", choices=WORK, default=list(WORK))
-    parser.add_argument("--repetitions", type=int, help="Instead of what the size has by default.")
-    parser.add_argument("--no-save", action="store_true", help="Print only.")
     chosen = parser.parse_args()
     packages = ("msgspec", "pandas", "pyarrow", "sacrebleu", "py3langid")
     report: dict[str, Any] = {"machine": machine(*packages), "rows": []}

@@ -24,12 +24,12 @@ LLaMA-Factory asks for older libraries than lidr: the first run makes an environ
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import tempfile
 import venv
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from itertools import product
@@ -38,7 +38,7 @@ from typing import Any
 
 import msgspec
 from made import ITERATION, LONGEST, lab_pairs, mixed_pairs
-from measuring import CACHE, PARAMS, ROOT, cost, costs, in_new_process, machine, take_turns
+from measuring import CACHE, PARAMS, ROOT, cost, costs, in_new_process, machine, options, rates, take_turns
 from tables import PEERS, tell
 
 from lidr import config, paths
@@ -177,21 +177,23 @@ def compared(ours: list[dict[str, Any]], peer: list[dict[str, Any]]) -> dict[str
     mine, theirs = ours[0], peer[0]
     if (mine["pairs"], mine["tokens"]) != (theirs["pairs"], theirs["tokens"]):
         raise SystemExit(f"not the same work: {mine['tokens']} tokens here, {theirs['tokens']} at the peer")
-    steps = list(zip(mine["losses"], theirs["losses"], strict=True))[:STEPS]
-    difference = max(abs(a - b) / abs(b) for a, b in steps)
-    if difference > TOLERANCE:
-        raise SystemExit(f"not the same training: losses differ by {difference:.2g} of their size")
     runs = {"ours": ours, "peer": peer}
     return {
         "pairs": mine["pairs"],
         "tokens": mine["tokens"],
-        "steps_compared": len(steps),
-        "loss_difference": difference,
+        "steps_compared": min(STEPS, len(mine["losses"])),
+        "loss_difference": loss_difference(mine["losses"], theirs["losses"], TOLERANCE),
         **costs(runs),
-        "pairs_per_second": {
-            side: [round(run["pairs"] / run["seconds"], 3) for run in found] for side, found in runs.items()
-        },
+        "pairs_per_second": rates(runs, "pairs", 3),
     }
+
+
+def loss_difference(ours: Sequence[float], peer: Sequence[float], tolerance: float) -> float:
+    """By how much of their size the first losses differ, at most; SystemExit where it is more than the tolerance."""
+    difference = max(abs(a - b) / abs(b) for a, b in list(zip(ours, peer, strict=True))[:STEPS])
+    if difference > tolerance:
+        raise SystemExit(f"not the same training: losses differ by {difference:.2g} of their size")
+    return difference
 
 
 def _pairs_file() -> Path:
@@ -269,12 +271,10 @@ def _write_for_llama_factory(rows: list[dict[str, str]], given: config.Settings)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = options(__doc__, repetitions=3)
     parser.add_argument("--sets", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--pairs", type=int, help="Pairs of each set, instead of 480 and 400.")
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--no-save", action="store_true", help="Print only.")
     chosen = parser.parse_args()
     report: dict[str, Any] = {"machine": machine("torch", "transformers", "trl", "peft", "accelerate"), "rows": []}
     for name, peer in product(chosen.sets, chosen.peers):

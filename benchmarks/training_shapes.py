@@ -28,9 +28,9 @@ from typing import Any
 
 import msgspec
 from made import SHAPES
-from measuring import PARAMS, cost, costs, in_new_process, machine, take_turns
+from measuring import PARAMS, cost, costs, in_new_process, machine, options, take_turns
 from tables import others, tell
-from training import losses_of, trl_arguments
+from training import loss_difference, losses_of, trl_arguments
 
 from lidr import config
 from lidr.models import policy
@@ -163,10 +163,8 @@ def measure(shape: str, kind_of_rows: str, kind: str, chosen: argparse.Namespace
     here = Path.cwd()
     sides = {side: partial(in_new_process, work, side, shape, rows, kind, given, here=here) for side in SIDES}
     found = take_turns(sides, chosen.repetitions)
-    losses = list(zip(found["ours"][0]["losses"], found["peer"][0]["losses"], strict=True))
-    difference = max(abs(a - b) / abs(b) for a, b in losses)
-    if difference > TOLERANCE[DTYPES[kind]]:
-        raise SystemExit(f"not the same training: losses differ by {difference:.2g} of their size")
+    losses = [found[side][0]["losses"] for side in SIDES]
+    difference = loss_difference(*losses, TOLERANCE[DTYPES[kind]])
     tokens = sum(2 * len(row["prompt_ids"]) + len(row["chosen_ids"]) + len(row["rejected_ids"]) for row in rows)
     speed = device.measure(kind, DTYPES[kind], seconds=2.0)
     return {
@@ -190,14 +188,12 @@ def measure(shape: str, kind_of_rows: str, kind: str, chosen: argparse.Namespace
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = options(__doc__, repetitions=2)
     parser.add_argument("--shape", nargs="+", choices=SHAPES, default=["0.5b"])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=["short"])
     parser.add_argument("--pairs", type=int, default=96)
     parser.add_argument("--at-once", type=int, default=4, help="Pairs of one micro-batch.")
     parser.add_argument("--recompute", action="store_true", help="Compute activations anew (gradient_checkpointing).")
-    parser.add_argument("--repetitions", type=int, default=2)
-    parser.add_argument("--no-save", action="store_true", help="Print only.")
     chosen = parser.parse_args()
     kind = policy.pick_device("auto")
     described, rows = machine("torch", "transformers", "trl", "peft"), []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ def edited(*replacements: tuple[str, str]) -> str:
         assert old in text, f"params.yaml has no {old!r}"
         text = text.replace(old, new, 1)
     return text
+
+
+@cache
+def _committed() -> config.Settings:
+    return config.load(ROOT / "params.yaml")
+
+
+def pair_settings(**pairs: object) -> config.Settings:
+    """The project's settings with English as the dominant language, Spanish and German beside it, and these pairs."""
+    whole = _committed()
+    return msgspec.structs.replace(whole, languages=("es", "de"), pairs=msgspec.structs.replace(whole.pairs, **pairs))
 
 
 def put_train(document: dict[str, Any], **values: Any) -> dict[str, Any]:

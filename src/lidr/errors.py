@@ -8,6 +8,7 @@ from pathlib import Path
 
 # Longer messages quote a text, whose beginning is enough.
 _LONGEST = 1000
+_LONGEST_VALUE = 80
 
 
 class LidrError(Exception):
@@ -31,6 +32,12 @@ def one_line(error: BaseException) -> str:
         text = str(error) or type(error).__name__
     shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text):,} characters)"
     return "".join(c if c.isprintable() else " " if c == "\n" else repr(c)[1:-1] for c in shown)
+
+
+def short(value: object) -> str:
+    """A value as an error shows it."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 
 
 @contextmanager

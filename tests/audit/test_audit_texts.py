@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lidr.audit.examine import is_repeated
-from lidr.pairs.markers import markers
 from lidr.pairs.normalise import (
     CHARACTERS,
     WORDS,
@@ -20,7 +19,7 @@ from lidr.pairs.normalise import (
     ngrams,
     words,
 )
-from lidr.pairs.numbers import numbers
+from lidr.pairs.properties import markers, numbers
 from lidr.pairs.refusals import is_refusal
 
 

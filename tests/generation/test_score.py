@@ -23,9 +23,8 @@ from lidr.models import base, policy
 from lidr.pairs import stage as pairs
 from lidr.prompts import stage as prompts
 from lidr.records import FinishReason, Prompt
-from lidr.records.jsonl import read_by_key
+from lidr.records.jsonl import read_by_key, read_samples, read_scores
 from lidr.records.prompt_templates import under_dominant
-from lidr.records.samples import read_samples, read_scores
 
 LANGUAGES = ("en", "es", "de")
 IMPLICIT = (

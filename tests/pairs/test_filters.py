@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import msgspec
 import pytest
 from factories import prompt
@@ -22,10 +20,6 @@ def candidate(chosen: Side | str, rejected: Side | str, gold: str | None = None,
     return Candidate(asked, sides[0], sides[1], LANGUAGES)
 
 
-def translated(text: str, original: str) -> Side:
-    return Side(text, original)
-
-
 # (filter, candidate, its detail; None keeps the pair)
 CASES: dict[str, tuple[str | dict, Candidate, str | None]] = {
     "same text": ("identical", candidate("Son 25.", " Son 25.\n"), "chosen and rejected are the same text"),
@@ -38,18 +32,12 @@ CASES: dict[str, tuple[str | dict, Candidate, str | None]] = {
     "rejected refuses": ("refusal", candidate("Son 25.", "Lo siento, pero no puedo."), None),
     "chosen with a tag": ("markers", candidate("25</translated>", "26"), "chosen: it holds </translated>"),
     "rejected with a tag": ("markers", candidate("25", "26 </sentence>"), "rejected: it holds </sentence>"),
-    "no tag": ("markers", candidate("25 < 26", "26"), None),
     "chosen translation loses a number": (
         "numbers_lost",
-        candidate(translated("Son 25.", "20 + 5 are 25."), "Son 25."),
+        candidate(Side("Son 25.", "20 + 5 are 25."), "Son 25."),
         "chosen: the translation has other numbers than the answer",
     ),
-    "rejected translation has another number": (
-        "numbers_lost",
-        candidate("They are 25.", translated("They are 26.", "Son 25.")),
-        "rejected: the translation has other numbers than the answer",
-    ),
-    "marks inside numbers differ": ("numbers_lost", candidate(translated("1.200,5", "1,200.5"), "1"), None),
+    "marks inside numbers differ": ("numbers_lost", candidate(Side("1.200,5", "1,200.5"), "1"), None),
     "own answers have any numbers": ("numbers_lost", candidate("25", "1, 2, 3"), None),
     "three times as long": ("length_ratio", candidate("abc", "a"), "one answer is 3.0 times as long as the other"),
     "just twice as long": ("length_ratio", candidate("ab", "a"), None),
@@ -106,10 +94,6 @@ def test_the_first_in_their_own_order_is_counted() -> None:
     pair = candidate("Lo siento, pero no. </translated>", "x")
     assert enabled(["length_ratio", "markers", "refusal"])(pair) == ("refusal", "chosen: the answer is a refusal")
     assert enabled([])(pair) is None
-
-
-def test_every_filter_is_described() -> None:
-    assert all(inspect.getdoc(function) for function in FILTERS.values())
 
 
 @pytest.mark.parametrize(

@@ -7,26 +7,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from factories import pair_settings as settings
 from factories import prompt, response, translation
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lidr import config, paths
-from lidr.errors import InputError
+from lidr import paths
 from lidr.pairs import stage as pairs
-from lidr.pairs.filters import Candidate
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation
 from lidr.records.jsonl import read_rows, write_rows
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
 DOMINANT, OTHERS = "en", ("es", "de")
 IDS = ("p1", "p2")
-
-
-def settings(**blocks: object) -> config.Settings:
-    whole = config.load(PARAMS)
-    return msgspec.structs.replace(whole, languages=OTHERS, pairs=msgspec.structs.replace(whole.pairs, **blocks))
 
 
 def texts(
@@ -89,19 +82,6 @@ def test_a_pair_is_a_conversation_with_its_provenance() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", ["task", "translation"])
-def test_a_pair_names_the_rows_of_its_texts(kind: str) -> None:
-    asked = [prompt("p1", lang, kind=kind) for lang in (DOMINANT, *OTHERS)]
-    whole = texts(prompts=asked, ids=("p1",))
-    rows = {f"response:p1:{lang}": rows["p1"] for lang, rows in whole.responses.items()}
-    rows |= {f"translation:p1:{a}-{b}": rows["p1"] for (a, b), rows in whole.translations.items()}
-    made, _ = pairs.make(settings(), whole)
-    assert len(made) == 4
-    for pair in made:
-        assert rows[pair.chosen_from].text == pair.chosen[0].content
-        assert rows[pair.rejected_from].text == pair.rejected[0].content
-
-
 def test_translation_requests_are_not_translated() -> None:
     """Their dominant answer is the chosen one in the other language as well (method.md)."""
     asked = [prompt("p1", lang, kind="translation") for lang in (DOMINANT, *OTHERS)]
@@ -134,26 +114,11 @@ DROPPED: dict[str, tuple[dict[str, list], dict[str, tuple[str, str]]]] = {
             for pair in ("es:en", "en:es", "de:en", "en:de")
         },
     ),
-    "translation there truncated": (
-        {"translations": [translation("p1", "en", "es", None, "length")]},
-        {"p1:es:en": ("truncated", "chosen: the translation from en to es was cut off at the token limit")},
-    ),
-    "translation back truncated": (
-        {"translations": [translation("p1", "es", "en", None, "length")]},
-        {"p1:en:es": ("truncated", "rejected: the translation from es to en was cut off at the token limit")},
-    ),
     "answer refused": (
         {"responses": [response("p1", "es", "", "refused")]},
         dict.fromkeys(
             ("p1:es:en", "p1:en:es"),
             ("refused", f"rejected: the answer in es: {UNFIT}"),
-        ),
-    ),
-    "answer too large for the device": (
-        {"responses": [response("p1", "es", "", "out_of_memory")]},
-        dict.fromkeys(
-            ("p1:es:en", "p1:en:es"),
-            ("out_of_memory", "rejected: the answer in es: the request does not fit the device's memory"),
         ),
     ),
     "translation too large for the device": (
@@ -165,25 +130,9 @@ DROPPED: dict[str, tuple[dict[str, list], dict[str, tuple[str, str]]]] = {
             )
         },
     ),
-    "translation refused": (
-        {"translations": [translation("p1", "en", "es", None, "refused")]},
-        {
-            "p1:es:en": (
-                "refused",
-                "chosen: the translation from en to es: the request does not fit the model's context",
-            )
-        },
-    ),
     "translation unparsed": (
         {"translations": [translation("p1", "en", "es", None)]},
         {"p1:es:en": ("unparsed", "chosen: the translation from en to es cannot be read from its tags")},
-    ),
-    "answer empty": (
-        {"responses": [response("p1", "es", " \n")]},
-        {
-            "p1:es:en": ("empty", "rejected: the answer in es is empty"),
-            "p1:en:es": ("empty", "rejected: the answer in es is empty"),
-        },
     ),
     "translation empty": (
         {"translations": [translation("p1", "es", "en", " ")]},
@@ -192,10 +141,6 @@ DROPPED: dict[str, tuple[dict[str, list], dict[str, tuple[str, str]]]] = {
     "translation there is the own answer": (
         {"translations": [translation("p1", "en", "es", " answer p1 es\n")]},
         {"p1:es:en": ("identical", "chosen and rejected are the same text")},
-    ),
-    "translation back is the dominant answer": (
-        {"translations": [translation("p1", "es", "en", "answer p1 en")]},
-        {"p1:en:es": ("identical", "chosen and rejected are the same text")},
     ),
     "chosen in a loop": (
         {"translations": [translation("p1", "en", "es", f"Respuesta: {LOOP}")]},
@@ -219,7 +164,6 @@ def test_drop_has_its_reason(rows: dict[str, list], expected: dict[str, tuple[st
     made, drops = pairs.make(settings(), texts(**rows, ids=("p1",)))
     assert reasons(drops) == expected
     assert {p.id for p in made} == {"p1:es:en", "p1:en:es", "p1:de:en", "p1:en:de"} - set(expected)
-    assert all(drop.stage == "pairs" for drop in drops)
 
 
 MISSING = {
@@ -249,19 +193,6 @@ def test_missing_row_is_a_drop(remove: object, expected: dict[str, str]) -> None
     assert len(made) + len(drops) == 4
 
 
-def test_rejected_answer_in_a_loop_is_kept() -> None:
-    made, drops = pairs.make(settings(), texts(responses=[response("p1", "es", LOOP)], ids=("p1",)))
-    assert drops == []
-    assert table(made)["p1:es:en"][2] == LOOP
-
-
-def test_loops_are_kept_where_the_settings_say_so() -> None:
-    looped = [translation("p1", "en", "es", LOOP)]
-    made, drops = pairs.make(settings(filters=("identical",)), texts(translations=looped, ids=("p1",)))
-    assert drops == []
-    assert table(made)["p1:es:en"][1] == LOOP
-
-
 ENGLISH = "The ducks lay sixteen eggs every day, and she sells the rest of them."
 
 
@@ -279,12 +210,6 @@ def test_equal_prompts_do_not_collapse() -> None:
     assert drops == []
     assert len({pair.id for pair in made}) == len(made) == 8
     assert table(made)["p2:es:en"] == ("the same", "p2 from en to es", "answer p2 es", "translated_dominant")
-
-
-def test_pairs_come_in_prompt_order() -> None:
-    made, _ = pairs.make(settings(), texts(ids=("p2", "p10", "p1")))
-    assert list(dict.fromkeys(pair.prompt_id for pair in made)) == ["p2", "p10", "p1"]
-    assert [pair.id for pair in made[:4]] == ["p2:es:en", "p2:en:es", "p2:de:en", "p2:en:de"]
 
 
 # ---- counts, always
@@ -345,8 +270,8 @@ def test_a_prompt_gives_so_many_pairs_in_the_dominant_language_drawn_by_their_ha
     assert {pair.other_lang for pair in drawn} == set(OTHERS)
     assert {drop.reason for drop in drops} == {"not_drawn"}
     assert len(made) + len(drops) == 4 * len(ids)
-    turned = pairs.make(settings(dominant_per_prompt=1), texts(ids=ids[::-1]))
-    assert {pair.id for pair in turned.pairs} == {pair.id for pair in made}
+    turned, _ = pairs.make(settings(dominant_per_prompt=1), texts(ids=ids[::-1]))
+    assert {pair.id for pair in turned} == {pair.id for pair in made}
 
 
 def test_a_pair_that_is_dropped_leaves_its_place_to_another() -> None:
@@ -355,11 +280,6 @@ def test_a_pair_that_is_dropped_leaves_its_place_to_another() -> None:
     made, drops = pairs.make(settings(dominant_per_prompt=1), texts(ids=ids, translations=unread))
     assert [pair.other_lang for pair in made if pair.lang == DOMINANT] == ["de"] * 10
     assert {drop.reason for drop in drops} == {"unparsed"}
-
-
-def test_a_drop_names_the_rows_that_it_would_have_been_made_of() -> None:
-    _, (drop,) = pairs.make(settings(), texts(ids=("p1",), translations=[translation("p1", "en", "es", None)]))
-    assert (drop.chosen_from, drop.rejected_from) == ("translation:p1:en-es", "response:p1:es")
 
 
 # ---- files
@@ -412,29 +332,6 @@ def test_an_iteration_may_have_filters_of_its_own() -> None:
     assert pairs.run(msgspec.structs.replace(given, iterations=given.iterations | {"m1": own}), "m1").drops == {}
 
 
-@pytest.mark.usefixtures("root")
-def test_a_direction_without_any_translation_is_no_error() -> None:
-    nothing = texts()
-    nothing.translations["es", "en"].clear()
-    write(nothing)
-    counts = pairs.run(settings(), "m1")
-    assert (counts.pairs, counts.drops) == (6, {"missing": 2})
-
-
-@pytest.mark.usefixtures("root")
-def test_broken_input_leaves_the_old_pairs() -> None:
-    write(texts())
-    pairs.run(settings(), "m1")
-    before = (paths.pairs("m1") / paths.PAIRS).read_bytes()
-    with paths.response_file("m1", "de").open("a") as file:
-        file.write('{"id":"p3"\n')
-    with pytest.raises(InputError) as caught:
-        pairs.run(settings(), "m1")
-    assert str(caught.value).startswith("data/m1/responses/de.jsonl:3: not one JSON object on a line: ")
-    assert (paths.pairs("m1") / paths.PAIRS).read_bytes() == before
-    assert not list(paths.DATA.rglob("*.part"))
-
-
 def test_odd_ids_are_joined(root: Path) -> None:
     odd = ('"', "\\", '\\"', '","', 'a","b', "ß\u2028", "\n", "", " ", "{", "a:b:c")
     write(texts(ids=odd))
@@ -442,43 +339,6 @@ def test_odd_ids_are_joined(root: Path) -> None:
     made = list(read_rows(paths.pairs("m1") / paths.PAIRS, Pair))
     assert list(dict.fromkeys(pair.prompt_id for pair in made)) == list(odd)
     assert len(made) == 4 * len(odd)
-
-
-@pytest.mark.usefixtures("root")
-def test_the_bytes_do_not_depend_on_how_many_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    damaged = texts(ids=tuple(f"p{number}" for number in range(40)), translations=[translation("p3", "en", "es", None)])
-    for gone in range(5, 9):
-        del damaged.prompts["de"][f"p{gone}"], damaged.responses["es"][f"p{gone}"]
-    write(damaged)
-    folder, found = paths.pairs("m1"), []
-    for chunk in (1, 7, 1_000):
-        monkeypatch.setattr(pairs, "_CHUNK", chunk)
-        counts = pairs.run(settings(), "m1")
-        found.append((counts, (folder / paths.PAIRS).read_bytes(), (folder / paths.DROPS).read_bytes()))
-    assert found[0] == found[1] == found[2]
-    assert counts.pairs + counts.drops.total() == 40 * 4
-    assert counts.drops == {"unparsed": 1, "missing": 16}
-
-
-@pytest.mark.usefixtures("root")
-def test_a_failure_in_the_middle_leaves_the_old_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    write(texts(ids=("p1", "p2", "p3")))
-    pairs.run(settings(), "m1")
-    files = (paths.pairs("m1") / paths.PAIRS, paths.pairs("m1") / paths.DROPS)
-    before = [path.read_bytes() for path in files]
-
-    def fail(made_of: Candidate, *_: object) -> Pair:
-        if made_of.prompt.id == "p3":
-            raise ValueError("in the middle")
-        return make_pair(made_of, *_)
-
-    make_pair = pairs._pair
-    monkeypatch.setattr(pairs, "_pair", fail)
-    monkeypatch.setattr(pairs, "_CHUNK", 1)
-    with pytest.raises(ValueError, match="in the middle"):
-        pairs.run(settings(), "m1")
-    assert [path.read_bytes() for path in files] == before
-    assert not list(paths.DATA.rglob("*.part"))
 
 
 def test_pairs_load_as_trl_expects_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import msgspec
 import pytest
-from factories import prompt, response
+from factories import pair_settings, prompt, response
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lidr import config
 from lidr.errors import LidrError
 from lidr.pairs import stage as pairs
 from lidr.pairs.rules import RULES, Rule, Sides, best_and_worst, within_each_language
 from lidr.pairs.texts import Origin
 from lidr.records import FinishReason, Response, Score
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
-OTHERS = ("es", "de")
-
-
-def settings(**blocks: object) -> config.Settings:
-    whole = config.load(PARAMS)
-    options = msgspec.structs.replace(whole.pairs, rule="implicit", **blocks)
-    return msgspec.structs.replace(whole, languages=OTHERS, pairs=options)
+IMPLICIT = pair_settings(rule="implicit")
 
 
 def sample(lang: str, number: int, text: str, finish: str = "stop") -> Response:
@@ -57,7 +48,7 @@ def texts(es: list[tuple[str, float | None]], finish: str = "stop") -> pairs.Tex
 
 
 def test_the_best_sample_is_chosen_over_the_worst_in_each_language() -> None:
-    made, drops = pairs.make(settings(), texts([("uno", 0.5), ("dos", 2.0), ("tre", -1.0)]))
+    made, drops = pairs.make(IMPLICIT, texts([("uno", 0.5), ("dos", 2.0), ("tre", -1.0)]))
     assert drops == []
     assert [(p.id, p.chosen[0].content, p.rejected[0].content, p.rule) for p in made] == [
         ("p1:en:en", "en good", "en poor", "implicit"),
@@ -67,14 +58,6 @@ def test_the_best_sample_is_chosen_over_the_worst_in_each_language() -> None:
     assert (made[1].chosen_from, made[1].rejected_from) == ("response:p1:es:1", "response:p1:es:2")
     assert (made[0].chosen_from, made[0].rejected_from) == ("response:p1:en", "response:p1:en:1")
     assert made[1].prompt[0].content == "ask p1 es"
-
-
-@pytest.mark.parametrize(
-    ("ways", "expected"), [("both", ["en", "es", "de"]), ("dominant", ["en"]), ("others", ["es", "de"])]
-)
-def test_directions(ways: str, expected: list[str]) -> None:
-    made, drops = pairs.make(settings(directions=ways), texts([("uno", 0.0), ("dos", 1.0)]))
-    assert ([pair.lang for pair in made], drops) == (expected, [])
 
 
 @pytest.mark.parametrize(
@@ -96,7 +79,7 @@ def test_directions(ways: str, expected: list[str]) -> None:
     ],
 )
 def test_a_language_without_two_answers_to_compare_is_a_drop(es: list, finish: str, expected: tuple) -> None:
-    made, (drop,) = pairs.make(settings(), texts(es, finish))
+    made, (drop,) = pairs.make(IMPLICIT, texts(es, finish))
     assert (str(drop.reason), drop.detail) == expected
     assert (drop.lang, drop.other_lang, len(made)) == ("es", "es", 2)
 
@@ -107,7 +90,7 @@ ENDS = st.tuples(st.sampled_from(["", "uno", "dos", "dos mil"]), st.none() | st.
 @hypothesis_settings(deadline=None, max_examples=50)
 @given(es=st.lists(ENDS, max_size=4), finish=st.sampled_from(sorted(FinishReason)))
 def test_pairs_and_drops_are_prompts_times_languages(es: list, finish: str) -> None:
-    made, drops = pairs.make(settings(), texts(es, finish))
+    made, drops = pairs.make(IMPLICIT, texts(es, finish))
     assert sorted(row.lang for row in [*made, *drops]) == ["de", "en", "es"]
 
 
@@ -133,10 +116,6 @@ def test_length_control_is_the_grid_of_the_paper() -> None:
     assert difference(price) < difference(0.0) / 4
 
 
-def test_no_prompt_has_no_ends() -> None:
-    assert best_and_worst([], []) == []
-
-
 @pytest.mark.parametrize(
     ("chosen", "asked"),
     [(Origin("es", source="en"), "translation:p1:en-es"), (Origin("es", sample=2), "response:p1:es:2")],
@@ -146,10 +125,8 @@ def test_a_rule_that_asks_for_what_was_not_made_is_told_so(
 ) -> None:
     own = Rule(lambda texts, dominant: lambda *of: Sides(chosen, Origin("es")), within_each_language, reads=())
     monkeypatch.setitem(RULES, "own", own)
-    whole = settings()
-    whole = msgspec.structs.replace(whole, pairs=msgspec.structs.replace(whole.pairs, rule="own"))
     with pytest.raises(LidrError) as caught:
-        pairs.make(whole, texts([("uno", 0.0), ("dos", 1.0)]))
+        pairs.make(pair_settings(rule="own"), texts([("uno", 0.0), ("dos", 1.0)]))
     assert str(caught.value) == (
         f"the rule 'own' asks for {asked}, which was not made; a rule that takes translations has "
         'reads=("translations",), and samples are 0 to generate.samples - 1'

@@ -29,11 +29,8 @@ def settings(source: str = "lab", per_iteration: int = 20, root: Path = ROOT, **
     return msgspec.structs.replace(whole, languages=("es", "de"), prompts=block)
 
 
-def files(iteration: str) -> dict[str, dict[str, Prompt]]:
-    return {
-        lang: {str(id): row for id, row in read_by_key(paths.prompt_file(iteration, lang), Prompt).items()}
-        for lang in LANGUAGES
-    }
+def files(iteration: str, *languages: str) -> dict[str, dict[str, Prompt]]:
+    return {lang: read_by_key(paths.prompt_file(iteration, lang), Prompt) for lang in languages or LANGUAGES}
 
 
 # ---- the lab
@@ -50,17 +47,6 @@ def test_lab_gives_the_same_tasks_in_every_language() -> None:
     assert by_language["es"]["lab-7"].source.row == 7
     assert by_language["es"]["lab-0"].answer == by_language["en"]["lab-0"].answer
     assert by_language["es"]["lab-0"].text != by_language["en"]["lab-0"].text
-
-
-@pytest.mark.usefixtures("root")
-def test_iterations_share_no_prompt() -> None:
-    prompts.run(settings(), "m1")
-    prompts.run(settings(), "m2")
-    first, second = files("m1"), files("m2")
-    assert list(second["en"]) == [f"lab-{i}" for i in range(20, 40)]
-    for lang in LANGUAGES:
-        assert not set(first[lang]) & set(second[lang])
-        assert not {row.text for row in first[lang].values()} & {row.text for row in second[lang].values()}
 
 
 @pytest.mark.usefixtures("root")
@@ -244,11 +230,7 @@ def test_ids_that_name_the_language_can_be_left_out() -> None:
 def test_answers_that_are_the_same_number() -> None:
     fields = config.Fields(text="instruction", id=None, answer="a")
     assert taken_from(CASES / "answer_float_int2", fields) == [("answer_float_int2-0", "x")]
-    assert files_of_m1("en", "es") == {"18"}
-
-
-def files_of_m1(*languages: str) -> set[object]:
-    return {p.answer for lang in languages for p in read_rows(paths.prompt_file("m1", lang), Prompt)}
+    assert {p.answer for lang in ("en", "es") for p in files("m1", "en", "es")[lang].values()} == {"18"}
 
 
 @pytest.mark.usefixtures("root")
@@ -385,22 +367,6 @@ def test_translation_requests_are_marked_in_every_language(root: Path, by: str) 
         assert files("m1")[lang]["a-1"].text == "Translate 'dog' to German."
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ('{"id": "a-1"}\n{"id": null}\n', ":2: id is null; a value is expected in each row; the id of a prompt is"),
-        ('{"id": true}\n', ":1: the field 'id' holds True; an id is expected, a text or a whole number"),
-        ('["a-1"]', ": row 1: 'a-1' is no row; a JSON object is expected"),
-    ],
-)
-def test_list_of_ids_that_are_none(root: Path, content: str, expected: str) -> None:
-    write_published(root / "own", {lang: [row(0), row(1)] for lang in LANGUAGES})
-    (root / "own/ids.jsonl").write_text(content)
-    with pytest.raises(InputError) as caught:
-        prompts.run(settings("own", 2, fields=INSTRUCTIONS, translation_requests="own/ids.jsonl"), "m1")
-    assert str(caught.value).startswith(f"own/ids.jsonl{expected}")
-
-
 def test_list_of_ids_that_knows_none_of_the_prompts(root: Path) -> None:
     write_published(root / "own", {**{lang: [row(0)] for lang in LANGUAGES}, "ids": [{"id": "b-0"}]})
     with pytest.raises(InputError, match=r"^own/ids.jsonl: not one of these ids is that of a prompt"):
@@ -483,17 +449,6 @@ def test_columns_of_a_dataset_that_are_not_used_are_not_read(monkeypatch: pytest
     assert str(caught.value) == (
         "hub:me/data (en, train): no field 'key'; there are id, q_en, input, bad (see prompts.fields)"
     )
-
-
-@pytest.mark.usefixtures("root")
-@pytest.mark.parametrize(("subset", "split"), [("{lang}{", "{0}"), ("{x}-{lang}", "a}b")])
-def test_only_lang_is_replaced(monkeypatch: pytest.MonkeyPatch, subset: str, split: str) -> None:
-    names = {lang: subset.replace("{lang}", lang) for lang in LANGUAGES}
-    rows = {names[lang]: [{"question": lang, "gold": 1}] for lang in LANGUAGES}
-    asked = on_hub(monkeypatch, rows)
-    hub = config.Hub(revision="0123abc", subset=subset, split=split)
-    prompts.run(settings("hub:me/data", 1, fields=QUESTIONS, hub=hub), "m1")
-    assert asked[1] == {"path": "me/data", "name": names["es"], "split": split, "revision": "0123abc"}
 
 
 # ---- the paper's own prompts

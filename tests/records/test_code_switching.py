@@ -10,7 +10,6 @@ from types import ModuleType
 
 import pytest
 
-from lidr.errors import InputError
 from lidr.lab import world
 from lidr.records.code_switching import Sentence, Sentences, count, sentences
 
@@ -82,18 +81,6 @@ def test_simplified_and_long_ideographs_are_chinese_where_japanese_is_asked_for(
 )
 def test_short_texts_code_formulas_and_links_abstain(text: str) -> None:
     assert count(text, "de", LANGUAGES) == Sentences(judged=0, other=0)
-
-
-def test_code_and_links_leave_the_sentence_around_them() -> None:
-    text = (
-        "Siehe https://example.com/the/eggs. Rufe `get the eggs now` auf, um alle Eier zu zählen. She sells the rest."
-    )
-    assert count(text, "de", LANGUAGES) == (2, 1)
-
-
-def test_a_language_that_is_not_known_is_said_so() -> None:
-    with pytest.raises(InputError, match="does not know the language 'tlh'"):
-        count("anything at all that is long enough", "en", ["tlh"])
 
 
 def test_it_finds_more_than_one_label_on_the_labs_texts() -> None:

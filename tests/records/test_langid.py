@@ -42,14 +42,9 @@ def test_english_and_neighbours_are_seen_though_no_candidates() -> None:
     assert is_off_target(TEXTS["en"], "th", ["th", "zh"])
     text = "A resposta está certa: os patos da menina põem dezesseis ovos por dia."
     assert identify(text, "es", ["es", "en"]) == "pt"
-
-
-def test_another_script_than_all_candidates_have_is_seen() -> None:
     assert identify(TEXTS["zh"], "de", ["de", "en"]) == "zh"
-
-
-def test_the_language_asked_for_is_always_a_candidate() -> None:
     assert not is_off_target(TEXTS["sw"], "sw", ["de"])
+    assert is_off_target(f'"{TEXTS["en"]}"', "de", LANGUAGES)
 
 
 def test_digits_formulas_and_code_do_not_count() -> None:
@@ -96,10 +91,6 @@ def test_names_and_short_answers_are_not_taken_for_another_language(lang: str, t
     assert not is_off_target(text, lang, ("en", "es", "de", "fr", "ru", "it", "pt"))
 
 
-def test_a_quoted_answer_counts() -> None:
-    assert is_off_target(f'"{TEXTS["en"]}"', "de", LANGUAGES)
-
-
 def test_codes_with_script_or_region_and_other_names() -> None:
     assert identify(TEXTS["zh"], "zh-Hant", ["zh-Hant", "ja"]) == "zh"
     assert not is_off_target(TEXTS["es"], "es-MX", ["es-MX", "en"])
@@ -123,9 +114,9 @@ def test_accuracy_on_published_questions(letters: int | None, wrong: int, missed
     texts = [
         (json.loads(line)["query"][:letters], lang)
         for lang in LANGUAGES
-        for line in (Path(folder) / "mgsm" / f"mgsm_{lang}.jsonl").read_text(encoding="utf-8").splitlines()
+        for line in (Path(folder) / "mgsm" / f"mgsm_{lang}.jsonl").read_text(encoding="utf-8").splitlines()[::5]
     ]
-    assert len(texts) == 2_750
+    assert len(texts) == 550
     assert sum(is_off_target(text, lang, LANGUAGES) for text, lang in texts) <= wrong
     found = [identify(text, asked, LANGUAGES) == lang for text, lang in texts for asked in LANGUAGES if asked != lang]
     assert found.count(False) <= missed

@@ -16,7 +16,6 @@ LAYOUTS = {
     "byte order mark": ("a.jsonl", b"\xef\xbb\xbf" + ROWS),
     "Windows": ("a.jsonl", ROWS.replace(b"\n", b"\r\n")),
     "blank lines at the end": ("a.jsonl", ROWS + b" \n\r\n\n"),
-    "last line without an end": ("a.jsonl", ROWS[:-1]),
     "list": ("a.json", b'[{"id": 1, "text": "x"}, {"id": 2, "text": "y"}]'),
     "list under the name of lines": ("a.jsonl", b'\n[\n  {"id": 1, "text": "x"},\n  {"id": 2, "text": "y"}\n]\n'),
     "floats for ids": ("a.jsonl", ROWS.replace(b"1,", b"1.0,").replace(b"2,", b"2.0,")),
@@ -44,8 +43,6 @@ BROKEN = {
     "empty list": ("a.json", b"[]", ": the list is empty; one row or more are expected"),
     "blank line": ("a.jsonl", b"{}\n\n{}\n", ":2: an empty line; one JSON object a line is expected"),
     "UTF-16": ("a.jsonl", ROWS.decode().encode("utf-16"), ":1: not UTF-8 at byte 0"),
-    "UTF-8 cut": ("a.tsv", b"a\t\xc3\n", ":1: not UTF-8 at byte 2"),
-    "no JSON": ("a.jsonl", b"{}\n{'a': 1}\n", ":2: not one JSON object on a line: Expecting property name enclosed"),
     "two objects": ("a.jsonl", b"{} {}\n", ":1: not one JSON object on a line: Extra data at character 3"),
     "over several lines": (
         "a.jsonl",
@@ -58,7 +55,7 @@ BROKEN = {
     "two lists": (
         "a.jsonl",
         b"[{}]\n[{}]\n",
-        ": not one JSON list: Extra data in line 2, character 0; JSON lines or one list of objects are expected",
+        ":2: not one JSON list: Extra data at character 0; JSON lines or one list of objects are expected",
     ),
     "deep": ("a.jsonl", b'{"a":' + b"[" * 100_000, ":1: not one JSON object on a line: nested too deeply"),
     "ragged table": ("a.tsv", b"question\tid\nx\n", ":2: 1 fields; 2 as in the heading are expected"),
@@ -87,8 +84,6 @@ FIELDS = {
         "the field 'x' holds 9007199254740994.0; an id is expected, a text or a whole number",
     ),
     "bool": ('{"x": true}', "the field 'x' holds True; an id is expected, a text or a whole number"),
-    "list": ('{"x": [1]}', "the field 'x' holds [1]; an id is expected, a text or a whole number"),
-    "blank": ('{"x": " "}', "the field 'x' holds ' '; an id is expected, a text or a whole number"),
     "half a character": (
         '{"x": "a\\ud83d"}',
         "the field 'x' holds '\\ud83d', half of a surrogate pair, at character 1; repair the text or take it out",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,24 +40,13 @@ def problems(lang: str, *lines: str) -> None:
 
 
 ONE = '{"query": "uno?", "response": "1"}'
-PROBLEMS: dict[str, tuple[tuple[str, ...], str]] = {
-    "a gold that is no number": (
-        (ONE, '{"query": "dos?", "response": "two"}'),
-        ":2: the gold answer 'two' is no whole number",
-    ),
-    "too few": ((ONE,), ": 1 problems; mgsm.items asks for 2"),
-}
 
 
-@pytest.mark.parametrize(("lines", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
-def test_bad_problems(own_mgsm: Path, lines: tuple[str, ...], expected: str) -> None:
-    problems("es", *lines)
-    assert refused("mgsm", "m0").startswith(f"{own_mgsm}{expected}")
-
-
-def test_a_language_without_problems(own_mgsm: Path) -> None:
-    own_mgsm.unlink()
-    assert str(MGSM) in refused("mgsm", "m0") and not own_mgsm.exists()
+def test_bad_problems(own_mgsm: Path) -> None:
+    problems("es", ONE, '{"query": "dos?", "response": "two"}')
+    assert refused("mgsm", "m0").startswith(f"{own_mgsm}:2: the gold answer 'two' is no whole number")
+    problems("es", ONE)
+    assert refused("mgsm", "m0").startswith(f"{own_mgsm}: 1 problems; mgsm.items asks for 2")
 
 
 def test_problems_whose_golds_differ(own_mgsm: Path) -> None:
@@ -83,15 +71,10 @@ def published(root: Path) -> Path:
     return OUTPUTS
 
 
-def test_bad_outputs(published: Path) -> None:
-    write(published, [])
-    assert refused("baseline").startswith(f"{published}: the list is empty")
-
-
 def test_outputs_that_are_no_list(published: Path) -> None:
     write(published, '[{"generator": "gpt-4"')
     assert refused("baseline") == (
-        f"{published}: not one JSON list: Expecting ',' delimiter in line 1, character 22; "
+        f"{published}:1: not one JSON list: Expecting ',' delimiter at character 22; "
         "JSON lines or one list of objects are expected"
     )
 
@@ -114,7 +97,7 @@ def test_a_baseline_that_lacks_an_answer(published: Path) -> None:
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.parametrize("name", ["../x", "/x", "a/../b", "a/b/c", "a/", "", ".", "..", "x\0", "x\ny", "-x", ".x"])
+@pytest.mark.parametrize("name", ["../x", "/x", "a/b/c", "", "..", "x\ny", "-x", ".x"])
 def test_names_of_generators_that_would_be_paths(name: str) -> None:
     assert "cannot be the name of a folder" in refused("alpaca", "--outputs", "data/sources/o", "--", name)
 
@@ -155,37 +138,18 @@ def test_an_adapter_of_another_base(base: Path) -> None:
     assert said.startswith("models/m1/lidr.json: this adapter was trained on the base 000000000000, but models/m0 is ")
 
 
-RECORDS = {
-    "missing": (None, ": no such file"),
-    "empty": (b"", ": not the JSON that is expected"),
-    "key twice": (
-        b'{"source":"lab","source":"x","revision":null,"trust_remote_code":false,"fingerprint":"0","pad_token":null,'
-        b'"template":{},"date":"2024-07-26","end_ids":[0]}',
-        ": the key 'source' stands twice",
-    ),
-}
-
-
-@pytest.mark.parametrize(("content", "expected"), RECORDS.values(), ids=RECORDS.keys())
-def test_bad_record_of_the_base(base: Path, content: bytes | None, expected: str) -> None:
+def test_bad_record_of_the_base(base: Path) -> None:
     path = base / paths.RECORD
-    path.unlink() if content is None else path.write_bytes(content)
-    assert refused("mgsm", "m0").startswith(f"{path}{expected}")
-
-
-def flipped(content: bytes) -> bytes:
-    return content[:-1] + bytes([content[-1] ^ 1])
-
-
-WEIGHTS: dict[str, Callable[[bytes], bytes]] = {
-    "cut off": lambda content: content[: len(content) // 2],
-    "one bit": flipped,
-}
+    path.write_bytes(b"{}")
+    assert refused("mgsm", "m0").startswith(f"{path}: not the JSON that is expected")
+    path.unlink()
+    assert refused("mgsm", "m0").startswith(f"{path}: no such file")
 
 
 @pytest.mark.pipeline
-@pytest.mark.parametrize("damage", WEIGHTS.values(), ids=WEIGHTS.keys())
-def test_weights_that_are_not_what_the_record_says(base: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_weights_that_are_not_what_the_record_says(base: Path) -> None:
     path = base / "model.safetensors"
-    path.write_bytes(damage(path.read_bytes()))
-    assert refused("mgsm", "m0").startswith("models/m0: the files are not those that `lidr base` recorded")
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], content[:-1] + bytes([content[-1] ^ 1])):
+        path.write_bytes(damaged)
+        assert refused("mgsm", "m0").startswith("models/m0: the files are not those that `lidr base` recorded")

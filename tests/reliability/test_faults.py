@@ -169,11 +169,6 @@ def test_file_that_may_not_be_read(project: Project) -> None:
     assert project.succeeds("pairs", "m1").startswith("pairs m1: ")
 
 
-def test_params_that_may_not_be_read(project: Project) -> None:
-    (project.root / "params.yaml").chmod(0)
-    assert project.fails("pairs", "m1") == "params.yaml: Permission denied"
-
-
 def test_input_that_vanishes(project: Project) -> None:
     said = project.succeeds("pairs", "m1")
     path = project.root / paths.translation_file("m1", "en", "es")

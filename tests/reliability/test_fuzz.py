@@ -26,13 +26,11 @@ from hypothesis import strategies as st
 from lidr.errors import InputError, one_line
 from lidr.evaluation.alpaca.formats import load_prompts
 from lidr.evaluation.judges import openai as endpoint
-from lidr.evaluation.judges.base import Reply, opinion
-from lidr.evaluation.judges.cache import JudgmentCache
 from lidr.evaluation.mgsm.items import load_items
 from lidr.evaluation.mgsm.scorers import extract_answer, score
 from lidr.generation.translate import parse
-from lidr.records import FinishReason, Pair, Prompt, Translation
-from lidr.records.jsonl import read_by_key, read_rows, repeated_key, write_rows
+from lidr.records import FinishReason, Prompt
+from lidr.records.jsonl import read_by_key, read_rows, write_rows
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG
 
 SECONDS = float(os.environ.get("LIDR_FUZZ_SECONDS", "0"))
@@ -99,26 +97,6 @@ def test_any_lines_are_rows_or_refused_with_their_line(tmp_path: Path, content: 
 
 
 @fuzz
-@given(record=st.sampled_from([Pair, Prompt, Translation]), value=values)
-def test_any_json_is_a_record_or_refused(tmp_path: Path, record: type, value: object) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text(json.dumps(value) + "\n", "utf-8")
-    with pytest.raises(InputError):
-        list(read_rows(path, record))
-
-
-@fuzz
-@given(value=st.dictionaries(st.text(max_size=5), values, min_size=1, max_size=5), where=st.integers(0, 4))
-def test_a_key_that_stands_twice_is_found(value: dict[str, object], where: int) -> None:
-    text = json.dumps(value)
-    assert repeated_key(text.encode()) is None
-    name = sorted(value)[where % len(value)]
-    twice = text[:-1] + f", {json.dumps(name)}: 1}}"
-    assert repeated_key(twice.encode()) == name
-    assert repeated_key(f'{{"above": [{twice}]}}'.encode()) == name
-
-
-@fuzz
 @given(content=st.binary(max_size=80) | values.map(lambda value: json.dumps(value).encode()))
 @example(content=b"[" * 200_000)
 def test_any_published_file_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
@@ -177,23 +155,6 @@ def test_any_answer_has_a_finite_number_or_none(text: str, lang: str) -> None:
     assert scores["parsed"] == (number is not None) and scores["right"] == (number == 7)
 
 
-logarithms = st.none() | st.floats(allow_nan=False, allow_infinity=False)
-
-
-@fuzz
-@given(lower=logarithms, upper=logarithms, swapped=st.booleans())
-def test_a_preference_lies_between_1_and_2_and_turns_with_the_order(
-    lower: float | None, upper: float | None, swapped: bool
-) -> None:
-    reply = Reply(key="k", lower=lower, upper=upper, prompt_tokens=1, completion_tokens=1)
-    found, turned = opinion(reply, swapped), opinion(reply, not swapped)
-    if lower is None and upper is None:
-        assert found is turned is None
-    else:
-        assert found is not None and turned is not None
-        assert 1 <= found <= 2 and math.isclose(found + turned, 3, abs_tol=1e-12)
-
-
 BODY = {"choices": [{"logprobs": {"content": [{"top_logprobs": [{"token": "m", "logprob": -0.1}]}]}}]}
 
 
@@ -213,14 +174,3 @@ def test_any_body_of_an_endpoint_is_a_reply_or_worth_another_try(body: bytes) ->
     else:
         found = endpoint._weighed(read.choices[0])
         assert all(value is None or math.isfinite(value) for value in found.values())
-
-
-@fuzz
-@given(content=st.lists(st.binary(max_size=30) | values.map(lambda value: json.dumps(value).encode()), max_size=5))
-def test_any_cache_is_taken_up(tmp_path: Path, content: list[bytes]) -> None:
-    """Invalid replies are asked again; replies that are added then are found, after any content."""
-    path = tmp_path / "cache.jsonl"
-    path.write_bytes(b"\n".join(content))
-    reply = Reply(key="k", lower=-1.0, upper=None, prompt_tokens=1, completion_tokens=1)
-    JudgmentCache(path).add(reply)
-    assert JudgmentCache(path)._replies["k"] == reply

@@ -15,14 +15,13 @@ from lidr.audit.contamination import Best, Index, Match, Nearest
 from lidr.audit.examples import Direction, Example, pair_directions
 from lidr.audit.facts import DROP, FLAGS, PAIR, SIDES
 from lidr.pairs.gold import is_right
-from lidr.pairs.markers import markers
 from lidr.pairs.normalise import Comparable, comparable, is_similar, words
+from lidr.pairs.properties import ends_in_repetition, markers
 from lidr.pairs.refusals import is_refusal
 from lidr.records import Drop, FinishReason, Pair, Prompt, Response, Translation, langid, pair_id
 from lidr.records.code_switching import Sentences, count
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import without_answer_language
-from lidr.records.repetition import ends_in_repetition
 
 if TYPE_CHECKING:
     from pyarrow import Table

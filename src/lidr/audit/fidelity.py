@@ -20,7 +20,7 @@ from lidr.audit.examples import Direction
 from lidr.evaluation.mgsm.golds import read_gold
 from lidr.evaluation.mgsm.scorers import extract_answer
 from lidr.pairs.gold import LAB
-from lidr.pairs.numbers import numbers
+from lidr.pairs.properties import numbers
 from lidr.records import Prompt
 
 

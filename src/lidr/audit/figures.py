@@ -122,7 +122,7 @@ def quality(pairs: Groups) -> Figures:
     """Counts of suspicious pairs by language and kind, and counts of markers by name.
 
     - Markers: what `pairs.markers` finds, anywhere in the text.
-    - Repeated: the text ends in a loop (`records.repetition`); or it has at least 20 words, and half of its word
+    - Repeated: the text ends in a loop (`pairs.properties`); or it has at least 20 words, and half of its word
       4-grams are repeats.
     - Refusals: the text declines to answer, in any language (`pairs.refusals`).
     - Near-identical: the similarity of chosen and rejected is at least `pairs.normalise.NEAR_IDENTICAL`. Such pairs are

@@ -18,9 +18,8 @@ from lidr import config, paths, tracking
 from lidr.errors import LidrError
 from lidr.evaluation.registry import Benchmark, Metrics, benchmark_of, benchmarks
 from lidr.locks import alone
-from lidr.records import Drop, Pair, Prompt, PromptKind, Response, Translation
+from lidr.records import Drop, Pair, Prompt, PromptKind, Response, Score, Translation
 from lidr.records.jsonl import read_json, read_rows
-from lidr.records.samples import read_scores
 from lidr.tracking import Job, LiveRun, StageRun
 
 # What an evaluation asks; the rest of a row is what the model made of it.
@@ -176,7 +175,7 @@ def _generate(settings: config.Settings, data: str, run: StageRun) -> None:
 
 def _score(settings: config.Settings, data: str, run: StageRun) -> None:
     files = [paths.score_file(data, lang) for lang in settings.all_languages]
-    rows = [row for file in files for scores in read_scores(file).values() for row in scores]
+    rows = [row for file in files for row in read_rows(file, Score, may_be_empty=True)]
     run.log_metrics({"scores": len(rows), "unscored": sum(row.reward is None for row in rows)})
 
 

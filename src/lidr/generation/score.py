@@ -30,10 +30,9 @@ from lidr.errors import InputError
 from lidr.models import policy
 from lidr.models.policy import Policy
 from lidr.records import FinishReason, Prompt, Response, Score
-from lidr.records.jsonl import atomic_folder, read_by_key, write_rows
+from lidr.records.jsonl import atomic_folder, read_by_key, read_samples, write_rows
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import prompt_conversation, under_dominant
-from lidr.records.samples import read_samples
 
 STAGE = "score"
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")

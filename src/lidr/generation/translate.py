@@ -29,10 +29,9 @@ from lidr.errors import InputError
 from lidr.generation.translator import RECORD, TranslatorRecord, translator
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
 from lidr.records.draw import drawn
-from lidr.records.jsonl import atomic_folder, read_by_key, write_json, write_rows
+from lidr.records.jsonl import atomic_folder, read_by_key, read_samples, write_json, write_rows
 from lidr.records.languages import english_name
 from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG, translation_conversation
-from lidr.records.samples import read_samples
 
 STAGE, ROUND_TRIP = "translate", "round_trip"
 

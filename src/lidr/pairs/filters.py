@@ -18,14 +18,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from lidr.pairs.markers import markers as markers_of
+from lidr.pairs import properties
 from lidr.pairs.normalise import NEAR_IDENTICAL, comparable, is_similar
-from lidr.pairs.numbers import numbers
 from lidr.pairs.refusals import is_refusal
 from lidr.pairs.texts import NoPair
 from lidr.records import Prompt
 from lidr.records.langid import is_off_target
-from lidr.records.repetition import ends_in_repetition
 
 
 class Side(NamedTuple):
@@ -68,7 +66,7 @@ def identical(pair: Candidate) -> str | None:
 @drops
 def repeated(pair: Candidate) -> str | None:
     """The chosen answer is stuck in a loop."""
-    return "chosen: the answer ends in a loop" if ends_in_repetition(pair.chosen.text) else None
+    return "chosen: the answer ends in a loop" if properties.ends_in_repetition(pair.chosen.text) else None
 
 
 @drops
@@ -87,7 +85,7 @@ def refusal(pair: Candidate) -> str | None:
 @drops
 def markers(pair: Candidate) -> str | None:
     """Either side holds leftovers of the translation request or of a chat template, by which to tell them apart."""
-    found = {name: markers_of(side.text) for name, side in pair.sides.items()}
+    found = {name: properties.markers(side.text) for name, side in pair.sides.items()}
     return next((f"{name}: it holds {marks[0]}" for name, marks in found.items() if marks), None)
 
 
@@ -95,7 +93,8 @@ def markers(pair: Candidate) -> str | None:
 def numbers_lost(pair: Candidate) -> str | None:
     """A side is a translation that does not hold the numbers of its original, each as often."""
     for name, side in pair.sides.items():
-        if side.translated_from is not None and numbers(side.text) != numbers(side.translated_from):
+        original = side.translated_from
+        if original is not None and properties.numbers(side.text) != properties.numbers(original):
             return f"{name}: the translation has other numbers than the answer"
     return None
 

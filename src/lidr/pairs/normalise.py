@@ -18,24 +18,13 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from lidr.records.prose import is_spaceless
+
 # Two texts this much alike are near-identical. DPO is known to lower the likelihood of both where such pairs are many.
 NEAR_IDENTICAL = 0.9
 
 # An n-gram is this many words, or this many characters of a script without spaces (about as much text).
 WORDS, CHARACTERS = 5, 10
-
-_SPACELESS = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x0F00, 0x0FFF),  # Tibetan
-    (0x1000, 0x109F),  # Burmese
-    (0x1780, 0x17FF),  # Khmer
-    (0x3040, 0x30FF),  # Hiragana, Katakana
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),  # Han
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x3FFFF),
-)
 
 
 class _WordTable(dict[int, int | str]):
@@ -52,7 +41,7 @@ class _WordTable(dict[int, int | str]):
         elif kind[0] in "PSZC":
             self[code] = ord(" ")
         else:
-            self[code] = f" {letter} " if _is_spaceless(letter) and kind[0] != "N" else code
+            self[code] = f" {letter} " if is_spaceless(letter) and kind[0] != "N" else code
         return self[code]
 
 
@@ -76,7 +65,7 @@ def ngrams(text_words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
 
 def ngram_length(text_words: Sequence[str]) -> int:
     """`CHARACTERS` where most words are characters of a script without spaces, else `WORDS`."""
-    single = sum(len(word) == 1 and _is_spaceless(word) for word in text_words)
+    single = sum(len(word) == 1 and is_spaceless(word) for word in text_words)
     return CHARACTERS if 2 * single > len(text_words) else WORDS
 
 
@@ -105,24 +94,8 @@ def is_similar(first: Comparable, second: Comparable, at_least: float = NEAR_IDE
     one, other = first.folded, second.folded
     if one == other:
         return True
-    sizes = max(len(one) - 2, 0), max(len(other) - 2, 0)
-    if not all(sizes):
+    sizes = len(one) - 2, len(other) - 2
+    if min(sizes) < 1 or 2 * min(sizes) / sum(sizes) < at_least:
         return False
-
-    def is_enough(common: int) -> bool:
-        return 2 * common / sum(sizes) >= at_least
-
-    if not is_enough(min(sizes)):
-        return False
-    return is_enough(_common_trigrams(one, other))
-
-
-def _common_trigrams(one: str, other: str) -> int:
-    """How many trigrams two texts have in common, each as often as in both."""
-    counts = [Counter(zip(text, text[1:], text[2:], strict=False)) for text in (one, other)]
-    return sum(min(n, counts[1][trigram]) for trigram, n in counts[0].items() if trigram in counts[1])
-
-
-def _is_spaceless(letter: str) -> bool:
-    code = ord(letter)
-    return code >= _SPACELESS[0][0] and any(low <= code <= high for low, high in _SPACELESS)
+    trigrams, others = (Counter(zip(text, text[1:], text[2:], strict=False)) for text in (one, other))
+    return 2 * (trigrams & others).total() / sum(sizes) >= at_least

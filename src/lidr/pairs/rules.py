@@ -111,32 +111,28 @@ def implicit(texts: Texts, dominant: str) -> Choose:
     The stage `score` has made the reward, log pi_t(y|x') - log pi_ref(y|x') under the dominant language's prompt x'.
     `best_and_worst` takes a price for each character off it, one for each language. Only whole answers take part.
     """
-    whole_samples = {
-        lang: {
-            prompt_id: [
-                (score, texts.samples[lang][prompt_id][score.sample].text)
+    chosen: dict[tuple[str, str], Sides] = {}
+    for lang, by_prompt in texts.scores.items():
+        # Of each prompt with two whole answers or more: their rows, rewards and lengths.
+        asked, origins, rewards, lengths = [], [], [], []
+        for prompt_id, scores in by_prompt.items():
+            whole = [
+                (origin, score.reward, len(text))
                 for score in scores
-                if score.reward is not None and isinstance(texts.text(score.id, Origin(lang, sample=score.sample)), str)
+                if score.reward is not None
+                and isinstance(text := texts.text(prompt_id, origin := Origin(lang, sample=score.sample)), str)
             ]
-            for prompt_id, scores in by_prompt.items()
-        }
-        for lang, by_prompt in texts.scores.items()
-    }
-    chosen: dict[str, dict[str, tuple[int, int]]] = {}
-    for lang, by_prompt in whole_samples.items():
-        enough = {prompt_id: rows for prompt_id, rows in by_prompt.items() if len(rows) > 1}
-        rewards = [[score.reward or 0.0 for score, _ in rows] for rows in enough.values()]
-        lengths = [[len(text) for _, text in rows] for rows in enough.values()]
-        chosen[lang] = {
-            prompt_id: (rows[best][0].sample, rows[worst][0].sample)
-            for (prompt_id, rows), (best, worst) in zip(enough.items(), best_and_worst(rewards, lengths), strict=True)
-        }
+            if len(whole) > 1:
+                asked.append(prompt_id)
+                origins.append([origin for origin, _, _ in whole])
+                rewards.append([reward for _, reward, _ in whole])
+                lengths.append([length for _, _, length in whole])
+        ends = best_and_worst(rewards, lengths)
+        for prompt_id, rows, (best, worst) in zip(asked, origins, ends, strict=True):
+            chosen[lang, prompt_id] = Sides(rows[best], rows[worst])
 
     def choose(prompt: Prompt, lang: str, other_lang: str) -> Sides | NoPair:
-        found = chosen[lang].get(prompt.id)
-        if found is None:
-            return _too_few(texts, lang, prompt.id)
-        return Sides(Origin(lang, sample=found[0]), Origin(lang, sample=found[1]))
+        return chosen.get((lang, prompt.id)) or _too_few(texts, lang, prompt.id)
 
     return choose
 

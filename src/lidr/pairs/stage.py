@@ -21,10 +21,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from lidr import config, paths
-from lidr.errors import LidrError, naming
+from lidr.errors import LidrError
 from lidr.pairs import filters, rules, texts
 from lidr.pairs.filters import Candidate, Side
 from lidr.pairs.rules import Sides
@@ -32,13 +31,9 @@ from lidr.pairs.texts import NoPair, Texts
 from lidr.progress import bar
 from lidr.records import Drop, DropReason, Message, Pair, Prompt, pair_id
 from lidr.records.draw import drawn
-from lidr.records.jsonl import as_lines, atomic_file, atomic_folder
-
-__all__ = ["Counts", "Texts", "make", "read_texts", "run"]
+from lidr.records.jsonl import atomic_folder, write_rows
 
 STAGE = "pairs"
-# Prompts whose pairs are written at once.
-_CHUNK = 1_000
 
 
 @dataclass(frozen=True)
@@ -50,35 +45,29 @@ class Counts:
     directions: int = 0
 
 
-class Made(NamedTuple):
-    """The pairs and drops of some prompts."""
-
-    pairs: list[Pair]
-    drops: list[Drop]
-
-
 def run(settings: config.Settings, iteration: str) -> Counts:
     """Write pairs and drops of the iteration, in prompt order, and count them."""
     settings = settings.of_iteration(iteration)
     maker = _Maker(settings, read_texts(settings, iteration))
-    pair_count, reasons = 0, Counter[str]()
+    drops: list[Drop] = []
+
+    def pairs() -> Iterator[Pair]:
+        """The pairs as they are written; the drops are kept."""
+        for prompt in maker.prompts:
+            for row in maker.rows(prompt):
+                if isinstance(row, Pair):
+                    yield row
+                else:
+                    drops.append(row)
+            advance(1)
+
     with (
         bar(f"pairs {iteration}", len(maker.prompts), "prompt") as advance,
-        atomic_folder(paths.pairs(iteration)) as folder,
-        atomic_file(folder / paths.PAIRS) as pairs_file,
-        atomic_file(folder / paths.DROPS) as drops_file,
+        atomic_folder(paths.pairs(iteration)) as to,
     ):
-        for begin in range(0, len(maker.prompts), _CHUNK):
-            prompts = maker.prompts[begin : begin + _CHUNK]
-            pairs, drops = maker.make(prompts)
-            with naming(folder / paths.PAIRS):
-                pairs_file.write(as_lines(pairs))
-            with naming(folder / paths.DROPS):
-                drops_file.write(as_lines(drops))
-            pair_count += len(pairs)
-            reasons.update(drop.reason for drop in drops)
-            advance(len(prompts))
-    return Counts(pair_count, reasons, len(maker.directions))
+        count = write_rows(to / paths.PAIRS, pairs())
+        write_rows(to / paths.DROPS, drops)
+    return Counts(count, Counter(drop.reason for drop in drops), len(maker.directions))
 
 
 def read_texts(settings: config.Settings, iteration: str) -> Texts:
@@ -86,13 +75,14 @@ def read_texts(settings: config.Settings, iteration: str) -> Texts:
     return texts.read(settings, settings.iteration(iteration).data)
 
 
-def make(settings: config.Settings, found: Texts) -> Made:
+def make(settings: config.Settings, found: Texts) -> tuple[list[Pair], list[Drop]]:
     """A pair or a drop for each prompt and direction: len(pairs) + len(drops) = prompts x directions, always.
 
     `settings` are the iteration's own.
     """
     maker = _Maker(settings, found)
-    return maker.make(maker.prompts)
+    rows = [row for prompt in maker.prompts for row in maker.rows(prompt)]
+    return [row for row in rows if isinstance(row, Pair)], [row for row in rows if isinstance(row, Drop)]
 
 
 class _Maker:
@@ -105,29 +95,44 @@ class _Maker:
         self._rule, self._choose = options.rule, rules.RULES[options.rule].prepare(found, settings.dominant)
         self._objection = filters.enabled(options.filters)
         self.directions = rules.directions(options, settings.dominant, settings.languages)
-        self.prompts = tuple(found.prompts[settings.dominant].values())
+        self.prompts = list(found.prompts[settings.dominant].values())
 
-    def make(self, prompts: tuple[Prompt, ...]) -> Made:
-        """The pairs and drops of these prompts of the dominant language, in order."""
-        rows = [row for prompt in prompts for row in self._drawn(list(self._of(prompt)))]
-        pairs = [row for row in rows if isinstance(row, Pair)]
-        return Made(pairs, [row for row in rows if isinstance(row, Drop)])
-
-    def _of(self, prompt: Prompt) -> Iterator[Pair | Drop]:
-        for lang, other_lang in self.directions:
-            sides = self._choose(prompt, lang, other_lang)
-            if isinstance(sides, NoPair):
-                yield _drop(prompt.id, lang, other_lang, sides)
-                continue
-            found = self._made(prompt.id, lang, other_lang, sides)
-            if isinstance(found, Pair):
-                yield found
+    def rows(self, prompt: Prompt) -> Iterator[Pair | Drop]:
+        """The pairs and drops of a prompt; of too many pairs in the dominant language some are drops, by their hash."""
+        rows = [self._row(prompt, *direction) for direction in self.directions]
+        made = {row.id for row in rows if isinstance(row, Pair) and row.lang == self._dominant}
+        left_out = made - drawn(made, self._dominant_pairs)
+        detail = f"pairs.dominant_per_prompt is {self._dominant_pairs}; others were drawn"
+        for row in rows:
+            if isinstance(row, Pair) and row.id in left_out:
+                reason = NoPair(DropReason.NOT_DRAWN, detail)
+                yield _drop(row.prompt_id, row.lang, row.other_lang, reason, row.chosen_from, row.rejected_from)
             else:
-                origins = sides.chosen.name(prompt.id), sides.rejected.name(prompt.id)
-                yield _drop(prompt.id, lang, other_lang, found, *origins)
+                yield row
 
-    def _made(self, prompt_id: str, lang: str, other_lang: str, sides: Sides) -> Pair | NoPair:
-        """The pair, or why one of its sides has no text, or what a filter objects."""
+    def _row(self, prompt: Prompt, lang: str, other_lang: str) -> Pair | Drop:
+        sides = self._choose(prompt, lang, other_lang)
+        if isinstance(sides, NoPair):
+            return _drop(prompt.id, lang, other_lang, sides)
+        chosen_from, rejected_from = sides.chosen.name(prompt.id), sides.rejected.name(prompt.id)
+        found = self._candidate(prompt.id, lang, sides)
+        if isinstance(found, NoPair):
+            return _drop(prompt.id, lang, other_lang, found, chosen_from, rejected_from)
+        return Pair(
+            id=pair_id(prompt.id, lang, other_lang),
+            prompt=(Message(role="user", content=found.prompt.text),),
+            chosen=(Message(role="assistant", content=found.chosen.text),),
+            rejected=(Message(role="assistant", content=found.rejected.text),),
+            prompt_id=prompt.id,
+            lang=lang,
+            other_lang=other_lang,
+            rule=sides.case or self._rule,
+            chosen_from=chosen_from,
+            rejected_from=rejected_from,
+        )
+
+    def _candidate(self, prompt_id: str, lang: str, sides: Sides) -> Candidate | NoPair:
+        """The two texts, or why one of them cannot be used, or what a filter objects."""
         found: list[Side] = []
         for name, origin in (("chosen", sides.chosen), ("rejected", sides.rejected)):
             try:
@@ -142,47 +147,19 @@ class _Maker:
             found.append(Side(text, self._texts.translated(prompt_id, origin)))
         chosen, rejected = found
         candidate = Candidate(self._texts.prompts[lang][prompt_id], chosen, rejected, self._languages)
-        return self._objection(candidate) or _pair(candidate, other_lang, sides, sides.case or self._rule)
-
-    def _drawn(self, rows: list[Pair | Drop]) -> Iterator[Pair | Drop]:
-        """The rows of one prompt, of which too many pairs in the dominant language are drops; drawn by their hash."""
-        made = {row.id for row in rows if isinstance(row, Pair) and row.lang == self._dominant}
-        left_out = made - drawn(made, self._dominant_pairs)
-        detail = f"pairs.dominant_per_prompt is {self._dominant_pairs}; others were drawn"
-        reason = NoPair(DropReason.NOT_DRAWN, detail)
-        for row in rows:
-            if isinstance(row, Pair) and row.id in left_out:
-                yield _drop(row.prompt_id, row.lang, row.other_lang, reason, row.chosen_from, row.rejected_from)
-            else:
-                yield row
+        return self._objection(candidate) or candidate
 
 
 def _drop(
-    prompt_id: str, lang: str, other_lang: str, found: NoPair, chosen_from: str = "", rejected_from: str = ""
+    prompt_id: str, lang: str, other_lang: str, why: NoPair, chosen_from: str = "", rejected_from: str = ""
 ) -> Drop:
     return Drop(
         prompt_id=prompt_id,
         lang=lang,
         other_lang=other_lang,
         stage=STAGE,
-        reason=found.reason,
-        detail=found.detail,
+        reason=why.reason,
+        detail=why.detail,
         chosen_from=chosen_from,
         rejected_from=rejected_from,
-    )
-
-
-def _pair(made_of: Candidate, other_lang: str, sides: Sides, rule: str) -> Pair:
-    prompt, chosen, rejected = made_of.prompt, made_of.chosen.text, made_of.rejected.text
-    return Pair(
-        id=pair_id(prompt.id, prompt.lang, other_lang),
-        prompt=(Message(role="user", content=prompt.text),),
-        chosen=(Message(role="assistant", content=chosen),),
-        rejected=(Message(role="assistant", content=rejected),),
-        prompt_id=prompt.id,
-        lang=prompt.lang,
-        other_lang=other_lang,
-        rule=rule,
-        chosen_from=sides.chosen.name(prompt.id),
-        rejected_from=sides.rejected.name(prompt.id),
     )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lidr import config, paths
 from lidr.records import DropReason, FinishReason, Prompt, Response, Score, Translation, response_name, translation_name
-from lidr.records.jsonl import read_by_key
-from lidr.records.samples import read_samples, read_scores
-
-Scores = dict[str, tuple[Score, ...]]
-Samples = dict[str, tuple[Response, ...]]
+from lidr.records.jsonl import read_by_key, read_samples, read_scores
 
 
 class NoPair(NamedTuple):
@@ -43,8 +39,8 @@ class Texts:
     prompts: Mapping[str, dict[str, Prompt]]
     responses: Mapping[str, dict[str, Response]]
     translations: Mapping[tuple[str, str], dict[str, Translation]]
-    samples: Mapping[str, Samples] = field(default_factory=dict)
-    scores: Mapping[str, Scores] = field(default_factory=dict)
+    samples: Mapping[str, dict[str, tuple[Response, ...]]] = field(default_factory=dict)
+    scores: Mapping[str, dict[str, tuple[Score, ...]]] = field(default_factory=dict)
 
     def text(self, prompt_id: str, origin: Origin) -> str | NoPair:
         """The text of a row, or why it has none that a pair could be made of."""
@@ -79,28 +75,17 @@ class Texts:
 
 def read(settings: config.Settings, data: str) -> Texts:
     """Read, by id, what the rule makes pairs of."""
-    languages, options = settings.all_languages, settings.pairs
-    there_and_back: Sequence[tuple[str, str]] = ()
-    if options.reads("translations"):
-        there_and_back = [
-            direction
-            for lang in settings.languages
-            for direction in ((settings.dominant, lang), (lang, settings.dominant))
-        ]
+    languages, dominant, reads = settings.all_languages, settings.dominant, settings.pairs.reads
     prompts = {lang: read_by_key(paths.prompt_file(data, lang), Prompt) for lang in languages}
     samples = {lang: read_samples(paths.response_file(data, lang)) for lang in languages}
-    return Texts(
-        prompts=prompts,
-        responses={lang: {name: rows[0] for name, rows in samples[lang].items()} for lang in languages},
-        translations={
-            (source, target): read_by_key(paths.translation_file(data, source, target), Translation, may_be_empty=True)
-            for source, target in there_and_back
-        },
-        samples=samples,
-        scores={
-            lang: read_scores(paths.score_file(data, lang)) if options.reads("scores") else {} for lang in languages
-        },
-    )
+    translations, scores = {}, {}
+    if reads("translations"):
+        for way in [way for lang in settings.languages for way in ((dominant, lang), (lang, dominant))]:
+            translations[way] = read_by_key(paths.translation_file(data, *way), Translation, may_be_empty=True)
+    if reads("scores"):
+        scores = {lang: read_scores(paths.score_file(data, lang)) for lang in languages}
+    responses = {lang: {name: rows[0] for name, rows in by_id.items()} for lang, by_id in samples.items()}
+    return Texts(prompts, responses, translations, samples, scores)
 
 
 def usable_text(text: str, finish_reason: FinishReason, what: str, parsed: bool = False) -> str | NoPair:

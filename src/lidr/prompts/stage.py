@@ -15,16 +15,15 @@ the prompts (`dvc repro audit@m1` needs no training).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from msgspec import structs
 
 from lidr import config, paths
 from lidr.errors import InputError
-from lidr.prompts import files, hub, translation_requests
-from lidr.prompts.rows import ByLanguage
+from lidr.prompts import sources, translation_requests
+from lidr.prompts.sources import ByLanguage
 from lidr.records import Drop, DropReason, Prompt, PromptKind, Record
 from lidr.records.jsonl import atomic_folder, write_rows
 from lidr.records.languages import english_name
@@ -70,16 +69,13 @@ def run(settings: config.Settings, data: str) -> Taken:
     end = start + settings.prompts.per_iteration
     source = load_source(settings, end)
     by_language = {lang: _within(prompts, start, end, lang, settings) for lang, prompts in source.items()}
-    kept, drops = parallel(by_language, settings.dominant)
+    kept, drops = _parallel(by_language, settings.dominant)
     if not kept:
         raise _no_common_prompt(settings, data, by_language)
-    everywhere = frozenset.intersection(*map(frozenset, source.values()))
     taken = Taken(
         prompts={lang: {prompt_id: prompts[prompt_id] for prompt_id in kept} for lang, prompts in by_language.items()},
         drops=drops,
-        duplicates=[
-            d for lang, prompts in source.items() for d in duplicates(prompts, lang, everywhere, frozenset(kept))
-        ],
+        duplicates=list(_duplicates(source, frozenset(kept))),
     )
     with atomic_folder(paths.prompts(data)) as folder:
         for lang, prompts in taken.prompts.items():
@@ -93,22 +89,22 @@ def load_source(settings: config.Settings, end: int) -> ByLanguage:
     """The source's prompts by language and id, with their kind; of the endless lab those before row `end`."""
     prompts, languages = settings.prompts, settings.all_languages
     if prompts.source == config.LAB:
-        return _lab(settings, end)
-    if prompts.hub is not None and prompts.fields is not None:
-        by_language = hub.load(prompts.source, languages, prompts.fields, prompts.hub)
-    else:
-        by_language = files.load(Path(prompts.source), languages, prompts.fields)
-    return translation_requests.mark(by_language, settings.dominant, prompts.translation_requests)
+        from lidr.lab import source
+
+        return {lang: source.prompts("iterations", lang, end, settings.seed) for lang in languages}
+    return translation_requests.mark(sources.load(prompts, languages), settings.dominant, prompts.translation_requests)
 
 
-def parallel(by_language: ByLanguage, dominant: str) -> tuple[list[str], list[Drop]]:
+def _parallel(by_language: ByLanguage, dominant: str) -> tuple[list[str], list[Drop]]:
     """Ids that every language has, in the dominant language's order, and a drop for each language that lacks one."""
     kept, drops = [], []
     ids = list(dict.fromkeys(prompt_id for prompts in by_language.values() for prompt_id in prompts))
     for prompt_id in ids:
         missing = [lang for lang, prompts in by_language.items() if prompt_id not in prompts]
-        drops += [
-            Drop(
+        if not missing:
+            kept.append(prompt_id)
+        for lang in missing:
+            drop = Drop(
                 prompt_id=prompt_id,
                 lang=lang,
                 other_lang=dominant,
@@ -116,27 +112,20 @@ def parallel(by_language: ByLanguage, dominant: str) -> tuple[list[str], list[Dr
                 reason=DropReason.MISSING,
                 detail="no prompt with this id",
             )
-            for lang in missing
-        ]
-        if not missing:
-            kept.append(prompt_id)
+            drops.append(drop)
     return kept, drops
 
 
-def duplicates(
-    prompts: dict[str, Prompt], lang: str, everywhere: Collection[str], kept: Collection[str]
-) -> list[Duplicate]:
-    """Kept prompts with the text, but for spaces and case, of a prompt before them that is `everywhere` too."""
-    first: dict[str, str] = {}
-    found = []
-    for prompt in prompts.values():
-        if prompt.id not in everywhere:
-            continue
-        text = " ".join(prompt.text.casefold().split())
-        same_as = first.setdefault(text, prompt.id)
-        if same_as != prompt.id and prompt.id in kept:
-            found.append(Duplicate(id=prompt.id, lang=lang, same_as=same_as))
-    return found
+def _duplicates(source: ByLanguage, kept: Collection[str]) -> Iterator[Duplicate]:
+    """Kept prompts with the text, but for spaces and case, of a prompt before them; all languages have both."""
+    everywhere = frozenset.intersection(*map(frozenset, source.values()))
+    for lang, prompts in source.items():
+        first: dict[str, str] = {}
+        for prompt in prompts.values():
+            if prompt.id in everywhere:
+                same_as = first.setdefault(" ".join(prompt.text.casefold().split()), prompt.id)
+                if same_as != prompt.id and prompt.id in kept:
+                    yield Duplicate(id=prompt.id, lang=lang, same_as=same_as)
 
 
 def _within(
@@ -164,9 +153,3 @@ def _worded(prompt: Prompt, settings: config.Settings) -> Prompt:
     if version is None or prompt.kind is PromptKind.TRANSLATION:
         return prompt
     return structs.replace(prompt, text=with_answer_language(version, prompt.text, english_name(prompt.lang)))
-
-
-def _lab(settings: config.Settings, end: int) -> ByLanguage:
-    from lidr.lab import source
-
-    return {lang: source.prompts("iterations", lang, end, settings.seed) for lang in settings.all_languages}

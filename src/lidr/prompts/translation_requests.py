@@ -20,7 +20,7 @@ from msgspec import structs
 
 from lidr import config
 from lidr.errors import InputError
-from lidr.prompts.rows import ByLanguage
+from lidr.prompts.sources import ByLanguage
 from lidr.records import PromptKind
 from lidr.records.languages import language_names
 from lidr.records.published import read
@@ -45,7 +45,14 @@ def mark(by_language: ByLanguage, dominant: str, by: str | None) -> ByLanguage:
     """The prompts with their kind: `by` is a file of ids, `rule`, or None where they stay as they are."""
     if by is None:
         return by_language
-    ids = _by_rule(by_language, dominant) if by == config.RULE else _listed(Path(by), by_language[dominant].keys())
+    known = by_language[dominant]
+    if by == config.RULE:
+        ids = {prompt_id for prompt_id, prompt in known.items() if is_request(prompt.text, dominant)}
+    else:
+        ids = {row.id("id", "; the id of a prompt is expected") for row in read(Path(by))}
+        # A published file may list ids that we do not have, but not only such.
+        if ids.isdisjoint(known):
+            raise InputError("not one of these ids is that of a prompt; ids of prompts.source are expected", by)
     return {
         lang: {
             prompt_id: structs.replace(prompt, kind=PromptKind.TRANSLATION) if prompt_id in ids else prompt
@@ -64,18 +71,6 @@ def is_request(text: str, lang: str) -> bool:
         )
     folded = text.casefold()
     return bool(re.search(STEMS[lang], folded)) and bool(_names(lang).search(folded))
-
-
-def _by_rule(by_language: ByLanguage, dominant: str) -> set[str]:
-    return {prompt_id for prompt_id, p in by_language[dominant].items() if is_request(p.text, dominant)}
-
-
-def _listed(path: Path, known: object) -> set[str]:
-    """The ids of a published file; it may list ids that we do not have, but not only such."""
-    ids = {row.id("id", "; the id of a prompt is expected") for row in read(path)}
-    if not ids & set(known):  # type: ignore[call-overload]
-        raise InputError("not one of these ids is that of a prompt; ids of prompts.source are expected", path)
-    return ids
 
 
 @cache

@@ -54,27 +54,16 @@ def sentences(text: str, lang: str, candidates: Sequence[str]) -> list[Sentence]
     found = []
     for sentence in filter(None, map(str.strip, _END.split(prose(text)))):
         words, clauses = _by_script(sentence, own)
-        found += [Sentence(words, _is_other(words, lang, candidates))] if words else []
-        found += [Sentence(clause, _is_foreign(clause, lang)) for clause in clauses]
+        if words:
+            code = langid.of_passage(words, lang, candidates, is_whole=_has_end(words))
+            found.append(Sentence(words, None if code is None else code != langid.primary(lang)))
+        # A clause may be in the language all the same: some have a second script, in which their name is not written.
+        found += [Sentence(clause, langid.likeliest(clause) != langid.primary(lang)) for clause in clauses]
     return found
-
-
-def _is_other(sentence: str, lang: str, candidates: Sequence[str]) -> bool | None:
-    """Whether a sentence in the language's own script is in another language; None where that is not judged."""
-    found = langid.of_passage(sentence, lang, candidates, is_whole=_has_end(sentence))
-    return None if found is None else found != langid.primary(lang)
-
-
-def _is_foreign(clause: str, lang: str) -> bool:
-    """Whether a clause is in another language: some have a second script, in which their name is not written."""
-    return langid.likeliest(clause, langid.known()) != langid.primary(lang)
 
 
 def _has_end(sentence: str) -> bool:
     return sentence[-1] in _SPACED + _UNSPACED
-
-
-# --- scripts ---------------------------------------------------------------------------------------------------------
 
 
 def _by_script(sentence: str, own: frozenset[str]) -> tuple[str, list[str]]:
@@ -83,20 +72,19 @@ def _by_script(sentence: str, own: frozenset[str]) -> tuple[str, list[str]]:
         return sentence, []
     unquoted = QUOTED.sub(" ", sentence)
     is_whole = _has_end(sentence) and not own & scripts_of(unquoted)
-    runs = [(script, run.strip()) for script, run in _runs(unquoted)]
+    runs = _runs(unquoted)
     clauses = [run for script, run in runs if script not in own and has_words(run, is_whole)]
     return " ".join(run for script, run in runs if script in own), clauses
 
 
 def _runs(text: str) -> list[tuple[str, str]]:
-    """Stretches of one script, each with the spaces and marks around its letters."""
-    runs: list[tuple[str, list[str]]] = []
+    """Stretches of one script, each with the marks around its letters."""
+    runs = [("", "")]
     for character in text:
         script = script_of(character)
-        last, run = runs[-1] if runs else ("", [])
-        if runs and (not script or not last or script == last):
-            run.append(character)
-            runs[-1] = last or script, run
+        last, run = runs[-1]
+        if not script or not last or script == last:
+            runs[-1] = last or script, run + character
         else:
-            runs.append((script, [character]))
-    return [(script, "".join(run)) for script, run in runs]
+            runs.append((script, character))
+    return [(script, run.strip()) for script, run in runs]

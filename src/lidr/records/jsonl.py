@@ -17,10 +17,11 @@ from typing import IO, Any, TypeVar, overload
 
 import msgspec
 
-from lidr.errors import InputError, naming
-from lidr.records import Record
+from lidr.errors import InputError, naming, short
+from lidr.records import Record, Response, Score
 
 RecordT = TypeVar("RecordT", bound=Record)
+SampleT = TypeVar("SampleT", Response, Score)
 ValueT = TypeVar("ValueT")
 _TEMPORARY = ".part"
 _ENCODER = msgspec.json.Encoder()
@@ -53,9 +54,24 @@ def read_by_key(
     for number, row in enumerate(read_rows(path, record, may_be_empty), start=1):
         name = key(row)
         if name in rows:
-            raise InputError(f"a second row with the id {_short(name)}; ids are expected once each", path, number)
+            raise _second(name, path, number)
         rows[name] = row
     return rows
+
+
+def read_samples(path: Path) -> dict[str, tuple[Response, ...]]:
+    """All samples of each prompt, by its id; raises InputError where they are not numbered 0, 1, ..."""
+    samples = _in_order(path, Response)
+    for name, rows in samples.items():
+        found, expected = [row.sample for row in rows], list(range(len(rows)))
+        if found != expected:
+            raise InputError(f"samples {found} of {name!r}; {expected} are expected", path)
+    return samples
+
+
+def read_scores(path: Path) -> dict[str, tuple[Score, ...]]:
+    """The scores of each prompt's samples, by its id; an empty file has none."""
+    return _in_order(path, Score, may_be_empty=True)
 
 
 def write_rows(path: Path, rows: Iterable[Record]) -> int:
@@ -66,11 +82,6 @@ def write_rows(path: Path, rows: Iterable[Record]) -> int:
             file.write(_ENCODER.encode(row) + b"\n")
             count += 1
     return count
-
-
-def as_lines(rows: Iterable[Record]) -> bytes:
-    """The rows as they stand in a file."""
-    return _ENCODER.encode_lines(rows)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -142,15 +153,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def repeated_key(text: bytes) -> str | None:
-    """A key that stands twice in an object of this JSON, of which a reader would take one in silence; None if none."""
-    found: list[str] = []
-
-    # Numbers stay text: Python refuses to read those of thousands of digits.
-    json.loads(text, object_pairs_hook=lambda members: found.extend(repeated(members)), parse_int=str, parse_float=str)
-    return found[0] if found else None
-
-
 def repeated(members: Iterable[tuple[str, Any]]) -> list[str]:
     """The keys that stand twice or more often among the members of one JSON object."""
     counts = Counter(name for name, _ in members)
@@ -158,13 +160,28 @@ def repeated(members: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 def _check_keys(text: bytes, path: Path, line: int | None = None) -> None:
-    name = repeated_key(text)
-    if name is not None:
-        raise InputError(f"the key {_short(name)} stands twice in an object; once is expected", path, line)
+    """Raise the error of a key that stands twice in an object, of which a reader would take one in silence."""
+
+    def check(members: list[tuple[str, Any]]) -> None:
+        for name in repeated(members):
+            raise InputError(f"the key {short(name)} stands twice in an object; once is expected", path, line)
+
+    # Numbers stay text: Python refuses to read those of thousands of digits.
+    json.loads(text, object_pairs_hook=check, parse_int=str, parse_float=str)
 
 
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+def _in_order(path: Path, record: type[SampleT], may_be_empty: bool = False) -> dict[str, tuple[SampleT, ...]]:
+    found: dict[str, list[SampleT]] = {}
+    for number, row in enumerate(read_rows(path, record, may_be_empty), start=1):
+        rows = found.setdefault(row.id, [])
+        if rows and rows[-1].sample >= row.sample:
+            raise _second(row.id, path, number)
+        rows.append(row)
+    return {name: tuple(rows) for name, rows in found.items()}
+
+
+def _second(name: str, path: Path, line: int) -> InputError:
+    return InputError(f"a second row with the id {short(name)}; ids are expected once each", path, line)
 
 
 def _open_to_read(path: Path) -> IO[bytes]:

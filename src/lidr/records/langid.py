@@ -70,9 +70,6 @@ _NEIGHBOURS = {
 # CLDR's codes where py3langid goes by another name.
 _SAME = {"nb": "no", "iw": "he", "in": "id", "fil": "tl", "cmn": "zh"}
 
-# Texts whose language is remembered: the dominant answer stands in a pair for each other language.
-_REMEMBERED = 4_096
-
 # Character sets of the languages that share ideographs with Chinese; they lack China's simplified ones.
 _CHARACTER_SETS = {"ja": "shift_jis", "ko": "euc_kr"}
 _IDEOGRAPHIC = {"zh", *_CHARACTER_SETS}
@@ -99,7 +96,7 @@ def of_passage(passage: str, lang: str, candidates: Sequence[str], is_whole: boo
     """`identify` for prose, which may be a part of the text that is no sentence (`is_whole` is false)."""
     own, languages = primary(lang), _languages((*candidates, lang))
     if not any(prose.scripts_of(passage) & writing(code) for code in languages):
-        languages = _languages(known())
+        languages = frozenset(known())
     if prose.weight(passage) < prose.FEWEST_LETTERS:
         return None
     found = _sure(passage, own, languages)
@@ -111,9 +108,9 @@ def of_passage(passage: str, lang: str, candidates: Sequence[str], is_whole: boo
     return own if _sure(bare, own, languages) == own else found
 
 
-def likeliest(text: str, candidates: Sequence[str]) -> str:
-    """The language that the text is most likely in, neighbours among them, however short it is."""
-    return next(iter(_shares(prose.letters(text), _languages(tuple(candidates)))))
+def likeliest(text: str) -> str:
+    """The language that the text is most likely in, of all that there are, however short it is."""
+    return next(iter(_shares(prose.letters(text), frozenset(known()))))
 
 
 @cache
@@ -163,10 +160,11 @@ def _may_be_written(ideographs: str, lang: str) -> bool:
     return sum(map(str.isalpha, ideographs)) < LONG_IN_IDEOGRAPHS or not _MARKS.search(ideographs)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+# The dominant answer stands in a pair for each other language.
+@lru_cache(maxsize=4_096)
 def _shares(letters: str, languages: frozenset[str]) -> dict[str, float]:
     """The languages and their neighbours with their probabilities, the likeliest first."""
-    return dict(_identifier(languages | _neighbours(languages)).rank(letters))
+    return dict(_identifier(languages).rank(letters))
 
 
 @cache
@@ -180,12 +178,6 @@ def _languages(candidates: tuple[str, ...]) -> frozenset[str]:
 
 
 @cache
-def _neighbours(languages: frozenset[str]) -> frozenset[str]:
-    """Neighbours of the languages that are not among them."""
-    return frozenset(near for code in languages for near in _NEIGHBOURS.get(code, ())) - languages
-
-
-@cache
 def known() -> tuple[str, ...]:
     """The codes of all languages that py3langid knows."""
     return tuple(_model().labels)
@@ -193,9 +185,9 @@ def known() -> tuple[str, ...]:
 
 @cache
 def _identifier(languages: frozenset[str]) -> LanguageIdentifier:
-    """An identifier of these languages alone; all share the model's tables."""
+    """An identifier of these languages and their neighbours alone; all share the model's tables."""
     identifier = copy(_model())
-    identifier.set_languages(sorted(languages))
+    identifier.set_languages(sorted(languages.union(*(_NEIGHBOURS.get(code, ()) for code in languages))))
     return identifier
 
 

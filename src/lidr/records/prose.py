@@ -52,6 +52,17 @@ _DENSE = (IDEOGRAPHS, HANGUL)
 _WITHOUT_SPACES = {IDEOGRAPHS, "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
 
 
+class _DigitTable(dict[int, int]):
+    """For str.translate: a digit or numeral of any script becomes a space."""
+
+    def __missing__(self, code: int) -> int:
+        self[code] = ord(" ") if unicodedata.category(chr(code)).startswith("N") else code
+        return self[code]
+
+
+_DIGITS = _DigitTable()
+
+
 def prose(text: str) -> str:
     """The text without code, formulas, data, links, tags and markup."""
     return _MARKUP.sub(" ", _CODE_LINE.sub("\n", _NOT_PROSE.sub(" ", text)))
@@ -95,29 +106,23 @@ def scripts_of(text: str) -> set[str]:
 @cache
 def script_of(character: str) -> str:
     """A letter's script; of anything else an empty string."""
-    name = _name(character)
+    name = _name(character) if character.isalpha() else ""
     return _SCRIPTS.get(name, name)
 
 
 def kana(text: str) -> int:
     """How many letters are Japanese syllables."""
-    return sum(_name(character) in _KANA for character in text)
+    return sum(character.isalpha() and _name(character) in _KANA for character in text)
+
+
+@cache
+def is_spaceless(character: str) -> bool:
+    """Whether a letter or vowel sign is of a script that is written without spaces."""
+    name = _name(character)
+    return _SCRIPTS.get(name, name) in _WITHOUT_SPACES
 
 
 def _name(character: str) -> str:
-    """The script as the letter's name in Unicode begins."""
-    if not character.isalpha():
-        return ""
+    """The script, as the name in Unicode begins."""
     name = unicodedata.name(character, "")
     return name.removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ").partition(" ")[0]
-
-
-class _DigitTable(dict[int, int]):
-    """For str.translate: a digit or numeral of any script becomes a space."""
-
-    def __missing__(self, code: int) -> int:
-        self[code] = ord(" ") if unicodedata.category(chr(code)).startswith("N") else code
-        return self[code]
-
-
-_DIGITS = _DigitTable()

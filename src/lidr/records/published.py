@@ -11,29 +11,35 @@ import json
 import math
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lidr.errors import InputError
+from lidr.errors import InputError, short
 from lidr.records.jsonl import repeated
 
-_LONGEST = 80
 # Above it not every whole number has a float of its own: two ids could become one.
 _LARGEST_EXACT = 2**53
 _LONGEST_NUMBER = 1000  # digits; Python refuses to read some thousands
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # A quoted cell, in which a quotation mark is written twice. A text that only begins with one is none.
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+# The value of a key that stands twice in its object.
+_REPEATED = object()
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row, and the error that names its place; all methods raise it for a field that is not as they say."""
+    """One row and its place, a line of the file or else a number; all methods raise an InputError that names it."""
 
     values: Mapping[str, Any]
-    error: Callable[[str], InputError]
+    path: str | Path
+    line: int | None = None
+    number: int | None = None
+
+    def error(self, message: str) -> InputError:
+        return InputError(message if self.number is None else f"row {self.number}: {message}", self.path, self.line)
 
     def has(self, field: str) -> bool:
         """Whether the field is there and not null."""
@@ -48,28 +54,27 @@ class Row:
 
     def id(self, field: str, hint: str = "") -> str:
         """A text or a whole number, as text: 7, 7.0 and '7' are the same id."""
+        return self._as_text(field, hint, "an id is expected, a text or a whole number")
+
+    def answer(self, field: str, hint: str = "") -> str:
+        """A text or a number, as text; 18.0 is 18."""
+        value = self.values.get(field)
+        if isinstance(value, float) and math.isfinite(value) and _whole(value) is None:
+            return str(value)
+        return self._as_text(field, hint, "an answer is expected, a text or a number")
+
+    def _as_text(self, field: str, hint: str, expected: str) -> str:
         value = self._value(field, hint)
         if isinstance(value, str) and value.strip():
             return self._characters(field, value)
         if (number := _whole(value)) is None:
-            raise self.error(f"the field {field!r} holds {short(value)}; an id is expected, a text or a whole number")
+            raise self.error(f"the field {field!r} holds {short(value)}; {expected}")
         return str(number)
-
-    def answer(self, field: str, hint: str = "") -> str:
-        """A text or a number, as text; 18.0 is 18."""
-        value = self._value(field, hint)
-        if isinstance(value, str) and value.strip():
-            return self._characters(field, value)
-        if (number := _whole(value)) is not None:
-            return str(number)
-        if not isinstance(value, float) or not math.isfinite(value):
-            raise self.error(f"the field {field!r} holds {short(value)}; an answer is expected, a text or a number")
-        return str(value)
 
     def _value(self, field: str, hint: str) -> Any:
         if field not in self.values:
             raise self.error(f"no field {field!r}; there are {', '.join(self.values)}{hint}")
-        if field in getattr(self.values, "repeated", ()):
+        if self.values[field] is _REPEATED:
             raise self.error(f"the key {field!r} stands twice in an object; once is expected")
         if self.values[field] is None:
             raise self.error(f"{field} is null; a value is expected in each row{hint}")
@@ -95,7 +100,7 @@ def read(path: Path) -> list[Row]:
     elif content.lstrip().startswith(b"["):
         rows = _list(content, path)
     else:
-        rows = [Row(_json_line(line, path, n), _at_line(path, n)) for n, line in enumerate(_lines(content, path), 1)]
+        rows = [_on_line(line, path, number) for number, line in enumerate(_lines(content, path), start=1)]
     if not rows:
         raise InputError("the list is empty; one row or more are expected", path)
     return rows
@@ -115,16 +120,11 @@ def own_ids(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row.has("id") != rows[0].has("id"):
             raise row.error("some rows have an id and some do not; all or none are expected to")
-    ids = [row.id("id") for row in rows] if rows[0].has("id") else []
-    if ids:
-        check_unique(ids, rows, "id")
+    if not rows[0].has("id"):
+        return []
+    ids = [row.id("id") for row in rows]
+    check_unique(ids, rows, "id")
     return ids
-
-
-def short(value: object) -> str:
-    """A value as an error shows it."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _whole(value: object) -> int | None:
@@ -136,14 +136,6 @@ def _whole(value: object) -> int | None:
     return None
 
 
-def _at_line(path: Path, line: int | None) -> Callable[[str], InputError]:
-    return lambda message: InputError(message, path, line)
-
-
-def _at_row(path: Path, number: int) -> Callable[[str], InputError]:
-    return lambda message: InputError(f"row {number}: {message}", path)
-
-
 def _lines(content: bytes, path: Path) -> list[bytes]:
     lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     while lines and not lines[-1].strip():
@@ -153,61 +145,53 @@ def _lines(content: bytes, path: Path) -> list[bytes]:
     return lines
 
 
-def _text(content: bytes, error: Callable[[str], InputError]) -> str:
+def _text(content: bytes, path: Path, line: int | None) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as problem:
-        raise error(f"not UTF-8 at byte {problem.start}") from problem
+        raise InputError(f"not UTF-8 at byte {problem.start}", path, line) from problem
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-class _Object(dict[str, Any]):
-    """A JSON object that knows which of its keys stand in it more than once."""
-
-    repeated: frozenset[str] = frozenset()
-
-
-def _object(members: list[tuple[str, Any]]) -> _Object:
-    found = _Object(members)
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
     if len(found) < len(members):
-        found.repeated = frozenset(repeated(members))
+        found |= dict.fromkeys(repeated(members), _REPEATED)
     return found
 
 
-def _number(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
-
-
-def _decode(content: bytes, error: Callable[[str], InputError], what: str, where: str, hint: str = "") -> Any:
+def _decode(content: bytes, path: Path, line: int | None, what: str, hint: str = "") -> Any:
     """JSON as Python reads it, which takes NaN, Infinity and halves of surrogate pairs."""
+
+    def number(digits: str) -> int | float:
+        return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
+
     try:
-        return json.loads(_text(content, error), object_pairs_hook=_object, parse_int=_number)
+        return json.loads(_text(content, path, line), object_pairs_hook=_object, parse_int=number)
     except json.JSONDecodeError as problem:
-        place = where.format(line=problem.lineno, character=problem.colno - 1)
-        raise error(f"not one JSON {what}: {problem.msg} {place}{hint}") from problem
+        reason = f"{problem.msg} at character {problem.colno - 1}{hint}"
+        raise InputError(f"not one JSON {what}: {reason}", path, line or problem.lineno) from problem
     except RecursionError as problem:
-        raise error(f"not one JSON {what}: nested too deeply") from problem
+        raise InputError(f"not one JSON {what}: nested too deeply", path, line) from problem
 
 
-def _json_line(line: bytes, path: Path, number: int) -> _Object:
-    error = _at_line(path, number)
+def _on_line(line: bytes, path: Path, number: int) -> Row:
     if not line.strip():
-        raise error("an empty line; one JSON object a line is expected")
+        raise InputError("an empty line; one JSON object a line is expected", path, number)
     hint = "; over several lines: `jq -c .` puts each object on one" if line.strip() == b"{" else ""
-    found = _decode(line, error, "object on a line", "at character {character}", hint)
-    if not isinstance(found, _Object):
-        raise error(f"{short(found)} is no row; one JSON object a line is expected")
-    return found
+    found = _decode(line, path, number, "object on a line", hint)
+    if not isinstance(found, dict):
+        raise InputError(f"{short(found)} is no row; one JSON object a line is expected", path, number)
+    return Row(found, path, line=number)
 
 
 def _list(content: bytes, path: Path) -> list[Row]:
-    hint = "; JSON lines or one list of objects are expected"
-    found = _decode(content, _at_line(path, None), "list", "in line {line}, character {character}", hint)
-    rows = [Row(row, _at_row(path, number)) for number, row in enumerate(found, start=1)]
+    found = _decode(content, path, None, "list", "; JSON lines or one list of objects are expected")
+    rows = [Row(row, path, number=number) for number, row in enumerate(found, start=1)]
     for row in rows:
-        if not isinstance(row.values, _Object):
+        if not isinstance(row.values, dict):
             raise row.error(f"{short(row.values)} is no row; a JSON object is expected")
     return rows
 
@@ -217,21 +201,19 @@ def _list(content: bytes, path: Path) -> list[Row]:
 
 def _table(content: bytes, path: Path) -> list[Row]:
     """Rows by the names of the heading, or by their column's number from 1, as text, where no cell is a `question`."""
-    cells = [_cells(line, _at_line(path, n)) for n, line in enumerate(_lines(content, path), start=1)]
+    cells = [_cells(_text(line, path, number)) for number, line in enumerate(_lines(content, path), start=1)]
     heading = [name.strip().lower() for name in cells[0]]
     first = 1 if {"question", "query"} & set(heading) else 0
     rows = []
     for number, values in enumerate(cells[first:], start=first + 1):
         names = heading if first else [str(column) for column in range(1, len(values) + 1)]
         members = zip(names, (value or None for value in values), strict=False)
-        row = Row(_object(list(members)), _at_line(path, number))
+        row = Row(_object(list(members)), path, line=number)
         if len(values) != len(names):
             raise row.error(f"{len(values)} fields; {len(names)} as in the heading are expected")
         rows.append(row)
     return rows
 
 
-def _cells(line: bytes, error: Callable[[str], InputError]) -> list[str]:
-    return [
-        cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell for cell in _text(line, error).split("\t")
-    ]
+def _cells(line: str) -> list[str]:
+    return [cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell for cell in line.split("\t")]

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lidr.errors import InputError
+from lidr.errors import InputError, short
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Source
-from lidr.records.published import Row, check_unique, own_ids, read, short
+from lidr.records.published import Row, check_unique, own_ids, read
 
 
 def load_prompts(folder: Path, lang: str, count: int) -> list[Prompt]:

@@ -24,13 +24,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from lidr.errors import InputError
+from lidr.errors import InputError, short
 from lidr.evaluation.mgsm import Style
 from lidr.evaluation.mgsm.extraction.words import wording
 from lidr.evaluation.mgsm.golds import read_gold
 from lidr.records import Prompt, PromptKind, Source
 from lidr.records.languages import english_name
-from lidr.records.published import Row, check_unique, own_ids, read, short
+from lidr.records.published import Row, check_unique, own_ids, read
 
 # The paper's code can wrap a question in an instruction that names the answer's language twice; this wording is ours.
 INSTRUCTED = (

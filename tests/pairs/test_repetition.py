@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from lidr.records.repetition import ends_in_repetition
+from lidr.pairs.properties import ends_in_repetition
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_loop_of_words_is_what_a_regular_expression_finds() -> None:
     """The documented rule, implemented in the slow and obvious way."""
     pattern = re.compile(r"(?=\s*\S)(.{1,60}?)\1{7,}\s*$", re.DOTALL)
     rng, loops = random.Random(1), 0
-    for _ in range(3000):
+    for _ in range(1000):
         unit = "".join(rng.choices(["la", "mi", " ", "\n"], k=rng.randint(1, 45)))
         text = (
             unit * rng.randint(1, 10) + unit[: rng.randint(0, 2)] + "".join(rng.choices(" \n\t", k=rng.randint(0, 5)))
@@ -52,4 +52,4 @@ def test_a_loop_of_words_is_what_a_regular_expression_finds() -> None:
         found = ends_in_repetition(text)
         assert found == bool(pattern.search(text))
         loops += found
-    assert loops > 300
+    assert loops > 100
