@@ -166,31 +166,20 @@ def test_drop_has_its_reason(rows: dict[str, list], expected: dict[str, tuple[st
     assert {p.id for p in made} == {"p1:es:en", "p1:en:es", "p1:de:en", "p1:en:de"} - set(expected)
 
 
-MISSING = {
-    "answer": (lambda t: t.responses["es"].pop("p1"), {"p1:es:en": "rejected: no answer in es"}),
-    "translation there": (
-        lambda t: t.translations["en", "es"].pop("p1"),
-        {"p1:es:en": "chosen: no translation from en to es"},
-    ),
-    "translation back": (
-        lambda t: t.translations["es", "en"].pop("p1"),
-        {"p1:en:es": "rejected: no translation from es to en"},
-    ),
-    "prompt": (
-        lambda t: t.prompts["es"].pop("p1"),
-        {"p1:es:en": "rejected: no prompt in es", "p1:en:es": "rejected: no prompt in es"},
-    ),
-}
-
-
-@pytest.mark.parametrize(("remove", "expected"), MISSING.values(), ids=MISSING.keys())
-def test_missing_row_is_a_drop(remove: object, expected: dict[str, str]) -> None:
-    given_texts = texts(ids=("p1",))
-    remove(given_texts)  # type: ignore[operator]
-    made, drops = pairs.make(settings(), given_texts)
+@pytest.mark.parametrize(
+    ("table_of_rows", "key", "expected"),
+    [
+        ("responses", "es", {"p1:es:en": "rejected: no answer in es", "p1:en:es": "rejected: no answer in es"}),
+        ("translations", ("en", "es"), {"p1:es:en": "chosen: no translation from en to es"}),
+        ("prompts", "es", {"p1:es:en": "rejected: no prompt in es", "p1:en:es": "rejected: no prompt in es"}),
+    ],
+)
+def test_missing_row_is_a_drop(table_of_rows: str, key: object, expected: dict[str, str]) -> None:
+    whole = texts(ids=("p1",))
+    del getattr(whole, table_of_rows)[key]["p1"]
+    _, drops = pairs.make(settings(), whole)
     found = reasons(drops)
-    assert {id: found[id] for id in expected} == {id: ("missing", detail) for id, detail in expected.items()}
-    assert len(made) + len(drops) == 4
+    assert {id: found.get(id) for id in expected} == {id: ("missing", detail) for id, detail in expected.items()}
 
 
 ENGLISH = "The ducks lay sixteen eggs every day, and she sells the rest of them."
@@ -304,10 +293,13 @@ def write(made: pairs.Texts, shuffled: random.Random | None = None) -> None:
 
 @pytest.mark.usefixtures("root")
 def test_rows_are_joined_by_id_whatever_their_order() -> None:
-    many = texts(ids=tuple(f"p{i}" for i in range(20)))
+    odd = ('"', "\\", 'a","b', "ß\u2028", "\n", "", " ", "{", "a:b:c")
+    many = texts(ids=(*odd, *(f"p{i}" for i in range(20))))
     write(many)
     pairs.run(settings(), "m1")
     in_order = (paths.pairs("m1") / paths.PAIRS).read_bytes()
+    made = read_rows(paths.pairs("m1") / paths.PAIRS, Pair)
+    assert list(dict.fromkeys(pair.prompt_id for pair in made)) == list(many.prompts[DOMINANT])
     write(many, random.Random(0))
     pairs.run(settings(), "m1")
     assert (paths.pairs("m1") / paths.PAIRS).read_bytes() == in_order
@@ -330,15 +322,6 @@ def test_an_iteration_may_have_filters_of_its_own() -> None:
     own = msgspec.structs.replace(given.iterations["m1"], pairs={"filters": ["identical"]})
     assert pairs.run(given, "m1").drops == {"repeated": 1}
     assert pairs.run(msgspec.structs.replace(given, iterations=given.iterations | {"m1": own}), "m1").drops == {}
-
-
-def test_odd_ids_are_joined(root: Path) -> None:
-    odd = ('"', "\\", '\\"', '","', 'a","b', "ß\u2028", "\n", "", " ", "{", "a:b:c")
-    write(texts(ids=odd))
-    pairs.run(settings(), "m1")
-    made = list(read_rows(paths.pairs("m1") / paths.PAIRS, Pair))
-    assert list(dict.fromkeys(pair.prompt_id for pair in made)) == list(odd)
-    assert len(made) == 4 * len(odd)
 
 
 def test_pairs_load_as_trl_expects_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_a_language_without_two_answers_to_compare_is_a_drop(es: list, finish: s
 ENDS = st.tuples(st.sampled_from(["", "uno", "dos", "dos mil"]), st.none() | st.floats(-5, 5))
 
 
-@hypothesis_settings(deadline=None, max_examples=50)
+@hypothesis_settings(deadline=None, max_examples=10)
 @given(es=st.lists(ENDS, max_size=4), finish=st.sampled_from(sorted(FinishReason)))
 def test_pairs_and_drops_are_prompts_times_languages(es: list, finish: str) -> None:
     made, drops = pairs.make(IMPLICIT, texts(es, finish))

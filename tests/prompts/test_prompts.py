@@ -97,27 +97,10 @@ def test_prompt_that_a_language_lacks_is_dropped_from_all_and_listed(root: Path)
     assert list(read_rows(paths.prompts("m1") / paths.DROPS, Drop)) == taken.drops
 
 
-def test_prompt_that_the_dominant_language_lacks_is_dropped_too(root: Path) -> None:
-    write(root / "own", {"en": ["p0", "p1"], "es": FOUR, "de": ["p0", "p1", "p2"]})
-    taken = prompts.run(settings("own", 4), "m1")
-    assert (taken.count, taken.dropped) == (2, 2)
-    assert [(drop.prompt_id, drop.lang) for drop in taken.drops] == [("p2", "en"), ("p3", "en"), ("p3", "de")]
-
-
 def test_order_is_the_dominant_language_s(root: Path) -> None:
     write(root / "own", {"en": ["p2", "p0", "p1"], "es": ["p0", "p1", "p2"], "de": ["p1", "p2", "p0"]})
     prompts.run(settings("own", 4), "m1")
     assert [list(rows) for rows in files("m1").values()] == [["p2", "p0", "p1"]] * 3
-
-
-def test_source_without_a_prompt_in_all_languages(root: Path) -> None:
-    """tests/reliability/test_bad_rows.py has the defects of a single file."""
-    write(root / "own", {"en": ["p0", "p1"], "es": ["q0", "q1"], "de": ["p0", "p1"]})
-    expected = (
-        "no prompt of 'own' is there in all languages for m1: the first ids are 'p0' in en, 'q0' in es, 'p0' in de"
-    )
-    with pytest.raises(InputError, match=f"^{expected}$"):
-        prompts.run(settings("own", 4), "m1")
 
 
 # ---- published rows: fields by their names, files in parts, ids or row numbers
@@ -178,26 +161,58 @@ def test_rows_without_ids_are_joined_by_their_number(root: Path) -> None:
 # ---- files as they are published
 
 CASES = ROOT / "tests/cases/prompt-files"
-X, X_AND_Y = [("a", "x")], [("a", "x"), ("b", "y")]
+NO_IDS = config.Fields(text="instruction", id=None, answer=None)
+X, X_AND_Y, WITH_INPUT = [("a", "x")], [("a", "x"), ("b", "y")], "Classify the following animals."
+OTHER_ID = "no prompt of '{folder}' is there in all languages for m1: the first ids are 'en_0' in en, 'es_0' in es"
 # The rows read, (id, text), the same in both languages; or the error, without the folder.
-PUBLISHED: dict[str, list[tuple[str, str]] | str] = {
-    "alpaca_null_id": "en.jsonl:1: id is null; a value is expected in each row (prompts.fields.id: null joins rows "
-    "without ids by their number)",
-    "alpaca_with_input": "en.jsonl:1: the field 'input' holds 'Oak, copper ore, elephant', without which the prompt "
-    "may make no sense: name it in prompts.fields.input, which puts it after the text, or set that to null",
-    "blank_last_line": X_AND_Y,
-    "bom": X,
-    "crlf": X_AND_Y,
-    "float_id": [("1", "x")],
-    "infinity_elsewhere": X,
-    "json_list": X,
-    "lone_surrogate": "en.jsonl:1: the field 'instruction' holds '\\ud83d', half of a surrogate pair, at character 6; "
-    "repair the text or take it out",
-    "nan_elsewhere": X,
-    "prefixed_ids": "no prompt of '{folder}' is there in all languages for m1: the first ids are 'en_0' in en, 'es_0' "
-    "in es; prompts.fields.id: null joins parallel rows by number",
-    "pretty_json_list": X,
-}
+PUBLISHED: list[tuple[str, config.Fields, list[tuple[str, str]] | str]] = [
+    (
+        "alpaca_null_id",
+        INSTRUCTIONS,
+        "en.jsonl:1: id is null; a value is expected in each row (prompts.fields.id: null joins rows without ids by "
+        "their number)",
+    ),
+    (
+        "alpaca_with_input",
+        INSTRUCTIONS,
+        "en.jsonl:1: the field 'input' holds 'Oak, copper ore, elephant', without which the prompt may make no sense: "
+        "name it in prompts.fields.input, which puts it after the text, or set that to null",
+    ),
+    (
+        "alpaca_with_input",
+        msgspec.structs.replace(INSTRUCTIONS, input="input"),
+        [("a", f"{WITH_INPUT}\n\nOak, copper ore, elephant")],
+    ),
+    ("alpaca_with_input", msgspec.structs.replace(INSTRUCTIONS, input=None), [("a", WITH_INPUT)]),
+    ("blank_last_line", INSTRUCTIONS, X_AND_Y),
+    ("bom", INSTRUCTIONS, X),
+    ("crlf", INSTRUCTIONS, X_AND_Y),
+    ("float_id", INSTRUCTIONS, [("1", "x")]),
+    ("infinity_elsewhere", INSTRUCTIONS, X),
+    ("json_list", INSTRUCTIONS, X),
+    (
+        "lone_surrogate",
+        INSTRUCTIONS,
+        "en.jsonl:1: the field 'instruction' holds '\\ud83d', half of a surrogate pair, at character 6; "
+        "repair the text or take it out",
+    ),
+    ("nan_elsewhere", INSTRUCTIONS, X),
+    ("prefixed_ids", INSTRUCTIONS, f"{OTHER_ID}; prompts.fields.id: null joins parallel rows by number"),
+    ("prefixed_ids", NO_IDS, [("prefixed_ids-0", "x"), ("prefixed_ids-1", "y")]),
+    ("pretty_json_list", INSTRUCTIONS, X),
+    ("answer_float_int2", msgspec.structs.replace(NO_IDS, answer="a"), [("answer_float_int2-0", "x")]),
+    (
+        "answer_null",
+        msgspec.structs.replace(INSTRUCTIONS, answer="final_answer"),
+        "en.jsonl:1: final_answer is null or blank in all rows; an answer is expected in some (prompts.fields.answer: "
+        "null does without)",
+    ),
+    ("answer_null", INSTRUCTIONS, X),
+    *(
+        (name, msgspec.structs.replace(INSTRUCTIONS, text=field), f"en.jsonl:1: no field {field!r}; there are id, ")
+        for name, field in (("bad_braces", "{0}"), ("bad_braces", "{lang"), ("bad_braces2", "{lang!r:>9}"))
+    ),
+]
 
 
 def taken_from(folder: Path, fields: config.Fields) -> list[tuple[str, str]]:
@@ -208,40 +223,16 @@ def taken_from(folder: Path, fields: config.Fields) -> list[tuple[str, str]]:
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize(("name", "expected"), PUBLISHED.items(), ids=PUBLISHED.keys())
-def test_published_file(name: str, expected: list[tuple[str, str]] | str) -> None:
+@pytest.mark.parametrize(("name", "fields", "expected"), PUBLISHED)
+def test_published_file(name: str, fields: config.Fields, expected: list[tuple[str, str]] | str) -> None:
     folder = CASES / name
-    if isinstance(expected, str):
-        with pytest.raises(InputError) as caught:
-            taken_from(folder, INSTRUCTIONS)
-        message = expected.replace("{folder}", str(folder))
-        assert str(caught.value) == (message if message.startswith("no prompt") else f"{folder}/{message}")
+    if isinstance(expected, list):
+        assert taken_from(folder, fields) == expected
     else:
-        assert taken_from(folder, INSTRUCTIONS) == expected
-
-
-@pytest.mark.usefixtures("root")
-def test_ids_that_name_the_language_can_be_left_out() -> None:
-    fields = config.Fields(text="instruction", id=None, answer=None)
-    assert taken_from(CASES / "prefixed_ids", fields) == [("prefixed_ids-0", "x"), ("prefixed_ids-1", "y")]
-
-
-@pytest.mark.usefixtures("root")
-def test_answers_that_are_the_same_number() -> None:
-    fields = config.Fields(text="instruction", id=None, answer="a")
-    assert taken_from(CASES / "answer_float_int2", fields) == [("answer_float_int2-0", "x")]
-    assert {p.answer for lang in ("en", "es") for p in files("m1", "en", "es")[lang].values()} == {"18"}
-
-
-@pytest.mark.usefixtures("root")
-def test_answer_that_is_null() -> None:
-    with pytest.raises(InputError) as caught:
-        taken_from(CASES / "answer_null", config.Fields(text="instruction", id="id", answer="final_answer"))
-    assert str(caught.value) == (
-        f"{CASES}/answer_null/en.jsonl:1: final_answer is null or blank in all rows; an answer is expected in some "
-        "(prompts.fields.answer: null does without)"
-    )
-    assert taken_from(CASES / "answer_null", INSTRUCTIONS) == X
+        with pytest.raises(InputError) as caught:
+            taken_from(folder, fields)
+        message = expected.replace("{folder}", str(folder))
+        assert str(caught.value).startswith(message if message.startswith("no prompt") else f"{folder}/{message}")
 
 
 def test_some_rows_have_no_answer(root: Path) -> None:
@@ -273,12 +264,8 @@ def test_input_is_put_after_the_text_or_left_out() -> None:
 
 def test_rows_may_have_an_input_or_none(root: Path) -> None:
     write_published(root / "own", {lang: [row(0, "x", input=""), row(1, "y", input=None)] for lang in ("en", "es")})
-    assert taken_from(root / "own", INSTRUCTIONS) == [("a-0", "x"), ("a-1", "y")]
-    named = config.Fields(text="instruction", id="id", answer=None, input="input")
-    assert taken_from(root / "own", named) == [("a-0", "x"), ("a-1", "y")]
-    write_published(root / "own", {"es": [row(0, "x", input=""), row(1, "y", input=float("nan"))]})
-    with pytest.raises(InputError, match=r"es\.jsonl:2: the field 'input' holds nan; a text is expected$"):
-        taken_from(root / "own", named)
+    for fields in (INSTRUCTIONS, msgspec.structs.replace(INSTRUCTIONS, input="input")):
+        assert taken_from(root / "own", fields) == [("a-0", "x"), ("a-1", "y")]
 
 
 def test_texts_with_braces_and_signs_pass_through(root: Path) -> None:
@@ -292,11 +279,6 @@ WRONG_ROWS = {
     "other gold": ([{"question": "x", "gold": 0}, {"question": "y", "gold": 7}], "row 1 has the answer '1' in en and"),
     "fewer rows": ([{"question": "x", "gold": 0}], "en has 2 prompts and es 1; rows without ids are joined by"),
     "no such field": ([{"text": "x"}], "own/es.jsonl:1: no field 'question'; there are text (see prompts.fields)"),
-    "no text": ([{"question": " ", "gold": 0}], "own/es.jsonl:1: the field 'question' holds ' '; a text is expected"),
-    "null": (
-        [{"question": "x", "gold": None}],
-        "own/es.jsonl:1: gold is null or blank in all rows; an answer is expected in some (prompts.fields.answer",
-    ),
 }
 
 
@@ -416,19 +398,12 @@ def test_dataset_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("root")
-@pytest.mark.parametrize(
-    ("second", "expected"),
-    [
-        ({"id": "b", "instruction": ""}, "the field 'instruction' holds ''; a text is expected"),
-        ({"id": None, "instruction": "y"}, "id is null; a value is expected in each row"),
-    ],
-)
-def test_row_of_a_dataset_is_named(monkeypatch: pytest.MonkeyPatch, second: dict[str, Any], expected: str) -> None:
-    rows = [{"id": "a", "instruction": "x"}, second]
-    on_hub(monkeypatch, dict.fromkeys(LANGUAGES, rows))
+def test_row_of_a_dataset_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_hub(monkeypatch, {lang: [row(0), {"id": "b", "instruction": ""}] for lang in LANGUAGES})
     with pytest.raises(InputError) as caught:
         prompts.run(settings("hub:me/data", 2, fields=INSTRUCTIONS, hub=HUB), "m1")
-    assert str(caught.value).startswith(f"hub:me/data (en, train): row 1: {expected}")
+    said = "hub:me/data (en, train): row 1: the field 'instruction' holds ''; a text is expected"
+    assert str(caught.value).startswith(said)
 
 
 @pytest.mark.usefixtures("root")

@@ -19,14 +19,8 @@ def is_right(text: str, prompt: Prompt) -> bool | None:
     if not isinstance(prompt.answer, str) or prompt.kind is PromptKind.TRANSLATION:
         return None
     if prompt.source.name.startswith(LAB):
-        return _is_right_in_lab(text, prompt.answer, prompt.lang)
+        from lidr.lab.source import quality
+
+        return quality(text, prompt.answer, prompt.lang) == 1.0
     gold = read_gold(prompt.answer, prompt.lang)
-    if gold is None:
-        return None
-    return extract_answer(text, prompt.lang) == gold
-
-
-def _is_right_in_lab(text: str, gold: str, lang: str) -> bool:
-    from lidr.lab.source import quality
-
-    return quality(text, gold, lang) == 1.0
+    return None if gold is None else extract_answer(text, prompt.lang) == gold

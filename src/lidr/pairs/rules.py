@@ -113,7 +113,7 @@ def implicit(texts: Texts, dominant: str) -> Choose:
     """
     chosen: dict[tuple[str, str], Sides] = {}
     for lang, by_prompt in texts.scores.items():
-        # Of each prompt with two whole answers or more: their rows, rewards and lengths.
+        # Of each prompt with two whole answers or more.
         asked, origins, rewards, lengths = [], [], [], []
         for prompt_id, scores in by_prompt.items():
             whole = [

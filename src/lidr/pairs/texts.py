@@ -78,12 +78,11 @@ def read(settings: config.Settings, data: str) -> Texts:
     languages, dominant, reads = settings.all_languages, settings.dominant, settings.pairs.reads
     prompts = {lang: read_by_key(paths.prompt_file(data, lang), Prompt) for lang in languages}
     samples = {lang: read_samples(paths.response_file(data, lang)) for lang in languages}
-    translations, scores = {}, {}
+    translations = {}
     if reads("translations"):
         for way in [way for lang in settings.languages for way in ((dominant, lang), (lang, dominant))]:
             translations[way] = read_by_key(paths.translation_file(data, *way), Translation, may_be_empty=True)
-    if reads("scores"):
-        scores = {lang: read_scores(paths.score_file(data, lang)) for lang in languages}
+    scores = {lang: read_scores(paths.score_file(data, lang)) if reads("scores") else {} for lang in languages}
     responses = {lang: {name: rows[0] for name, rows in by_id.items()} for lang, by_id in samples.items()}
     return Texts(prompts, responses, translations, samples, scores)
 

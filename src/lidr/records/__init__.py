@@ -34,10 +34,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class Record(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Base of all records: unknown fields are refused, fields at their default are left out of the line.
-
-    Records have no cycles, so `gc=False` exempts them from garbage collection.
-    """
+    """Base of all records: unknown fields are refused, fields at their default are left out of the line."""
 
 
 class PromptKind(StrEnum):
@@ -149,8 +146,7 @@ class Message(Record, frozen=True):
 class Pair(Record, frozen=True):
     """One preference: for `prompt` in `lang`, `chosen` over `rejected`; `other_lang` is the language compared with.
 
-    `chosen_from` and `rejected_from` name the rows of which these are the texts, `rule` what made them the chosen and
-    the rejected one (pairs/rules.py).
+    `chosen_from` and `rejected_from` name the rows of these texts, `rule` what chose them (pairs/rules.py).
     """
 
     id: str

@@ -79,12 +79,13 @@ def _by_script(sentence: str, own: frozenset[str]) -> tuple[str, list[str]]:
 
 def _runs(text: str) -> list[tuple[str, str]]:
     """Stretches of one script, each with the marks around its letters."""
-    runs = [("", "")]
+    runs: list[tuple[str, list[str]]] = [("", [])]
     for character in text:
         script = script_of(character)
         last, run = runs[-1]
-        if not script or not last or script == last:
-            runs[-1] = last or script, run + character
+        if script and last and script != last:
+            runs.append((script, [character]))
         else:
-            runs.append((script, character))
-    return [(script, run.strip()) for script, run in runs]
+            run.append(character)
+            runs[-1] = last or script, run
+    return [(script, "".join(run).strip()) for script, run in runs]

@@ -207,7 +207,9 @@ def _decode(decoder: msgspec.json.Decoder[RecordT], line: bytes, path: Path, num
     except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"not one JSON object on a line: {error}", path, number) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 at byte {_not_utf8(line)} of the line", path, number) from error
+        # msgspec counts from the beginning of a string.
+        start = line.index(error.object) + error.start
+        raise InputError(f"not UTF-8 at byte {start} of the line", path, number) from error
 
 
 def _described(record: Any, error: str) -> str:
@@ -215,12 +217,3 @@ def _described(record: Any, error: str) -> str:
         f"{field.encode_name}{'' if field.required else ' (optional)'}" for field in msgspec.structs.fields(record)
     ]
     return f"{record.__name__.lower()} record: {error}; its fields are {', '.join(fields)}"
-
-
-def _not_utf8(line: bytes) -> int:
-    """Where, from 0, the first byte stands that is not UTF-8; msgspec counts from the beginning of the string."""
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.start
-    raise AssertionError("the line is UTF-8")
