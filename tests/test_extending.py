@@ -55,6 +55,7 @@ STAGE = '''"""Stage `exact`: ask, match and write."""
 
 from lidr.evaluation.answers import ask, key, lab_items, write
 from lidr.evaluation.exact import BENCHMARK, Match
+from lidr.evaluation.summary import summarise
 
 
 def run(settings, model):
@@ -121,7 +122,6 @@ from msgspec.structs import replace
 
 from lidr.evaluation.exact import BENCHMARK
 from lidr.evaluation.exact.stage import match
-from lidr.evaluation.summary import summarise
 
 
 def test_the_last_word_decides():
@@ -254,10 +254,10 @@ texts = Texts(
         ("es", "en"): {"p": translation("p", "es", "en", "Another answer")},
     },
 )
-made = stage.make(settings, texts)
-for pair in made.pairs:
+pairs, drops = stage.make(settings, texts)
+for pair in pairs:
     print(pair.id, pair.rule, pair.chosen_from, pair.rejected_from)
-for drop in made.drops:
+for drop in drops:
     print(drop.lang, drop.reason, drop.detail)
 """
 
