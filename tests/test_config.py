@@ -72,6 +72,7 @@ IN_A_LINE = [
     ("  answer_language: v9", "prompts.answer_language: the lab's prompts are taken as they are; null is expected"),
     ("  source: data/mine #", "prompts.source: 'data/mine' lies outside of data/sources, where DVC would miss changes"),
     ("    previous: m2", "iterations.m1.previous: a model before 'm1' is expected, not 'm2'"),
+    ("languages: []", "languages: one or more languages, each once, are expected"),
     ("languages: [es, en]", "languages: the dominant language 'en' must not stand here as well"),
     ("languages: [es, de, es]", "languages: one or more languages, each once, are expected"),
     ("languages: [es, xx]", "languages: 'xx' is no language that CLDR knows; a BCP-47 code such as 'de' is expected"),
@@ -116,6 +117,18 @@ ELSEWHERE = [
     (BASELINE, "  model: m0", "baseline", f"baseline.source: {LEFT_OUT} models/m0"),
     (LORA, "", "train", f"train.lora: {LEFT_OUT} {{}}"),
     ("audit:\n  confidence: 0.95\n", "", None, f"audit: {LEFT_OUT} {{}}"),
+    (
+        "audit:\n  confidence: 0.95",
+        "audit:\n  confidence: 1.0",
+        "  confidence",
+        "audit.confidence: Expected `float` < 1.0",
+    ),
+    (
+        "  languages: [en, es, de, fr, ru, it, pt]\n",
+        "  languages: [en, xx]\n",
+        "  languages: [en, xx]",
+        "alpaca.languages: 'xx' is no language that CLDR knows; a BCP-47 code such as 'de' is expected",
+    ),
     ("  name: transformers", "  name: ray", "  dtype", "engine.dtype: there is no such key"),
     (
         "prompt_template: v1",
@@ -137,6 +150,7 @@ ELSEWHERE = [
     ),
     ("  - m2\n", "  - second\n", "  - second", "models.2: the name of a model is expected: m0, m1, m2, ..."),
     ("  - m2\n", "", "models", "models: m0 and each iteration are expected, once each: m0, m1, m2"),
+    ("  - m2\n", "  - m2\n  - m2\n", "models", "models: m0 and each iteration are expected, once each: m0, m1, m2"),
     ("  - m2\n", "  - m2\n  - m3\n", "models", "models: m0 and each iteration are expected, once each: m0, m1, m2"),
     ("  model: m0 ", "  model: m5 ", "  model: m5", "baseline.model: 'm5' is no model of this file"),
     (

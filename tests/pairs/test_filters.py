@@ -37,6 +37,11 @@ CASES: dict[str, tuple[str | dict, Candidate, str | None]] = {
         candidate(Side("Son 25.", "20 + 5 are 25."), "Son 25."),
         "chosen: the translation has other numbers than the answer",
     ),
+    "rejected translation has another number": (
+        "numbers_lost",
+        candidate("25", Side("Son 26.", "20 + 5 are 25.")),
+        "rejected: the translation has other numbers than the answer",
+    ),
     "no tag": ("markers", candidate("25 < 26", "26"), None),
     "marks inside numbers differ": ("numbers_lost", candidate(Side("1.200,5", "1,200.5"), "1"), None),
     "own answers have any numbers": ("numbers_lost", candidate("25", "1, 2, 3"), None),
