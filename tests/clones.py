@@ -25,6 +25,11 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "DVC_NO_ANALYTICS": "1", **variables}
 
 
+def run_stages(project: Path, *target: str, **variables: str) -> None:
+    """Run all stages, or one and those that it needs, in one process: `dvc repro` imports torch for each of them."""
+    run(sys.executable, str(ROOT / "tests/pipeline/one_process.py"), *target, cwd=project, **variables)
+
+
 def clone(folder: Path, smaller: Mapping[str, str]) -> Path:
     """A clone of the work tree, uncommitted changes included, with texts of the lab profile replaced and committed."""
     run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT)

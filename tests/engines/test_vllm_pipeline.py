@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
 from at_hand import VLLM_ON_CPU, skip_without_vllm
-from clones import clone, run
-from factories import ROOT
+from clones import clone, run_stages
 
 from lidr import config, paths
 from lidr.records import Answer, FinishReason, Response, Translation
@@ -38,9 +36,7 @@ SMALLER = {
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     skip_without_vllm()
     folder = clone(tmp_path_factory.mktemp("vllm") / "lidr", SMALLER)
-    # In one process: its imports take longer than eight stages' work.
-    stages = [sys.executable, str(ROOT / "tests/pipeline/one_process.py"), "mgsm@m1"]
-    run(*stages, cwd=folder, LIDR_TRACKING="off", **VLLM_ON_CPU)
+    run_stages(folder, "mgsm@m1", LIDR_TRACKING="off", **VLLM_ON_CPU)
     return folder
 
 

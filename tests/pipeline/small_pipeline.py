@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import clones
-from clones import commit, environment, run
+from clones import commit, environment, run, run_stages
 from factories import ROOT
 from tracking_client import Store
 
@@ -33,7 +32,7 @@ def clone(folder: Path) -> Path:
 
 def reproduce(project: Path) -> None:
     """Run all stages as `dvc repro` would, in one process, and log them."""
-    run(sys.executable, str(ROOT / "tests/pipeline/one_process.py"), cwd=project)
+    run_stages(project)
     run("dvc", "commit", "--force", "--quiet", cwd=project)
     run("lidr", "track", cwd=project)
 

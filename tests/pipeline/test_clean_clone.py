@@ -1,6 +1,7 @@
 """What a run of all stages leaves in a clean clone, for DVC and in MLflow, on a smaller version of the default.
 
-test_kills.py and test_experiments.py run the stages again by `dvc repro`, which must give the same entries of dvc.lock.
+test_kills.py runs most kinds of stages again by `dvc repro`, which must give the same entries of dvc.lock;
+test_experiments.py the others, under other settings.
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ import urllib.request
 import pytest
 
 from lidr.errors import LidrError
-from lidr.tracking import serve
+from lidr.tracking.server import serve
 
 
 @pytest.mark.usefixtures("project")
 def test_serves_until_it_is_interrupted() -> None:
-    command = [sys.executable, "-c", "from lidr.tracking import serve; serve(None, False)"]
+    command = [sys.executable, "-c", "from lidr.tracking.server import serve; serve(None, False)"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as server:
         try:
             assert server.stdout

@@ -92,13 +92,15 @@ class Index:
         """Keep in `best` what one text has in common with the items; returns the item that it is most like, if any."""
         same = self._by_words.get(" ".join(text_words), [])
         shares = self._shares(text_words) | dict.fromkeys(same, 1.0)
+        if not shares:
+            return None
         # Sorted, so that of equals the first item is taken: n-grams come in the order of a set.
         numbers = sorted(shares)
         for number in numbers:
-            share = shares[number]
-            _keep(best, Match(kind, number, number in same, share, text_id, int(share >= NEAR)))
-        if not numbers:
-            return None
+            share, known = shares[number], best.get((kind, number))
+            # Most texts are less like an item than an earlier one.
+            if known is None or share > known.share or share >= NEAR:
+                _keep(best, Match(kind, number, number in same, share, text_id, int(share >= NEAR)))
         most_like = max(numbers, key=lambda number: (number in same, shares[number]))
         evaluation, prompt = self.items[most_like]
         return shares[most_like], f"{evaluation}:{prompt.id}:{prompt.lang}"

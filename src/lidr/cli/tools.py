@@ -144,7 +144,9 @@ def export(model: str, folder: Path, dtype: str | None, force: bool) -> None:
 @click.option("--open", "open_browser", is_flag=True, help="Open the browser as well.")
 def ui(port: int | None, open_browser: bool) -> None:
     """Open MLflow on this project's runs, on 127.0.0.1 only."""
-    tracking.serve(port, open_browser, meanwhile=_track_what_is_missing)
+    from lidr.tracking.server import serve
+
+    serve(port, open_browser, meanwhile=_track_what_is_missing)
 
 
 def _track_what_is_missing() -> None:

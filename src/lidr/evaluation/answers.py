@@ -10,7 +10,7 @@ from lidr import config, paths
 from lidr.config.evaluation import Generative
 from lidr.engines.base import Completion, Request, Sampling, open_engine
 from lidr.engines.shards import discard, generate_in_shards
-from lidr.evaluation.registry import Benchmark, Metrics
+from lidr.evaluation.registry import SENTENCE_COUNTS, Benchmark, Metrics
 from lidr.models import policy
 from lidr.records import Prompt, Record, Response, Verdict
 from lidr.records.code_switching import Sentences
@@ -77,7 +77,7 @@ def code_switching(answers: Iterable[Sentences]) -> dict[str, float]:
     judged = sum(sentences.judged for sentences in counts)
     abstained = sum(not sentences.judged for sentences in counts)
     share = {"code_switching": sum(sentences.other for sentences in counts) / judged} if judged else {}
-    return {**share, "code_switching_sentences": judged, "code_switching_abstained": abstained}
+    return share | dict(zip(SENTENCE_COUNTS, (judged, abstained), strict=True))
 
 
 def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:

@@ -19,7 +19,6 @@ from lidr.tracking.live import LiveRun, live_run, warn
 from lidr.tracking.lookup import find_run, runs_tagged
 from lidr.tracking.models import ALIAS, promote
 from lidr.tracking.run import StageRun
-from lidr.tracking.server import serve
 from lidr.tracking.store import address
 from lidr.tracking.sync import is_off, sync, time_kept
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from trl.trainer.dpo_config import DPOConfig
@@ -10,6 +9,7 @@ from trl.trainer.dpo_config import DPOConfig
 from lidr import config
 from lidr.errors import InputError
 from lidr.models import policy
+from lidr.training import launcher
 from lidr.training.checkpoints import KEPT
 
 
@@ -21,7 +21,7 @@ def arguments(train: config.Train, settings: config.Settings, folder: Path, eval
     """
     device = policy.pick_device(settings.engine.device)
     per_device, is_supervised = train.dpo["per_device_train_batch_size"], train.objective == "sft"
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    processes = launcher.world_size()
     batches, rest = divmod(train.pairs_per_step, per_device * processes)
     if rest:
         raise InputError(

@@ -14,7 +14,6 @@ does not save.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -41,7 +40,7 @@ def key(
     settings: config.Settings, train: config.Train, record: policy.AdapterRecord, rows: Iterable[TokenizedPair]
 ) -> str:
     """A hash of the work: settings, seed, device, processes, models and files by fingerprint, and the token ids."""
-    device, processes = policy.pick_device(settings.engine.device), int(os.environ.get("WORLD_SIZE", "1"))
+    device, processes = policy.pick_device(settings.engine.device), launcher.world_size()
     files = [record.base, record.reference, record.pairs]
     versions = {name: metadata.version(name) for name in _LIBRARIES}
     digest = hashlib.sha256(msgspec.json.encode([train, settings.seed, device, processes, files, versions]))

@@ -117,6 +117,11 @@ def _pass_on(lines: TextIOWrapper, log: LogMetrics) -> None:
 # ---- in the processes
 
 
+def world_size() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def is_first() -> bool:
     """Whether this is the process that logs and writes: the first, or the only one."""
     return os.environ.get("RANK", "0") == "0"
