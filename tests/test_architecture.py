@@ -28,7 +28,7 @@ LEVELS = (
     SIBLINGS,
     ("engines", "models", "chat", "tracking"),
     ("config", "paths", "profiles", "git", "pages", "locks"),
-    ("records", "pool", "errors", "progress"),
+    ("records", "pool", "errors", "progress", "software"),
 )
 
 # Packages of one level do not import each other, except for these.
@@ -83,6 +83,7 @@ NOT_IN_THE_OUTPUT = {
     "lidr.errors",  # a stage that fails has no output
     "lidr.paths",  # an output's path; dvc.yaml has the same, or DVC would miss the output
     "lidr.progress",  # written to the terminal only
+    "lidr.software",  # which unfinished work is taken up, not what it holds
     "lidr.tracking",  # written to MLflow only; run ids stay out of outputs
     "lidr.cli",  # calls the stage
 }

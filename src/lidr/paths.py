@@ -18,7 +18,7 @@ DATA = Path("data")
 SOURCES = DATA / "sources"
 MODELS = Path("models")
 REPORTS = Path("reports")
-# Not DVC outputs: unfinished shards, libraries' files, and what MLflow does not have yet.
+# Not DVC outputs: shards, libraries' files, and what MLflow does not have yet.
 WORK = Path(".lidr")
 # MLflow's store, if no server is configured.
 MLFLOW_STORE = Path("mlflow.db")

@@ -15,7 +15,7 @@ from at_hand import CONTEXT, AtHand, requests
 
 from lidr.chat import open_chat
 from lidr.engines.base import Completion, Request, Sampling, TokenIds, ignore
-from lidr.engines.shards import generate_in_shards
+from lidr.engines.shards import Shards
 from lidr.errors import LidrError
 from lidr.evaluation.mgsm.extraction.words import wording
 from lidr.lab import source, world
@@ -215,11 +215,11 @@ def test_a_sampled_run_that_fails_in_the_middle_ends_with_the_same_bytes(at_hand
         pytest.skip("shards are asked of the engine transformers")
     wanted, sampling = requests("en", 24), Sampling(max_new_tokens=24, temperature=0.7, seed=5)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
-    expected = generate_in_shards(at_hand.engine, wanted, sampling, whole, 8, "whole")
+    expected = Shards(whole, 8).generate(at_hand.engine, wanted, sampling, "whole")
     shutil.copytree(whole, resumed)
     for shard in (*resumed.rglob("00001.jsonl"), *resumed.rglob("00002.jsonl")):
         shard.unlink()
-    assert generate_in_shards(at_hand.engine, wanted, sampling, resumed, 8, "resumed") == expected
+    assert Shards(resumed, 8).generate(at_hand.engine, wanted, sampling, "resumed") == expected
     assert shards(resumed) == shards(whole) and len(shards(whole)) == 3
 
 

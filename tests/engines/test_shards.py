@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from factories import FakeEngine
 
+from lidr.engines import shards
 from lidr.engines.base import Completion, Progress, Request, Sampling, TokenIds
-from lidr.engines.shards import generate_in_shards, score_in_shards
+from lidr.engines.shards import Shards
 from lidr.errors import InputError
 
 REQUESTS = [Request(f"p{i}:es", [{"role": "user", "content": f"question {i}"}]) for i in range(7)]
@@ -23,7 +24,7 @@ def engine(fingerprint: str = "a" * 64) -> FakeEngine:
 def generate(
     with_engine: FakeEngine, folder: Path, requests: list[Request] = REQUESTS, sampling: Sampling = SAMPLING
 ) -> dict[str, Completion]:
-    return generate_in_shards(with_engine, requests, sampling, folder, 3, "test")
+    return Shards(folder, 3).generate(with_engine, requests, sampling, "test")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -65,12 +66,12 @@ def test_scores_are_resumed_from_the_last_whole_shard(tmp_path: Path) -> None:
 
     scoring = Scoring(lambda request: "")
     with pytest.raises(RuntimeError, match="killed"):
-        score_in_shards(scoring, answers, tmp_path, 3, "test")
-    assert score_in_shards(scoring, answers, tmp_path, 3, "test") == [0.0, -0.5, -1.0, None, -2.0, -2.5, -3.0]
+        Shards(tmp_path, 3).score(scoring, answers, "test")
+    assert Shards(tmp_path, 3).score(scoring, answers, "test") == [0.0, -0.5, -1.0, None, -2.0, -2.5, -3.0]
     assert asked == [0, 1, 2, 3, 4, 5, 3, 4, 5, 6]
-    score_in_shards(scoring, answers[::-1], tmp_path, 3, "test")
+    Shards(tmp_path, 3).score(scoring, answers[::-1], "test")
     assert asked[10:] == [6, 5, 4, 3, 2, 1, 0], "other work"
-    assert len(score_in_shards(scoring, answers, tmp_path, 4, "test")) == 7 and len(asked) == 24, "another size"
+    assert len(Shards(tmp_path, 4).score(scoring, answers, "test")) == 7 and len(asked) == 24, "another size"
 
 
 CHANGED = [REQUESTS[0], Request("p1:es", [{"role": "user", "content": "another question"}]), *REQUESTS[2:]]
@@ -99,8 +100,31 @@ def test_other_work_does_not_take_up_these_shards(
     generate(engine(), tmp_path)
     other = engine(fingerprint)
     for rows in (3, 2, 4):
-        generate_in_shards(other, requests, sampling, tmp_path, rows, "test")
+        Shards(tmp_path, rows).generate(other, requests, sampling, "test")
     assert other.asked == 3 * [request.id for request in requests]
+
+
+def test_other_software_does_not_take_up_these_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate(engine(), tmp_path)
+    monkeypatch.setattr(shards, "software", lambda *packages: "another version")
+    other = engine()
+    generate(other, tmp_path)
+    assert other.asked == [request.id for request in REQUESTS]
+
+
+def test_shards_of_other_work_are_discarded(tmp_path: Path) -> None:
+    generate(engine("b" * 64), tmp_path)
+    kept = Shards(tmp_path, 3)
+    kept.generate(engine(), REQUESTS, SAMPLING, "test")
+    kept.generate(engine(), REQUESTS[:3], Sampling(max_new_tokens=8, stop=("\n",)), "test")
+    assert len(list(tmp_path.iterdir())) == 3
+    kept.discard_others()
+    assert len(list(tmp_path.iterdir())) == 2
+    again = engine()
+    generate(again, tmp_path)
+    assert again.asked == []
+    kept.discard()
+    assert not tmp_path.exists()
 
 
 def test_spoilt_shard_is_named(tmp_path: Path) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import prompt, response
+from factories import FakeEngine, prompt, response
 from msgspec.structs import replace
 
 from lidr import config
 from lidr.errors import InputError
+from lidr.evaluation import answers
 from lidr.evaluation.alpaca import BENCHMARK, Alpaca
 from lidr.evaluation.alpaca.stage import figures, judge_items
 from lidr.evaluation.answers import key
@@ -49,6 +51,29 @@ def with_judge(settings: config.Settings, judge: Any, *languages: str) -> config
 
 def measured(settings: config.Settings, judge: Fake, same: dict[str, int], different: dict[str, int]) -> Metrics:
     return figures(settings, verdicts(settings, judge, same, different))
+
+
+def test_another_judge_or_scorer_asks_the_model_nothing_again(
+    project_settings: config.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(answers.policy, "resolve", lambda name: name)
+    items = [prompt(f"i-{number}", lang) for lang in ("en", "es") for number in range(3)]
+
+    def asked(fingerprint: str, tokens: int) -> list[str]:
+        engine = FakeEngine(lambda request: f"answer to {request.id}", fingerprint)
+        monkeypatch.setattr(answers, "open_engine", lambda settings, model: engine)
+        block = replace(project_settings.block(Alpaca), max_new_tokens=tokens)
+        completions = answers.ask(project_settings, block, "alpaca", "m1", items, lambda item: [item.lang])
+        assert [one.text for one in completions.values()] == [f"answer to {key(item)}" for item in items]
+        return engine.asked
+
+    every = [key(item) for item in items]
+    assert asked("a" * 64, 8) == every
+    assert asked("a" * 64, 8) == []
+    assert asked("a" * 64, 9) == every
+    assert asked("b" * 64, 8) == every, "another model"
+    assert asked("a" * 64, 8) == every, "only the last run's answers are kept"
 
 
 def test_all_languages_are_judged_at_once_and_one_missing_verdict_is_a_row_less(

@@ -12,6 +12,7 @@ import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,6 +30,7 @@ Moment = Literal["time", "write", "shard"]
 Target = Literal["all", "stage", "dvc"]
 PATIENCE = 1200.0
 UNFINISHED = ("*.part", "*.old")
+ANSWERED = ("mgsm", "alpaca", "baseline")
 BETWEEN = "between stages"
 # The folders that stages write to, without DVC's own.
 WRITTEN = (paths.DATA, paths.MODELS, paths.REPORTS, paths.WORK)
@@ -142,8 +144,11 @@ class Project:
     def left_over(self) -> list[str]:
         """Remaining shards and unfinished files."""
         found = [path for folder in WRITTEN for name in UNFINISHED for path in (self.root / folder).rglob(name)]
-        for name in ("shards", "scratch"):
-            found += [path for path in (self.root / paths.WORK / name).rglob("*") if path.is_file()]
+        found += [path for path in (self.root / paths.WORK / "scratch").rglob("*") if path.is_file()]
+        # Evaluations keep their answers, those of the last run alone.
+        found += [path for path in self.shards() if path.parts[-4] not in ANSWERED]
+        of_one_run = Counter(path.parents[1] for path in {path.parent for path in self.shards()})
+        found += [path for path, runs in of_one_run.items() if runs > 1]
         # torch's compiler has a cache folder there for all processes.
         found += [path for path in self.temporary.iterdir() if not path.name.startswith("torchinductor_")]
         return [str(path) for path in found] + self._held()

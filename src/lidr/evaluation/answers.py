@@ -9,7 +9,7 @@ from typing import Literal
 from lidr import config, paths
 from lidr.config.evaluation import Generative
 from lidr.engines.base import Completion, Request, Sampling, open_engine
-from lidr.engines.shards import discard, generate_in_shards
+from lidr.engines.shards import Shards
 from lidr.evaluation.registry import SENTENCE_COUNTS, Benchmark, Metrics
 from lidr.models import policy
 from lidr.records import Prompt, Record, Response, Verdict
@@ -42,15 +42,16 @@ def ask(
 ) -> dict[str, Completion]:
     """The model's greedy completions by `id:lang`; `stop` gives the strings that end an item's answer.
 
-    The caller discards the shards once its output is written.
+    Their shards stay until the stage asks for something else: another judge or scorer reads the same answers.
     """
     by_strings: dict[tuple[str, ...], list[Prompt]] = {}
     for item in items:
         by_strings.setdefault(tuple(stop(item)), []).append(item)
     completions: dict[str, Completion] = {}
+    shards = Shards(paths.shards(stage, model), settings.engine.rows_per_shard)
     with closing(open_engine(settings.engine, policy.resolve(model))) as engine:
         for strings, asked in by_strings.items():
-            completions |= generate_in_shards(
+            completions |= shards.generate(
                 engine,
                 [Request(key(item), prompt_conversation(item.text)) for item in asked],
                 Sampling(
@@ -59,10 +60,9 @@ def ask(
                     stop=strings,
                     seed=settings.seed,
                 ),
-                paths.shards(stage, model),
-                settings.engine.rows_per_shard,
                 f"{stage} {model}",
             )
+    shards.discard_others()
     return completions
 
 
@@ -81,7 +81,6 @@ def code_switching(answers: Iterable[Sentences]) -> dict[str, float]:
 
 
 def write(benchmark: Benchmark, model: str, rows: Sequence[Record], metrics: Metrics) -> None:
-    """Write a model's rows and figures, then discard its shards."""
+    """Write a model's rows and figures."""
     write_rows(benchmark.path(model), rows)
     write_json(benchmark.folder(model) / paths.METRICS, metrics)
-    discard(paths.shards(benchmark.name, model))

@@ -19,7 +19,7 @@ import msgspec
 
 from lidr import config, paths
 from lidr.engines.base import Request, Sampling, open_engine, response_of
-from lidr.engines.shards import discard, generate_in_shards
+from lidr.engines.shards import Shards
 from lidr.models import policy
 from lidr.records import FinishReason, Prompt
 from lidr.records.jsonl import atomic_folder, read_by_key, write_rows
@@ -42,16 +42,14 @@ def run(settings: config.Settings, data: str) -> dict[str, Counter[FinishReason]
     ]
     wanted = [(prompt, sample) for prompt in prompts for sample in range(samples)]
     requests = [Request(_request_id(prompt, sample), prompt_conversation(prompt.text)) for prompt, sample in wanted]
-    shards = paths.shards(STAGE, data)
+    shards = Shards(paths.shards(STAGE, data), settings.engine.rows_per_shard)
     with closing(open_engine(settings.engine, model)) as engine:
-        completions = generate_in_shards(
-            engine, requests, sampling, shards, settings.engine.rows_per_shard, f"answers of {model.name}"
-        )
+        completions = shards.generate(engine, requests, sampling, f"answers of {model.name}")
     responses = [response_of(prompt, completions[_request_id(prompt, sample)], sample) for prompt, sample in wanted]
     with atomic_folder(paths.responses(data)) as folder:
         for lang in settings.all_languages:
             write_rows(folder / f"{lang}.jsonl", (r for r in responses if r.lang == lang))
-    discard(shards)
+    shards.discard()
     return {lang: Counter(r.finish_reason for r in responses if r.lang == lang) for lang in settings.all_languages}
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from lidr import config, paths
 from lidr.chat import Chat, open_chat
 from lidr.engines.base import TokenIds, open_engine
-from lidr.engines.shards import discard, score_in_shards
+from lidr.engines.shards import Shards
 from lidr.errors import InputError
 from lidr.models import policy
 from lidr.models.policy import Policy
@@ -60,7 +60,7 @@ def run(settings: config.Settings, data: str) -> Scored | None:
     answers = list(_answers(settings, data))
     rows = [_row(settings, chat, prompt, answer) for prompt, answer in answers]
     _check_tokenizer(chat, rows, model, against)
-    shards = paths.shards(STAGE, data)
+    shards = Shards(paths.shards(STAGE, data), settings.engine.rows_per_shard)
     of_policy, of_reference = (_log_probabilities(settings, one, rows, shards) for one in (model, against))
     scores = [
         Score(
@@ -69,7 +69,7 @@ def run(settings: config.Settings, data: str) -> Scored | None:
         for (_, answer), row, mine, other in zip(answers, rows, of_policy, of_reference, strict=True)
     ]
     _write(settings, data, scores)
-    discard(shards)
+    shards.discard()
     return Scored(len(scores), sum(score.reward is None for score in scores), model.name, against.name)
 
 
@@ -135,10 +135,10 @@ def _check_tokenizer(chat: Chat, rows: Sequence[TokenIds], model: Policy, agains
 
 
 def _log_probabilities(
-    settings: config.Settings, model: Policy, rows: Sequence[TokenIds], shards: Path
+    settings: config.Settings, model: Policy, rows: Sequence[TokenIds], shards: Shards
 ) -> list[float | None]:
     with closing(open_engine(settings.engine, model)) as engine:
-        return score_in_shards(engine, rows, shards, settings.engine.rows_per_shard, f"scores by {model.name}")
+        return shards.score(engine, rows, f"scores by {model.name}")
 
 
 def _write(settings: config.Settings, data: str, scores: Sequence[Score]) -> None:

@@ -20,11 +20,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 
 from lidr import config, paths
 from lidr.engines.base import Completion, Engine, Request, Sampling, open_engine
-from lidr.engines.shards import discard, generate_in_shards
+from lidr.engines.shards import Shards
 from lidr.errors import InputError
 from lidr.generation.translator import RECORD, TranslatorRecord, translator
 from lidr.records import FinishReason, Prompt, PromptKind, Response, Translation
@@ -51,7 +50,9 @@ def run(settings: config.Settings, data: str) -> dict[Direction, list[Translatio
         seed=settings.seed,
     )
     wanted = {direction: list(_translatable(settings, data, direction[0])) for direction in directions(settings)}
-    shards = paths.shards(STAGE, data)
+    rows_per_shard = settings.engine.rows_per_shard
+    shards = Shards(paths.shards(STAGE, data), rows_per_shard)
+    shards_back = Shards(paths.shards(ROUND_TRIP, data), rows_per_shard)
     with closing(open_engine(by.engine, by.model)) as engine:
         # Primed, the engine continues a turn that begins with the opening tag.
         ask = partial(_translate, settings, engine, by.engine.continues_turns, sampling)
@@ -62,15 +63,15 @@ def run(settings: config.Settings, data: str) -> dict[Direction, list[Translatio
             for (source, target), rows in translations.items()
             for row in sampled(rows, settings.translate.round_trip)
         ]
-        returned = ask(back, paths.shards(ROUND_TRIP, data), "translations on their way back")
+        returned = ask(back, shards_back, "translations on their way back")
     with atomic_folder(paths.translations(data)) as folder:
         for (source, target), rows in translations.items():
             write_rows(folder / f"{source}-{target}.jsonl", rows)
         if not by.is_own:
             write_json(folder / RECORD, TranslatorRecord(by.name, engine.fingerprint))
     write_rows(paths.round_trip(data), returned.values())
-    discard(shards)
-    discard(paths.shards(ROUND_TRIP, data))
+    shards.discard()
+    shards_back.discard()
     return translations
 
 
@@ -131,7 +132,7 @@ def _translate(
     primed: bool,
     sampling: Sampling,
     wanted: Sequence[tuple[Response | Translation, Direction]],
-    shards: Path,
+    shards: Shards,
     description: str,
 ) -> dict[tuple[str, Direction], Translation]:
     """Translate texts, each in its direction; by id and direction, in the order in which they are wanted."""
@@ -140,7 +141,7 @@ def _translate(
         names = english_name(source), english_name(target)
         turns = translation_conversation(settings.translate.prompt_template, row.text or "", *names, primed)
         requests.append(Request(f"{row.id}:{source}:{target}", turns))
-    completions = generate_in_shards(engine, requests, sampling, shards, settings.engine.rows_per_shard, description)
+    completions = shards.generate(engine, requests, sampling, description)
     return {
         (row.id, way): _translation(row, way, completions[request.id], primed)
         for (row, way), request in zip(wanted, requests, strict=True)

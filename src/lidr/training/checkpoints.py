@@ -17,7 +17,6 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +26,22 @@ from lidr import config, paths
 from lidr.errors import InputError, one_line
 from lidr.models import policy
 from lidr.records.jsonl import read_json, write_json
+from lidr.software import software
 from lidr.training import launcher
 from lidr.training.packing import TokenizedPair
 
 FOLDER = "checkpoints"
 KEPT = 2
-# A new release of one of these may compute other bytes.
-_LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
 
 
 def key(
     settings: config.Settings, train: config.Train, record: policy.AdapterRecord, rows: Iterable[TokenizedPair]
 ) -> str:
-    """A hash of the work: settings, seed, device, processes, models and files by fingerprint, and the token ids."""
+    """A hash of the work: settings, seed, device, processes, files by fingerprint, software, and the token ids."""
     device, processes = policy.pick_device(settings.engine.device), launcher.world_size()
     files = [record.base, record.reference, record.pairs]
-    versions = {name: metadata.version(name) for name in _LIBRARIES}
-    digest = hashlib.sha256(msgspec.json.encode([train, settings.seed, device, processes, files, versions]))
+    made_by = software("lidr.training", "lidr.chat", "lidr.models")
+    digest = hashlib.sha256(msgspec.json.encode([train, settings.seed, device, processes, files, made_by]))
     for row in rows:
         digest.update(msgspec.json.encode(row) + b"\n")
     return digest.hexdigest()[:16]

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from lidr import config, paths
 from lidr.engines.base import response_of
-from lidr.engines.shards import discard
 from lidr.evaluation.alpaca import Alpaca
 from lidr.evaluation.alpaca.formats import load_outputs, load_prompts
 from lidr.evaluation.answers import ask, key, lab_items
@@ -36,7 +35,6 @@ def run(settings: config.Settings) -> list[Response]:
         else generated_answers(settings, STAGE, baseline.model, items)
     )
     write_rows(paths.baseline() / paths.ANSWERS, responses)
-    discard(paths.shards(STAGE, baseline.model))
     return responses
 
 
