@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from lidr.errors import InputError
 from lidr.records.published import read
 
 ROWS = b'{"id": 1, "text": "x"}\n{"id": 2, "text": "y"}\n'
+
+
+def parquet(**columns: list[Any]) -> bytes:
+    """A Parquet file of these columns."""
+    file = BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    return file.getvalue()
+
 
 LAYOUTS = {
     "JSON lines": ("a.jsonl", ROWS),
@@ -22,6 +33,8 @@ LAYOUTS = {
     "texts for ids": ("a.jsonl", ROWS.replace(b"1,", b'"1",')),
     "table": ("a.tsv", b"id\tquestion\ttext\n1\t\tx\n2\t\ty\n"),
     "quoted cells": ("a.tsv", b'\xef\xbb\xbfID\tQuestion\tText\r\n"1"\t\t"x"\r\n2\t\ty\r\n\r\n'),
+    "CSV": ("a.csv", b'\xef\xbb\xbfid,text,note\r\n1,x,"a, b"\r\n2,"y","over\ntwo ""lines"""\r\n\r\n'),
+    "Parquet": ("a.parquet", parquet(id=[1, 2], text=["x", "y"], picture=[b"\x00", None])),
     "anything unused": (
         "a.jsonl",
         b'{"id": 1, "text": "x", "n": NaN, "i": -Infinity, "s": "\\ud83d", "k": 1, "k": [{"k": 1, "k": 2}], "big": 1'
@@ -40,7 +53,13 @@ def test_same_rows_in_every_layout(tmp_path: Path, name: str, content: bytes) ->
 BROKEN = {
     "missing": ("a.jsonl", None, ": no such file; JSON lines or one JSON list are expected"),
     "empty": ("a.jsonl", b"\xef\xbb\xbf\n \n", ": the file is empty; one row or more are expected"),
-    "empty list": ("a.json", b"[]", ": the list is empty; one row or more are expected"),
+    "empty list": ("a.json", b"[]", ": no rows; one or more are expected"),
+    "empty CSV": ("a.csv", b"id,text\n", ": no rows; one or more are expected"),
+    "ragged CSV": ("a.csv", b"id,text\n1,x\n2,y,z\n", ":3: 2 cells as in the heading are expected"),
+    "short CSV": ("a.csv", b"id,text\n1\n", ":2: 2 cells as in the heading are expected"),
+    "open quotes": ("a.csv", b'id,text\n1,"x\n', ":2: not CSV: unexpected end of data"),
+    "column twice": ("a.csv", b"id,text,id\n1,x,2\n", ":1: the column 'id' stands twice; once is expected"),
+    "no Parquet": ("a.parquet", ROWS, ": not a Parquet file: "),
     "blank line": ("a.jsonl", b"{}\n\n{}\n", ":2: an empty line; one JSON object a line is expected"),
     "UTF-16": ("a.jsonl", ROWS.decode().encode("utf-16"), ":1: not UTF-8 at byte 0"),
     "two objects": ("a.jsonl", b"{} {}\n", ":1: not one JSON object on a line: Extra data at character 3"),

@@ -8,9 +8,9 @@
       fields: {text: question, id: null, answer: answer_number}
       hub: {revision: <commit>, subset: "{lang}", split: train}
 
-A folder holds <lang>.jsonl, or <part>/<lang>.jsonl in the order of the parts: JSON lines or one JSON list (also in
-<lang>.json). Without `prompts.fields` a line is a prompt in lidr's own format (`records.Prompt`), whose `source.row`
-says which iteration takes it. Of a dataset, `{lang}` stands for a language's code in `subset`, `split` or
+A folder holds <lang>.jsonl, or <part>/<lang>.jsonl in the order of the parts; also .json, .csv, .tsv and .parquet
+(lidr.records.published). Without `prompts.fields` a line is a prompt in lidr's own format (`records.Prompt`), whose
+`source.row` says which iteration takes it. Of a dataset, `{lang}` stands for a language's code in `subset`, `split` or
 `fields.text`, wherever it keeps its languages.
 
 Languages are joined by id. Where rows have none (`fields.id: null`), an id is the row's number, and the languages must
@@ -30,7 +30,7 @@ from lidr import config
 from lidr.errors import InputError, LidrError, short
 from lidr.records import Prompt, PromptKind, Source
 from lidr.records.jsonl import read_by_key
-from lidr.records.published import Row, read
+from lidr.records.published import Row, files, read
 
 ByLanguage = dict[str, dict[str, Prompt]]
 
@@ -62,11 +62,8 @@ def load(prompts: config.Prompts, languages: tuple[str, ...]) -> ByLanguage:
 
 def _parts(folder: Path, lang: str) -> list[Path]:
     """The language's files: the one in the folder, else those one level below, numbers in names in their order."""
-    for suffix in (".jsonl", ".json"):
-        whole = folder / f"{lang}{suffix}"
-        found = [whole] if whole.exists() else sorted(folder.glob(f"*/{lang}{suffix}"), key=_natural)
-        if found:
-            return found
+    if found := files(folder, lang, f"*/{lang}"):
+        return sorted(found, key=_natural)
     raise InputError(f"no prompts in {lang!r}; one JSONL file for each language is expected", folder / f"{lang}.jsonl")
 
 

@@ -1,24 +1,27 @@
 """Rows that others have published: what is used of them is checked, and all else ignored, whatever it holds.
 
-A file holds JSON lines, one JSON list, or tab-separated values (`.tsv`), with or without a byte order mark, in Windows'
-or Unix's line ends; blank lines at its end are passed over. Anything else ends in an InputError that names the file and
-the line, or the row of a list, counted from 1.
+A file holds JSON lines, one JSON list, CSV (`.csv`), Parquet (`.parquet`) or tab-separated values (`.tsv`). Texts may
+begin with a byte order mark and have Windows' or Unix's line ends; blank lines at their end are passed over. Anything
+else ends in an InputError that names the file and the line, or the row, counted from 1.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 from lidr.errors import InputError, short
 from lidr.records.jsonl import repeated
 
+SUFFIXES = (".jsonl", ".json", ".tsv", ".csv", ".parquet")
 # Above it not every whole number has a float of its own: two ids could become one.
 _LARGEST_EXACT = 2**53
 _LONGEST_NUMBER = 1000  # digits; Python refuses to read some thousands
@@ -97,13 +100,26 @@ def read(path: Path) -> list[Row]:
         raise InputError("a folder stands where a file is expected", path) from None
     if path.suffix == ".tsv":
         rows = _table(content, path)
+    elif path.suffix == ".csv":
+        rows = _csv(content, path)
+    elif path.suffix == ".parquet":
+        rows = _parquet(content, path)
     elif content.lstrip().startswith(b"["):
         rows = _list(content, path)
     else:
         rows = [_on_line(line, path, number) for number, line in enumerate(_lines(content, path), start=1)]
     if not rows:
-        raise InputError("the list is empty; one row or more are expected", path)
+        raise InputError("no rows; one or more are expected", path)
     return rows
+
+
+def files(folder: Path, *names: str) -> list[Path]:
+    """The files with the first of these names and endings that there are: patterns without an ending, as for `glob`."""
+    for name in names:
+        for suffix in SUFFIXES:
+            if found := sorted(folder.glob(f"{name}{suffix}")):
+                return found
+    return []
 
 
 def check_unique(values: Sequence[str], rows: Sequence[Row], what: str) -> None:
@@ -194,6 +210,38 @@ def _list(content: bytes, path: Path) -> list[Row]:
         if not isinstance(row.values, dict):
             raise row.error(f"{short(row.values)} is no row; a JSON object is expected")
     return rows
+
+
+# --- CSV and Parquet --------------------------------------------------------------------------------------------------
+
+
+def _csv(content: bytes, path: Path) -> list[Row]:
+    """Rows by the names of the heading; a quoted cell may hold commas and line ends."""
+    reader = csv.DictReader(StringIO(_text(content, path, None), newline=""), strict=True)
+    rows: list[Row] = []
+    try:
+        for values in reader:
+            line_ends = sum(cell.count("\n") for cell in values.values() if isinstance(cell, str))
+            row = Row(values, path, line=reader.line_num - line_ends)
+            # The csv module's own marks of a cell too many and of one that is missing.
+            if None in values or None in values.values():
+                raise row.error(f"{len(reader.fieldnames or ())} cells as in the heading are expected")
+            rows.append(row)
+    except csv.Error as problem:
+        raise InputError(f"not CSV: {problem}", path, reader.line_num + 1) from problem
+    if twice := repeated([(name, None) for name in reader.fieldnames or ()]):
+        raise InputError(f"the column {next(iter(twice))!r} stands twice; once is expected", path, 1)
+    return rows
+
+
+def _parquet(content: bytes, path: Path) -> list[Row]:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        rows = parquet.read_table(BytesIO(content)).to_pylist()
+    except (ArrowException, OSError) as problem:
+        raise InputError(f"not a Parquet file: {str(problem).splitlines()[0][:200]}", path) from problem
+    return [Row(row, path, number=number) for number, row in enumerate(rows, start=1)]
 
 
 # --- tab-separated values --------------------------------------------------------------------------------------------

@@ -32,10 +32,11 @@ from lidr.evaluation.summary import summarise
 from lidr.records import Answer, Prompt, Source
 from lidr.records.code_switching import Sentences, count
 from lidr.records.langid import is_off_target, is_supported
+from lidr.records.published import files
 
-# A source's folder holds one of these for each language; the first that is there is taken.
-FILE_NAMES = ("mgsm_{lang}.jsonl", "mgsm_{lang}.tsv", "{lang}.jsonl", "{lang}.tsv")
-EXAMPLE_NAMES = ("mgsm_{lang}_train.jsonl", "mgsm_{lang}_train.tsv", "{lang}_train.jsonl", "{lang}_train.tsv")
+# A source's folder holds one of these for each language, in any format of `records.published`; the first is taken.
+FILE_NAMES = ("mgsm_{lang}", "{lang}")
+EXAMPLE_NAMES = ("mgsm_{lang}_train", "{lang}_train")
 
 
 def run(settings: config.Settings, model: str) -> Metrics:
@@ -86,11 +87,11 @@ def _examples(mgsm: Mgsm, lang: str, seed: int) -> list[Solved]:
 
 
 def _file(folder: Path, lang: str, names: Sequence[str]) -> Path:
-    candidates = [name.format(lang=lang) for name in names]
-    for name in candidates:
-        if (folder / name).exists():
-            return folder / name
-    raise InputError(f"no problems in {lang!r}; one of {', '.join(candidates)} is expected", folder)
+    stems = [name.format(lang=lang) for name in names]
+    if found := files(folder, *stems):
+        return found[0]
+    expected = ", ".join(f"{stem}.jsonl" for stem in stems)
+    raise InputError(f"no problems in {lang!r}; one of {expected} is expected, or as .tsv, .csv or .parquet", folder)
 
 
 def judge(settings: Mgsm, problem: Prompt, completion: Completion) -> Answer:
