@@ -9,10 +9,9 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import psutil
@@ -30,9 +29,15 @@ WANTED = [request for lang in ("en", "es", "de") for request in requests(lang, 1
 
 
 @pytest.fixture(scope="module")
-def ray(models: Path) -> Iterator[AtHand]:
-    """With an adapter; test_contract.py has the base."""
-    with opened("ray", models, "m1") as found:
+def own(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the models, of which a test changes one."""
+    return Path(shutil.copytree(models, tmp_path_factory.mktemp("ray") / "models"))
+
+
+@pytest.fixture(scope="module")
+def ray(own: Path) -> Iterator[AtHand]:
+    """With an adapter; test_contract.py has the base. Its cluster takes seconds to start, and each worker as well."""
+    with opened("ray", own, "m1") as found:
         yield found
 
 
@@ -62,8 +67,8 @@ def test_a_killed_workers_part_is_done_again(ray: AtHand) -> None:
 
 
 def workers() -> list[psutil.Process]:
-    """Both workers; a process briefly has no name while it gets its next task."""
-    for _ in range(100):
+    """Both workers; a process has no name while it starts, and briefly while it gets its next task."""
+    for _ in range(600):
         found = [p for p in psutil.Process().children(recursive=True) if "ray::Worker" in " ".join(p.cmdline())]
         if len(found) == 2:
             break
@@ -91,9 +96,21 @@ def test_nothing_listens_but_on_the_loopback_interface(ray: AtHand) -> None:
     assert _global_node is not None and not _global_node.webui_url
 
 
+def test_a_worker_that_sees_another_model_says_so(ray: AtHand, own: Path) -> None:
+    """As on a cluster's machine with an old copy; a worker looks at the model before it loads it."""
+    file = own / "m1" / "adapter_config.json"
+    whole = file.read_bytes()
+    file.write_bytes(whole + b"\n")
+    for worker in workers():
+        worker.kill()
+    with pytest.raises(LidrError, match=r"models/m1: a worker sees another model there"):
+        ray.engine.generate(WANTED[:1], SAMPLING, ignore)
+    file.write_bytes(whole)
+
+
 def test_closing_ends_all_processes(ray: AtHand) -> None:
     """The last test that uses the shared engine."""
-    ray.engine.generate(WANTED[:2], SAMPLING, ignore)
+    ray.engine._start()  # they run already, unless this test is alone
     during = workers() + [p for p in psutil.Process().children(recursive=True) if p.name() in ("gcs_server", "raylet")]
     assert len(during) == 4
     ray.engine.close()
@@ -101,28 +118,11 @@ def test_closing_ends_all_processes(ray: AtHand) -> None:
     assert [p.name() for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
 
 
-@pytest.fixture
-def alone(models: Path) -> Callable[..., Any]:
+def test_too_few_gpus_are_an_error_and_no_wait(models: Path) -> None:
     skip_without("ray")
-
-    def make(model: policy.Policy | None = None, **options: object) -> Any:
-        return closing(open_engine(ray_settings(**options), model or policy.resolve("m0", models)))
-
-    return make
-
-
-def test_a_worker_that_sees_another_model_says_so(alone: Callable[..., Any], models: Path, tmp_path: Path) -> None:
-    """As on a cluster's machine with an old copy."""
-    shutil.copytree(models, tmp_path / "models")
-    model = policy.resolve("m1", tmp_path / "models")
-    (tmp_path / "models" / "m1" / "adapter_config.json").open("a").write("\n")
-    with alone(model) as engine, pytest.raises(LidrError, match=r"models/m1: a worker sees another model there"):
-        engine.generate(WANTED[:1], SAMPLING, ignore)
-
-
-def test_too_few_gpus_are_an_error_and_no_wait(alone: Callable[..., Any]) -> None:
+    settings = ray_settings(workers=4, gpus_per_worker=64)
     with (
-        alone(workers=4, gpus_per_worker=64) as engine,
+        closing(open_engine(settings, policy.resolve("m0", models))) as engine,
         pytest.raises(LidrError, match=r"Ray has \d+ GPUs; 256 are expected \(engine.workers x gpus_per_worker\)"),
     ):
         engine.generate(WANTED[:1], SAMPLING, ignore)

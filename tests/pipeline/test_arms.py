@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import small_pipeline
-from small_pipeline import run
+from small_pipeline import lidr, run
 
 pytestmark = pytest.mark.pipeline
 
@@ -15,13 +15,18 @@ ARM = "  m3: {previous: m0, data: m1, train: {objective: sft, eval_share: 0}}\n"
 
 @pytest.fixture(scope="module")
 def project(reproduced: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with m3, which is trained on the chosen answers of m1's data and evaluated on MGSM."""
+    """A project with m3, which is trained on the chosen answers of m1's data and evaluated on MGSM.
+
+    DVC makes its pairs. The rest is run here and then committed: each process of its own would import torch again.
+    """
     folder = small_pipeline.copy(reproduced, tmp_path_factory.mktemp("arms") / "lidr")
     params = folder / "params.yaml"
     text = params.read_text("utf-8").replace("models: [m0, m1, m2]", "models: [m0, m1, m2, m3]")
     params.write_text(text.replace("\nbase:\n", f"{ARM}\nbase:\n", 1), "utf-8")
     run("dvc", "repro", "--single-item", "pairs@m3", cwd=folder)
-    run("dvc", "repro", "train@m3", "mgsm@m3", cwd=folder)
+    lidr(folder, "train", "m3", is_logged=False)
+    lidr(folder, "mgsm", "m3", is_logged=False)
+    run("dvc", "commit", "--force", "--quiet", "train@m3", "mgsm@m3", cwd=folder)
     return folder
 
 
@@ -54,13 +59,13 @@ def test_a_change_of_the_data_reruns_both_arms(project: Path) -> None:
 
 
 def test_arms_are_in_one_comparison(project: Path) -> None:
-    said = run("lidr", "compare", "--show", "--only", "mgsm", cwd=project)
+    said = lidr(project, "compare", "--show", "--only", "mgsm")
     assert ["m0", "m1", "m2", "m3"] in [line.split() for line in said.splitlines()], "the heading of the table"
 
 
 def test_the_story_of_a_pair_is_that_of_its_iteration(project: Path) -> None:
     name = (project / "data/m3/pairs/pairs.jsonl").read_text("utf-8").split('"', 4)[3]
-    said = run("lidr", "audit", "show", name, "--iteration", "m3", cwd=project)
+    said = lidr(project, "audit", "show", name, "--iteration", "m3")
     assert said.startswith(f"pair {name} of m3,")
     assert "data/m1/responses/" in said and "data/m3/responses/" not in said
-    assert run("lidr", "audit", "show", name, cwd=project).startswith(f"pair {name} of m1,")
+    assert lidr(project, "audit", "show", name).startswith(f"pair {name} of m1,")

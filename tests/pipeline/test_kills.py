@@ -24,31 +24,27 @@ pytestmark = pytest.mark.pipeline
 KILLS = int(os.environ.get("LIDR_CHAOS_KILLS", "0"))
 SEED = int(os.environ.get("LIDR_CHAOS_SEED", "0"))
 
-# Two kills in the same stage: after the second, the shards of the first must still be there.
+# The second run takes up the first one's shards, and goes on after DVC's end. Stages that import torch take longest to
+# start, so the others are killed more often; tests/training/test_checkpoints.py kills a training.
 FEW = [
     Point("generate@m2", signal.SIGKILL, "shard"),
-    Point("generate@m2", signal.SIGTERM, "shard"),
-    Point("pairs@m2", signal.SIGKILL, "write"),
-    Point("train@m2", signal.SIGTERM, "time", 0.8),
+    Point("generate@m2", signal.SIGTERM, "shard", target="dvc"),
+    Point("score@m2", signal.SIGTERM, "time", 0.5),
+    Point("pairs@m2", signal.SIGKILL, "write", target="stage"),
 ]
-# Run again after them: by then DVC has run each kind of stage that makes pairs, an adapter and the audit, and MGSM.
-# (test_experiments.py has DVC run the others.) Their bytes must be those of the run in one process.
-REMADE = ["base", "prompts@m1", "score@m2", "translate@m2", "audit@m2", "mgsm@m2", "baseline"]
+# Run again after them, for the bytes of the run in one process.
+REMADE = ["prompts@m1", "translate@m2", "audit@m2"]
 
 
 def test_a_killed_pipeline_goes_on_and_ends_the_same(reproduced: Path, tmp_path: Path) -> None:
-    # MLflow's store would go on writing to the folder that it was made in.
-    without_store = shutil.ignore_patterns("mlflow.db", "mlartifacts")
-    root = Path(shutil.copytree(reproduced, tmp_path / "lidr", symlinks=True, ignore=without_store))
+    root = Path(shutil.copytree(reproduced, tmp_path / "lidr", symlinks=True))
     project = Project(root, reproduced, tmp_path / "temporary")
     kills.forget(root, sorted({point.stage for point in FEW}))
     done = [project.kill(point) for point in FEW]
     assert [kill.taken_up for kill in done[:2]] == [0, done[0].shards] and done[0].shards > 0
     kills.forget(root, REMADE)
-    if "train@m2" in kills.locked(root):  # it ended before the kill
-        kills.forget(root, ["train@m2"])
     first = project.repro()
-    kills.wait_for(first, ["train@m2"])
+    kills.wait_for(first, ["translate@m2"])
     second = subprocess.run(["dvc", "repro"], cwd=root, env=environment(), capture_output=True, text=True)
     busy = ("is busy, it is being blocked by", "Unable to acquire lock")
     assert second.returncode and any(words in second.stderr for words in busy), second.stderr

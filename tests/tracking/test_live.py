@@ -84,6 +84,18 @@ def test_a_stage_that_fails_ends_as_failed(project: Project) -> None:
     assert not any(name.startswith("dvc.out.") for name in child.data.tags)
 
 
+def test_a_stage_of_mlflow_run_is_watched_under_its_run(project: Project) -> None:
+    experiment = project.client.create_experiment("by hand", artifact_location=str(project.root / "elsewhere"))
+    outer = project.client.create_run(experiment).info.run_id
+    with live_run(project.settings, _train(project), outer) as live:
+        live.log({"loss": 1.0}, 1)
+    (child,) = project.children()
+    assert (child.data.tags["mlflow.parentRunId"], child.info.experiment_id) == (outer, experiment)
+    assert (child.info.status, child.data.metrics) == ("FINISHED", {"loss": 1.0})
+    assert project.log(_train(project), outer=outer) == ["train m1 · beta 0.1"]
+    assert [run.info.run_id for run in project.children()] == [child.info.run_id]
+
+
 @pytest.mark.fault
 def test_a_stage_that_is_killed_goes_on_in_its_run(project: Project) -> None:
     script = project.file(
