@@ -77,6 +77,32 @@ def test_every_answer_is_that_of_its_request_alone(family: str, monkeypatch: pyt
 
 
 @pytest.mark.fault
+def test_a_lack_of_memory_halves_what_all_rows_have_at_the_widest_ones_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(continuous, "ROUND", 8)
+    batching = ContinuousBatching(tiny_llama(), Chat(), context=256, budget=1000, keeps_cache=True)
+    monkeypatch.setattr(batching, "_ends", frozenset())  # no sequence ends early
+    admitted, generate, shapes = iter((5, 3)), batching.generate, list[tuple[int, int]]()
+    monkeypatch.setattr(batching, "_admissible", lambda *_: next(admitted))
+
+    def limited(batch: RunningBatch, sampling: Sampling) -> Any:
+        shapes.append((len(batch.rows), batch.width))
+        if len(shapes) == 2:
+            raise torch.OutOfMemoryError
+        return generate(batch, sampling)
+
+    monkeypatch.setattr(batching, "generate", limited)
+    prompts = [[7] * 110] * 5 + [[8] * 4] * 3
+    rows = [SequenceState(index, str(index), prompt, []) for index, prompt in enumerate(prompts)]
+    rounds = batching.answer(rows, Sampling(NEW_TOKENS))
+    for _ in range(2):
+        next(rounds)
+    assert shapes == [(5, 110), (3, 4)]
+    assert batching.budget.tokens == 8 * (118 + 8) // 2
+
+
+@pytest.mark.fault
 @pytest.mark.parametrize("step", ["merge", "keep"])
 def test_a_lack_of_memory_beside_the_model_is_one_too(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
