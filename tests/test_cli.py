@@ -122,6 +122,7 @@ def test_without_a_reader_it_ends_without_a_word() -> None:
     ("command", "expected"),
     [
         ("ui --port 0", "0 is not in the range 1<=x<=65535."),
+        ("ui --port 99999", "99999 is not in the range 1<=x<=65535."),
         ("plan --memory nan", "nan is not a finite number."),
         ("plan --memory 0", "0.0 is not in the range x>0."),
         ("plan --generation-rate inf", "inf is not a finite number."),

@@ -15,7 +15,9 @@ from proven_project import git, relock, train
 from ruamel.yaml import YAML
 
 from lidr import config, paths
+from lidr.audit.provenance import verify as checks
 from lidr.cli import main
+from lidr.errors import LidrError
 from lidr.pairs import stage as pairs
 from lidr.records.jsonl import write_json
 
@@ -205,6 +207,16 @@ WITH_A_LOCK_THAT_FITS: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.mark.parametrize(("spoil", "message"), WITH_A_LOCK_THAT_FITS.values(), ids=WITH_A_LOCK_THAT_FITS.keys())
 def test_a_break_is_named_where_the_hashes_fit(project: Path, spoil: Callable[[], object], message: str) -> None:
+    """These two checks are given no mismatch of a hash."""
+    spoil()
+    check, _, expected = message.partition(": ")
+    with pytest.raises(LidrError, match=f"^{expected}"):
+        {"pairs": checks._pairs, "models": checks._models}[check](checks._Project(config.load(), {}, []))
+
+
+@pytest.mark.parametrize("name", ["a swapped pair", "another base"])
+def test_updated_hashes_hide_no_break(project: Path, name: str) -> None:
+    spoil, message = WITH_A_LOCK_THAT_FITS[name]
     spoil()
     relock()
     expect(verify(), message)

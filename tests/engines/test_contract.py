@@ -46,14 +46,14 @@ def test_one_request(at_hand: AtHand) -> None:
 
 
 def test_completions_come_in_order_and_are_answers(at_hand: AtHand) -> None:
-    wanted = requests("en", 20)
+    wanted = requests("en", 12)
     done: list[int] = []
     completions = at_hand.engine.generate(wanted, SAMPLING, done.append)
     assert [c.id for c in completions] == [r.id for r in wanted]
-    assert sum(done) == 20
-    golds = [task.gold("en") for task in world.tasks("iterations", world.KINDS, 20, seed=3)]
+    assert sum(done) == 12
+    golds = [task.gold("en") for task in world.tasks("iterations", world.KINDS, 12, seed=3)]
     right = sum(source.quality(c.text, gold, "en") == 1.0 for c, gold in zip(completions, golds, strict=True))
-    assert right >= 16, "the base solves most tasks in its dominant language"
+    assert right >= 10, "the base solves most tasks in its dominant language"
 
 
 def test_more_requests_than_go_into_a_batch(at_hand: AtHand) -> None:
@@ -68,7 +68,7 @@ def test_more_requests_than_go_into_a_batch(at_hand: AtHand) -> None:
 
 
 def test_greedy_output_depends_on_the_request_alone(at_hand: AtHand) -> None:
-    wanted = requests("es", 12)
+    wanted = requests("es", 8)
     together = generate(at_hand, wanted)
     assert [generate(at_hand, [request])[0] for request in wanted[:3]] == together[:3]
     assert generate(at_hand, wanted[::-1])[::-1] == together

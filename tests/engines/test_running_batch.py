@@ -19,7 +19,7 @@ from lidr.records import FinishReason
 sys.path.insert(0, str(ROOT / "tests" / "training"))
 import families
 
-NEW_TOKENS = 32
+NEW_TOKENS = 24
 ENDS = frozenset({2, *range(60, 66)})
 # Their caches have a state that belongs to no token.
 ANEW = {"Qwen 3.5"}
@@ -38,8 +38,8 @@ class Chat:
 
 
 def answers(model: Any, prompts: list[list[int]], keeps: bool) -> list[tuple[str, FinishReason]]:
-    """By continuous batching, about four rows at a time."""
-    batching = ContinuousBatching(model, Chat(), context=256, budget=4 * 56, keeps_cache=keeps)
+    """By continuous batching, about three rows at a time."""
+    batching = ContinuousBatching(model, Chat(), context=256, budget=3 * 56, keeps_cache=keeps)
     rows = [SequenceState(index, str(index), prompt, []) for index, prompt in enumerate(prompts)]
     found = dict(result for results in batching.answer(rows, Sampling(NEW_TOKENS)) for result in results)
     return [(found[index].text, found[index].finish_reason) for index in range(len(prompts))]
@@ -77,12 +77,38 @@ def test_every_answer_is_that_of_its_request_alone(family: str, monkeypatch: pyt
 
 
 @pytest.mark.fault
+def test_a_lack_of_memory_halves_what_all_rows_have_at_the_widest_ones_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(continuous, "ROUND", 8)
+    batching = ContinuousBatching(tiny_llama(), Chat(), context=256, budget=1000, keeps_cache=True)
+    monkeypatch.setattr(batching, "_ends", frozenset())  # no sequence ends early
+    admitted, generate, shapes = iter((5, 3)), batching.generate, list[tuple[int, int]]()
+    monkeypatch.setattr(batching, "_admissible", lambda *_: next(admitted))
+
+    def limited(batch: RunningBatch, sampling: Sampling) -> Any:
+        shapes.append((len(batch.rows), batch.width))
+        if len(shapes) == 2:
+            raise torch.OutOfMemoryError
+        return generate(batch, sampling)
+
+    monkeypatch.setattr(batching, "generate", limited)
+    prompts = [[7] * 110] * 5 + [[8] * 4] * 3
+    rows = [SequenceState(index, str(index), prompt, []) for index, prompt in enumerate(prompts)]
+    rounds = batching.answer(rows, Sampling(NEW_TOKENS))
+    for _ in range(2):
+        next(rounds)
+    assert shapes == [(5, 110), (3, 4)]
+    assert batching.budget.tokens == 8 * (118 + 8) // 2
+
+
+@pytest.mark.fault
 @pytest.mark.parametrize("step", ["merge", "keep"])
 def test_a_lack_of_memory_beside_the_model_is_one_too(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setattr(continuous, "ROUND", 8)
-    rng = random.Random(1)
+    rng = random.Random(3)
     prompts = [[rng.randrange(6, 60) for _ in range(rng.randint(4, 40))] for _ in range(8)]
     model = tiny_llama()
     expected = answers(model, prompts, keeps=True)

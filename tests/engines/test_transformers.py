@@ -38,9 +38,9 @@ def engine(models: Path) -> Callable[..., TransformersEngine]:
 @pytest.mark.parametrize(
     "sampling",
     [
-        Sampling(max_new_tokens=50),
-        Sampling(max_new_tokens=50, repetition_penalty=1.3),
-        Sampling(max_new_tokens=50, stop=("answer is",)),
+        Sampling(max_new_tokens=40),
+        Sampling(max_new_tokens=40, repetition_penalty=1.3),
+        Sampling(max_new_tokens=40, stop=("answer is",)),
         Sampling(max_new_tokens=7),
     ],
     ids=["greedy", "penalty", "stop", "cut off"],
@@ -48,10 +48,10 @@ def engine(models: Path) -> Callable[..., TransformersEngine]:
 def test_answers_do_not_depend_on_the_rounds(
     engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch, sampling: Sampling
 ) -> None:
-    wanted = requests("en", 20)
+    wanted = requests("en", 8)
     expected = engine().generate(wanted, sampling, ignore)
-    # Six rows of this length fit; others join when these have finished.
-    few = 6 * (max(completion.prompt_tokens for completion in expected) + 8)
+    # Three rows of this length fit; others join when these have finished.
+    few = 3 * (max(completion.prompt_tokens for completion in expected) + 8)
     for tokens_per_round, budget in ((1, 32768), (8, few), (1000, 32768), (1000, 1)):
         monkeypatch.setattr(continuous, "ROUND", tokens_per_round)
         assert engine(budget).generate(wanted[::-1], sampling, ignore)[::-1] == expected

@@ -72,12 +72,12 @@ def test_a_process_that_is_killed_is_an_error_in_words(
 def test_completions_do_not_depend_on_the_number_of_processes(
     engine: Callable[..., TransformersEngine],
 ) -> None:
-    wanted, found, sampling = requests("es", 60), [], Sampling(32, temperature=1.0, seed=7)
+    wanted, found, sampling = requests("es", 30), [], Sampling(24, temperature=1.0, seed=7)
     for processes in (None, 1, 3):
         told: list[int] = []
         with closing(engine(processes=processes, tokens_per_batch=250)) as used:
             found.append(used.generate(wanted, sampling, told.append))
-        assert sum(told) == 60 and len(told) > 4
+        assert sum(told) == 30 and len(told) > 2
     assert found[0] == found[1] == found[2]
     assert [completion.id for completion in found[0]] == [request.id for request in wanted]
 

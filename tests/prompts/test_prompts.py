@@ -278,6 +278,7 @@ def test_texts_with_braces_and_signs_pass_through(root: Path) -> None:
 WRONG_ROWS = {
     "other gold": ([{"question": "x", "gold": 0}, {"question": "y", "gold": 7}], "row 1 has the answer '1' in en and"),
     "fewer rows": ([{"question": "x", "gold": 0}], "en has 2 prompts and es 1; rows without ids are joined by"),
+    "no text": ([{"question": float("nan")}], "own/es.jsonl:1: the field 'question' holds nan; a text is expected"),
     "no such field": ([{"text": "x"}], "own/es.jsonl:1: no field 'question'; there are text (see prompts.fields)"),
 }
 

@@ -35,7 +35,7 @@ from lidr.records.prompt_templates import CLOSING_TAG, OPENING_TAG
 
 SECONDS = float(os.environ.get("LIDR_FUZZ_SECONDS", "0"))
 # By time, rounds are longer: each begins with the same explicit examples, some of them large.
-EXAMPLES = int(os.environ.get("LIDR_FUZZ_EXAMPLES", "500" if SECONDS else "60"))
+EXAMPLES = int(os.environ.get("LIDR_FUZZ_EXAMPLES", "500" if SECONDS else "30"))
 
 
 def fuzz(test: Any) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from factories import ROOT, edited
-from fake_endpoint import running
+from fake_endpoint import content, running
 from published import configure, output_rows, prompt_rows, write
 
 from lidr import config
@@ -105,11 +105,13 @@ SECRETS = {
 TELEMETRY_SWITCHES = ("HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK")
 
 
-def lidr(*command: str) -> subprocess.CompletedProcess[bytes]:
+def lidr(*commands: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the commands in one process."""
     environment = os.environ | SECRETS | {"NO_PROXY": "127.0.0.1"}
     environment = {name: v for name, v in environment.items() if name not in ("LIDR_TRACKING", "MLFLOW_TRACKING_URI")}
-    code = "from lidr.cli import main; main(prog_name='lidr')"
-    return subprocess.run([sys.executable, "-c", code, *command], env=environment, capture_output=True, check=False)
+    code = "import sys\nfrom lidr.cli import main\n"
+    code += "for command in sys.argv[1:]:\n    main(command.split(), prog_name='lidr', standalone_mode=False)\n"
+    return subprocess.run([sys.executable, "-c", code, *commands], env=environment, capture_output=True, check=False)
 
 
 @pytest.mark.parametrize(("wanted", "off"), [({}, "True"), ({"HF_HUB_DISABLE_TELEMETRY": "0"}, "False")])
@@ -126,22 +128,17 @@ def test_the_hub_is_not_told_what_is_trained_unless_it_is_wanted(wanted: dict[st
 def test_secrets_are_written_nowhere(root: Path) -> None:
     """Commands that use a key, fail with it, and get it back from the endpoint; with MLflow, and --debug."""
     write(Path("data/sources/p/es.json"), prompt_rows())
-    for name in ("gpt-4", "gpt-3"):
+    for name in ("gpt-4", "gpt-3", "gpt-2"):
         outputs = [row | {"output": f"{name} {row['id']}"} for row in output_rows(generator=name)]
         write(Path(f"data/sources/o/es/{name}/model_outputs.json"), outputs)
-    said = b""
     with running() as endpoint:
         judge = f"name: openai\n    model: judge-1\n    endpoint: {endpoint.url}\n    concurrency: 1\n    retries: 0"
         configure(Path("data/sources/p"), Path("data/sources/o"), "gpt-4", 3, judge)
-        for faults, code, command in (
-            (None, 0, ["baseline"]),
-            ("401", 1, ["--debug", "alpaca", "gpt-3", "--outputs", "data/sources/o"]),
-            (None, 0, ["alpaca", "gpt-3", "--outputs", "data/sources/o"]),
-        ):
-            endpoint.faults = lambda number, body, fault=faults: fault  # type: ignore[misc]
-            done = lidr(*command)
-            assert done.returncode == code, (command, done.stderr.decode())
-            said += done.stdout + done.stderr
+        endpoint.faults = lambda number, body: "401" if "gpt-2" in content(body) else None
+        alpaca = "alpaca {} --outputs data/sources/o"
+        done = lidr("baseline", alpaca.format("gpt-3"), f"--debug {alpaca.format('gpt-2')}")
+        said = done.stdout + done.stderr
+        assert done.returncode == 1, said.decode()
         assert endpoint.keys == {f"Bearer {SECRETS['LIDR_JUDGE_KEY']}"}
     assert b"status 401" in said and b"Traceback" in said
     written = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}

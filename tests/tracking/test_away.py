@@ -20,7 +20,7 @@ from lidr.errors import LidrError
 from lidr.tracking import Job, StageRun
 
 # Indices of a sync's calls to MLflow; `make chaos` tries all.
-EVERY = int(os.environ.get("LIDR_CHAOS_EVERY", "4"))
+EVERY = int(os.environ.get("LIDR_CHAOS_EVERY", "9"))
 ITEMS = [{"id": "i-1", "lang": "es", "prompt": "?", "gold": "1"}]
 ROWS = '{"id":"a","lang":"es"}\n{"id":"b","lang":"en"}\n'
 

@@ -1,4 +1,4 @@
-"""A project with the lab's base and pairs for two iterations, small enough to train in seconds."""
+"""A project with a small base and pairs for two iterations, small enough to train in a second."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_training import configured, pair
+from small_training import configured, pair, take_base
 
 from lidr import config, paths
-from lidr.models import base
 from lidr.records.jsonl import write_rows
 
 Configure = Callable[..., config.Settings]
@@ -22,7 +21,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        base.run(configured())
+        take_base()
         for iteration in ("m1", "m2"):
             write_rows(paths.pairs(iteration) / paths.PAIRS, [pair(number) for number in range(60)])
     return folder

@@ -86,31 +86,27 @@ def test_three_kills_at_random_steps_change_no_byte(
 
 
 def test_second_iteration_goes_on_from_its_own_weights_not_the_reference_s(configure: Any) -> None:
-    run(configure(pairs_per_step=20, eval_share=0.0))
-    settings = configure(gradient_checkpointing=True)
+    whole = {"eval_share": 0.0, "pairs_per_step": 20, "per_device_train_batch_size": 10}
+    run(configure(**whole))
+    settings = configure(**whole, num_train_epochs=2, gradient_checkpointing=True)
     run(settings, "m2")
     expected = files("m2")
     with pytest.raises(Killed):
-        run(settings, "m2", kill_at=9)
-    assert run(settings, "m2") == [9, 10]
+        run(settings, "m2", kill_at=5)
+    assert run(settings, "m2") == [5, 6]
     assert files("m2") == expected
 
 
-def test_other_work_begins_at_the_start_and_removes_what_is_left(configure: Any) -> None:
-    with pytest.raises(Killed):
-        run(configure(), kill_at=6)
-    assert left() == ["checkpoint-2", "checkpoint-4"]
+def test_checkpoints_of_other_work_and_torn_and_changed_ones_are_left_out(
+    configure: Any, uninterrupted: dict[str, bytes], capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(Killed):
         run(configure(learning_rate=1e-3), kill_at=3)
     assert left() == ["checkpoint-2"]
-
-
-def test_torn_and_changed_checkpoints_are_left_out(
-    configure: Any, uninterrupted: dict[str, bytes], capfd: pytest.CaptureFixture[str]
-) -> None:
     settings = configure()
     with pytest.raises(Killed):
         run(settings, kill_at=8)
+    assert left() == ["checkpoint-4", "checkpoint-6"]
     older, newer = sorted(paths.scratch("train", "m1").glob("checkpoints/*/*"))
     (newer / paths.RECORD).unlink()
     capfd.readouterr()
@@ -144,7 +140,7 @@ def test_full_disk_costs_the_checkpoint_and_not_the_training(
 
 
 def test_logs_between_two_saves_are_whole(configure: Any) -> None:
-    settings = configure(logging_steps=3, eval_share=0.0, save_steps=1, pairs_per_step=8)
+    settings = configure(logging_steps=3, eval_share=0.0, save_steps=1, pairs_per_step=8, per_device_train_batch_size=8)
     run(settings)
     expected = (paths.model("m1") / "log.csv").read_bytes()
     assert [line.split(b",")[0] for line in expected.splitlines()] == [b"step", *b"3 6 8".split()]

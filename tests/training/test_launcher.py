@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 from factories import ROOT
-from small_training import configured, pair
+from small_training import configured, pair, take_base
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
-from lidr.models import base
 from lidr.records.jsonl import write_rows
 from lidr.training import stage as train
 
@@ -36,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         paths.LAUNCHERS.mkdir(parents=True)
         for file in LAUNCHERS:
             (folder / paths.LAUNCHERS / file.name).write_bytes(file.read_bytes())
-        base.run(settings_with())
+        take_base()
         for iteration in ITERATIONS:
             write_rows(paths.pairs(iteration) / paths.PAIRS, [pair(number) for number in range(11, 11 + PAIRS)])
     return folder
@@ -86,9 +85,10 @@ def test_an_error_of_a_process_is_the_stages(
     curves: Any, project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(project)
-    before = (paths.model("m2") / "log.csv").read_bytes()
-    with pytest.raises(LidrError, match=r"accelerate launch \(.*\): .*all 16 pairs are too long"):
-        train.run(settings_with(accelerate=ON_CPU, max_length=5), "m2")
+    before, settings = (paths.model("m2") / "log.csv").read_bytes(), settings_with(accelerate=ON_CPU)
+    paths.PARAMS.write_text("seeds: 1\n")  # which each process reads, before it imports what trains
+    with pytest.raises(LidrError, match=r"accelerate launch \(.*\): params.yaml:1: .*seeds"):
+        train.run(settings, "m2")
     assert (paths.model("m2") / "log.csv").read_bytes() == before
 
 
