@@ -45,12 +45,13 @@ _OF_PERCENT = re.compile(r"\s?\S{0,4}\s?")
 
 
 class Quantity(NamedTuple):
-    """A number, or a calculation with the number after its last '='."""
+    """A number, or a calculation with the number after its last '='; where it has none, it is open: '3 * 6'."""
 
     start: int
     end: int
     value: Decimal
     is_calculation: bool
+    is_open: bool
 
 
 def quantity(text: str, start: int, stop: int, lang: str) -> Quantity | None:
@@ -59,14 +60,16 @@ def quantity(text: str, start: int, stop: int, lang: str) -> Quantity | None:
     if number is None:
         return None
     begin, first, result, end = number.start(), value(number, lang), None, number.end()
-    is_calculation = False
+    operators = ""
     while link := _LINK.match(text, end, stop):
         number = numeral(lang).match(text, link.end(), stop)
         if number is None:
             break
         result, end = value(number, lang) if link["operator"] in "=≈" else None, number.end()
-        is_calculation = True
-    return Quantity(begin, end, first if result is None else result, is_calculation)
+        operators += link["operator"]
+    # '18-20' may be a range.
+    is_open = result is None and bool(operators) and "-" not in operators
+    return Quantity(begin, end, first if result is None else result, bool(operators), is_open)
 
 
 def quantities(text: str, lang: str) -> Iterator[Quantity]:
@@ -101,7 +104,8 @@ def stated(text: str, start: int, lang: str, is_own: bool = True) -> Decimal | N
                 aside = found[0].value
             own = _without_asides(clause, found, lang)
             first = signed(clause, own[0], lang) if own and not main else None
-            if first is not None:
+            # An open calculation states nothing: 'The answer is 3 * 6, which is 18.'
+            if first is not None and not own[0].is_open:
                 return own[-1].value if _is_modifier(clause, own, is_last) else first
             main += own
         if main:
