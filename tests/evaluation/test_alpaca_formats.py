@@ -65,7 +65,7 @@ def changed(rows: Rows, change: Callable[[Rows], object]) -> object:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: [], "the list is empty"),
+        (lambda rows: [], "no rows; one or more are expected"),
         (lambda rows: rows[1].pop("instruction") and None, "row 2: no field 'instruction'; there are id, dataset"),
         (lambda rows: rows[2].update(instruction=" "), "row 3: the field 'instruction' holds ' '; a text is expected"),
         (lambda rows: rows[1].update(input="x, y"), "row 2: an input beside the instruction, 'x, y'; one instruction"),
@@ -85,7 +85,7 @@ def test_bad_prompts_are_named(tmp_path: Path, change: Callable[[Rows], object],
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: [], "the list is empty"),
+        (lambda rows: [], "no rows; one or more are expected"),
         (
             lambda rows: rows[1].update(output="\ud83d"),
             "row 2: the field 'output' holds '\\ud83d', half of a surrogate",
@@ -129,7 +129,7 @@ def test_baseline_writes_published_answers_and_overwrites_nothing_with_bad_ones(
     done = CliRunner().invoke(main, ["baseline"])
     assert (done.exit_code, answers.read_bytes()) == (1, before)
     assert done.output.splitlines()[-1].startswith(
-        "Error: data/sources/o/es/gpt-4/model_outputs.json: the list is empty"
+        "Error: data/sources/o/es/gpt-4/model_outputs.json: no rows; one or more are expected"
     )
 
 

@@ -48,7 +48,7 @@ class Point:
 
 
 class Kill(msgspec.Struct, frozen=True):
-    """Where the kill landed, the shards done by then, and those left by an earlier kill."""
+    """Where the kill landed, the stage's shards done by then, and those among them that an earlier kill left."""
 
     stage: str
     landed: str
@@ -112,7 +112,7 @@ class Project:
             signal=point.signal.name,
             moment=point.moment,
             target=point.target,
-            shards=len(done),
+            shards=sum(path.is_relative_to(self._shards_of(name)) for path in done),
             taken_up=taken_up,
         )
 
@@ -147,8 +147,8 @@ class Project:
         found += [path for path in (self.root / paths.WORK / "scratch").rglob("*") if path.is_file()]
         # Evaluations keep their answers, those of the last run alone.
         found += [path for path in self.shards() if path.parts[-4] not in ANSWERED]
-        of_one_run = Counter(path.parents[1] for path in {path.parent for path in self.shards()})
-        found += [path for path, runs in of_one_run.items() if runs > 1]
+        runs = Counter(folder.parent for folder in {path.parent for path in self.shards()})
+        found += [place for place, count in runs.items() if count > 1]
         # torch's compiler has a cache folder there for all processes.
         found += [path for path in self.temporary.iterdir() if not path.name.startswith("torchinductor_")]
         return [str(path) for path in found] + self._held()
@@ -299,7 +299,8 @@ def forget(project: Path, names: list[str]) -> None:
         remove(project, [out["path"] for out in lock["stages"].pop(name)["outs"]])
     with (project / paths.LOCK).open("w") as file:
         YAML(typ="safe", pure=True).dump(lock, file)
-    remove(project, [".dvc/cache/runs"])
+    shards = [paths.shards(*name.partition("@")[::2]).as_posix() for name in names]
+    remove(project, [".dvc/cache/runs", *shards])
 
 
 def remove(project: Path, names: Iterable[str]) -> None:
