@@ -54,7 +54,9 @@ class Finding:
 
     @property
     def p_value(self) -> str:
-        return p_value(self.p)
+        # Three decimals may not say on which side of the level it is.
+        is_close = round(self.p, 3) == round(1 - CONFIDENCE, 3)
+        return f"p = {self.p:.5f}" if is_close else p_value(self.p)
 
 
 @dataclass(frozen=True)
