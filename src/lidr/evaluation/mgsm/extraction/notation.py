@@ -38,12 +38,17 @@ def _number(lang: str) -> str:
 def in_digits(text: str, lang: str) -> str:
     """The text with these numbers in digits."""
     text = _EXPONENT.sub(r"\1", _CODE.sub(r"\1 ", text))
-    text = _scientific(lang).sub(partial(_without_power_of_ten, lang=lang), text)
-    text = _power(lang).sub(partial(_without_power, lang=lang), text)
-    text = _thousands(lang).sub(lambda match: written(decimal(match[1], lang) * 1000), text)
-    text = _millions(lang).sub(lambda match: written(decimal(match[1], lang) * _LARGE[match[2]]), text)
-    text = _mixed(lang).sub(_without_fraction, text)
-    return _scaled_run(lang).sub(partial(_without_scales, lang=lang), text)
+    # Most texts have none of what follows, and each search for it takes long.
+    if "^" in text or _E_OR_K.search(text):
+        text = _scientific(lang).sub(partial(_without_power_of_ten, lang=lang), text)
+        text = _power(lang).sub(partial(_without_power, lang=lang), text)
+        text = _thousands(lang).sub(lambda match: written(decimal(match[1], lang) * 1000), text)
+        text = _millions(lang).sub(lambda match: written(decimal(match[1], lang) * _LARGE[match[2]]), text)
+    if "/" in text:
+        text = _mixed(lang).sub(_without_fraction, text)
+    if _beside_a_scale(lang).search(text):
+        text = _scaled_run(lang).sub(partial(_without_scales, lang=lang), text)
+    return text
 
 
 # --- what is attached to a number ------------------------------------------------------------------------------------
@@ -54,6 +59,8 @@ _EXPONENT = re.compile(rf"(?<![{CASED}])(mm|cm|dm|m|km|in|ft|yd|mi|мм|см|д�
 
 
 # --- powers ----------------------------------------------------------------------------------------------------------
+
+_E_OR_K = re.compile("[0-9][eEkKMB]")
 
 
 @cache
@@ -124,6 +131,14 @@ def _without_fraction(match: re.Match[str]) -> str:
 def _scales(lang: str) -> dict[str, int]:
     """Powers of ten by the words behind a number; the language's own meaning of a word comes before English's."""
     return {word.lower(): power for table in reversed(own_and_english(lang)) for word, power in table.scales.items()}
+
+
+@cache
+def _beside_a_scale(lang: str) -> re.Pattern[str]:
+    """A digit beside what may be a scale word."""
+    before = words(lang).scales_before
+    behind = rf"[0-9][ {NARROW}]?{any_of(_scales(lang))}"
+    return re.compile(f"{behind}|{any_of(before)} [0-9]" if before else behind, re.IGNORECASE)
 
 
 @cache
