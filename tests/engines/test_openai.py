@@ -74,6 +74,7 @@ def test_results_in_order_and_no_more_at_once_than_allowed(endpoint: Endpoint) -
     assert sum(done) == 40 and 2 <= endpoint.most_at_once <= 4
     assert (found[0].finish_reason, found[0].prompt_tokens, found[0].completion_tokens) == (FinishReason.STOP, 3, 2)
     assert endpoint.keys == {f"Bearer {KEY}"}
+    assert len({body["seed"] for body in endpoint.bodies}) == 40
 
 
 def test_every_request_has_a_seed_of_its_own_that_stays(endpoint: Endpoint) -> None:
