@@ -34,10 +34,10 @@ OTHERS = ("truthfulqa_es_mc2", "global_mmlu_full_es_anatomy", "blimp_wh_vs_that_
 @pytest.mark.parametrize(
     ("task", "lang", "name"),
     [
-        ("m_mmlu_es", "es", "m_mmlu"),
-        ("truthfulqa_de_mc2", "de", "truthfulqa_mc2"),
-        ("global_mmlu_full_fr_anatomy", "fr", "global_mmlu_full_anatomy"),
-        ("wmt_mt_de", "de", "wmt_mt"),
+        ("m_mmlu_es", "es", "m_mmlu_LANG"),
+        ("truthfulqa_de_mc2", "de", "truthfulqa_LANG_mc2"),
+        ("global_mmlu_full_fr_anatomy", "fr", "global_mmlu_full_LANG_anatomy"),
+        ("wmt_mt_de", "de", "wmt_mt_LANG"),
         ("arc_easy", "und", "arc_easy"),
         ("hellaswag", "und", "hellaswag"),
         ("truthfulqa_es_mc1", "und", "truthfulqa_es_mc1"),  # requested in one language only
@@ -67,7 +67,7 @@ def test_choice_by_likelihood() -> None:
     ]
     first, second = items(results("sums_es", asked, acc=True, acc_norm=True))
     assert first == HarnessItem(
-        id="sums:0",
+        id="sums_LANG:0",
         task="sums_es",
         lang="es",
         prompt="2 + 2?",
@@ -78,7 +78,7 @@ def test_choice_by_likelihood() -> None:
         scores={"acc": 1.0, "acc_norm": 1.0},
         version="2.0",
     )
-    assert (second.id, second.completion, second.score) == ("sums:1", " 3", 0.0)
+    assert (second.id, second.completion, second.score) == ("sums_LANG:1", " 3", 0.0)
 
 
 def test_written_answers_are_read_by_the_first_filter() -> None:
@@ -137,11 +137,11 @@ def test_every_task_has_its_items() -> None:
 
 # --- the comparison --------------------------------------------------------------------------------------------------
 
-SIZES = {"sums_en": 12, "sums_es": 12, "plain": 20}
+SIZES = {"sums_en": 12, "sums_es": 12, "sums": 20}
 RIGHT = {
-    "m0": {"sums_en": 12, "sums_es": 4, "plain": 10},
-    "m1": {"sums_en": 12, "sums_es": 6, "plain": 10},
-    "m2": {"sums_en": 12, "sums_es": 12, "plain": 10},
+    "m0": {"sums_en": 12, "sums_es": 4, "sums": 10},
+    "m1": {"sums_en": 12, "sums_es": 6, "sums": 10},
+    "m2": {"sums_en": 12, "sums_es": 12, "sums": 10},
 }
 
 
@@ -167,7 +167,7 @@ def rows(model: str, right: dict[str, dict[str, int]] = RIGHT) -> list[HarnessIt
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
     monkeypatch.chdir(tmp_path)
-    made = replace(make_project(), harness=Harness(tasks=("sums", "plain")))
+    made = replace(make_project(), harness=Harness(tasks=("sums_en", "sums_es", "sums")))
     for model in made.models:
         harness.write(made, model, rows(model))
     return made
@@ -179,8 +179,8 @@ def measured(settings: config.Settings) -> BenchmarkResult:
 
 def test_tasks_are_compared_item_by_item(settings: config.Settings) -> None:
     benchmark = measured(settings)
-    assert benchmark.places == ("sums_en", "sums_es", "plain")
-    assert benchmark.groups == {"average": benchmark.places, "sums": ("sums_en", "sums_es")}
+    assert benchmark.places == ("sums_en", "sums_es", "sums")
+    assert benchmark.groups == {"average": benchmark.places, "sums_LANG": ("sums_en", "sums_es")}
     change = benchmark.figures["m2"]["sums_es"].changes["m0"]
     assert (change.gained, change.lost, change.n) == (8, 0, 12)
     assert change.p_value == pytest.approx(2 / 2**8)
@@ -194,13 +194,13 @@ def test_tasks_are_compared_item_by_item(settings: config.Settings) -> None:
 def test_page_report_table_and_figure_show_it(settings: config.Settings) -> None:
     comparison = compare.run(settings)
     lines = table(comparison).splitlines()
-    assert lines[9] == "         lm-evaluation-harness score, %"
+    assert lines[9] == "           lm-evaluation-harness score, %"
     assert lines[12].split() == ["sums_es", "33.3", "50.0", "100.0*"]
     assert lines[14].split() == ["average", "61.1", "66.7", "83.3*†"]
     assert (paths.compare() / "harness.csv").read_text().splitlines()[1] == "m0,0,sums_en,1.0,0.757506,1.0"
     page = (paths.compare() / paths.PAGE).read_text("utf-8")
-    assert "sums, average of 2" in page and "Answers with a defect: </h3>" not in page
-    assert ">plain 50.0" in (paths.compare() / "harness.svg").read_text("utf-8")
+    assert "sums_LANG, average of 2" in page and "Answers with a defect: </h3>" not in page
+    assert ">sums 50.0" in (paths.compare() / "harness.svg").read_text("utf-8")
     assert compare.headline(compare.metrics(comparison)["m2"])["harness score/sums_es"] == 1.0
 
 
@@ -214,7 +214,7 @@ def test_another_version_of_a_task_is_refused(settings: config.Settings, field: 
 
 def test_a_significant_loss_stands_against_promotion(settings: config.Settings) -> None:
     assert evidence(compare_models(settings), "m2")[1] is None
-    worse = RIGHT | {"m2": {"sums_en": 1, "sums_es": 0, "plain": 0}}
+    worse = RIGHT | {"m2": {"sums_en": 1, "sums_es": 0, "sums": 0}}
     harness.write(settings, "m2", rows("m2", worse))
     assert evidence(compare_models(settings), "m2")[1] == "m2 is worse than m0 in lm-evaluation-harness"
 

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from lidr.errors import InputError
-from lidr.records.published import read
+from lidr.records.published import files, read
 
 ROWS = b'{"id": 1, "text": "x"}\n{"id": 2, "text": "y"}\n'
 
@@ -132,3 +132,12 @@ def test_what_is_no_answer(tmp_path: Path, value: str) -> None:
     (tmp_path / "a.jsonl").write_text(f'{{"x": {value}}}')
     with pytest.raises(InputError, match="an answer is expected, a text or a number"):
         read(tmp_path / "a.jsonl")[0].answer("x")
+
+
+def test_a_file_in_each_of_two_formats_is_refused(tmp_path: Path) -> None:
+    for place in ("p1/es.jsonl", "p2/es.csv", "p1/de.csv", "p2/de.csv"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).touch()
+    with pytest.raises(InputError, match="p1/es.jsonl and p2/es.csv are in two formats"):
+        files(tmp_path, "es", "*/es")
+    assert files(tmp_path, "de", "*/de") == [tmp_path / "p1" / "de.csv", tmp_path / "p2" / "de.csv"]

@@ -242,7 +242,7 @@ UNDETERMINED = "und"  # BCP 47's code
 class HarnessItem(Record, frozen=True, kw_only=True):
     """A model's answer to one item of a task of lm-evaluation-harness.
 
-    `id` is the task's family and the item's number: `m_mmlu:7` of both `m_mmlu_es` and `m_mmlu_de`. `gold` and
+    `id` is the task's family and the item's number: `m_mmlu_LANG:7` of both `m_mmlu_es` and `m_mmlu_de`. `gold` and
     `completion` are the right and the likeliest choice, or texts. `score` is the value of `metric`, `scores` has those
     of all of the task's metrics; all are between 0 and 1. `lang` is `UNDETERMINED` where the task's name tells none.
     """

@@ -114,11 +114,17 @@ def read(path: Path) -> list[Row]:
 
 
 def files(folder: Path, *names: str) -> list[Path]:
-    """The files with the first of these names and endings that there are: patterns without an ending, as for `glob`."""
+    """The files with the first of these names that there are: patterns without an ending, as for `glob`.
+
+    Raises InputError where they are in two formats, since one of them may be a leftover or have other rows.
+    """
     for name in names:
-        for suffix in SUFFIXES:
-            if found := sorted(folder.glob(f"{name}{suffix}")):
-                return found
+        if found := sorted(path for suffix in SUFFIXES for path in folder.glob(f"{name}{suffix}")):
+            other = next((path for path in found if path.suffix != found[0].suffix), None)
+            if other is not None:
+                both = f"{found[0].relative_to(folder)} and {other.relative_to(folder)}"
+                raise InputError(f"{both} are in two formats; one of the two formats is expected", folder)
+            return found
     return []
 
 
@@ -230,7 +236,7 @@ def _csv(content: bytes, path: Path) -> list[Row]:
     except csv.Error as problem:
         raise InputError(f"not CSV: {problem}", path, reader.line_num + 1) from problem
     if twice := repeated([(name, None) for name in reader.fieldnames or ()]):
-        raise InputError(f"the column {next(iter(twice))!r} stands twice; once is expected", path, 1)
+        raise InputError(f"the column {twice[0]!r} stands twice; once is expected", path, 1)
     return rows
 
 

@@ -1,7 +1,7 @@
 """Items from lm_eval's samples: the prompt, the model's answer, and the score of each metric.
 
     reports/harness/m0/items.jsonl:
-    {"id":"lab_sums:0","task":"lab_sums_en","lang":"en","prompt":"...","metric":"acc","score":1.0,"version":"1.0",...}
+    {"id":"lab_sums_LANG:0","task":"lab_sums_en","lang":"en","prompt":"...","metric":"acc","score":1.0,"version":"1.0",...}
 
 A task's headline metric is the first in its list that gives each item a value between 0 and 1, where higher is better.
 A task without one (perplexities, corpus scores) is refused, since models cannot be paired on it.
@@ -16,6 +16,8 @@ from lidr.errors import InputError
 from lidr.records import UNDETERMINED, HarnessItem
 from lidr.records.languages import locale
 
+# Stands for the language in a family's name: `hellaswag` is a task of its own, with other items than hellaswag_LANG.
+ANY_LANGUAGE = "LANG"
 # AGIEval's LSAT analytical reasoning: in English, despite the code in its name.
 LSAT_AR = ["lsat", "ar"]
 
@@ -26,7 +28,7 @@ def items(results: Mapping[str, Any]) -> list[HarnessItem]:
 
 
 def language_and_family(task: str, asked: Collection[str]) -> tuple[str, str]:
-    """The language in a task's name, and the name without it: `es` and `m_mmlu` for `m_mmlu_es`.
+    """The language in a task's name, and the name for any language: `es` and `m_mmlu_LANG` for `m_mmlu_es`.
 
     A language code counts if it is the last part, or if another requested task has another language there, as in
     `truthfulqa_es_mc2` and `truthfulqa_de_mc2`: 'in', 'no' and 'mt' are often words.
@@ -35,7 +37,7 @@ def language_and_family(task: str, asked: Collection[str]) -> tuple[str, str]:
     place = _place_of_language(parts, [other.split("_") for other in asked])
     if place is None:
         return UNDETERMINED, task
-    return parts[place], "_".join(parts[:place] + parts[place + 1 :])
+    return parts[place], "_".join([*parts[:place], ANY_LANGUAGE, *parts[place + 1 :]])
 
 
 def _place_of_language(parts: list[str], asked: Sequence[list[str]]) -> int | None:

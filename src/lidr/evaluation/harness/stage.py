@@ -6,8 +6,8 @@
 
     reports/harness/m1/metrics.json:
     {"average": {"score": 0.713, "n": 440}, "lm_eval": "0.4.13",
-     "tasks": {"lab_sums_en": {"score": 0.95, "low": ..., "high": ..., "n": 40, "family": "lab_sums", "metric": "acc",
-                               "version": "1.0"}, ...}}
+     "tasks": {"lab_sums_en": {"score": 0.95, "low": ..., "high": ..., "n": 40, "metric": "acc",
+                               "family": "lab_sums_LANG", "version": "1.0"}, ...}}
 
 items.jsonl beside it has each item (`records.HarnessItem`). Without tasks both files have no results.
 """
