@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import msgspec
@@ -137,3 +139,25 @@ def test_repository_is_named_by_its_commit() -> None:
     git("init", "-q")
     git("commit", "-qm", "x", "--allow-empty")
     assert findings(profile("lab"))["git"].detail == f"at {git('rev-parse', '--short', 'HEAD')}"
+
+
+@pytest.mark.parametrize("uri", ["http://alice:sekrit@127.0.0.1", "http://alice:sekrit@127.0.0.1:1"])
+def test_a_server_s_password_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.delenv("LIDR_TRACKING", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    found = findings(profile("lab"))["mlflow"]
+    assert not found.is_there and "sekrit" not in found.line()
+
+
+def test_a_server_that_asks_for_a_password_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_known = self.path == "/health" and self.headers["Authorization"] == "Basic YWxpY2U6c2Vrcml0"
+            self.send_response(200 if is_known else 401)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        monkeypatch.delenv("LIDR_TRACKING", raising=False)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://alice:sekrit@127.0.0.1:{server.server_port}/")
+        assert findings(profile("lab"))["mlflow"].is_there

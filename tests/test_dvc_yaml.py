@@ -44,19 +44,21 @@ def test_keys_that_it_names_must_be_in_params_yaml() -> None:
 
 
 def test_mlflow_is_told_of_the_data_that_dvc_depends_on(project_settings: config.Settings) -> None:
-    """Except for a user's files; for folders that `compare` depends on, those of the models."""
+    """And of all outputs, or their folders. Of folders that `compare` depends on, it is told of those of the models."""
     jobs = {job.stage: job for job in runs.jobs_of(project_settings)}  # the last job of each stage: m2's
     for name, stage in stages().items():
-        if name == "compare":
-            continue
         job = jobs[name]
         values = {"${key}": "m2", "${item}": "m2", "${item.data}": "m2", "${item.previous}": "m1", "${item.by}": "m1"}
         values |= {"${baseline.source}": project_settings.baseline.source}
-        data = [each for each in stage["deps"] if not each.startswith(("src/", "profiles/", "data/sources"))]
+        data = [each for each in stage["deps"] if not each.startswith(("src/", "profiles/"))]
         listed = {Path(replaced(each, values)) for each in data}
         # For the baseline, DVC has its only file, MLflow its folder.
         listed = {each.parent if each.name == paths.ANSWERS else each for each in listed}
-        assert set(job.inputs) == listed, name
+        assert set(job.inputs) == listed or name == "compare"
+        for kind in ("outs", "metrics", "plots"):
+            for out in names(stage.get(kind, [])):
+                path = Path(replaced(out, values))
+                assert any(path.is_relative_to(output) for output in job.outputs) or name == "base", path
 
 
 def replaced(text: str, values: dict[str, str]) -> str:

@@ -56,7 +56,7 @@ def test_card_names_everything_that_the_weights_come_from(trained: config.Settin
     assert f"| m1 | adapter on m0, from m0 on 1,843 pairs (beta {trained.train.dpo['beta']:g}, alpha " in card
     assert f"| `{adapter_print}` | `{'a1' * 32}` |" in card
     assert f"| this folder | m1 merged, bfloat16, without this card | `{fingerprint}` | |" in card
-    assert "language: [en, es, de, fr, ru]" in card
+    assert "language:\n- en\n- es\n- de\n- fr\n- ru\n" in card
     (tmp_path / "out/README.md").unlink()
     assert policy.fingerprint(tmp_path / "out") == fingerprint
 
@@ -70,7 +70,7 @@ def test_card_says_how_the_model_was_made(trained: config.Settings) -> None:
     paper = card("m1")
     assert "lab after 1 iteration of training on its own answers" in paper
     assert f"{ranked}, and the other way round. It was trained on such pairs by DPO. No human label was used." in paper
-    assert "tags: [lidr, dpo, multilingual]" in paper
+    assert "tags: - lidr - dpo - multilingual" in paper
     # An arm from the base has one iteration, whatever its name.
     write_json(paths.model("m3") / paths.RECORD, read_json(paths.model("m1") / paths.RECORD) | {"model": "m3"})
     branch = trained.iterations | {"m3": config.Iteration(previous="m0", data="m1")}
@@ -79,12 +79,12 @@ def test_card_says_how_the_model_was_made(trained: config.Settings) -> None:
     others = config.Pairs(directions="others", filters=("right", {"name": "length_ratio", "most": 2}))
     found = card("m1", train=supervised, pairs=others)
     assert f"{ranked}. It was trained on the better ones alone, by supervised fine-tuning." in found
-    assert "tags: [lidr, sft, multilingual]" in found and "No human label" not in found
+    assert "tags: - lidr - sft - multilingual" in found and "No human label" not in found
     implicit = card("m1", pairs=config.Pairs(rule="implicit"))
     assert "the one with the highest implicit reward was ranked above the one with the lowest" in implicit
     assert ranked not in implicit
     base = card("m0")
-    assert "lab, before any iteration. The adapter was merged" in base and "tags: [lidr, multilingual]" in base
+    assert "lab, before any iteration. The adapter was merged" in base and "tags: - lidr - multilingual" in base
     assert "DPO" not in base and "human label" not in base
 
 

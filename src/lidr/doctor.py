@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from urllib.request import urlopen
 
+import requests
 import torch
 from packaging.requirements import Requirement
 
@@ -143,9 +143,8 @@ def _mlflow(_: config.Settings) -> Finding:
     if not store.is_server(uri):
         return Finding("mlflow", os.access(store.project_root(), os.W_OK), place)
     try:
-        with urlopen(f"{uri.rstrip('/')}/health", timeout=5) as reply:
-            answers = bool(reply.status == 200)
-    except (OSError, ValueError):
+        answers = requests.get(f"{uri.rstrip('/')}/health", timeout=5).ok
+    except requests.RequestException:
         answers = False
     return Finding("mlflow", answers, f"{place} (`lidr track` logs later what it does not take)")
 

@@ -22,7 +22,7 @@ from lidr.models import policy
 from lidr.models.policy import AdapterRecord, BaseRecord, Policy
 from lidr.pages import render
 from lidr.records.jsonl import atomic_folder, read_json, write_text
-from lidr.records.languages import english_name
+from lidr.records.languages import english_name, primary
 
 # Files that saving the merged model writes; all others of the base's folder are copied.
 _WRITTEN = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "README.md")
@@ -72,10 +72,9 @@ def card(settings: config.Settings, model: Policy, dtype: str, exported: str) ->
     made = [settings.of_iteration(name) for name in parents]
     return render(
         "model_card.md",
-        base=base,
+        metadata=_metadata(settings, base, [own.train.objective for own in made]),
         source=source,
         name=model.name,
-        languages=settings.all_languages,
         others=[english_name(lang) for lang in settings.languages],
         dominant=english_name(settings.dominant),
         methods=list(dict.fromkeys((i.pairs.rule, i.pairs.directions, i.train.objective) for i in made)),
@@ -86,6 +85,20 @@ def card(settings: config.Settings, model: Policy, dtype: str, exported: str) ->
         dtype=dtype,
         exported=exported,
     )
+
+
+def _metadata(settings: config.Settings, base: BaseRecord, objectives: list[str]) -> str:
+    """What the Hub reads of the card, as YAML."""
+    from huggingface_hub import ModelCardData
+
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        language=[primary(lang) for lang in settings.all_languages],
+        base_model=base.source if base.revision else None,
+        tags=["lidr", *dict.fromkeys(objectives), "multilingual"],
+    )
+    return data.to_yaml()
 
 
 def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:

@@ -205,7 +205,7 @@ def test_mlflow_is_told_what_the_stage_wrote_and_nothing_is_computed_again(
     made = compare.run(settings)
     monkeypatch.setattr("lidr.compare.comparison._results", lambda *_: pytest.fail("compared again"))
     run = Mock()
-    runs.job(settings, "compare", None).log_to(run)
+    runs.job_of(settings, "compare", None).log_to(run)
     curves = {call.args[1]: call.args[0] for call in run.log_to_parent.call_args_list}
     assert curves == {t: compare.headline(compare.metrics(made)[f"m{t}"]) for t in range(3)}
     tested = {call.args[1]: call.args[0] for call in run.log_metrics.call_args_list}

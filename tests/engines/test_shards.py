@@ -123,8 +123,6 @@ def test_shards_of_other_work_are_discarded(tmp_path: Path) -> None:
     again = engine()
     generate(again, tmp_path)
     assert again.asked == []
-    kept.discard()
-    assert not tmp_path.exists()
 
 
 def test_spoilt_shard_is_named(tmp_path: Path) -> None:

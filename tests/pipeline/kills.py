@@ -30,7 +30,6 @@ Moment = Literal["time", "write", "shard"]
 Target = Literal["all", "stage", "dvc"]
 PATIENCE = 1200.0
 UNFINISHED = ("*.part", "*.old")
-ANSWERED = ("mgsm", "alpaca", "baseline")
 BETWEEN = "between stages"
 # The folders that stages write to, without DVC's own.
 WRITTEN = (paths.DATA, paths.MODELS, paths.REPORTS, paths.WORK)
@@ -145,8 +144,7 @@ class Project:
         """Remaining shards and unfinished files."""
         found = [path for folder in WRITTEN for name in UNFINISHED for path in (self.root / folder).rglob(name)]
         found += [path for path in (self.root / paths.WORK / "scratch").rglob("*") if path.is_file()]
-        # Evaluations keep their answers, those of the last run alone.
-        found += [path for path in self.shards() if path.parts[-4] not in ANSWERED]
+        # A stage keeps the shards of its last run alone.
         runs = Counter(folder.parent for folder in {path.parent for path in self.shards()})
         found += [place for place, count in runs.items() if count > 1]
         # torch's compiler has a cache folder there for all processes.

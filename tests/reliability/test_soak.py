@@ -62,7 +62,7 @@ def _log(experiment: str) -> None:
     """Log all runs in an experiment of its own, since a sync skips what MLflow has."""
     tracking = config.Tracking(experiment=experiment, system_metrics=False)
     settings = msgspec.structs.replace(config.load(), tracking=tracking)
-    jobs = [runs.job(settings, *command) for command in COMMANDS]
+    jobs = [runs.job_of(settings, *command) for command in COMMANDS]
     assert len(sync(settings, jobs)) == len(COMMANDS)
 
 

@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,13 +155,27 @@ def test_a_result_is_logged_once_and_another_one_beside_it(project: Project) -> 
     assert [run.info.run_name for run in project.parents()] == [f"lab · beta {n} · 300 prompts" for n in (0.1, 0.2)]
 
 
-def test_fingerprint_follows_settings_pipeline_and_data_pointers(project: Project) -> None:
+def test_the_later_of_two_results_of_a_state_counts(project: Project) -> None:
+    for value in (0.75, 0.25, 0.25):
+        report = project.file("reports/compare/metrics.json", f'{{"es": {value}}}')
+        log_to = partial(StageRun.log_to_parent, metrics={"accuracy/es": value}, step=1)
+        project.log(job("compare", None, [], [report], log_to))
+    (parent,) = project.parents()
+    assert parent.data.metrics == {"accuracy/es": 0.25}
+    assert project.history(parent.info.run_id, "accuracy/es") == [(1, 0.75), (1, 0.25)]
+
+
+def test_fingerprint_follows_settings_pipeline_data_pointers_and_a_user_s_files(project: Project) -> None:
     seen = {fingerprint(project.settings), fingerprint(project.settings)}
     seen.add(fingerprint(msgspec.structs.replace(project.settings, seed=43)))
     for name in ("dvc.yaml", "data/sources/paper.dvc"):
         project.file(name, "outs: []\n")
         seen.add(fingerprint(project.settings))
+    project.file("data/sources/paper/es.jsonl", "fetched by DVC")
+    seen.add(fingerprint(project.settings))
     assert len(seen) == 4
+    project.file("data/sources/mine/es.jsonl", "the user's")
+    assert fingerprint(project.settings) not in seen
 
 
 def _sync_in_process(folder: str, settings: Any, queue: Any) -> None:

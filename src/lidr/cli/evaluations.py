@@ -16,7 +16,8 @@ import click
 
 from lidr import config, paths
 from lidr.cli.main import Command, main
-from lidr.cli.runs import by_language, tracked, tracked_job
+from lidr.cli.results import by_language
+from lidr.cli.runs import tracked, tracked_job
 from lidr.evaluation.registry import AVERAGE, Benchmark, Metrics, benchmarks
 from lidr.tracking import Job, StageRun
 
@@ -108,7 +109,7 @@ def _judge_outside(settings: config.Settings, model: str, against: str | None, o
 
     def log_to(run: StageRun) -> None:
         run.log_metrics(by_language(metrics))
-        rows = {lang: int(figures["n"]) for lang, figures in metrics.items()}
+        rows = {lang: int(figures["n"]) for lang, figures in metrics.items() if lang != AVERAGE}
         run.use_dataset(target / paths.VERDICTS, "verdicts", "evaluation", rows)
         run.log_table(target / paths.VERDICTS, "verdicts.json")
         run.log_artifact(target / paths.PAGE)

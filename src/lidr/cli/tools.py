@@ -153,8 +153,7 @@ def _track_what_is_missing() -> None:
     if tracking.is_off() or not paths.PARAMS.exists():
         return
     try:
-        settings = config.load()
-        tracking.sync(settings, runs.up_to_date(settings)[0])
+        runs.track_all(config.load())
     except LidrError as error:
         tracking.warn(error, "`lidr track` logs it later")
 
@@ -194,7 +193,7 @@ def promote(model: str, anyway: bool) -> None:
         click.echo(sentence)
     if objection and not anyway:
         raise LidrError(f"{objection}; --anyway promotes it nevertheless")
-    tracking.sync(settings, runs.up_to_date(settings)[0])
+    runs.track_all(settings)
     overruled = [f"Promoted with --anyway: {objection}."] if objection else []
     made = tracking.promote(settings, model, "\n".join([*overruled, *findings]))
     click.echo(f"{model} is {made.name} version {made.version}, alias {tracking.ALIAS}, in {tracking.address()}")

@@ -33,7 +33,7 @@ class LogProbability(Record, frozen=True):
 
 
 class Shards:
-    """The shards of a stage, `rows` each; its caller discards them once its own output is written."""
+    """The shards of a stage, `rows` each; its caller discards those of other work once its own output is written."""
 
     def __init__(self, folder: Path, rows: int) -> None:
         self._folder, self._rows = folder, rows
@@ -59,12 +59,11 @@ class Shards:
         place = self._place(engine, "score", answers)
         return [row.value for row in self._all(place, answers, LogProbability, work, description)]
 
-    def discard(self) -> None:
-        """Remove all shards of finished work."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
     def discard_others(self) -> None:
-        """Remove the shards of all other work, such as an older model's: these stay, for a stage that asks again."""
+        """Remove the shards of all other work, such as an older model's.
+
+        These stay: DVC runs a stage again for another judge, scorer or file in data/sources, and it then asks nothing.
+        """
         for place in self._folder.glob("*"):
             if place not in self._used:
                 shutil.rmtree(place, ignore_errors=True)

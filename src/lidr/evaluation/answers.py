@@ -42,7 +42,7 @@ def ask(
 ) -> dict[str, Completion]:
     """The model's greedy completions by `id:lang`; `stop` gives the strings that end an item's answer.
 
-    Their shards stay until the stage asks for something else: another judge or scorer reads the same answers.
+    Their shards stay until the stage asks for something else.
     """
     by_strings: dict[tuple[str, ...], list[Prompt]] = {}
     for item in items:

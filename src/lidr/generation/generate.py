@@ -49,7 +49,7 @@ def run(settings: config.Settings, data: str) -> dict[str, Counter[FinishReason]
     with atomic_folder(paths.responses(data)) as folder:
         for lang in settings.all_languages:
             write_rows(folder / f"{lang}.jsonl", (r for r in responses if r.lang == lang))
-    shards.discard()
+    shards.discard_others()
     return {lang: Counter(r.finish_reason for r in responses if r.lang == lang) for lang in settings.all_languages}
 
 

@@ -69,7 +69,7 @@ def run(settings: config.Settings, data: str) -> Scored | None:
         for (_, answer), row, mine, other in zip(answers, rows, of_policy, of_reference, strict=True)
     ]
     _write(settings, data, scores)
-    shards.discard()
+    shards.discard_others()
     return Scored(len(scores), sum(score.reward is None for score in scores), model.name, against.name)
 
 

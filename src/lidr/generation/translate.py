@@ -70,8 +70,8 @@ def run(settings: config.Settings, data: str) -> dict[Direction, list[Translatio
         if not by.is_own:
             write_json(folder / RECORD, TranslatorRecord(by.name, engine.fingerprint))
     write_rows(paths.round_trip(data), returned.values())
-    shards.discard()
-    shards_back.discard()
+    shards.discard_others()
+    shards_back.discard_others()
     return translations
 
 

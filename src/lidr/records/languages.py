@@ -30,6 +30,11 @@ def locale(code: str) -> Locale:
     raise InputError(f"{code!r} is no language that CLDR knows; a BCP-47 code such as 'de' is expected")
 
 
+def primary(code: str) -> str:
+    """The language of a code that may name a script or a region as well: zh of zh-Hant."""
+    return code.split("-")[0].lower()
+
+
 def english_name(code: str) -> str:
     """The language's name in English, as the wordings use it."""
     name = locale(code).get_display_name("en")

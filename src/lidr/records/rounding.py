@@ -12,9 +12,11 @@ import msgspec
 
 
 def rounded(value: Any) -> Any:
-    """The value with each float rounded: its own, a mapping's or a record's. A negative zero becomes 0.0."""
+    """The value with each float rounded: its own, a list's, a mapping's or a record's. A negative zero becomes 0.0."""
     if isinstance(value, float):
         return round(float(value), 6) + 0.0
+    if isinstance(value, list | tuple):
+        return type(value)(map(rounded, value))
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, msgspec.Struct):

@@ -4,8 +4,8 @@ name     train m2 · beta 0.1                        parent   lab · beta 0.1 ·
 tags     lidr.stage = train, lidr.model = m2, dvc.in.data/m2/pairs = 5f4d....dir, lidr.git.dirty = no, ...
 params   train.dpo.beta = 0.1, seed = 42, ...
 
-The state is the settings, the code and data of this package, and the pointers to imported data: its fingerprint is the
-same for every stage of one `dvc repro`, and for the next one that changes nothing.
+The state is the settings, the code and data of this package, the user's files in data/sources, and the pointers to
+imported data. Its fingerprint is the same for every stage of one `dvc repro`, and for the next that changes nothing.
 """
 
 from __future__ import annotations
@@ -133,14 +133,16 @@ def key(name: str) -> str:
 
 
 def fingerprint(settings: config.Settings) -> str:
-    """The hash of the settings, the package's code and data, and DVC's pointers and pipeline."""
+    """The hash of the settings, the package's code and data, DVC's pointers and pipeline, and the user's own files."""
     package = Path(lidr.__file__).parent
     code = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     files = {f"lidr/{path.relative_to(package).as_posix()}": path for path in code}
     pointers = [*Path().glob("*.dvc"), *paths.DATA.rglob("*.dvc"), *paths.MODELS.rglob("*.dvc")]
-    files |= {path.as_posix(): path for path in (paths.PIPELINE, *pointers) if path.is_file()}
-    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-    return _sha256([config.flatten(settings), hashes])
+    # What a pointer stands for is the same state whether it was fetched or not.
+    fetched = {pointer.with_suffix("") for pointer in pointers}
+    own = [path for path in paths.SOURCES.glob("[!.]*") if path not in fetched]
+    files |= {path.as_posix(): path for path in (paths.PIPELINE, *pointers, *own) if path.exists()}
+    return _sha256([config.flatten(settings), {name: dvc_hash(path) for name, path in files.items()}])
 
 
 def _origin(settings: config.Settings) -> dict[str, str]:

@@ -3,7 +3,7 @@
     run = StageRun(client, MLflow's run, its parent)
     run.use_dataset(pairs, "pairs m2", "training", {"es": 540, "en": 610})
     run.log_metrics({"loss": 0.93}, step=10)
-    run.log_artifact(adapter, "adapter")
+    run.log_artifact(report)
     run.flush()
 
 Metrics are buffered until `flush`. A point is one key at one step: a curve that was logged in part is completed.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lidr import config
-from lidr.tracking import models
+from lidr.tracking import models, store
 from lidr.tracking.describe import key
 from lidr.tracking.hashes import dvc_hash, files_of
 
@@ -67,9 +67,19 @@ class StageRun:
                 self._metrics.append(point)
 
     def log_to_parent(self, metrics: Values, step: int) -> None:
-        """Headline values of an iteration, for the curves of the parent run; the same value is logged there once."""
-        # One time per iteration, so that a value that is logged again stays one point.
-        self._for_parent += _points(metrics, self._parent.info.start_time + step, step)
+        """Headline values of an iteration, for the curves of the parent run; the same value is logged there once.
+
+        Another value, as a GPU or a judge may give in a second run, counts from then on.
+        """
+        parent = self._parent.info
+        # One time per iteration: two machines that log the same value at once make one point.
+        for point in _points(metrics, parent.start_time + step, step):
+            there = [old for old in self._client.get_metric_history(parent.run_id, point.key) if old.step == step]
+            last = max(there, key=lambda old: old.timestamp, default=None)
+            if last is None:
+                self._for_parent.append(point)
+            elif last.value != point.value:
+                self._for_parent += _points({point.key: point.value}, store.now(), step)
 
     def describe_parent(self, text: str) -> None:
         """Set the description that MLflow's pages show of the parent run, in Markdown."""

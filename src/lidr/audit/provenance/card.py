@@ -28,7 +28,7 @@ from lidr.models import policy
 from lidr.models.policy import file_hash
 from lidr.pages import render
 from lidr.records.jsonl import atomic_folder, read_json, write_text
-from lidr.records.languages import english_name
+from lidr.records.languages import english_name, primary
 from lidr.tracking.hashes import dvc_hash
 
 # The lab's prompts and base come with this package, under its licence.
@@ -113,7 +113,7 @@ def _metadata(settings: config.Settings, audits: dict[str, Figures], licence: st
     data = DatasetCardData(
         pretty_name=f"LIDR preference pairs ({settings.profile})",
         license=licence,
-        language=[code.split("-")[0] for code in settings.all_languages],
+        language=[primary(code) for code in settings.all_languages],
         multilinguality="multilingual",
         source_datasets=["original"],
         annotations_creators="machine-generated",

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import msgspec
 
+from lidr.records.languages import primary
+
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"and_": "and"}):
     """One language's table; words.toml says what each key means."""
@@ -64,7 +66,7 @@ def _tables() -> dict[str, Words]:
 
 def words(lang: str) -> Words:
     """The words of a BCP-47 code's primary language; none where it has no table."""
-    return _tables().get(_primary(lang), Words())
+    return _tables().get(primary(lang), Words())
 
 
 def wording(lang: str) -> Words:
@@ -75,16 +77,12 @@ def wording(lang: str) -> Words:
 
 def has_words(lang: str) -> bool:
     """Whether answers in the language are read by words of its own."""
-    return _primary(lang) in _tables()
+    return primary(lang) in _tables()
 
 
 def own_and_english(lang: str) -> tuple[Words, ...]:
     """The tables by which an answer in `lang` is read: models answer in English too."""
-    return (words("en"),) if _primary(lang) == "en" else (words(lang), words("en"))
-
-
-def _primary(lang: str) -> str:
-    return lang.split("-")[0].lower()
+    return (words("en"),) if primary(lang) == "en" else (words(lang), words("en"))
 
 
 def any_of(phrases: Iterable[str], space: str = r"\s+") -> str:
