@@ -48,6 +48,31 @@ def test_exported_model_answers_as_base_and_adapter(trained: config.Settings, tm
     assert answers(trained, policy.resolve("m0")) != expected
 
 
+def test_sampling_values_without_do_sample_are_kept(trained: config.Settings, tmp_path: Path) -> None:
+    """As older models list them; transformers refuses to save them."""
+    file = paths.model("m0") / "generation_config.json"
+    write_json(file, read_json(file) | {"temperature": 0.6, "top_p": 0.9})
+    record = paths.model("m0") / paths.RECORD
+    write_json(record, read_json(record) | {"fingerprint": policy.fingerprint(paths.model("m0"))})
+    export.run(trained, "m0", tmp_path / "out")
+    saved = read_json(tmp_path / "out/generation_config.json")
+    assert (saved["do_sample"], saved["temperature"], saved["top_p"]) == (True, 0.6, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("described", "dtype"),
+    [
+        ({"dtype": "float16"}, "float16"),
+        ({"torch_dtype": "bfloat16"}, "bfloat16"),
+        ({"model_type": "gemma3", "text_config": {"dtype": "bfloat16"}}, "bfloat16"),
+        ({}, "float32"),
+    ],
+)
+def test_weights_are_exported_as_they_were_published(tmp_path: Path, described: dict[str, Any], dtype: str) -> None:
+    write_json(tmp_path / "config.json", {"model_type": "llama"} | described)
+    assert export._own_dtype(tmp_path, trust_remote_code=False) == dtype
+
+
 def test_card_names_everything_that_the_weights_come_from(trained: config.Settings, tmp_path: Path) -> None:
     fingerprint = export.run(trained, "m1", tmp_path / "out", "bfloat16")
     card = (tmp_path / "out/README.md").read_text()

@@ -41,7 +41,11 @@ def run(settings: config.Settings, name: str, target: Path, dtype: str | None = 
     merged = _merged(model_policy)
     # A server of the folder then ends a turn at the same tokens as lidr.
     merged.generation_config.eos_token_id = sorted(open_chat(model_policy).end_ids)
-    wanted = dtype or _own_dtype(model_policy.base)
+    try:
+        merged.generation_config.validate(strict=True)
+    except ValueError:  # a temperature without do_sample, as older models list it, is not saved
+        merged.generation_config.do_sample = True
+    wanted = dtype or _own_dtype(model_policy.base, model_policy.trust_remote_code)
     with atomic_folder(target) as folder:
         merged.to(getattr(torch, wanted)).save_pretrained(folder)
         _copy_rest(model_policy.base, folder)
@@ -110,10 +114,12 @@ def _parent(settings: config.Settings, name: str) -> tuple[str, str, str, str]:
     return name, what, policy.fingerprint(folder), record.pairs
 
 
-def _own_dtype(base: Path) -> str:
-    """The dtype in which the base was published."""
-    named = read_json(base / "config.json")
-    own = str(named.get("dtype") or named.get("torch_dtype") or "float32")
+def _own_dtype(base: Path, trust_remote_code: bool) -> str:
+    """The dtype in which the base was published, which a multimodal model's config may say of its parts alone."""
+    from transformers import AutoConfig
+
+    published = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
+    own = str(published.dtype or published.get_text_config().dtype).removeprefix("torch.")
     return own if own in get_args(config.Precision) else "float32"
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import trl
+from tokenizers import Tokenizer, models
 from tokenizers_at_hand import by_bytes, by_words, chat_of
+from transformers import PreTrainedTokenizerFast
 
 from lidr.chat import AssistantTurn, Chat, fixed_template, probe
 from lidr.errors import InputError
@@ -39,6 +41,19 @@ def test_reasoning_ends_at_a_mark_or_at_its_last_special_token(name: str, mark: 
     chat = published(name)
     special = chat.tokenizer.convert_tokens_to_ids("<|message|>") if mark == "<|message|>" else None
     assert chat.reasoning_end == (special if special is not None else mark)
+
+
+def test_spaces_before_punctuation_stay() -> None:
+    """A tokenizer that is not byte-level BPE may be set to take them out when it decodes."""
+    words = ["Comment", "ça", "va", "?", "Bien", "!"]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="?")),
+        eos_token="</s>",
+        clean_up_tokenization_spaces=True,
+    )
+    tokenizer.chat_template = ZEPHYR
+    assert tokenizer.decode([0, 1, 2, 3]) == "Comment ça va?"
+    assert chat_of(tokenizer).read([0, 1, 2, 3, 4, 5]).text == "Comment ça va ? Bien !"
 
 
 # ---- what an answer is, by family

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from at_hand import engine_settings, requests
 
+from lidr.chat import reasoning
 from lidr.engines import continuous
 from lidr.engines.base import Sampling, TokenIds, ignore
 from lidr.engines.running_batch import RunningBatch
@@ -59,6 +60,21 @@ def test_answers_do_not_depend_on_the_rounds(
     anew = engine(few)
     anew._continuous.keeps_cache = False
     assert anew.generate(wanted, sampling, ignore) == expected
+
+
+def test_a_stop_string_in_the_reasoning_ends_nothing(
+    engine: Callable[..., TransformersEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = requests("en", 3)
+    plain = engine().generate(wanted, Sampling(max_new_tokens=40), ignore)
+    mark, stop = "stones.", "171"
+    thought, _, answer = plain[0].text.partition(mark)
+    assert stop in thought and stop in answer
+    monkeypatch.setattr(reasoning, "split", lambda text: text.partition(mark)[::2] if mark in text else None)
+    stopping = Sampling(max_new_tokens=40, stop=(stop,))
+    together, [alone] = (engine().generate(some, stopping, ignore) for some in (wanted, wanted[:1]))
+    assert together[0] == alone
+    assert alone.text == answer.partition(stop)[0]
 
 
 def test_answers_that_have_ended_leave_and_others_come_in(

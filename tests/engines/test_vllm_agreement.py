@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 from at_hand import AtHand, engine_settings, opened, requests, skip_without_vllm
+from factories import random_adapter
+from safetensors.torch import load_file, save_file
 
 from lidr.engines.base import Completion, Request, Sampling, TokenIds, ignore
 from lidr.engines.transformers import TransformersEngine
+from lidr.errors import LidrError
 from lidr.evaluation.statistics import wilson
 from lidr.models import policy
 from lidr.records.prompt_templates import translation_conversation
@@ -67,6 +70,35 @@ def test_the_adapter_is_used(both: tuple[AtHand, TransformersEngine], models: Pa
     wanted = requests("es", COUNT)
     answers = [engine.generate(wanted, SAMPLING, ignore) for engine in (base, vllm.engine)]
     assert sum(a.text != b.text for a, b in zip(*answers, strict=True)) > 1
+
+
+@pytest.fixture
+def by_paths(models: Path, tmp_path: Path) -> Path:
+    """m0, and an adapter whose layers are named by the ends of their paths."""
+    (tmp_path / "m0").symlink_to(models / "m0")
+    random_adapter(tmp_path, 0.1, ["self_attn.o_proj", "mlp.down_proj"])
+    return tmp_path
+
+
+def test_an_adapter_is_used_whose_layers_are_named_by_paths(by_paths: Path) -> None:
+    skip_without_vllm()
+    rows = [TokenIds([1, 2, 3], [4, 5, 6])]
+    reference = TransformersEngine(engine_settings("transformers"), policy.resolve("m1", by_paths))
+    with opened("vllm", by_paths, "m1") as vllm, closing(reference):
+        found, expected = (engine.log_probabilities(rows, ignore) for engine in (vllm.engine, reference))
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_adapter_that_vllm_does_not_apply_is_an_error(by_paths: Path) -> None:
+    """As of a model whose layers vLLM calls by other names."""
+    skip_without_vllm()
+    file = by_paths / "m1" / "adapter_model.safetensors"
+    save_file({name.replace(".layers.", ".blocks."): weights for name, weights in load_file(file).items()}, file)
+    with (
+        opened("vllm", by_paths, "m1") as vllm,
+        pytest.raises(LidrError, match="vLLM applies none of the adapter's weights"),
+    ):
+        vllm.engine.generate(requests("es", 1), SAMPLING, ignore)
 
 
 def test_scores_agree(both: tuple[AtHand, TransformersEngine]) -> None:

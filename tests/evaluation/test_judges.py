@@ -14,16 +14,18 @@ from factories import FakeEngine, edited, prompt
 from fake_endpoint import KEY, PROMPT_TOKENS, Endpoint, completion, content, logprobs, running
 from msgspec.structs import replace
 
-from lidr import config
+from lidr import config, paths
 from lidr.errors import InputError, LidrError
 from lidr.evaluation.judges import Pairwise, judge_all
 from lidr.evaluation.judges.base import Reply, is_swapped, opinion
 from lidr.evaluation.judges.cache import JudgmentCache
 from lidr.evaluation.judges.lab import OracleJudge
-from lidr.evaluation.judges.local import LocalModelJudge
+from lidr.evaluation.judges.local import LocalModelJudge, local_judge
 from lidr.evaluation.judges.openai import EndpointJudge
 from lidr.evaluation.judges.prompt import conversation
+from lidr.models import base, policy
 from lidr.records import TIE
+from lidr.records.jsonl import read_json, write_json
 from lidr.records.prompt_templates import Conversation
 
 
@@ -362,6 +364,16 @@ def test_local_judge_by_log_probabilities_kept_in_the_cache(tmp_path: Path) -> N
     assert engine.calls == 40
     local(engine, tmp_path).opinions(rows)
     assert engine.calls == 40
+
+
+@pytest.mark.usefixtures("root")
+def test_local_judge_that_is_the_base_is_loaded_as_the_base_is(project_settings: config.Settings) -> None:
+    base.run(project_settings)
+    record = read_json(paths.model("m0") / paths.RECORD)
+    write_json(paths.model("m0") / paths.RECORD, record | {"quantization": {"load_in_4bit": True}})
+    judge = local_judge(config.LocalJudge(model="models/m0"), project_settings.engine, False, "alpaca.judge")
+    assert judge.engine.policy == policy.resolve("m0")  # type: ignore[attr-defined]
+    assert policy.resolve("m0").quantization == {"load_in_4bit": True}
 
 
 def test_local_judge_that_cannot_name_a_label(tmp_path: Path) -> None:

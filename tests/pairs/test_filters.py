@@ -27,6 +27,7 @@ CASES: dict[str, tuple[str | dict, Candidate, str | None]] = {
     "chosen in a loop": ("repeated", candidate("Son " * 9, "Son 25."), "chosen: the answer ends in a loop"),
     "rejected in a loop": ("repeated", candidate("Son 25.", "Son " * 9), None),
     "chosen in English": ("off_target", candidate(ENGLISH, SPANISH), "chosen: not in es"),
+    "translation into English": ("off_target", candidate(ENGLISH, SPANISH, kind=PromptKind.TRANSLATION), None),
     "rejected in English": ("off_target", candidate(SPANISH, ENGLISH), None),
     "chosen refuses": ("refusal", candidate("Lo siento, pero no puedo.", "Son 25."), "chosen: the answer is a refusal"),
     "rejected refuses": ("refusal", candidate("Son 25.", "Lo siento, pero no puedo."), None),

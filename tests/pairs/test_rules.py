@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lidr.errors import LidrError
 from lidr.pairs import stage as pairs
-from lidr.pairs.rules import RULES, Rule, Sides, best_and_worst, within_each_language
+from lidr.pairs.rules import RULES, RewardedAnswer, Rule, Sides, best_and_worst, within_each_language
 from lidr.pairs.texts import Origin
 from lidr.records import FinishReason, Response, Score
 
@@ -112,7 +112,13 @@ def test_length_control_is_the_grid_of_the_paper() -> None:
         return abs(sum(length[best] - length[worst] for (best, worst), length in rows) / len(lengths))
 
     price = min((step / 1000 for step in range(1001)), key=difference)
-    assert best_and_worst(rewards, lengths) == ends(price)
+    answers = [
+        [RewardedAnswer(Origin("es", sample=place), *both) for place, both in enumerate(zip(*row, strict=True))]
+        for row in zip(rewards, lengths, strict=True)
+    ]
+    assert best_and_worst(answers) == [
+        (row[best], row[worst]) for row, (best, worst) in zip(answers, ends(price), strict=True)
+    ]
     assert difference(price) < difference(0.0) / 4
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,9 @@ class Chat:
 
     def read(self, ids: Sequence[int]) -> AssistantTurn:
         """The answer in a completion's token ids, which end before the end of the turn, and its reasoning."""
-        text = self.tokenizer.decode(ids, skip_special_tokens=False)
+        # A tokenizer may be set to take out the spaces before punctuation, which French has.
+        decode = partial(self.tokenizer.decode, ids, clean_up_tokenization_spaces=False)
+        text = decode(skip_special_tokens=False)
         if self.answer_header and self.answer_header in text:
             before, _, answer = text.rpartition(self.answer_header)
             split = reasoning.split(before)
@@ -148,7 +150,7 @@ class Chat:
         elif found := reasoning.split(text):
             thought, answer = found
         else:
-            return AssistantTurn(str(self.tokenizer.decode(ids, skip_special_tokens=True)))
+            return AssistantTurn(str(decode(skip_special_tokens=True)))
         return AssistantTurn(self._without_special(answer).lstrip("\n"), self._without_special(thought).strip())
 
     @cached_property

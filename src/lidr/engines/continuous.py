@@ -14,7 +14,7 @@ budget or the device are preempted: they wait again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -36,7 +36,6 @@ class ContinuousBatching:
     def __init__(self, model: Any, chat: Chat, context: float, budget: int, keeps_cache: bool) -> None:
         self.model, self.chat, self.context = model, chat, context
         self.budget, self.keeps_cache = TokenBudget(budget), keeps_cache
-        self._ends = chat.end_ids | {chat.pad_id}
 
     def answer(self, group: list[SequenceState], sampling: Sampling) -> Iterator[list[Result]]:
         """Answer a group, round by round: a prefill of newly admitted sequences, or a decode of the running batch.
@@ -123,8 +122,6 @@ class ContinuousBatching:
             options |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
         if sampling.repetition_penalty != 1:
             options["logits_processor"] = [penalty_without_padding(sampling.repetition_penalty, inputs)]
-        if sampling.stop:
-            options |= {"stop_strings": list(sampling.stop), "tokenizer": self.chat.tokenizer}
         with torch.inference_mode():
             return self.model.generate(
                 **inputs, max_new_tokens=self._new_tokens(batch, sampling), do_sample=sampled, **options
@@ -146,7 +143,8 @@ class ContinuousBatching:
     def _ended(self, row: SequenceState, ids: list[int], sampling: Sampling) -> Completion | SequenceState:
         """The completion, up to the end of its turn or its stop string; or the row with its new tokens."""
         left = sampling.max_new_tokens - len(row.answer)
-        end = next((i for i, token in enumerate(ids[:left]) if token in self._ends), None)
+        end = next((i for i, token in enumerate(ids[:left]) if token in self.chat.end_ids), None)
+        before = len(row.answer)
         row = replace(row, answer=row.answer + ids[: left if end is None else end])
         goes_on = end is None and len(row.answer) < sampling.max_new_tokens
         # Decoding starts at the answer's beginning each time, so only do it if a stop string may be in it.
@@ -158,13 +156,20 @@ class ContinuousBatching:
             return row
         # A stop string may end just at the limit.
         stopped = end is not None or begins is not None
+        tokens = len(row.answer) if begins is None else self._tokens_until(row.answer, before, sampling.stop)
         return Completion(
             id=row.id,
             text=found.text[:begins],
             reasoning=found.reasoning,
             finish_reason=FinishReason.STOP if stopped else FinishReason.LENGTH,
             prompt_tokens=len(row.prompt),
-            completion_tokens=len(row.answer),
+            completion_tokens=tokens,
+        )
+
+    def _tokens_until(self, answer: list[int], before: int, stop: Sequence[str]) -> int:
+        """How many tokens there are up to the first stop string, which the `before` first do not hold."""
+        return next(
+            n for n in range(before, len(answer) + 1) if stop_at(self.chat.read(answer[:n]).text, stop) is not None
         )
 
 

@@ -31,6 +31,7 @@ REFUSED = {
     "trust_remote_code": "base.trust_remote_code says it",
     "seed": "each request has a seed of its own, made from `seed`",
     "load_format": "weights are read from safetensors only",
+    "logprobs_mode": "a score is a log-probability",
     "generation_config": "a request says how it is sampled; the model's own defaults change nothing",
     **dict.fromkeys(
         ("enable_lora", "max_loras", "max_lora_rank", "lora_target_modules", "lora_modules"),

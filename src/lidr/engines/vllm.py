@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from functools import cache, cached_property, partial
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from lidr.chat import Chat, open_chat
@@ -37,6 +38,9 @@ from lidr.records.prompt_templates import Conversation
 
 # The values that vLLM's max_lora_rank may have.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+
+# Token ids, from 1 on, of the text on which an adapter must change something.
+_PROBE = 17
 
 # Defaults that the environment may override.
 ENVIRONMENT = {
@@ -113,7 +117,8 @@ class VllmEngine:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             repetition_penalty=sampling.repetition_penalty,
-            stop=list(sampling.stop),
+            # In the reasoning it ends nothing; the answer is cut at it (_completion).
+            stop=[] if self._chat.reasoning_end else list(sampling.stop),
             stop_token_ids=sorted(self._chat.end_ids),
             seed=request_seed(sampling.seed, request_id) if sampling.temperature > 0 else None,
         )
@@ -143,9 +148,7 @@ class _Loaded:
                 load_format="safetensors",
                 # Requests set the sampling, not the model's generation config.
                 generation_config="vllm",
-                **_length_of(model),
-                **settings.options,
-                **_room_for(model),
+                **(_length_of(model) | settings.options | _room_for(model)),
             )
         except (TypeError, ValueError) as error:  # pydantic's errors of single values are ValueErrors
             raise LidrError(f"vLLM does not start with engine.vllm as it is: {' '.join(str(error).split())}") from error
@@ -153,6 +156,26 @@ class _Loaded:
 
         self.context = int(self.llm.model_config.max_model_len)
         self.adapter = None if model.adapter is None else LoRARequest(model.name, 1, str(model.adapter))
+        if model.adapter is not None:
+            self._check_adapter(model.adapter)
+
+    def _check_adapter(self, folder: Path) -> None:
+        """Raise LidrError where the adapter changes nothing: vLLM passes over layers that it calls by other names."""
+        if not policy.changes_the_base(folder):
+            return
+        from vllm import SamplingParams
+
+        prompt = {"prompt_token_ids": list(range(1, _PROBE))}
+        scored = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
+        likely = [
+            self.llm.generate([prompt], scored, lora_request=adapter, use_tqdm=False)[0].prompt_logprobs
+            for adapter in (None, self.adapter)
+        ]
+        if likely[0] == likely[1]:
+            raise LidrError(
+                f"vLLM applies none of the adapter's weights in {folder}: it calls this model's layers by other names; "
+                "`engine.name: transformers` applies them"
+            )
 
     def run(self, prompts: list[list[int]], parameters: list[Any], progress: Progress) -> list[Any]:
         if not prompts:
@@ -196,13 +219,14 @@ def _room_for(model: policy.Policy) -> dict[str, Any]:
         return {}
     path = model.adapter / "adapter_config.json"
     described = read_json(path)
-    rank = described.get("r")
-    room = next((most for most in RANKS if isinstance(rank, int) and rank <= most), None)
+    rank = max([described.get("r", 0), *described.get("rank_pattern", {}).values()])
+    room = next((most for most in RANKS if 0 < rank <= most), None)
     if room is None:
         raise InputError(f"a LoRA of a rank up to {RANKS[-1]} is expected, not {rank!r}", path)
     # Without a list vLLM wraps the output layer too, which takes memory, and fails where a prompt is scored on a CPU.
     modules = described.get("target_modules")
-    targets = sorted(modules) if isinstance(modules, list) else None
+    # PEFT takes the end of a module's path, vLLM its last name alone, and passes over any other in silence.
+    targets = sorted({name.rpartition(".")[2] for name in modules}) if isinstance(modules, list) else None
     return {"enable_lora": True, "max_loras": 1, "max_lora_rank": room, "lora_target_modules": targets}
 
 
@@ -238,11 +262,12 @@ def _completion(request_id: str, output: Any, chat: Chat, stop: Sequence[str]) -
     if written.finish_reason not in ("stop", "length"):
         raise LidrError(f"vLLM ended the request {request_id!r} with {written.finish_reason!r}")
     answer = chat.read(ids)
+    begins = stop_at(answer.text, stop)
     return Completion(
         id=request_id,
-        text=answer.text[: stop_at(answer.text, stop)],
+        text=answer.text[:begins],
         reasoning=answer.reasoning,
-        finish_reason=FinishReason(written.finish_reason),
+        finish_reason=FinishReason(written.finish_reason) if begins is None else FinishReason.STOP,
         prompt_tokens=len(output.prompt_token_ids),
         completion_tokens=len(ids),
     )

@@ -126,6 +126,14 @@ def of_folder(
     )
 
 
+def changes_the_base(adapter: Path) -> bool:
+    """Whether a LoRA has any weight beside 0 in its second matrices, which begin as 0."""
+    from safetensors import safe_open
+
+    with safe_open(adapter / "adapter_model.safetensors", "pt") as weights:
+        return any(weights.get_tensor(name).any() for name in weights.keys() if "lora_B" in name)  # noqa: SIM118
+
+
 def _as_loaded(files: str, quantization: dict[str, Any] | None) -> str:
     """The files' fingerprint, or one of files and quantisation."""
     if quantization is None:

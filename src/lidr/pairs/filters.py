@@ -22,7 +22,7 @@ from lidr.pairs import properties
 from lidr.pairs.normalise import NEAR_IDENTICAL, comparable, is_similar
 from lidr.pairs.refusals import is_refusal
 from lidr.pairs.texts import NoPair
-from lidr.records import Prompt
+from lidr.records import Prompt, PromptKind
 from lidr.records.langid import is_off_target
 
 
@@ -71,7 +71,12 @@ def repeated(pair: Candidate) -> str | None:
 
 @drops
 def off_target(pair: Candidate) -> str | None:
-    """The chosen answer is not in the prompt's language; texts that cannot be judged stay."""
+    """The chosen answer is not in the prompt's language; texts that cannot be judged stay.
+
+    So do answers to requests for a translation, which are in the language that is asked for.
+    """
+    if pair.prompt.kind is PromptKind.TRANSLATION:
+        return None
     lang = pair.prompt.lang
     return f"chosen: not in {lang}" if is_off_target(pair.chosen.text, lang, pair.languages) else None
 

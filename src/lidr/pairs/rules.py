@@ -17,7 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from lidr.pairs.texts import NoPair, Origin, Texts, usable_text
-from lidr.records import DropReason, Prompt, PromptKind
+from lidr.records import DropReason, Prompt, PromptKind, Score
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -37,6 +37,14 @@ class Sides(NamedTuple):
     chosen: Origin
     rejected: Origin
     case: str | None = None
+
+
+class RewardedAnswer(NamedTuple):
+    """A sample's reward, and its length in characters."""
+
+    origin: Origin
+    reward: float
+    length: int
 
 
 Choose = Callable[[Prompt, str, str], Sides | NoPair]
@@ -113,28 +121,26 @@ def implicit(texts: Texts, dominant: str) -> Choose:
     """
     chosen: dict[tuple[str, str], Sides] = {}
     for lang, by_prompt in texts.scores.items():
-        # Of each prompt with two whole answers or more.
-        asked, origins, rewards, lengths = [], [], [], []
-        for prompt_id, scores in by_prompt.items():
-            whole = [
-                (origin, score.reward, len(text))
-                for score in scores
-                if score.reward is not None
-                and isinstance(text := texts.text(prompt_id, origin := Origin(lang, sample=score.sample)), str)
-            ]
-            if len(whole) > 1:
-                asked.append(prompt_id)
-                origins.append([origin for origin, _, _ in whole])
-                rewards.append([reward for _, reward, _ in whole])
-                lengths.append([length for _, _, length in whole])
-        ends = best_and_worst(rewards, lengths)
-        for prompt_id, rows, (best, worst) in zip(asked, origins, ends, strict=True):
-            chosen[lang, prompt_id] = Sides(rows[best], rows[worst])
+        answers = {prompt_id: _whole(texts, lang, prompt_id, scores) for prompt_id, scores in by_prompt.items()}
+        several = {prompt_id: rows for prompt_id, rows in answers.items() if len(rows) > 1}
+        for prompt_id, (best, worst) in zip(several, best_and_worst(list(several.values())), strict=True):
+            chosen[lang, prompt_id] = Sides(best.origin, worst.origin)
 
     def choose(prompt: Prompt, lang: str, other_lang: str) -> Sides | NoPair:
         return chosen.get((lang, prompt.id)) or _too_few(texts, lang, prompt.id)
 
     return choose
+
+
+def _whole(texts: Texts, lang: str, prompt_id: str, scores: Sequence[Score]) -> list[RewardedAnswer]:
+    """The whole answers among a prompt's samples, with their rewards."""
+    answers = []
+    for score in scores:
+        origin = Origin(lang, sample=score.sample)
+        text = texts.text(prompt_id, origin)
+        if score.reward is not None and isinstance(text, str):
+            answers.append(RewardedAnswer(origin, score.reward, len(text)))
+    return answers
 
 
 def _too_few(texts: Texts, lang: str, prompt_id: str) -> NoPair:
@@ -150,19 +156,20 @@ def _too_few(texts: Texts, lang: str, prompt_id: str) -> NoPair:
     return NoPair(DropReason.MISSING, f"{len(samples)} answers in {lang}; two or more are expected")
 
 
-def best_and_worst(rewards: Sequence[Sequence[float]], lengths: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """Length control: of each prompt the places of its best and its worst answer, the first of equals.
+def best_and_worst(prompts: Sequence[Sequence[RewardedAnswer]]) -> list[tuple[RewardedAnswer, RewardedAnswer]]:
+    """Length control: of each prompt's answers the best and the worst, the first of equals.
 
     From the reward of an answer, a price times its characters is taken off, so that the best answers are not just the
     longest. Of the grid 0, 0.001, ... 1, it is the smallest price at which the best and the worst answers differ least
     in length on average (in absolute value), over all prompts of a language (arXiv 2503.04647, and the authors' code).
     """
-    if not rewards:
+    if not prompts:
         return []
     import numpy
 
-    reward, length = _table(rewards), _table(lengths)
-    rows = numpy.arange(len(rewards))
+    reward = _table([[answer.reward for answer in answers] for answers in prompts])
+    length = _table([[answer.length for answer in answers] for answers in prompts])
+    rows = numpy.arange(len(prompts))
 
     def ends(price: float) -> tuple[ndarray, ndarray]:
         controlled = reward - price * length
@@ -173,7 +180,7 @@ def best_and_worst(rewards: Sequence[Sequence[float]], lengths: Sequence[Sequenc
         return abs(float((length[rows, best] - length[rows, worst]).mean()))
 
     best, worst = ends(min((step / PRICE_STEPS for step in range(PRICE_STEPS + 1)), key=difference))
-    return list(zip(best.tolist(), worst.tolist(), strict=True))
+    return [(answers[one], answers[other]) for answers, one, other in zip(prompts, best, worst, strict=True)]
 
 
 def _table(rows: Sequence[Sequence[float]]) -> ndarray:

@@ -90,7 +90,10 @@ def read(settings: config.Settings, data: str) -> Texts:
 def usable_text(text: str, finish_reason: FinishReason, what: str, parsed: bool = False) -> str | NoPair:
     """The text, unless it was refused, cut off (a parsed translation is whole all the same) or is empty."""
     if finish_reason is FinishReason.REFUSED:
-        return NoPair(DropReason.REFUSED, f"{what}: the request does not fit the model's context")
+        return NoPair(
+            DropReason.REFUSED,
+            f"{what}: the request does not fit the model's context, or the server withholds the answer",
+        )
     if finish_reason is FinishReason.OUT_OF_MEMORY:
         return NoPair(DropReason.OUT_OF_MEMORY, f"{what}: the request does not fit the device's memory")
     if finish_reason is FinishReason.LENGTH and not parsed:

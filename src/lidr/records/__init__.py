@@ -57,7 +57,7 @@ class DropReason(StrEnum):
     """Why a row did not become a pair, beside the filters, which have reasons of their own (pairs/filters.py)."""
 
     MISSING = "missing"  # no row with this id in a language or file where one was expected
-    REFUSED = "refused"  # the prompt does not fit the model's context
+    REFUSED = "refused"  # the prompt does not fit the model's context, or the server withholds the answer
     OUT_OF_MEMORY = "out_of_memory"  # the request alone does not fit the device's memory
     TRUNCATED = "truncated"  # an answer or translation was cut off at the token limit
     UNPARSED = "unparsed"  # a translation that cannot be read from its tags (generation/translate.py: parse)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from lidr import config
+from lidr import config, paths
 from lidr.engines.base import Engine, open_engine
 from lidr.errors import LidrError
 from lidr.evaluation.judges.base import LanguageModelJudge, Reply
@@ -28,7 +28,9 @@ QUESTIONS_AT_ONCE = 32
 def local_judge(judge: config.LocalJudge, engine: config.Engine, both_orders: bool, block: str) -> LocalModelJudge:
     """The judge whose model folder params.yaml names."""
     folder = Path(judge.model)
-    model = policy.of_folder(folder, f"{block}.model")
+    # The base is loaded as everywhere else, quantised if it is.
+    is_base = folder == paths.model(paths.BASE)
+    model = policy.resolve(paths.BASE) if is_base else policy.of_folder(folder, f"{block}.model")
     cache = open_cache("local", model.fingerprint, engine.precision)
     return LocalModelJudge(str(folder), open_engine(engine, model), cache, both_orders)
 

@@ -1,7 +1,7 @@
 """Stage `mgsm`: a model's accuracy on grade-school problems, by language.
 
     $ lidr mgsm m1
-    mgsm m1: accuracy 0.81 [0.79, 0.83] over 7 languages, n = 1,750
+    mgsm m1: accuracy 0.810 on average over 7 languages
       en 0.94 [0.90, 0.96] · es 0.84 [0.79, 0.88] · ...
 
 Answers are generated greedily and kept with each scorer's verdict in reports/mgsm/m1/answers.jsonl; metrics.json beside
