@@ -63,7 +63,7 @@ def of_published(settings: config.Settings, generator: str, folder: Path) -> Hea
     if not re.fullmatch(config.GENERATOR, generator):
         raise InputError(f"{generator!r} cannot be the name of a folder; letters, digits and . + - _ are expected")
     items = instructions(settings)
-    own = {f"{row.id}:{row.lang}": row for row in published_answers(settings, items, folder, generator)}
+    own = {key(row): row for row in published_answers(settings, items, folder, generator)}
     sources = (folder, paths.baseline())
     return HeadToHead(settings, generator, settings.baseline.model, items, own, baseline_answers(items), sources)
 
@@ -85,7 +85,7 @@ def run(match: HeadToHead) -> Metrics:
 def _kept(model: str, items: Sequence[Prompt]) -> dict[str, Response]:
     """The model's answers, from its verdicts against the baseline."""
     path = BENCHMARK.folder(model) / paths.VERDICTS
-    rows = read_by_key(path, Verdict, key=lambda row: f"{row.id}:{row.lang}")
+    rows = read_by_key(path, Verdict, key=key)
     for item in items:
         if key(item) not in rows or rows[key(item)].prompt != item.text:
             raise InputError(f"no answer to {item.id!r} in {item.lang!r} as it is now; run `lidr alpaca {model}`", path)

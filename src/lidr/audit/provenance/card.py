@@ -32,7 +32,7 @@ from lidr.records.languages import english_name, primary
 from lidr.tracking.hashes import dvc_hash
 
 # The lab's prompts and base come with this package, under its licence.
-LAB, LAB_LICENCE = "lab", "apache-2.0"
+LAB_LICENCE = "apache-2.0"
 _README = "README.md"
 _OWN = re.compile(rf"README\.md|m[0-9]+/({re.escape(paths.PAIRS)}|{re.escape(paths.DROPS)})")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -156,7 +156,7 @@ def _expect_own(folder: Path) -> None:
 
 
 def _licence(settings: config.Settings) -> str:
-    if settings.prompts.source == LAB and settings.base.model == LAB:
+    if settings.prompts.source == config.LAB and settings.base.model == config.LAB:
         return LAB_LICENCE
     raise InputError(
         f"say the licence (--licence, by its identifier on the Hub): the prompts are from {settings.prompts.source!r} "

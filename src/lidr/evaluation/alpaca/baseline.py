@@ -41,7 +41,7 @@ def run(settings: config.Settings) -> list[Response]:
 def instructions(settings: config.Settings) -> list[Prompt]:
     """The instructions of `alpaca`, in all its languages."""
     alpaca = settings.block(Alpaca)
-    if alpaca.source == "lab":
+    if alpaca.source == config.LAB:
         return lab_items("instructions", alpaca.languages, alpaca.items, settings.seed)
     return [item for lang in alpaca.languages for item in load_prompts(Path(alpaca.source), lang, alpaca.items)]
 
