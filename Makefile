@@ -56,6 +56,8 @@ ui: install
 PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test test-vllm: export OMP_NUM_THREADS := 1
+# Where a container sets it, each of a hundred processes would compile the code again.
+test test-vllm: export PYTHONDONTWRITEBYTECODE :=
 
 test: install
 	python $(PYTEST)

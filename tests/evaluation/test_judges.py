@@ -148,7 +148,7 @@ def test_all_faults_at_once_and_every_row_is_judged_once(endpoint: Endpoint) -> 
         return PASSING[len(met) % len(PASSING)]
 
     endpoint.faults = faults
-    patient = {"concurrency": 8, "timeout_seconds": 5.0, "retries": 6}
+    patient = {"concurrency": 8, "timeout_seconds": 2.0, "retries": 6}
     with pytest.raises(LidrError, match="budget of 50 requests"):
         judge_all(judge(endpoint, max_requests=50, **patient), rows)
     assert len(endpoint.bodies) == 50

@@ -243,7 +243,7 @@ def wait_for(dvc: subprocess.Popen[bytes], wanted: list[str]) -> tuple[str, psut
                 if len(words) > count and words[-count - 1].endswith("/lidr") and tuple(words[-count:]) in names:
                     return names[tuple(words[-count:])], child
         assert dvc.poll() is None, dvc.stdout.read().decode()[-4000:]
-        time.sleep(0.002)
+        time.sleep(0.05)  # each look reads all processes of the machine
     raise AssertionError(f"DVC never came to one of {wanted}")
 
 

@@ -17,6 +17,7 @@ __all__ = ["ALL_STAGES", "ROOT", "SMALLER", "clone", "commit", "copy", "environm
 SMALLER = {
     "languages: [es, de, fr, ru]": "languages: [es, de]",
     "per_iteration: 500": "per_iteration: 24",
+    "\ntranslate:\n": "\ntranslate:\n  round_trip: 4\n",
     "languages: [en, es, de, fr, ru, it, pt]": "languages: [en, es, de, it]\n  items: 20",
     # No tasks: test_dominant.py and test_harness.py test the stage with some.
     "tasks: [lab_sums, lab_translation]": "tasks: []",

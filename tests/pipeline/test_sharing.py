@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import small_pipeline
-from small_pipeline import commit, run
+from small_pipeline import commit, lidr, run
 
 pytestmark = pytest.mark.pipeline
 
@@ -67,4 +67,4 @@ def test_a_fresh_clone_has_everything_without_computing_it(reproduced: Path, tmp
     assert run("git", "status", "--porcelain", cwd=second) == ""
     for name in ("models/m2/adapter_model.safetensors", "data/m2/pairs/pairs.jsonl", "reports/compare/index.html"):
         assert (second / name).read_bytes() == (first / name).read_bytes()
-    run("lidr", "audit", "verify", cwd=second)
+    lidr(second, "audit", "verify")

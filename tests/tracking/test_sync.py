@@ -185,7 +185,8 @@ def _sync_in_process(folder: str, settings: Any, queue: Any) -> None:
 
 
 def test_two_syncs_at_once(project: Project) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store"])  # imported once for both
     queue = context.Queue()
     arguments = (str(project.root), project.settings, queue)
     both = [context.Process(target=_sync_in_process, args=arguments) for _ in range(2)]
