@@ -159,8 +159,11 @@ def test_held_out_pairs_are_read_at_each_evaluation() -> None:
     # One in twenty of 8,000 pairs: once for the reference, once before training and four times in it.
     assert (PAPER.train.eval_share, PAPER.train.dpo["eval_steps"]) == (0.05, 0.25)
     assert stage(PAPER, "train@m1").read_tokens == 400 * 1050 * 6
-    steps = -(-8000 // PAPER.train.pairs_per_step) * PAPER.train.dpo["num_train_epochs"]
-    assert stage(with_train(PAPER, eval_steps=300), "train@m1").read_tokens == 400 * 1050 * (2 + -(-steps // 300))
+    # Eight pairs a step: 1,000 steps an epoch. Every 300 steps and after the last one are nine times in two and a half.
+    assert [PAPER.train.steps(pairs) for pairs in (8000, 8001)] == [1000, 1001]
+    longer = with_train(PAPER, eval_steps=300, num_train_epochs=2.5)
+    assert longer.train.steps(8000) == 2500
+    assert stage(longer, "train@m1").read_tokens == 400 * 1050 * (2 + 9)
 
 
 def test_supervised_training_is_of_chosen_answers_without_a_reference(llama: Shape) -> None:

@@ -199,8 +199,7 @@ def _evaluations(train: config.Train, pairs: int) -> int:
     every = train.dpo["eval_steps"]
     if every < 1:
         return 1 + math.ceil(1 / every)
-    steps = math.ceil(train.dpo["num_train_epochs"] * math.ceil(pairs / train.pairs_per_step))
-    return 1 + math.ceil(steps / every)
+    return 1 + math.ceil(train.steps(pairs) / every)
 
 
 def _harness(settings: config.Settings, lengths: Lengths) -> list[Work]:
