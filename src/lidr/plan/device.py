@@ -129,7 +129,7 @@ def generation_rate(settings: config.Settings, shape: Shape, speed: Speed, answe
 def _step_seconds(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
     """Of one step of generation: it reads all weights and the cache once, two operations a weight and row."""
     size = BYTES[settings.engine.precision]
-    cached = 2 * shape.layers * shape.key_value_heads * shape.head * size * answer_tokens
+    cached = shape.cached * size * answer_tokens
     weights = weight_bytes(settings, shape, size) - shape.embedding * size
     reading = (weights + rows * cached) / speed.bandwidth
     computing = 2 * (shape.parameters - shape.embedding) * rows / speed.flops

@@ -31,6 +31,11 @@ class Shape:
     context: int | None  # None where the config names no limit
     adapter: int = 0  # parameters of the largest LoRA adapter of the iterations
 
+    @property
+    def cached(self) -> int:
+        """Keys and values of a token in the cache, as many numbers."""
+        return 2 * self.layers * self.key_value_heads * self.head
+
 
 def read(settings: config.Settings) -> tuple[Shape | None, str]:
     """The measures, and what is wrong with the model or with the adapters on it, or nothing.
