@@ -17,6 +17,7 @@ from lidr import config
 from lidr import plan as planning
 from lidr.cli import main
 from lidr.config.engines import EngineSettings
+from lidr.engines.settings import OpenAI
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
 from lidr.models import folder as model
@@ -391,6 +392,38 @@ def test_a_stage_s_time_has_its_start_its_prompts_and_its_shards_ends(project_se
     made = SimpleNamespace(settings=settings, rates=rates)
     assert report._seconds(made, work.Work("train@m1", "train", rows=1, tokens=1000, read_tokens=100)) == 30 + 1000 + 2
     assert report._seconds(made, work.Work("harness@m1", "score", rows=1, tokens=1000)) == 30 + 20
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    ("server", "gib", "given", "expected"),
+    [
+        (False, None, (None, None), "measured"),
+        (False, None, (7, None), "measured"),
+        (True, None, (None, None), None),
+        (True, None, (None, 9), None),
+        (True, None, (7, None), "measured"),
+        (False, 4, (7, None), None),
+        (False, 4, (None, 9), None),
+        (False, 4, (7, 9), "given"),
+        (True, 4, (7, 9), "given"),
+    ],
+)
+def test_time_is_estimated_where_each_rate_is_given_or_can_be_measured(
+    monkeypatch: pytest.MonkeyPatch,
+    server: bool,
+    gib: float | None,
+    given: tuple[float | None, float | None],
+    expected: str | None,
+) -> None:
+    monkeypatch.setattr(device, "measure", lambda *_: device.Speed(flops=1e12, bandwidth=1e12))
+    settings = config.load()
+    if server:
+        engine = OpenAI(endpoint="http://127.0.0.1:1/v1", models={})
+        settings = msgspec.structs.replace(settings, engine=engine)
+    found = planning.make(settings, LENGTHS, gib, *given).rates
+    origin = None if found is None else "given" if found.why == "as given" else "measured"
+    assert origin == expected
 
 
 # ---- the command
