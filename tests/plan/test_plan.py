@@ -240,7 +240,8 @@ def test_code_in_another_repository_is_not_run(with_code: config.Settings) -> No
 def test_rows_of_the_paper() -> None:
     rows = {w.stage: (w.rows, w.tokens, w.max_tokens) for w in work.of(PAPER, LENGTHS)}
     assert rows["generate@m1"] == (5000, 1_500_000, 12_000_000)
-    assert rows["translate@m2"] == (8000, 3_600_000, 32_768_000)
+    # Eight directions with all answers and 25 on their way back.
+    assert rows["translate@m2"] == (8200, 8200 * 450, 8200 * 4096)
     assert rows["pairs@m1"] == (8000, 0, 0)
     # Two sides of a pair with the prompt each: 2 x 150, an answer of 300 and a translation of 450.
     assert rows["train@m1"] == (8000, 8_400_000, 32_768_000)
@@ -250,6 +251,12 @@ def test_rows_of_the_paper() -> None:
     assert [name for name in rows if name.startswith("baseline")] == []
     # Twenty tasks with 200 items each; four choices behind a question.
     assert rows["harness@m1"] == (4000, 4000 * 4 * 150, 0)
+
+
+def test_no_more_translations_are_sent_back_than_there_are() -> None:
+    for round_trip, rows in ((0, 8000), (1000, 16_000), (5000, 16_000)):
+        translate = msgspec.structs.replace(PAPER.translate, round_trip=round_trip)
+        assert stage(msgspec.structs.replace(PAPER, translate=translate), "translate@m1").rows == rows
 
 
 def test_rows_of_the_harness_without_a_limit() -> None:

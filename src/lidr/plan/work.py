@@ -151,7 +151,9 @@ def _data(settings: config.Settings, name: str, lengths: Lengths) -> list[Work]:
         # Each by the model and by its reference.
         stages.append(Work(f"score@{name}", "score", answers, 2 * answers * (lengths.prompt + answer)))
     if options.reads("translations"):
-        texts, own = 2 * len(settings.languages) * count, Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer)
+        # In each direction all answers, and those that are sent back.
+        texts = 2 * len(settings.languages) * (count + min(settings.translate.round_trip, count))
+        own = Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer)
         stages.append(_generation(f"translate@{name}", texts, own, settings.translate.max_new_tokens))
     return stages
 
