@@ -28,7 +28,7 @@ LEVELS = (
     SIBLINGS,
     ("engines", "models", "chat", "tracking"),
     ("config", "paths", "profiles", "git", "pages", "locks"),
-    ("records", "pool", "errors", "progress", "software"),
+    ("records", "pool", "machine", "errors", "progress", "software"),
 )
 
 # Packages of one level do not import each other, except for these.

@@ -22,7 +22,7 @@ import requests
 import torch
 from packaging.requirements import Requirement
 
-from lidr import config, paths, profiles
+from lidr import config, machine, paths, profiles
 from lidr.config import quantization
 from lidr.engines.endpoint import NO_KEY, read_key
 from lidr.engines.settings import OpenAI
@@ -54,8 +54,8 @@ class Finding:
 
 def examine(settings: config.Settings) -> Iterator[Finding]:
     """Yield the findings of all checks."""
-    machine = (_python, _packages, _device, _training, _memory, _disk, _git, _dvc, _mlflow, _engine, _base)
-    yield from (look(settings) for look in machine)
+    checks = (_python, _packages, _device, _training, _memory, _disk, _git, _dvc, _mlflow, _engine, _base)
+    yield from (look(settings) for look in checks)
     yield from _data(settings)
     yield from _keys(settings)
 
@@ -106,8 +106,7 @@ def _training(settings: config.Settings) -> Finding:
 
 
 def _memory(_: config.Settings) -> Finding:
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return Finding("memory", None, f"{total / GIB:.1f} GiB; `lidr plan` says what is needed")
+    return Finding("memory", None, f"{machine.memory() / GIB:.1f} GiB; `lidr plan` says what is needed")
 
 
 def _disk(_: config.Settings) -> Finding:

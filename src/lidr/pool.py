@@ -19,19 +19,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from lidr.errors import LidrError
+from lidr.machine import cores
 
 # A worker's function: inherited by the fork, never pickled.
 _work: Callable[..., Any]
 
 
-def cores() -> int:
-    """The number of cores that this process may use, as far as the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def forkable_cores() -> int:
-    """`cores` on Linux, else 1: other systems' libraries may not survive a fork."""
-    return cores() if sys.platform == "linux" else 1
+    """For how many workers there are cores; 0 but on Linux: other systems' libraries may not survive a fork."""
+    return cores() if sys.platform == "linux" else 0
 
 
 class WorkerPool:

@@ -12,6 +12,7 @@ import pytest
 from at_hand import engine_settings, requests
 from processes import children
 
+from lidr import pool
 from lidr.engines.base import Sampling, ignore
 from lidr.engines.settings import Transformers
 from lidr.engines.transformers import TransformersEngine
@@ -20,10 +21,14 @@ from lidr.models import policy
 
 
 def test_auto_is_as_many_as_the_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
+    monkeypatch.setattr(pool, "cores", lambda: 3)
+    monkeypatch.setattr(pool.sys, "platform", "linux")
     assert Transformers(processes="auto").workers_on("cpu") == 3
     assert [Transformers(processes=wanted).workers_on("cpu") for wanted in (None, 4)] == [0, 4]
     assert [Transformers(processes=wanted).workers_on("cuda") for wanted in (None, 4, "auto")] == [0, 0, 0]
+    # Its libraries may not survive a fork.
+    monkeypatch.setattr(pool.sys, "platform", "darwin")
+    assert [Transformers(processes=wanted).workers_on("cpu") for wanted in ("auto", 4)] == [0, 4]
 
 
 @pytest.fixture

@@ -17,9 +17,11 @@ from lidr import config
 from lidr import plan as planning
 from lidr.cli import main
 from lidr.config.engines import EngineSettings
+from lidr.engines.settings import OpenAI
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
-from lidr.models import folder as model
+from lidr.models import folder
+from lidr.models.base import without_weights
 from lidr.plan import device, memory, report, shape, work
 from lidr.plan.shape import Shape
 from lidr.plan.work import Lengths
@@ -55,9 +57,13 @@ PAPER, SMALL = (config.load(ROOT / f"profiles/{name}.yaml") for name in ("paper"
 
 
 def measured(folder: Path, values: dict[str, Any]) -> Shape:
+    return shape.measure(built(folder, values), "it")
+
+
+def built(folder: Path, values: dict[str, Any]) -> Any:
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(values))
-    return shape.measure(shape.build(folder, "it"), "it")
+    return without_weights(folder, config.Base(model="it"))
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +118,10 @@ PROJECTIONS = 2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336)
 def test_adapters_are_counted_as_peft_makes_them(
     tmp_path: Path, values: dict[str, Any], modules: Any, r: int, count: int, linear: int | None
 ) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(values))
-    built = shape.build(tmp_path, "it")
-    before = shape.measure(built, "it")
-    assert shape.adapter_parameters(built, with_train(PAPER, r=r, target_modules=modules).train) == count
-    assert shape.measure(built, "it") == before, "counting leaves no adapter on the model"
+    model = built(tmp_path, values)
+    before = shape.measure(model, "it")
+    assert shape.adapter_parameters(model, with_train(PAPER, r=r, target_modules=modules).train) == count
+    assert shape.measure(model, "it") == before, "counting leaves no adapter on the model"
     assert linear in (None, before.linear)
 
 
@@ -129,13 +134,114 @@ def test_layers_that_are_not_there_are_a_problem_of_the_plan(root: Path) -> None
     assert "memory for training: " in output
 
 
+# What a config says of its layers, each 64 wide.
+LAYERS = {"vocab_size": 1000, "hidden_size": 64, "num_hidden_layers": 2}
+HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+
+
+def test_the_largest_layer_counts_where_layers_differ(tmp_path: Path) -> None:
+    listed = {"model_type": "gemma3n_text", "intermediate_size": [128, 256], "num_kv_shared_layers": 0}
+    found = measured(tmp_path / "listed", LAYERS | HEADS | listed)
+    assert (found.layers, found.intermediate, found.key_value_heads, found.head) == (2, 256, 2, 16)
+    own = {"layer_types": ["sliding_attention", "full_attention"], "global_head_dim": 32, "intermediate_size": 128}
+    found = measured(tmp_path / "own", LAYERS | HEADS | {"model_type": "gemma4_text"} | own)
+    assert (found.layers, found.intermediate, found.key_value_heads, found.head) == (2, 128, 2, 32)
+
+
+def own_base(root: Path, values: dict[str, Any]) -> config.Settings:
+    """The lab's settings with a base of this config.json."""
+    (root / "own").mkdir()
+    (root / "own/config.json").write_text(json.dumps(values))
+    return with_base(config.load(), model="own")
+
+
+def with_base(settings: config.Settings, **values: Any) -> config.Settings:
+    return msgspec.structs.replace(settings, base=msgspec.structs.replace(settings.base, **values))
+
+
+@pytest.mark.parametrize("family", ["mamba", "mamba2", "falcon_mamba"])
+def test_a_family_without_attention_has_no_measures(root: Path, family: str) -> None:
+    heads = {"num_heads": 8, "head_dim": 16} if family == "mamba2" else {}
+    settings = own_base(root, LAYERS | {"model_type": family, "n_groups": 1} | heads)
+    reason = "own: its measures cannot be read: its config has no num_attention_heads"
+    assert shape.read(settings) == (None, reason)
+
+
+def test_an_adapter_that_peft_refuses_is_a_problem_of_the_plan(root: Path) -> None:
+    mamba = {"mamba_d_ssm": 64, "mamba_n_heads": 4, "mamba_d_head": 16, "mamba_n_groups": 1}
+    settings = own_base(root, LAYERS | HEADS | {"model_type": "falcon_h1", "intermediate_size": 128} | mamba)
+    found, problem = shape.read(settings)
+    assert found is not None and found.intermediate == 128
+    assert problem.startswith("train.lora: PEFT puts no such adapter on FalconH1ForCausalLM: [PEFT:PeftType.LORA] Mod")
+
+
+# ---- a model's own code
+
+OWN_CODE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+
+class OwnConfig(LlamaConfig):
+    model_type = "lidr_plan_own"
+
+class OwnModel(LlamaForCausalLM):
+    config_class = OwnConfig
+"""
+OWN = LAYERS | HEADS | {"model_type": "lidr_plan_own", "intermediate_size": 128}
+MAP = {"AutoConfig": "own_model.OwnConfig", "AutoModelForCausalLM": "own_model.OwnModel"}
+
+
+@pytest.fixture
+def with_code(root: Path, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
+    """Settings with a base that has code of its own."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(root / "modules"))
+    settings = own_base(root, OWN | {"auto_map": MAP})
+    (root / "own/own_model.py").write_text(OWN_CODE)
+    return settings
+
+
+def test_code_is_run_where_params_yaml_says_so_and_nobody_is_asked(
+    with_code: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("builtins.input", asked.append)
+    reason = "own: it needs Python code of its own; read that, then set base.trust_remote_code to true"
+    assert shape.read(with_code) == (None, reason)
+    found, problem = shape.read(with_base(with_code, trust_remote_code=True))
+    assert found is not None and not problem
+    assert (found.layers, found.hidden, found.intermediate) == (2, 64, 128)
+    assert asked == []
+
+
+def test_code_of_a_hub_model_is_fetched_where_it_may_be_run(
+    with_code: config.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[tuple[str, ...]] = []
+
+    def from_hub(base: config.Base, names: tuple[str, ...]) -> Path:
+        fetched.append(names)
+        return Path("own")
+
+    monkeypatch.setattr(folder, "from_hub", from_hub)
+    for trust in (False, True):
+        shape.read(with_base(with_code, revision="0123abc", trust_remote_code=trust))
+    assert fetched == [("config.json",), (*folder.TALK, "*.py")]
+
+
+def test_code_in_another_repository_is_not_run(with_code: config.Settings) -> None:
+    elsewhere = {name: f"someone/else--{place}" for name, place in MAP.items()}
+    Path("own/config.json").write_text(json.dumps(OWN | {"auto_map": elsewhere}))
+    reason = "own: its code lies in another repository, which no revision here pins (auto_map)"
+    assert shape.read(with_base(with_code, trust_remote_code=True)) == (None, reason)
+
+
 # ---- rows and tokens
 
 
 def test_rows_of_the_paper() -> None:
     rows = {w.stage: (w.rows, w.tokens, w.max_tokens) for w in work.of(PAPER, LENGTHS)}
     assert rows["generate@m1"] == (5000, 1_500_000, 12_000_000)
-    assert rows["translate@m2"] == (8000, 3_600_000, 32_768_000)
+    # Eight directions with all answers and 25 on their way back.
+    assert rows["translate@m2"] == (8200, 8200 * 450, 8200 * 4096)
     assert rows["pairs@m1"] == (8000, 0, 0)
     # Two sides of a pair with the prompt each: 2 x 150, an answer of 300 and a translation of 450.
     assert rows["train@m1"] == (8000, 8_400_000, 32_768_000)
@@ -145,6 +251,12 @@ def test_rows_of_the_paper() -> None:
     assert [name for name in rows if name.startswith("baseline")] == []
     # Twenty tasks with 200 items each; four choices behind a question.
     assert rows["harness@m1"] == (4000, 4000 * 4 * 150, 0)
+
+
+def test_no_more_translations_are_sent_back_than_there_are() -> None:
+    for round_trip, rows in ((0, 8000), (1000, 16_000), (5000, 16_000)):
+        translate = msgspec.structs.replace(PAPER.translate, round_trip=round_trip)
+        assert stage(msgspec.structs.replace(PAPER, translate=translate), "translate@m1").rows == rows
 
 
 def test_rows_of_the_harness_without_a_limit() -> None:
@@ -159,8 +271,11 @@ def test_held_out_pairs_are_read_at_each_evaluation() -> None:
     # One in twenty of 8,000 pairs: once for the reference, once before training and four times in it.
     assert (PAPER.train.eval_share, PAPER.train.dpo["eval_steps"]) == (0.05, 0.25)
     assert stage(PAPER, "train@m1").read_tokens == 400 * 1050 * 6
-    steps = -(-8000 // PAPER.train.pairs_per_step) * PAPER.train.dpo["num_train_epochs"]
-    assert stage(with_train(PAPER, eval_steps=300), "train@m1").read_tokens == 400 * 1050 * (2 + -(-steps // 300))
+    # Eight pairs a step: 1,000 steps an epoch. Every 300 steps and after the last one are nine times in two and a half.
+    assert [PAPER.train.steps(pairs) for pairs in (8000, 8001)] == [1000, 1001]
+    longer = with_train(PAPER, eval_steps=300, num_train_epochs=2.5)
+    assert longer.train.steps(8000) == 2500
+    assert stage(longer, "train@m1").read_tokens == 400 * 1050 * (2 + 9)
 
 
 def test_supervised_training_is_of_chosen_answers_without_a_reference(llama: Shape) -> None:
@@ -390,6 +505,38 @@ def test_a_stage_s_time_has_its_start_its_prompts_and_its_shards_ends(project_se
     assert report._seconds(made, work.Work("harness@m1", "score", rows=1, tokens=1000)) == 30 + 20
 
 
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    ("server", "gib", "given", "expected"),
+    [
+        (False, None, (None, None), "measured"),
+        (False, None, (7, None), "measured"),
+        (True, None, (None, None), None),
+        (True, None, (None, 9), None),
+        (True, None, (7, None), "measured"),
+        (False, 4, (7, None), None),
+        (False, 4, (None, 9), None),
+        (False, 4, (7, 9), "given"),
+        (True, 4, (7, 9), "given"),
+    ],
+)
+def test_time_is_estimated_where_each_rate_is_given_or_can_be_measured(
+    monkeypatch: pytest.MonkeyPatch,
+    server: bool,
+    gib: float | None,
+    given: tuple[float | None, float | None],
+    expected: str | None,
+) -> None:
+    monkeypatch.setattr(device, "measure", lambda *_: device.Speed(flops=1e12, bandwidth=1e12))
+    settings = config.load()
+    if server:
+        engine = OpenAI(endpoint="http://127.0.0.1:1/v1", models={})
+        settings = msgspec.structs.replace(settings, engine=engine)
+    found = planning.make(settings, LENGTHS, gib, *given).rates
+    origin = None if found is None else "given" if found.why == "as given" else "measured"
+    assert origin == expected
+
+
 # ---- the command
 
 
@@ -423,7 +570,7 @@ def test_plan_without_the_model_says_what_it_does_not_know(root: Path, monkeypat
     def unreachable(*_: Any) -> Path:
         raise LidrError("me/model at 0123abc could not be fetched: no network")
 
-    monkeypatch.setattr(model, "from_hub", unreachable)
+    monkeypatch.setattr(folder, "from_hub", unreachable)
     (root / "params.yaml").write_text(
         edited(("  model: lab", "  model: me/model"), ("  revision: null", "  revision: 0123abc")), "utf-8"
     )

@@ -26,10 +26,11 @@ def test_measures_are_those_of_the_models_config(tmp_path: Path) -> None:
 
 def test_the_papers_own_run() -> None:
     one = scale.estimate(1, PAPER)
-    # Two iterations of 5,000 answers and 8,000 translations, three models on 2,500 problems and 4,025 instructions.
-    assert one.rows == 2 * (5000 + 8000) + 3 * (2500 + 4025)
+    # Two iterations of 5,000 answers and 8,000 translations, of which 200 are sent back; three models on 2,500 problems
+    # and 4,025 instructions.
+    assert one.rows == 2 * (5000 + 8200) + 3 * (2500 + 4025)
     # A translation is half as long again as the 300 tokens of an answer.
-    assert one.generated == 2 * (5000 * 300 + 8000 * 450) + 3 * (2500 + 4025) * 300
+    assert one.generated == 2 * (5000 * 300 + 8200 * 450) + 3 * (2500 + 4025) * 300
     assert (one.pairs, one.trained) == (2 * 8000, 2 * 8000 * 1050)
     assert one.bytes_in_training == 8000 * 1050 * 36
     assert one.judge_hours == pytest.approx(12_075 * 2 / 8 / 3600)

@@ -11,6 +11,7 @@ The classes Dpo and Lora below are the keys that lidr reads itself, with lidr's 
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -117,6 +118,10 @@ class Train(Section, frozen=True):
         """`train.dpo.loss_type` as the list that TRL has."""
         given = self.dpo["loss_type"]
         return [given] if isinstance(given, str) else list(given)
+
+    def steps(self, pairs: int) -> int:
+        """Optimizer steps of training on so many pairs; the last one of an epoch may have fewer."""
+        return math.ceil(self.dpo["num_train_epochs"] * math.ceil(pairs / self.pairs_per_step))
 
 
 def _defaults(kind: type[Struct]) -> dict[str, Any]:

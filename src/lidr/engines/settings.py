@@ -18,7 +18,7 @@ import msgspec
 
 from lidr.config.engines import EngineSettings, Precision
 from lidr.config.section import Count, ModelName, Positive, Problem, WholeNumber, address_problems
-from lidr.pool import cores
+from lidr.pool import forkable_cores
 
 if TYPE_CHECKING:
     from lidr.config.settings import Settings
@@ -50,7 +50,8 @@ NOT_IN_THE_TEXT = ("gpu_memory_utilization",)
 class Transformers(EngineSettings, frozen=True, kw_only=True, tag="transformers"):
     """Hugging Face transformers. `tokens_per_batch` is rows x (prompt + new tokens), padded.
 
-    `processes` are workers on a CPU, with one core each: `auto` starts one per core, null none.
+    `processes` are forked workers on a CPU, with one core each: `auto` starts one per core, but only on Linux (other
+    systems' libraries may not survive a fork), null none.
     """
 
     dtype: Precision = "float32"
@@ -63,7 +64,7 @@ class Transformers(EngineSettings, frozen=True, kw_only=True, tag="transformers"
 
     def workers_on(self, device: str) -> int:
         """Worker processes on this device: 0 where the stage computes by itself, as on a GPU."""
-        wanted = cores() if self.processes == "auto" else self.processes or 0
+        wanted = forkable_cores() if self.processes == "auto" else self.processes or 0
         return wanted if device == "cpu" else 0
 
     def rows_at_once(self, longest: int) -> int:

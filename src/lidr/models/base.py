@@ -148,6 +148,20 @@ def check_weights(folder: Path, base: config.Base, tokenizer: Any) -> Any:
     return built
 
 
+def without_weights(folder: Path, base: config.Base) -> Any:
+    """The model that config.json describes, on the meta device; raises InputError where it cannot be made.
+
+    Its own code is run only with `base.trust_remote_code`; transformers would ask on the terminal.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    _check_code(folder, base)
+    values = _load_config(folder, base)
+    with _loading(folder, base), torch.device("meta"):
+        return AutoModelForCausalLM.from_config(values, trust_remote_code=base.trust_remote_code)
+
+
 def _load_config(folder: Path, base: config.Base) -> Any:
     from transformers import AutoConfig
 

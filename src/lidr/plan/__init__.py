@@ -67,10 +67,6 @@ def make(
     there = device.find(settings.engine.device, memory_gib)
     batches = engine.workers_on(there.kind) or 1 if isinstance(engine, Transformers) else 1
     trainings = [] if found is None else [memory.training(settings, name, found) for name in settings.iterations]
-    rates = None
-    can_be_measured = found is not None and memory_gib is None and not (served and generation_rate is None)
-    if found is not None and (can_be_measured or (generation_rate and training_rate)):
-        rates = device.rates(settings, found, there, lengths, generation_rate, training_rate)
     return Plan(
         settings=settings,
         shape=found,
@@ -79,6 +75,24 @@ def make(
         generation=None if found is None or served else memory.generation(settings, found, there.memory, batches),
         training=max(trainings, key=lambda budget: budget.total, default=None),
         device=there,
-        rates=rates,
+        rates=_rates(settings, found, there, lengths, generation_rate, training_rate),
         lengths=lengths,
     )
+
+
+def _rates(
+    settings: config.Settings,
+    found: Shape | None,
+    there: Device,
+    lengths: Lengths,
+    generation: float | None,
+    training: float | None,
+) -> Rates | None:
+    """The rates by which time is estimated; None where they are not given and cannot be measured."""
+    if found is None:
+        return None
+    if there.kind == "other" and not (generation and training):
+        return None
+    if settings.engine.local is None and not generation:  # a server, as fast as its own device
+        return None
+    return device.rates(settings, found, there, lengths, generation, training)

@@ -6,10 +6,9 @@ A rate is what the slower of the two allows (a roofline), times the share of it 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 
-from lidr import config
+from lidr import config, machine
 from lidr.engines.settings import Ray, Transformers, Vllm
 from lidr.models import policy
 from lidr.plan.memory import BYTES, GIB, longest_request, weight_bytes
@@ -79,7 +78,7 @@ def find(wanted: str, memory_gib: float | None) -> Device:
         return Device(kind, properties.name, properties.total_memory)
     if kind == "mps":
         return Device(kind, "Apple GPU", torch.mps.recommended_max_memory())
-    return Device(kind, "this machine's CPU", os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return Device(kind, "this machine's CPU", machine.memory())
 
 
 def rates(
@@ -129,7 +128,7 @@ def generation_rate(settings: config.Settings, shape: Shape, speed: Speed, answe
 def _step_seconds(settings: config.Settings, shape: Shape, speed: Speed, rows: int, answer_tokens: int) -> float:
     """Of one step of generation: it reads all weights and the cache once, two operations a weight and row."""
     size = BYTES[settings.engine.precision]
-    cached = 2 * shape.layers * shape.key_value_heads * shape.head * size * answer_tokens
+    cached = shape.cached * size * answer_tokens
     weights = weight_bytes(settings, shape, size) - shape.embedding * size
     reading = (weights + rows * cached) / speed.bandwidth
     computing = 2 * (shape.parameters - shape.embedding) * rows / speed.flops

@@ -61,14 +61,17 @@ def generation(
         tokens_per_batch = engine.tokens_per_batch if isinstance(engine, Transformers) else 0
     tokens = batches * max(tokens_per_batch, longest)
     rows = max(1, tokens // longest)
-    cached = 2 * shape.layers * shape.key_value_heads * shape.head
     # In float32 the adapter is merged into the weights, unless these are quantised.
     is_merged = size == 4 and settings.base.quantization is None
     adapter = 0 if is_merged else shape.adapter
     parts = (
         _weights(settings, shape, size),
         Part("adapter", adapter * 4, f"{_millions(adapter)} parameters x 4 bytes"),
-        Part("cache", tokens * cached * size, f"{tokens:,} tokens x {cached:,} keys and values x {size} bytes"),
+        Part(
+            "cache",
+            tokens * shape.cached * size,
+            f"{tokens:,} tokens x {shape.cached:,} keys and values x {size} bytes",
+        ),
         Part(
             "activations",
             tokens * 4 * shape.intermediate * size,
@@ -175,7 +178,6 @@ def _vllm(engine: Vllm, shape: Shape, device_memory: int) -> MemoryBudget:
     """vLLM takes its share of the memory whatever it needs: weights and one longest request must fit into that."""
     size, given = BYTES[engine.precision], engine.vllm
     gpus, share = int(given.get("tensor_parallel_size", 1)), float(given.get("gpu_memory_utilization", MEMORY_SHARE))
-    cached = 2 * shape.layers * shape.key_value_heads * shape.head
     # Without either limit, vLLM's own default.
     tokens = min((length for length in (given.get("max_model_len"), shape.context) if length), default=2048)
     step = int(given.get("max_num_batched_tokens", STEP))
@@ -188,8 +190,8 @@ def _vllm(engine: Vllm, shape: Shape, device_memory: int) -> MemoryBudget:
         ),
         Part(
             "cache",
-            tokens * cached * size // gpus,
-            f"one request of {tokens:,} tokens x {cached:,} keys and values x {size} bytes; the rest is for more",
+            tokens * shape.cached * size // gpus,
+            f"one request of {tokens:,} tokens x {shape.cached:,} keys and values x {size} bytes; the rest is for more",
         ),
         Part(
             "activations",

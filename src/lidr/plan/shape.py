@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from lidr import config
 from lidr.errors import InputError, LidrError
 from lidr.models import folder as model
+from lidr.models.base import without_weights
 from lidr.models.policy import context_length
 from lidr.models.targets import lora_config
 
@@ -31,6 +31,11 @@ class Shape:
     context: int | None  # None where the config names no limit
     adapter: int = 0  # parameters of the largest LoRA adapter of the iterations
 
+    @property
+    def cached(self) -> int:
+        """Keys and values of a token in the cache, as many numbers."""
+        return 2 * self.layers * self.key_value_heads * self.head
+
 
 def read(settings: config.Settings) -> tuple[Shape | None, str]:
     """The measures, and what is wrong with the model or with the adapters on it, or nothing.
@@ -39,10 +44,12 @@ def read(settings: config.Settings) -> tuple[Shape | None, str]:
     """
     base = settings.base
     try:
-        built = build(model.config_folder(base), base.model)
+        # A model's own code lies beside its config.
+        folder = model.locate(base) if base.trust_remote_code else model.config_folder(base)
+        built = without_weights(folder, base)
+        found = measure(built, base.model)
     except LidrError as error:
         return None, str(error)
-    found = measure(built, base.model)
     trained = [settings.of_iteration(name).train for name in settings.iterations]
     try:
         return replace(found, adapter=max((adapter_parameters(built, train) for train in trained), default=0)), ""
@@ -50,20 +57,8 @@ def read(settings: config.Settings) -> tuple[Shape | None, str]:
         return found, str(error)
 
 
-def build(folder: Path, name: str) -> Any:
-    """The model of this folder without weights; raises InputError where transformers does not know it."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    try:
-        with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"its measures cannot be read: {str(error).splitlines()[0]}", name) from error
-
-
 def measure(built: Any, name: str) -> Shape:
-    """The measures of a model, as it is before it has an adapter."""
+    """The measures of a model, as it is before it has an adapter; raises InputError where its config lacks one."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
@@ -71,7 +66,7 @@ def measure(built: Any, name: str) -> Shape:
     text = built.config.get_text_config()
     output = built.get_output_embeddings()
     tied = output is not None and built.get_input_embeddings().weight is output.weight
-    heads = text.num_attention_heads
+    heads, hidden = (_measure(text, key, name) for key in ("num_attention_heads", "hidden_size"))
     return Shape(
         name=name,
         parameters=sum(weight.numel() for weight in built.parameters()),
@@ -81,24 +76,42 @@ def measure(built: Any, name: str) -> Shape:
             for layer in built.modules()
             if isinstance(layer, torch.nn.Linear | Conv1D) and layer is not output
         ),
-        layers=text.num_hidden_layers,
-        hidden=text.hidden_size,
-        intermediate=getattr(text, "intermediate_size", None) or 4 * text.hidden_size,
+        layers=_measure(text, "num_hidden_layers", name),
+        hidden=hidden,
+        intermediate=_measure(text, "intermediate_size", name, 4 * hidden),
         heads=heads,
-        key_value_heads=getattr(text, "num_key_value_heads", None) or heads,
-        head=getattr(text, "head_dim", None) or text.hidden_size // heads,
-        vocabulary=text.vocab_size,
+        key_value_heads=_measure(text, "num_key_value_heads", name, heads),
+        head=_measure(text, "head_dim", name, hidden // heads),
+        vocabulary=_measure(text, "vocab_size", name),
         context=context_length(built.config),
     )
 
 
+def _measure(values: Any, key: str, name: str, otherwise: int = 0) -> int:
+    """The config's number; the largest one where layers differ, `otherwise` where it has none.
+
+    Layers differ by a list of numbers (Gemma 3n), or by configs of their own (Gemma 4).
+    """
+    layers = values.per_layer_config if getattr(values, "is_heterogeneous", False) else [values]
+    found = [getattr(layer, key, None) for layer in layers]
+    numbers = [number for one in found for number in (one if isinstance(one, list | tuple) else [one]) if number]
+    if not numbers and not otherwise:
+        raise InputError(f"its measures cannot be read: its config has no {key}", name)
+    return int(max(numbers, default=otherwise))
+
+
 def adapter_parameters(built: Any, train: config.Train) -> int:
-    """Parameters of the LoRA adapter, as PEFT makes it; raises InputError where `target_modules` names no layer."""
+    """Parameters of the LoRA adapter, as PEFT makes it; raises InputError where it makes none."""
     import torch
     from peft import get_peft_model
 
-    with torch.device("meta"):
-        with_adapter = get_peft_model(built, lora_config(built, train.lora))
+    wanted = lora_config(built, train.lora)
+    try:
+        with torch.device("meta"):
+            with_adapter = get_peft_model(built, wanted)
+    except ValueError as error:
+        kind = type(built).__name__
+        raise InputError(f"train.lora: PEFT puts no such adapter on {kind}: {str(error).splitlines()[0]}") from error
     trainable, _ = with_adapter.get_nb_trainable_parameters()
     with_adapter.unload()
     return int(trainable)

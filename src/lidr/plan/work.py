@@ -151,7 +151,9 @@ def _data(settings: config.Settings, name: str, lengths: Lengths) -> list[Work]:
         # Each by the model and by its reference.
         stages.append(Work(f"score@{name}", "score", answers, 2 * answers * (lengths.prompt + answer)))
     if options.reads("translations"):
-        texts, own = 2 * len(settings.languages) * count, Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer)
+        # In each direction all answers, and those that are sent back.
+        texts = 2 * len(settings.languages) * (count + min(settings.translate.round_trip, count))
+        own = Lengths(translated, TRANSLATION_PROMPT_TOKENS + answer)
         stages.append(_generation(f"translate@{name}", texts, own, settings.translate.max_new_tokens))
     return stages
 
@@ -199,8 +201,7 @@ def _evaluations(train: config.Train, pairs: int) -> int:
     every = train.dpo["eval_steps"]
     if every < 1:
         return 1 + math.ceil(1 / every)
-    steps = math.ceil(train.dpo["num_train_epochs"] * math.ceil(pairs / train.pairs_per_step))
-    return 1 + math.ceil(steps / every)
+    return 1 + math.ceil(train.steps(pairs) / every)
 
 
 def _harness(settings: config.Settings, lengths: Lengths) -> list[Work]:

@@ -183,8 +183,7 @@ def split(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
 def _eval_steps(train: config.Train, pairs: int) -> int:
     """How many steps lie between two evaluations: a share of all steps as their number, as a checkpoint has it."""
     every = train.dpo["eval_steps"]
-    steps = math.ceil(train.dpo["num_train_epochs"] * math.ceil(pairs / train.pairs_per_step))
-    return int(every if every >= 1 else math.ceil(every * steps))
+    return int(every if every >= 1 else math.ceil(every * train.steps(pairs)))
 
 
 def _no_pairs(drops_file: Path) -> str:
