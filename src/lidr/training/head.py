@@ -22,13 +22,15 @@ from typing import Any
 
 import torch
 
+from lidr.models.targets import decoder_of
+
 # Logits per part: 128 MiB in float32.
 AT_ONCE = 2**25
 
 
 @dataclass
 class _Call:
-    """What a forward pass is to compute; `outputs` are those of the backbone at these positions, once it has run."""
+    """What a forward pass is to compute; `outputs` are those of the decoder at these positions, once it has run."""
 
     positions: torch.Tensor
     targets: torch.Tensor | None
@@ -38,17 +40,19 @@ class _Call:
 class ScoredPositions:
     """Has a causal model compute only what the tokens at given positions of its flattened rows need.
 
-    Within `only`, the backbone returns the hidden states at the positions, so that the head makes no other logits. With
+    Within `only`, the decoder returns the hidden states at the positions, so that the head makes no other logits. With
     `targets`, the model returns their `log_probs` and `entropy`, both (tokens,), in place of logits. Outside, the
     model is as it was.
     """
 
     def __init__(self, causal: Any) -> None:
+        decoder = decoder_of(causal)
+        # What TRL calls: the decoder itself, or what prepares its inputs.
         self._backbone = causal.base_model
         self._vocabulary: int = causal.config.get_text_config().vocab_size
         self._call: _Call | None = None
-        self._compute, self._forward = self._backbone.forward, causal.forward
-        self._backbone.forward, causal.forward = self._hidden_states, self._score
+        self._compute, self._forward = decoder.forward, causal.forward
+        decoder.forward, causal.forward = self._hidden_states, self._score
 
     @contextmanager
     def only(self, positions: torch.Tensor, targets: torch.Tensor | None = None) -> Iterator[None]:
@@ -60,7 +64,7 @@ class ScoredPositions:
             self._call = None
 
     def _hidden_states(self, *arguments: Any, **given: Any) -> Any:
-        """The backbone's forward pass: within `only` it is computed once, whatever the head asks for afterwards."""
+        """The decoder's forward pass: within `only` it is computed once, whatever the head asks for afterwards."""
         call = self._call
         if call is None:
             return self._compute(*arguments, **given)
