@@ -53,6 +53,7 @@ SPEAKS: dict[str, tuple[str, dict[str, Any]]] = {
     "GPT-OSS": ("gptoss", {}),
     "Bloom": ("lfm2", {}),
     "GPT-2": ("zephyr", {}),
+    "OPT": ("qwen2_5", {}),
 }
 PROMPTS = ["¿Y?", "How many apples are there in the basket now?", "7 + 5?", "Name two."]
 SAMPLING = Sampling(max_new_tokens=12, repetition_penalty=1.1)

@@ -37,6 +37,7 @@ EXPERTS = {"num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", SIZES),
     "mixture of experts": ("Qwen3MoeConfig", SIZES | EXPERTS),
+    "llama 4": ("Llama4TextConfig", SIZES | {"intermediate_size_mlp": 32, "num_local_experts": 2}),
 }
 
 
@@ -277,6 +278,14 @@ def test_experts_that_do_not_fit(root: Path) -> None:
     edit(folder / "config.json", num_local_experts=3)
     rewrite(folder, lambda tensors: tensors.update({name: tensors[name][:7].clone()}))
     assert refusal(folder) == ": its weights do not fit its config: parts of one tensor, as of experts, differ"
+
+
+def test_model_that_training_could_not_use(root: Path) -> None:
+    """Else generation and translation would be paid for first."""
+    assert refusal(make(root / "own", "llama 4")) == (
+        "base.model: Llama4ForCausalLM cannot be trained, as transformers cannot tell its layers from its head "
+        "(base_model, get_decoder); another model is expected"
+    )
 
 
 def test_tensors_that_the_model_does_not_use_are_no_error(own: Path) -> None:

@@ -91,6 +91,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "GPT-OSS": ("GptOssConfig", SHAPE | HEADS | ALTERNATING | {"num_local_experts": 4, "num_experts_per_tok": 2}),
     "Bloom": ("BloomConfig", OLDER | {"hidden_size": 64, "n_layer": 2, "n_head": 4}),
     "GPT-2": ("GPT2Config", OLDER | {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 256}),
+    # TRL, which switches off layers of dropout, does not see this one.
+    "OPT": (
+        "OPTConfig",
+        OLDER | {"hidden_size": 64, "ffn_dim": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "dropout": 0.0},
+    ),
 }
 # Other families with packed rows.
 PACKED_AS_WELL: dict[str, tuple[str, dict[str, Any]]] = {

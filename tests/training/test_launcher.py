@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
+import sys
+import time
 import weakref
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from factories import ROOT
+from processes import is_running
 from small_training import configured, pair, take_base
 
 from lidr import config, paths
 from lidr.errors import InputError, LidrError
 from lidr.records.jsonl import write_rows
+from lidr.training import launcher
 from lidr.training import stage as train
 
 LAUNCHERS = sorted((ROOT / paths.LAUNCHERS).glob("*.yaml"))
@@ -48,10 +55,10 @@ def curves(project: Path) -> list[tuple[list[dict[str, float]], Any]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
         train.run(settings_with(), "m1")
-        for launcher in (None, ON_CPU):
+        for accelerate in (None, ON_CPU):
             live: list[int] = []
             trained = train.run(
-                settings_with(accelerate=launcher), "m2", lambda metrics, step, live=live: live.append(step)
+                settings_with(accelerate=accelerate), "m2", lambda metrics, step, live=live: live.append(step)
             )
             found.append((log(), (trained, sorted(set(live)))))
     return found
@@ -90,6 +97,40 @@ def test_an_error_of_a_process_is_the_stages(
     with pytest.raises(LidrError, match=r"accelerate launch \(.*\): params.yaml:1: .*seeds"):
         train.run(settings, "m2")
     assert (paths.model("m2") / "log.csv").read_bytes() == before
+
+
+STAGE = """
+from lidr import config
+from lidr.training import stage
+stage.run(config.load(), "m1")
+"""
+
+
+@pytest.mark.pipeline
+def test_a_killed_stage_takes_its_processes_along(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would train on beside the next run, which clears their folder and is let in by the lock."""
+    monkeypatch.chdir(project)
+    settings_with(accelerate=ON_CPU, num_train_epochs=10_000)
+    metrics = paths.scratch(train.STAGE, "m1") / launcher.METRICS
+    stage, started = psutil.Popen([sys.executable, "-c", STAGE]), []
+    try:
+        wait_until(lambda: metrics.exists() and metrics.stat().st_size > 0, 120)
+        started = stage.children(recursive=True)
+        assert len(started) == 3  # accelerate's own and the two that train
+        stage.kill()
+        stage.wait()
+        wait_until(lambda: not any(is_running(process.pid) for process in started), 20)
+    finally:
+        for process in (stage, *started):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_pairs_that_processes_cannot_share_out_are_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

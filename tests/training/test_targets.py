@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 import torch
 from families import FAMILIES
 
-from lidr.models.targets import ALL_LINEAR, target_modules
+from lidr.models.targets import ALL_LINEAR, decoder_of, target_modules
 
 LLAMAS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -87,3 +87,19 @@ def test_all_linear_are_the_language_models_layers_without_its_head(family: str,
     found = target_modules(without_weights(family), ALL_LINEAR)
     assert found["target_modules"] == names
     assert found["fan_in_fan_out"] == (family == "GPT-2")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("Llama4TextConfig", "Llama4ForCausalLM"),
+        ("ModernBertDecoderConfig", "ModernBertDecoderForCausalLM"),  # whose get_decoder is its head
+    ],
+)
+def test_a_model_whose_layers_cannot_be_told_from_its_head_is_refused(kind: str, name: str) -> None:
+    import transformers
+
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(getattr(transformers, kind)(num_hidden_layers=1))
+    with pytest.raises(InputError, match=f"^base.model: {name} cannot be trained"):
+        decoder_of(model)

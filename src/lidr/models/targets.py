@@ -33,6 +33,19 @@ def lora_config(model: Any, values: dict[str, Any]) -> LoraConfig:
     return LoraConfig(**(values | target_modules(model, values["target_modules"]) | {"task_type": "CAUSAL_LM"}))
 
 
+def decoder_of(model: Any) -> Any:
+    """The part of a causal model that makes the hidden states its head reads.
+
+    Raises InputError where transformers cannot tell it from the whole model (Llama 4), which training needs.
+    """
+    found = model.get_decoder()
+    # TRL calls `base_model`, which the decoder may be a part of: OPT's own forward calls the decoder alone.
+    if model.base_model is model or found in (model, model.get_output_embeddings()):
+        reason = f"{type(model).__name__} cannot be trained, as transformers cannot tell its layers from its head"
+        raise InputError(f"base.model: {reason} (base_model, get_decoder); another model is expected")
+    return found
+
+
 def target_modules(model: Any, modules: str | Iterable[str]) -> dict[str, Any]:
     """LoraConfig's arguments that say which layers; raises InputError where a name matches none, with those there are.
 
@@ -43,10 +56,10 @@ def target_modules(model: Any, modules: str | Iterable[str]) -> dict[str, Any]:
     from transformers.pytorch_utils import Conv1D
 
     # TRL multiplies with the head's weights itself, without an adapter.
-    decoder, head = model.get_decoder(), model.get_output_embeddings()
+    decoder, head = decoder_of(model), model.get_output_embeddings()
     modules_by_path = dict(model.named_modules())
     language_model = next(path for path, module in modules_by_path.items() if module is decoder)
-    prefix = f"{language_model}." if language_model else ""
+    prefix = f"{language_model}."
     layers = {
         path: module
         for path, module in modules_by_path.items()

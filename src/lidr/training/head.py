@@ -16,72 +16,78 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
+from lidr.models.targets import decoder_of
+
 # Logits per part: 128 MiB in float32.
 AT_ONCE = 2**25
+
+
+@dataclass
+class _Call:
+    """What a forward pass is to compute; `outputs` are those of the decoder at these positions, once it has run."""
+
+    positions: torch.Tensor
+    targets: torch.Tensor | None
+    outputs: Any = None
 
 
 class ScoredPositions:
     """Has a causal model compute only what the tokens at given positions of its flattened rows need.
 
-    Within `only`, the backbone returns the hidden states at the positions, so that the head makes no other logits. With
+    Within `only`, the decoder returns the hidden states at the positions, so that the head makes no other logits. With
     `targets`, the model returns their `log_probs` and `entropy`, both (tokens,), in place of logits. Outside, the
     model is as it was.
     """
 
     def __init__(self, causal: Any) -> None:
+        decoder = decoder_of(causal)
+        # What TRL calls: the decoder itself, or what prepares its inputs.
         self._backbone = causal.base_model
-        self._forward = causal.forward
         self._vocabulary: int = causal.config.get_text_config().vocab_size
-        self._wanted: torch.Tensor | None = None
-        self._targets: torch.Tensor | None = None
-        self._backbone.register_forward_hook(self._keep)
-        causal.forward = self._score
+        self._call: _Call | None = None
+        self._compute, self._forward = decoder.forward, causal.forward
+        decoder.forward, causal.forward = self._hidden_states, self._score
 
     @contextmanager
     def only(self, positions: torch.Tensor, targets: torch.Tensor | None = None) -> Iterator[None]:
-        """Within it, the model computes these positions only; `targets` are the tokens that follow them."""
-        self._wanted, self._targets = positions, targets
+        """Within it, one forward pass computes these positions only; `targets` are the tokens that follow them."""
+        self._call = _Call(positions, targets)
         try:
             yield
         finally:
-            self._wanted = self._targets = None
+            self._call = None
 
-    def _keep(self, module: Any, arguments: Any, outputs: Any) -> Any:
-        if self._wanted is not None:
-            hidden = outputs.last_hidden_state
-            outputs.last_hidden_state = hidden.reshape(-1, hidden.shape[-1])[self._wanted][None]
-        return outputs
+    def _hidden_states(self, *arguments: Any, **given: Any) -> Any:
+        """The decoder's forward pass: within `only` it is computed once, whatever the head asks for afterwards."""
+        call = self._call
+        if call is None:
+            return self._compute(*arguments, **given)
+        if call.outputs is None:
+            call.outputs = self._compute(*arguments, **given)
+            hidden = call.outputs.last_hidden_state
+            call.outputs.last_hidden_state = hidden.reshape(-1, hidden.shape[-1])[call.positions][None]
+        return call.outputs
 
     def _score(self, *arguments: Any, **given: Any) -> Any:
-        if self._targets is None:
+        call = self._call
+        if call is None or call.targets is None:
             return self._forward(*arguments, **given)
-        outputs, targets = self._backbone(*arguments, **given), self._targets
 
         def logits(hidden: torch.Tensor) -> torch.Tensor:
             """The model's logits of these hidden states, scaled or capped as in its forward pass."""
-            outputs.last_hidden_state = hidden[None]
+            call.outputs.last_hidden_state = hidden[None]
             values: torch.Tensor = self._forward(*arguments, **given).logits[0]
             return values
 
-        hidden = outputs.last_hidden_state[0]
-        with self._computed(outputs):
-            log_probs, entropy = score(logits, hidden, targets, max(1, AT_ONCE // self._vocabulary))
+        hidden = self._backbone(*arguments, **given).last_hidden_state[0]
+        log_probs, entropy = score(logits, hidden, call.targets, max(1, AT_ONCE // self._vocabulary))
         return SimpleNamespace(log_probs=log_probs, entropy=entropy)
-
-    @contextmanager
-    def _computed(self, outputs: Any) -> Iterator[None]:
-        """Within it, the backbone returns these outputs instead of computing any."""
-        compute, self._wanted = self._backbone.forward, None
-        self._backbone.forward = lambda *_, **__: outputs
-        try:
-            yield
-        finally:
-            self._backbone.forward = compute
 
 
 def score(

@@ -6,7 +6,8 @@
     accelerate launch --config_file profiles/accelerate/cpu.yaml --num_processes 2 -m lidr.training.stage m1 .lidr/...
 
 The processes share a folder: metrics.jsonl has what the first of them logs, `done.json` what the stage returns and
-`error` why it failed, in one line.
+`error` why it failed, in one line. They end with the stage, even if that is killed: it holds the other end of the pipe
+that is their standard input. torch starts them in sessions of their own and passes on no other file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +33,8 @@ ALL_GPUS = paths.LAUNCHERS / "gpus.yaml"
 METRICS, DONE, ERROR = "metrics.jsonl", "done.json", "error"
 # Processes on one machine communicate over the loopback interface only.
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
+# Set where standard input is the stage's pipe. Started by hand (docs/scale.md), it may be at its end from the start.
+_LAUNCHED = "LIDR_LAUNCHED"
 
 
 def processes(settings: Path, device: str) -> int:
@@ -84,10 +88,13 @@ def launch(module: str, iteration: str, settings: Path, processes: int, folder: 
     """
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(settings)]
     command += ["--num_processes", str(processes), "-m", module, iteration, str(folder)]
-    environment = _LOOPBACK | os.environ | {"TMPDIR": str(folder.resolve())}
+    environment = _LOOPBACK | os.environ | {"TMPDIR": str(folder.resolve()), _LAUNCHED: "1"}
     metrics = folder / METRICS
     metrics.touch()
-    with metrics.open(encoding="utf-8") as lines, subprocess.Popen(command, env=environment) as launched:
+    with (
+        metrics.open(encoding="utf-8") as lines,
+        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as launched,
+    ):
         try:
             while launched.poll() is None:
                 time.sleep(0.5)
@@ -115,6 +122,17 @@ def _pass_on(lines: TextIOWrapper, log: LogMetrics) -> None:
 
 
 # ---- in the processes
+
+
+def end_with_stage() -> None:
+    """Let this process end when the stage does: it would train on without the stage's lock, beside the next run."""
+    if _LAUNCHED in os.environ:
+        threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
+
+
+def _exit_at_end_of_input() -> None:
+    os.read(0, 1)
+    os._exit(1)
 
 
 def world_size() -> int:

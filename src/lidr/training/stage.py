@@ -245,6 +245,7 @@ def _normalise_adapter_config(path: Path) -> None:
 
 def main(iteration: str, folder: Path) -> None:
     """One of the processes that `accelerate launch` starts."""
+    launcher.end_with_stage()
     folder.mkdir(parents=True, exist_ok=True)
     log = launcher.logger(folder) if launcher.is_first() else lambda metrics, step: None
     with launcher.errors_to_file(folder):
