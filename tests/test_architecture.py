@@ -43,6 +43,7 @@ NEIGHBOURS = {
     ("pairs", "evaluation"),  # the filter `right` reads gold answers as MGSM's scorer does
     ("doctor", "evaluation"),  # the judge
     ("plan", "evaluation"),  # which models a benchmark asks, and its judge
+    ("doctor", "prompts"),  # whether the user's files can be read
     ("doctor", "training"),  # which devices a training would use
     ("plan", "pairs"),  # the directions of a rule
     ("plan", "training"),  # whether rows are packed, and the number of positions that are scored at once

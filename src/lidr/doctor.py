@@ -28,9 +28,11 @@ from lidr.engines.endpoint import NO_KEY, read_key
 from lidr.engines.settings import OpenAI
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
+from lidr.evaluation.registry import benchmark_of, benchmarks
 from lidr.git import git
 from lidr.models import folder as model
 from lidr.models import policy
+from lidr.prompts import sources
 from lidr.tracking import is_off, store
 from lidr.training import launcher
 
@@ -174,8 +176,32 @@ def _data(settings: config.Settings) -> Iterator[Finding]:
         yield Finding("prompts", None, f"{settings.prompts.source}: fetched by the stage")
     for place, path in settings.sources().items():
         if not Path(path).is_relative_to(paths.MODELS):  # made by the pipeline
-            advice = "" if Path(path).exists() else _how_to_get(settings, path)
-            yield Finding(".".join(place).removesuffix(".source"), not advice, advice or path)
+            name = ".".join(place).removesuffix(".source")
+            wrong = _what_is_wrong(settings, name) if Path(path).exists() else _how_to_get(settings, path)
+            lacking = "" if _is_shared(Path(path)) else f"; clones and queued experiments lack it until `dvc add {path}`"
+            yield Finding(name, not wrong, wrong or path + lacking)
+
+
+def _what_is_wrong(settings: config.Settings, block: str) -> str:
+    """What the stage that reads this block's files would say of them, or nothing."""
+    try:
+        if block == "prompts":
+            sources.load(settings.prompts, settings.all_languages)
+        elif block in {benchmark.name for benchmark in benchmarks()}:
+            benchmark_of(block).prompts(settings)
+    except LidrError as error:
+        return str(error)
+    return ""
+
+
+def _is_shared(path: Path) -> bool:
+    """Whether git or DVC has it for other checkouts."""
+    if any(place.with_name(f"{place.name}.dvc").exists() for place in (path, *path.parents) if place.name):
+        return True
+    try:
+        return bool(git("ls-files", "--", str(path)))
+    except LidrError:  # outside of git there are none
+        return True
 
 
 def _how_to_get(settings: config.Settings, path: str) -> str:

@@ -173,6 +173,8 @@ def test_fingerprint_follows_settings_pipeline_data_pointers_and_a_user_s_files(
         seen.add(fingerprint(project.settings))
     project.file("data/sources/paper/es.jsonl", "fetched by DVC")
     seen.add(fingerprint(project.settings))
+    project.file(".dvc/cache/files/md5/00", "a stage's output")
+    seen.add(fingerprint(project.settings))
     assert len(seen) == 4
     project.file("data/sources/mine/es.jsonl", "the user's")
     assert fingerprint(project.settings) not in seen

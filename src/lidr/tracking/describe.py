@@ -137,7 +137,8 @@ def fingerprint(settings: config.Settings) -> str:
     package = Path(lidr.__file__).parent
     code = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     files = {f"lidr/{path.relative_to(package).as_posix()}": path for path in code}
-    pointers = [*Path().glob("*.dvc"), *paths.DATA.rglob("*.dvc"), *paths.MODELS.rglob("*.dvc")]
+    named = [*Path().glob("*.dvc"), *paths.DATA.rglob("*.dvc"), *paths.MODELS.rglob("*.dvc")]
+    pointers = [path for path in named if path.is_file()]  # DVC's own folder has the name .dvc
     # What a pointer stands for is the same state whether it was fetched or not.
     fetched = {pointer.with_suffix("") for pointer in pointers}
     own = [path for path in paths.SOURCES.glob("[!.]*") if path not in fetched]

@@ -64,6 +64,10 @@ def _run_id(client: MlflowClient, name: str) -> str:
 # --- pipelines --------------------------------------------------------------------------------------------------------
 
 
+# Pipelines that an error names.
+_LISTED = 5
+
+
 class Pipeline(Struct, frozen=True, kw_only=True):
     """A pipeline's parent run; `rows` are the items with a score, or None, for each model.
 
@@ -115,10 +119,13 @@ def _find_pipeline(client: MlflowClient, name: str) -> Run:
     found = named or [run for run in parents if name and run.info.run_id.startswith(name)]
     if len(found) == 1:
         return found[0]
-    listed = "".join(f"\n  {run.info.run_id}  {run.info.run_name}" for run in found or parents)
     if found:
-        raise InputError(f"{len(found)} pipelines in MLflow are called {name!r}; name one by its id:{listed}")
-    raise InputError(f"no pipeline {name!r} in MLflow; a run's id or name is expected, or a DVC experiment's:{listed}")
+        ids = ", ".join(run.info.run_id for run in found)
+        raise InputError(f"{len(found)} pipelines in MLflow are called {name!r}; name one by its id: {ids}")
+    there = ", ".join(f"{run.info.run_name} ({run.info.run_id[:8]})" for run in parents[:_LISTED])
+    more = f" and {len(parents) - _LISTED} more" if len(parents) > _LISTED else ""
+    expected = "a run's id or name is expected, or a DVC experiment's whose stages ran"
+    raise InputError(f"no pipeline {name!r} in MLflow; {expected}; there are {there}{more}")
 
 
 def _compare_run(client: MlflowClient, parent: Run) -> Run:
