@@ -111,6 +111,7 @@ IN_M2 = [
 ELSEWHERE = [
     ("profile: lab", "1: lab", None, "keys are expected to be text"),
     ("    beta:", "", "  dpo:", "train.dpo.beta: this key is missing"),
+    ("    beta:", "    betta:", "  dpo:", "train.dpo.beta: this key is missing; 'betta' is there"),
     ("  device:", "", "engine", f"engine.device: {LEFT_OUT} auto"),
     ("pairs:\n  rule: imbalance", "pairs:", "pairs", f"pairs.rule: {LEFT_OUT} imbalance"),
     ("compare:\n  confidence: 0.95", "compare:", "compare", f"compare.confidence: {LEFT_OUT} 0.95"),

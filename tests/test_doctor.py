@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from clones import git
-from factories import ROOT, edited
+from factories import ROOT, edited, own_prompts, prompt
 
 from lidr import config, doctor
 from lidr.cli import main
@@ -18,6 +18,7 @@ from lidr.engines.settings import OpenAI
 from lidr.errors import LidrError
 from lidr.evaluation.alpaca import Alpaca
 from lidr.models import folder as model
+from lidr.records.jsonl import write_rows
 
 
 def findings(settings: config.Settings) -> dict[str, doctor.Finding]:
@@ -80,10 +81,30 @@ def test_what_the_paper_s_run_needs(root: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     (root / "data/sources/alpagasus").mkdir(parents=True)
     found = findings(profile("paper"))
-    assert (found["judge"].is_there, found["prompts"].is_there) == (True, True)
+    assert found["judge"].is_there
+    # The folder is there, and empty.
+    assert found["prompts"].detail.startswith("data/sources/alpagasus: no prompts in 'en'; en.jsonl is expected")
     listed = "data/sources/translation_instructions.jsonl"
     assert found["prompts.translation_requests"].detail == f"{listed} is not here: `dvc pull {listed}.dvc`"
     assert "secret" not in "".join(finding.line() for finding in found.values())
+
+
+@pytest.mark.usefixtures("root")
+def test_a_user_s_own_files_are_read() -> None:
+    source = Path("data/sources/own")
+    Path("params.yaml").write_text(edited(own_prompts(source)), "utf-8")
+    settings = config.load()
+    for lang in settings.all_languages:
+        write_rows(source / f"{lang}.jsonl", [prompt("a", lang)])
+    git("init", "-q")
+    git("commit", "-qm", "x", "--allow-empty")
+    lacking = "; clones and queued experiments lack it until `dvc add data/sources/own`"
+    assert findings(settings)["prompts"] == doctor.Finding("prompts", True, f"{source}{lacking}")
+    Path("data/sources/own.dvc").touch()
+    assert findings(settings)["prompts"] == doctor.Finding("prompts", True, f"{source}")
+    (source / "es.jsonl").unlink()
+    detail = f"{source}: no prompts in 'es'; es.jsonl is expected, or with another ending of .jsonl, "
+    assert findings(settings)["prompts"].detail.startswith(detail)
 
 
 def test_the_audit_s_judge_is_looked_at_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,8 +178,8 @@ def _data(settings: config.Settings) -> Iterator[Finding]:
         if not Path(path).is_relative_to(paths.MODELS):  # made by the pipeline
             name = ".".join(place).removesuffix(".source")
             wrong = _what_is_wrong(settings, name) if Path(path).exists() else _how_to_get(settings, path)
-            lacking = "" if _is_shared(Path(path)) else f"; clones and queued experiments lack it until `dvc add {path}`"
-            yield Finding(name, not wrong, wrong or path + lacking)
+            note = "" if _is_shared(Path(path)) else f"; clones and queued experiments lack it until `dvc add {path}`"
+            yield Finding(name, not wrong, wrong or path + note)
 
 
 def _what_is_wrong(settings: config.Settings, block: str) -> str:

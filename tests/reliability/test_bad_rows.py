@@ -60,7 +60,10 @@ def test_bad_line_of_prompts(own_source: Path, second: bytes, expected: str) -> 
 
 
 WHOLE: dict[str, tuple[bytes | None, str]] = {
-    "missing": (None, ": no prompts in 'es'; one JSONL file for each language is expected"),
+    "missing": (
+        None,
+        ": no prompts in 'es'; es.jsonl is expected, or with another ending of .jsonl, .json, .tsv, .csv, .parquet",
+    ),
     "gzip": (b"\x1f\x8b\x08\0\0\0", ":1: not one JSON object on a line: "),
     "no row of this iteration": (
         line(source={"name": "t", "row": 7}),
@@ -72,8 +75,8 @@ WHOLE: dict[str, tuple[bytes | None, str]] = {
 @pytest.mark.parametrize(("content", "expected"), WHOLE.values(), ids=WHOLE.keys())
 def test_bad_file_of_prompts(own_source: Path, content: bytes | None, expected: str) -> None:
     own_source.unlink() if content is None else own_source.write_bytes(content)
-    # A row that no file has is missing in the source, not in one of its files.
-    place = own_source.parent if expected.startswith(": no row") else own_source
+    # A file or row that is not there is missing in the source, not in one of its files.
+    place = own_source.parent if expected.startswith((": no row", ": no prompts")) else own_source
     assert refused("prompts", "m1").startswith(f"{place}{expected}")
 
 

@@ -172,7 +172,9 @@ def test_pipelines_are_found_by_id_and_by_name_and_compared_from_mlflow_alone(pr
     found = read(first.info.run_id[:8])
     assert (found.run_id, found.params["train.dpo.beta"]) == (first.info.run_id, "0.1")
     assert found.rows[0] == {"benchmark": "mgsm", "lang": "es", "id": "0", "prompt": "ask 0", "m0": 0.0, "m1": 0.0}
-    with pytest.raises(InputError, match=r"no pipeline 'nothing' in MLflow.* there are lab · beta 0\.2 .*\([0-9a-f]{8}\), lab"):
+    with pytest.raises(
+        InputError, match=r"no pipeline 'nothing' in MLflow.* there are lab · beta 0\.2 .*\([0-9a-f]{8}\), lab"
+    ):
         read("nothing")
 
     Path("params.yaml").unlink()

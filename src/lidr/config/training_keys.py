@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 import msgspec
@@ -138,7 +139,10 @@ def _of_schema(given: dict[str, Any], kind: type[Struct]) -> Problems:
     try:
         msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
-        yield explain(error, given, kind)
+        place, reason = explain(error, given, kind)
+        # A misspelt key is also one that is missing.
+        near = get_close_matches(place[-1], _passed_through(given, kind)) if place and place[-1] not in given else []
+        yield place, f"{reason}; {near[0]!r} is there" if near else reason
 
 
 def _passed_through(given: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from lidr import config
 from lidr.errors import InputError, LidrError, short
 from lidr.records import Prompt, PromptKind, Source
 from lidr.records.jsonl import read_by_key
-from lidr.records.published import Row, files, read
+from lidr.records.published import SUFFIXES, Row, files, read
 
 ByLanguage = dict[str, dict[str, Prompt]]
 
@@ -64,7 +64,10 @@ def _parts(folder: Path, lang: str) -> list[Path]:
     """The language's files: the one in the folder, else those one level below, numbers in names in their order."""
     if found := files(folder, lang, f"*/{lang}"):
         return sorted(found, key=_natural)
-    raise InputError(f"no prompts in {lang!r}; one JSONL file for each language is expected", folder / f"{lang}.jsonl")
+    if not folder.is_dir():
+        raise InputError("no such folder; prompts.source names it", folder)
+    suffixes = ", ".join(SUFFIXES)
+    raise InputError(f"no prompts in {lang!r}; {lang}.jsonl is expected, or with another ending of {suffixes}", folder)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

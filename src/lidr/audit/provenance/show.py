@@ -17,6 +17,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ from lidr.pages import render
 from lidr.records import Drop, Pair, Prompt, Response, Score, Translation, response_name
 from lidr.records.draw import is_held_out
 from lidr.records.jsonl import read_by_key, read_json, read_rows
+from lidr.tracking.hashes import dvc_hash
 
 _OF_DATA, _OF_ITERATION = ("prompts", "generate", "score", "translate"), ("pairs", "train")
 # How the texts were made: (stage, what it makes, blocks of its parameters).
@@ -123,10 +125,16 @@ def _history(settings: config.Settings, iteration: str, example: Example, row: P
             if block in params.get(stage, {})
         ],
         "training": _training(settings, row, iteration),
-        "outputs": [(name, path, md5) for name, stage in stages for path, md5 in stage.outs.items()],
+        "outputs": [(name, path, _recorded(path, md5)) for name, stage in stages for path, md5 in stage.outs.items()],
         "commit": _commit(),
         "runs": _runs(iteration, locked),
     }
+
+
+def _recorded(path: str, md5: str | None) -> str:
+    """The hash in dvc.lock, and that it is of other files than those that are here, as of a stage that ran by hand."""
+    is_here = Path(path).exists() and dvc_hash(Path(path)) == md5
+    return f"{md5}" if is_here else f"{md5}, which is not what is here"
 
 
 def _samples(example: Example, row: Pair | Drop) -> Iterator[tuple[Response, Score | None, str]]:
