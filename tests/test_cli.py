@@ -292,7 +292,7 @@ def test_profile_use_copies_and_shows_what_changes(profiles: Path) -> None:
 def test_profile_use_refuses_to_overwrite_edits() -> None:
     Path("params.yaml").write_text(edited(("seed:", "seed: 1")), "utf-8")
     assert refused("profile", "use", "quick") == (
-        "params.yaml holds edits that are neither committed nor a profile's; commit them, or use --force"
+        "params.yaml holds edits that are neither committed nor a profile's as it is now; commit them, or use --force"
     )
     assert lidr("profile", "use", "quick", "--force").exit_code == 0
     assert Path("params.yaml").read_text("utf-8").splitlines()[1] == "profile: quick"
