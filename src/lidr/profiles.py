@@ -39,7 +39,8 @@ def use(name: str, force: bool = False) -> str:
     settings = config.load(paths.profile(name))
     if not force and _has_own_edits():
         raise LidrError(
-            f"{paths.PARAMS} holds edits that are neither committed nor a profile's as it is now; commit them, or use --force"
+            f"{paths.PARAMS} holds edits that are neither committed nor a profile's as it is now; commit them, "
+            "or use --force"
         )
     place_pointers(settings)
     old = paths.PARAMS.read_text("utf-8").splitlines() if paths.PARAMS.exists() else []
