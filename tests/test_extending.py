@@ -105,6 +105,7 @@ DVC_STAGE = """
         - src/lidr/engines
         - src/lidr/chat
         - src/lidr/models
+        - src/lidr/config
         - src/lidr/records
         - src/lidr/lab
         - models/m0

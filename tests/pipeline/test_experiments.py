@@ -61,7 +61,8 @@ def test_stages_from_the_cache_leave_no_run(experiments: Path) -> None:
     }
     assert {"train m2 · beta 0.2", "mgsm m2", "compare"} <= set(names["higher"])
     assert not {"base m0", "prompts m1", "generate m2", "mgsm m1"} & set(names["higher"])
-    assert names["queued"] == ["compare"]
+    # Pages name the profile.
+    assert names["queued"] == ["audit m1", "audit m2", "compare"]
 
 
 def test_show_lists_them_with_their_values(experiments: Path) -> None:

@@ -114,9 +114,9 @@ def job_of(settings: config.Settings, stage: str, model: str | None) -> Job:
 
 
 def _files_of_data(settings: config.Settings, stage: str, data: str) -> Files:
+    author = [paths.model(paths.BASE), paths.model(settings.named_data(data).by)]
     if stage == "prompts":
         return [paths.SOURCES], [paths.prompts(data)]
-    author = [paths.model(paths.BASE), paths.model(settings.named_data(data).by)]
     if stage == "generate":
         return [paths.prompts(data), *author], [paths.responses(data)]
     read = [paths.SOURCES, paths.prompts(data), paths.responses(data), *author]
