@@ -54,7 +54,7 @@ def test_mlflow_is_told_of_the_data_that_dvc_depends_on(project_settings: config
         listed = {Path(replaced(each, values)) for each in data}
         # For the baseline, DVC has its only file, MLflow its folder.
         listed = {each.parent if each.name == paths.ANSWERS else each for each in listed}
-        assert set(job.inputs) == listed or name == "compare"
+        assert set(job.inputs) == listed or name == "compare", name
         for kind in ("outs", "metrics", "plots"):
             for out in names(stage.get(kind, [])):
                 path = Path(replaced(out, values))

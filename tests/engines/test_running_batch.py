@@ -82,7 +82,7 @@ def test_a_lack_of_memory_halves_what_all_rows_have_at_the_widest_ones_width(mon
 
     monkeypatch.setattr(continuous, "ROUND", 8)
     batching = ContinuousBatching(tiny_llama(), Chat(), context=256, budget=1000, keeps_cache=True)
-    monkeypatch.setattr(batching.chat, "end_ids", frozenset(), raising=False)  # no sequence ends early
+    monkeypatch.setattr(batching.chat, "end_ids", frozenset())  # no sequence ends early
     admitted, generate, shapes = iter((5, 3)), batching.generate, list[tuple[int, int]]()
     monkeypatch.setattr(batching, "_admissible", lambda *_: next(admitted))
 

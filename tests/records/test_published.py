@@ -138,6 +138,6 @@ def test_a_file_in_each_of_two_formats_is_refused(tmp_path: Path) -> None:
     for place in ("p1/es.jsonl", "p2/es.csv", "p1/de.csv", "p2/de.csv"):
         (tmp_path / place).parent.mkdir(exist_ok=True)
         (tmp_path / place).touch()
-    with pytest.raises(InputError, match="are in two formats"):
+    with pytest.raises(InputError, match=r"p1/es\.jsonl and p2/es\.csv are in two formats"):
         files(tmp_path, "es", "*/es")
     assert files(tmp_path, "de", "*/de") == [tmp_path / "p1" / "de.csv", tmp_path / "p2" / "de.csv"]

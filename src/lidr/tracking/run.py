@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -71,15 +72,20 @@ class StageRun:
 
         Another value, as a GPU or a judge may give in a second run, counts from then on.
         """
-        parent = self._parent.info
         # One time per iteration: two machines that log the same value at once make one point.
-        for point in _points(metrics, parent.start_time + step, step):
-            there = [old for old in self._client.get_metric_history(parent.run_id, point.key) if old.step == step]
-            last = max(there, key=lambda old: old.timestamp, default=None)
+        for point in _points(metrics, self._parent.info.start_time + step, step):
+            last = self._parents_values.get((point.key, step))
             if last is None:
                 self._for_parent.append(point)
-            elif last.value != point.value:
+            elif last != point.value:
                 self._for_parent += _points({point.key: point.value}, store.now(), step)
+
+    @cached_property
+    def _parents_values(self) -> dict[tuple[str, int], float]:
+        """What the parent had by key and step before this run, the later one of two values."""
+        parent, client = self._parent, self._client
+        there = [old for name in parent.data.metrics for old in client.get_metric_history(parent.info.run_id, name)]
+        return {(old.key, old.step): old.value for old in sorted(there, key=lambda old: old.timestamp)}
 
     def describe_parent(self, text: str) -> None:
         """Set the description that MLflow's pages show of the parent run, in Markdown."""
